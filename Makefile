@@ -1,0 +1,56 @@
+# Every target sets up what it needs in .venv, from `python3` alone; the next run starts at once.
+# Another interpreter: `make clean`, then `make test PYTHON=python3.13`.
+
+PYTHON ?= python3
+python := .venv/bin/python
+# Silences the theme's notice about later versions; constraints.txt has those that we build with.
+export NO_MKDOCS_2_WARNING := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help demo test check bench docs docs-serve format constraints clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; \
+	do printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+demo: .venv/.demo ## tell the story of the orders example
+	@$(python) -m orders demo
+
+test: .venv/.test ## run the tests; ARGS="-k name" to choose
+	@$(python) -m pytest $(ARGS)
+
+check: .venv/.dev ## run every other check; ARGS="mypy lint" to choose
+	@$(python) scripts/check.py $(ARGS)
+
+bench: .venv/.bench ## measure, always against something else in the same run
+	@$(python) -m benchmarks $(ARGS)
+
+docs: .venv/.docs ## build the documentation into site/
+	@$(python) -m mkdocs build --strict
+	@echo "The documentation is in site/index.html: open it in a browser."
+
+docs-serve: .venv/.docs ## show the documentation while it is written
+	@$(python) -m mkdocs serve
+
+format: .venv/.dev ## lay the code out and repair what can be repaired by itself
+	@$(python) -m ruff check --fix-only --quiet .
+	@$(python) -m ruff format --quiet .
+
+constraints: .venv/.made ## resolve all versions anew into constraints.txt
+	@$(python) scripts/constraints.py
+
+clean: ## remove all that was built, .venv too
+	@rm -rf .venv site dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One stamp a dependency group of pyproject.toml. Installing `dev` stamps all that it includes.
+.venv/.%: .venv/.made pyproject.toml constraints.txt scripts/install.py
+	@$(python) scripts/install.py $*
+
+.venv/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo "Twofold needs Python 3.11 or later; $(PYTHON) is another. Try: make PYTHON=python3.13 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv .venv
+	@touch $@

@@ -1,0 +1,125 @@
+"""The database behind the stores: prepared statements, single reads, and the start of transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.sql.base import Executable
+from sqlalchemy.sql.elements import CompilerElement
+
+from ._dialects import Dialect
+from ._errors import translated
+from ._link import Link
+from ._tasks import uninterrupted
+
+T = TypeVar("T")
+
+
+class Prepared:
+    """A statement of SQLAlchemy Core, compiled once: its text, and the order of its parameters.
+
+    Args:
+        statement: the statement, with `bindparam`s for what changes. Its types convert nothing.
+        engine: says which SQL to write.
+    """
+
+    __slots__ = ("_fixed", "names", "text")
+
+    def __init__(self, statement: Executable, engine: AsyncEngine) -> None:
+        assert isinstance(statement, CompilerElement)
+        compiled = statement.compile(dialect=engine.dialect)
+        self.text = str(compiled)
+        self.names: Sequence[str] = compiled.positiontup or ()  # type: ignore[attr-defined]  # of all SQL compilers
+        self._fixed: dict[str, Any] = dict(compiled.params)
+
+    def bind(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return the parameters in the statement's order."""
+        merged = {**self._fixed, **values}
+        return tuple([merged[name] for name in self.names])
+
+
+class Database:
+    """One engine and its dialect.
+
+    Args:
+        engine: the user's engine.
+        dialect: what its database does differently.
+    """
+
+    def __init__(self, engine: AsyncEngine, dialect: Dialect) -> None:
+        self.engine = engine
+        self.dialect = dialect
+        self._prepared: dict[object, Prepared] = {}
+
+    def prepare(self, statement: Executable) -> Prepared:
+        """Compile a statement."""
+        return Prepared(statement, self.engine)
+
+    def prepared(self, key: object, make: Callable[[], Executable]) -> Prepared:
+        """Return the compiled statement of a key, made the first time. Keys are few: shapes, never values."""
+        found = self._prepared.get(key)
+        if found is None:
+            if len(self._prepared) >= 1000:
+                self._prepared.clear()
+            found = self._prepared[key] = self.prepare(make())
+        return found
+
+    async def fetch(self, prepared: Prepared, values: Mapping[str, Any], attempt: str) -> Sequence[Any]:
+        """Run one select outside of any transaction.
+
+        Args:
+            prepared: the select.
+            values: its parameters.
+            attempt: what is attempted, for the error message: "read the log".
+        """
+
+        async def select(connection: AsyncConnection) -> Sequence[Any]:
+            return (await connection.exec_driver_sql(prepared.text, prepared.bind(values))).all()
+
+        return await self.look(select, attempt)
+
+    async def look(self, use: Callable[[AsyncConnection], Awaitable[T]], attempt: str) -> T:
+        """Give a connection to a function that only looks; each of its statements is on its own."""
+        connection: AsyncConnection | None = None
+        try:
+            connection = await self.engine.connect()
+            connection = await connection.execution_options(twofold_begun=True)
+            return await use(connection)
+        except SQLAlchemyError as error:
+            raise translated(error, attempt, self.dialect) from error
+        finally:
+            if connection is not None:
+                await connection.close()
+
+    async def begin(self, *, read_only: bool = False) -> Link:
+        """Begin a transaction. An error or a cancellation on the way leaves nothing behind.
+
+        Raises:
+            TransientFailure: the database is busy or away; nothing was begun.
+        """
+        end_turn = None if read_only else await self.dialect.take_turn()
+        connection: AsyncConnection | None = None
+        try:
+            connection = await self.engine.connect()
+            await self.dialect.begin(connection, read_only=read_only)
+            await connection.begin()
+            return Link(connection, self.dialect, end_turn, read_only=read_only)
+        except BaseException as error:
+            try:
+                if connection is not None:
+                    await uninterrupted(_abandon(connection))
+            finally:
+                if end_turn is not None:
+                    end_turn()
+            if self.dialect.is_driver_error(error) or isinstance(error, SQLAlchemyError):
+                raise translated(error, "begin a transaction", self.dialect) from error
+            raise
+
+
+async def _abandon(connection: AsyncConnection) -> None:
+    if not connection.invalidated:
+        await connection.invalidate()
+    await connection.close()

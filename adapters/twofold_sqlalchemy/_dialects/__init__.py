@@ -1,0 +1,122 @@
+"""What differs between databases. Everything outside this package is the same for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from sqlalchemy import Column, ColumnElement, Table
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.sql.dml import Insert
+from sqlalchemy.types import TypeEngine
+from twofold.errors import ConfigurationError
+
+from .._fields import Codec, Kind
+
+
+class Dialect(Protocol):
+    """How one kind of database does what the others do differently. One instance serves one engine."""
+
+    # -- transactions
+
+    def attach(self, engine: AsyncEngine) -> None:
+        """Add what the engine's connections need, once an engine.
+
+        Raises:
+            ConfigurationError: this engine cannot be served.
+        """
+        ...
+
+    async def check(self, connection: AsyncConnection) -> None:
+        """Look whether the database itself can serve.
+
+        Raises:
+            ConfigurationError: it cannot.
+        """
+        ...
+
+    async def take_turn(self) -> Callable[[], None]:
+        """Wait until the other writers of this process let this one write; return what ends the turn.
+
+        Raises:
+            TransientFailure: it took too long.
+            ConfigurationError: this task has a turn already.
+        """
+        ...
+
+    async def begin(self, connection: AsyncConnection, *, read_only: bool) -> None:
+        """Begin a transaction that sees one state and, when it is read only, in which the database refuses writes."""
+        ...
+
+    # -- columns and statements
+
+    def codec(self, kind: Kind) -> Codec:
+        """Return how a kind of value is kept."""
+        ...
+
+    def comparable(self, column: ColumnElement[Any], kind: Kind) -> ColumnElement[Any]:
+        """Return what stands for a column or a bound value in comparisons and orders."""
+        ...
+
+    def position_type(self) -> TypeEngine[Any]:
+        """Return the type of a column that the database counts up, never giving a number twice."""
+        ...
+
+    def table_options(self) -> dict[str, Any]:
+        """Return the options of a table whose key the database counts up."""
+        ...
+
+    def insert_new(self, table: Table) -> Insert:
+        """Return an insert of all columns that leaves alone rows which break a unique constraint."""
+        ...
+
+    def upsert(self, table: Table, key: Column[Any], guard: Column[Any]) -> Insert:
+        """Return an insert that overwrites the row of the same key unless its guard column is greater than the new one."""
+        ...
+
+    def guards(self, table: Table) -> Sequence[tuple[str, str]]:
+        """Return name and SQL of what makes the database refuse to change or delete rows of a table."""
+        ...
+
+    async def missing_guards(self, connection: AsyncConnection, table: Table) -> Sequence[str]:
+        """Return the names of the guards that a table lacks."""
+        ...
+
+    def same_type(self, found: TypeEngine[Any], wanted: TypeEngine[Any]) -> bool:
+        """Return whether a reflected column type is the one that was asked for."""
+        ...
+
+    # -- errors
+
+    def violated(self, error: DBAPIError) -> str | None:
+        """Return the columns of the unique constraint that an error is about, as `table.column, table.column`."""
+        ...
+
+    def is_transient(self, error: BaseException | None) -> bool:
+        """Return whether the same work may succeed when it is done again."""
+        ...
+
+    def is_refused_write(self, error: BaseException | None) -> bool:
+        """Return whether the database refused because the transaction is read only."""
+        ...
+
+    def is_missing_table(self, error: BaseException | None) -> bool:
+        """Return whether a table or a column is missing."""
+        ...
+
+
+def dialect_of(name: str, *, busy_timeout: float = 5.0, queue_timeout: float = 30.0) -> Dialect:
+    """Return a dialect by SQLAlchemy's name of it.
+
+    Raises:
+        ConfigurationError: there is none of that name.
+    """
+    if name == "sqlite":
+        from .sqlite import Sqlite
+
+        return Sqlite(busy_timeout=busy_timeout, queue_timeout=queue_timeout)
+    raise ConfigurationError(
+        f"cannot keep anything in {name!r}: twofold_sqlalchemy works with sqlite. "
+        "Make the engine with create_async_engine('sqlite+aiosqlite:///orders.db')."
+    )

@@ -1,0 +1,139 @@
+"""What the fields of a view are to a database: their kinds, and the way of each value to its column and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from types import NoneType, UnionType
+from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter
+from sqlalchemy.types import TypeEngine
+from twofold import View
+
+Convert: TypeAlias = Callable[[Any], Any] | None
+"""Turns a value that is not None into another; None when there is nothing to turn."""
+
+
+class Kind(Enum):
+    """The kinds of columns that a dialect has a type for."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    FLOAT = "float"
+    DECIMAL = "decimal"
+    DATETIME = "datetime"
+    DATE = "date"
+    UUID = "uuid"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """How a dialect keeps a kind of value.
+
+    Attributes:
+        type: the column's type. It converts nothing; what is bound and fetched is what the driver takes and gives.
+        encode: from Python to the driver.
+        decode: from the driver to Python.
+        plain: when the driver gives an object of exactly this class, it needs no check.
+    """
+
+    type: TypeEngine[Any]
+    encode: Convert = None
+    decode: Convert = None
+    plain: type | None = None
+
+
+_KINDS: tuple[tuple[type, Kind], ...] = (
+    (bool, Kind.BOOLEAN),  # before int, which it is too
+    (datetime, Kind.DATETIME),  # before date, which it is too
+    (str, Kind.TEXT),
+    (int, Kind.INTEGER),
+    (float, Kind.FLOAT),
+    (Decimal, Kind.DECIMAL),
+    (date, Kind.DATE),
+    (UUID, Kind.UUID),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a view, bound to a dialect.
+
+    Attributes:
+        name: the field's and the column's name.
+        kind: its kind.
+        accepts: the class whose values can be looked for in it.
+        optional: whether None is a value of it.
+        certain: whether a decoded value is surely valid, so that pydantic need not look at it again.
+        codec: from the view's value to the driver's and back.
+    """
+
+    name: str
+    kind: Kind
+    accepts: type
+    optional: bool
+    certain: bool
+    codec: Codec
+
+
+def fields_of(view: type[View], codec: Callable[[Kind], Codec]) -> tuple[Field, ...]:
+    """Return the fields of a view in their order.
+
+    Args:
+        view: the view.
+        codec: the dialect's way to keep each kind.
+    """
+    return tuple(_field(view, name, codec) for name in view.model_fields)
+
+
+def _field(view: type[View], name: str, codec: Callable[[Kind], Codec]) -> Field:
+    info = view.model_fields[name]
+    annotation, optional = _without_none(info.annotation)
+    certain = not info.metadata
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        kind, to_stored, to_member = _enum(annotation)
+        return Field(name, kind, annotation, optional, False, Codec(codec(kind).type, to_stored, to_member))
+    for scalar, kind in _KINDS:
+        if isinstance(annotation, type) and issubclass(annotation, scalar):
+            return Field(name, kind, annotation, optional, certain and annotation is scalar, codec(kind))
+    stored = codec(Kind.JSON)
+    adapter = _adapter(info.annotation, view.model_config)
+    text = Codec(stored.type, lambda value: adapter.dump_json(value).decode(), adapter.validate_json)
+    return Field(name, Kind.JSON, object, True, certain, text)
+
+
+def _without_none(annotation: Any) -> tuple[Any, bool]:
+    if get_origin(annotation) is Annotated:
+        return _without_none(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        inner = [argument for argument in get_args(annotation) if argument is not NoneType]
+        if len(inner) == 1 and len(get_args(annotation)) == 2:
+            return inner[0], True
+    return annotation, False
+
+
+def _enum(enum: type[Enum]) -> tuple[Kind, Convert, Convert]:
+    """Keep an enum by its values when they are all texts or all integers, else by its names."""
+    values = {type(member.value) for member in enum}
+    if values in ({str}, {int}):
+        return (Kind.TEXT if values == {str} else Kind.INTEGER), (lambda member: member.value), enum
+    return Kind.TEXT, (lambda member: member.name), enum.__getitem__
+
+
+def _adapter(annotation: Any, config: ConfigDict) -> TypeAdapter[Any]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return TypeAdapter(annotation)
+    wanted: dict[str, Any] = {
+        name: value for name, value in config.items() if name in {"ser_json_inf_nan", "ser_json_bytes", "val_json_bytes"}
+    }
+    try:
+        return TypeAdapter(annotation, config=ConfigDict(**wanted))
+    except PydanticUserError:  # a type with a configuration of its own, such as a dataclass
+        return TypeAdapter(annotation)

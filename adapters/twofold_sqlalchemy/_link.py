@@ -1,0 +1,197 @@
+"""One transaction on one connection: what may run in it, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.base import Executable
+from twofold.errors import (
+    CommitFailed,
+    ReadOnlyUnitOfWork,
+    TransientFailure,
+    TwofoldError,
+    UnitOfWorkClosed,
+    UnitOfWorkDoomed,
+)
+
+from ._dialects import Dialect
+from ._errors import translated
+from ._tasks import cancel_later, uninterrupted
+
+if TYPE_CHECKING:
+    from ._database import Prepared
+
+T = TypeVar("T")
+
+
+class Refused(Exception):
+    """A unique constraint refused a row. Whoever wrote it says what that means; outside it is never seen.
+
+    Attributes:
+        columns: the columns of the constraint, as `table.column, table.column`.
+    """
+
+    def __init__(self, columns: str) -> None:
+        self.columns = columns
+        super().__init__(columns)
+
+
+class Link:
+    """A transaction that was begun. After a failure it is doomed: everything but `rollback` raises.
+
+    Args:
+        connection: the connection, checked out and in the transaction.
+        dialect: what its database does differently.
+        end_turn: called when the transaction has ended and another may write.
+        read_only: refuse writes here already.
+    """
+
+    def __init__(
+        self, connection: AsyncConnection, dialect: Dialect, end_turn: Callable[[], None] | None, *, read_only: bool
+    ) -> None:
+        self.connection = connection
+        self.dialect = dialect
+        self.read_only = read_only
+        self._end_turn = end_turn
+        self._doom: BaseException | None = None
+        self._mendable = False
+        self._ended = False
+        self._on_rollback: list[Callable[[], None]] = []
+
+    async def fetch(self, prepared: Prepared, values: Mapping[str, Any], attempt: str) -> Sequence[Any]:
+        """Run a statement and return its rows."""
+        return (await self.run(prepared, prepared.bind(values), attempt)).all()
+
+    async def run(self, prepared: Prepared, parameters: tuple[Any, ...], attempt: str) -> CursorResult[Any]:
+        """Run a statement whose parameters are in order."""
+        return await self.use(lambda connection: connection.exec_driver_sql(prepared.text, parameters), attempt)
+
+    async def run_many(self, prepared: Prepared, parameters: list[tuple[Any, ...]], attempt: str) -> None:
+        """Run a statement once for each set of parameters."""
+        await self.use(lambda connection: connection.exec_driver_sql(prepared.text, parameters), attempt)
+
+    async def execute(self, statement: Executable, values: Any, attempt: str) -> CursorResult[Any]:
+        """Run a statement of Core on tables of the user, whose types convert their values."""
+        return await self.use(lambda connection: connection.execute(statement, values), attempt)
+
+    async def use(self, work: Callable[[AsyncConnection], Awaitable[T]], attempt: str) -> T:
+        """Do something with the connection; any failure dooms the transaction.
+
+        Raises:
+            Refused: a unique constraint was violated.
+            TwofoldError: something else failed.
+        """
+        self.check()
+        try:
+            return await work(self.connection)
+        except DBAPIError as error:
+            columns = self.dialect.violated(error)
+            if columns is not None:
+                self.doom(error, mendable=True)
+                raise Refused(columns) from error
+            failure = translated(error, attempt, self.dialect)
+            self.doom(failure)
+            raise failure from error
+        except (SQLAlchemyError, OverflowError) as error:
+            failure = translated(error, attempt, self.dialect)
+            self.doom(failure)
+            raise failure from error
+        except BaseException as error:
+            self.doom(error)
+            raise
+
+    def check(self) -> None:
+        """Raise when nothing may run any more."""
+        if self._ended:
+            raise UnitOfWorkClosed("cannot use this transaction: it has ended. Begin another one.")
+        if self._doom is not None:
+            raise UnitOfWorkDoomed(
+                f"cannot use this transaction: {type(self._doom).__name__} broke it before ({self._doom}). "
+                "Roll it back and repeat the whole unit of work."
+            ) from self._doom
+
+    def check_writable(self, attempt: str) -> None:
+        """Raise when nothing may be written."""
+        self.check()
+        if self.read_only:
+            raise ReadOnlyUnitOfWork(f"cannot {attempt}: the transaction is read only. Begin one without read_only=True.")
+
+    def doom(self, error: BaseException, *, mendable: bool = False) -> None:
+        """Let nothing more run. A mendable doom ends with the savepoint in which it came."""
+        if self._doom is None:
+            self._doom, self._mendable = error, mendable
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Undo what was done inside when it is left by an error."""
+        attempt = "use a savepoint"
+        nested = await self.use(lambda connection: connection.begin_nested(), attempt)
+        try:
+            yield
+            self.check()
+        except BaseException:
+            if not self._ended and (self._doom is None or self._mendable):
+                self._doom, self._mendable = None, False
+                _, cancelled = await uninterrupted(self.use(lambda _: nested.rollback(), attempt))
+                cancel_later(cancelled)
+            raise
+        await self.use(lambda _: nested.commit(), attempt)
+
+    async def commit(self) -> None:
+        """Commit. Once COMMIT is on its way its outcome is awaited, and a cancellation is let through after that.
+
+        Raises:
+            CommitFailed: the database refused; nothing is visible, unless the text says that the outcome is unknown.
+            TransientFailure: the database refused and doing it all again may help; nothing is visible.
+        """
+        self.check()
+        outcome, cancelled = await uninterrupted(self._commit())
+        cancel_later(cancelled)
+        if outcome is not None:
+            raise outcome
+
+    async def _commit(self) -> TwofoldError | None:
+        try:
+            await self.connection.commit()
+        except Exception as error:  # noqa: BLE001  # whatever it is, the outcome has to be told
+            lost = isinstance(error, DBAPIError) and error.connection_invalidated
+            self.doom(error)
+            await self._finish()
+            failure = translated(error, "commit", self.dialect)
+            if lost or not isinstance(failure, TransientFailure):
+                told = "is unknown: the connection was lost. Read back before you repeat it" if lost else "is certain: nothing was written"
+                failure = CommitFailed(f"{failure} The outcome {told}.")
+            failure.__cause__ = error
+            return failure
+        await self._finish()
+        return None
+
+    async def rollback(self) -> None:
+        """Undo everything and give the connection back. It also finishes while the task is being cancelled."""
+        if self._ended:
+            return
+        _, cancelled = await uninterrupted(self._finish())
+        if cancelled is not None:
+            raise cancelled
+
+    async def _finish(self) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        try:
+            await self.connection.rollback()
+        except (SQLAlchemyError, OSError, asyncio.CancelledError):
+            # The connection cannot say that it rolled back: it is closed, which rolls back for certain.
+            await self.connection.invalidate()
+        finally:
+            try:
+                await self.connection.close()
+            finally:
+                if self._end_turn is not None:
+                    self._end_turn()

@@ -1,0 +1,45 @@
+"""Work that a cancellation must not cut short."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import anyio
+
+T = TypeVar("T")
+
+
+async def uninterrupted(work: Coroutine[Any, Any, T]) -> tuple[T, asyncio.CancelledError | None]:
+    """Await work to its end, also while this task is being cancelled.
+
+    Returns:
+        The result, and the cancellation that arrived meanwhile. The caller raises it, or hands it on by `cancel_later`.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled = await completed(task)
+    return task.result(), cancelled
+
+
+async def completed(future: asyncio.Future[Any]) -> asyncio.CancelledError | None:
+    """Wait until a future is done, whatever its outcome; return the last cancellation of this task meanwhile, if any."""
+    cancelled: asyncio.CancelledError | None = None
+    # The scope holds back anyio's cancellations, which would come again at each step; the loop outlasts asyncio's.
+    with anyio.CancelScope(shield=True):
+        while not future.done():
+            try:
+                await asyncio.wait((future,))
+            except asyncio.CancelledError as error:
+                cancelled = error
+    if not future.cancelled():
+        future.exception()  # looked at, so that asyncio does not report it as lost
+    return cancelled
+
+
+def cancel_later(cancelled: asyncio.CancelledError | None) -> None:
+    """Let a cancellation that was held back arrive at the next await of this task."""
+    task = asyncio.current_task()
+    if cancelled is not None and task is not None:
+        task.uncancel()  # it was counted when it arrived
+        task.cancel(*cancelled.args)

@@ -1,0 +1,106 @@
+"""Aggregates: the objects that decide."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from typing_extensions import Self
+
+from ._messages import Event
+from ._on import marked_methods
+from .errors import InvalidDefinition
+
+
+class Aggregate:
+    """An object that guards its rules and records what happened. The same class may be state stored or event sourced.
+
+        class Order(Aggregate, name="order"):
+            id: str
+            status: Status
+
+            @classmethod
+            def place(cls, order_id: str) -> Self:
+                return cls.begin(OrderPlaced(order_id=order_id))
+
+            def pay(self) -> None:
+                if self.status is not Status.PENDING: raise NotPayable(...)
+                self.record(OrderPaid(order_id=self.id))
+
+            @on(OrderPlaced)
+            def _placed(self, event: OrderPlaced) -> None:
+                self.id, self.status = event.order_id, Status.PENDING
+
+            @on(OrderPaid)
+            def _paid(self, event: OrderPaid) -> None:
+                self.status = Status.PAID
+
+    Methods decide and `record`; methods marked with `on` change the attributes and never refuse. An event without such
+    a method is recorded all the same. The annotated attributes are the aggregate's state; `id` is one of them.
+
+    Class arguments:
+        name: the stable name of the type; streams are called `name-id`. Letters, digits and `_`.
+
+    Raises:
+        InvalidDefinition: the name is not usable, or two methods take one event.
+    """
+
+    aggregate_name: ClassVar[str] = ""
+    _appliers: ClassVar[dict[type[Event], str]] = {}
+
+    id: Any
+
+    def __init_subclass__(cls, *, name: str = "", **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if name:
+            if not name.isidentifier():
+                raise InvalidDefinition(
+                    f"cannot name the aggregate {cls.__qualname__} {name!r}. Use letters, digits and '_': "
+                    f"class {cls.__name__}(Aggregate, name='order')."
+                )
+            cls.aggregate_name = name
+        cls._appliers = {}
+        for event_type, method, _ in marked_methods(cls):
+            other = cls._appliers.setdefault(event_type, method)
+            if other != method:
+                raise InvalidDefinition(
+                    f"the aggregate {cls.__qualname__} has two methods on {event_type.__name__}: {other} and {method}. "
+                    "Keep one."
+                )
+
+    @classmethod
+    def begin(cls, event: Event) -> Self:
+        """Make a new aggregate whose first recorded event is this one. `__init__` is not called."""
+        aggregate = cls.__new__(cls)
+        aggregate.record(event)
+        return aggregate
+
+    @classmethod
+    def replay(cls, *events: Event) -> Self:
+        """Make an aggregate from its past: the events are applied, none is recorded. `__init__` is not called."""
+        aggregate = cls.__new__(cls)
+        for event in events:
+            aggregate._apply(event)
+        return aggregate
+
+    def record(self, event: Event) -> None:
+        """Apply an event to this aggregate and keep it, to be appended when the unit of work commits."""
+        self._apply(event)
+        self.__dict__.setdefault("_recorded", []).append(event)
+
+    @property
+    def recorded(self) -> tuple[Event, ...]:
+        """The events recorded since the aggregate was loaded or made, in order."""
+        return tuple(self.__dict__.get("_recorded", ()))
+
+    def _apply(self, event: Event) -> None:
+        method = self._appliers.get(type(event))
+        if method is not None:
+            getattr(self, method)(event)
+
+    def _clear_recorded(self) -> None:
+        self.__dict__.pop("_recorded", None)
+
+
+def stream_of(aggregate_type: type[Aggregate], id: object) -> str:
+    """Return the name of an aggregate's stream, `name-id`."""
+    return f"{aggregate_type.aggregate_name}-{id}"

@@ -1,0 +1,221 @@
+"""The application: handlers, and where data lives, in one object."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Literal, TypeVar, overload
+
+import anyio
+from typing_extensions import Self
+
+from ._aggregate import Aggregate
+from ._assembly import Assembly, assemble
+from ._explain import explain
+from ._messages import Command, Message, Query
+from ._module import Module
+from ._running import Running
+from ._scope import Origin
+from ._session import DEFAULT_TIMEOUT, Answer, Session
+from ._status import SubscriptionStatus
+from ._time import SystemClock, UuidV7
+from .errors import ApplicationNotRunning, WiringError
+from .middleware import Middleware
+from .ports.clock import Clock, Ids
+from .ports.stores import ReadStore, WriteStore
+from .ports.subscription_store import ParkedEvent
+
+R = TypeVar("R")
+
+
+class Application(Module):
+    """Composes handlers with the stores that hold their data; the one place that says where data lives.
+
+        app = Application("orders", write=SqlAlchemy(engine))
+
+        async with app:
+            async with app.session() as session:
+                order_id = await session.dispatch(PlaceOrder(...))
+                order = await session.execute(GetOrder(order_id=order_id))
+
+    Entering it checks the wiring, opens the stores and starts the subscriptions; leaving it stops them. It may be entered
+    and left in different tasks of one event loop, and entered again.
+
+    Args:
+        name: what the application is called.
+        write: the store of events and aggregates.
+        read: the store of read models; the write store by default. Who made a store's client closes it.
+        event_sourced: the aggregates whose events are their state. All others are state stored.
+        container: a `dependency_injector` container that provides what handlers ask for besides.
+        middleware: runs around every message, the first one outermost.
+        work: whether this process runs the subscriptions. A process that only answers says False.
+        clock: the time; the system's by default.
+        ids: makes identifiers; UUIDv7 by default.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        write: WriteStore,
+        read: ReadStore | None = None,
+        event_sourced: Sequence[type[Aggregate]] = (),
+        container: Any = None,
+        middleware: Sequence[Middleware] = (),
+        work: bool = True,
+        clock: Clock | None = None,
+        ids: Ids | None = None,
+    ) -> None:
+        super().__init__(name)
+        self.write = write
+        self.read: ReadStore = write if read is None else read
+        self.event_sourced = tuple(event_sourced)
+        self.container = container
+        self.clock: Clock = clock or SystemClock()
+        self.ids: Ids = ids or UuidV7()
+        self._work = work
+        self._running: Running | None = None
+        for each in middleware:
+            self.use(each)
+
+    def check(self) -> None:
+        """Look for every fault in the wiring. Starting does this too; a test may do it alone.
+
+        Raises:
+            WiringError: with all the faults, each with file and line.
+        """
+        assembly = self._assemble()
+        if assembly.faults:
+            raise WiringError(sorted(assembly.faults))
+
+    def explain(self, message_type: type[Message]) -> str:
+        """Return the way of a message as text: its middleware, its unit of work, its handler and what that is given.
+
+        Raises:
+            NoHandler: nothing handles this message.
+        """
+        return explain(self, self._assemble(), message_type)
+
+    async def create_schema(self) -> None:
+        """Create the tables that the stores lack, for their own use and for the read models. Existing ones stay."""
+        views = self._assemble().views
+        await self.write.create_schema(views)
+        if self.read is not self.write:
+            await self.read.create_schema(views)
+
+    def session(
+        self,
+        token: str | None = None,
+        *,
+        tenant: str | None = None,
+        trace: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Session:
+        """Open a session for the current task.
+
+        Args:
+            token: `Session.token` of an earlier session, perhaps in another process: this one sees what that one wrote.
+            tenant: whose data its messages concern.
+            trace: the W3C trace context of the caller.
+            headers: anything else to keep with its messages.
+
+        Raises:
+            InvalidToken: the token is not one.
+            ForeignLog: the token belongs to another log.
+            ApplicationNotRunning: the application is not entered.
+        """
+        origin = Origin(tenant=tenant, trace=trace or {}, headers=headers or {})
+        return self._started().session(origin, token)
+
+    async def dispatch(self, command: Command[R]) -> R:
+        """Handle one command in a session of its own; see `Session.dispatch`."""
+        return await self._started().assembly.services.commands.dispatch(command)
+
+    @overload
+    async def execute(self, query: Query[R], *, after: str | None = ..., timeout: float = ...) -> R: ...
+    @overload
+    async def execute(
+        self, query: Query[R], *, after: str | None = ..., timeout: float = ..., on_stale: Literal["return"]
+    ) -> Answer[R]: ...
+    async def execute(
+        self,
+        query: Query[R],
+        *,
+        after: str | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        on_stale: Literal["wait", "raise", "return"] = "wait",
+    ) -> R | Answer[R]:
+        """Answer one query in a session of its own; see `Session.execute`."""
+        if after is None and on_stale == "wait":
+            return await self._started().assembly.services.queries.execute(query)
+        session = self.session()
+        if on_stale == "return":
+            return await session.execute(query, after=after, timeout=timeout, on_stale="return")
+        return await session.execute(query, after=after, timeout=timeout, on_stale=on_stale)
+
+    async def stream(self, query: Query[AsyncIterator[R]]) -> AsyncIterator[R]:
+        """Iterate over the answer of a streaming query in a session of its own; see `Session.stream`."""
+        async for item in self.session().stream(query):
+            yield item
+
+    async def settle(self, *, timeout: float = 30.0) -> None:
+        """Return when every subscription has passed the whole log and nothing is being appended.
+
+        Args:
+            timeout: how long to wait, in seconds.
+
+        Raises:
+            TimeoutError: they have not by then; the text says how far each is.
+        """
+        running = self._started()
+        try:
+            with anyio.fail_after(timeout):
+                await running.settle()
+        except TimeoutError as error:
+            found = ", ".join(f"{each.name}: {each.behind} behind, {each.state}" for each in await self.status())
+            raise TimeoutError(f"the subscriptions did not settle within {timeout} s ({found}).") from error
+
+    async def status(self) -> Sequence[SubscriptionStatus]:
+        """Return how every projection and reaction is doing, in the order of registration."""
+        return await self._started().status()
+
+    async def parked(self, subscription: str) -> Sequence[ParkedEvent]:
+        """Return the parked events of a projection or reaction, with the reasons.
+
+        Raises:
+            LookupError: there is no such subscription.
+        """
+        return await self._started().store_of(subscription).parked(subscription)
+
+    async def __aenter__(self) -> Self:
+        if self._running is not None:
+            raise ApplicationNotRunning(f"the application {self.name!r} is running already. Enter it once at a time.")
+        assembly = self._assemble()
+        if assembly.faults:
+            raise WiringError(sorted(assembly.faults))
+        running = Running(self, assembly)
+        await running.start(self._work)
+        self._running = running
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        running, self._running = self._running, None
+        if running is not None:
+            with anyio.CancelScope(shield=True):
+                await running.stop()
+
+    def _started(self) -> Running:
+        if self._running is None:
+            raise ApplicationNotRunning(
+                f"the application {self.name!r} is not running. Use it inside `async with app:`."
+            )
+        return self._running
+
+    def _assemble(self) -> Assembly:
+        return assemble(self, self._new_session, self._committed)
+
+    def _new_session(self) -> Session:
+        return self._started().session(Origin(), None)
+
+    def _committed(self) -> None:
+        if self._running is not None:
+            self._running.appended.send()

@@ -1,0 +1,193 @@
+"""Assemble an application: plan every handler, find every fault, compose every way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ._aggregate import Aggregate
+from ._check import check_handlers, check_stores, check_subscriptions, known_events, learn_events
+from ._command_bus import CommandBus
+from ._effects import ProjectionEffect, ReactionEffect, reaction_handle
+from ._entries import CommandEntry, ProjectionEntry, QueryEntry, ReactionEntry
+from ._event_types import EventTypes
+from ._faults import Fault
+from ._inline import inline_step
+from ._keys import KeyLocks
+from ._messages import Message, Query
+from ._plan import Planned, Planner
+from ._projection import Projection
+from ._query_bus import QueryBus
+from ._recording import RecordingEventBus
+from ._routes import command_route, one_at_a_time, query_route, stream_route
+from ._scope import Services
+from ._session import Session
+from ._storage import AggregateRemoved, EventSourced, StateStored, Storage
+from ._subscription import Subscription
+from ._unit_of_work import WriteSide
+from ._view import View
+from .middleware import Middleware, compose
+
+if TYPE_CHECKING:
+    from ._application import Application
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """An application's wiring, ready to run when it has no faults.
+
+    Attributes:
+        faults: everything that is wrong.
+        services: what handlers are given.
+        event_types: the events it knows.
+        reads: the projections that each query reads and that may be behind.
+        inline: the projections that commands apply themselves.
+        subscriptions: the asynchronous projections and the reactions.
+        views: every view that is read or written.
+        planned: how each command and query is handled, for `explain`.
+    """
+
+    faults: Sequence[Fault]
+    services: Services
+    event_types: EventTypes
+    reads: Mapping[type[Query[Any]], Sequence[str]]
+    inline: Sequence[Projection]
+    subscriptions: Sequence[Subscription]
+    views: Sequence[type[View]]
+    planned: Mapping[type[Any], Planned]
+
+
+def assemble(app: Application, new_session: Callable[[], Session], committed: Callable[[], None]) -> Assembly:
+    """Plan everything that an application has registered.
+
+    Args:
+        app: the application.
+        new_session: opens a session for a message that was dispatched without one.
+        committed: called after events were committed.
+    """
+    planner = Planner(app.container)
+    commands = {entry: planner.handler(entry, "command") for entry in app._commands}
+    queries = {entry: planner.handler(entry, "query") for entry in app._queries}
+    reactions = {entry: planner.handler(entry, "reaction") for entry in app._reactions}
+    projections = {entry: planner.projection(entry) for entry in app._projections}
+    aggregates = sorted(planner.aggregates | set(app.event_sourced), key=lambda each: each.__qualname__)
+    event_types = EventTypes()
+    event_types.add(AggregateRemoved)
+    faults = [
+        *planner.faults,
+        *check_handlers(app),
+        *check_subscriptions(app, app.read is app.write),
+        *learn_events(app, known_events(app, aggregates), event_types),
+        *check_stores(planner, app.write, app.event_sourced),
+    ]
+    services = _services(app, aggregates, event_types, new_session)
+    inline = [projection for projection in projections.values() if projection is not None and projection.inline]
+    services.write.inline.extend(inline_step(projection, services) for projection in inline)
+    _route_commands(app, commands, services, committed)
+    _route_queries(app, queries, services)
+    subscriptions = [
+        *_projection_subscriptions(app, projections, services),
+        *_reaction_subscriptions(app, reactions, services, committed),
+    ]
+    asynchronous = {subscription.name for subscription in subscriptions}
+    planned: dict[type[Any], Planned] = {entry.message: plan for entry, plan in commands.items() if plan is not None}
+    planned.update({entry.message: plan for entry, plan in queries.items() if plan is not None})
+    return Assembly(
+        faults=faults,
+        services=services,
+        event_types=event_types,
+        reads={entry.message: [name for name in entry.reads if name in asynchronous] for entry in app._queries},
+        inline=inline,
+        subscriptions=subscriptions,
+        views=sorted(planner.views, key=lambda view: view.view_name),
+        planned=planned,
+    )
+
+
+def _services(
+    app: Application, aggregates: Sequence[type[Aggregate]], event_types: EventTypes, new_session: Callable[[], Session]
+) -> Services:
+    storages: dict[type[Aggregate], Storage] = {
+        aggregate: EventSourced(event_types) if aggregate in app.event_sourced else StateStored()
+        for aggregate in aggregates
+    }
+    return Services(
+        write=WriteSide(app.write, storages, [], app.clock, app.ids),
+        read=app.read,
+        commands=CommandBus(),
+        queries=QueryBus(),
+        events=RecordingEventBus(),
+        new_session=new_session,
+    )
+
+
+def middleware_of(app: Application, message_type: type[Message], *, inside: bool = False) -> list[Middleware]:
+    """Return the middleware that applies to a message, the outermost first."""
+    return [
+        entry.middleware for entry in app._middleware if issubclass(message_type, entry.on) and entry.inside is inside
+    ]
+
+
+def _route_commands(
+    app: Application,
+    planned: Mapping[CommandEntry, Planned | None],
+    services: Services,
+    committed: Callable[[], None],
+) -> None:
+    locks = KeyLocks()
+    for entry, plan in planned.items():
+        if plan is None:
+            continue
+        handle = command_route(plan.invoke, services, committed, middleware_of(app, entry.message, inside=True))
+        if entry.key is not None:
+            handle = one_at_a_time(handle, entry.key, locks)
+        services.commands._routes[entry.message] = compose(middleware_of(app, entry.message), handle)
+
+
+def _route_queries(app: Application, planned: Mapping[QueryEntry, Planned | None], services: Services) -> None:
+    for entry, plan in planned.items():
+        if plan is None:
+            continue
+        handle = stream_route(plan.invoke, services) if plan.streams else query_route(plan.invoke, services)
+        services.queries._routes[entry.message] = compose(middleware_of(app, entry.message), handle)
+
+
+def _projection_subscriptions(
+    app: Application, planned: Mapping[ProjectionEntry, Projection | None], services: Services
+) -> Iterator[Subscription]:
+    for entry, projection in planned.items():
+        if projection is None or projection.inline:
+            continue
+        yield Subscription(
+            name=entry.name,
+            kind="projection",
+            events=projection.events,
+            start="beginning",
+            order_by=entry.order_by,
+            retry=entry.retry,
+            store=app.read,
+            effect=ProjectionEffect(projection, services),
+        )
+
+
+def _reaction_subscriptions(
+    app: Application,
+    planned: Mapping[ReactionEntry, Planned | None],
+    services: Services,
+    committed: Callable[[], None],
+) -> Iterator[Subscription]:
+    for entry, plan in planned.items():
+        if plan is None:
+            continue
+        handle = compose(middleware_of(app, entry.events[0]), reaction_handle(plan.invoke))
+        yield Subscription(
+            name=entry.name,
+            kind="reaction",
+            events=frozenset(str(event_type.message_name) for event_type in entry.events),
+            start=entry.start,
+            order_by=entry.order_by,
+            retry=entry.retry,
+            store=app.write,
+            effect=ReactionEffect(handle, services, committed),
+        )

@@ -1,0 +1,137 @@
+"""Faults that only show when everything that was registered is looked at together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ._aggregate import Aggregate
+from ._entries import CommandEntry, ProjectionEntry, QueryEntry, ReactionEntry
+from ._event_types import EventTypes
+from ._faults import Fault, Place, place_of
+from ._messages import Command, Event, Query
+from ._module import Module
+from ._on import marked_methods
+from ._plan import Planner
+from ._view import View
+from .errors import ConfigurationError
+from .ports.stores import WriteStore
+
+_NOWHERE = Place("<unknown>", 0)
+
+
+def check_handlers(module: Module) -> Iterator[Fault]:
+    """Yield missing handlers, second handlers, unusable keys and names that are used twice."""
+    handlers: dict[type[Any], CommandEntry | QueryEntry] = {}
+    entries: list[CommandEntry | QueryEntry] = [*module._commands, *module._queries]
+    for entry in entries:
+        first = handlers.setdefault(entry.message, entry)
+        if first is not entry:
+            kind = "command" if isinstance(entry, CommandEntry) else "query"
+            yield entry.place.fault(
+                f"two handlers of {kind} {entry.message.__name__}: {entry.label} here and {first.label} at {first.place}. "
+                "Keep one; publish an event to tell several."
+            )
+    for expectation in module._expected:
+        if expectation.message not in handlers:
+            kind = "query" if issubclass(expectation.message, Query) else "command"
+            yield expectation.place.fault(
+                f"no handler for {kind} {expectation.message.__name__}. "
+                f"Register one with @app.{kind}_handler({expectation.message.__name__}) and import its module."
+            )
+    for command in module._commands:
+        if command.key is not None and command.key not in command.message.model_fields:
+            yield command.place.fault(f"key={command.key!r} is not a field of {command.message.__name__}.")
+
+
+def check_subscriptions(module: Module, same_store: bool) -> Iterator[Fault]:
+    """Yield queries of unknown projections, names used twice, unusable orders, and inline projections across stores."""
+    named: dict[str, ProjectionEntry | ReactionEntry] = {}
+    entries: list[ProjectionEntry | ReactionEntry] = [*module._projections, *module._reactions]
+    for entry in entries:
+        first = named.setdefault(entry.name, entry)
+        if first is not entry:
+            yield entry.place.fault(
+                f"two subscriptions are named {entry.name!r}: {entry.label} here and {first.label} at {first.place}. "
+                "They would share one checkpoint; rename one."
+            )
+        events = entry.events if isinstance(entry, ReactionEntry) else events_of(entry)
+        for event_type in events:
+            if entry.order_by is not None and entry.order_by not in event_type.model_fields:
+                yield entry.place.fault(f"order_by={entry.order_by!r} is not a field of {event_type.__name__}.")
+    for projection in module._projections:
+        if projection.mode == "inline" and not same_store:
+            yield projection.place.fault(
+                f"the projection {projection.name!r} is inline, but read= and write= are two stores. "
+                "One transaction cannot span both; use mode='async'."
+            )
+    projections = {projection.name for projection in module._projections}
+    for query in module._queries:
+        for name in query.reads:
+            if name not in projections:
+                yield query.place.fault(
+                    f"{query.label} reads an unknown projection {name!r}. "
+                    f"Known projections: {', '.join(sorted(projections)) or 'none'}."
+                )
+
+
+def known_events(module: Module, aggregates: Sequence[type[Aggregate]]) -> Mapping[type[Event], Place]:
+    """Return every event class that a handler or an aggregate names, with a place that names it."""
+    events: dict[type[Event], Place] = {}
+    for reaction in module._reactions:
+        for event_type in reaction.events:
+            events.setdefault(event_type, place_of(event_type, reaction.place))
+    for projection in module._projections:
+        for event_type in events_of(projection):
+            events.setdefault(event_type, place_of(event_type, projection.place))
+    for aggregate in aggregates:
+        for event_type, _, _ in marked_methods(aggregate):
+            events.setdefault(event_type, place_of(event_type, place_of(aggregate, _NOWHERE)))
+    return events
+
+
+def events_of(projection: ProjectionEntry) -> tuple[type[Event], ...]:
+    """Return the event classes that a projection takes."""
+    if not isinstance(projection.handler, type):
+        return ()
+    return tuple(event_type for event_type, _, _ in marked_methods(projection.handler))
+
+
+def learn_events(module: Module, events: Mapping[type[Event], Place], event_types: EventTypes) -> Iterator[Fault]:
+    """Make every event and upcaster known; yield events without a stable name, shared names and missing upcasters."""
+    for event_type, place in events.items():
+        try:
+            event_types.add(event_type)
+        except ConfigurationError as error:
+            yield place.fault(str(error))
+    for upcaster in module._upcasters:
+        event_types.add_upcaster(upcaster.name, upcaster.from_version, upcaster.upcaster)
+    for event_type, version in event_types.missing_upcasters():
+        yield events[event_type].fault(
+            f"a missing upcaster: {event_type.__name__} is at version {event_type.message_version}, and nothing takes "
+            f"version {version} to {version + 1}. Add @app.upcaster({event_type.message_name!r}, from_version={version})."
+        )
+
+
+def check_stores(planner: Planner, write: WriteStore, event_sourced: Sequence[type[Aggregate]]) -> Iterator[Fault]:
+    """Yield aggregates that the write store cannot keep, and views that share a name."""
+    for aggregate in sorted(planner.aggregates, key=lambda each: each.__qualname__):
+        missing = None if aggregate in event_sourced else write.missing_state(aggregate)
+        if missing is not None:
+            yield place_of(aggregate, _NOWHERE).fault(
+                f"the write store cannot keep {aggregate.__qualname__}: {missing}"
+            )
+    named: dict[str, type[View]] = {}
+    for view in sorted(planner.views, key=lambda each: each.__qualname__):
+        first = named.setdefault(view.view_name, view)
+        if first is not view:
+            yield place_of(view, _NOWHERE).fault(
+                f"two views are named {view.view_name!r}: {view.__qualname__} and {first.__qualname__}. Rename one."
+            )
+
+
+def message_kind(message: type[Any]) -> str:
+    """Return what a message is called in texts."""
+    if issubclass(message, Command):
+        return "command"
+    return "query" if issubclass(message, Query) else "event"

@@ -1,0 +1,95 @@
+"""Waiting until read models have what a session wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import anyio
+
+from ._signal import Signal
+from ._token import Written
+from .errors import ForeignLog, ReadNotReady
+from .ports.event_log import START, EventLog, Position
+from .ports.stores import ReadStore
+from .ports.subscription_store import Checkpoint
+
+_FIRST_POLL = 0.002
+_LAST_POLL = 0.1
+
+
+class Consistency:
+    """Knows how far the projections of an application have come.
+
+    What the subscriptions of this process report is remembered, so that most questions cost nothing; otherwise the read
+    store is asked. No connection is held between two questions.
+
+    Args:
+        log: the event log.
+        read: the store of the read models and their checkpoints.
+    """
+
+    def __init__(self, log: EventLog, read: ReadStore) -> None:
+        self._log = log
+        self._read = read
+        self._seen: dict[str, Checkpoint] = {}
+        self.moved = Signal()
+        """Sent when a projection of this process has moved on."""
+
+    def report(self, projection: str, checkpoint: Checkpoint) -> None:
+        """Remember how far a projection has come."""
+        self._seen[projection] = checkpoint
+        self.moved.send()
+
+    async def behind(self, projection: str, written: Written) -> int:
+        """Return how many events of the log lie between a projection and what was written, 0 when it has it all.
+
+        Raises:
+            ReadNotReady: one of the written events is parked there.
+            ForeignLog: the projection was filled from another log.
+        """
+        checkpoint = self._seen.get(projection)
+        if checkpoint is None or checkpoint.position < written.position:
+            checkpoint = await self._read.checkpoint(projection)
+        if checkpoint is not None and checkpoint.log != written.log:
+            raise ForeignLog(
+                f"cannot read {projection!r} in this session: its rows come from log {checkpoint.log}, the session wrote "
+                f"to {written.log}. Point read= and write= to stores that belong together, or rebuild the projection."
+            )
+        if checkpoint is not None and checkpoint.parked:
+            await self._check_parked(projection, written)
+        position = checkpoint.position if checkpoint is not None else START
+        if position >= written.position:
+            return 0
+        return await self._log.count(after=position, upto=written.position) or 1
+
+    async def wait(self, projections: Sequence[str], written: Written, seconds: float) -> None:
+        """Return when all these projections have passed what was written.
+
+        Raises:
+            ReadNotReady: they have not after so many seconds, or never will because an event is parked.
+        """
+        pause = _FIRST_POLL
+        deadline = anyio.current_time() + seconds
+        for projection in projections:
+            while True:
+                seen = self.moved.count
+                behind = await self.behind(projection, written)
+                left = deadline - anyio.current_time()
+                if not behind:
+                    break
+                if left <= 0:
+                    raise ReadNotReady(projection, behind=behind)
+                await self.moved.wait(seen, min(pause, left))
+                pause = min(pause * 2, _LAST_POLL)
+
+    async def worst(self, projections: Sequence[str], written: Written) -> int | None:
+        """Return the most that any of these is behind, None when a written event is parked in one of them."""
+        try:
+            return max([await self.behind(projection, written) for projection in projections])
+        except ReadNotReady:
+            return None
+
+    async def _check_parked(self, projection: str, written: Written) -> None:
+        wrote: set[Position] = set(written.events)
+        if any(parked.event.position in wrote for parked in await self._read.parked(projection)):
+            raise ReadNotReady(projection, behind=None, parked=True)

@@ -1,0 +1,111 @@
+"""What subscriptions do: projections write rows in batches, reactions have side effects one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import anyio
+
+from ._current import current
+from ._dispatch import Handle
+from ._messages import Event
+from ._metadata import event_envelope
+from ._projection import EventFailed, Projection
+from ._scope import Scope, Services
+from ._subscription import Finish, ItemFailed
+from .errors import CheckpointMoved, CommitFailed, TransientFailure
+from .ports.event_log import StoredEvent
+
+
+class ProjectionEffect:
+    """Applies a batch of events to read models, rows and checkpoint in one transaction of the read store."""
+
+    def __init__(self, projection: Projection, services: Services) -> None:
+        self._projection = projection
+        self._services = services
+
+    async def apply(self, items: Sequence[tuple[StoredEvent, Event]], finish: Finish) -> None:
+        transaction = await self._services.read.begin()
+        try:
+            if items:
+                await self._projection.apply(self._services, transaction, items)
+            await finish(transaction, len(items))
+            await transaction.commit()
+        except BaseException as failure:
+            with anyio.CancelScope(shield=True):
+                await transaction.rollback()
+            if isinstance(failure, EventFailed):
+                raise _blamed(failure.index, failure.error) from failure.error
+            raise
+
+
+class ReactionEffect:
+    """Calls a reaction with one event, in a unit of work that holds its checkpoint.
+
+    What the reaction writes through repositories, or by dispatching commands, is committed with the checkpoint.
+
+    Args:
+        handle: the reaction with its middleware; it finds its scope in `current`.
+        services: what the application offers.
+        committed: called after events were committed.
+    """
+
+    def __init__(self, handle: Handle, services: Services, committed: Any) -> None:
+        self._handle = handle
+        self._services = services
+        self._wake = committed
+
+    async def apply(self, items: Sequence[tuple[StoredEvent, Event]], finish: Finish) -> None:
+        if not items:
+            await self._only_finish(finish)
+            return
+        stored, event = items[0]
+        scope = Scope(self._services, event)
+        scope.envelope = event_envelope(stored, event)
+        unit = scope.unit_of_work()
+        unit.write_last(lambda transaction: finish(transaction, 1))
+        mark = current.set(scope)
+        try:
+            try:
+                await self._handle(event)
+                written = await unit.commit()
+            except Exception as error:
+                raise _blamed(0, error) from error
+        except BaseException as failure:
+            await unit.rollback()
+            await scope.close(failure)
+            raise
+        finally:
+            current.reset(mark)
+        await scope.close()
+        if written:
+            self._wake()
+        if unit.has_after_commit:
+            await unit.run_after_commit()
+
+    async def _only_finish(self, finish: Finish) -> None:
+        transaction = await self._services.write.store.begin()
+        try:
+            await finish(transaction, 0)
+            await transaction.commit()
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await transaction.rollback()
+            raise
+
+
+def _blamed(index: int, error: Exception) -> Exception:
+    """Return what to raise: a failure of the store is no fault of the event and never parks it."""
+    return error if isinstance(error, (TransientFailure, CommitFailed, CheckpointMoved)) else ItemFailed(index, error)
+
+
+def reaction_handle(invoke: Any) -> Handle:
+    """Return the innermost part of a reaction's way."""
+
+    async def handle(event: Any) -> Any:
+        scope = current.get()
+        assert scope is not None
+        return await invoke(scope, event)
+
+    return handle

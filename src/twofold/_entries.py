@@ -1,0 +1,121 @@
+"""What the decorators of a `Module` write down; nothing is interpreted until the application starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from ._event_types import Upcaster
+from ._faults import Place
+from ._messages import Command, Event, Query
+from .middleware import Middleware
+from .ports.event_log import Position
+
+Mode: TypeAlias = Literal["async", "inline"]
+"""When a projection is applied: by its subscription after the commit, or in the command's own transaction."""
+
+Start: TypeAlias = Literal["beginning", "now"] | Position
+"""Where a subscription begins when it runs for the first time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often a failing event handler is tried before its event is parked.
+
+    Attributes:
+        attempts: tries in all, at least 1.
+        delay: seconds before the second try; doubled each time.
+        longest: the longest delay between two tries, in seconds.
+    """
+
+    attempts: int = 5
+    delay: float = 0.1
+    longest: float = 30.0
+
+    def delays(self) -> tuple[float, ...]:
+        """Return the seconds to wait before each try after the first."""
+        return tuple(min(self.delay * 2**n, self.longest) for n in range(self.attempts - 1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Entry:
+    """A handler as it was registered.
+
+    Attributes:
+        handler: the user's function or class, unchanged.
+        place: where it is defined.
+        names: the local names at its definition, to resolve annotations with.
+    """
+
+    handler: Any
+    place: Place
+    names: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def label(self) -> str:
+        """What the handler is called in messages."""
+        return getattr(self.handler, "__qualname__", None) or type(self.handler).__qualname__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CommandEntry(Entry):
+    message: type[Command[Any]]
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class QueryEntry(Entry):
+    message: type[Query[Any]]
+    reads: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ReactionEntry(Entry):
+    name: str
+    events: tuple[type[Event], ...]
+    start: Start = "now"
+    order_by: str | None = None
+    retry: Retry = Retry()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ProjectionEntry(Entry):
+    name: str
+    mode: Mode = "async"
+    order_by: str | None = None
+    retry: Retry = Retry()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class UpcasterEntry(Entry):
+    name: str
+    from_version: int
+
+    @property
+    def upcaster(self) -> Upcaster:
+        upcaster: Upcaster = self.handler
+        return upcaster
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MiddlewareEntry:
+    """A middleware with the messages it applies to.
+
+    Attributes:
+        middleware: the user's async function.
+        on: the message class whose subclasses it applies to.
+        inside: whether it runs inside the unit of work.
+    """
+
+    middleware: Middleware
+    on: type[Any]
+    inside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """A message that must have a handler, and where that was said."""
+
+    message: type[Any]
+    place: Place

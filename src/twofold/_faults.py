@@ -1,0 +1,64 @@
+"""Faults in the wiring of an application, and where they are."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from dataclasses import dataclass
+from types import FrameType
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Fault:
+    """One thing that is wrong in the wiring.
+
+    Attributes:
+        file: the source file to look at.
+        line: the line in it, from 1; 0 when it cannot be told.
+        message: what was found and what to do.
+    """
+
+    file: str
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in the source.
+
+    Attributes:
+        file: the source file.
+        line: the line in it, from 1.
+    """
+
+    file: str
+    line: int
+
+    def fault(self, message: str) -> Fault:
+        return Fault(self.file, self.line, message)
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+def calling_frame(depth: int) -> FrameType:
+    """Return the frame `depth` calls above the caller."""
+    return sys._getframe(depth + 1)
+
+
+def place_of(thing: object, fallback: Place) -> Place:
+    """Return where a function or class is defined, or the fallback for one that has no source."""
+    target = inspect.unwrap(thing) if callable(thing) else thing
+    code = getattr(target, "__code__", None)
+    if code is not None:
+        return Place(code.co_filename, code.co_firstlineno)
+    try:
+        if not inspect.isclass(target):
+            target = type(target)
+        return Place(inspect.getsourcefile(target) or fallback.file, inspect.getsourcelines(target)[1])
+    except (OSError, TypeError):
+        return fallback

@@ -1,0 +1,200 @@
+"""Modules: where handlers are written down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import FrameType
+from typing import Any, TypeVar
+
+from ._entries import (
+    CommandEntry,
+    Expectation,
+    MiddlewareEntry,
+    Mode,
+    ProjectionEntry,
+    QueryEntry,
+    ReactionEntry,
+    Retry,
+    Start,
+    UpcasterEntry,
+)
+from ._event_types import Fields
+from ._faults import Place, calling_frame, place_of
+from ._messages import Command, Event, Message, Query
+from ._registrations import CommandRegistration, EventRegistration, QueryRegistration
+from .middleware import Middleware
+
+C = TypeVar("C", bound=Command[Any])
+Q = TypeVar("Q", bound=Query[Any])
+E = TypeVar("E", bound=Event)
+T = TypeVar("T", bound=type[Any])
+F = TypeVar("F", bound=Callable[[Fields], Fields])
+
+
+class Module:
+    """Collects handlers, projections and reactions under a name, to be included in an application.
+
+        billing = Module("billing")
+
+        @billing.command_handler(SendInvoice)
+        async def send_invoice(command: SendInvoice, invoices: Repository[Invoice]) -> None: ...
+
+        app.include(billing)
+
+    The decorators return what they decorate, unchanged, so that a test calls a handler plainly. Nothing is checked here;
+    the application checks everything when it starts.
+
+    Args:
+        name: what the module is called in messages.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._commands: list[CommandEntry] = []
+        self._queries: list[QueryEntry] = []
+        self._reactions: list[ReactionEntry] = []
+        self._projections: list[ProjectionEntry] = []
+        self._upcasters: list[UpcasterEntry] = []
+        self._middleware: list[MiddlewareEntry] = []
+        self._expected: list[Expectation] = []
+
+    def command_handler(self, command_type: type[C], *, key: str | None = None) -> CommandRegistration[C]:
+        """Register the one handler of a command: a function, async or not, or a class with an async `__call__`.
+
+        Args:
+            command_type: the command.
+            key: a field of the command; in this process commands with the same value run one after another.
+        """
+        frame = calling_frame(1)
+
+        def register(handler: Any) -> None:
+            place, names = _origin(handler, frame)
+            self._commands.append(
+                CommandEntry(handler=handler, place=place, names=names, message=command_type, key=key)
+            )
+
+        return CommandRegistration(register)
+
+    def query_handler(self, query_type: type[Q], *, reads: str | tuple[str, ...] = ()) -> QueryRegistration[Q]:
+        """Register the one handler of a query: as for a command, or an async generator for a streaming query.
+
+        Args:
+            query_type: the query.
+            reads: the projections whose rows it reads; a session waits until they have what it wrote.
+        """
+        frame = calling_frame(1)
+        names_read = (reads,) if isinstance(reads, str) else tuple(reads)
+
+        def register(handler: Any) -> None:
+            place, names = _origin(handler, frame)
+            self._queries.append(
+                QueryEntry(handler=handler, place=place, names=names, message=query_type, reads=names_read)
+            )
+
+        return QueryRegistration(register)
+
+    def reaction(
+        self,
+        *event_types: type[E],
+        name: str,
+        start: Start = "now",
+        order_by: str | None = None,
+        retry: Retry = Retry(),
+    ) -> EventRegistration[E]:
+        """Register a side effect of events. It never runs again for an event below its checkpoint.
+
+        Args:
+            event_types: the events.
+            name: the stable name of its checkpoint. Renaming it starts it anew.
+            start: where it begins the first time: "now" (events recorded from then on), "beginning", or a position.
+            order_by: the event field whose values are handled in order; the event's stream by default.
+            retry: how often it is tried before the event is parked.
+        """
+        frame = calling_frame(1)
+
+        def register(handler: Any) -> None:
+            place, names = _origin(handler, frame)
+            self._reactions.append(
+                ReactionEntry(
+                    handler=handler, place=place, names=names, name=name, events=event_types,
+                    start=start, order_by=order_by, retry=retry,
+                )
+            )  # fmt: skip
+
+        return EventRegistration(register)
+
+    def projection(
+        self, name: str, *, mode: Mode = "async", order_by: str | None = None, retry: Retry = Retry()
+    ) -> Callable[[T], T]:
+        """Register a class that turns events into rows: read models in its `__init__`, methods marked with `on`.
+
+        Args:
+            name: the stable name of its checkpoint.
+            mode: "async": after the commit, by a subscription. "inline": in the command's own transaction, which needs
+                the read store and the write store to be one.
+            order_by: the event field whose values are handled in order; the event's stream by default.
+            retry: how often an event is tried before it is parked.
+        """
+        frame = calling_frame(1)
+
+        def register(cls: T) -> T:
+            place, names = _origin(cls, frame)
+            self._projections.append(
+                ProjectionEntry(
+                    handler=cls, place=place, names=names, name=name, mode=mode, order_by=order_by, retry=retry
+                )
+            )
+            return cls
+
+        return register
+
+    def upcaster(self, name: str, *, from_version: int) -> Callable[[F], F]:
+        """Register a function that turns the stored fields of one version of an event into those of the next.
+
+        Args:
+            name: the wire name of the event.
+            from_version: the version it reads; it returns the fields of `from_version + 1`.
+        """
+        frame = calling_frame(1)
+
+        def register(function: F) -> F:
+            place, _ = _origin(function, frame)
+            self._upcasters.append(UpcasterEntry(handler=function, place=place, name=name, from_version=from_version))
+            return function
+
+        return register
+
+    def use(self, middleware: Middleware, *, on: type[Message] = Message, inside: bool = False) -> None:
+        """Put a middleware around messages; those used first are outermost.
+
+        Args:
+            middleware: an async function of the message and `call_next`.
+            on: the message class to which, with its subclasses, it applies. Events pass through it in reactions.
+            inside: run it inside the unit of work of a command, so that what it records is committed with it.
+        """
+        self._middleware.append(MiddlewareEntry(middleware=middleware, on=on, inside=inside))
+
+    def expects(self, *messages: type[Message]) -> None:
+        """Say that these commands and queries must have a handler when the application starts."""
+        frame = calling_frame(1)
+        place = Place(frame.f_code.co_filename, frame.f_lineno)
+        self._expected.extend(Expectation(message, place_of(message, place)) for message in messages)
+
+    def include(self, module: Module) -> None:
+        """Add everything that another module has collected so far."""
+        for attribute in (
+            "_commands",
+            "_queries",
+            "_reactions",
+            "_projections",
+            "_upcasters",
+            "_middleware",
+            "_expected",
+        ):
+            getattr(self, attribute).extend(getattr(module, attribute))
+
+
+def _origin(handler: object, frame: FrameType) -> tuple[Place, Mapping[str, Any]]:
+    """Return where a handler is, and the local names around it when it is defined inside a function."""
+    place = place_of(handler, Place(frame.f_code.co_filename, frame.f_lineno))
+    return place, {} if frame.f_locals is frame.f_globals else dict(frame.f_locals)

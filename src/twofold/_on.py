@@ -1,0 +1,47 @@
+"""Mark the methods that take an event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from ._messages import Event
+
+_MARK = "__twofold_on__"
+
+E = TypeVar("E", bound=Event)
+S = TypeVar("S")
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class _Marker(Protocol[E]):
+    def __call__(self, method: Callable[Concatenate[S, E, P], T], /) -> Callable[Concatenate[S, E, P], T]: ...
+
+
+def on(*event_types: type[E]) -> _Marker[E]:
+    """Mark a method of a projection or an aggregate as the one that takes events of these types.
+
+        @on(OrderPlaced)
+        async def placed(self, event: OrderPlaced) -> None: ...
+
+    The method itself is returned unchanged. In a class, one event type belongs to one method.
+
+    Args:
+        event_types: the exact event classes; their subclasses are not included.
+    """
+
+    def mark(method: Any) -> Any:
+        setattr(method, _MARK, (*getattr(method, _MARK, ()), *event_types))
+        return method
+
+    return mark
+
+
+def marked_methods(cls: type[object]) -> Iterator[tuple[type[Event], str, Callable[..., Any]]]:
+    """Yield every (event type, method name, function) that `on` marked in a class or its bases."""
+    names = dict.fromkeys(name for base in reversed(cls.__mro__) for name in vars(base))
+    for name in names:
+        function = getattr(cls, name, None)
+        for event_type in getattr(function, _MARK, ()):
+            yield event_type, name, function  # type: ignore[misc]  # a marked attribute is a function

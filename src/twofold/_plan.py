@@ -1,0 +1,216 @@
+"""Turn what was registered into what can be called, and find every fault on the way."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import NoneType
+from typing import Any
+
+from ._aggregate import Aggregate
+from ._dependencies import Binding, Dependencies, Kind, Unprovided
+from ._entries import CommandEntry, Entry, ProjectionEntry, QueryEntry, ReactionEntry
+from ._faults import Fault
+from ._handlers import Invoke, as_async, invocation, invocation_of_class
+from ._messages import Command, Event, Query
+from ._on import marked_methods
+from ._projection import Projection, takes_envelope
+from ._signature import Parameter, Signature, signature_of
+from ._view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A handler that can be called.
+
+    Attributes:
+        invoke: calls it in a scope.
+        injected: what it is given besides the message, in words.
+        streams: whether it is an async generator.
+    """
+
+    invoke: Invoke
+    injected: tuple[str, ...]
+    streams: bool = False
+
+
+@dataclass(slots=True)
+class Planner:
+    """Plans handlers; what is wrong is noted in `faults` and the handler left out.
+
+    Attributes:
+        container: the user's `dependency_injector` container, or None.
+        faults: what was found.
+        aggregates: every aggregate that a handler has a repository of.
+        views: every view that a handler reads or writes.
+    """
+
+    container: Any
+    faults: list[Fault] = field(default_factory=list)
+    aggregates: set[type[Aggregate]] = field(default_factory=set)
+    views: set[type[View]] = field(default_factory=set)
+
+    def handler(self, entry: CommandEntry | QueryEntry | ReactionEntry, kind: Kind) -> Planned | None:
+        """Plan the handler of a command, a query or events."""
+        messages = entry.events if isinstance(entry, ReactionEntry) else (entry.message,)
+        if inspect.isclass(entry.handler):
+            return self._class(entry, messages, kind)
+        bindings = self._message_and_bindings(entry, self._signature(entry, _function(entry.handler)), messages, kind)
+        if bindings is None:
+            return None
+        streams = inspect.isasyncgenfunction(_function(entry.handler))
+        return Planned(invocation(as_async(entry.handler), bindings), _described(bindings), streams)
+
+    def projection(self, entry: ProjectionEntry) -> Projection | None:
+        """Plan a projection."""
+        if not inspect.isclass(entry.handler):
+            self._fault(entry, f"the projection {entry.name!r} is {entry.label}, which is not a class.")
+            return None
+        views_before, self.views = self.views, set()
+        made_with = self._init(entry, "projection")
+        methods: dict[type[Event], Invoke] = {}
+        wants_envelope = False
+        for event_type, name, function in marked_methods(entry.handler):
+            bindings = self._message_and_bindings(
+                entry, self._signature(entry, function, bound=True), (event_type,), "projection", name
+            )
+            if bindings is None:
+                continue
+            if event_type in methods:
+                self._fault(entry, f"the projection {entry.name!r} has two methods on {event_type.__name__}. Keep one.")
+            wants_envelope = wants_envelope or takes_envelope(bindings)
+            methods[event_type] = invocation(_method(function), bindings)
+        views, self.views = frozenset(self.views), views_before | self.views
+        if made_with is None:
+            return None
+        if not methods:
+            self._fault(entry, f"the projection {entry.name!r} takes no event. Mark a method with @on(OrderPlaced).")
+        inline = entry.mode == "inline"
+        return Projection(entry.name, inline, entry.handler, made_with, methods, views, wants_envelope)
+
+    def _class(self, entry: Entry, messages: Sequence[type[Any]], kind: Kind) -> Planned | None:
+        call = vars(entry.handler).get("__call__") or getattr(entry.handler, "__call__", None)
+        if not inspect.isfunction(call):
+            self._fault(entry, f"the handler class {entry.label} has no __call__(self, message). Add one.")
+            return None
+        made_with = self._init(entry, kind)
+        called_with = self._message_and_bindings(entry, self._signature(entry, call, bound=True), messages, kind)
+        if made_with is None or called_with is None:
+            return None
+        invoke = invocation_of_class(entry.handler, made_with, called_with)
+        return Planned(invoke, _described((*made_with, *called_with)), inspect.isasyncgenfunction(call))
+
+    def _init(self, entry: Entry, kind: Kind) -> list[Binding] | None:
+        if inspect.isabstract(entry.handler):
+            missing = ", ".join(sorted(entry.handler.__abstractmethods__))
+            self._fault(entry, f"{entry.label} cannot be made: it is abstract. Implement {missing}.")
+            return None
+        if entry.handler.__init__ is object.__init__:
+            return []
+        read = self._signature(entry, entry.handler.__init__, bound=True)
+        return None if read is None else self._bindings(entry, read.parameters, kind)
+
+    def _signature(self, entry: Entry, function: Callable[..., Any], *, bound: bool = False) -> Signature | None:
+        try:
+            read = signature_of(function, entry.names)
+            return read.after_self if bound else read
+        except (NameError, TypeError, ValueError) as error:
+            self._fault(
+                entry,
+                f"the annotations of {entry.label} cannot be resolved: {error}. "
+                "Import what they name at run time, not under TYPE_CHECKING.",
+            )
+            return None
+
+    def _message_and_bindings(
+        self,
+        entry: Entry,
+        read: Signature | None,
+        messages: Sequence[type[Any]],
+        kind: Kind,
+        method: str = "",
+    ) -> list[Binding] | None:
+        if read is None:
+            return None
+        parameters, returns = read.parameters, read.returns
+        label = f"{entry.label}.{method}" if method else entry.label
+        names = " or ".join(message.__name__ for message in messages)
+        if not parameters or parameters[0].keyword_only:
+            self._fault(entry, f"{label} has a wrong signature: its first parameter must be the {names}.")
+            return None
+        for message in messages:
+            if not _takes(parameters[0].type, message):
+                self._fault(
+                    entry,
+                    f"{label} has a wrong signature: it is registered for {message.__name__}, "
+                    f"but its first parameter is {parameters[0]}.",
+                )
+            result = result_type(message)
+            if not _gives(returns, result):
+                self._fault(
+                    entry,
+                    f"{label} has a wrong signature: {message.__name__} is answered with {_name(result)}, "
+                    f"but it returns {_name(returns)}.",
+                )
+        return self._bindings(entry, parameters[1:], kind)
+
+    def _bindings(self, entry: Entry, parameters: Sequence[Parameter], kind: Kind) -> list[Binding] | None:
+        dependencies = Dependencies(self.container, self.aggregates, self.views)
+        bindings: list[Binding] = []
+        for parameter in parameters:
+            try:
+                binding = dependencies.bind(parameter, kind)
+            except Unprovided as error:
+                self._fault(entry, f"{entry.label}: {error}")
+                continue
+            if binding is not None:
+                bindings.append(binding)
+        return bindings
+
+    def _fault(self, entry: Entry, message: str) -> None:
+        self.faults.append(entry.place.fault(message))
+
+
+def result_type(message: type[Any]) -> Any:
+    """Return what a command or query is answered with, as it was declared; `Parameter.empty` when that cannot be told."""
+    for base in message.__mro__:
+        metadata = getattr(base, "__pydantic_generic_metadata__", None) or {}
+        if metadata.get("origin") in (Command, Query):
+            return metadata["args"][0]
+    return inspect.Parameter.empty
+
+
+def _function(handler: Any) -> Callable[..., Any]:
+    if inspect.isfunction(handler) or inspect.ismethod(handler):
+        return handler
+    bound: Callable[..., Any] = handler.__call__
+    return bound
+
+
+def _method(function: Callable[..., Any]) -> Callable[..., Any]:
+    call = as_async(function)
+    return lambda pair, *args, **kwargs: call(*pair, *args, **kwargs)
+
+
+def _takes(annotation: Any, message: type[Any]) -> bool:
+    if annotation is inspect.Parameter.empty or annotation is Any:
+        return True
+    options = getattr(annotation, "__args__", None) or (annotation,)
+    return any(inspect.isclass(option) and issubclass(message, option) for option in options)
+
+
+def _gives(returns: Any, result: Any) -> bool:
+    if result is None:
+        result = NoneType
+    if not (inspect.isclass(returns) and inspect.isclass(result)) or inspect.Parameter.empty in (returns, result):
+        return True
+    return issubclass(returns, result)
+
+
+def _name(annotation: Any) -> str:
+    return "None" if annotation in (None, NoneType) else getattr(annotation, "__name__", str(annotation))
+
+
+def _described(bindings: Sequence[Binding]) -> tuple[str, ...]:
+    return tuple(f"{binding.parameter.name}: {binding.source}" for binding in bindings)

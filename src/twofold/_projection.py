@@ -1,0 +1,96 @@
+"""Projections: classes that turn events into rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ._dependencies import Binding
+from ._envelope import Envelope
+from ._handlers import Invoke, resolved
+from ._messages import Event
+from ._metadata import event_envelope
+from ._read_model import ProjectedRows
+from ._scope import Scope, Services
+from ._view import View
+from .ports.event_log import StoredEvent
+from .ports.stores import ReadTransaction
+
+
+class EventFailed(Exception):
+    """A projection failed on one event of a batch; the batch must be rolled back.
+
+    Attributes:
+        index: which one, from 0.
+        error: what its method raised.
+    """
+
+    def __init__(self, index: int, error: Exception) -> None:
+        super().__init__(index, error)
+        self.index = index
+        self.error = error
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """A projection, planned: how it is made and which of its methods takes which event.
+
+    Attributes:
+        name: the name of its checkpoint.
+        inline: whether it runs in the command's transaction.
+        cls: the user's class.
+        made_with: the parameters of its `__init__`.
+        methods: for each event class, how to call the method that takes it; the projection itself comes first.
+        views: the views it writes.
+        wants_envelope: whether a method takes the envelope.
+    """
+
+    name: str
+    inline: bool
+    cls: type[Any]
+    made_with: Sequence[Binding]
+    methods: Mapping[type[Event], Invoke]
+    views: frozenset[type[View]]
+    wants_envelope: bool
+
+    @property
+    def events(self) -> frozenset[str]:
+        """The wire names of the events it takes."""
+        return frozenset(str(event.message_name) for event in self.methods)
+
+    async def apply(
+        self, services: Services, transaction: ReadTransaction, events: Sequence[tuple[StoredEvent, Event]]
+    ) -> None:
+        """Apply events in order and write the rows into the transaction; events it does not take are passed over.
+
+        Raises:
+            EventFailed: a method raised.
+        """
+        scope = Scope(services, None)
+        rows = scope.rows = {view: ProjectedRows(view, transaction.rows(view)) for view in self.views}
+        try:
+            projection = self.cls(**await resolved(scope, self.made_with))
+            for index, (stored, event) in enumerate(events):
+                method = self.methods.get(type(event))
+                if method is None:
+                    continue
+                for model in rows.values():
+                    model.position = stored.position
+                if self.wants_envelope:
+                    scope.envelope = event_envelope(stored, event)
+                try:
+                    await method(scope, (projection, event))
+                except Exception as error:
+                    raise EventFailed(index, error) from error
+            for model in rows.values():
+                await model.flush()
+        finally:
+            await scope.close()
+
+
+def takes_envelope(bindings: Sequence[Binding]) -> bool:
+    """Return whether one of these parameters is the envelope."""
+    return any(
+        getattr(binding.parameter.type, "__origin__", binding.parameter.type) is Envelope for binding in bindings
+    )

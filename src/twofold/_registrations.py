@@ -1,0 +1,95 @@
+"""The typed half of the decorators: what a handler of a message may look like.
+
+Each class is generic in the message, covariant, and its `__call__` reads the result type `R` back out of it, so that a
+type checker rejects a handler with the wrong parameter or the wrong result, whatever it has injected besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
+
+from ._messages import Command, Event, Query
+
+M_contra = TypeVar("M_contra", contravariant=True)
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+P = ParamSpec("P")
+C_co = TypeVar("C_co", bound=Command[Any], covariant=True)
+Q_co = TypeVar("Q_co", bound=Query[Any], covariant=True)
+E_co = TypeVar("E_co", bound=Event, covariant=True)
+
+
+class AsyncHandler(Protocol[M_contra, R_co]):
+    """An object that handles a message when called."""
+
+    def __call__(self, message: M_contra, /) -> Awaitable[R_co]: ...
+
+
+class CommandRegistration(Generic[C_co]):
+    """Registers a handler of the command `C_co` and returns it unchanged."""
+
+    def __init__(self, register: Callable[[Any], None]) -> None:
+        self._register = register
+
+    @overload
+    def __call__(
+        self: CommandRegistration[Command[R]], handler: Callable[Concatenate[C_co, P], Awaitable[R]]
+    ) -> Callable[Concatenate[C_co, P], Awaitable[R]]: ...
+    @overload
+    def __call__(
+        self: CommandRegistration[Command[R]], handler: Callable[Concatenate[C_co, P], R]
+    ) -> Callable[Concatenate[C_co, P], R]: ...
+    @overload
+    def __call__(
+        self: CommandRegistration[Command[R]], handler: Callable[P, AsyncHandler[C_co, R]]
+    ) -> Callable[P, AsyncHandler[C_co, R]]: ...
+    def __call__(self, handler: Any) -> Any:
+        self._register(handler)
+        return handler
+
+
+class QueryRegistration(Generic[Q_co]):
+    """Registers a handler of the query `Q_co` and returns it unchanged."""
+
+    def __init__(self, register: Callable[[Any], None]) -> None:
+        self._register = register
+
+    @overload
+    def __call__(
+        self: QueryRegistration[Query[R]], handler: Callable[Concatenate[Q_co, P], Awaitable[R]]
+    ) -> Callable[Concatenate[Q_co, P], Awaitable[R]]: ...
+    @overload
+    def __call__(
+        self: QueryRegistration[Query[AsyncIterator[R]]], handler: Callable[Concatenate[Q_co, P], AsyncIterator[R]]
+    ) -> Callable[Concatenate[Q_co, P], AsyncIterator[R]]: ...
+    @overload
+    def __call__(
+        self: QueryRegistration[Query[R]], handler: Callable[Concatenate[Q_co, P], R]
+    ) -> Callable[Concatenate[Q_co, P], R]: ...
+    @overload
+    def __call__(
+        self: QueryRegistration[Query[R]], handler: Callable[P, AsyncHandler[Q_co, R]]
+    ) -> Callable[P, AsyncHandler[Q_co, R]]: ...
+    def __call__(self, handler: Any) -> Any:
+        self._register(handler)
+        return handler
+
+
+class EventRegistration(Generic[E_co]):
+    """Registers a handler of the event `E_co` and returns it unchanged."""
+
+    def __init__(self, register: Callable[[Any], None]) -> None:
+        self._register = register
+
+    @overload
+    def __call__(
+        self, handler: Callable[Concatenate[E_co, P], Awaitable[None]]
+    ) -> Callable[Concatenate[E_co, P], Awaitable[None]]: ...
+    @overload
+    def __call__(self, handler: Callable[Concatenate[E_co, P], None]) -> Callable[Concatenate[E_co, P], None]: ...
+    @overload
+    def __call__(self, handler: Callable[P, AsyncHandler[E_co, None]]) -> Callable[P, AsyncHandler[E_co, None]]: ...
+    def __call__(self, handler: Any) -> Any:
+        self._register(handler)
+        return handler

@@ -1,0 +1,202 @@
+"""Sessions: they read their own writes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+
+from typing_extensions import Self
+
+from ._consistency import Consistency
+from ._current import current
+from ._messages import Command, Query
+from ._tasks import current_task
+from ._token import REMEMBERED, Written, decode_token, encode_token
+from .errors import ForeignLog, ReadNotReady, UsedFromAnotherTask
+from .ports.event_log import Position, StoredEvent
+
+if TYPE_CHECKING:
+    from ._scope import Origin, Services
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+DEFAULT_TIMEOUT = 5.0
+"""How long a query waits for its read models, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[R_co]):
+    """An answer that may be old.
+
+    Attributes:
+        value: what the query handler returned.
+        behind: how many events of the log the read models had not seen of what the session wrote; 0 when it is fresh,
+            None when it cannot be told because one of them is parked.
+    """
+
+    value: R_co
+    behind: int | None
+
+
+class Session:
+    """A conversation that sees its own writes. `async with app.session() as session:` gives one.
+
+    It remembers how far its commands wrote; a query in it waits until the read models that answer it have passed that
+    point. `token` carries this to another process. A session belongs to the task that opened it.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        consistency: Consistency,
+        reads: Mapping[type[Query[Any]], Sequence[str]],
+        origin: Origin,
+        log: str,
+        token: str | None,
+    ) -> None:
+        from ._scope import Scope
+
+        self.origin = origin
+        self._services = services
+        self._consistency = consistency
+        self._reads = reads
+        self._log = log
+        self._owner = current_task()
+        self._written = self._resume(token) if token else None
+        self._scope = Scope(services, None, self)
+
+    @property
+    def token(self) -> str:
+        """How far this session wrote, as an opaque text for a header; empty when it wrote nothing."""
+        return encode_token(self._written) if self._written else ""
+
+    async def dispatch(self, command: Command[R]) -> R:
+        """Handle a command and return its result, when everything it changed is committed.
+
+        Inside the handler of another command this is a plain call that joins that command's unit of work.
+
+        Raises:
+            NoHandler: nothing handles this command.
+            UsedFromAnotherTask: another task opened this session.
+        """
+        self._check_task()
+        scope = current.get()
+        if scope is not None and scope.joinable:
+            return await self._services.commands.dispatch(command)
+        mark = current.set(self._scope)
+        try:
+            return await self._services.commands.dispatch(command)
+        finally:
+            current.reset(mark)
+
+    @overload
+    async def execute(
+        self,
+        query: Query[R],
+        *,
+        timeout: float = ...,
+        on_stale: Literal["wait", "raise"] = ...,
+        after: str | None = ...,
+    ) -> R: ...
+    @overload
+    async def execute(
+        self, query: Query[R], *, timeout: float = ..., on_stale: Literal["return"], after: str | None = ...
+    ) -> Answer[R]: ...
+    async def execute(
+        self,
+        query: Query[R],
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        on_stale: Literal["wait", "raise", "return"] = "wait",
+        after: str | None = None,
+    ) -> R | Answer[R]:
+        """Answer a query from read models that have what this session wrote.
+
+        Args:
+            query: the query.
+            timeout: how long to wait for the read models, in seconds.
+            on_stale: "wait" for them; "raise" `ReadNotReady` at once instead; or "return" an `Answer` at once, with how
+                far behind it is. Inside the handler of a command nothing waits: "wait" means "raise" there, because its
+                unit of work may hold what the read model waits for.
+            after: a token to wait for besides what this session wrote.
+
+        Raises:
+            ReadNotReady: the read models have not caught up. The session's commands succeeded all the same.
+            NoHandler: nothing handles this query.
+            UsedFromAnotherTask: another task opened this session.
+        """
+        self._check_task()
+        written = self._latest(after)
+        reads = self._reads.get(type(query), ())
+        behind: int | None = 0
+        if written is not None and reads:
+            scope = current.get()
+            if on_stale == "return":
+                behind = await self._consistency.worst(reads, written)
+            elif on_stale == "raise" or (scope is not None and scope.joinable):
+                for projection in reads:
+                    if missing := await self._consistency.behind(projection, written):
+                        raise ReadNotReady(projection, behind=missing)
+            else:
+                await self._consistency.wait(reads, written, timeout)
+        answer = await self._services.queries.execute(query)
+        return Answer(answer, behind) if on_stale == "return" else answer
+
+    async def stream(
+        self, query: Query[AsyncIterator[R]], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None
+    ) -> AsyncIterator[R]:
+        """Iterate over the answer of a streaming query, once the read models have what this session wrote.
+
+        Close the iterator (`contextlib.aclosing`) when you stop early: until then its read stays open.
+
+        Args:
+            query: a query whose handler is an async generator.
+            timeout: how long to wait for the read models, in seconds.
+            after: a token to wait for besides what this session wrote.
+
+        Raises:
+            ReadNotReady: the read models have not caught up.
+        """
+        self._check_task()
+        written = self._latest(after)
+        if written is not None:
+            await self._consistency.wait(self._reads.get(type(query), ()), written, timeout)
+        async for item in self._services.queries.stream(query):
+            yield item
+
+    def wrote(self, events: Sequence[StoredEvent]) -> None:
+        """Remember that these events were committed in this session."""
+        positions = tuple(event.position for event in events)
+        before = self._written.events if self._written else ()
+        self._written = Written(self._log, positions[-1], (*before, *positions)[-REMEMBERED * 32 :])
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        pass
+
+    def _check_task(self) -> None:
+        if current_task() is not self._owner:
+            raise UsedFromAnotherTask(
+                "cannot use this session here: another task opened it. Open one session in each task, and pass "
+                "Session.token on when one has to see what another one wrote."
+            )
+
+    def _latest(self, after: str | None) -> Written | None:
+        other = self._resume(after) if after else None
+        if other is None or self._written is None:
+            return other or self._written
+        position = max(self._written.position, other.position)
+        return Written(self._log, Position(position), (*self._written.events, *other.events))
+
+    def _resume(self, token: str) -> Written:
+        written = decode_token(token)
+        if written.log != self._log:
+            raise ForeignLog(
+                f"cannot resume this session: its token belongs to log {written.log}, this application writes to "
+                f"{self._log}. A restored backup or another database counts as another log; start a session without it."
+            )
+        return written

@@ -1,0 +1,84 @@
+"""What a handler's signature says."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a handler.
+
+    Attributes:
+        name: its name.
+        type: what it is annotated with; `inspect.Parameter.empty` when it is not.
+        has_default: whether it may be left out.
+        keyword_only: whether it is passed by name.
+        marker: a `dependency_injector` marker such as `Provide["mailer"]`, as default or in `Annotated`; None without.
+    """
+
+    name: str
+    type: Any
+    has_default: bool
+    keyword_only: bool
+    marker: Any = None
+
+    def __str__(self) -> str:
+        if self.type is inspect.Parameter.empty:
+            return f"'{self.name}' (not annotated)"
+        return f"'{self.name}: {getattr(self.type, '__name__', None) if inspect.isclass(self.type) else self.type}'"
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The parameters of a callable, and what it returns (`inspect.Parameter.empty` when that is not annotated)."""
+
+    parameters: tuple[Parameter, ...]
+    returns: Any
+
+    @property
+    def after_self(self) -> Signature:
+        """The signature that a caller of the bound method sees."""
+        return Signature(self.parameters[1:], self.returns)
+
+
+def signature_of(function: Callable[..., Any], names: Mapping[str, Any]) -> Signature:
+    """Read a signature, its annotations resolved.
+
+    Args:
+        function: a function, or the method of a class, with `self` among its parameters.
+        names: local names that annotations may use.
+
+    Raises:
+        NameError: an annotation names something that is not there at run time.
+    """
+    hints = get_type_hints(function, localns=dict(names), include_extras=True)
+    read = inspect.signature(function)
+    parameters = tuple(
+        _parameter(parameter, hints.get(parameter.name, inspect.Parameter.empty))
+        for parameter in read.parameters.values()
+        if parameter.kind not in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    )
+    return Signature(parameters, hints.get("return", inspect.Parameter.empty))
+
+
+def _parameter(parameter: inspect.Parameter, annotation: Any) -> Parameter:
+    has_default = parameter.default is not inspect.Parameter.empty
+    marker = parameter.default if has_default and _is_marker(parameter.default) else None
+    if get_origin(annotation) is Annotated:
+        annotation, *extras = get_args(annotation)
+        marker = marker or next((extra for extra in extras if _is_marker(extra)), None)
+    return Parameter(
+        name=parameter.name,
+        type=annotation,
+        has_default=has_default and marker is None,
+        keyword_only=parameter.kind is inspect.Parameter.KEYWORD_ONLY,
+        marker=marker,
+    )
+
+
+def _is_marker(value: object) -> bool:
+    return getattr(value, "__IS_MARKER__", False) is True

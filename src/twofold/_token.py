@@ -1,0 +1,51 @@
+"""The token that carries how far a session wrote."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import NamedTuple
+
+from .errors import InvalidToken
+from .ports.event_log import Position
+
+REMEMBERED = 8
+"""How many of the last written positions a token carries, to recognise when one of them is parked."""
+
+
+class Written(NamedTuple):
+    """What a session wrote.
+
+    Attributes:
+        log: the identity of the log it wrote to.
+        position: the last position it wrote.
+        events: the last few positions it wrote, ascending.
+    """
+
+    log: str
+    position: Position
+    events: tuple[Position, ...]
+
+
+def encode_token(written: Written) -> str:
+    """Return a text that fits a header: printable ASCII without spaces."""
+    text = json.dumps([written.log, written.position, written.events[-REMEMBERED:]], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+
+
+def decode_token(token: str) -> Written:
+    """Read a token.
+
+    Raises:
+        InvalidToken: it is not one.
+    """
+    try:
+        log, position, events = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        if isinstance(log, str) and isinstance(position, int) and all(isinstance(event, int) for event in events):
+            return Written(log, Position(position), tuple(map(Position, events)))
+    except (ValueError, TypeError):
+        pass
+    raise InvalidToken(
+        f"cannot resume a session from {token[:40]!r}: it is not a session token. Pass on Session.token unchanged, "
+        "or start a session without one."
+    )

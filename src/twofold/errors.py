@@ -1,0 +1,239 @@
+"""Every error that Twofold raises.
+
+    TwofoldError
+    ├── ConfigurationError (TypeError)             the application is wired wrongly
+    │   ├── WiringError                            check() found faults; it lists all of them
+    │   ├── InvalidDefinition                      a message, view or aggregate class is declared wrongly
+    │   └── MissingDependency (ImportError)        an adapter's driver is not installed
+    ├── DispatchError
+    │   ├── NoHandler (LookupError)                nothing handles this message
+    │   ├── DispatchCycle (RecursionError)         a message was dispatched while it was being handled
+    │   ├── HandlersFailed (ExceptionGroup)        handlers of a published event failed
+    │   └── NotAuthorised (PermissionError)        the authorisation hook said no
+    ├── UnitOfWorkError
+    │   ├── ConcurrencyConflict (RuntimeError)     somebody else changed the stream or the row first
+    │   ├── TransientFailure (RuntimeError)        deadlock, serialisation failure, lock time-out, lost connection
+    │   ├── UnitOfWorkDoomed (RuntimeError)        the unit was used after an error broke its transaction
+    │   ├── UnitOfWorkClosed (RuntimeError)        the unit was used after it ended
+    │   ├── ReadOnlyUnitOfWork (PermissionError)   a query tried to write
+    │   ├── UsedFromAnotherTask (RuntimeError)     a unit or session was shared between tasks
+    │   ├── CommitFailed (RuntimeError)            the store did not confirm the commit
+    │   └── AfterCommitFailed (RuntimeError)       committed, but a callback after the commit failed
+    ├── StorageError
+    │   ├── AggregateNotFound (LookupError)        no aggregate of that type and id
+    │   ├── AggregateExists (ValueError)           an aggregate of that id was added before
+    │   ├── DuplicateEvent (ValueError)            an event id is already in the log
+    │   ├── UndecodableEvent (ValueError)          a stored event has no class, no upcaster or bad data
+    │   ├── CheckpointMoved (RuntimeError)         another worker moved this subscription's checkpoint
+    │   ├── ForeignLog (RuntimeError)              a checkpoint or token belongs to another log
+    │   ├── SchemaMissing (RuntimeError)           the store lacks tables that the application needs
+    │   ├── RowNotFound (LookupError)              a read model has no row of that key to update
+    │   └── InvalidFind (ValueError)               a read model was asked for a field, order or page it cannot give
+    ├── SessionError
+    │   ├── ReadNotReady (TimeoutError)            a read model has not caught up with what the session wrote
+    │   └── InvalidToken (ValueError)              a session token is not one of ours
+    └── ApplicationNotRunning (RuntimeError)       the application was used before it started or after it stopped
+
+Each leaf also inherits the builtin that a stranger would catch. A message says what was attempted, what was found
+and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ._faults import Fault
+
+
+class TwofoldError(Exception):
+    """The root of every error that Twofold raises itself."""
+
+
+class ConfigurationError(TwofoldError, TypeError):
+    """The application is wired wrongly; nothing was executed."""
+
+
+class WiringError(ConfigurationError):
+    """`Application.check` found faults.
+
+    Attributes:
+        faults: every fault found, each with file and line.
+    """
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        listed = "\n".join(f"  {fault}" for fault in self.faults)
+        super().__init__(f"the application cannot start, {len(self.faults)} fault(s) found:\n{listed}")
+
+
+class InvalidDefinition(ConfigurationError):
+    """A message, view or aggregate class is declared wrongly."""
+
+
+class MissingDependency(ConfigurationError, ImportError):
+    """An adapter was imported whose driver is not installed."""
+
+    def __init__(self, command: str) -> None:
+        super().__init__(f"this adapter needs a driver that is not installed. Install it with: {command}")
+
+
+class DispatchError(TwofoldError):
+    """A message could not be handed to its handler."""
+
+
+class NoHandler(DispatchError, LookupError):
+    """Nothing handles this message."""
+
+
+class DispatchCycle(DispatchError, RecursionError):
+    """A message was dispatched again while it was being handled."""
+
+
+class HandlersFailed(DispatchError, ExceptionGroup[Exception]):
+    """Handlers of a published event failed. All were called; this group holds every failure, one or many alike."""
+
+    def derive(self, excs: Sequence[Exception], /) -> HandlersFailed:  # type: ignore[override]  # always of Exceptions
+        return HandlersFailed(self.message, excs)
+
+
+class NotAuthorised(DispatchError, PermissionError):
+    """The authorisation hook refused the message."""
+
+
+class UnitOfWorkError(TwofoldError):
+    """A unit of work could not do what was asked."""
+
+
+class ConcurrencyConflict(UnitOfWorkError, RuntimeError):
+    """Somebody else changed the stream or the row first.
+
+    Attributes:
+        stream: the stream, or the aggregate's type and id.
+        expected: the version (in events, or in saves of a state-stored aggregate) that was expected.
+        actual: the version that was found; 0 when there is none.
+    """
+
+    def __init__(self, stream: str, *, expected: object, actual: int | None) -> None:
+        self.stream = stream
+        self.expected = expected
+        self.actual = actual
+        super().__init__(
+            f"cannot write {stream}: expected version {expected}, found {actual}. "
+            "Load it again and repeat the command (the retry_conflicts middleware does both)."
+        )
+
+
+class TransientFailure(UnitOfWorkError, RuntimeError):
+    """The store refused for now: deadlock, serialisation failure, lock time-out or lost connection.
+
+    Repeating the whole handler on a fresh unit of work may succeed.
+    """
+
+
+class UnitOfWorkDoomed(UnitOfWorkError, RuntimeError):
+    """The unit was used after an error broke its transaction; it can only be rolled back."""
+
+
+class UnitOfWorkClosed(UnitOfWorkError, RuntimeError):
+    """The unit was used after it was committed or rolled back."""
+
+
+class ReadOnlyUnitOfWork(UnitOfWorkError, PermissionError):
+    """A query, or a read model outside its projection, tried to write."""
+
+
+class UsedFromAnotherTask(UnitOfWorkError, RuntimeError):
+    """A unit of work or a session was used from a task that did not open it."""
+
+
+class CommitFailed(UnitOfWorkError, RuntimeError):
+    """The store did not confirm the commit; read back before repeating, unless the cause says it was refused."""
+
+
+class AfterCommitFailed(UnitOfWorkError, RuntimeError):
+    """The command is committed, but a callback that runs after the commit failed.
+
+    Attributes:
+        result: what the command handler returned.
+    """
+
+    def __init__(self, message: str, *, result: object = None) -> None:
+        self.result = result
+        super().__init__(message)
+
+
+class StorageError(TwofoldError):
+    """A store could not give or take what was asked."""
+
+
+class AggregateNotFound(StorageError, LookupError):
+    """No aggregate of that type and id."""
+
+
+class AggregateExists(StorageError, ValueError):
+    """An aggregate of that type and id was added before (also when it was removed since)."""
+
+
+class DuplicateEvent(StorageError, ValueError):
+    """An event id is already in the log; nothing was written."""
+
+
+class UndecodableEvent(StorageError, ValueError):
+    """A stored event has no class here, no upcaster, or data that its class refuses."""
+
+
+class CheckpointMoved(StorageError, RuntimeError):
+    """Another worker moved this subscription's checkpoint; nothing was written."""
+
+
+class ForeignLog(StorageError, RuntimeError):
+    """A checkpoint or a token belongs to another event log than the one it met."""
+
+
+class SchemaMissing(StorageError, RuntimeError):
+    """The store lacks tables that the application needs."""
+
+
+class RowNotFound(StorageError, LookupError):
+    """A read model has no row of that key to update."""
+
+
+class InvalidFind(StorageError, ValueError):
+    """A read model was asked for a field, an order or a page that it cannot give."""
+
+
+class SessionError(TwofoldError):
+    """A session could not answer."""
+
+
+class ReadNotReady(SessionError, TimeoutError):
+    """A read model has not caught up with what the session wrote. The command itself succeeded.
+
+    Attributes:
+        projection: the projection that is behind.
+        behind: how many events of the log it has not passed yet, or None when that cannot be told.
+        parked: True when an event that the session wrote is parked there, so that waiting cannot help.
+    """
+
+    def __init__(self, projection: str, *, behind: int | None, parked: bool = False) -> None:
+        self.projection = projection
+        self.behind = behind
+        self.parked = parked
+        if parked:
+            found = "an event that this session wrote is parked there; see Application.parked()"
+        else:
+            found = f"it is {behind if behind is not None else 'an unknown number of'} event(s) behind this session"
+        super().__init__(
+            f"the query was not answered: projection {projection!r} is not ready, {found}. The session's commands "
+            "succeeded. Wait longer (timeout=), or accept an older answer (on_stale='return')."
+        )
+
+
+class InvalidToken(SessionError, ValueError):
+    """A session token is not one that `Session.token` gave."""
+
+
+class ApplicationNotRunning(TwofoldError, RuntimeError):
+    """The application was used before `async with app:` or after it."""

@@ -1,0 +1,51 @@
+"""The ports: what Twofold asks of an adapter. Each is a protocol, and its docstrings are the contract.
+
+The conformance suites in `twofold.testing.conformance` test every sentence that can be tested.
+"""
+
+from .clock import Clock, Ids
+from .event_log import (
+    START,
+    EventLog,
+    Expected,
+    ExpectedVersion,
+    LogPage,
+    NewEvent,
+    Position,
+    StoredEvent,
+)
+from .rows import Condition, Operator, Ordering, RowChange, RowReader, RowWriter, Selection
+from .state_store import StateStore, Versioned
+from .stores import ReadStore, ReadTransaction, Transaction, WriteStore, WriteTransaction
+from .subscription_store import Checkpoint, ParkedEvent, SubscriptionStore, SubscriptionTransaction
+
+__all__ = [
+    "START",
+    "Checkpoint",
+    "Clock",
+    "Condition",
+    "EventLog",
+    "Expected",
+    "ExpectedVersion",
+    "Ids",
+    "LogPage",
+    "NewEvent",
+    "Operator",
+    "Ordering",
+    "ParkedEvent",
+    "Position",
+    "ReadStore",
+    "ReadTransaction",
+    "RowChange",
+    "RowReader",
+    "RowWriter",
+    "Selection",
+    "StateStore",
+    "StoredEvent",
+    "SubscriptionStore",
+    "SubscriptionTransaction",
+    "Transaction",
+    "Versioned",
+    "WriteStore",
+    "WriteTransaction",
+]

@@ -1,0 +1,108 @@
+"""The rows of a read model, as an adapter keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from .._view import View
+from .event_log import Position
+
+V = TypeVar("V", bound=View)
+V_co = TypeVar("V_co", bound=View, covariant=True)
+
+
+class Operator(Enum):
+    """How a field is compared with a value."""
+
+    EQUAL = "="
+    ABOVE = ">"
+    AT_LEAST = ">="
+    BELOW = "<"
+    AT_MOST = "<="
+    ONE_OF = "in"
+
+
+class Condition(NamedTuple):
+    """One comparison; several are joined by *and*.
+
+    Attributes:
+        field: a scalar field of the view.
+        operator: the comparison.
+        value: a value of the field's type (EQUAL also takes None); a tuple of such values for ONE_OF.
+    """
+
+    field: str
+    operator: Operator
+    value: object
+
+
+class Ordering(NamedTuple):
+    """A field to sort by. Optional fields cannot be sorted by, so there is no question where None goes."""
+
+    field: str
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which rows are wanted and in what order. The core has validated the fields and appended the key as last order.
+
+    Attributes:
+        where: all of these hold.
+        order_by: sort by these; the last one is the key, so the order is total.
+        after: when given, only rows behind this one: its values of `order_by`, in that order.
+        limit: how many rows at most; all when None.
+        offset: how many rows to leave out at the start.
+    """
+
+    where: tuple[Condition, ...] = ()
+    order_by: tuple[Ordering, ...] = ()
+    after: tuple[object, ...] | None = None
+    limit: int | None = None
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RowChange(Generic[V_co]):
+    """One row's new content.
+
+    Attributes:
+        key: the row's key.
+        row: the new row, or None to delete it.
+        position: the position of the event that changed it.
+    """
+
+    key: object
+    row: V_co | None
+    position: Position
+
+
+class RowReader(Protocol[V_co]):
+    """Read the committed rows of one view, and inside a transaction also its own writes."""
+
+    async def get_many(self, keys: Collection[object]) -> Mapping[object, V_co]:
+        """Return the rows that exist, by key."""
+        ...
+
+    async def select(self, selection: Selection) -> Sequence[V_co]:
+        """Return the rows of a selection, in its order."""
+        ...
+
+    async def count(self, where: Sequence[Condition]) -> int:
+        """Return how many rows match."""
+        ...
+
+
+class RowWriter(RowReader[V], Protocol[V]):
+    """Change the rows of one view, inside the transaction that gave this writer."""
+
+    async def write(self, changes: Sequence[RowChange[V]]) -> None:
+        """Apply changes, at most one a key.
+
+        A change older than the row's stored position is ignored, also when that row was deleted since: an older write
+        never overwrites a newer one and never brings a deleted row back. A change of the same position applies.
+        """
+        ...
