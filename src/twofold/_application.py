@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, Self, TypeVar, overload
 
 import anyio
-from typing_extensions import Self
 
 from ._aggregate import Aggregate
 from ._assembly import Assembly, assemble
@@ -37,8 +36,8 @@ class Application(Module):
                 order_id = await session.dispatch(PlaceOrder(...))
                 order = await session.execute(GetOrder(order_id=order_id))
 
-    Entering it checks the wiring, opens the stores and starts the subscriptions; leaving it stops them. It may be entered
-    and left in different tasks of one event loop, and entered again.
+    Entering it checks the wiring, opens the stores and starts the subscriptions; leaving it stops them. It may be
+    entered and left in different tasks of one event loop, and entered again.
 
     Args:
         name: what the application is called.

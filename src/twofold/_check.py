@@ -29,8 +29,8 @@ def check_handlers(module: Module) -> Iterator[Fault]:
         if first is not entry:
             kind = "command" if isinstance(entry, CommandEntry) else "query"
             yield entry.place.fault(
-                f"two handlers of {kind} {entry.message.__name__}: {entry.label} here and {first.label} at {first.place}. "
-                "Keep one; publish an event to tell several."
+                f"two handlers of {kind} {entry.message.__name__}: {entry.label} here, "
+                f"{first.label} at {first.place}. Keep one; publish an event to tell several."
             )
     for expectation in module._expected:
         if expectation.message not in handlers:
@@ -109,7 +109,8 @@ def learn_events(module: Module, events: Mapping[type[Event], Place], event_type
     for event_type, version in event_types.missing_upcasters():
         yield events[event_type].fault(
             f"a missing upcaster: {event_type.__name__} is at version {event_type.message_version}, and nothing takes "
-            f"version {version} to {version + 1}. Add @app.upcaster({event_type.message_name!r}, from_version={version})."
+            f"version {version} to {version + 1}. "
+            f"Add @app.upcaster({event_type.message_name!r}, from_version={version})."
         )
 
 

@@ -52,8 +52,8 @@ class Consistency:
             checkpoint = await self._read.checkpoint(projection)
         if checkpoint is not None and checkpoint.log != written.log:
             raise ForeignLog(
-                f"cannot read {projection!r} in this session: its rows come from log {checkpoint.log}, the session wrote "
-                f"to {written.log}. Point read= and write= to stores that belong together, or rebuild the projection."
+                f"cannot read {projection!r} in this session: its rows come from log {checkpoint.log}, the session "
+                f"wrote to {written.log}. Point read= and write= to stores that belong together, or rebuild the projection."
             )
         if checkpoint is not None and checkpoint.parked:
             await self._check_parked(projection, written)

@@ -76,8 +76,8 @@ class Dependencies:
         binding = self._marked(parameter) or self._own(parameter, kind) or self._by_type(parameter)
         if binding is None and not parameter.has_default:
             raise Unprovided(
-                f"nothing provides the parameter {parameter}. Twofold provides Repository[…], ReadModel[…], UnitOfWork, "
-                "Session, Envelope, Clock, Ids and the buses; add a provider of anything else to the container, "
+                f"nothing provides the parameter {parameter}. Twofold provides Repository[…], ReadModel[…], "
+                "UnitOfWork, Session, Envelope, Clock, Ids and the buses; add a provider of anything else to the container, "
                 "or give the parameter a default."
             )
         return binding
@@ -100,11 +100,11 @@ class Dependencies:
 
     def _allowed(self, binding: Binding, kind: Kind) -> Binding:
         wanted = binding.parameter.type
-        if kind == "projection" and wanted not in (Clock,):
+        if kind == "projection" and wanted is not Clock:
             what = "a bus" if wanted in BUSES else "the write side"
             raise Unprovided(
-                f"a projection cannot take {what} ({binding.parameter}): it may be replayed at any time and only writes "
-                "read models. Move this to a reaction."
+                f"a projection cannot take {what} ({binding.parameter}): it may be replayed at any time and only "
+                "writes read models. Move this to a reaction."
             )
         if kind == "query" and wanted in (CommandBus, EventBus):
             raise Unprovided(f"a query cannot take a bus that writes ({binding.parameter}). Make it a command.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import anyio
 
@@ -104,8 +104,6 @@ def reaction_handle(invoke: Any) -> Handle:
     """Return the innermost part of a reaction's way."""
 
     async def handle(event: Any) -> Any:
-        scope = current.get()
-        assert scope is not None
-        return await invoke(scope, event)
+        return await invoke(cast(Scope, current.get()), event)
 
     return handle

@@ -59,7 +59,7 @@ class EventBus:
         for handle in self._handlers.get(type(event), ()):
             try:
                 await handle(event)
-            except Exception as failure:
+            except Exception as failure:  # noqa: BLE001 -- raised together below
                 failures.append(failure)
         if failures:
             handlers = len(self._handlers[type(event)])

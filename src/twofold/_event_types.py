@@ -59,7 +59,8 @@ class EventTypes:
         """Make an event from what is stored.
 
         Raises:
-            UndecodableEvent: no class has this name, no upcaster leads from this version, or the class refuses the data.
+            UndecodableEvent: no class has this name, no upcaster leads from this version, or the class refuses the
+                data.
         """
         event_type = self._by_name.get(name)
         if event_type is None:

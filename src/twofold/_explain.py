@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def explain(app: Application, assembly: Assembly, message_type: type[Message]) -> str:
     """Return one line for each link that a message passes, in order."""
     if issubclass(message_type, Event):
-        lines = [line for line in _event(app, assembly, message_type)]
+        lines = list(_event(app, assembly, message_type))
     elif issubclass(message_type, Query):
         lines = list(_query(app, assembly, message_type))
     elif issubclass(message_type, Command):

@@ -177,8 +177,8 @@ def _condition(view: type[View], field: str, value: object) -> Condition:
     adapter = _adapter(view, field)
     try:
         if comparison.operator is Operator.ONE_OF:
-            assert isinstance(comparison.value, tuple)
-            return Condition(field, comparison.operator, tuple(map(adapter.validate_python, comparison.value)))
+            values = comparison.value if isinstance(comparison.value, tuple) else ()
+            return Condition(field, comparison.operator, tuple(map(adapter.validate_python, values)))
         checked = adapter.validate_python(comparison.value)
     except ValidationError as error:
         raise InvalidFind(

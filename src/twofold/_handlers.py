@@ -22,7 +22,7 @@ Invoke: TypeAlias = "Callable[[Scope, Any], Coroutine[Any, Any, Any]]"
 
 def is_async(call: object) -> bool:
     """Return whether calling this gives a coroutine."""
-    return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(call, "__call__", None))
+    return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(type(call).__call__)
 
 
 def as_async(call: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
@@ -32,7 +32,7 @@ def as_async(call: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]
     """
     if is_async(call):
         return call
-    if inspect.isasyncgenfunction(call) or inspect.isasyncgenfunction(getattr(call, "__call__", None)):
+    if inspect.isasyncgenfunction(call) or inspect.isasyncgenfunction(type(call).__call__):
 
         async def opened(*args: Any, **kwargs: Any) -> Any:
             return call(*args, **kwargs)
@@ -51,7 +51,7 @@ def standalone(handler: Any) -> Handle:
     Raises:
         InvalidDefinition: it takes more, or it is a class that cannot be made without arguments.
     """
-    call = handler
+    call: Any = handler
     if inspect.isclass(handler):
         try:
             call = handler()

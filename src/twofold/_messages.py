@@ -20,7 +20,8 @@ class Message(BaseModel):
 
     Class arguments:
         name: the stable wire name, for example `"orders.order_placed"`. It is what gets stored and sent; the Python
-            class may be renamed or moved freely. Events need one; commands and queries only when they leave the process.
+            class may be renamed or moved freely. Events need one; commands and queries only when they leave the
+            process.
         version: the version of the fields, from 1. Raise it together with an upcaster.
 
     Raises:

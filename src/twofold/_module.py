@@ -41,8 +41,8 @@ class Module:
 
         app.include(billing)
 
-    The decorators return what they decorate, unchanged, so that a test calls a handler plainly. Nothing is checked here;
-    the application checks everything when it starts.
+    The decorators return what they decorate, unchanged, so that a test calls a handler plainly. Nothing is checked
+    here; the application checks everything when it starts.
 
     Args:
         name: what the module is called in messages.

@@ -42,6 +42,6 @@ def marked_methods(cls: type[object]) -> Iterator[tuple[type[Event], str, Callab
     """Yield every (event type, method name, function) that `on` marked in a class or its bases."""
     names = dict.fromkeys(name for base in reversed(cls.__mro__) for name in vars(base))
     for name in names:
-        function = getattr(cls, name, None)
+        function: Any = getattr(cls, name, None)
         for event_type in getattr(function, _MARK, ()):
-            yield event_type, name, function  # type: ignore[misc]  # a marked attribute is a function
+            yield event_type, name, function

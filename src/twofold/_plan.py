@@ -90,7 +90,7 @@ class Planner:
         return Projection(entry.name, inline, entry.handler, made_with, methods, views, wants_envelope)
 
     def _class(self, entry: Entry, messages: Sequence[type[Any]], kind: Kind) -> Planned | None:
-        call = vars(entry.handler).get("__call__") or getattr(entry.handler, "__call__", None)
+        call = next((vars(base)["__call__"] for base in entry.handler.__mro__ if "__call__" in vars(base)), None)
         if not inspect.isfunction(call):
             self._fault(entry, f"the handler class {entry.label} has no __call__(self, message). Add one.")
             return None

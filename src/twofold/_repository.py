@@ -15,8 +15,8 @@ A = TypeVar("A", bound=Aggregate)
 class Repository(Generic[A]):
     """The aggregates of one type, inside one unit of work. A handler's parameter `orders: Repository[Order]` gets one.
 
-    It behaves the same whether the aggregate is state stored or event sourced. Within a unit an id gives the same object
-    each time. Whatever changed in the aggregates is saved when the unit commits; there is no `save`.
+    It behaves the same whether the aggregate is state stored or event sourced. Within a unit an id gives the same
+    object each time. Whatever changed in the aggregates is saved when the unit commits; there is no `save`.
     """
 
     def __init__(self, aggregate_type: type[A], unit: UnitOfWork) -> None:
@@ -28,8 +28,8 @@ class Repository(Generic[A]):
 
         Args:
             id: its id; `str(id)` is what is stored.
-            expected: the version (as `version` gives it) that the caller saw. It is checked now and again at commit, also
-                when the command changes nothing.
+            expected: the version (as `version` gives it) that the caller saw. It is checked now and again at commit,
+                also when the command changes nothing.
 
         Raises:
             AggregateNotFound: there is none, or it was removed.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from ._current import current
 from ._dispatch import Handle
 from ._handlers import Invoke
-from ._scope import Scope, Services
 from ._keys import KeyLocks
+from ._scope import Scope, Services
 from .errors import AfterCommitFailed
 from .middleware import Middleware, compose
 
@@ -82,9 +82,7 @@ async def _nested(invoke: Invoke, services: Services, command: Any, parent: Scop
 
 def _with_inside(invoke: Invoke, inside: Sequence[Middleware]) -> Invoke:
     async def last(message: Any) -> Any:
-        scope = current.get()
-        assert scope is not None
-        return await invoke(scope, message)
+        return await invoke(cast(Scope, current.get()), message)
 
     chain = compose(inside, last)
     return lambda scope, message: chain(message)

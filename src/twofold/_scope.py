@@ -61,8 +61,8 @@ class Origin:
 class Scope:
     """One message being handled. Made for each message, closed when its handler has ended.
 
-    A scope without a message stands for a session: what is dispatched in it begins a unit of its own. A message dispatched
-    inside another one shares its unit.
+    A scope without a message stands for a session: what is dispatched in it begins a unit of its own. A message
+    dispatched inside another one shares its unit.
     """
 
     __slots__ = (

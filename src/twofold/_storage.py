@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from ._aggregate import Aggregate, stream_of
 from ._event_types import EventTypes
@@ -64,8 +64,7 @@ class StateStored:
         found = await transaction.state(aggregate_type).load(id)
         if found is None:
             return None
-        assert isinstance(found.aggregate, Aggregate)
-        return Tracked(found.aggregate, found.version)
+        return Tracked(cast(Aggregate, found.aggregate), found.version)
 
     async def save(self, transaction: WriteTransaction, tracked: Tracked) -> ExpectedVersion | None:
         state = transaction.state(type(tracked.aggregate))
@@ -93,9 +92,11 @@ class EventSourced:
         self._event_types = event_types
 
     async def load(self, transaction: WriteTransaction, aggregate_type: type[Aggregate], id: str) -> Tracked | None:
-        events: list[Event] = []
-        async for stored in transaction.read(stream_of(aggregate_type, id)):
-            events.append(self._event_types.decode(stored.name, stored.schema, stored.data))
+        decode = self._event_types.decode
+        events: list[Event] = [
+            decode(stored.name, stored.schema, stored.data)
+            async for stored in transaction.read(stream_of(aggregate_type, id))
+        ]
         if not events or isinstance(events[-1], AggregateRemoved):
             return None
         return Tracked(aggregate_type.replay(*events), len(events))

@@ -16,8 +16,8 @@ logger = logging.getLogger("twofold.supervisor")
 class Supervisor:
     """Runs background jobs, each in a task of its own, under asyncio and trio.
 
-    Starting and stopping may happen in different tasks of one event loop, as fixtures and lifespan handlers do it; a task
-    group could not. A job that ends by an error is logged and kept in `failures`; the others go on.
+    Starting and stopping may happen in different tasks of one event loop, as fixtures and lifespan handlers do it; a
+    task group could not. A job that ends by an error is logged and kept in `failures`; the others go on.
     """
 
     def __init__(self) -> None:

@@ -58,9 +58,9 @@ class UnitOfWork:
     """Everything that one command changes. A handler gets one as a parameter; the application commits it.
 
     Its transaction begins at the first use that needs it. State, events and inline projections are written when it
-    commits, events last; they are visible to nobody before, and to nobody ever when it rolls back. An error of the store
-    dooms the unit: every later use raises `UnitOfWorkDoomed`, so that half of a unit can never be committed. It belongs
-    to the task that opened it.
+    commits, events last; they are visible to nobody before, and to nobody ever when it rolls back. An error of the
+    store dooms the unit: every later use raises `UnitOfWorkDoomed`, so that half of a unit can never be committed. It
+    belongs to the task that opened it.
 
     Three things can fail at the end, with three outcomes. A `before_commit` callback: everything is rolled back and its
     error is raised. The commit itself: `CommitFailed` or `TransientFailure`, nothing is visible unless the text says
@@ -211,7 +211,7 @@ class UnitOfWork:
         for callback in self._after:
             try:
                 await callback()
-            except Exception as failure:
+            except Exception as failure:  # noqa: BLE001 -- raised together below
                 failures.append(failure)
         if failures:
             raise AfterCommitFailed(

@@ -41,7 +41,7 @@ and what to do.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._faults import Fault
@@ -94,7 +94,8 @@ class DispatchCycle(DispatchError, RecursionError):
 class HandlersFailed(DispatchError, ExceptionGroup[Exception]):
     """Handlers of a published event failed. All were called; this group holds every failure, one or many alike."""
 
-    def derive(self, excs: Sequence[Exception], /) -> HandlersFailed:  # type: ignore[override]  # always of Exceptions
+    def derive(self, excs: Sequence[Any], /) -> HandlersFailed:  # type: ignore[override]  # only ever of Exceptions
+        """Return a group of the same kind, as `except*` asks for."""
         return HandlersFailed(self.message, excs)
 
 

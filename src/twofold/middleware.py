@@ -107,7 +107,7 @@ def retry_conflicts(*, attempts: int = 5, delay: float = 0.01) -> Middleware:
             try:
                 return await call_next(message)
             except (ConcurrencyConflict, TransientFailure):
-                await anyio.sleep(random.uniform(0, delay * 2**attempt))
+                await anyio.sleep(random.uniform(0, delay * 2**attempt))  # noqa: S311 -- jitter, no secret
         return await call_next(message)
 
     return retried
