@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -29,10 +29,9 @@ class Prepared:
     __slots__ = ("_fixed", "names", "text")
 
     def __init__(self, statement: Executable, engine: AsyncEngine) -> None:
-        assert isinstance(statement, CompilerElement)
-        compiled = statement.compile(dialect=engine.dialect)
+        compiled: Any = cast(CompilerElement, statement).compile(dialect=engine.dialect)
         self.text = str(compiled)
-        self.names: Sequence[str] = compiled.positiontup or ()  # type: ignore[attr-defined]  # of all SQL compilers
+        self.names: Sequence[str] = compiled.positiontup or ()
         self._fixed: dict[str, Any] = dict(compiled.params)
 
     def bind(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -50,7 +49,7 @@ class Database:
     """
 
     def __init__(self, engine: AsyncEngine, dialect: Dialect) -> None:
-        self.engine = engine
+        self.engine = dialect.attach(engine)
         self.dialect = dialect
         self._prepared: dict[object, Prepared] = {}
 
@@ -86,7 +85,6 @@ class Database:
         connection: AsyncConnection | None = None
         try:
             connection = await self.engine.connect()
-            connection = await connection.execution_options(twofold_begun=True)
             return await use(connection)
         except SQLAlchemyError as error:
             raise translated(error, attempt, self.dialect) from error
@@ -110,16 +108,10 @@ class Database:
         except BaseException as error:
             try:
                 if connection is not None:
-                    await uninterrupted(_abandon(connection))
+                    await uninterrupted(connection.close())  # the pool rolls back what was begun
             finally:
                 if end_turn is not None:
                     end_turn()
             if self.dialect.is_driver_error(error) or isinstance(error, SQLAlchemyError):
                 raise translated(error, "begin a transaction", self.dialect) from error
             raise
-
-
-async def _abandon(connection: AsyncConnection) -> None:
-    if not connection.invalidated:
-        await connection.invalidate()
-    await connection.close()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sqlalchemy.exc import DBAPIError, IntegrityError, TimeoutError
+from sqlalchemy import exc
+
 from twofold.errors import (
     ReadOnlyUnitOfWork,
     SchemaMissing,
@@ -24,17 +25,21 @@ def translated(error: BaseException, attempt: str, dialect: Dialect) -> TwofoldE
     """
     if isinstance(error, TwofoldError):
         return error
-    found = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(error, exc.DBAPIError):
+        error.hide_parameters = True  # they are the user's data, and errors are logged
+    found = error.orig if isinstance(error, exc.DBAPIError) else error
     text = f"cannot {attempt}: {type(found).__name__}: {found}."
-    if isinstance(error, TimeoutError):
-        return TransientFailure(f"{text} Every connection of the engine's pool is in use: raise pool_size, or hold them shorter.")
-    if (isinstance(error, DBAPIError) and error.connection_invalidated) or dialect.is_transient(found):
+    if isinstance(error, exc.TimeoutError):
+        return TransientFailure(
+            f"{text} Every connection of the engine's pool is in use: raise pool_size, or hold them shorter."
+        )
+    if (isinstance(error, exc.DBAPIError) and error.connection_invalidated) or dialect.is_transient(found):
         return TransientFailure(f"{text} Repeat the whole handler on a fresh unit of work.")
     if dialect.is_refused_write(found):
         return ReadOnlyUnitOfWork(f"{text} The transaction is read only.")
     if dialect.is_missing_table(found):
         return SchemaMissing(f"{text} Create what is missing with create_schema(), or with your migrations.")
-    if isinstance(error, IntegrityError):
+    if isinstance(error, exc.IntegrityError):
         return StorageError(f"{text} A constraint of the database forbids it; nothing was written.")
     if isinstance(error, OverflowError):
         return StorageError(f"{text} The database keeps integers of 64 bits; use a str or a Decimal for larger ones.")

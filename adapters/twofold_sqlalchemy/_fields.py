@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
+from typing import Annotated, Any, TypeAlias, Union, cast, get_args, get_origin
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter
 from sqlalchemy.types import TypeEngine
+
 from twofold import View
 
 Convert: TypeAlias = Callable[[Any], Any] | None
@@ -47,7 +49,7 @@ class Codec:
     type: TypeEngine[Any]
     encode: Convert = None
     decode: Convert = None
-    plain: type | None = None
+    plain: builtins.type | None = None
 
 
 _KINDS: tuple[tuple[type, Kind], ...] = (
@@ -130,10 +132,9 @@ def _enum(enum: type[Enum]) -> tuple[Kind, Convert, Convert]:
 def _adapter(annotation: Any, config: ConfigDict) -> TypeAdapter[Any]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return TypeAdapter(annotation)
-    wanted: dict[str, Any] = {
-        name: value for name, value in config.items() if name in {"ser_json_inf_nan", "ser_json_bytes", "val_json_bytes"}
-    }
+    names = {"ser_json_inf_nan", "ser_json_bytes", "val_json_bytes"}
+    wanted = cast(ConfigDict, {name: value for name, value in config.items() if name in names})
     try:
-        return TypeAdapter(annotation, config=ConfigDict(**wanted))
+        return TypeAdapter(annotation, config=wanted)
     except PydanticUserError:  # a type with a configuration of its own, such as a dataclass
         return TypeAdapter(annotation)

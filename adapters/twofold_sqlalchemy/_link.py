@@ -11,9 +11,11 @@ from sqlalchemy.engine import CursorResult
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.base import Executable
+
 from twofold.errors import (
     CommitFailed,
     ReadOnlyUnitOfWork,
+    StorageError,
     TransientFailure,
     TwofoldError,
     UnitOfWorkClosed,
@@ -39,7 +41,11 @@ class Refused(Exception):
 
     def __init__(self, columns: str) -> None:
         self.columns = columns
-        super().__init__(columns)
+        super().__init__(f"a row with the same {columns} exists")
+
+    def explained(self, attempt: str) -> StorageError:
+        """Return the error for a constraint that means nothing particular to Twofold."""
+        return StorageError(f"cannot {attempt}: another row has the same {self.columns}, which must be unique.")
 
 
 class Link:
@@ -62,7 +68,8 @@ class Link:
         self._doom: BaseException | None = None
         self._mendable = False
         self._ended = False
-        self._on_rollback: list[Callable[[], None]] = []
+        self._memories: list[dict[Any, Any]] = []
+        self.info: dict[str, Any] = {}
 
     async def fetch(self, prepared: Prepared, values: Mapping[str, Any], attempt: str) -> Sequence[Any]:
         """Run a statement and return its rows."""
@@ -91,10 +98,12 @@ class Link:
         try:
             return await work(self.connection)
         except DBAPIError as error:
+            error.hide_parameters = True  # they are the user's data, and errors are logged
             columns = self.dialect.violated(error)
             if columns is not None:
-                self.doom(error, mendable=True)
-                raise Refused(columns) from error
+                refused = Refused(columns)
+                self.doom(refused, mendable=True)
+                raise refused from error
             failure = translated(error, attempt, self.dialect)
             self.doom(failure)
             raise failure from error
@@ -120,18 +129,25 @@ class Link:
         """Raise when nothing may be written."""
         self.check()
         if self.read_only:
-            raise ReadOnlyUnitOfWork(f"cannot {attempt}: the transaction is read only. Begin one without read_only=True.")
+            raise ReadOnlyUnitOfWork(
+                f"cannot {attempt}: the transaction is read only. Begin one without read_only=True."
+            )
 
     def doom(self, error: BaseException, *, mendable: bool = False) -> None:
         """Let nothing more run. A mendable doom ends with the savepoint in which it came."""
         if self._doom is None:
             self._doom, self._mendable = error, mendable
 
+    def remember(self, memory: dict[Any, Any]) -> None:
+        """Put a dictionary back as it was when a savepoint is undone; it says what the database holds."""
+        self._memories.append(memory)
+
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """Undo what was done inside when it is left by an error."""
         attempt = "use a savepoint"
         nested = await self.use(lambda connection: connection.begin_nested(), attempt)
+        known = [dict(memory) for memory in self._memories]
         try:
             yield
             self.check()
@@ -140,6 +156,10 @@ class Link:
                 self._doom, self._mendable = None, False
                 _, cancelled = await uninterrupted(self.use(lambda _: nested.rollback(), attempt))
                 cancel_later(cancelled)
+                for memory in self._memories:
+                    memory.clear()
+                for memory, content in zip(self._memories, known, strict=False):
+                    memory.update(content)
             raise
         await self.use(lambda _: nested.commit(), attempt)
 
@@ -165,7 +185,11 @@ class Link:
             await self._finish()
             failure = translated(error, "commit", self.dialect)
             if lost or not isinstance(failure, TransientFailure):
-                told = "is unknown: the connection was lost. Read back before you repeat it" if lost else "is certain: nothing was written"
+                told = (
+                    "is unknown: the connection was lost. Read back before you repeat it"
+                    if lost
+                    else "is certain: nothing was written"
+                )
                 failure = CommitFailed(f"{failure} The outcome {told}.")
             failure.__cause__ = error
             return failure

@@ -19,6 +19,8 @@ async def uninterrupted(work: Coroutine[Any, Any, T]) -> tuple[T, asyncio.Cancel
     """
     task = asyncio.ensure_future(work)
     cancelled = await completed(task)
+    if task.cancelled() or task.exception() is not None:
+        cancel_later(cancelled)
     return task.result(), cancelled
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.dml import Insert
 from sqlalchemy.types import TypeEngine
+
 from twofold.errors import ConfigurationError
 
 from .._fields import Codec, Kind
@@ -20,8 +21,8 @@ class Dialect(Protocol):
 
     # -- transactions
 
-    def attach(self, engine: AsyncEngine) -> None:
-        """Add what the engine's connections need, once an engine.
+    def attach(self, engine: AsyncEngine) -> AsyncEngine:
+        """Add what the engine's connections need, once an engine; return the engine to use, of the same pool.
 
         Raises:
             ConfigurationError: this engine cannot be served.
@@ -88,6 +89,10 @@ class Dialect(Protocol):
         ...
 
     # -- errors
+
+    def is_driver_error(self, error: BaseException) -> bool:
+        """Return whether an error is the driver's own, not wrapped by SQLAlchemy."""
+        ...
 
     def violated(self, error: DBAPIError) -> str | None:
         """Return the columns of the unique constraint that an error is about, as `table.column, table.column`."""

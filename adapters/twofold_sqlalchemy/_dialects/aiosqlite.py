@@ -12,7 +12,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import aiosqlite
 
@@ -41,7 +41,7 @@ async def connect(*args: Any, busy_timeout: float, **kwargs: Any) -> OneHopConne
 
 
 def _open(args: Sequence[Any], kwargs: dict[str, Any], busy_timeout: float) -> sqlite3.Connection:
-    connection = sqlite3.connect(*args, **kwargs)
+    connection: sqlite3.Connection = sqlite3.connect(*args, **kwargs)
     try:
         # The time-out comes first: switching to WAL needs a lock. `synchronous` stays FULL: a commit is durable.
         for pragma in (f"busy_timeout = {_milliseconds(busy_timeout)}", "journal_mode = WAL", "foreign_keys = ON"):
@@ -52,8 +52,8 @@ def _open(args: Sequence[Any], kwargs: dict[str, Any], busy_timeout: float) -> s
     return connection
 
 
-async def _start(connection: OneHopConnection) -> OneHopConnection:
-    return await connection
+async def _start(connection: OneHopConnection) -> None:
+    await connection
 
 
 class OneHopConnection(aiosqlite.Connection):
@@ -132,7 +132,7 @@ class OneHopCursor:
         self.rowcount = -1
         self.lastrowid: int | None = None
 
-    async def __aenter__(self) -> OneHopCursor:
+    async def __aenter__(self) -> Self:
         return self
 
     async def execute(self, operation: str, parameters: Any = ()) -> OneHopCursor:

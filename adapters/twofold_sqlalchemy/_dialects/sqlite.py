@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.dml import Insert
 from sqlalchemy.types import TypeEngine
+
 from twofold.errors import ConfigurationError, TransientFailure
 
 from .._fields import Codec, Kind
@@ -61,10 +62,12 @@ class Sqlite:
         self._queue_timeout = queue_timeout
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, Turn] = WeakKeyDictionary()
 
-    def attach(self, engine: AsyncEngine) -> None:
+    def attach(self, engine: AsyncEngine) -> AsyncEngine:
         """Make new connections cross to their thread once a statement, with Twofold's settings."""
         if engine.dialect.driver != "aiosqlite":
-            raise ConfigurationError(f"cannot use the driver {engine.dialect.driver!r} for SQLite: use sqlite+aiosqlite://.")
+            raise ConfigurationError(
+                f"cannot use the driver {engine.dialect.driver!r} for SQLite: use sqlite+aiosqlite://."
+            )
         if _in_memory(engine.url):
             raise ConfigurationError(
                 "cannot use an in-memory SQLite database: all its users would share one connection, and so one "
@@ -76,6 +79,7 @@ class Sqlite:
             event.listen(engine.sync_engine, "do_connect", self._connect)
             event.listen(engine.sync_engine, "begin", _begin)
         self._turns = known
+        return engine.execution_options(**{_OWN: True})
 
     async def check(self, connection: AsyncConnection) -> None:
         """Look at SQLite's version and journal."""
@@ -109,7 +113,6 @@ class Sqlite:
 
     async def begin(self, connection: AsyncConnection, *, read_only: bool) -> None:
         """BEGIN IMMEDIATE, so that the lock is held before anything is read; or BEGIN with `query_only`."""
-        connection = await connection.execution_options(**{_OWN: True})
         driver = (await connection.get_raw_connection()).driver_connection
         if not isinstance(driver, OneHopConnection):  # it was opened before this engine was attached
             await connection.invalidate()
@@ -150,14 +153,7 @@ class Sqlite:
 
     def guards(self, table: Table) -> Sequence[tuple[str, str]]:
         """Two triggers."""
-        return [
-            (
-                f"{table.name}_no_{action.lower()}",
-                f"CREATE TRIGGER IF NOT EXISTS {table.name}_no_{action.lower()} BEFORE {action} ON {table.name} "
-                f"BEGIN SELECT RAISE(ABORT, 'events are never changed or deleted'); END",
-            )
-            for action in ("UPDATE", "DELETE")
-        ]
+        return [(f"{table.name}_no_{action.lower()}", _guard(table.name, action)) for action in ("UPDATE", "DELETE")]
 
     async def missing_guards(self, connection: AsyncConnection, table: Table) -> Sequence[str]:
         """Look for the triggers in `sqlite_master`."""
@@ -169,6 +165,10 @@ class Sqlite:
         """Compare what the types are called in SQL."""
         own = sqlite_dialect()
         return found.compile(own) == wanted.compile(own)
+
+    def is_driver_error(self, error: BaseException) -> bool:
+        """Recognise errors of `sqlite3`."""
+        return isinstance(error, sqlite3.Error)
 
     def violated(self, error: DBAPIError) -> str | None:
         """Read `UNIQUE constraint failed: table.column, ...`."""
@@ -198,6 +198,11 @@ def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN")
 
 
+def _guard(table: str, action: str) -> str:
+    trigger = f"CREATE TRIGGER IF NOT EXISTS {table}_no_{action.lower()} BEFORE {action} ON {table}"
+    return f"{trigger} BEGIN SELECT RAISE(ABORT, 'events are never changed or deleted'); END"
+
+
 def _in_memory(url: URL) -> bool:
     database = url.database or ":memory:"
     return ":memory:" in database or "mode=memory" in database or url.query.get("mode") == "memory"
@@ -225,7 +230,7 @@ _CODECS = {
     Kind.INTEGER: Codec(BigInteger(), plain=int),
     Kind.BOOLEAN: Codec(Boolean(), decode=bool),
     # SQLite turns NaN into NULL, so it is kept as text, which sorts behind all numbers.
-    Kind.FLOAT: Codec(Float(), encode=lambda value: value if value == value else "NaN", decode=float),  # noqa: PLR0124
+    Kind.FLOAT: Codec(Float(), encode=lambda value: value if value == value else "NaN", decode=float),
     Kind.DECIMAL: Codec(Text(), encode=_plain, decode=Decimal),
     Kind.DATETIME: Codec(Text(), encode=_sortable, decode=datetime.fromisoformat),
     Kind.DATE: Codec(Text(), encode=date.isoformat, decode=date.fromisoformat),

@@ -1,0 +1,52 @@
+"""The event log."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Collection
+from itertools import islice
+from uuid import uuid4
+
+from twofold.ports import START, LogPage, Position, StoredEvent
+
+from ._tables import Tables
+
+
+class InMemoryEventLog:
+    """The committed events, in order. What is appended becomes readable when its transaction commits."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._identity = uuid4().hex
+
+    async def identity(self) -> str:
+        """Return the identity of this log."""
+        return self._identity
+
+    async def head(self) -> Position:
+        """Return the position of the last committed event."""
+        return self._tables.head
+
+    async def read_all(
+        self, *, after: Position = START, limit: int = 500, names: Collection[str] | None = None
+    ) -> LogPage:
+        """Return the next events after a position."""
+        tables = self._tables
+        start = bisect_right(tables.positions, after)
+        if names is None:
+            events = tuple(tables.events[start : start + limit])
+            return LogPage(events, events[-1].position if events else max(after, tables.head))
+        matching = (event for event in islice(tables.events, start, None) if event.name in names)
+        events = tuple(islice(matching, limit))
+        full = len(events) == limit
+        return LogPage(events, events[-1].position if full else max(after, tables.head))
+
+    async def read(self, stream: str, *, after: int = 0) -> AsyncIterator[StoredEvent]:
+        """Iterate over a stream's committed events."""
+        for event in self._tables.streams.get(stream, [])[after:]:
+            yield event
+
+    async def count(self, *, after: Position, upto: Position) -> int:
+        """Return how many events lie between two positions."""
+        positions = self._tables.positions
+        return max(0, bisect_right(positions, upto) - bisect_right(positions, after))

@@ -1,0 +1,176 @@
+"""One atomic step."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import anyio
+
+from twofold import Aggregate, StateCodec, View
+from twofold.errors import (
+    CheckpointMoved,
+    ConcurrencyConflict,
+    DuplicateEvent,
+    ReadOnlyUnitOfWork,
+    TwofoldError,
+    UnitOfWorkClosed,
+    UnitOfWorkDoomed,
+)
+from twofold.ports import Checkpoint, Expected, ExpectedVersion, NewEvent, ParkedEvent, Position, StoredEvent
+
+from ._rows import InMemoryRows
+from ._state import InMemoryState
+from ._tables import CHECKPOINTS, PARKED, Overlay, Tables
+
+V = TypeVar("V", bound=View)
+
+
+class InMemoryTransaction:
+    """Keeps its changes to itself until it commits. From its first write to its end it is the only one that writes.
+
+    Args:
+        tables: the committed data.
+        turn: held by the transaction that writes.
+        next_position: gives the next position of the log.
+        codec_of: gives the codec of an aggregate's state.
+        read_only: refuse to write, and see one state throughout.
+    """
+
+    def __init__(
+        self,
+        tables: Tables,
+        turn: anyio.Semaphore,
+        next_position: Callable[[], Position],
+        codec_of: Callable[[type[Any]], StateCodec[Any]],
+        *,
+        read_only: bool,
+    ) -> None:
+        self._tables = tables
+        self._turn = turn
+        self._next_position = next_position
+        self._codec_of = codec_of
+        self._read_only = read_only
+        self._overlay = Overlay(tables, frozen=read_only)
+        self._writes = False
+        self._broken: TwofoldError | None = None
+        self._ended = False
+        tables.readers += read_only
+
+    async def append(
+        self, stream: str, events: Sequence[NewEvent], *, expected: ExpectedVersion
+    ) -> Sequence[StoredEvent]:
+        """Append events to a stream."""
+        await self._writing()
+        version = self._overlay.stream_version(stream)
+        if not _as_expected(version, expected):
+            raise self._break(ConcurrencyConflict(stream, expected=expected, actual=version))
+        stored: list[StoredEvent] = []
+        ids = {event.id for event in events}
+        known = [event.id for event in events if self._overlay.knows(event.id)]
+        if known or len(ids) < len(events):
+            raise self._break(DuplicateEvent(f"cannot append to {stream}: an event id is in the log already: {known}."))
+        for event in events:
+            version += 1
+            stored.append(StoredEvent(*event, stream, version, self._next_position()))
+        self._overlay.appended.extend(stored)
+        return stored
+
+    async def read(self, stream: str, *, after: int = 0) -> AsyncIterator[StoredEvent]:
+        """Iterate over a stream's events, those of this transaction included."""
+        self._check()
+        for event in self._overlay.stream(stream)[after:]:
+            yield event
+
+    def state(self, aggregate_type: type[Any]) -> InMemoryState:
+        """Return the state of a type of aggregates."""
+        if not issubclass(aggregate_type, Aggregate):
+            raise TypeError(f"cannot keep {aggregate_type.__qualname__}: it is no Aggregate.")
+        codec = self._codec_of(aggregate_type)
+        return InMemoryState(aggregate_type, codec, self._overlay, self._writing, self._check)
+
+    def rows(self, view: type[V]) -> InMemoryRows[V]:
+        """Return the rows of a view."""
+        return InMemoryRows(view, self._overlay, self._writing, self._check)
+
+    async def advance(self, subscription: str, *, expected: Checkpoint | None, to: Checkpoint) -> None:
+        """Write a checkpoint where the expected one stands."""
+        await self._writing()
+        found = self._overlay.get(CHECKPOINTS, subscription)
+        if found != expected:
+            raise self._break(
+                CheckpointMoved(f"cannot move the checkpoint of {subscription!r}: expected {expected}, found {found}.")
+            )
+        self._overlay.put(CHECKPOINTS, subscription, to)
+
+    async def park(self, subscription: str, events: Sequence[ParkedEvent]) -> None:
+        """Store parked events."""
+        await self._writing()
+        for parked in events:
+            key = subscription, parked.event.id
+            if self._overlay.get(PARKED, key) is None:
+                self._overlay.put(PARKED, key, parked)
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Undo what was changed inside when it is left by an error."""
+        await self._writing()
+        appended = len(self._overlay.appended)
+        changes = {table: dict(changed) for table, changed in self._overlay.changes.items()}
+        try:
+            yield
+        except BaseException:
+            del self._overlay.appended[appended:]
+            self._overlay.changes = changes
+            raise
+
+    async def commit(self) -> None:
+        """Make everything visible at once."""
+        self._check()
+        if self._writes:
+            self._tables.commit(self._overlay.appended, self._overlay.changes)
+        self._end()
+
+    async def rollback(self) -> None:
+        """Forget everything."""
+        if not self._ended:
+            self._end()
+
+    def _end(self) -> None:
+        self._ended = True
+        self._tables.readers -= self._read_only
+        if self._writes:
+            self._turn.release()
+
+    async def _writing(self) -> None:
+        self._check()
+        if self._read_only:
+            raise ReadOnlyUnitOfWork("cannot write here: this transaction only reads.")
+        if not self._writes:
+            await self._turn.acquire()
+            self._writes = True
+
+    def _check(self) -> None:
+        if self._broken is not None:
+            raise UnitOfWorkDoomed(
+                f"cannot use this transaction: {type(self._broken).__name__} broke it ({self._broken}). Roll it back."
+            ) from self._broken
+        if self._ended:
+            raise UnitOfWorkClosed("cannot use this transaction: it has ended.")
+
+    def _break(self, error: TwofoldError) -> TwofoldError:
+        self._broken = error
+        return error
+
+
+def _as_expected(version: int, expected: ExpectedVersion) -> bool:
+    match expected:
+        case Expected.ANY:
+            return True
+        case Expected.NO_STREAM:
+            return version == 0
+        case Expected.STREAM_EXISTS:
+            return version > 0
+        case _:
+            return version == expected

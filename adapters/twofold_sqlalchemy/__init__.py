@@ -1,0 +1,23 @@
+"""Twofold on SQL databases, through SQLAlchemy. It works with SQLite, by aiosqlite.
+
+`SqlAlchemy` is the store. `TableMapping` keeps an aggregate in tables of your own; `metadata` is for migrations.
+"""
+
+from twofold.errors import MissingDependency
+
+try:
+    import aiosqlite as _aiosqlite  # noqa: F401
+    import sqlalchemy.ext.asyncio as _sqlalchemy  # noqa: F401
+except ImportError as _error:
+    raise MissingDependency("pip install 'twofold[sqlite]'") from _error
+
+from ._mapping import AggregateRows, TableMapping
+from ._schema import metadata
+from ._store import SqlAlchemy
+
+__all__ = [
+    "AggregateRows",
+    "SqlAlchemy",
+    "TableMapping",
+    "metadata",
+]

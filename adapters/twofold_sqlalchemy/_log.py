@@ -1,0 +1,236 @@
+"""The event log: reading it, and appending to it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from sqlalchemy import bindparam, func, insert, literal, select
+from sqlalchemy.sql.base import Executable
+
+from twofold.errors import ConcurrencyConflict, DuplicateEvent, SchemaMissing
+from twofold.ports import START, Expected, ExpectedVersion, LogPage, NewEvent, Position, StoredEvent
+
+from ._database import Database, Prepared
+from ._events import EventColumns
+from ._link import Link, Refused
+from ._tables import Tables
+
+_PAGE = 500
+"""Events that one select of a stream returns at most."""
+
+_SPAN = 50_000
+"""Positions that one filtered page looks through at most, so that no select runs for long."""
+
+_INSERT = 500
+"""Events that one insert writes at most; SQLite allows 32,766 parameters."""
+
+Fetch = Callable[[Prepared, Mapping[str, Any], str], Awaitable[Sequence[Any]]]
+"""`Database.fetch`, or `Link.fetch` of a transaction."""
+
+
+class SqlEventLog:
+    """The `EventLog` of a database.
+
+    Args:
+        database: the database.
+        tables: Twofold's tables in it.
+    """
+
+    def __init__(self, database: Database, tables: Tables) -> None:
+        self._database = database
+        self._tables = tables
+        self._events = events = tables.events
+        self._columns = EventColumns(database.dialect)
+        self._identity: str | None = None
+        self._head = database.prepare(select(func.max(events.c.position)))
+        self._count = database.prepare(
+            select(func.count()).where(events.c.position > bindparam("after"), events.c.position <= bindparam("upto"))
+        )
+        self._stream = database.prepare(
+            select(*self._columns.selected(events))
+            .where(events.c.stream == bindparam("of"), events.c.version > bindparam("after"))
+            .order_by(events.c.version)
+            .limit(_PAGE)
+        )
+        self._version = database.prepare(
+            select(func.coalesce(func.max(events.c.version), 0)).where(events.c.stream == bindparam("of"))
+        )
+
+    async def identity(self) -> str:
+        """Return the identity of this log."""
+        if self._identity is None:
+            prepared = self._database.prepared("identity", lambda: select(self._tables.meta.c.log))
+            found = await self._database.fetch(prepared, {}, "read the identity of the log")
+            if not found:
+                raise SchemaMissing(
+                    "cannot read the identity of the log: twofold_meta is empty. Call create_schema(), which writes it."
+                )
+            self._identity = str(found[0][0])
+        return self._identity
+
+    def forget_identity(self) -> None:
+        """Read the identity again when it is next asked for."""
+        self._identity = None
+
+    async def head(self) -> Position:
+        """Return the last position. Writers take turns, so no earlier one can still be filled."""
+        found = await self._database.fetch(self._head, {}, "read the head of the log")
+        return Position(found[0][0] or START)
+
+    async def read_all(
+        self, *, after: Position = START, limit: int = 500, names: Collection[str] | None = None
+    ) -> LogPage:
+        """Return the next events after a position; see `EventLog.read_all`."""
+        # The head comes first: an event that commits between the two selects lies behind it.
+        head = await self.head()
+        if head <= after:
+            return LogPage((), after)
+        upto = head if names is None else Position(min(head, after + _SPAN))
+        wanted = None if names is None else sorted(set(names))
+        if wanted == []:
+            return LogPage((), upto)
+        prepared = self._database.prepared(("page", len(wanted or ())), lambda: self._page(wanted))
+        values: dict[str, Any] = {"after": after, "upto": upto, "size": limit}
+        values.update((f"name{index}", name) for index, name in enumerate(wanted or ()))
+        rows = await self._database.fetch(prepared, values, "read the log")
+        found = tuple([self._columns.stored(row) for row in rows])
+        return LogPage(found, found[-1].position if len(found) == limit else upto)
+
+    async def read(self, stream: str, *, after: int = 0) -> AsyncIterator[StoredEvent]:
+        """Iterate over a stream's events, page by page; no transaction is open between pages."""
+        async for event in self.read_by(self._database.fetch, stream, after):
+            yield event
+
+    async def read_by(self, fetch: Fetch, stream: str, after: int) -> AsyncIterator[StoredEvent]:
+        """Iterate over a stream's events, as one transaction sees them."""
+        while True:
+            rows = await fetch(self._stream, {"of": stream, "after": after}, f"read the stream {stream}")
+            for row in rows:
+                yield self._columns.stored(row)
+            if len(rows) < _PAGE:
+                return
+            after = rows[-1].version
+
+    async def count(self, *, after: Position, upto: Position) -> int:
+        """Return how many events lie behind `after` and not behind `upto`."""
+        found = await self._database.fetch(self._count, {"after": after, "upto": upto}, "count the events of the log")
+        return int(found[0][0])
+
+    async def append(
+        self, link: Link, stream: str, events: Sequence[NewEvent], expected: ExpectedVersion
+    ) -> Sequence[StoredEvent]:
+        """Append in a transaction; see `WriteTransaction.append`.
+
+        The first event's insert checks the expectation and finds the version out, in one round trip. The others follow in
+        inserts of many rows.
+        """
+        attempt = f"append to {stream}"
+        link.check_writable(attempt)
+        if not events:
+            await self._check(link, stream, expected)
+            return ()
+        try:
+            first = await self._insert_first(link, stream, events[0], expected)
+            found = [first, *await self._insert_rest(link, stream, events[1:], first.version)]
+        except Refused as refused:
+            raise await self._refusal(refused, stream, events, expected) from refused.__cause__
+        return found
+
+    async def _insert_first(self, link: Link, stream: str, event: NewEvent, expected: ExpectedVersion) -> StoredEvent:
+        exact = _exact(expected)
+        shape = expected if exact is None else "exact"
+        prepared = self._database.prepared(("append", shape), lambda: self._conditional(shape))
+        names = EventColumns.WRITTEN
+        values = dict(zip(names, self._columns.values(stream, 0, event), strict=True))
+        values = {f"new_{name}": value for name, value in values.items()} | {"of": stream, "expected": exact}
+        rows = await link.fetch(prepared, values, f"append to {stream}")
+        if not rows:
+            conflict = ConcurrencyConflict(stream, expected=expected, actual=await self._now(link, stream))
+            link.doom(conflict, mendable=True)
+            raise conflict
+        return StoredEvent(*event, stream, rows[0].version, Position(rows[0].position))
+
+    async def _insert_rest(
+        self, link: Link, stream: str, events: Sequence[NewEvent], version: int
+    ) -> Sequence[StoredEvent]:
+        found: list[StoredEvent] = []
+        for start in range(0, len(events), _INSERT):
+            chunk = events[start : start + _INSERT]
+            prepared = self._database.prepared(("insert", len(chunk)), partial(self._many, len(chunk)))
+            values: list[Any] = []
+            for number, event in enumerate(chunk, version + 1):
+                values.extend(self._columns.values(stream, number, event))
+            rows = (await link.run(prepared, tuple(values), f"append to {stream}")).all()
+            positions = {row.version: Position(row.position) for row in rows}
+            for number, event in enumerate(chunk, version + 1):
+                found.append(StoredEvent(*event, stream, number, positions[number]))
+            version += len(chunk)
+        return found
+
+    async def _check(self, link: Link, stream: str, expected: ExpectedVersion) -> None:
+        if expected is Expected.ANY:
+            return
+        actual = await self._now(link, stream)
+        if actual == 0 if expected is Expected.STREAM_EXISTS else actual != _exact(expected):
+            conflict = ConcurrencyConflict(stream, expected=expected, actual=actual)
+            link.doom(conflict, mendable=True)
+            raise conflict
+
+    async def _now(self, link: Link, stream: str) -> int:
+        return int((await link.fetch(self._version, {"of": stream}, f"read the version of {stream}"))[0][0])
+
+    async def _refusal(
+        self, refused: Refused, stream: str, events: Sequence[NewEvent], expected: ExpectedVersion
+    ) -> Exception:
+        if "id" in refused.columns.replace("twofold_events.", "").split(", "):
+            ids = ", ".join(str(event.id) for event in events[:3]) + (", ..." if len(events) > 3 else "")
+            return DuplicateEvent(
+                f"cannot append to {stream}: an event id is in the log already, among {ids}. Nothing was written. "
+                "Make a new id for each event; if this is a repeat, it has been done."
+            )
+        found = await self._database.fetch(self._version, {"of": stream}, f"read the version of {stream}")
+        return ConcurrencyConflict(stream, expected=expected, actual=int(found[0][0]))
+
+    def _page(self, names: Sequence[str] | None) -> Executable:
+        events = self._events
+        page = select(*self._columns.selected(events)).where(
+            events.c.position > bindparam("after"), events.c.position <= bindparam("upto")
+        )
+        if names is not None:
+            page = page.where(events.c.name.in_([bindparam(f"name{index}") for index in range(len(names))]))
+        return page.order_by(events.c.position).limit(bindparam("size"))
+
+    def _conditional(self, shape: object) -> Executable:
+        events = self._events
+        now = select(func.coalesce(func.max(events.c.version), 0).label("version")).where(
+            events.c.stream == bindparam("of")
+        )
+        current = now.subquery("current")
+        new = [
+            current.c.version + 1
+            if name == "version"
+            else bindparam(f"new_{name}", type_=events.c[name].type).label(name)
+            for name in EventColumns.WRITTEN
+        ]
+        rows = select(*new)
+        if shape == "exact":
+            rows = rows.where(current.c.version == bindparam("expected"))
+        elif shape is Expected.STREAM_EXISTS:
+            rows = rows.where(current.c.version > literal(0))
+        statement = insert(events).from_select(list(EventColumns.WRITTEN), rows)
+        return statement.returning(events.c.position, events.c.version)
+
+    def _many(self, size: int) -> Executable:
+        events = self._events
+        rows: list[dict[str, Any]] = [
+            {name: bindparam(f"{name}_{row}") for name in EventColumns.WRITTEN} for row in range(size)
+        ]
+        return insert(events).values(rows).returning(events.c.position, events.c.version)
+
+
+def _exact(expected: ExpectedVersion) -> int | None:
+    if isinstance(expected, int):
+        return expected
+    return 0 if expected is Expected.NO_STREAM else None

@@ -1,0 +1,112 @@
+"""Create the tables, and verify that they are there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import uuid4
+
+from sqlalchemy import Connection, MetaData, Table, insert, inspect, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from twofold import View
+from twofold.errors import SchemaMissing
+
+from ._database import Database
+from ._dialects import Dialect, dialect_of
+from ._tables import SCHEMA, Tables, own_tables
+from ._views import ViewTable
+
+
+def metadata(views: Sequence[type[View]] = (), *, dialect: str = "sqlite") -> MetaData:
+    """Return all tables that Twofold needs for some views, for migrations: Alembic's `target_metadata`.
+
+    Two things are no tables and stay with `create_schema`, which also creates only what is missing: the triggers that
+    keep the log unchanged, and the row with the log's identity. Call it once after the migrations.
+
+    Args:
+        views: the views that the application reads.
+        dialect: SQLAlchemy's name of the database.
+
+    Raises:
+        ConfigurationError: there is no such dialect.
+        InvalidDefinition: a view cannot have a table.
+    """
+    own, tables = dialect_of(dialect), MetaData()
+    own_tables(own, tables)
+    for view in views:
+        ViewTable(view, own, tables)
+    return tables
+
+
+async def create(database: Database, tables: Tables, views: Sequence[Table]) -> None:
+    """Create the tables that are missing, the guards of the log and its identity, in one transaction."""
+    link = await database.begin()
+    try:
+        for table in (*tables.all, *views):
+            await link.use(lambda c, table=table: c.run_sync(_create, table), f"create the table {table.name}")  # type: ignore[misc]
+        for name, statement in database.dialect.guards(tables.events):
+            await link.use(lambda c, sql=statement: c.exec_driver_sql(sql), f"create {name}")  # type: ignore[misc]
+        if not (await link.execute(select(tables.meta.c.number), {}, "look for the log's identity")).all():
+            identity = {"number": 1, "log": uuid4().hex, "schema_version": SCHEMA}
+            await link.execute(insert(tables.meta), identity, "write the log's identity")
+        await link.commit()
+    finally:
+        await link.rollback()
+
+
+def _create(connection: Connection, table: Table) -> None:
+    table.create(connection, checkfirst=True)
+
+
+async def verify(database: Database, tables: Tables, views: Sequence[Table]) -> None:
+    """Look for every table, column, guard and the identity.
+
+    Raises:
+        SchemaMissing: something is missing or differs; the text names all of it.
+        ConfigurationError: the database cannot serve.
+    """
+
+    async def faults(connection: AsyncConnection) -> list[str]:
+        await database.dialect.check(connection)
+        found = [
+            fault
+            for table in (*tables.all, *views)
+            for fault in await connection.run_sync(_faults_of, table, database.dialect)
+        ]
+        if not found:
+            guards = await database.dialect.missing_guards(connection, tables.events)
+            found = [f"the trigger {name} is missing" for name in guards]
+        if not found:
+            versions = (await connection.execute(select(tables.meta.c.schema_version))).scalars().all()
+            if versions != [SCHEMA]:
+                found = [f"twofold_meta should hold schema version {SCHEMA}, and it holds {list(versions)}"]
+        return found
+
+    found = await database.look(faults, "look at the tables")
+    if found:
+        raise SchemaMissing(
+            f"cannot open the store, {len(found)} fault(s) found: {'; '.join(found)}. Create what is missing with "
+            "`await app.create_schema()`, or with your migrations. A table of a view that differs is dropped or altered by "
+            "you; dropping it and rebuilding its projection is enough."
+        )
+
+
+def _faults_of(connection: Connection, table: Table, dialect: Dialect) -> list[str]:
+    looking = inspect(connection)
+    if not looking.has_table(table.name):
+        return [f"the table {table.name} is missing"]
+    found = {column["name"]: column for column in looking.get_columns(table.name)}
+    faults = [
+        f"the table {table.name} lacks the column {column.name}" for column in table.columns if column.name not in found
+    ]
+    faults += [
+        f"the column {table.name}.{column.name} should be {column.type.compile(connection.dialect)}, and it is "
+        f"{found[column.name]['type']}"
+        for column in table.columns
+        if column.name in found and not dialect.same_type(found[column.name]["type"], column.type)
+    ]
+    key = looking.get_pk_constraint(table.name)["constrained_columns"]
+    wanted = [column.name for column in table.primary_key.columns]
+    if not faults and key != wanted:
+        faults.append(f"the primary key of {table.name} should be {', '.join(wanted)}, and it is {', '.join(key)}")
+    return faults

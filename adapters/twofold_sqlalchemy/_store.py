@@ -1,0 +1,161 @@
+"""The store: one database as write side, read side, or both."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import MetaData
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from twofold import Aggregate, View
+from twofold.errors import ConfigurationError, InvalidDefinition
+from twofold.ports import Checkpoint, ParkedEvent
+
+from . import _schema
+from ._checkpoints import Checkpoints
+from ._database import Database
+from ._dialects import dialect_of
+from ._log import SqlEventLog
+from ._mapping import MappedState, TableMapping
+from ._orm import OrmState, mapper_of, missing_mapping
+from ._state import JsonState
+from ._tables import own_tables
+from ._transaction import SqlTransaction, State
+from ._views import ViewTable
+
+
+class SqlAlchemy:
+    """Keep events, aggregates, read models and checkpoints in a SQL database, through SQLAlchemy.
+
+        engine = create_async_engine("sqlite+aiosqlite:///orders.db")
+        app = Application("orders", write=SqlAlchemy(engine, state={Order: OrderTables()}))
+
+    It runs on asyncio, on SQLite. You make the engine and you dispose of it; several stores may share one. An aggregate
+    that is not event sourced is kept by the first of these that applies: the `TableMapping` given for it, its own mapping
+    by SQLAlchemy's ORM, or JSON in the table `twofold_state`.
+
+    *SQLite.* The database is a file in WAL mode, `synchronous` stays FULL: what is committed survives a power cut. Writing
+    transactions take turns: those of this process queue in the order of arrival, those of other processes are waited for.
+    Reading ones see one state, hold nobody up, and the database itself refuses to write in them. Decimals are kept as text,
+    exactly; they are compared and sorted as floating-point numbers, that is by 15 significant digits. Integers have 64
+    bits. Times are kept in UTC with microseconds; those without a zone stay without.
+
+    *Cancellation.* A task that is cancelled in any call leaves no transaction, no connection and no turn behind once
+    `rollback` was called; a cancelled `begin` leaves nothing to roll back. A COMMIT that was sent is waited for, and the
+    cancellation arrives at the next await after it.
+
+    Args:
+        engine: the engine. Its connections get Twofold's settings (see above) from now on.
+        state: mappings of state-stored aggregates.
+        busy_timeout: seconds to wait for another process that writes, before `TransientFailure`.
+        queue_timeout: seconds to wait for writers of this process, before `TransientFailure`.
+
+    Raises:
+        ConfigurationError: the engine is of another database or in memory, or a mapping does not fit its tables.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        state: Mapping[type[Any], TableMapping[Any]] | None = None,
+        busy_timeout: float = 5.0,
+        queue_timeout: float = 30.0,
+    ) -> None:
+        dialect = dialect_of(engine.dialect.name, busy_timeout=busy_timeout, queue_timeout=queue_timeout)
+        self._database = Database(engine, dialect)
+        self._tables = own_tables(dialect, MetaData())
+        self._log = SqlEventLog(self._database, self._tables)
+        self._checkpoints = Checkpoints(self._database, self._tables)
+        self._views: dict[type[View], ViewTable[Any]] = {}
+        self._states: dict[type[object], State] = {
+            aggregate_type: MappedState(aggregate_type, mapping) for aggregate_type, mapping in (state or {}).items()
+        }
+
+    @property
+    def log(self) -> SqlEventLog:
+        """The event log."""
+        return self._log
+
+    def metadata(self, views: Sequence[type[View]] = ()) -> MetaData:
+        """Return all tables that this store needs for some views; see `twofold_sqlalchemy.metadata`."""
+        return _schema.metadata(views, dialect=self._database.engine.dialect.name)
+
+    async def open(self, views: Sequence[type[View]]) -> None:
+        """Verify that the tables are there.
+
+        Raises:
+            SchemaMissing: one is missing or differs; the text names it and says what to call.
+            ConfigurationError: this is not asyncio, or the database cannot serve.
+        """
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError as error:
+            raise ConfigurationError("cannot open a SqlAlchemy store here: it runs on asyncio only.") from error
+        self._log.forget_identity()
+        await _schema.verify(self._database, self._tables, [self._view_table(view).table for view in views])
+
+    async def create_schema(self, views: Sequence[type[View]]) -> None:
+        """Create what is missing, in one transaction; leave alone what exists."""
+        await _schema.create(self._database, self._tables, [self._view_table(view).table for view in views])
+
+    async def close(self) -> None:
+        """Do nothing: the engine is yours, and so is disposing of it."""
+
+    async def begin(self, *, read_only: bool = False) -> SqlTransaction:
+        """Begin a transaction.
+
+        Raises:
+            TransientFailure: another writer did not end in time, or no connection was free; nothing was begun.
+            ConfigurationError: this task has a transaction open that writes.
+        """
+        link = await self._database.begin(read_only=read_only)
+        return SqlTransaction(link, self._database, self._log, self._checkpoints, self._view_table, self._state_of)
+
+    def missing_state(self, aggregate_type: type[object]) -> str | None:
+        """Return None when aggregates of this type can be kept, or what to do so that they can."""
+        try:
+            self._state_of(aggregate_type)
+        except (ConfigurationError, InvalidDefinition) as error:
+            return str(error)
+        return None
+
+    async def checkpoint(self, subscription: str) -> Checkpoint | None:
+        """Return the committed checkpoint, or None when the subscription never ran here."""
+        return await self._checkpoints.one(subscription)
+
+    async def parked(self, subscription: str, *, key: str | None = None) -> Sequence[ParkedEvent]:
+        """Return the parked events in the order in which they were parked, of one key or of all."""
+        return await self._checkpoints.parked(subscription, key)
+
+    async def parked_keys(self, subscription: str) -> frozenset[str]:
+        """Return the keys that have a parked event."""
+        return await self._checkpoints.parked_keys(subscription)
+
+    def _view_table(self, view: type[View]) -> ViewTable[Any]:
+        found = self._views.get(view)
+        if found is None:
+            found = self._views[view] = ViewTable(view, self._database.dialect, MetaData())
+        return found
+
+    def _state_of(self, aggregate_type: type[object]) -> State:
+        found = self._states.get(aggregate_type)
+        if found is None:
+            found = self._states[aggregate_type] = self._unmapped_state(aggregate_type)
+        return found
+
+    def _unmapped_state(self, aggregate_type: type[object]) -> State:
+        mapper = mapper_of(aggregate_type)
+        if mapper is not None:
+            missing = missing_mapping(mapper)
+            if missing is not None:
+                raise ConfigurationError(missing)
+            return OrmState(mapper)
+        if not issubclass(aggregate_type, Aggregate):
+            raise ConfigurationError(
+                f"cannot keep {aggregate_type.__qualname__}: it is no Aggregate. Pass a TableMapping of it to "
+                f"SqlAlchemy(state={{{aggregate_type.__name__}: ...}}), or derive it from Aggregate."
+            )
+        return JsonState(self._database, self._tables, aggregate_type)

@@ -1,0 +1,107 @@
+"""Twofold's own tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Column, Index, Integer, MetaData, Table, Text, UniqueConstraint
+
+from ._dialects import Dialect
+from ._fields import Kind
+
+SCHEMA: Final = 1
+"""The version of the tables below. A later version of Twofold that changes them counts it up."""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables that every store has.
+
+    Attributes:
+        meta: one row: the log's identity and the version of the tables.
+        events: the log.
+        checkpoints: how far each subscription has come.
+        parked: the events that subscriptions could not handle.
+        state: aggregates that have no tables of their own, as JSON.
+    """
+
+    meta: Table
+    events: Table
+    checkpoints: Table
+    parked: Table
+    state: Table
+
+    @property
+    def all(self) -> tuple[Table, ...]:
+        """All of them."""
+        return self.meta, self.events, self.checkpoints, self.parked, self.state
+
+
+def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
+    """Make the tables, as part of a `MetaData`."""
+    text, number = dialect.codec(Kind.TEXT).type, dialect.codec(Kind.INTEGER).type
+    uuid, time = dialect.codec(Kind.UUID).type, dialect.codec(Kind.DATETIME).type
+    json = dialect.codec(Kind.JSON).type
+
+    def event() -> list[Column[object]]:
+        return [
+            Column("stream", text, nullable=False),
+            Column("version", number, nullable=False),
+            Column("name", text, nullable=False),
+            Column("schema_version", Integer, nullable=False),
+            Column("time", time, nullable=False),
+            Column("id", uuid, nullable=False),
+            Column("metadata", json, nullable=False),
+            Column("data", json, nullable=False),
+        ]
+
+    meta = Table(
+        "twofold_meta",
+        metadata,
+        Column("number", Integer, primary_key=True, autoincrement=False),  # always 1: there is one row
+        Column("log", text, nullable=False),
+        Column("schema_version", Integer, nullable=False),
+    )
+    # The poll reads the primary key in its order; what it filters by, the name, comes before the long columns.
+    events = Table(
+        "twofold_events",
+        metadata,
+        Column("position", dialect.position_type(), primary_key=True, autoincrement=True),
+        *event(),
+        UniqueConstraint("stream", "version", name="twofold_events_stream"),
+        UniqueConstraint("id", name="twofold_events_id"),
+        **dialect.table_options(),
+    )
+    checkpoints = Table(
+        "twofold_checkpoints",
+        metadata,
+        Column("subscription", text, primary_key=True),
+        Column("position", number, nullable=False),
+        Column("log", text, nullable=False),
+        Column("parked", number, nullable=False),
+    )
+    parked = Table(
+        "twofold_parked",
+        metadata,
+        Column("number", dialect.position_type(), primary_key=True, autoincrement=True),
+        Column("subscription", text, nullable=False),
+        Column("position", number, nullable=False),
+        Column("key", text, nullable=False),
+        Column("reason", Text, nullable=False),
+        Column("attempts", number, nullable=False),
+        Column("parked_at", time, nullable=False),
+        *event(),
+        UniqueConstraint("subscription", "position", name="twofold_parked_once"),
+        Index("twofold_parked_key", "subscription", "key"),
+        **dialect.table_options(),
+    )
+    state = Table(
+        "twofold_state",
+        metadata,
+        Column("type", text, primary_key=True),
+        Column("id", text, primary_key=True),
+        Column("version", number, nullable=False),
+        Column("data", json, nullable=False),
+    )
+    return Tables(meta, events, checkpoints, parked, state)

@@ -1,0 +1,107 @@
+"""The transaction that a unit of work or a projection's batch gets."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol, TypeVar, cast
+
+from twofold import View
+from twofold.ports import (
+    Checkpoint,
+    ExpectedVersion,
+    NewEvent,
+    ParkedEvent,
+    RowWriter,
+    StateStore,
+    StoredEvent,
+)
+
+from ._checkpoints import Checkpoints
+from ._database import Database
+from ._link import Link
+from ._log import SqlEventLog
+from ._rows import TableRows
+from ._views import ViewTable
+
+A = TypeVar("A")
+V = TypeVar("V", bound=View)
+
+
+class State(Protocol):
+    """How the aggregates of one type are kept."""
+
+    def open(self, link: Link) -> StateStore[Any]:
+        """Return them inside a transaction."""
+        ...
+
+
+class SqlTransaction:
+    """A `WriteTransaction`. Each call is sent at once; `commit` or `rollback` ends it and gives the connection back.
+
+    Args:
+        link: the transaction's connection.
+        database: compiles and keeps statements.
+        log: appends and reads events.
+        checkpoints: writes checkpoints and parked events.
+        view_table: returns the table of a view.
+        state_of: returns how a type of aggregate is kept.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        database: Database,
+        log: SqlEventLog,
+        checkpoints: Checkpoints,
+        view_table: Callable[[type[View]], ViewTable[Any]],
+        state_of: Callable[[type[object]], State],
+    ) -> None:
+        self._link = link
+        self._database = database
+        self._log = log
+        self._checkpoints = checkpoints
+        self._view_table = view_table
+        self._state_of = state_of
+        self._states: dict[type[object], StateStore[Any]] = {}
+
+    async def append(
+        self, stream: str, events: Sequence[NewEvent], *, expected: ExpectedVersion
+    ) -> Sequence[StoredEvent]:
+        """Append events to a stream."""
+        return await self._log.append(self._link, stream, events, expected)
+
+    def read(self, stream: str, *, after: int = 0) -> AsyncIterator[StoredEvent]:
+        """Iterate over a stream's events, those of this transaction included."""
+        return self._log.read_by(self._link.fetch, stream, after)
+
+    def state(self, aggregate_type: type[A]) -> StateStore[A]:
+        """Return the states of an aggregate type. The same object each time: it knows what was loaded."""
+        found = self._states.get(aggregate_type)
+        if found is None:
+            found = self._states[aggregate_type] = self._state_of(aggregate_type).open(self._link)
+        return cast("StateStore[A]", found)
+
+    def rows(self, view: type[V]) -> RowWriter[V]:
+        """Return the rows of a view."""
+        return TableRows(self._database, cast("ViewTable[V]", self._view_table(view)), self._link)
+
+    async def advance(self, subscription: str, *, expected: Checkpoint | None, to: Checkpoint) -> None:
+        """Write a checkpoint where the expected one stands."""
+        await self._checkpoints.advance(self._link, subscription, expected, to)
+
+    async def park(self, subscription: str, events: Sequence[ParkedEvent]) -> None:
+        """Store parked events."""
+        await self._checkpoints.park(self._link, subscription, events)
+
+    def savepoint(self) -> AbstractAsyncContextManager[None]:
+        """Open a savepoint."""
+        return self._link.savepoint()
+
+    async def commit(self) -> None:
+        """Make everything durable and visible. A COMMIT that was sent is awaited, whoever cancels the task."""
+        await self._link.commit()
+
+    async def rollback(self) -> None:
+        """Undo everything and release the connection."""
+        await self._link.rollback()

@@ -1,0 +1,34 @@
+"""The write side: one handler for each command."""
+
+from __future__ import annotations
+
+from orders.domain import Order
+from orders.messages import CancelOrder, CreateOrder, PayOrder, ShipOrder
+from twofold import Module, Repository
+
+write_side = Module("orders, write side")
+
+
+@write_side.command_handler(CreateOrder)
+async def create_order(command: CreateOrder, orders: Repository[Order]) -> str:
+    order = Order.create(command.order_id, command.user_id, command.user_name, command.placed_at, command.lines)
+    await orders.add(order)
+    return order.id
+
+
+@write_side.command_handler(PayOrder, key="order_id")
+async def pay_order(command: PayOrder, orders: Repository[Order]) -> None:
+    order = await orders.get(command.order_id)
+    order.pay()
+
+
+@write_side.command_handler(ShipOrder, key="order_id")
+async def ship_order(command: ShipOrder, orders: Repository[Order]) -> None:
+    order = await orders.get(command.order_id)
+    order.ship()
+
+
+@write_side.command_handler(CancelOrder, key="order_id")
+async def cancel_order(command: CancelOrder, orders: Repository[Order]) -> None:
+    order = await orders.get(command.order_id)
+    order.cancel()

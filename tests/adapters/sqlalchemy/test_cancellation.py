@@ -1,0 +1,219 @@
+"""A task that is cancelled leaves no transaction, no connection and no turn behind, wherever it was."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import anyio
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from twofold_sqlalchemy import SqlAlchemy
+from twofold_sqlalchemy._transaction import SqlTransaction
+
+from twofold.errors import ConfigurationError, TransientFailure, UnitOfWorkClosed, UnitOfWorkDoomed
+from twofold.ports import Expected, NewEvent
+
+MakeEvent = Callable[[], NewEvent]
+
+
+async def assert_free(store: SqlAlchemy, engine: AsyncEngine, new_event: MakeEvent) -> None:
+    """Nothing is checked out, and the next writer gets its turn and succeeds."""
+    assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    with anyio.fail_after(2):
+        transaction = await store.begin()
+        await transaction.append("after", [new_event()], expected=Expected.ANY)
+        await transaction.commit()
+
+
+async def one_unit(store: SqlAlchemy, new_event: MakeEvent, hold: Awaitable[object] | None = None) -> None:
+    transaction = await store.begin()
+    try:
+        await transaction.append("unit", [new_event()], expected=Expected.ANY)
+        if hold is not None:
+            await hold
+        await transaction.commit()
+    finally:
+        await transaction.rollback()
+
+
+async def test_cancelled_after_any_number_of_steps(
+    store: SqlAlchemy, engine: AsyncEngine, new_event: MakeEvent
+) -> None:
+    """At each step of the event loop in turn: all or nothing, and nothing is left behind."""
+    committed = 0
+    for steps in range(60):
+        task = asyncio.create_task(one_unit(store, new_event))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        outcome = (await asyncio.gather(task, return_exceptions=True))[0]
+        assert outcome is None or isinstance(outcome, asyncio.CancelledError)
+        found = [event async for event in store.log.read("unit")]
+        assert len(found) - committed in (0, 1)
+        if outcome is None:
+            assert len(found) == committed + 1
+        committed = len(found)
+        await assert_free(store, engine, new_event)
+
+
+async def test_cancelled_by_anyio_during_each_statement(
+    store: SqlAlchemy, engine: AsyncEngine, new_event: MakeEvent
+) -> None:
+    """An anyio scope cancels again and again until it is left; the rollback finishes all the same."""
+    for steps in range(0, 60, 3):
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as group:
+
+                async def work() -> None:
+                    await one_unit(store, new_event)
+
+                group.start_soon(work)
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                scope.cancel()
+        await assert_free(store, engine, new_event)
+
+
+async def test_cancelled_while_it_waits_for_its_turn(
+    store: SqlAlchemy, engine: AsyncEngine, new_event: MakeEvent
+) -> None:
+    """A writer that gives up waiting leaves the queue; the one behind it gets the turn."""
+    first = await store.begin()
+    waiting = asyncio.create_task(one_unit(store, new_event))
+    behind = asyncio.create_task(one_unit(store, new_event))
+    await asyncio.sleep(0)
+
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await first.rollback()
+    await behind
+
+    assert len([event async for event in store.log.read("unit")]) == 1
+    await assert_free(store, engine, new_event)
+
+
+async def test_cancelled_while_another_process_holds_the_lock(
+    database: Path, store: SqlAlchemy, engine: AsyncEngine, new_event: MakeEvent
+) -> None:
+    """The cancellation does not wait for the time-out of the lock."""
+    other = sqlite3.connect(database, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    with anyio.move_on_after(0.1) as scope, anyio.fail_after(2):
+        await store.begin()
+
+    assert scope.cancelled_caught
+    other.execute("ROLLBACK")
+    other.close()
+    await assert_free(store, engine, new_event)
+
+
+async def test_the_lock_of_another_process_is_waited_for_and_then_reported(
+    database: Path, engine: AsyncEngine, new_event: MakeEvent
+) -> None:
+    """After the time-out, `begin` says that trying again may help."""
+    store = SqlAlchemy(engine, busy_timeout=0.1)
+    await store.create_schema([])
+    other = sqlite3.connect(database, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(TransientFailure, match="begin a transaction.*locked"):
+        await store.begin()
+
+    other.execute("ROLLBACK")
+    other.close()
+    await assert_free(store, engine, new_event)
+
+
+async def test_a_writer_that_never_ends_is_reported(engine: AsyncEngine) -> None:
+    """A writer of this process does not wait for ever."""
+    store = SqlAlchemy(engine, queue_timeout=0.05)
+    await store.create_schema([])
+    first = await store.begin()
+
+    with pytest.raises(TransientFailure, match="still writes"):
+        await asyncio.create_task(store.begin())
+
+    await first.rollback()
+
+
+async def test_a_second_writing_transaction_of_one_task_is_refused(store: SqlAlchemy) -> None:
+    """It could only wait for itself."""
+    first = await store.begin()
+
+    with pytest.raises(ConfigurationError, match="this task has one open"):
+        await store.begin()
+
+    await first.rollback()
+
+
+async def test_cancelled_commit_is_committed_and_then_cancelled(store: SqlAlchemy, new_event: MakeEvent) -> None:
+    """A COMMIT that was sent is waited for: the task learns that it succeeded, and is cancelled after that."""
+    committed = False
+
+    async def unit(transaction: SqlTransaction) -> None:
+        nonlocal committed
+        await transaction.commit()
+        committed = True
+        await asyncio.sleep(10)
+
+    transaction = await store.begin()
+    await transaction.append("unit", [new_event()], expected=0)
+    task = asyncio.create_task(unit(transaction))
+    await asyncio.sleep(0)
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert committed
+    assert len([event async for event in store.log.read("unit")]) == 1
+
+
+async def test_a_timeout_around_a_commit_stays_a_timeout(store: SqlAlchemy, new_event: MakeEvent) -> None:
+    """The cancellation that is handed on is counted once, so that asyncio.timeout() recognises its own."""
+    transaction = await store.begin()
+    await transaction.append("unit", [new_event()], expected=0)
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await transaction.commit()
+            await asyncio.sleep(10)
+
+    assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr]
+
+
+async def test_a_cancelled_statement_dooms_the_transaction(
+    store: SqlAlchemy, engine: AsyncEngine, new_event: MakeEvent
+) -> None:
+    """Whoever swallows the cancellation cannot commit what is left."""
+    transaction = await store.begin()
+    append = asyncio.create_task(transaction.append("unit", [new_event()] * 1, expected=0))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    append.cancel()
+    await asyncio.gather(append, return_exceptions=True)
+
+    with pytest.raises(UnitOfWorkDoomed):
+        await transaction.commit()
+    await transaction.rollback()
+    with pytest.raises(UnitOfWorkClosed):
+        await transaction.commit()
+
+    assert [event async for event in store.log.read("unit")] == []
+    await assert_free(store, engine, new_event)
+
+
+async def test_a_cancelled_long_select_is_interrupted(
+    store: SqlAlchemy, engine: AsyncEngine, new_event: MakeEvent
+) -> None:
+    """The statement stops on its thread; it is not waited for."""
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    transaction = await store.begin(read_only=True)
+
+    with anyio.move_on_after(0.05), anyio.fail_after(5):
+        await transaction._link.use(lambda connection: connection.exec_driver_sql(endless), "count")
+    await transaction.rollback()
+
+    await assert_free(store, engine, new_event)
