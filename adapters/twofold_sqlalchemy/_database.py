@@ -85,6 +85,7 @@ class Database:
         connection: AsyncConnection | None = None
         try:
             connection = await self.engine.connect()
+            await self.dialect.adopt(connection)
             return await use(connection)
         except SQLAlchemyError as error:
             raise translated(error, attempt, self.dialect) from error
@@ -102,6 +103,7 @@ class Database:
         connection: AsyncConnection | None = None
         try:
             connection = await self.engine.connect()
+            await self.dialect.adopt(connection)
             await self.dialect.begin(connection, read_only=read_only)
             await connection.begin()
             return Link(connection, self.dialect, end_turn, read_only=read_only)

@@ -115,6 +115,13 @@ class Link:
             self.doom(error)
             raise
 
+    async def look_after_refusal(self, statement: Executable, values: Any) -> Any:
+        """Return the first value of a select after a constraint refused a row; None where the database ended it all."""
+        try:
+            return (await self.connection.execute(statement, values)).scalar()
+        except SQLAlchemyError:
+            return None
+
     def check(self) -> None:
         """Raise when nothing may run any more."""
         if self._ended:

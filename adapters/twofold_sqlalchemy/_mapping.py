@@ -190,7 +190,9 @@ class MappedStateStore(Generic[A]):
         try:
             await self._link.execute(state.insert, {**rows.root, state.version.name: 1}, attempt)
         except Refused as refused:
-            if refused.columns == f"{state.key.table.name}.{state.key.name}":
+            # Several constraints may be broken, and the database names one of them.
+            taken = await self._link.look_after_refusal(state.now, {"_key": state.mapping.key(id)})
+            if taken is not None or refused.columns == f"{state.key.table.name}.{state.key.name}":
                 raise exists(f"{state.name}-{id}") from refused.__cause__
             raise refused.explained(attempt) from refused.__cause__
         await self._write_parts(id, AggregateRows(rows.root), rows, attempt)

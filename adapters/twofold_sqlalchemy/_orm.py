@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, inspect, select
-from sqlalchemy.exc import NoInspectionAvailable
+from sqlalchemy.exc import NoInspectionAvailable, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapper
 from sqlalchemy.orm.attributes import manager_of_class
 from sqlalchemy.orm.exc import FlushError, StaleDataError
 
+from twofold.errors import ConfigurationError
 from twofold.ports import Versioned
 
 from ._link import Link, Refused
@@ -46,9 +47,16 @@ class OrmState:
 
     Args:
         mapper: its mapper, with a version and one primary key column.
+
+    Raises:
+        ConfigurationError: SQLAlchemy cannot complete the mapping.
     """
 
     def __init__(self, mapper: Mapper[Any]) -> None:
+        try:
+            mapper.registry.configure(cascade=True)
+        except SQLAlchemyError as error:
+            raise ConfigurationError(f"cannot keep {mapper.class_.__qualname__}: {error}") from error
         version = cast("ColumnElement[Any]", mapper.version_id_col)
         self.type = mapper.class_
         self.name = getattr(self.type, "aggregate_name", "") or self.type.__name__
@@ -120,7 +128,9 @@ class OrmStateStore:
         try:
             await self._link.use(lambda _: session.flush(), attempt)
         except Refused as refused:
-            if refused.columns == f"{self._state.key.table.name}.{self._state.key.name}":
+            same = self._state.key == key_value(self._state.key, id)
+            taken = await self._link.look_after_refusal(self._state.now.where(same), {})
+            if taken is not None:
                 raise exists(f"{self._state.name}-{id}") from refused.__cause__
             raise refused.explained(attempt) from refused.__cause__
         except FlushError as error:

@@ -10,10 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+import anyio
+
 from orders.csv_rows import COLUMNS, Invoice, Row, read_invoices
 from orders.messages import CreateOrder, GetOrder, PayOrder
 from twofold import Application, Session
 from twofold.errors import AggregateExists
+
+
+WORKERS = 4
+"""How many orders are on their way at once: while one is being written, the next are read and encoded."""
 
 
 @dataclass(slots=True)
@@ -59,12 +65,21 @@ async def import_orders(
     summary = Summary()
     with path.open("rb") as raw, rejects.open("w", newline="", encoding="utf-8") as target:
         reject = RejectFile(target, summary)
-        async with app.session() as session:
+        send, receive = anyio.create_memory_object_stream[Invoice]()
+
+        async def work() -> None:
+            async with app.session() as session, receive.clone() as invoices:
+                async for invoice in invoices:
+                    await _import(session, invoice, reject, summary, pay_rate)
+
+        async with anyio.create_task_group() as workers, send:
+            for _ in range(WORKERS):
+                workers.start_soon(work)
             for invoice in read_invoices(raw, path):
                 for row, reason in invoice.rejected:
                     reject.add(row, reason)
                 if invoice.lines:
-                    await _import(session, invoice, reject, summary, pay_rate)
+                    await send.send(invoice)
                 progress(raw.tell())
     return summary
 

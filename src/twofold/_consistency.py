@@ -34,6 +34,8 @@ class Consistency:
         self._seen: dict[str, Checkpoint] = {}
         self.moved = Signal()
         """Sent when a projection of this process has moved on."""
+        self.awaited = Signal()
+        """Sent when somebody waits for a projection to move on."""
 
     def report(self, projection: str, checkpoint: Checkpoint) -> None:
         """Remember how far a projection has come."""
@@ -79,6 +81,7 @@ class Consistency:
                     break
                 if left <= 0:
                     raise ReadNotReady(projection, behind=behind)
+                self.awaited.send()
                 await self.moved.wait(seen, min(pause, left))
                 pause = min(pause * 2, _LAST_POLL)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
+from uuid import UUID
 
 from pydantic import ValidationError
 
 from ._messages import Event
 from .errors import ConfigurationError, UndecodableEvent
+from .ports.event_log import StoredEvent
 
 Fields: TypeAlias = Mapping[str, Any]
 """The fields of a stored event, as JSON gives them."""
@@ -18,12 +20,17 @@ Upcaster: TypeAlias = Callable[[Fields], Fields]
 """Turns the fields of one version into those of the next."""
 
 
+_REMEMBERED = 1000
+"""How many decoded events are kept for other subscriptions."""
+
+
 class EventTypes:
     """The event classes that an application knows. Nothing is ever imported by a name from the log or the wire."""
 
     def __init__(self) -> None:
         self._by_name: dict[str, type[Event]] = {}
         self._upcasters: dict[tuple[str, int], Upcaster] = {}
+        self._recent: dict[UUID, Event] = {}
 
     def add(self, event_type: type[Event]) -> None:
         """Make an event class known.
@@ -54,6 +61,20 @@ class EventTypes:
             for version in range(1, event_type.message_version):
                 if (name, version) not in self._upcasters:
                     yield event_type, version
+
+    def decode_stored(self, stored: StoredEvent) -> Event:
+        """Make an event from its record. Subscriptions that read the same event soon after one another share one object.
+
+        Raises:
+            UndecodableEvent: as `decode`.
+        """
+        event = self._recent.get(stored.id)
+        if event is None:
+            event = self.decode(stored.name, stored.schema, stored.data)
+            if len(self._recent) >= _REMEMBERED:
+                del self._recent[next(iter(self._recent))]
+            self._recent[stored.id] = event
+        return event
 
     def decode(self, name: str, version: int, data: str) -> Event:
         """Make an event from what is stored.

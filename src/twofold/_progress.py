@@ -154,7 +154,7 @@ class Progress:
 
     def _decode(self, stored: StoredEvent) -> Item:
         try:
-            event = self._event_types.decode(stored.name, stored.schema, stored.data)
+            event = self._event_types.decode_stored(stored)
         except UndecodableEvent as error:
             return Item(stored, None, stored.stream, f"UndecodableEvent: {error}")
         order_by = self._subscription.order_by

@@ -22,13 +22,18 @@ logger = logging.getLogger("twofold.subscriptions")
 PAGE = 500
 """How many events are read, and applied in one step, at most."""
 
+REST = 4
+LONGEST_REST = 0.1
+"""A subscription that is up to date rests so many times as long as its last step took, at most so many seconds, unless
+somebody waits for it. Events gather meanwhile, so that under load steps grow larger instead of more."""
+
 FIRST_POLL = 0.01
 LAST_POLL = 0.5
 """How long a resting subscription waits before it looks again without being woken, in seconds."""
 
 FIRST_PAUSE = 0.05
 LAST_PAUSE = 5.0
-"""How long a failing subscription waits before it goes on, in seconds; jitterless, one subscription a name."""
+"""How long a failing subscription waits before it goes on, in seconds."""
 
 State: TypeAlias = Literal["stopped", "running", "failing"]
 
@@ -45,7 +50,8 @@ class Runner:
         identity: the identity of that log.
         event_types: decodes events.
         clock: the time.
-        appended: woken when this process appended events.
+        appended: sent when this process appended events.
+        awaited: sent when somebody waits for a subscription to move on.
         report: called with each new checkpoint.
     """
 
@@ -57,6 +63,7 @@ class Runner:
         event_types: EventTypes,
         clock: Clock,
         appended: Signal,
+        awaited: Signal,
         report: Callable[[str, Checkpoint], None],
     ) -> None:
         self.subscription = subscription
@@ -67,6 +74,7 @@ class Runner:
         self._event_types = event_types
         self._clock = clock
         self._appended = appended
+        self._awaited = awaited
         self._report = report
         self._stopping = False
 
@@ -86,9 +94,9 @@ class Runner:
 
     async def run(self) -> None:
         """Run until stopped or cancelled. Cancelling rolls the current step back; it is no failure."""
-        self.state = "running"
         pause = FIRST_PAUSE
         try:
+            self.state = "running"
             while not self._stopping:
                 try:
                     await self._follow(await self._load())
@@ -107,17 +115,20 @@ class Runner:
     async def _follow(self, progress: Progress) -> None:
         poll = FIRST_POLL
         while not self._stopping:
-            seen = self._appended.count
+            appended, awaited = self._appended.count, self._awaited.count
             page = await self._log.read_all(
                 after=progress.checkpoint.position, limit=PAGE, names=self.subscription.events
             )
             if page.last > progress.checkpoint.position:
+                began = anyio.current_time()
                 await progress.take(page)
                 self.state, self.error = "running", None
                 poll = FIRST_POLL
-            else:
-                await self._appended.wait(seen, poll)
-                poll = min(poll * 2, LAST_POLL)
+                if len(page.events) == PAGE:
+                    continue
+                await self._awaited.wait(awaited, min(REST * (anyio.current_time() - began), LONGEST_REST))
+            await self._appended.wait(appended, poll)
+            poll = min(poll * 2, LAST_POLL)
 
     async def _load(self) -> Progress:
         stored = await self.subscription.store.checkpoint(self.subscription.name)

@@ -57,6 +57,7 @@ class Running:
         self._runners = [
             Runner(
                 subscription, self._log, self.identity, self.assembly.event_types, self._app.clock, self.appended,
+                self._consistency.awaited,
                 self._consistency.report,
             )
             for subscription in self.assembly.subscriptions
@@ -86,6 +87,7 @@ class Running:
         """Return when every subscription has passed the head of the log, and the head has not moved meanwhile."""
         while True:
             seen = self._consistency.moved.count
+            self._consistency.awaited.send()
             head = await self._log.head()
             checkpoints = [await self._checkpoint(runner) for runner in self._runners]
             if all(each.position >= head for each in checkpoints) and head == await self._log.head():

@@ -46,6 +46,14 @@ class Dialect(Protocol):
         """
         ...
 
+    async def adopt(self, connection: AsyncConnection) -> None:
+        """Make sure that a connection from the pool has what `attach` gives to new ones.
+
+        Raises:
+            ConfigurationError: the engine does not give such connections.
+        """
+        ...
+
     async def begin(self, connection: AsyncConnection, *, read_only: bool) -> None:
         """Begin a transaction that sees one state and, when it is read only, in which the database refuses writes."""
         ...

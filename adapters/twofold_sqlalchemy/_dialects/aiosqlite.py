@@ -11,6 +11,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Self, TypeVar
 
@@ -115,7 +116,8 @@ class OneHopConnection(aiosqlite.Connection):
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
-            self._connection.interrupt()
+            with suppress(sqlite3.ProgrammingError):  # it has just been closed
+                self._connection.interrupt()
             await completed(future)
             raise
 

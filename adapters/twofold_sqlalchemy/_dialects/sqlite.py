@@ -7,11 +7,12 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import BigInteger, Boolean, Column, ColumnElement, Float, Integer, Table, Text, bindparam, cast, event
+from sqlalchemy import BigInteger, Boolean, Column, ColumnElement, Float, Integer, Table, Text, bindparam, event
+from sqlalchemy import cast as type_cast
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import URL, Connection, Engine
@@ -27,6 +28,8 @@ from .aiosqlite import OneHopConnection, connect
 
 _OLDEST = (3, 35, 0)
 """The first SQLite with RETURNING."""
+
+_MISSING = ("no such table", "no such column", "has no column")
 
 _OWN = "twofold_begun"
 """The execution option of connections whose transactions are begun here and not by SQLAlchemy."""
@@ -111,14 +114,16 @@ class Sqlite:
         turn.owner = asyncio.current_task()
         return turn.end
 
+    async def adopt(self, connection: AsyncConnection) -> None:
+        """Replace a connection that the pool opened before the engine was attached."""
+        if not isinstance(_driver(connection), OneHopConnection):
+            await connection.invalidate()
+            if not isinstance((await connection.get_raw_connection()).driver_connection, OneHopConnection):
+                raise ConfigurationError("cannot use an engine that has a creator of its own; give it a URL instead.")
+
     async def begin(self, connection: AsyncConnection, *, read_only: bool) -> None:
         """BEGIN IMMEDIATE, so that the lock is held before anything is read; or BEGIN with `query_only`."""
-        driver = (await connection.get_raw_connection()).driver_connection
-        if not isinstance(driver, OneHopConnection):  # it was opened before this engine was attached
-            await connection.invalidate()
-            driver = (await connection.get_raw_connection()).driver_connection
-            if not isinstance(driver, OneHopConnection):
-                raise ConfigurationError("cannot use an engine that has a creator of its own; give it a URL instead.")
+        driver = cast(OneHopConnection, _driver(connection))
         await (driver.begin_reading() if read_only else driver.begin_writing())
 
     def codec(self, kind: Kind) -> Codec:
@@ -127,7 +132,7 @@ class Sqlite:
 
     def comparable(self, column: ColumnElement[Any], kind: Kind) -> ColumnElement[Any]:
         """Compare decimals as floating-point numbers, exact to 15 significant digits: SQLite has no decimals."""
-        return cast(column, Float()) if kind is Kind.DECIMAL else column
+        return type_cast(column, Float()) if kind is Kind.DECIMAL else column
 
     def position_type(self) -> TypeEngine[Any]:
         """INTEGER is the only type that SQLite counts up."""
@@ -185,7 +190,7 @@ class Sqlite:
 
     def is_missing_table(self, error: BaseException | None) -> bool:
         """Recognise it by its text: SQLite has no code for it."""
-        return isinstance(error, sqlite3.OperationalError) and ("no such table" in str(error) or "column" in str(error))
+        return isinstance(error, sqlite3.OperationalError) and any(text in str(error) for text in _MISSING)
 
     def _connect(self, dialect: Any, record: object, args: list[Any], kwargs: dict[str, Any]) -> Any:
         own = {"async_creator_fn": connect, "busy_timeout": self._busy_timeout}
@@ -201,6 +206,10 @@ def _begin(connection: Connection) -> None:
 def _guard(table: str, action: str) -> str:
     trigger = f"CREATE TRIGGER IF NOT EXISTS {table}_no_{action.lower()} BEFORE {action} ON {table}"
     return f"{trigger} BEGIN SELECT RAISE(ABORT, 'events are never changed or deleted'); END"
+
+
+def _driver(connection: AsyncConnection) -> object:
+    return cast(Connection, connection.sync_connection).connection.driver_connection
 
 
 def _in_memory(url: URL) -> bool:

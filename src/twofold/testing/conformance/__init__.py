@@ -5,5 +5,10 @@ needs pytest; `twofold` itself does not import it.
 """
 
 from ._capabilities import Capabilities
+from ._read_model import ReadModelSuite
+from ._rows import RowsSuite
+from ._selections import SelectionsSuite
+from ._state import StateSuite
+from ._subscription_store import SubscriptionStoreSuite
 
-__all__ = ["Capabilities"]
+__all__ = ["Capabilities", "ReadModelSuite", "RowsSuite", "SelectionsSuite", "StateSuite", "SubscriptionStoreSuite"]

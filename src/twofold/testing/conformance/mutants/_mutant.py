@@ -1,0 +1,23 @@
+"""An adapter that is broken on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ....ports import WriteStore
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A way to break any store, and the test that has to notice.
+
+    Attributes:
+        name: what is broken, in words.
+        killed_by: the method of the suite that fails on it.
+        break_store: wraps a store.
+    """
+
+    name: str
+    killed_by: str
+    break_store: Callable[[WriteStore], WriteStore]

@@ -1,0 +1,7 @@
+from __future__ import annotations
+
+from twofold.testing.conformance import ReadModelSuite
+
+
+class TestReadModel(ReadModelSuite):
+    """Read models in an application, on every adapter."""
