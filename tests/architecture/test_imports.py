@@ -1,0 +1,88 @@
+"""Who may import whom: the core knows no adapter and no driver; adapters use public names and not each other."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ADAPTERS = sorted(path.name for path in (ROOT / "adapters").iterdir() if path.is_dir())
+DRIVERS = {"sqlalchemy", "aiosqlite", "trio", "dependency_injector", "redis", "aio_pika", "asyncpg"}
+
+
+def imports(source: str) -> Iterator[tuple[str, str, bool]]:
+    """Yield (module, imported name or "", at top level) of every absolute import."""
+    tree = ast.parse(source)
+    top = {id(node) for node in tree.body}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, "", id(node) in top
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            for alias in node.names:
+                yield node.module, alias.name, id(node) in top
+
+
+def faults_of_adapter(name: str, source: str) -> list[str]:
+    """Return what an adapter's module imports that it may not."""
+    found: list[str] = []
+    for module, imported, _ in imports(source):
+        parts = module.split(".")
+        if parts[0] == "twofold" and any(part.startswith("_") for part in (*parts, imported)):
+            found.append(f"{module}.{imported} is private")
+        if parts[0] in ADAPTERS and parts[0] != name:
+            found.append(f"{module} is another adapter")
+    return found
+
+
+def faults_of_core(source: str) -> list[str]:
+    """Return what a module of the core imports that it may not."""
+    return [
+        f"{module} at top level" if module.split(".")[0] in DRIVERS else f"{module} is an adapter"
+        for module, _, top in imports(source)
+        if module.split(".")[0] in ADAPTERS or (top and module.split(".")[0] in DRIVERS)
+    ]
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "adapters").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_adapters_import_only_public_names(path: Path) -> None:
+    """An adapter imports public names of twofold, and no other adapter."""
+    name = path.relative_to(ROOT / "adapters").parts[0]
+    assert faults_of_adapter(name, path.read_text()) == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "src").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_core_knows_no_adapter_and_no_driver(path: Path) -> None:
+    """The core imports no adapter, and drivers only inside the functions that need them."""
+    assert faults_of_core(path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from twofold._scope import Scope",
+        "from twofold import _scope",
+        "import twofold._scope",
+        "import twofold_sqlalchemy",
+    ],
+)
+def test_the_rule_for_adapters_can_fail(source: str) -> None:
+    """A private name or another adapter is found, also inside a function."""
+    assert faults_of_adapter("twofold_memory", source)
+    assert faults_of_adapter("twofold_memory", f"def f():\n    {source}")
+
+
+@pytest.mark.parametrize("source", ["import twofold_memory", "import sqlalchemy.orm", "from trio import run"])
+def test_the_rule_for_the_core_can_fail(source: str) -> None:
+    """An adapter, or a driver at top level, is found."""
+    assert faults_of_core(source)
+
+
+def test_a_driver_may_be_imported_where_it_is_needed() -> None:
+    """A driver inside a function is allowed."""
+    assert faults_of_core("def f():\n    import trio") == []
