@@ -137,4 +137,9 @@ def _line(row: Row, invoice: str) -> tuple[OrderLine, int, datetime, str]:
         raise BadRow("quantity not above zero")
     if not price.is_finite() or price <= 0:
         raise BadRow("price not above zero")
-    return OrderLine(product_id=product, product_name=name, quantity=quantity, unit_price=price), user_id, placed_at, country
+    return (
+        OrderLine(product_id=product, product_name=name, quantity=quantity, unit_price=price),
+        user_id,
+        placed_at,
+        country,
+    )

@@ -32,9 +32,7 @@ async def tell(console: Console, folder: Path) -> None:
         await app.settle()
         order = await app.execute(GetOrder(order_id=order_id))
         show.order(console, order_id, order)
-        show.user_orders(
-            console, user_id, 1, 5, await app.execute(ListUserOrders(user_id=user_id, page_size=5))
-        )
+        show.user_orders(console, user_id, 1, 5, await app.execute(ListUserOrders(user_id=user_id, page_size=5)))
         if order is not None:
             show.statistics(console, await app.execute(OrderStatistics(day=order.placed_at.date())))
         show.figures(console, await app.execute(GetFigures()))

@@ -12,7 +12,7 @@ from typing import TextIO
 
 import anyio
 
-from orders.csv_rows import COLUMNS, Invoice, Row, read_invoices
+from orders.csv_rows import COLUMNS, Invoice, NotAnOrderFile, Row, read_invoices
 from orders.messages import CreateOrder, GetOrder, PayOrder
 from twofold import Application, Session
 from twofold.errors import AggregateExists
@@ -72,15 +72,21 @@ async def import_orders(
                 async for invoice in invoices:
                     await _import(session, invoice, reject, summary, pay_rate)
 
-        async with anyio.create_task_group() as workers, send:
+        damaged: NotAnOrderFile | None = None
+        async with receive, anyio.create_task_group() as workers, send:
             for _ in range(WORKERS):
                 workers.start_soon(work)
-            for invoice in read_invoices(raw, path):
-                for row, reason in invoice.rejected:
-                    reject.add(row, reason)
-                if invoice.lines:
-                    await send.send(invoice)
-                progress(raw.tell())
+            try:
+                for invoice in read_invoices(raw, path):
+                    for row, reason in invoice.rejected:
+                        reject.add(row, reason)
+                    if invoice.lines:
+                        await send.send(invoice)
+                    progress(raw.tell())
+            except NotAnOrderFile as error:  # what was read until there is finished first
+                damaged = error
+    if damaged is not None:
+        raise damaged
     return summary
 
 

@@ -1,6 +1,6 @@
 """Make `sample.csv`: invoices like those of a real shop, dirty rows included. The same seed makes the same file.
 
-    python examples/orders/make_sample.py
+python examples/orders/make_sample.py
 """
 
 from __future__ import annotations

@@ -136,9 +136,7 @@ class DailyFigures:
     async def cancelled(self, event: OrderCancelled) -> None:
         date = event.placed_at.astimezone(UTC).date()
         day = await self.days.get(date) or DailyStatistics(day=date)
-        await self.days.update(
-            date, cancelled=day.cancelled + 1, cancelled_amount=day.cancelled_amount + event.total
-        )
+        await self.days.update(date, cancelled=day.cancelled + 1, cancelled_amount=day.cancelled_amount + event.total)
 
 
 @read_side.query_handler(GetOrder, reads="order_detail")

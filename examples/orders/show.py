@@ -48,7 +48,9 @@ def order(console: Console, order_id: str, found: OrderDetail | None) -> None:
     title = f"Order {found.order_id}: {found.user_name}, {found.placed_at:%Y-%m-%d %H:%M}, {found.status}"
     table = _table(title, "product", "name", "quantity", "price", "amount", left=2)
     for line in found.lines:
-        table.add_row(line.product_id, line.product_name, f"{line.quantity:,}", f"{line.unit_price}", f"{line.amount:,.2f}")
+        table.add_row(
+            line.product_id, line.product_name, f"{line.quantity:,}", f"{line.unit_price}", f"{line.amount:,.2f}"
+        )
     table.add_section()
     table.add_row("", "total", "", "", f"{found.total:,.2f}")
     console.print(table)
@@ -59,7 +61,9 @@ def user_orders(console: Console, user: int, page: int, size: int, rows: Rows[Us
     title = f"Orders of user {user}: {rows.total} in all, page {page} of {pages}"
     table = _table(title, "order", "placed", "status", "lines", "total", left=3)
     for row in rows.items:
-        table.add_row(row.order_id, f"{row.placed_at:%Y-%m-%d %H:%M}", row.status, f"{row.line_count}", f"{row.total:,.2f}")
+        table.add_row(
+            row.order_id, f"{row.placed_at:%Y-%m-%d %H:%M}", row.status, f"{row.line_count}", f"{row.total:,.2f}"
+        )
     console.print(table)
 
 

@@ -1,0 +1,200 @@
+"""The orders example on files: a small one, a damaged one, and the real orders."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from decimal import Decimal
+from pathlib import Path
+
+import anyio
+import pytest
+
+from orders.composition import running
+from orders.csv_rows import COLUMNS, NotAnOrderFile
+from orders.domain import Order
+from orders.figures import Figures, GetFigures
+from orders.importing import Summary, import_orders
+from orders.messages import GetOrder, ListUserOrders, OrderStatistics
+from twofold import Application, Module, Query, Repository
+
+ROOT = Path(__file__).resolve().parents[2]
+REAL = ROOT.parent / "shared" / "data" / "online_retail_2010-12_2011-01.csv.gz"
+REAL_FIGURES = Figures(2387, 47386, Decimal("1142158.93"))
+REAL_ROWS = 77628
+
+needs_real = pytest.mark.skipif(not REAL.exists(), reason="the file of real orders is not beside the project")
+KINDS = pytest.mark.parametrize("event_sourced", [False, True], ids=["state stored", "event sourced"])
+
+GOOD = ["1", "P1", "Lamp", "2", "2025-03-03 08:00:00", "1.50", "7.0", "France"]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """SQLite needs asyncio."""
+    return "asyncio"
+
+
+class AddUp(Query[Figures]):
+    """What some orders of the write side add up to."""
+
+    order_ids: tuple[str, ...]
+
+
+write_side = Module("figures of the write side")
+
+
+@write_side.query_handler(AddUp)
+async def add_up(query: AddUp, orders: Repository[Order]) -> Figures:
+    """Load every order through its repository."""
+    figures = Figures()
+    for order_id in query.order_ids:
+        order = await orders.get(order_id)
+        figures = figures.plus(1, len(order.lines), order.total)
+    return figures
+
+
+@asynccontextmanager
+async def shop(path: Path, *, event_sourced: bool = False) -> AsyncIterator[Application]:
+    """Run the application on a database in a folder."""
+    async with running(path / "orders.db", write_side, event_sourced=event_sourced) as app:
+        yield app
+
+
+def write(path: Path, *rows: list[str], header: tuple[str, ...] = COLUMNS) -> Path:
+    """Write a CSV file."""
+    with path.open("w", newline="", encoding="utf-8") as target:
+        csv.writer(target).writerows([header, *rows])
+    return path
+
+
+def rejected(path: Path) -> list[tuple[int, str]]:
+    """Return the row numbers and reasons of a reject file."""
+    with path.open(newline="", encoding="utf-8") as source:
+        return [(int(row["Row"]), row["Reason"]) for row in csv.DictReader(source)]
+
+
+async def test_every_row_is_imported_or_rejected_with_its_number(tmp_path: Path) -> None:
+    """What cannot be an order line goes to the reject file with row number and reason; the rest becomes orders."""
+    file = write(
+        tmp_path / "a.csv",
+        GOOD,
+        ["1", "P2", "Mug", "0", *GOOD[4:]],
+        ["1", "P3", "Cup", "1", GOOD[4], "0", *GOOD[6:]],
+        ["C2", *GOOD[1:]],
+        ["A3", *GOOD[1:]],
+        ["4", *GOOD[1:6], "", "France"],
+        ["5", "P1"],
+        ["6", "P1", "Lamp", "two", *GOOD[4:]],
+        ["7", *GOOD[1:5], "NaN", *GOOD[6:]],
+        ["8", *GOOD[1:]],
+    )
+    async with shop(tmp_path) as app:
+        summary = await import_orders(app, file, tmp_path / "r.csv")
+        await app.settle()
+        assert set((await app.execute(GetFigures())).values()) == {Figures(2, 2, Decimal("6.00"))}
+        order = await app.execute(GetOrder(order_id="8"))
+        listed = await app.execute(ListUserOrders(user_id=7, page=1, page_size=1))
+        assert order is not None
+        day = await app.execute(OrderStatistics(day=order.placed_at.date()))
+    assert (summary.created, summary.lines) == (2, 2)
+    assert [number for number, _ in rejected(tmp_path / "r.csv")] == [3, 4, 5, 6, 7, 8, 9, 10]
+    assert all(reason for _, reason in rejected(tmp_path / "r.csv"))
+    assert order.user_name == "Customer 7, France"
+    assert (listed.total, len(listed.items)) == (2, 1)
+    assert [(product.product_id, product.quantity, product.amount) for product in day.top_products] == [
+        ("P1", 4, Decimal("6.00"))
+    ]
+
+
+async def test_another_order_of_the_same_number_is_rejected(tmp_path: Path) -> None:
+    """Rows of an invoice number that is an order with other lines are rejected, and the order stays."""
+    file = write(tmp_path / "a.csv", GOOD, ["2", *GOOD[1:]], ["1", "P9", *GOOD[2:3], "5", *GOOD[4:]])
+    async with shop(tmp_path) as app:
+        summary = await import_orders(app, file, tmp_path / "r.csv")
+    assert (summary.created, summary.there_already) == (2, 0)
+    assert [number for number, _ in rejected(tmp_path / "r.csv")] == [4]
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b,c\n1,2,3\n", b"\x1f\x8bnot gzip", b"\x00\xff\xfe"])
+async def test_a_file_that_is_no_such_csv_is_refused(tmp_path: Path, content: bytes) -> None:
+    """A file of something else is refused with a clear error, and nothing is imported."""
+    file = tmp_path / "a.csv"
+    file.write_bytes(content)
+    async with shop(tmp_path) as app:
+        with pytest.raises(NotAnOrderFile):
+            await import_orders(app, file, tmp_path / "r.csv")
+        assert await app.write.log.head() == 0
+
+
+@needs_real
+@KINDS
+async def test_the_real_orders_give_the_known_figures(tmp_path: Path, event_sourced: bool) -> None:
+    """The three read models agree with the known totals and with the write side; every other row is accounted for."""
+    async with shop(tmp_path, event_sourced=event_sourced) as app:
+        summary = await import_orders(app, REAL, tmp_path / "r.csv")
+        await app.settle(timeout=120)
+        found = await app.execute(GetFigures())
+        page = await app.write.log.read_all(limit=REAL_ROWS, names={"orders.order_created"})
+        numbers = tuple(event.stream.removeprefix("order-") for event in page.events)
+        assert await app.execute(AddUp(order_ids=numbers)) == REAL_FIGURES
+    assert set(found.values()) == {REAL_FIGURES}
+    assert len(rejected(tmp_path / "r.csv")) == REAL_ROWS - REAL_FIGURES.lines
+    assert summary.created == REAL_FIGURES.orders
+
+
+@needs_real
+@KINDS
+async def test_a_killed_import_is_completed_by_the_next(tmp_path: Path, event_sourced: bool) -> None:
+    """Killed in the middle (SIGKILL) and run again, the import ends in the same figures, and a third run creates nothing."""
+    database = tmp_path / "orders.db"
+    kind = ["--event-sourced"] if event_sourced else []
+    command = [sys.executable, "-m", "orders", "import", str(REAL), "--db", str(database), *kind]
+    command += ["--rejects", str(tmp_path / "r.csv")]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not (database.exists() and _orders_in(database) > 300):
+        assert process.poll() is None, "the import ended before it could be killed"
+        assert time.monotonic() < deadline
+        await anyio.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    async with shop(tmp_path, event_sourced=event_sourced) as app:
+        second = await import_orders(app, REAL, tmp_path / "r.csv")
+        await app.settle(timeout=120)
+        assert set((await app.execute(GetFigures())).values()) == {REAL_FIGURES}
+        third = await import_orders(app, REAL, tmp_path / "r.csv")
+        await app.settle(timeout=120)
+        assert set((await app.execute(GetFigures())).values()) == {REAL_FIGURES}
+    assert 0 < second.created < REAL_FIGURES.orders
+    assert second.created + second.there_already == REAL_FIGURES.orders
+    assert third == Summary(there_already=2387, lines_there_already=47386, rejected=third.rejected)
+
+
+def _orders_in(database: Path) -> int:
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        try:
+            (count,) = connection.execute("SELECT max(position) FROM twofold_events").fetchone()
+        except sqlite3.OperationalError:
+            return 0
+    return count or 0
+
+
+async def test_a_file_that_ends_in_the_middle_is_reported(tmp_path: Path) -> None:
+    """A gzip file that was cut is an error that says so; what was read before stays imported."""
+    whole = gzip.compress(
+        (",".join(COLUMNS) + "\n" + "\n".join(",".join([f"{n}", *GOOD[1:]]) for n in range(500))).encode()
+    )
+    file = tmp_path / "cut.csv.gz"
+    file.write_bytes(whole[: len(whole) // 2])
+    async with shop(tmp_path) as app:
+        with pytest.raises(NotAnOrderFile, match="damaged"):
+            await import_orders(app, file, tmp_path / "r.csv")

@@ -1,0 +1,20 @@
+"""The README's code runs as it stands there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_code_of_the_readme_runs(tmp_path: Path) -> None:
+    """A newcomer who pastes the README's code into a file sees the order that was just placed."""
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    script = tmp_path / "readme.py"
+    script.write_text(code)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr == ""
+    assert "1 × Lantern" in done.stdout
