@@ -42,7 +42,7 @@ class Running:
         self._consistency = Consistency(self._log, app.read)
         self._supervisor = Supervisor()
         self._runners: list[Runner] = []
-        self._working = False
+        self._drain = _DRAIN
 
     async def start(self, work: bool) -> None:
         """Open the stores, bring inline projections up to date and start the subscriptions."""
@@ -65,7 +65,6 @@ class Running:
         for runner in self._runners:
             await runner.prepare()
         if work:
-            self._working = True
             for runner in self._runners:
                 self._supervisor.start(runner.run)
 
@@ -74,7 +73,7 @@ class Running:
         for runner in self._runners:
             runner.stop()
         self.appended.send()
-        await self._supervisor.stop(_DRAIN)
+        await self._supervisor.stop(self._drain)
         await self._app.write.close()
         if self._app.read is not self._app.write:
             await self._app.read.close()
