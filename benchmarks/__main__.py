@@ -1,0 +1,47 @@
+"""Run the measurements: `python -m benchmarks [NAME …] [--json FILE]`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import platform
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import buses, importing, sqlite
+from benchmarks._ratio import Ratio
+
+GROUPS = {"buses": buses.measure, "import": importing.measure, "sqlite": sqlite.measure}
+
+
+def main(
+    names: Annotated[list[str] | None, typer.Argument(help=f"Which groups: {', '.join(GROUPS)}; all by default.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the rows to a file as well.")] = None,
+) -> None:
+    """Measure, print a table, and say what meets its limit."""
+    unknown = set(names or ()) - set(GROUPS)
+    if unknown:
+        raise typer.BadParameter(f"no such group: {', '.join(unknown)}. Groups: {', '.join(GROUPS)}.")
+    rows = asyncio.run(_measure(names or list(GROUPS)))
+    table = Table(title=f"Python {platform.python_version()}; every row is a ratio within this run", title_justify="left")
+    for column in ("work", "against", "ours", "theirs", "ratio", "limit", "met"):
+        table.add_column(column, justify="left" if column in ("work", "against") else "right")
+    for row in rows:
+        limit = "" if row.limit is None else f"{'≤' if row.at_most else '≥'} {row.limit}×"
+        met = {None: "", True: "[green]yes[/]", False: "[red]no[/]"}[row.met]
+        table.add_row(row.work, row.against, row.ours, row.theirs, f"{row.ratio:.2f}×", limit, met)
+    Console().print(table)
+    if json_file is not None:
+        json_file.write_text(json.dumps([row.as_json() for row in rows], indent=2) + "\n", encoding="utf-8")
+
+
+async def _measure(names: list[str]) -> list[Ratio]:
+    return [row for name in names async for row in GROUPS[name]()]
+
+
+if __name__ == "__main__":
+    typer.run(main)

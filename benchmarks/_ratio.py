@@ -1,0 +1,78 @@
+"""A measurement: what was measured, against what, and what it must reach."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """One row of the table.
+
+    Attributes:
+        work: what was done.
+        against: what it is compared with.
+        ratio: `ours / theirs`; in time for an upper limit, in speed for a lower one.
+        limit: what the ratio must reach.
+        at_most: whether the limit is an upper one.
+        ours: the figure itself, with its unit.
+        theirs: the figure compared with.
+    """
+
+    work: str
+    against: str
+    ratio: float
+    limit: float | None
+    at_most: bool
+    ours: str
+    theirs: str
+
+    @property
+    def met(self) -> bool | None:
+        if self.limit is None:
+            return None
+        return self.ratio <= self.limit if self.at_most else self.ratio >= self.limit
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "met": self.met}
+
+
+async def time_calls(calls: dict[str, Callable[[], Awaitable[Any]]], *, number: int, rounds: int = 9) -> dict[str, float]:
+    """Return the seconds of one call of each, the best of several rounds that take turns."""
+    best = dict.fromkeys(calls, float("inf"))
+    for _ in range(rounds):
+        for name, call in calls.items():
+            started = time.perf_counter()
+            for _ in range(number):
+                await call()
+            best[name] = min(best[name], (time.perf_counter() - started) / number)
+    return best
+
+
+async def rates(works: dict[str, Callable[[], Awaitable[int]]], *, rounds: int = 3) -> dict[str, float]:
+    """Return the items a second of each work, the median of rounds that take turns. A work returns its items."""
+    found: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(rounds):
+        for name, work in works.items():
+            started = time.perf_counter()
+            items = await work()
+            found[name].append(items / (time.perf_counter() - started))
+    return {name: median(values) for name, values in found.items()}
+
+
+def slower(work: str, against: str, ours: float, theirs: float, limit: float | None) -> Ratio:
+    """Compare two durations, in seconds."""
+    return Ratio(work, against, ours / theirs, limit, True, _duration(ours), _duration(theirs))
+
+
+def as_fast(work: str, against: str, ours: float, theirs: float, limit: float | None) -> Ratio:
+    """Compare two rates, in items a second."""
+    return Ratio(work, against, ours / theirs, limit, False, f"{ours:,.0f}/s", f"{theirs:,.0f}/s")
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds * 1e9:,.0f} ns" if seconds < 1e-4 else f"{seconds * 1e3:,.1f} ms"
