@@ -41,16 +41,24 @@ class Ratio:
         return {**asdict(self), "met": self.met}
 
 
-async def time_calls(calls: dict[str, Callable[[], Awaitable[Any]]], *, number: int, rounds: int = 9) -> dict[str, float]:
+Call = tuple[Callable[[Any], Awaitable[Any]], Any]
+"""An async callable and its argument."""
+
+
+async def time_calls(calls: dict[str, Call], *, number: int, rounds: int = 15) -> dict[str, float]:
     """Return the seconds of one call of each, the best of several rounds that take turns."""
     best = dict.fromkeys(calls, float("inf"))
     for _ in range(rounds):
-        for name, call in calls.items():
-            started = time.perf_counter()
-            for _ in range(number):
-                await call()
-            best[name] = min(best[name], (time.perf_counter() - started) / number)
+        for name, (call, argument) in calls.items():
+            best[name] = min(best[name], await _time(call, argument, number))
     return best
+
+
+async def _time(call: Callable[[Any], Awaitable[Any]], argument: Any, number: int) -> float:
+    started = time.perf_counter()
+    for _ in range(number):
+        await call(argument)
+    return (time.perf_counter() - started) / number
 
 
 async def rates(works: dict[str, Callable[[], Awaitable[int]]], *, rounds: int = 3) -> dict[str, float]:

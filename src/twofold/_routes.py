@@ -37,7 +37,7 @@ def command_route(
         try:
             result = await invoke(scope, command)
             unit = scope.unit
-            stored = await unit.commit() if unit is not None else ()
+            stored = () if unit is None or unit.untouched else await unit.commit()
         except BaseException as failure:
             if scope.unit is not None:
                 await scope.unit.rollback()
@@ -48,7 +48,8 @@ def command_route(
         if stored:
             scope.session.wrote(stored)
             committed()
-        await scope.close()
+        if scope.open:
+            await scope.close()
         if unit is not None and unit.has_after_commit:
             await _after_commit(unit.run_after_commit, result)
         return result

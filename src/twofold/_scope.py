@@ -165,7 +165,7 @@ class Scope:
     def unit_of_work(self) -> UnitOfWork:
         """Return the unit of work, made at the first look; its transaction begins later still."""
         if self.unit is None:
-            self.unit = UnitOfWork(self.services.write, lambda: self.envelope, read_only=self._read_only)
+            self.unit = UnitOfWork(self.services.write, lambda: self.envelope, self._owner, read_only=self._read_only)
         return self.unit
 
     def committed_rows(self, view: type[V]) -> CommittedRows[V]:
@@ -196,11 +196,16 @@ class Scope:
             self._exits = AsyncExitStack()
         return self._exits
 
+    @property
+    def open(self) -> bool:
+        """Whether something was made or begun that has to be closed."""
+        return self._read is not None or self._exits is not None or (self._read_only and self.unit is not None)
+
     async def close(self, failure: BaseException | None = None) -> None:
         """Close what was made for the message, last made first, and end what it only read."""
-        reading = self.unit if self._read_only else None
-        if self._read is None and self._exits is None and reading is None:
+        if not self.open:
             return
+        reading = self.unit if self._read_only else None
         with anyio.CancelScope(shield=True):
             if reading is not None:
                 await reading.rollback()

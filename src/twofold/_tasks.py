@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
+import sys
 
 
 def current_task() -> object:
-    """Return the running task, an object that only that task returns."""
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:
-        task = None
-    if task is not None:
-        return task
+    """Return the running task, an object that only that task returns.
+
+    Neither library is imported here: the one that runs the task is loaded already.
+    """
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None:
+        try:
+            task: object = asyncio.current_task()
+        except RuntimeError:
+            task = None
+        if task is not None:
+            return task
     from trio.lowlevel import current_task as current_trio_task
 
     return current_trio_task()

@@ -68,11 +68,28 @@ class UnitOfWork:
     `AfterCommitFailed` is raised from the failure.
     """
 
-    def __init__(self, side: WriteSide, cause: Callable[[], Envelope], *, read_only: bool = False) -> None:
+    __slots__ = (
+        "_after",
+        "_before",
+        "_cause",
+        "_closed",
+        "_doom",
+        "_last_steps",
+        "_owner",
+        "_read_only",
+        "_recorded",
+        "_side",
+        "_tracked",
+        "_transaction",
+    )
+
+    def __init__(
+        self, side: WriteSide, cause: Callable[[], Envelope], owner: object, *, read_only: bool = False
+    ) -> None:
         self._side = side
         self._cause = cause
         self._read_only = read_only
-        self._owner = current_task()
+        self._owner = owner
         self._transaction: WriteTransaction | None = None
         self._tracked: dict[tuple[type[Aggregate], str], Tracked] = {}
         self._recorded: list[tuple[str, Event]] = []
@@ -195,6 +212,18 @@ class UnitOfWork:
             await self._guard(_commit(transaction))
         self._closed = True
         return stored
+
+    @property
+    def untouched(self) -> bool:
+        """Whether there is nothing to commit, nothing to run before it and nothing to undo."""
+        return not (
+            self._transaction is not None
+            or self._tracked
+            or self._recorded
+            or self._last_steps
+            or self._before
+            or self._doom is not None
+        )
 
     @property
     def has_after_commit(self) -> bool:
