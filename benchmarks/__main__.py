@@ -19,7 +19,9 @@ GROUPS = {"buses": buses.measure, "import": importing.measure, "sqlite": sqlite.
 
 
 def main(
-    names: Annotated[list[str] | None, typer.Argument(help=f"Which groups: {', '.join(GROUPS)}; all by default.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help=f"Which groups: {', '.join(GROUPS)}; all by default.")
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the rows to a file as well.")] = None,
 ) -> None:
     """Measure, print a table, and say what meets its limit."""
@@ -27,7 +29,9 @@ def main(
     if unknown:
         raise typer.BadParameter(f"no such group: {', '.join(unknown)}. Groups: {', '.join(GROUPS)}.")
     rows = asyncio.run(_measure(names or list(GROUPS)))
-    table = Table(title=f"Python {platform.python_version()}; every row is a ratio within this run", title_justify="left")
+    table = Table(
+        title=f"Python {platform.python_version()}; every row is a ratio within this run", title_justify="left"
+    )
     for column in ("work", "against", "ours", "theirs", "ratio", "limit", "met"):
         table.add_column(column, justify="left" if column in ("work", "against") else "right")
     for row in rows:

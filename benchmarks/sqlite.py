@@ -57,7 +57,16 @@ def raw_append(connection: sqlite3.Connection, stream: str, events: list[NewEven
     connection.executemany(
         "INSERT INTO events (stream, version, id, name, schema_version, data, metadata, time) VALUES (?,?,?,?,?,?,?,?)",
         [
-            (stream, version, event.id.bytes, event.name, event.schema, event.data, event.metadata, event.time.isoformat())
+            (
+                stream,
+                version,
+                event.id.bytes,
+                event.name,
+                event.schema,
+                event.data,
+                event.metadata,
+                event.time.isoformat(),
+            )
             for version, event in enumerate(events, 1)
         ],
     )
@@ -140,4 +149,3 @@ async def measure() -> AsyncIterator[Ratio]:
         found = await rates({"ours": catch_up, "raw": catch_up_raw})
         yield as_fast("SQLite: projection catch-up", "raw sqlite3, same rows", found["ours"], found["raw"], None)
         await engine.dispose()
-

@@ -71,11 +71,7 @@ def faults_of_wheel(wheel: Path, packages: dict[str, Path]) -> list[str]:
     faults = [f"the wheel lacks {name}" for name in sorted(expected - shipped)]
     faults += [f"the wheel should not hold {name}" for name in sorted(shipped - expected)]
     faults += [f"{name} has no py.typed" for name in sorted(packages) if f"{name}/py.typed" not in shipped]
-    core = {
-        re.split(r"[^\w.-]", item)[0]
-        for item in metadata.get_all("Requires-Dist", [])
-        if "extra ==" not in item
-    }
+    core = {re.split(r"[^\w.-]", item)[0] for item in metadata.get_all("Requires-Dist", []) if "extra ==" not in item}
     if core != CORE:
         faults.append(f"the core needs {sorted(core)}; it should need {sorted(CORE)}")
     return faults
@@ -90,7 +86,7 @@ def faults_of_imports(python: Path, packages: set[str]) -> list[str]:
         return [f"the core alone does not import:\n{free.stdout}"]
     faults = []
     for package in sorted(packages - FREE_OF_DRIVERS):
-        extra = f"twofold[{package.removeprefix('twofold_')}]"
+        extra = {"twofold_sqlalchemy": "twofold[sqlite]"}.get(package, f"twofold[{package.removeprefix('twofold_')}]")
         done = run([*alone, IMPORT_WITHOUT_DRIVER, package])
         if done.returncode != 0 or f"pip install '{extra}'" not in done.stdout:
             faults.append(

@@ -21,9 +21,7 @@ FETCHING_BY_HREF = {"image", "use", "feimage"}
 # What the theme's script fetches only for a diagram or a link to a repository, both of which `Page` reports,
 # and in browsers of before 2020.
 THEME_SCRIPT = re.compile(r"assets/javascripts/bundle\.[0-9a-f]+\.min\.js$")
-DORMANT = re.compile(
-    r"https://(unpkg\.com/(mermaid@|resize-observer-polyfill)|api\.github\.com/|\$\{\w+\}/api/v4/)"
-)
+DORMANT = re.compile(r"https://(unpkg\.com/(mermaid@|resize-observer-polyfill)|api\.github\.com/|\$\{\w+\}/api/v4/)")
 
 
 class Page(HTMLParser):

@@ -47,6 +47,9 @@ class Invoice:
     rejected: tuple[tuple[Row, str], ...]
 
 
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
 @dataclass(slots=True)
 class _Draft:
     rows: list[Row] = field(default_factory=list)
@@ -54,7 +57,7 @@ class _Draft:
     rejected: list[tuple[Row, str]] = field(default_factory=list)
     user_id: int = 0
     country: str = ""
-    placed_at: datetime = datetime.min
+    placed_at: datetime = _NEVER
 
 
 def read_invoices(raw: BinaryIO, path: Path) -> Iterator[Invoice]:
@@ -75,7 +78,7 @@ def _rows(raw: BinaryIO, path: Path) -> Iterator[Row]:
     raw.seek(0)
     binary = gzip.GzipFile(fileobj=raw) if compressed else raw
     # A byte that is no UTF-8 becomes a replacement character: a spoiled name is no reason to refuse an order.
-    text = io.TextIOWrapper(binary, encoding="utf-8-sig", errors="replace", newline="")  # type: ignore[arg-type]
+    text = io.TextIOWrapper(binary, encoding="utf-8-sig", errors="replace", newline="")
     reader = csv.reader(text)
     header = tuple(next(reader, []))
     if header != COLUMNS:
@@ -100,10 +103,11 @@ def _invoice(number: str, rows: Iterator[Row]) -> Invoice:
     for row in rows:
         try:
             line, user_id, placed_at, country = _line(row, number)
-            if draft.lines and (user_id, placed_at.date()) != (draft.user_id, draft.placed_at.date()):
-                raise BadRow("another customer or day than the rows before it in this invoice")
         except BadRow as reason:
             draft.rejected.append((row, str(reason)))
+            continue
+        if draft.lines and (user_id, placed_at.date()) != (draft.user_id, draft.placed_at.date()):
+            draft.rejected.append((row, "another customer or day than the rows before it in this invoice"))
             continue
         if not draft.lines:
             draft.user_id, draft.placed_at, draft.country = user_id, placed_at, country

@@ -17,7 +17,6 @@ from orders.messages import CreateOrder, GetOrder, PayOrder
 from twofold import Application, Session
 from twofold.errors import AggregateExists
 
-
 WORKERS = 4
 """How many orders are on their way at once: while one is being written, the next are read and encoded."""
 

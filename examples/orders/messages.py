@@ -69,15 +69,15 @@ class OrderCancelled(Event, name="orders.order_cancelled"):
     total: Decimal
 
 
-class GetOrder(Query["OrderDetail | None"]):
+class GetOrder(Query[OrderDetail | None]):
     order_id: str
 
 
-class ListUserOrders(Query["Rows[UserOrder]"]):
+class ListUserOrders(Query[Rows[UserOrder]]):
     user_id: int
     page: int = 1
     page_size: int = 20
 
 
-class OrderStatistics(Query["Statistics"]):
+class OrderStatistics(Query[Statistics]):
     day: date

@@ -119,10 +119,10 @@ class DailyFigures:
         sold = await self.products.get_many({f"{date}/{line.product_id}" for line in event.lines})
         sales = dict(sold)
         for line in event.lines:
-            id = f"{date}/{line.product_id}"
-            so_far = sales.get(id)
-            sales[id] = ProductSales(
-                id=id,
+            key = f"{date}/{line.product_id}"
+            so_far = sales.get(key)
+            sales[key] = ProductSales(
+                id=key,
                 day=date,
                 product_id=line.product_id,
                 product_name=line.product_name,

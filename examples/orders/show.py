@@ -70,7 +70,7 @@ def user_orders(console: Console, user: int, page: int, size: int, rows: Rows[Us
 def statistics(console: Console, found: Statistics) -> None:
     day = found.day
     table = _table(
-        f"{day.day}: {day.orders} orders, {day.amount:,.2f}; of these cancelled {day.cancelled}, {day.cancelled_amount:,.2f}",
+        f"{day.day}: {day.orders} orders, {day.amount:,.2f}; cancelled {day.cancelled}, {day.cancelled_amount:,.2f}",
         "best-selling product", "quantity", "amount",
     )  # fmt: skip
     for each in found.top_products:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
 from ._messages import Event
 
 _MARK = "__twofold_on__"
 
 E = TypeVar("E", bound=Event)
+E2 = TypeVar("E2", bound=Event)
+E3 = TypeVar("E3", bound=Event)
 S = TypeVar("S")
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -19,7 +21,15 @@ class _Marker(Protocol[E]):
     def __call__(self, method: Callable[Concatenate[S, E, P], T], /) -> Callable[Concatenate[S, E, P], T]: ...
 
 
-def on(*event_types: type[E]) -> _Marker[E]:
+@overload
+def on(first: type[E], /) -> _Marker[E]: ...
+@overload
+def on(first: type[E], second: type[E2], /) -> _Marker[E | E2]: ...
+@overload
+def on(first: type[E], second: type[E2], third: type[E3], /) -> _Marker[E | E2 | E3]: ...
+@overload
+def on(*event_types: type[Event]) -> _Marker[Any]: ...
+def on(*event_types: type[Event]) -> Any:
     """Mark a method of a projection or an aggregate as the one that takes events of these types.
 
         @on(OrderPlaced)

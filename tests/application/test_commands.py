@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from decimal import Decimal
-from pathlib import Path
 
 import anyio
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from shop import Account, Balance, Close, Deposit, Deposited, GetBalance, Open, application
-
+from tests.application.shop import Account, Balance, Close, Deposit, Deposited, GetBalance, Open, application
 from twofold import Command, CommandBus, Module, Query, Repository, UnitOfWork
 from twofold.errors import (
     AfterCommitFailed,

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from shop import Balance, Balances, Deposit, Deposited, GetBalance, Open, Opened, application
-
+from tests.application.shop import Balance, Balances, Deposit, Deposited, GetBalance, Open, Opened, application, bank
 from twofold import Application, Command, CommandBus, Event, Module, Query, ReadModel, Retry, UnitOfWork, View, on
+from twofold._entries import Start
 from twofold.errors import AggregateNotFound, ForeignLog, InvalidToken, ReadNotReady, UsedFromAnotherTask
 from twofold.ports import Checkpoint, WriteStore
 from twofold_memory import InMemory
@@ -102,9 +98,10 @@ async def test_a_reaction_begins_where_it_was_told(store: WriteStore) -> None:
         position = await store.log.head()
         await app.dispatch(Open(account_id="b"))
     module = Module("reactions")
-    for name, start in (("now", "now"), ("beginning", "beginning"), ("position", position)):
+    starts: dict[str, Start] = {"now": "now", "beginning": "beginning", "position": position}
+    for name, start in starts.items():
 
-        @module.reaction(Opened, name=name, start=start)  # type: ignore[arg-type]
+        @module.reaction(Opened, name=name, start=start)
         async def react(event: Opened, name: str = name) -> None:
             seen[name].append(event.account_id)
 
@@ -177,9 +174,9 @@ async def test_a_crash_around_the_checkpoint_applies_each_event_once(store: Writ
     async with bank_with(store, work=False) as app:
         await deposits(app, "a", "b")
     read = CrashOnce(store, point)
-    app = Application("bank", write=store, read=read)  # type: ignore[arg-type]
+    app = Application("bank", write=store, read=read)
     app.include(auditing(set()))
-    app.include(_bank())
+    app.include(bank)
     await app.create_schema()
     with anyio.fail_after(30):
         async with app:
@@ -191,12 +188,6 @@ async def test_a_crash_around_the_checkpoint_applies_each_event_once(store: Writ
                 assert await app.execute(GetBalance(account_id=account)) == Balance(
                     account_id=account, balance=Decimal(1)
                 )
-
-
-def _bank() -> Module:
-    from shop import bank
-
-    return bank
 
 
 async def test_the_failing_one_of_three_reactions_is_retried_alone(store: WriteStore) -> None:
@@ -280,7 +271,8 @@ async def test_cancelling_a_handler_parks_and_loses_nothing(store: WriteStore) -
         await app.__aenter__()
         await app.dispatch(Open(account_id="a"))
         await reached.wait()
-        app._running._drain = 0.01  # type: ignore[union-attr]
+        assert app._running is not None
+        app._running._drain = 0.01
         await app.__aexit__(None, None, None)
     hold[0] = False
     async with bank_with(store, module) as again:
@@ -303,8 +295,7 @@ async def test_a_frozen_projection_is_reported_in_time(store: WriteStore) -> Non
 
 
 async def test_a_token_is_checked(store: WriteStore) -> None:
-    """A text that is no token, and a token of another log, are refused; a command that
-    wrote nothing leaves it as it was."""
+    """A text that is no token, and a token of another log, are refused; a failed command leaves it as it was."""
     async with bank_with(store) as app, app.session() as session:
         assert session.token == ""
         await session.dispatch(Open(account_id="a"))
