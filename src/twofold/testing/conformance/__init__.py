@@ -5,10 +5,21 @@ needs pytest; `twofold` itself does not import it.
 """
 
 from ._capabilities import Capabilities
+from ._event_log import EventLogSuite
 from ._read_model import ReadModelSuite
 from ._rows import RowsSuite
 from ._selections import SelectionsSuite
 from ._state import StateSuite
 from ._subscription_store import SubscriptionStoreSuite
+from ._transactions import TransactionSuite
 
-__all__ = ["Capabilities", "ReadModelSuite", "RowsSuite", "SelectionsSuite", "StateSuite", "SubscriptionStoreSuite"]
+__all__ = [
+    "Capabilities",
+    "EventLogSuite",
+    "ReadModelSuite",
+    "RowsSuite",
+    "SelectionsSuite",
+    "StateSuite",
+    "SubscriptionStoreSuite",
+    "TransactionSuite",
+]

@@ -1,0 +1,7 @@
+from __future__ import annotations
+
+from twofold.testing.conformance import EventLogSuite
+
+
+class TestEventLog(EventLogSuite):
+    """The event log, on every adapter."""
