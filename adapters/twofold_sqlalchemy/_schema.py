@@ -87,7 +87,7 @@ async def verify(database: Database, tables: Tables, views: Sequence[Table]) -> 
         raise SchemaMissing(
             f"cannot open the store, {len(found)} fault(s) found: {'; '.join(found)}. Create what is missing with "
             "`await app.create_schema()`, or with your migrations. A table of a view that differs is dropped or altered by "
-            "you; dropping it and rebuilding its projection is enough."
+            "you; or give the view and its projection new names, to build them anew."
         )
 
 

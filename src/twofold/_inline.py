@@ -46,7 +46,7 @@ async def begin_inline(projection: Projection, assembly: Assembly, store: WriteS
     if await store.checkpoint(projection.name) is not None:
         raise ConfigurationError(
             f"cannot run the projection {projection.name!r} inline: it was asynchronous before. "
-            "Give it a new name, so that it is built anew."
+            "Give it and its views new names, so that it is built anew."
         )
     transaction = await store.begin()
     try:

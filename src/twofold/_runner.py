@@ -136,7 +136,7 @@ class Runner:
             raise ForeignLog(
                 f"cannot run {self.subscription.name!r}: its checkpoint belongs to log {stored.log}, this one is "
                 f"{self._identity}. A restored backup or another database counts as another log: point the application "
-                "to the store it belongs to, or give the subscription a new name to build it anew."
+                "to the store it belongs to, or give the subscription and its views new names to build it anew."
             )
         name = self.subscription.name
         return Progress(

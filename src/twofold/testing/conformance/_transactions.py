@@ -146,9 +146,11 @@ class TransactionSuite:
             await transaction.rollback()
             await transaction.rollback()
             assert await written(store) == [True] * 4
-            for write in (*WRITES.values(), lambda ended: ended.commit()):
+            for write in WRITES.values():
                 with pytest.raises(UnitOfWorkClosed):
                     await write(transaction)
+            with pytest.raises(UnitOfWorkClosed):
+                await transaction.commit()
 
     async def test_a_reading_transaction_refuses_to_write(self, new_store: NewStore) -> None:
         """A transaction that was begun to read refuses every kind of write."""
