@@ -1,0 +1,189 @@
+"""What mypy and pyright know of Twofold, without a plugin. Checked by `make check`; never executed.
+
+Each line that must be refused carries both checkers' ignores: one that refuses nothing is an error itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import assert_type
+
+from twofold import (
+    Aggregate,
+    Answer,
+    Application,
+    Command,
+    CommandBus,
+    Event,
+    EventBus,
+    Module,
+    Query,
+    QueryBus,
+    ReadModel,
+    Repository,
+    Rows,
+    Session,
+    View,
+    on,
+)
+
+
+class Row(View, name="typed_row", key="number"):
+    number: int
+
+
+class Place(Command[str]):
+    number: int
+
+
+class Pay(Command[None]):
+    number: int
+
+
+class Get(Query["Row | None"]):
+    number: int
+
+
+class Every(Query[AsyncIterator[Row]]):
+    pass
+
+
+class Placed(Event, name="typed.placed"):
+    number: int
+
+
+class Paid(Event, name="typed.paid"):
+    number: int
+
+
+class Thing(Aggregate, name="typed_thing"):
+    id: str
+
+
+async def inferred(
+    commands: CommandBus,
+    queries: QueryBus,
+    session: Session,
+    app: Application,
+    things: Repository[Thing],
+    rows: ReadModel[Row],
+) -> None:
+    assert_type(await commands.dispatch(Place(number=1)), str)
+    assert_type(await commands.dispatch(Pay(number=1)), None)
+    assert_type(await queries.execute(Get(number=1)), Row | None)
+    assert_type(await session.dispatch(Place(number=1)), str)
+    assert_type(await session.execute(Get(number=1)), Row | None)
+    assert_type(await session.execute(Get(number=1), on_stale="return"), Answer[Row | None])
+    assert_type(await app.dispatch(Place(number=1)), str)
+    assert_type(await app.execute(Get(number=1)), Row | None)
+    assert_type(await things.get("1"), Thing)
+    assert_type(await things.find("1"), Thing | None)
+    assert_type(await rows.get(1), Row | None)
+    assert_type(await rows.find(), Rows[Row])
+    async for row in session.stream(Every()):
+        assert_type(row, Row)
+
+
+module = Module("typed")
+commands = CommandBus()
+events = EventBus()
+
+
+@module.command_handler(Place)
+async def place(command: Place, things: Repository[Thing]) -> str:
+    return "placed"
+
+
+@module.command_handler(Place)
+def place_sync(command: Place, things: Repository[Thing]) -> str:
+    return "placed"
+
+
+@module.command_handler(Place)
+class PlaceHandler:
+    def __init__(self, things: Repository[Thing]) -> None: ...
+
+    async def __call__(self, command: Place) -> str:
+        return "placed"
+
+
+@module.query_handler(Get, reads="rows")
+async def get(query: Get, rows: ReadModel[Row]) -> Row | None:
+    return await rows.get(query.number)
+
+
+@module.query_handler(Every)
+async def every(query: Every, rows: ReadModel[Row]) -> AsyncIterator[Row]:
+    for row in (await rows.find()).items:
+        yield row
+
+
+@module.reaction(Placed, name="react")
+async def react(event: Placed) -> None: ...
+
+
+@commands.handler(Place)
+async def alone(command: Place) -> str:
+    return "placed"
+
+
+class Projection:
+    @on(Placed)
+    async def placed(self, event: Placed) -> None: ...
+
+    @on(Placed, Paid)
+    async def either(self, event: Placed | Paid) -> None: ...
+
+
+@module.command_handler(Place)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+async def wrong_command(command: Pay) -> str:
+    return "placed"
+
+
+@module.command_handler(Place)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+async def wrong_result(command: Place) -> int:
+    return 1
+
+
+@module.command_handler(Place)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+async def wrong_result_with_injection(command: Place, things: Repository[Thing]) -> int:
+    return 1
+
+
+@module.command_handler(Place)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+def wrong_result_sync(command: Place) -> int:
+    return 1
+
+
+@module.command_handler(Place)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+class WrongResult:
+    async def __call__(self, command: Place) -> int:
+        return 1
+
+
+@module.query_handler(Get)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+async def wrong_query(query: Every) -> Row | None:
+    return None
+
+
+@module.query_handler(Get)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+async def wrong_answer(query: Get) -> str:
+    return "answer"
+
+
+@module.reaction(Placed, name="wrong")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+async def wrong_event(event: Paid) -> None: ...
+
+
+@commands.handler(Place)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+async def wrong_alone(command: Place) -> int:
+    return 1
+
+
+@events.handler(Placed)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+async def wrong_event_alone(event: Paid) -> None: ...
+
+
+class WrongProjection:
+    @on(Placed)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    async def placed(self, event: Paid) -> None: ...
