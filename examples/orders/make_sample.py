@@ -35,8 +35,8 @@ def rows(source: random.Random) -> list[tuple[str, ...]]:
             quantity = source.randint(-3, 0) if source.random() < 0.01 else source.randint(1, 24)
             cost = "0.00" if source.random() < 0.01 else price
             made.append((invoice, code, name, f"{quantity}", f"{time:%Y-%m-%d %H:%M:%S}", cost, customer, country))
-    made.insert(57, ("100999", "20001", "a row that was cut", "3"))
-    made.insert(140, ("100998", "20002", "Blue Lantern", "many", "2025-03-03 09:00:00", "1.25", "12350.0", "France"))
+    made.insert(57, (made[57][0], "20001", "a row that was cut", "3"))
+    made.insert(140, (made[140][0], "20002", "Blue Lantern", "many", "2025-03-03 09:00:00", "1.25", "12350.0", "France"))
     return made
 
 

@@ -22,8 +22,8 @@ logger = logging.getLogger("twofold.subscriptions")
 PAGE = 500
 """How many events are read, and applied in one step, at most."""
 
-REST = 4
-LONGEST_REST = 0.1
+REST = 8
+LONGEST_REST = 0.2
 """A subscription that is up to date rests so many times as long as its last step took, at most so many seconds, unless
 somebody waits for it. Events gather meanwhile, so that under load steps grow larger instead of more."""
 
