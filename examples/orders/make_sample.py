@@ -36,12 +36,14 @@ def rows(source: random.Random) -> list[tuple[str, ...]]:
             cost = "0.00" if source.random() < 0.01 else price
             made.append((invoice, code, name, f"{quantity}", f"{time:%Y-%m-%d %H:%M:%S}", cost, customer, country))
     made.insert(57, (made[57][0], "20001", "a row that was cut", "3"))
-    made.insert(140, (made[140][0], "20002", "Blue Lantern", "many", "2025-03-03 09:00:00", "1.25", "12350.0", "France"))
+    made.insert(
+        140, (made[140][0], "20002", "Blue Lantern", "many", "2025-03-03 09:00:00", "1.25", "12350.0", "France")
+    )
     return made
 
 
 if __name__ == "__main__":
     with Path(__file__).with_name("sample.csv").open("w", newline="", encoding="utf-8") as target:
-        writer = csv.writer(target)
+        writer = csv.writer(target, lineterminator="\n")
         writer.writerow(COLUMNS)
         writer.writerows(rows(random.Random(2025)))
