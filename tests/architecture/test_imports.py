@@ -14,16 +14,17 @@ DRIVERS = {"sqlalchemy", "aiosqlite", "trio", "dependency_injector", "redis", "a
 
 
 def imports(source: str) -> Iterator[tuple[str, str, bool]]:
-    """Yield (module, imported name or "", at top level) of every absolute import."""
+    """Yield (module, imported name or "", whether importing the source runs it) of every absolute import."""
     tree = ast.parse(source)
-    top = {id(node) for node in tree.body}
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    late = {id(node) for function in functions for node in ast.walk(function)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield alias.name, "", id(node) in top
+                yield alias.name, "", id(node) not in late
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             for alias in node.names:
-                yield node.module, alias.name, id(node) in top
+                yield node.module, alias.name, id(node) not in late
 
 
 def faults_of_adapter(name: str, source: str) -> list[str]:
@@ -77,7 +78,16 @@ def test_the_rule_for_adapters_can_fail(source: str) -> None:
     assert faults_of_adapter("twofold_memory", f"def f():\n    {source}")
 
 
-@pytest.mark.parametrize("source", ["import twofold_memory", "import sqlalchemy.orm", "from trio import run"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import twofold_memory",
+        "import sqlalchemy.orm",
+        "from trio import run",
+        "try:\n    import trio\nexcept ImportError:\n    pass",
+        "def f():\n    import twofold_memory",
+    ],
+)
 def test_the_rule_for_the_core_can_fail(source: str) -> None:
     """An adapter, or a driver at top level, is found."""
     assert faults_of_core(source)

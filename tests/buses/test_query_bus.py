@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
-from typing import cast
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -100,13 +98,9 @@ async def test_a_stream_gives_its_items_one_by_one() -> None:
             made.append(number)
             yield number
 
-    assert [number async for number in bus.stream(Count(up_to=3))] == [0, 1, 2]
-    made.clear()
-    # It is an async generator; the declared type promises an iterator only.
-    async with aclosing(cast("AsyncGenerator[int, None]", bus.stream(Count(up_to=100)))) as numbers:
-        async for _ in numbers:
-            break
-    assert made == [0]
+    async for number in bus.stream(Count(up_to=3)):
+        assert made == list(range(number + 1))
+    assert made == [0, 1, 2]
 
 
 async def test_an_error_in_a_stream_reaches_the_caller_after_the_items_before_it() -> None:

@@ -17,6 +17,7 @@ from twofold import (
     Command,
     CommandBus,
     Event,
+    EventBus,
     Module,
     Query,
     QueryBus,
@@ -251,6 +252,28 @@ class NotCallable:
     pass
 
 
+class AlsoAbstract(Abstract):
+    @abstractmethod
+    def more(self) -> None: ...
+
+
+class CalledOnlyByName:
+    async def handle(self, command: Place) -> str:
+        return "placed"
+
+
+async def marked_query(query: Ask, mailer: Annotated[Mailer, Provide["mailer"]]) -> str:
+    return "answer"
+
+
+async def marked_wrongly_too(command: Place, mailer: Annotated[Mailer, Provide["mailers"]]) -> str:
+    return "placed"
+
+
+async def query_that_publishes(query: Ask, events: EventBus) -> str:
+    return "answer"
+
+
 class NeedsMailer:
     def __init__(self, mailer: Mailer) -> None:
         self.mailer = mailer
@@ -429,6 +452,26 @@ MISTAKES: list[tuple[str, Callable[[], Application], Any, str]] = [
     ("projection of nothing", lambda: with_projection(place), place, "is not a class"),
     ("class that cannot be made", lambda: with_command(Abstract), Abstract, "it is abstract"),
     ("class that cannot be made", lambda: with_command(NeedsMailer), NeedsMailer, "nothing provides"),
+    ("class that cannot be made", lambda: with_command(AlsoAbstract), AlsoAbstract, "Implement __call__, more"),
+    (
+        "class that cannot be called",
+        lambda: with_command(CalledOnlyByName),
+        CalledOnlyByName,
+        "CalledOnlyByName has no __call__",
+    ),
+    (
+        "query with a bus",
+        lambda: with_query(query_that_publishes),
+        query_that_publishes,
+        "cannot take a bus that writes",
+    ),
+    ("marker", lambda: with_query(marked_query), marked_query, "the application has no container"),
+    (
+        "marker",
+        lambda: with_command(marked_wrongly_too, container=Container()),
+        marked_wrongly_too,
+        "has no provider 'mailers'",
+    ),
     ("class that cannot be called", lambda: with_command(NotCallable), NotCallable, "no __call__"),
     ("key is no field", lambda: keyed(place, "order"), place, "key='order' is not a field of Place"),
     ("key is no field", lambda: keyed(place_again, "Number"), place_again, "key='Number' is not a field of Place"),

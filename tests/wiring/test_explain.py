@@ -1,0 +1,153 @@
+"""`explain` prints the way of a message as it really is."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from twofold import Application, Command, Event, Query, ReadModel, UnitOfWork, View, on
+from twofold.errors import NoHandler
+from twofold.middleware import CallNext
+from twofold_memory import InMemory
+
+
+class Place(Command[str]):
+    number: int = 1
+
+
+class Ask(Query[str]):
+    number: int = 1
+
+
+class Placed(Event, name="explain.placed"):
+    number: int
+
+
+class Row(View, name="explain_row", key="number"):
+    number: int
+
+
+class Links:
+    """Three middlewares that note in which order they run."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+
+    async def everything(self, message: Any, call_next: CallNext) -> Any:
+        """Note it, for every message."""
+        self.ran.append("Links.everything")
+        return await call_next(message)
+
+    async def commands(self, message: Any, call_next: CallNext) -> Any:
+        """Note it, for commands."""
+        self.ran.append("Links.commands")
+        return await call_next(message)
+
+    async def inside(self, message: Any, call_next: CallNext) -> Any:
+        """Note it, inside the unit of work."""
+        self.ran.append("Links.inside")
+        return await call_next(message)
+
+
+def shop(links: Links) -> Application:
+    """Return an application whose every link notes that it ran."""
+    app = Application("explain", write=InMemory(), middleware=[links.everything])
+    app.use(links.inside, on=Command, inside=True)
+    app.use(links.commands, on=Command)
+
+    @app.command_handler(Place, key="number")
+    async def place(command: Place, unit: UnitOfWork) -> str:
+        links.ran.append("place")
+        unit.record(Placed(number=command.number), stream="explain-1")
+        return "placed"
+
+    @app.projection("now", mode="inline")
+    class Now:
+        def __init__(self, rows: ReadModel[Row]) -> None:
+            self.rows = rows
+
+        @on(Placed)
+        async def placed(self, event: Placed) -> None:
+            links.ran.append("now")
+            await self.rows.put(Row(number=event.number))
+
+    @app.projection("later")
+    class Later:
+        @on(Placed)
+        async def placed(self, event: Placed) -> None: ...
+
+    @app.reaction(Placed, name="mail", order_by="number")
+    async def mail(event: Placed) -> None: ...
+
+    @app.query_handler(Ask, reads=("now", "later"))
+    async def ask(query: Ask, rows: ReadModel[Row]) -> str:
+        links.ran.append("ask")
+        return "answer"
+
+    return app
+
+
+def links_of(text: str) -> list[str]:
+    """Return the names of the links, in the order in which `explain` prints them."""
+    found = re.findall(
+        r"^  \d+\. (?:middleware ([\w.]+)|handler \S*?(\w+) \(|inline projections: (\w+))", text, re.MULTILINE
+    )
+    return ["".join(names) for names in found]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_a_command_runs_in_the_order_that_is_printed(anyio_backend: str) -> None:
+    """Middleware, handler and inline projection run in the order of the lines."""
+    links = Links()
+    app = shop(links)
+    await app.create_schema()
+    async with app:
+        await app.dispatch(Place())
+        await app.settle()
+    printed = links_of(app.explain(Place))
+    ran = links.ran[: len(printed)]  # reactions pass through middleware too, later
+    assert printed == ran == ["Links.everything", "Links.commands", "Links.inside", "place", "now"]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_a_query_runs_in_the_order_that_is_printed(anyio_backend: str) -> None:
+    """A query passes the middleware of every message, and its handler."""
+    links = Links()
+    app = shop(links)
+    await app.create_schema()
+    async with app:
+        await app.execute(Ask())
+    assert links_of(app.explain(Ask)) == links.ran == ["Links.everything", "ask"]
+
+
+def test_the_whole_way_of_a_command() -> None:
+    """The key, the unit of work, the handler's place and what it is given have lines of their own, numbered."""
+    lines = shop(Links()).explain(Place).splitlines()
+    assert lines[0] == "Place"
+    assert [line.split(". ")[0] for line in lines[1:]] == [f"  {number}" for number in range(1, len(lines))]
+    assert "one at a time for each number, in this process" in lines[3]
+    assert "unit of work: begins" in lines[4]
+    assert "(inside the unit of work)" in lines[5]
+    assert f"{__file__}:" in lines[6]
+    assert lines[6].endswith("given unit: the unit of work")
+
+
+def test_the_way_of_a_query_and_of_an_event() -> None:
+    """A query says for what a session waits; an event, who is told, when, and in which order."""
+    app = shop(Links())
+    assert "in a session: wait for now, later" in app.explain(Ask)
+    assert "given rows: rows of explain_row, to read" in app.explain(Ask)
+    assert app.explain(Placed).splitlines() == [
+        "Placed",
+        "  1. projection now, inline: in the command's transaction",
+        "  2. projection later, after the commit, in order of each stream",
+        "  3. reaction mail, after the commit, in order of each number",
+    ]
+
+
+def test_what_nobody_handles_cannot_be_explained() -> None:
+    """`explain` of a message without a handler raises `NoHandler`."""
+    with pytest.raises(NoHandler, match="cannot explain Place"):
+        Application("empty", write=InMemory()).explain(Place)
