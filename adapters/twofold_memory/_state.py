@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from twofold import Aggregate, StateCodec
-from twofold.errors import AggregateExists, ConcurrencyConflict
+from twofold.errors import AggregateExists, ConcurrencyConflict, TwofoldError
 from twofold.ports import Versioned
 
 from ._tables import GONE, STATES, Overlay
@@ -22,7 +22,9 @@ class InMemoryState:
         overlay: Overlay,
         writing: Callable[[], Awaitable[None]],
         check: Callable[[], None],
+        refused: Callable[[TwofoldError], TwofoldError],
     ) -> None:
+        self._refused = refused
         self._type = aggregate_type
         self._codec = codec
         self._overlay = overlay
@@ -45,8 +47,10 @@ class InMemoryState:
         """Store a new aggregate."""
         await self._writing()
         if self._overlay.get(STATES, self._key(id)) is not None:
-            raise AggregateExists(
-                f"cannot add {self._type.__name__} {id}: there is one of that id. Load it and change it instead."
+            raise self._refused(
+                AggregateExists(
+                    f"cannot add {self._type.__name__} {id}: there is one of that id. Load it and change it instead."
+                )
             )
         self._overlay.put(STATES, self._key(id), (self._codec.encode(self._known(aggregate)), 1))
 
@@ -71,7 +75,7 @@ class InMemoryState:
         found = self._overlay.get(STATES, self._key(id))
         actual = 0 if found is None else found[1]
         if actual != expected:
-            raise ConcurrencyConflict(f"{self._type.__name__} {id}", expected=expected, actual=actual)
+            raise self._refused(ConcurrencyConflict(f"{self._type.__name__} {id}", expected=expected, actual=actual))
 
     def _key(self, id: str) -> tuple[str, str]:
         return self._type.aggregate_name or self._type.__qualname__, id

@@ -88,7 +88,7 @@ class InMemoryTransaction:
         if not issubclass(aggregate_type, Aggregate):
             raise TypeError(f"cannot keep {aggregate_type.__qualname__}: it is no Aggregate.")
         codec = self._codec_of(aggregate_type)
-        return InMemoryState(aggregate_type, codec, self._overlay, self._writing, self._check)
+        return InMemoryState(aggregate_type, codec, self._overlay, self._writing, self._check, self._break)
 
     def rows(self, view: type[V]) -> InMemoryRows[V]:
         """Return the rows of a view."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, Literal, Self, TypeVar, overload
 
 import anyio
@@ -153,8 +154,9 @@ class Application(Module):
 
     async def stream(self, query: Query[AsyncIterator[R]]) -> AsyncIterator[R]:
         """Iterate over the answer of a streaming query in a session of its own; see `Session.stream`."""
-        async for item in self.session().stream(query):
-            yield item
+        async with aclosing(self.session().stream(query)) as items:  # type: ignore[type-var]  # pyright: ignore[reportArgumentType]
+            async for item in items:
+                yield item
 
     async def settle(self, *, timeout: float = 30.0) -> None:
         """Return when every subscription has passed the whole log and nothing is being appended.

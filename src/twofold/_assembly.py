@@ -180,7 +180,8 @@ def _reaction_subscriptions(
     for entry, plan in planned.items():
         if plan is None:
             continue
-        handle = compose(middleware_of(app, entry.events[0]), reaction_handle(plan.invoke))
+        last = reaction_handle(plan.invoke)
+        handles = {event_type: compose(middleware_of(app, event_type), last) for event_type in entry.events}
         yield Subscription(
             name=entry.name,
             kind="reaction",
@@ -189,5 +190,5 @@ def _reaction_subscriptions(
             order_by=entry.order_by,
             retry=entry.retry,
             store=app.write,
-            effect=ReactionEffect(handle, services, committed),
+            effect=ReactionEffect(handles, services, committed),
         )

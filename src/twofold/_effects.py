@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import anyio
@@ -46,13 +46,13 @@ class ReactionEffect:
     What the reaction writes through repositories, or by dispatching commands, is committed with the checkpoint.
 
     Args:
-        handle: the reaction with its middleware; it finds its scope in `current`.
+        handles: for each event the reaction with its middleware; it finds its scope in `current`.
         services: what the application offers.
         committed: called after events were committed.
     """
 
-    def __init__(self, handle: Handle, services: Services, committed: Any) -> None:
-        self._handle = handle
+    def __init__(self, handles: Mapping[type[Event], Handle], services: Services, committed: Any) -> None:
+        self._handles = handles
         self._services = services
         self._wake = committed
 
@@ -68,7 +68,7 @@ class ReactionEffect:
         mark = current.set(scope)
         try:
             try:
-                await self._handle(event)
+                await self._handles[type(event)](event)
                 written = await unit.commit()
             except Exception as error:
                 raise _blamed(0, error) from error

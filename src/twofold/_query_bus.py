@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 from ._dispatch import Handle, no_handler
@@ -61,5 +62,6 @@ class QueryBus:
         Raises:
             NoHandler: nothing handles this query.
         """
-        async for item in await self.execute(query):
-            yield item
+        async with aclosing(await self.execute(query)) as items:  # type: ignore[type-var]  # pyright: ignore[reportArgumentType]
+            async for item in items:
+                yield item

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from typing import Any, cast
 
 from ._current import current
@@ -129,8 +130,9 @@ def stream_route(invoke: Invoke, services: Services) -> Handle:
         parent = current.get()
         scope = Scope(services, query, parent.session if parent is not None else None, parent, read_only=True)
         try:
-            async for item in await invoke(scope, query):
-                yield item
+            async with aclosing(await invoke(scope, query)) as answer:
+                async for item in answer:
+                    yield item
         finally:
             await scope.close()
 

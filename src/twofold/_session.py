@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, overload
 
@@ -161,8 +162,9 @@ class Session:
         written = self._latest(after)
         if written is not None:
             await self._consistency.wait(self._reads.get(type(query), ()), written, timeout)
-        async for item in self._services.queries.stream(query):
-            yield item
+        async with aclosing(self._services.queries.stream(query)) as items:  # type: ignore[type-var]  # pyright: ignore[reportArgumentType]
+            async for item in items:
+                yield item
 
     def wrote(self, events: Sequence[StoredEvent]) -> None:
         """Remember that these events were committed in this session."""
