@@ -7,7 +7,6 @@ from decimal import Decimal
 import anyio
 import pytest
 
-from tests.application.shop import Account, Balance, Close, Deposit, Deposited, GetBalance, Open, application
 from twofold import Command, CommandBus, Module, Query, Repository, UnitOfWork
 from twofold.errors import (
     AfterCommitFailed,
@@ -21,6 +20,7 @@ from twofold.errors import (
 )
 from twofold.middleware import retry_conflicts
 from twofold.ports import WriteStore
+from twofold.testing.conformance._bank import Account, Balance, Close, Deposit, Deposited, GetBalance, Open, application
 
 BOTH = pytest.mark.parametrize("event_sourced", [False, True], ids=["state stored", "event sourced"])
 

@@ -10,11 +10,21 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.application.shop import Balance, Balances, Deposit, Deposited, GetBalance, Open, Opened, application, bank
 from twofold import Application, Command, CommandBus, Event, Module, Query, ReadModel, Retry, UnitOfWork, View, on
 from twofold._entries import Start
 from twofold.errors import AggregateNotFound, ForeignLog, InvalidToken, ReadNotReady, UsedFromAnotherTask
 from twofold.ports import Checkpoint, WriteStore
+from twofold.testing.conformance._bank import (
+    Balance,
+    Balances,
+    Deposit,
+    Deposited,
+    GetBalance,
+    Open,
+    Opened,
+    application,
+    bank,
+)
 from twofold_memory import InMemory
 
 ONCE = Retry(attempts=2, delay=0.001)

@@ -1,11 +1,11 @@
-"""A small domain for tests: accounts with a balance."""
+"""The small domain of the suites that run a whole application: accounts with a balance."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
-from twofold import Aggregate, Application, Command, Event, Module, Query, ReadModel, Repository, View, on
-from twofold.ports import WriteStore
+from ... import Aggregate, Application, Command, Event, Module, Query, ReadModel, Repository, View, on
+from ...ports import WriteStore
 
 
 class Opened(Event, name="bank.opened"):
