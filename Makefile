@@ -15,8 +15,8 @@ help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; \
 	do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
-demo: .venv/.demo ## tell the story of the orders example
-	@$(python) -m orders demo
+demo: .venv/.demo ## put some hundred orders through the example, and look at them
+	@$(python) scripts/demo.py
 
 test: .venv/.test ## run the tests; ARGS="-k name" to choose
 	@$(python) -m pytest $(ARGS)

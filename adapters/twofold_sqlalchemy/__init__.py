@@ -1,6 +1,7 @@
 """Twofold on SQL databases, through SQLAlchemy. It works with SQLite, by aiosqlite.
 
-`SqlAlchemy` is the store. `TableMapping` keeps an aggregate in tables of your own; `metadata` is for migrations.
+`SqlAlchemy` is the store. `TableMapping` keeps an aggregate in tables of your own, for which `ExactDecimal` and
+`UtcDateTime` are column types; `metadata` is for migrations.
 """
 
 from twofold.errors import MissingDependency
@@ -14,10 +15,13 @@ except ImportError as _error:
 from ._mapping import AggregateRows, TableMapping
 from ._schema import metadata
 from ._store import SqlAlchemy
+from ._types import ExactDecimal, UtcDateTime
 
 __all__ = [
     "AggregateRows",
+    "ExactDecimal",
     "SqlAlchemy",
     "TableMapping",
+    "UtcDateTime",
     "metadata",
 ]

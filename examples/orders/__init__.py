@@ -1,10 +1,9 @@
 """Orders, the reference domain of Twofold, in the order in which it reads best.
 
-1. `messages`: what can be asked for, what can be asked, what has happened.
-2. `domain`: the `Order`, which decides.
-3. `commands`: the write side, a handler for each command.
-4. `views`: the read side, three read models and the queries that read them.
-5. `composition`: where data lives, said once.
-6. `importing`: orders from a CSV file, and `figures`, which adds up what the read models say.
-7. `__main__`: the command line.
+1. `messages`: what can be asked for, and what has happened.
+2. `domain` and `commands`: the `Order`, which decides, and a handler for each command.
+3. `views`, `queries` and `read_side`: three read models, what can be asked of them, and the projections behind them.
+4. `tables` and `composition`: where data lives, said once.
+5. `importing`: orders from a CSV file (`csv_rows`), and `figures`, which adds up what the read models say.
+6. `__main__`: the command line, and `show`, what it prints.
 """

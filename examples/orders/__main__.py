@@ -4,119 +4,92 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import tempfile
-from collections.abc import Callable, Coroutine
-from datetime import date, datetime
-from functools import wraps
+import sys
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 
 import typer
-from rich.console import Console
+from rich.progress import open as open_with_progress
 
 from orders import show
 from orders.composition import running
 from orders.csv_rows import NotAnOrderFile
-from orders.demo import tell
 from orders.figures import GetFigures
 from orders.importing import import_orders
-from orders.messages import GetOrder, ListUserOrders, OrderStatistics
-from twofold import TwofoldError
+from orders.queries import GetOrder, ListUserOrders, OrderStatistics
+from twofold import Query, TwofoldError
 
+R = TypeVar("R")
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help="Orders, the reference example of Twofold.")
-console = Console()
 
+File = Annotated[Path, typer.Argument(help="Invoice lines as CSV, plain or gzip.", exists=True, dir_okay=False)]
 Database = Annotated[Path, typer.Option("--db", help="The SQLite file; made when it is missing.")]
+Share = Annotated[float, typer.Option(min=0, max=1, help="Of the orders, from 0 to 1; shipped ones are paid before.")]
+Rejects = Annotated[Path | None, typer.Option(help="Where rejected rows go.")]
 EventSourced = Annotated[bool, typer.Option(help="Keep orders as their events, not as rows.")]
+Day = Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"])]
+FromOne = Annotated[int, typer.Option(min=1, max=200)]
 ORDERS_DB = Path("orders.db")
 
 
-def command(name: str) -> Callable[[Callable[..., Coroutine[Any, Any, None]]], None]:
-    """Make an async function a command; what the user can mend ends it with one line and no traceback."""
-
-    def register(function: Callable[..., Coroutine[Any, Any, None]]) -> None:
-        @wraps(function)
-        def run(*args: Any, **kwargs: Any) -> None:
-            try:
-                asyncio.run(function(*args, **kwargs))
-            except (NotAnOrderFile, TwofoldError, OSError) as error:
-                console.print(f"[red]{type(error).__name__}[/]: {error}", highlight=False)
-                raise typer.Exit(1) from error
-
-        cli.command(name)(run)
-
-    return register
-
-
-@command("import")
-async def import_file(
-    file: Annotated[Path, typer.Argument(help="Invoice lines as CSV, plain or gzip.", exists=True, dir_okay=False)],
+@cli.command("import")
+def import_file(
+    file: File,
     db: Database = ORDERS_DB,
-    pay_rate: Annotated[float, typer.Option(min=0, max=1, help="The share of the orders to pay at once.")] = 0.0,
-    rejects: Annotated[Path | None, typer.Option(help="Where rejected rows go.")] = None,
+    pay_rate: Share = 0,
+    ship_rate: Share = 0,
+    rejects: Rejects = None,
     event_sourced: EventSourced = False,
 ) -> None:
     """Import a file of invoices, each as an order. Importing it again creates nothing twice."""
-    target = rejects or Path(f"{file.name}.rejected.csv")
     # An import makes many objects that live briefly and form no cycles: let the collector look at fewer, less often.
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
-    async with running(db, event_sourced=event_sourced) as app:
-        with show.progress(console, file.stat().st_size) as advance:
-            summary = await import_orders(app, file, target, pay_rate=pay_rate, progress=advance)
-        with console.status("The read models catch up …"):
+    rejects = rejects or Path(f"{file.name}.rejected.csv")
+
+    async def run() -> None:
+        async with running(db, event_sourced=event_sourced) as app:
+            with open_with_progress(file, "rb", description="Importing", console=show.console) as source:
+                done = await import_orders(app, source, rejects, pay_rate=pay_rate, ship_rate=ship_rate)
+            show.imported(done, rejects)
+            show.subscriptions("Projections, right after it", await app.status())
             await app.settle(timeout=600)
-        show.summary(console, summary, target)
-        show.figures(console, await app.execute(GetFigures()))
-        show.subscriptions(console, await app.status())
+            show.subscriptions("Projections, a moment later", await app.status())
+            show.figures(await app.execute(GetFigures()))
+
+    asyncio.run(run())
 
 
-@command("show")
-async def show_order(order: str, db: Database = ORDERS_DB, event_sourced: EventSourced = False) -> None:
+@cli.command("show")
+def show_order(order: str, db: Database = ORDERS_DB) -> None:
     """Show one order."""
-    async with running(db, event_sourced=event_sourced) as app:
-        await app.settle()
-        found = await app.execute(GetOrder(order_id=order))
-        show.order(console, order, found)
+    show.order(_answer(db, GetOrder(order_id=order)))
 
 
-@command("list")
-async def list_orders(
-    user: int,
-    page: Annotated[int, typer.Option(min=1)] = 1,
-    page_size: Annotated[int, typer.Option(min=1, max=200)] = 20,
-    db: Database = ORDERS_DB,
-    event_sourced: EventSourced = False,
-) -> None:
+@cli.command("list")
+def list_orders(user: int, page: FromOne = 1, page_size: FromOne = 20, db: Database = ORDERS_DB) -> None:
     """List a user's orders, the newest first."""
-    async with running(db, event_sourced=event_sourced) as app:
-        await app.settle()
-        rows = await app.execute(ListUserOrders(user_id=user, page=page, page_size=page_size))
-        show.user_orders(console, user, page, page_size, rows)
+    show.user_orders(_answer(db, ListUserOrders(user_id=user, page=page, page_size=page_size)))
 
 
-@command("stats")
-async def statistics(
-    day: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"])],
-    db: Database = ORDERS_DB,
-    event_sourced: EventSourced = False,
-) -> None:
+@cli.command("stats")
+def statistics(day: Day, db: Database = ORDERS_DB) -> None:
     """Show a day's statistics."""
-    async with running(db, event_sourced=event_sourced) as app:
-        await app.settle()
-        show.statistics(console, await app.execute(OrderStatistics(day=_day(day))))
+    show.statistics(_answer(db, OrderStatistics(day=day.date())))
 
 
-@command("demo")
-async def demo() -> None:
-    """Import the sample, pay and ship some of it, and show what the read models say."""
-    with tempfile.TemporaryDirectory() as folder:
-        await tell(console, Path(folder))
+def _answer(db: Path, query: Query[R]) -> R:
+    async def answer() -> R:
+        async with running(db) as app:
+            await app.settle()
+            return await app.execute(query)
 
-
-def _day(day: datetime) -> date:
-    return day.date()
+    return asyncio.run(answer())
 
 
 if __name__ == "__main__":
-    cli(prog_name="python -m orders")
+    try:
+        cli(prog_name="python -m orders")
+    except (NotAnOrderFile, TwofoldError, OSError) as error:  # what the user can mend: one line and no traceback
+        sys.exit(f"{type(error).__name__}: {error}")

@@ -11,24 +11,21 @@ write_side = Module("orders, write side")
 
 @write_side.command_handler(CreateOrder)
 async def create_order(command: CreateOrder, orders: Repository[Order]) -> str:
-    order = Order.create(command.order_id, command.user_id, command.user_name, command.placed_at, command.lines)
+    order = Order.create(command)
     await orders.add(order)
     return order.id
 
 
 @write_side.command_handler(PayOrder, key="order_id")
 async def pay_order(command: PayOrder, orders: Repository[Order]) -> None:
-    order = await orders.get(command.order_id)
-    order.pay()
+    (await orders.get(command.order_id)).pay()
 
 
 @write_side.command_handler(ShipOrder, key="order_id")
 async def ship_order(command: ShipOrder, orders: Repository[Order]) -> None:
-    order = await orders.get(command.order_id)
-    order.ship()
+    (await orders.get(command.order_id)).ship()
 
 
 @write_side.command_handler(CancelOrder, key="order_id")
 async def cancel_order(command: CancelOrder, orders: Repository[Order]) -> None:
-    order = await orders.get(command.order_id)
-    order.cancel()
+    (await orders.get(command.order_id)).cancel()

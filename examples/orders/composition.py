@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from orders import figures as _figures  # noqa: F401 -- registers the query of the totals
 from orders.commands import write_side
@@ -34,14 +34,10 @@ async def running(database: Path, *more: Module, event_sourced: bool = False) ->
     engine = create_async_engine(f"sqlite+aiosqlite:///{database}")
     try:
         app = compose(SqlAlchemy(engine, state={Order: OrderTables()}), *more, event_sourced=event_sourced)
-        await _create_tables(engine, app)
+        await app.create_schema()
+        async with engine.begin() as connection:
+            await connection.run_sync(metadata.create_all)
         async with app:
             yield app
     finally:
         await engine.dispose()
-
-
-async def _create_tables(engine: AsyncEngine, app: Application) -> None:
-    await app.create_schema()
-    async with engine.begin() as connection:
-        await connection.run_sync(metadata.create_all)

@@ -6,8 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 
-from orders.messages import OrderCancelled, OrderCreated, OrderLine, OrderPaid, OrderShipped
-from twofold import Aggregate, on
+from orders.messages import CreateOrder, OrderCancelled, OrderCreated, OrderLine, OrderPaid, OrderShipped
+from twofold import Aggregate, Event, on
 
 
 class Status(Enum):
@@ -21,12 +21,8 @@ class OrderError(Exception):
     """A rule of the order domain was broken."""
 
 
-class EmptyOrder(OrderError):
-    """An order needs at least one line."""
-
-
-class InvalidLine(OrderError):
-    """A line needs a quantity and a price above zero."""
+class InvalidOrder(OrderError):
+    """An order needs at least one line, and each line a quantity and a price above zero."""
 
 
 class ForbiddenTransition(OrderError):
@@ -50,42 +46,35 @@ class Order(Aggregate, name="order"):
     status: Status
 
     @classmethod
-    def create(
-        cls, order_id: str, user_id: int, user_name: str, placed_at: datetime, lines: tuple[OrderLine, ...]
-    ) -> Order:
-        if not lines:
-            raise EmptyOrder(f"order {order_id} has no lines. Add at least one.")
-        for line in lines:
-            if line.quantity <= 0:
-                raise InvalidLine(f"order {order_id}: {line.product_id} has the quantity {line.quantity}, not above 0.")
-            if line.unit_price <= 0:
-                raise InvalidLine(f"order {order_id}: {line.product_id} has the price {line.unit_price}, not above 0.")
-        total = sum((line.amount for line in lines), Decimal())
-        return cls.begin(
-            OrderCreated(
-                order_id=order_id, user_id=user_id, user_name=user_name, placed_at=placed_at, lines=lines, total=total
-            )
-        )
+    def create(cls, wish: CreateOrder) -> Order:
+        if not wish.lines:
+            raise InvalidOrder(f"order {wish.order_id} has no lines. Add at least one.")
+        for line in wish.lines:
+            for what, value in (("quantity", line.quantity), ("price", line.unit_price)):
+                if value <= 0:
+                    raise InvalidOrder(
+                        f"order {wish.order_id}: the {what} of {line.product_id} is {value}, not above 0."
+                    )
+        return cls.begin(OrderCreated(**dict(wish), total=sum((line.amount for line in wish.lines), Decimal())))
 
     @property
     def total(self) -> Decimal:
         return sum((line.amount for line in self.lines), Decimal())
 
     def pay(self) -> None:
-        self._may_become(Status.PAID)
-        self.record(OrderPaid(order_id=self.id))
+        self._become(Status.PAID, OrderPaid(order_id=self.id))
 
     def ship(self) -> None:
-        self._may_become(Status.SHIPPED)
-        self.record(OrderShipped(order_id=self.id))
+        self._become(Status.SHIPPED, OrderShipped(order_id=self.id))
 
     def cancel(self) -> None:
-        self._may_become(Status.CANCELLED)
-        self.record(OrderCancelled(order_id=self.id, placed_at=self.placed_at, total=self.total))
+        cancelled = OrderCancelled(order_id=self.id, placed_at=self.placed_at, total=self.total)
+        self._become(Status.CANCELLED, cancelled)
 
-    def _may_become(self, status: Status) -> None:
+    def _become(self, status: Status, event: Event) -> None:
         if status not in _ALLOWED[self.status]:
             raise ForbiddenTransition(f"order {self.id} is {self.status.value}; it cannot become {status.value}.")
+        self.record(event)
 
     @on(OrderCreated)
     def _created(self, event: OrderCreated) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from decimal import Decimal
 from typing import NamedTuple, TypeVar
 
@@ -14,14 +14,12 @@ V = TypeVar("V", bound=View)
 
 
 class Figures(NamedTuple):
-    """The totals of one read model."""
-
     orders: int = 0
     lines: int = 0
     amount: Decimal = Decimal()
 
-    def plus(self, orders: int, lines: int, amount: Decimal) -> Figures:
-        return Figures(self.orders + orders, self.lines + lines, self.amount + amount)
+    def plus(self, more: Figures) -> Figures:
+        return Figures(self.orders + more.orders, self.lines + more.lines, self.amount + more.amount)
 
 
 class GetFigures(Query[dict[str, Figures]]):
@@ -30,27 +28,21 @@ class GetFigures(Query[dict[str, Figures]]):
 
 @read_side.query_handler(GetFigures, reads=("order_detail", "user_order_list", "daily_statistics"))
 async def get_figures(
-    query: GetFigures,
-    details: ReadModel[OrderDetail],
-    lists: ReadModel[UserOrder],
-    days: ReadModel[DailyStatistics],
+    query: GetFigures, details: ReadModel[OrderDetail], lists: ReadModel[UserOrder], days: ReadModel[DailyStatistics]
 ) -> dict[str, Figures]:
-    detail, listed, daily = Figures(), Figures(), Figures()
-    async for order in _every(details):
-        detail = detail.plus(1, len(order.lines), sum((line.amount for line in order.lines), Decimal()))
-    async for row in _every(lists):
-        listed = listed.plus(1, row.line_count, row.total)
-    async for day in _every(days):
-        daily = daily.plus(day.orders, day.line_count, day.amount)
-    return {"OrderDetail": detail, "UserOrderList": listed, "DailyStatistics": daily}
+    return {
+        "OrderDetail": await _added_up(details, lambda row: Figures(1, len(row.lines), row.total)),
+        "UserOrderList": await _added_up(lists, lambda row: Figures(1, row.line_count, row.total)),
+        "DailyStatistics": await _added_up(days, lambda row: Figures(row.orders, row.line_count, row.amount)),
+    }
 
 
-async def _every(model: ReadModel[V]) -> AsyncIterator[V]:
-    cursor: str | None = None
+async def _added_up(model: ReadModel[V], figures_of: Callable[[V], Figures]) -> Figures:
+    total, cursor = Figures(), None
     while True:
         page = await model.find(page=Keyset(size=500, after=cursor))
         for row in page.items:
-            yield row
+            total = total.plus(figures_of(row))
         if page.next is None:
-            return
+            return total
         cursor = page.next

@@ -5,15 +5,15 @@ from __future__ import annotations
 import csv
 import zlib
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 import anyio
 
-from orders.csv_rows import COLUMNS, Invoice, NotAnOrderFile, Row, read_invoices
-from orders.messages import CreateOrder, GetOrder, PayOrder
+from orders.csv_rows import COLUMNS, NotAnOrderFile, Row, read_invoices
+from orders.messages import CreateOrder, PayOrder, ShipOrder
+from orders.queries import GetOrder
 from twofold import Application, Session
 from twofold.errors import AggregateExists
 
@@ -21,101 +21,73 @@ WORKERS = 4
 """How many orders are on their way at once: while one is being written, the next are read and encoded."""
 
 
-@dataclass(slots=True)
-class Summary:
-    """What an import did. `rejected` counts rows by reason."""
+class Import:
+    """One run. What it did is counted; the rows that become no order go to the reject file, with number and reason."""
 
-    created: int = 0
-    lines: int = 0
-    there_already: int = 0
-    lines_there_already: int = 0
-    paid: int = 0
-    rejected: Counter[str] = field(default_factory=Counter)
+    def __init__(self, rejects: TextIO, pay_rate: float, ship_rate: float) -> None:
+        self.done = Counter[str]()
+        self._rates = pay_rate, min(ship_rate, pay_rate)
+        self._rejects = csv.writer(rejects)
+        self._rejects.writerow(("Row", "Reason", *COLUMNS))
 
+    def reject(self, row: Row, reason: str) -> None:
+        self._rejects.writerow((row.number, reason, *row.fields))
+        self.done[f"rows rejected: {reason}"] += 1
 
-class RejectFile:
-    """The rows that were not imported: row number, reason, and the row as it was."""
-
-    def __init__(self, target: TextIO, summary: Summary) -> None:
-        self._writer = csv.writer(target)
-        self._writer.writerow(("Row", "Reason", *COLUMNS))
-        self._summary = summary
-
-    def add(self, row: Row, reason: str) -> None:
-        self._writer.writerow((row.number, reason, *row.fields))
-        self._summary.rejected[reason] += 1
+    async def create(self, session: Session, order: CreateOrder, rows: Sequence[Row]) -> None:
+        pay, ship = (chosen(order.order_id, rate) for rate in self._rates)
+        try:
+            await session.dispatch(order)
+        except AggregateExists:
+            found = await session.execute(GetOrder(order_id=order.order_id), timeout=30)
+            if found is None or found.lines != order.lines:
+                for row in rows:
+                    self.reject(row, "an order of this number exists with other lines")
+                return
+            self.done.update({"orders there already": 1, "lines there already": len(rows)})
+            pay, ship = pay and found.status == "pending", ship and found.status != "shipped"
+        else:
+            self.done.update({"orders created": 1, "lines created": len(rows)})
+        if pay:
+            await session.dispatch(PayOrder(order_id=order.order_id))
+            self.done["orders paid"] += 1
+        if ship:
+            await session.dispatch(ShipOrder(order_id=order.order_id))
+            self.done["orders shipped"] += 1
 
 
 async def import_orders(
-    app: Application, path: Path, rejects: Path, *, pay_rate: float = 0.0, progress: Callable[[int], object] = id
-) -> Summary:
-    """Import a file. Importing it again, also after a crash in the middle, creates what is missing and nothing else.
+    app: Application, source: BinaryIO, rejects: Path, *, pay_rate: float = 0, ship_rate: float = 0
+) -> Counter[str]:
+    """Import a file and return what was done. Doing it again, also after a crash, creates what is missing, nothing twice.
 
-    Args:
-        app: the running application.
-        path: the CSV file, plain or gzip.
-        rejects: where the rows go that are not imported; written anew.
-        pay_rate: the share of the orders to pay at once, chosen by their numbers, from 0 to 1.
-        progress: told how many bytes of the file were read.
-
-    Raises:
-        NotAnOrderFile: the file is no such CSV.
+    `pay_rate` and `ship_rate` are the shares of the orders to pay and to ship at once, from 0 to 1. Raises `NotAnOrderFile`
+    when the file is no such CSV; what was read before it broke off is imported.
     """
-    summary = Summary()
-    with path.open("rb") as raw, rejects.open("w", newline="", encoding="utf-8") as target:
-        reject = RejectFile(target, summary)
-        send, receive = anyio.create_memory_object_stream[Invoice]()
+    damaged: NotAnOrderFile | None = None
+    with rejects.open("w", newline="", encoding="utf-8") as target:
+        run = Import(target, pay_rate, ship_rate)
+        send, receive = anyio.create_memory_object_stream[tuple[CreateOrder, Sequence[Row]]]()
 
         async def work() -> None:
-            async with app.session() as session, receive.clone() as invoices:
-                async for invoice in invoices:
-                    await _import(session, invoice, reject, summary, pay_rate)
+            async with app.session() as session, receive.clone() as orders:
+                async for order, rows in orders:
+                    await run.create(session, order, rows)
 
-        damaged: NotAnOrderFile | None = None
         async with receive, anyio.create_task_group() as workers, send:
             for _ in range(WORKERS):
                 workers.start_soon(work)
             try:
-                for invoice in read_invoices(raw, path):
+                for invoice in read_invoices(source):
                     for row, reason in invoice.rejected:
-                        reject.add(row, reason)
-                    if invoice.lines:
-                        await send.send(invoice)
-                    progress(raw.tell())
-            except NotAnOrderFile as error:  # what was read until there is finished first
+                        run.reject(row, reason)
+                    if invoice.order is not None:
+                        await send.send((invoice.order, invoice.rows))
+            except NotAnOrderFile as error:
                 damaged = error
     if damaged is not None:
         raise damaged
-    return summary
-
-
-async def _import(session: Session, invoice: Invoice, reject: RejectFile, summary: Summary, pay_rate: float) -> None:
-    pay = chosen(invoice.number, pay_rate)
-    try:
-        await session.dispatch(
-            CreateOrder(
-                order_id=invoice.number,
-                user_id=invoice.user_id,
-                user_name=invoice.user_name,
-                placed_at=invoice.placed_at,
-                lines=invoice.lines,
-            )
-        )
-    except AggregateExists:
-        order = await session.execute(GetOrder(order_id=invoice.number), timeout=30)
-        if order is None or [line.amount for line in order.lines] != [line.amount for line in invoice.lines]:
-            for row in invoice.rows:
-                reject.add(row, "an order of this number exists with other lines")
-            return
-        summary.there_already += 1
-        summary.lines_there_already += len(invoice.lines)
-        pay = pay and order.status == "pending"
-    else:
-        summary.created += 1
-        summary.lines += len(invoice.lines)
-    if pay:
-        await session.dispatch(PayOrder(order_id=invoice.number))
-        summary.paid += 1
+    return run.done
 
 
 def chosen(order_id: str, rate: float) -> bool:

@@ -1,20 +1,17 @@
-"""Commands, queries and events of the order domain."""
+"""What is said on the write side: commands, and the events they lead to."""
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
-from orders.views import OrderDetail, Statistics, UserOrder
-from twofold import Command, Event, Query, Rows
+from twofold import Command, Event
 
 
-class OrderLine(BaseModel):
+class OrderLine(BaseModel, frozen=True):
     """Some pieces of a product, at the price and under the name they had when they were ordered."""
-
-    model_config = ConfigDict(frozen=True)
 
     product_id: str
     product_name: str
@@ -67,17 +64,3 @@ class OrderCancelled(Event, name="orders.order_cancelled"):
     order_id: str
     placed_at: datetime
     total: Decimal
-
-
-class GetOrder(Query[OrderDetail | None]):
-    order_id: str
-
-
-class ListUserOrders(Query[Rows[UserOrder]]):
-    user_id: int
-    page: int = 1
-    page_size: int = 20
-
-
-class OrderStatistics(Query[Statistics]):
-    day: date

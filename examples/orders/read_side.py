@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC
-from decimal import Decimal
 
-from orders.messages import (
-    GetOrder,
-    ListUserOrders,
-    OrderCancelled,
-    OrderCreated,
-    OrderPaid,
-    OrderShipped,
-    OrderStatistics,
-)
-from orders.views import DailyStatistics, DetailLine, OrderDetail, ProductSales, Statistics, UserOrder
+from orders.messages import OrderCancelled, OrderCreated, OrderPaid, OrderShipped
+from orders.queries import GetOrder, ListUserOrders, OrderStatistics
+from orders.views import DailyStatistics, OrderDetail, ProductSales, Statistics, UserOrder
 from twofold import Module, Page, ReadModel, Rows, on
 
 read_side = Module("orders, read side")
 
-TOP = 5
-"""How many of a day's products its statistics name."""
+STATUS = {OrderPaid: "paid", OrderShipped: "shipped", OrderCancelled: "cancelled"}
 
 
 @read_side.projection("order_detail")
@@ -30,39 +21,11 @@ class OrderDetails:
 
     @on(OrderCreated)
     async def created(self, event: OrderCreated) -> None:
-        lines = tuple(
-            DetailLine(
-                product_id=line.product_id,
-                product_name=line.product_name,
-                quantity=line.quantity,
-                unit_price=line.unit_price,
-                amount=line.amount,
-            )
-            for line in event.lines
-        )
-        await self.orders.put(
-            OrderDetail(
-                order_id=event.order_id,
-                user_id=event.user_id,
-                user_name=event.user_name,
-                status="pending",
-                placed_at=event.placed_at,
-                lines=lines,
-                total=event.total,
-            )
-        )
+        await self.orders.put(OrderDetail(status="pending", **dict(event)))
 
-    @on(OrderPaid)
-    async def paid(self, event: OrderPaid) -> None:
-        await self.orders.update(event.order_id, status="paid")
-
-    @on(OrderShipped)
-    async def shipped(self, event: OrderShipped) -> None:
-        await self.orders.update(event.order_id, status="shipped")
-
-    @on(OrderCancelled)
-    async def cancelled(self, event: OrderCancelled) -> None:
-        await self.orders.update(event.order_id, status="cancelled")
+    @on(OrderPaid, OrderShipped, OrderCancelled)
+    async def went_on(self, event: OrderPaid | OrderShipped | OrderCancelled) -> None:
+        await self.orders.update(event.order_id, status=STATUS[type(event)])
 
 
 @read_side.projection("user_order_list")
@@ -72,29 +35,12 @@ class UserOrderList:
 
     @on(OrderCreated)
     async def created(self, event: OrderCreated) -> None:
-        await self.orders.put(
-            UserOrder(
-                order_id=event.order_id,
-                user_id=event.user_id,
-                user_name=event.user_name,
-                status="pending",
-                placed_at=event.placed_at,
-                line_count=len(event.lines),
-                total=event.total,
-            )
-        )
+        same = event.model_dump(exclude={"lines"})
+        await self.orders.put(UserOrder(status="pending", line_count=len(event.lines), **same))
 
-    @on(OrderPaid)
-    async def paid(self, event: OrderPaid) -> None:
-        await self.orders.update(event.order_id, status="paid")
-
-    @on(OrderShipped)
-    async def shipped(self, event: OrderShipped) -> None:
-        await self.orders.update(event.order_id, status="shipped")
-
-    @on(OrderCancelled)
-    async def cancelled(self, event: OrderCancelled) -> None:
-        await self.orders.update(event.order_id, status="cancelled")
+    @on(OrderPaid, OrderShipped, OrderCancelled)
+    async def went_on(self, event: OrderPaid | OrderShipped | OrderCancelled) -> None:
+        await self.orders.update(event.order_id, status=STATUS[type(event)])
 
 
 @read_side.projection("daily_statistics")
@@ -107,30 +53,17 @@ class DailyFigures:
     async def created(self, event: OrderCreated) -> None:
         date = event.placed_at.astimezone(UTC).date()
         day = await self.days.get(date) or DailyStatistics(day=date)
-        await self.days.put(
-            day.model_copy(
-                update={
-                    "orders": day.orders + 1,
-                    "line_count": day.line_count + len(event.lines),
-                    "amount": day.amount + event.total,
-                }
-            )
-        )
-        sold = await self.products.get_many({f"{date}/{line.product_id}" for line in event.lines})
-        sales = dict(sold)
+        lines, amount = day.line_count + len(event.lines), day.amount + event.total
+        await self.days.put(day.model_copy(update={"orders": day.orders + 1, "line_count": lines, "amount": amount}))
+        sold = dict(await self.products.get_many({f"{date}/{line.product_id}" for line in event.lines}))
         for line in event.lines:
-            key = f"{date}/{line.product_id}"
-            so_far = sales.get(key)
-            sales[key] = ProductSales(
-                id=key,
-                day=date,
-                product_id=line.product_id,
-                product_name=line.product_name,
-                quantity=line.quantity + (so_far.quantity if so_far else 0),
-                amount=line.amount + (so_far.amount if so_far else Decimal()),
-            )
-        for each in sales.values():
-            await self.products.put(each)
+            key, product = f"{date}/{line.product_id}", line.product_id
+            so_far = sold.get(key) or ProductSales(id=key, day=date, product_id=product, product_name="")
+            quantity, amount = so_far.quantity + line.quantity, so_far.amount + line.amount
+            grown = {"product_name": line.product_name, "quantity": quantity, "amount": amount}
+            sold[key] = so_far.model_copy(update=grown)
+        for sales in sold.values():
+            await self.products.put(sales)
 
     @on(OrderCancelled)
     async def cancelled(self, event: OrderCancelled) -> None:
@@ -155,5 +88,5 @@ async def order_statistics(
     query: OrderStatistics, days: ReadModel[DailyStatistics], products: ReadModel[ProductSales]
 ) -> Statistics:
     day = await days.get(query.day) or DailyStatistics(day=query.day)
-    top = await products.find({"day": query.day}, order_by="-amount", page=Page(size=TOP))
+    top = await products.find({"day": query.day}, order_by="-amount", page=Page(size=5))
     return Statistics(day=day, top_products=top.items)

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
+from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict
-
+from orders.messages import OrderLine
 from twofold import View
-
-
-class DetailLine(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-    product_id: str
-    product_name: str
-    quantity: int
-    unit_price: Decimal
-    amount: Decimal
 
 
 class OrderDetail(View, name="order_detail", key="order_id"):
@@ -28,7 +18,7 @@ class OrderDetail(View, name="order_detail", key="order_id"):
     user_name: str
     status: str
     placed_at: datetime
-    lines: tuple[DetailLine, ...]
+    lines: tuple[OrderLine, ...]
     total: Decimal
 
 
@@ -62,14 +52,12 @@ class ProductSales(View, name="daily_product_sales", key="id", indexes=["day"]):
     day: date
     product_id: str
     product_name: str
-    quantity: int
-    amount: Decimal
+    quantity: int = 0
+    amount: Decimal = Decimal()
 
 
-class Statistics(BaseModel):
+class Statistics(NamedTuple):
     """A day's figures with its best-selling products, by amount."""
-
-    model_config = ConfigDict(frozen=True)
 
     day: DailyStatistics
     top_products: tuple[ProductSales, ...]

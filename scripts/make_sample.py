@@ -1,6 +1,6 @@
 """Make `sample.csv`: invoices like those of a real shop, dirty rows included. The same seed makes the same file.
 
-python examples/orders/make_sample.py
+python scripts/make_sample.py
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ COUNTRIES = ("United Kingdom", "France", "Germany", "Norway", "Österreich")
 THINGS = ("Lantern", "Teapot", "Blanket", "Candle", "Clock", "Basket", "Mirror", "Notebook", "Lamp", "Tray")
 LOOKS = ("Red", "Blue", "Wooden", "Glass", "Striped", "Tiny", "Vintage", "Paper")
 INVOICES = 300
+SAMPLE = Path(__file__).parents[1] / "examples" / "orders" / "sample.csv"
 
 
 def rows(source: random.Random) -> list[tuple[str, ...]]:
@@ -43,7 +44,7 @@ def rows(source: random.Random) -> list[tuple[str, ...]]:
 
 
 if __name__ == "__main__":
-    with Path(__file__).with_name("sample.csv").open("w", newline="", encoding="utf-8") as target:
+    with SAMPLE.open("w", newline="", encoding="utf-8") as target:
         writer = csv.writer(target, lineterminator="\n")
         writer.writerow(COLUMNS)
         writer.writerows(rows(random.Random(2025)))
