@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ._aggregate import Aggregate
 from ._check import check_handlers, check_stores, check_subscriptions, known_events, learn_events
 from ._command_bus import CommandBus
+from ._dispatch import route
 from ._effects import ProjectionEffect, ReactionEffect, reaction_handle
 from ._entries import CommandEntry, ProjectionEntry, QueryEntry, ReactionEntry
 from ._event_types import EventTypes
@@ -142,7 +143,7 @@ def _route_commands(
         handle = command_route(plan.invoke, services, committed, middleware_of(app, entry.message, inside=True))
         if entry.key is not None:
             handle = one_at_a_time(handle, entry.key, locks)
-        services.commands._routes[entry.message] = compose(middleware_of(app, entry.message), handle)
+        services.commands._routes[entry.message] = route(middleware_of(app, entry.message), handle)
 
 
 def _route_queries(app: Application, planned: Mapping[QueryEntry, Planned | None], services: Services) -> None:
@@ -150,7 +151,7 @@ def _route_queries(app: Application, planned: Mapping[QueryEntry, Planned | None
         if plan is None:
             continue
         handle = stream_route(plan.invoke, services) if plan.streams else query_route(plan.invoke, services)
-        services.queries._routes[entry.message] = compose(middleware_of(app, entry.message), handle)
+        services.queries._routes[entry.message] = route(middleware_of(app, entry.message), handle)
 
 
 def _projection_subscriptions(

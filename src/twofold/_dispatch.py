@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from .errors import NoHandler
+from .middleware import CallNext, Middleware, compose
 
 Handle: TypeAlias = Callable[[Any], Coroutine[Any, Any, Any]]
 """The whole way of one message type: its middleware and its handler, composed into one callable."""
+
+Route: TypeAlias = tuple[Callable[..., Coroutine[Any, Any, Any]], CallNext | None]
+"""The same for a bus, which calls the outermost middleware itself: that middleware and the rest of the chain, or the
+handler and None. It saves a call a message; see `benchmarks/buses.py`."""
+
+
+def route(middleware: Sequence[Middleware], last: Handle) -> Route:
+    """Put middleware around a handler, the first one outermost."""
+    return (middleware[0], compose(middleware[1:], last)) if middleware else (last, None)
 
 
 def no_handler(kind: str, message_type: type[Any], known: Iterable[type[Any]]) -> NoHandler:
