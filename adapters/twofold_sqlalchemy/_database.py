@@ -3,41 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.base import Executable
-from sqlalchemy.sql.elements import CompilerElement
 
 from ._dialects import Dialect
 from ._errors import translated
 from ._link import Link
+from ._statements import Statement, compiled
 from ._tasks import uninterrupted
 
 T = TypeVar("T")
-
-
-class Prepared:
-    """A statement of SQLAlchemy Core, compiled once: its text, and the order of its parameters.
-
-    Args:
-        statement: the statement, with `bindparam`s for what changes. Its types convert nothing.
-        engine: says which SQL to write.
-    """
-
-    __slots__ = ("_fixed", "names", "text")
-
-    def __init__(self, statement: Executable, engine: AsyncEngine) -> None:
-        compiled: Any = cast(CompilerElement, statement).compile(dialect=engine.dialect)
-        self.text = str(compiled)
-        self.names: Sequence[str] = compiled.positiontup or ()
-        self._fixed: dict[str, Any] = dict(compiled.params)
-
-    def bind(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Return the parameters in the statement's order."""
-        merged = {**self._fixed, **values}
-        return tuple([merged[name] for name in self.names])
 
 
 class Database:
@@ -50,14 +28,15 @@ class Database:
 
     def __init__(self, engine: AsyncEngine, dialect: Dialect) -> None:
         self.engine = dialect.attach(engine)
+        self._looking = dialect.looking(self.engine)
         self.dialect = dialect
-        self._prepared: dict[object, Prepared] = {}
+        self._prepared: dict[object, Statement] = {}
 
-    def prepare(self, statement: Executable) -> Prepared:
+    def prepare(self, statement: Executable) -> Statement:
         """Compile a statement."""
-        return Prepared(statement, self.engine)
+        return compiled(statement, self.engine)
 
-    def prepared(self, key: object, make: Callable[[], Executable]) -> Prepared:
+    def prepared(self, key: object, make: Callable[[], Executable]) -> Statement:
         """Return the compiled statement of a key, made the first time. Keys are few: shapes, never values."""
         found = self._prepared.get(key)
         if found is None:
@@ -66,7 +45,7 @@ class Database:
             found = self._prepared[key] = self.prepare(make())
         return found
 
-    async def fetch(self, prepared: Prepared, values: Mapping[str, Any], attempt: str) -> Sequence[Any]:
+    async def fetch(self, prepared: Statement, values: Mapping[str, Any], attempt: str) -> Sequence[Any]:
         """Run one select outside of any transaction.
 
         Args:
@@ -84,11 +63,13 @@ class Database:
         """Give a connection to a function that only looks; each of its statements is on its own."""
         connection: AsyncConnection | None = None
         try:
-            connection = await self.engine.connect()
+            connection = await self._looking.connect()
             await self.dialect.adopt(connection)
             return await use(connection)
-        except SQLAlchemyError as error:
-            raise translated(error, attempt, self.dialect) from error
+        except Exception as error:
+            if self.dialect.is_driver_error(error) or isinstance(error, SQLAlchemyError):
+                raise translated(error, attempt, self.dialect) from error
+            raise
         finally:
             if connection is not None:
                 await connection.close()

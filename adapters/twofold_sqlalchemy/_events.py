@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Column, Table
+from sqlalchemy import ColumnElement, Table
 
-from twofold.ports import NewEvent, Position, StoredEvent
+from twofold.ports import Expected, ExpectedVersion, NewEvent, Position, StoredEvent
 
 from ._dialects import Dialect
 from ._fields import Convert, Kind
@@ -24,6 +24,7 @@ class EventColumns:
     """The columns, in the order of `values`."""
 
     def __init__(self, dialect: Dialect) -> None:
+        self._readable = dialect.readable
         uuid, time = dialect.codec(Kind.UUID), dialect.codec(Kind.DATETIME)
         self._put_id, self._put_time = _given(uuid.encode), _given(time.encode)
         self._get_id, self._get_time = _given(uuid.decode), _given(time.decode)
@@ -41,9 +42,9 @@ class EventColumns:
         """Return a kept time."""
         return self._get_time(value)
 
-    def selected(self, table: Table) -> Sequence[Column[Any]]:
+    def selected(self, table: Table) -> Sequence[ColumnElement[Any]]:
         """Return the columns from which `stored` makes events."""
-        return [table.c.position, *(table.c[name] for name in self.WRITTEN)]
+        return [table.c.position, *(self._readable(table.c[name]) for name in self.WRITTEN)]
 
     def stored(self, row: Sequence[Any]) -> StoredEvent:
         """Make an event from the columns of `selected`."""
@@ -59,6 +60,13 @@ class EventColumns:
             version,
             Position(position),
         )
+
+
+def exact(expected: ExpectedVersion) -> int | None:
+    """Return the version that is expected, None when no exact one is."""
+    if isinstance(expected, int):
+        return expected
+    return 0 if expected is Expected.NO_STREAM else None
 
 
 def _given(convert: Convert) -> Callable[[Any], Any]:

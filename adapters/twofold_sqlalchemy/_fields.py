@@ -24,6 +24,8 @@ Convert: TypeAlias = Callable[[Any], Any] | None
 class Kind(Enum):
     """The kinds of columns that a dialect has a type for."""
 
+    NAME = "name"
+    """A text that is part of a key or an index; some databases limit its length."""
     TEXT = "text"
     INTEGER = "integer"
     BOOLEAN = "boolean"

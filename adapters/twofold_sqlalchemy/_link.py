@@ -27,7 +27,7 @@ from ._errors import translated
 from ._tasks import cancel_later, uninterrupted
 
 if TYPE_CHECKING:
-    from ._database import Prepared
+    from ._statements import Statement
 
 T = TypeVar("T")
 
@@ -71,15 +71,15 @@ class Link:
         self._memories: list[dict[Any, Any]] = []
         self.info: dict[str, Any] = {}
 
-    async def fetch(self, prepared: Prepared, values: Mapping[str, Any], attempt: str) -> Sequence[Any]:
+    async def fetch(self, prepared: Statement, values: Mapping[str, Any], attempt: str) -> Sequence[Any]:
         """Run a statement and return its rows."""
         return (await self.run(prepared, prepared.bind(values), attempt)).all()
 
-    async def run(self, prepared: Prepared, parameters: tuple[Any, ...], attempt: str) -> CursorResult[Any]:
+    async def run(self, prepared: Statement, parameters: tuple[Any, ...], attempt: str) -> CursorResult[Any]:
         """Run a statement whose parameters are in order."""
         return await self.use(lambda connection: connection.exec_driver_sql(prepared.text, parameters), attempt)
 
-    async def run_many(self, prepared: Prepared, parameters: list[tuple[Any, ...]], attempt: str) -> None:
+    async def run_many(self, prepared: Statement, parameters: list[tuple[Any, ...]], attempt: str) -> None:
         """Run a statement once for each set of parameters."""
         await self.use(lambda connection: connection.exec_driver_sql(prepared.text, parameters), attempt)
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from functools import partial
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, literal, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.sql.base import Executable
 
 from twofold.errors import ConcurrencyConflict, DuplicateEvent, SchemaMissing
 from twofold.ports import START, Expected, ExpectedVersion, LogPage, NewEvent, Position, StoredEvent
 
-from ._database import Database, Prepared
-from ._events import EventColumns
+from ._database import Database
+from ._events import EventColumns, exact
 from ._link import Link, Refused
+from ._statements import Statement
 from ._tables import Tables
 
 _PAGE = 500
@@ -23,10 +23,7 @@ _PAGE = 500
 _SPAN = 50_000
 """Positions that one filtered page looks through at most, so that no select runs for long."""
 
-_INSERT = 500
-"""Events that one insert writes at most; SQLite allows 32,766 parameters."""
-
-Fetch = Callable[[Prepared, Mapping[str, Any], str], Awaitable[Sequence[Any]]]
+Fetch = Callable[[Statement, Mapping[str, Any], str], Awaitable[Sequence[Any]]]
 """`Database.fetch`, or `Link.fetch` of a transaction."""
 
 
@@ -44,7 +41,8 @@ class SqlEventLog:
         self._events = events = tables.events
         self._columns = EventColumns(database.dialect)
         self._identity: str | None = None
-        self._head = database.prepare(select(func.max(events.c.position)))
+        self._appender = database.dialect.appender(database, tables)
+        self._frontier = database.dialect.frontier(database, tables)
         self._count = database.prepare(
             select(func.count()).where(events.c.position > bindparam("after"), events.c.position <= bindparam("upto"))
         )
@@ -70,14 +68,14 @@ class SqlEventLog:
             self._identity = str(found[0][0])
         return self._identity
 
-    def forget_identity(self) -> None:
-        """Read the identity again when it is next asked for."""
+    def forget(self) -> None:
+        """Find the identity and the end of the log out again when they are next asked for."""
         self._identity = None
+        self._frontier = self._database.dialect.frontier(self._database, self._tables)
 
     async def head(self) -> Position:
-        """Return the last position. Writers take turns, so no earlier one can still be filled."""
-        found = await self._database.fetch(self._head, {}, "read the head of the log")
-        return Position(found[0][0] or START)
+        """Return the last position that a reader can reach now."""
+        return await self._frontier.head()
 
     async def read_all(
         self, *, after: Position = START, limit: int = 500, names: Collection[str] | None = None
@@ -121,62 +119,31 @@ class SqlEventLog:
     async def append(
         self, link: Link, stream: str, events: Sequence[NewEvent], expected: ExpectedVersion
     ) -> Sequence[StoredEvent]:
-        """Append in a transaction; see `WriteTransaction.append`.
-
-        The first event's insert checks the expectation and finds the version out, in one round trip. The others follow in
-        inserts of many rows.
-        """
+        """Append in a transaction; see `WriteTransaction.append`."""
         attempt = f"append to {stream}"
         link.check_writable(attempt)
         if not events:
             await self._check(link, stream, expected)
             return ()
         try:
-            first = await self._insert_first(link, stream, events[0], expected)
-            found = [first, *await self._insert_rest(link, stream, events[1:], first.version)]
+            stored = await self._appender.append(link, stream, events, expected)
         except Refused as refused:
             raise await self._refusal(refused, stream, events, expected) from refused.__cause__
-        return found
-
-    async def _insert_first(self, link: Link, stream: str, event: NewEvent, expected: ExpectedVersion) -> StoredEvent:
-        exact = _exact(expected)
-        shape = expected if exact is None else "exact"
-        prepared = self._database.prepared(("append", shape), lambda: self._conditional(shape))
-        names = EventColumns.WRITTEN
-        values = dict(zip(names, self._columns.values(stream, 0, event), strict=True))
-        values = {f"new_{name}": value for name, value in values.items()} | {"of": stream, "expected": exact}
-        rows = await link.fetch(prepared, values, f"append to {stream}")
-        if not rows:
-            conflict = ConcurrencyConflict(stream, expected=expected, actual=await self._now(link, stream))
-            link.doom(conflict, mendable=True)
-            raise conflict
-        return StoredEvent(*event, stream, rows[0].version, Position(rows[0].position))
-
-    async def _insert_rest(
-        self, link: Link, stream: str, events: Sequence[NewEvent], version: int
-    ) -> Sequence[StoredEvent]:
-        found: list[StoredEvent] = []
-        for start in range(0, len(events), _INSERT):
-            chunk = events[start : start + _INSERT]
-            prepared = self._database.prepared(("insert", len(chunk)), partial(self._many, len(chunk)))
-            values: list[Any] = []
-            for number, event in enumerate(chunk, version + 1):
-                values.extend(self._columns.values(stream, number, event))
-            rows = (await link.run(prepared, tuple(values), f"append to {stream}")).all()
-            positions = {row.version: Position(row.position) for row in rows}
-            for number, event in enumerate(chunk, version + 1):
-                found.append(StoredEvent(*event, stream, number, positions[number]))
-            version += len(chunk)
-        return found
+        if stored is None:
+            raise self._conflict(link, stream, expected, await self._now(link, stream))
+        return stored
 
     async def _check(self, link: Link, stream: str, expected: ExpectedVersion) -> None:
         if expected is Expected.ANY:
             return
         actual = await self._now(link, stream)
-        if actual == 0 if expected is Expected.STREAM_EXISTS else actual != _exact(expected):
-            conflict = ConcurrencyConflict(stream, expected=expected, actual=actual)
-            link.doom(conflict, mendable=True)
-            raise conflict
+        if actual == 0 if expected is Expected.STREAM_EXISTS else actual != exact(expected):
+            raise self._conflict(link, stream, expected, actual)
+
+    def _conflict(self, link: Link, stream: str, expected: ExpectedVersion, actual: int) -> ConcurrencyConflict:
+        conflict = ConcurrencyConflict(stream, expected=expected, actual=actual)
+        link.doom(conflict, mendable=True)
+        return conflict
 
     async def _now(self, link: Link, stream: str) -> int:
         return int((await link.fetch(self._version, {"of": stream}, f"read the version of {stream}"))[0][0])
@@ -184,7 +151,7 @@ class SqlEventLog:
     async def _refusal(
         self, refused: Refused, stream: str, events: Sequence[NewEvent], expected: ExpectedVersion
     ) -> Exception:
-        if "id" in refused.columns.replace("twofold_events.", "").split(", "):
+        if refused.columns in ("twofold_events.id", "twofold_events_id"):
             ids = ", ".join(str(event.id) for event in events[:3]) + (", ..." if len(events) > 3 else "")
             return DuplicateEvent(
                 f"cannot append to {stream}: an event id is in the log already, among {ids}. Nothing was written. "
@@ -201,36 +168,3 @@ class SqlEventLog:
         if names is not None:
             page = page.where(events.c.name.in_([bindparam(f"name{index}") for index in range(len(names))]))
         return page.order_by(events.c.position).limit(bindparam("size"))
-
-    def _conditional(self, shape: object) -> Executable:
-        events = self._events
-        now = select(func.coalesce(func.max(events.c.version), 0).label("version")).where(
-            events.c.stream == bindparam("of")
-        )
-        current = now.subquery("current")
-        new = [
-            current.c.version + 1
-            if name == "version"
-            else bindparam(f"new_{name}", type_=events.c[name].type).label(name)
-            for name in EventColumns.WRITTEN
-        ]
-        rows = select(*new)
-        if shape == "exact":
-            rows = rows.where(current.c.version == bindparam("expected"))
-        elif shape is Expected.STREAM_EXISTS:
-            rows = rows.where(current.c.version > literal(0))
-        statement = insert(events).from_select(list(EventColumns.WRITTEN), rows)
-        return statement.returning(events.c.position, events.c.version)
-
-    def _many(self, size: int) -> Executable:
-        events = self._events
-        rows: list[dict[str, Any]] = [
-            {name: bindparam(f"{name}_{row}") for name in EventColumns.WRITTEN} for row in range(size)
-        ]
-        return insert(events).values(rows).returning(events.c.position, events.c.version)
-
-
-def _exact(expected: ExpectedVersion) -> int | None:
-    if isinstance(expected, int):
-        return expected
-    return 0 if expected is Expected.NO_STREAM else None

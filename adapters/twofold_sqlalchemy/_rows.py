@@ -111,7 +111,7 @@ class TableRows(Generic[V]):
         return statement
 
     def _columns(self) -> list[ColumnElement[Any]]:
-        return [self._view.table.c[field.name] for field in self._view.fields]
+        return [self._database.dialect.readable(self._view.table.c[field.name]) for field in self._view.fields]
 
     def _alive(self) -> ColumnElement[bool]:
         return self._view.table.c["_deleted"].is_(false())

@@ -42,6 +42,7 @@ async def create(database: Database, tables: Tables, views: Sequence[Table]) -> 
     """Create the tables that are missing, the guards of the log and its identity, in one transaction."""
     link = await database.begin()
     try:
+        await link.use(database.dialect.hold_schema, "create the schema")
         for table in (*tables.all, *views):
             await link.use(lambda c, table=table: c.run_sync(_create, table), f"create the table {table.name}")  # type: ignore[misc]
         for name, statement in database.dialect.guards(tables.events):

@@ -94,7 +94,7 @@ class SqlAlchemy:
             asyncio.get_running_loop()
         except RuntimeError as error:
             raise ConfigurationError("cannot open a SqlAlchemy store here: it runs on asyncio only.") from error
-        self._log.forget_identity()
+        self._log.forget()
         await _schema.verify(self._database, self._tables, [self._view_table(view).table for view in views])
 
     async def create_schema(self, views: Sequence[type[View]]) -> None:

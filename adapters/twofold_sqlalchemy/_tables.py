@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Column, Index, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import Column, Index, Integer, MetaData, Table, UniqueConstraint
 
 from ._dialects import Dialect
 from ._fields import Kind
@@ -40,15 +40,15 @@ class Tables:
 
 def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
     """Make the tables, as part of a `MetaData`."""
-    text, number = dialect.codec(Kind.TEXT).type, dialect.codec(Kind.INTEGER).type
+    name, number = dialect.codec(Kind.NAME).type, dialect.codec(Kind.INTEGER).type
     uuid, time = dialect.codec(Kind.UUID).type, dialect.codec(Kind.DATETIME).type
     json = dialect.codec(Kind.JSON).type
 
     def event() -> list[Column[object]]:
         return [
-            Column("stream", text, nullable=False),
+            Column("stream", name, nullable=False),
             Column("version", number, nullable=False),
-            Column("name", text, nullable=False),
+            Column("name", name, nullable=False),
             Column("schema_version", Integer, nullable=False),
             Column("time", time, nullable=False),
             Column("id", uuid, nullable=False),
@@ -60,14 +60,14 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
         "twofold_meta",
         metadata,
         Column("number", Integer, primary_key=True, autoincrement=False),  # always 1: there is one row
-        Column("log", text, nullable=False),
+        Column("log", name, nullable=False),
         Column("schema_version", Integer, nullable=False),
     )
     # The poll reads the primary key in its order; what it filters by, the name, comes before the long columns.
     events = Table(
         "twofold_events",
         metadata,
-        Column("position", dialect.position_type(), primary_key=True, autoincrement=True),
+        dialect.position("position"),
         *event(),
         UniqueConstraint("stream", "version", name="twofold_events_stream"),
         UniqueConstraint("id", name="twofold_events_id"),
@@ -76,19 +76,19 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
     checkpoints = Table(
         "twofold_checkpoints",
         metadata,
-        Column("subscription", text, primary_key=True),
+        Column("subscription", name, primary_key=True),
         Column("position", number, nullable=False),
-        Column("log", text, nullable=False),
+        Column("log", name, nullable=False),
         Column("parked", number, nullable=False),
     )
     parked = Table(
         "twofold_parked",
         metadata,
-        Column("number", dialect.position_type(), primary_key=True, autoincrement=True),
-        Column("subscription", text, nullable=False),
+        dialect.counter("number"),
+        Column("subscription", name, nullable=False),
         Column("position", number, nullable=False),
-        Column("key", text, nullable=False),
-        Column("reason", Text, nullable=False),
+        Column("key", name, nullable=False),
+        Column("reason", dialect.codec(Kind.TEXT).type, nullable=False),
         Column("attempts", number, nullable=False),
         Column("parked_at", time, nullable=False),
         *event(),
@@ -99,8 +99,8 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
     state = Table(
         "twofold_state",
         metadata,
-        Column("type", text, primary_key=True),
-        Column("id", text, primary_key=True),
+        Column("type", name, primary_key=True),
+        Column("id", name, primary_key=True),
         Column("version", number, nullable=False),
         Column("data", json, nullable=False),
     )

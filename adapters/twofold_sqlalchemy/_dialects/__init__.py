@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Column, ColumnElement, Table
 from sqlalchemy.exc import DBAPIError
@@ -11,15 +12,51 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.dml import Insert
 from sqlalchemy.types import TypeEngine
 
-from twofold.errors import ConfigurationError
+from twofold.errors import ConfigurationError, MissingDependency
+from twofold.ports import ExpectedVersion, NewEvent, Position, StoredEvent
 
 from .._fields import Codec, Kind
+
+if TYPE_CHECKING:
+    from .._database import Database
+    from .._link import Link
+    from .._tables import Tables
+
+
+class Appender(Protocol):
+    """How events get into the log of one kind of database."""
+
+    async def append(
+        self, link: Link, stream: str, events: Sequence[NewEvent], expected: ExpectedVersion
+    ) -> Sequence[StoredEvent] | None:
+        """Append at least one event; None when the stream is not as expected.
+
+        Raises:
+            Refused: a unique constraint of the log refused a row.
+        """
+        ...
+
+
+class Frontier(Protocol):
+    """How far the log can be read now, without skipping an event that has yet to be committed."""
+
+    async def head(self) -> Position:
+        """Return the position up to which every event is committed, or never will be; see `EventLog.head`."""
+        ...
 
 
 class Dialect(Protocol):
     """How one kind of database does what the others do differently. One instance serves one engine."""
 
     # -- transactions
+
+    def looking(self, engine: AsyncEngine) -> AsyncEngine:
+        """Return the engine, of the same pool, for single statements that only look."""
+        ...
+
+    async def hold_schema(self, connection: AsyncConnection) -> None:
+        """Let others who create the schema wait until this transaction ends."""
+        ...
 
     def attach(self, engine: AsyncEngine) -> AsyncEngine:
         """Add what the engine's connections need, once an engine; return the engine to use, of the same pool.
@@ -68,8 +105,16 @@ class Dialect(Protocol):
         """Return what stands for a column or a bound value in comparisons and orders."""
         ...
 
-    def position_type(self) -> TypeEngine[Any]:
-        """Return the type of a column that the database counts up, never giving a number twice."""
+    def readable(self, column: Column[Any]) -> ColumnElement[Any]:
+        """Return what to select so that the driver gives what the column's codec takes."""
+        ...
+
+    def counter(self, name: str) -> Column[Any]:
+        """Return a primary key that the database counts up, never giving a number twice."""
+        ...
+
+    def position(self, name: str) -> Column[Any]:
+        """Return the primary key of the log."""
         ...
 
     def table_options(self) -> dict[str, Any]:
@@ -94,6 +139,16 @@ class Dialect(Protocol):
 
     def same_type(self, found: TypeEngine[Any], wanted: TypeEngine[Any]) -> bool:
         """Return whether a reflected column type is the one that was asked for."""
+        ...
+
+    # -- the log
+
+    def appender(self, database: Database, tables: Tables) -> Appender:
+        """Return how events are appended."""
+        ...
+
+    def frontier(self, database: Database, tables: Tables) -> Frontier:
+        """Return how far the log can be read."""
         ...
 
     # -- errors
@@ -124,12 +179,24 @@ def dialect_of(name: str, *, busy_timeout: float = 5.0, queue_timeout: float = 3
 
     Raises:
         ConfigurationError: there is none of that name.
+        MissingDependency: its driver is not installed.
     """
+    if name not in _DRIVERS:
+        raise ConfigurationError(
+            f"cannot keep anything in {name!r}: twofold_sqlalchemy works with {', '.join(_DRIVERS)}. "
+            "Make the engine with create_async_engine('sqlite+aiosqlite:///orders.db')."
+        )
+    driver, extra = _DRIVERS[name]
+    if find_spec(driver) is None:
+        raise MissingDependency(f"pip install 'twofold[{extra}]'")
     if name == "sqlite":
         from .sqlite import Sqlite
 
         return Sqlite(busy_timeout=busy_timeout, queue_timeout=queue_timeout)
-    raise ConfigurationError(
-        f"cannot keep anything in {name!r}: twofold_sqlalchemy works with sqlite. "
-        "Make the engine with create_async_engine('sqlite+aiosqlite:///orders.db')."
-    )
+    from .postgresql import PostgreSQL
+
+    return PostgreSQL()
+
+
+_DRIVERS = {"sqlite": ("aiosqlite", "sqlite"), "postgresql": ("asyncpg", "postgresql")}
+"""The databases: SQLAlchemy's name, the driver, and the extra that installs it."""

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -24,7 +24,13 @@ from sqlalchemy.types import TypeEngine
 from twofold.errors import ConfigurationError, TransientFailure
 
 from .._fields import Codec, Kind
+from . import Appender, Frontier
 from .aiosqlite import OneHopConnection, connect
+from .turns import ConditionalInsert, LastPosition
+
+if TYPE_CHECKING:
+    from .._database import Database
+    from .._tables import Tables
 
 _OLDEST = (3, 35, 0)
 """The first SQLite with RETURNING."""
@@ -64,6 +70,13 @@ class Sqlite:
         self._busy_timeout = busy_timeout
         self._queue_timeout = queue_timeout
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, Turn] = WeakKeyDictionary()
+
+    def looking(self, engine: AsyncEngine) -> AsyncEngine:
+        """Statements outside of a transaction are on their own already."""
+        return engine
+
+    async def hold_schema(self, connection: AsyncConnection) -> None:
+        """Do nothing: the transaction holds the one lock for writing."""
 
     def attach(self, engine: AsyncEngine) -> AsyncEngine:
         """Make new connections cross to their thread once a statement, with Twofold's settings."""
@@ -134,9 +147,17 @@ class Sqlite:
         """Compare decimals as floating-point numbers, exact to 15 significant digits: SQLite has no decimals."""
         return type_cast(column, Float()) if kind is Kind.DECIMAL else column
 
-    def position_type(self) -> TypeEngine[Any]:
+    def readable(self, column: Column[Any]) -> ColumnElement[Any]:
+        """Select the column as it is."""
+        return column
+
+    def counter(self, name: str) -> Column[Any]:
         """INTEGER is the only type that SQLite counts up."""
-        return BigInteger().with_variant(Integer(), "sqlite")
+        return Column(name, BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=True)
+
+    def position(self, name: str) -> Column[Any]:
+        """Count positions up."""
+        return self.counter(name)
 
     def table_options(self) -> dict[str, Any]:
         """AUTOINCREMENT: a number that was rolled back or deleted is not given again."""
@@ -170,6 +191,14 @@ class Sqlite:
         """Compare what the types are called in SQL."""
         own = sqlite_dialect()
         return found.compile(own) == wanted.compile(own)
+
+    def appender(self, database: Database, tables: Tables) -> Appender:
+        """Writers take turns, so one insert can look and write."""
+        return ConditionalInsert(database, tables)
+
+    def frontier(self, database: Database, tables: Tables) -> Frontier:
+        """Writers take turns, so what is behind the last event is yet to come."""
+        return LastPosition(database, tables)
 
     def is_driver_error(self, error: BaseException) -> bool:
         """Recognise errors of `sqlite3`."""
@@ -235,6 +264,7 @@ def _sortable(value: datetime) -> str:
 
 
 _CODECS = {
+    Kind.NAME: Codec(Text(), plain=str),
     Kind.TEXT: Codec(Text(), plain=str),
     Kind.INTEGER: Codec(BigInteger(), plain=int),
     Kind.BOOLEAN: Codec(Boolean(), decode=bool),

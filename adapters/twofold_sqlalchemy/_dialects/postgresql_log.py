@@ -1,0 +1,202 @@
+"""The log on PostgreSQL: appends run at the same time, and a reader still sees every event, in order.
+
+Positions come from an identity column. A transaction takes its positions before it commits, so a reader may see position 8
+while 7 is still to come, or was rolled back and never comes. It has to know which, without time-outs and without guesses.
+
+Every transaction that inserts into the log holds a shared advisory lock, taken by a trigger before its first position, until
+it has ended. When a reader meets a gap, it notes the last position that was given out, and then which transactions hold that
+lock. Whoever was given a position up to there either is among them or has ended. Once all of them have ended, what is
+still missing up to there was rolled back. Nobody but appenders can hold a reader back, and the append is the last step of
+their transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from twofold.ports import START, Expected, ExpectedVersion, NewEvent, Position, StoredEvent
+
+from .._events import exact
+from .._statements import Statement
+
+if TYPE_CHECKING:
+    from .._database import Database
+    from .._link import Link
+
+LOCK: Final = 20_030_114
+"""The first key of Twofold's advisory locks; the second is the log's table, so that each schema has a log of its own."""
+
+_INSERT = """
+WITH now AS (SELECT coalesce(max(version), 0) AS version FROM twofold_events WHERE stream = $1)
+INSERT INTO twofold_events (stream, version, name, schema_version, time, id, metadata, data)
+SELECT $1, now.version + new.number, new.name, new.schema_version, new.time, new.id, new.metadata::json, new.data::json
+FROM now, unnest($2::text[], $3::int[], $4::timestamptz[], $5::uuid[], $6::text[], $7::text[])
+    WITH ORDINALITY AS new(name, schema_version, time, id, metadata, data, number)
+{condition}
+ORDER BY new.number
+ON CONFLICT (stream, version) DO NOTHING
+RETURNING position, version
+"""
+
+_VERSION = Statement("SELECT coalesce(max(version), 0) FROM twofold_events WHERE stream = $1", ("stream",))
+
+_RUN = """
+SELECT first.position AS first, run.position AS last, run.next
+FROM (SELECT position FROM twofold_events WHERE position > $1 ORDER BY position LIMIT 1) AS first,
+LATERAL (
+    SELECT position, next FROM (
+        SELECT position, lead(position) OVER (ORDER BY position) AS next FROM twofold_events WHERE position > $1
+    ) AS pairs
+    WHERE next IS DISTINCT FROM position + 1 ORDER BY position LIMIT 1
+) AS run
+"""
+"""Where the positions behind a given one begin, how far they go without a gap, and where they go on behind it."""
+
+_LAST = "SELECT coalesce(max(position), 0) FROM twofold_events WHERE position <= $1"
+
+_GIVEN_OUT = (
+    "SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence('twofold_events', 'position')::regclass), 0)"
+)
+
+_APPENDING = """
+SELECT virtualtransaction FROM pg_locks
+WHERE locktype = 'advisory' AND classid = $1::int::oid AND objid = 'twofold_events'::regclass AND objsubid = 2
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+class ArrayInsert:
+    """An `Appender`: one insert for any number of events, which also checks the expectation.
+
+    Two writers of one stream meet at the unique constraint: the second waits for the first to end. ON CONFLICT DO NOTHING
+    keeps its transaction whole, so that it can look again when it expected nothing in particular.
+
+    Args:
+        database: the database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        names = ("stream", "name", "schema_version", "time", "id", "metadata", "data")
+        self._any = Statement(_INSERT.format(condition=""), names)
+        self._exact = Statement(_INSERT.format(condition="WHERE now.version = $8"), (*names, "expected"))
+        self._existing = Statement(_INSERT.format(condition="WHERE now.version > 0"), names)
+
+    async def append(
+        self, link: Link, stream: str, events: Sequence[NewEvent], expected: ExpectedVersion
+    ) -> Sequence[StoredEvent] | None:
+        """Append; see `Appender.append`."""
+        version = exact(expected)
+        if version is not None:
+            return await self._insert(link, self._exact, stream, events, version)
+        # Of several rows, some could go in behind those of another writer; the first one alone cannot.
+        first = await self._first(link, stream, events[:1], expected)
+        if first is None or len(events) == 1:
+            return first
+        rest = await self._insert(link, self._exact, stream, events[1:], first[0].version)
+        return None if rest is None else [*first, *rest]
+
+    async def _first(
+        self, link: Link, stream: str, event: Sequence[NewEvent], expected: ExpectedVersion
+    ) -> Sequence[StoredEvent] | None:
+        must_exist = expected is Expected.STREAM_EXISTS
+        while True:
+            stored = await self._insert(link, self._existing if must_exist else self._any, stream, event)
+            if stored is not None:
+                return stored
+            # Another writer took the version and has committed: look again. Or there is no such stream.
+            if must_exist and not (await link.fetch(_VERSION, {"stream": stream}, f"append to {stream}"))[0][0]:
+                return None
+
+    async def _insert(
+        self, link: Link, statement: Statement, stream: str, events: Sequence[NewEvent], *expected: int
+    ) -> Sequence[StoredEvent] | None:
+        ids, names, schemas, data, metadata, times = map(list, zip(*events, strict=True))
+        values = (stream, names, schemas, times, ids, metadata, data, *expected)
+        rows = (await link.run(statement, values, f"append to {stream}")).all()
+        if len(rows) < len(events):
+            return None
+        return [
+            StoredEvent(*event, stream, row.version, Position(row.position))
+            for event, row in zip(events, sorted(rows, key=_by_version), strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class Noted:
+    """What a reader found out when it met a gap.
+
+    Attributes:
+        upto: the last position that was given out then.
+        appending: the transactions that were appending then.
+    """
+
+    upto: int
+    appending: frozenset[str]
+
+
+class GapFrontier:
+    """A `Frontier` that tells gaps that will be filled from those that will not. One for each process and log.
+
+    Args:
+        database: the database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._settled: int = START
+        self._noted: Noted | None = None
+        self._last: tuple[int, int] = START, START
+
+    async def head(self) -> Position:
+        """Return the end of the log as far as it is certain."""
+        return Position(await self._database.look(self._advance, "read the head of the log"))
+
+    async def _advance(self, connection: AsyncConnection) -> int:
+        """Move on behind every event that is there and every gap that stays. Several may do so at once."""
+        if self._settled == START:
+            await self._resolve(connection, START + 1)
+        while True:
+            settled = self._settled
+            run: Any = (await connection.exec_driver_sql(_RUN, (settled,))).first()
+            if run is None:
+                return await self._last_until(connection, settled)
+            if run.first == settled + 1:
+                settled = self._settle(run.last)
+                if run.next is None:
+                    return settled
+            if not await self._resolve(connection, settled + 1):
+                return settled
+
+    async def _resolve(self, connection: AsyncConnection, missing: int) -> bool:
+        """Return whether a position that is missing, and perhaps further ones, are certain now."""
+        noted = self._noted
+        if noted is None or noted.upto < missing:
+            # In this order: whoever was given a position up to this one had taken the lock before.
+            given_out = (await connection.exec_driver_sql(_GIVEN_OUT)).scalar_one()
+            noted = Noted(given_out, await _appending(connection))
+        else:
+            noted = Noted(noted.upto, noted.appending & await _appending(connection))
+        self._noted = noted
+        return not noted.appending and self._settle(noted.upto) >= missing
+
+    async def _last_until(self, connection: AsyncConnection, settled: int) -> int:
+        """Return the position of the last event; behind it there may be positions that were rolled back."""
+        if self._last[0] != settled:
+            self._last = settled, (await connection.exec_driver_sql(_LAST, (settled,))).scalar_one()
+        return self._last[1]
+
+    def _settle(self, position: int) -> int:
+        self._settled = max(self._settled, position)
+        return self._settled
+
+
+async def _appending(connection: AsyncConnection) -> frozenset[str]:
+    return frozenset((await connection.exec_driver_sql(_APPENDING, (LOCK,))).scalars())
+
+
+def _by_version(row: Any) -> int:
+    return int(row.version)

@@ -1,0 +1,43 @@
+"""Statements that are compiled once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.sql.base import Executable
+from sqlalchemy.sql.elements import CompilerElement
+
+
+class Statement:
+    """SQL in the words of one database, and the order of its parameters.
+
+    Args:
+        text: the SQL.
+        names: the parameters in their order.
+        fixed: values that never change, by name.
+    """
+
+    __slots__ = ("_fixed", "names", "text")
+
+    def __init__(self, text: str, names: Sequence[str], fixed: Mapping[str, Any] | None = None) -> None:
+        self.text = text
+        self.names = names
+        self._fixed = dict(fixed or {})
+
+    def bind(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return the parameters in the statement's order."""
+        merged = {**self._fixed, **values}
+        return tuple([merged[name] for name in self.names])
+
+
+def compiled(statement: Executable, engine: AsyncEngine) -> Statement:
+    """Compile a statement of SQLAlchemy Core, with `bindparam`s for what changes. Its types convert nothing.
+
+    Args:
+        statement: the statement.
+        engine: says which SQL to write.
+    """
+    found: Any = cast(CompilerElement, statement).compile(dialect=engine.dialect)
+    return Statement(str(found), found.positiontup or (), found.params)
