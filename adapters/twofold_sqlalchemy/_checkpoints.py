@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import bindparam, insert, select, update
 
 from twofold.errors import CheckpointMoved
-from twofold.ports import Checkpoint, ParkedEvent, Position
+from twofold.ports import Checkpoint, ParkedEvent
 
 from ._database import Database
 from ._events import EventColumns
@@ -59,7 +59,7 @@ class Checkpoints:
     async def one(self, subscription: str) -> Checkpoint | None:
         """Return the committed checkpoint, or None."""
         rows = await self._database.fetch(self._one, {"of": subscription}, f"read the checkpoint of {subscription}")
-        return Checkpoint(Position(rows[0].position), rows[0].log, rows[0].parked) if rows else None
+        return Checkpoint(*rows[0]) if rows else None
 
     async def advance(self, link: Link, subscription: str, expected: Checkpoint | None, to: Checkpoint) -> None:
         """Write a checkpoint where the expected one stands; see `SubscriptionTransaction.advance`."""
@@ -68,13 +68,13 @@ class Checkpoints:
         new = {"position": to.position, "log": to.log, "parked": to.parked}
         if expected is None:
             try:
-                await link.run(self._insert, self._insert.bind({"subscription": subscription, **new}), attempt)
+                await link.change(self._insert, {"subscription": subscription, **new}, attempt)
             except Refused as refused:
                 raise _moved(subscription, expected) from refused.__cause__
             return
         old = {"old_position": expected.position, "old_log": expected.log, "old_parked": expected.parked}
         values = {"of": subscription, **old, **{f"new_{name}": value for name, value in new.items()}}
-        if (await link.run(self._update, self._update.bind(values), attempt)).rowcount != 1:
+        if await link.change(self._update, values, attempt) != 1:
             moved = _moved(subscription, expected)
             link.doom(moved, mendable=True)
             raise moved
@@ -92,7 +92,7 @@ class Checkpoints:
             )
             rows.append(self._park.bind(values))
         if rows:
-            await link.run_many(self._park, rows, attempt)
+            await link.change_many(self._park, rows, attempt)
 
     async def parked(self, subscription: str, key: str | None) -> Sequence[ParkedEvent]:
         """Return the parked events in the order in which they were parked."""
@@ -101,14 +101,8 @@ class Checkpoints:
             prepared, {"of": subscription, "of_key": key}, f"read the parked events of {subscription}"
         )
         return [
-            ParkedEvent(
-                self._columns.stored(row[:-4]),
-                row.key,
-                row.reason,
-                row.attempts,
-                self._columns.read_time(row.parked_at),
-            )
-            for row in rows
+            ParkedEvent(self._columns.stored(event), key, reason, attempts, self._columns.read_time(parked_at))
+            for *event, key, reason, attempts, parked_at in rows
         ]
 
     async def parked_keys(self, subscription: str) -> frozenset[str]:

@@ -55,7 +55,7 @@ class Database:
         """
 
         async def select(connection: AsyncConnection) -> Sequence[Any]:
-            return (await connection.exec_driver_sql(prepared.text, prepared.bind(values))).all()
+            return await self.dialect.fetch(connection, prepared.text, prepared.bind(values))
 
         return await self.look(select, attempt)
 
@@ -67,6 +67,8 @@ class Database:
             await self.dialect.adopt(connection)
             return await use(connection)
         except Exception as error:
+            if connection is not None and self.dialect.is_lost(connection):
+                await connection.invalidate()
             if self.dialect.is_driver_error(error) or isinstance(error, SQLAlchemyError):
                 raise translated(error, attempt, self.dialect) from error
             raise
@@ -86,15 +88,20 @@ class Database:
             connection = await self.engine.connect()
             await self.dialect.adopt(connection)
             await self.dialect.begin(connection, read_only=read_only)
-            await connection.begin()
             return Link(connection, self.dialect, end_turn, read_only=read_only)
         except BaseException as error:
             try:
                 if connection is not None:
-                    await uninterrupted(connection.close())  # the pool rolls back what was begun
+                    await uninterrupted(_discard(connection))
             finally:
                 if end_turn is not None:
                     end_turn()
             if self.dialect.is_driver_error(error) or isinstance(error, SQLAlchemyError):
                 raise translated(error, "begin a transaction", self.dialect) from error
             raise
+
+
+async def _discard(connection: AsyncConnection) -> None:
+    """Close a connection for good: nobody knows whether a transaction was begun on it."""
+    await connection.invalidate()
+    await connection.close()

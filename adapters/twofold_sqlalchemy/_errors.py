@@ -15,6 +15,12 @@ from twofold.errors import (
 from ._dialects import Dialect
 
 
+def hide_parameters(error: BaseException) -> None:
+    """Leave the parameters out of the error's text: they are the user's data, and errors are logged."""
+    if isinstance(error, exc.DBAPIError):
+        error.hide_parameters = True
+
+
 def translated(error: BaseException, attempt: str, dialect: Dialect) -> TwofoldError:
     """Return the error to raise from one of the driver or of SQLAlchemy.
 
@@ -25,8 +31,7 @@ def translated(error: BaseException, attempt: str, dialect: Dialect) -> TwofoldE
     """
     if isinstance(error, TwofoldError):
         return error
-    if isinstance(error, exc.DBAPIError):
-        error.hide_parameters = True  # they are the user's data, and errors are logged
+    hide_parameters(error)
     found = error.orig if isinstance(error, exc.DBAPIError) else error
     text = f"cannot {attempt}: {type(found).__name__}: {found}."
     if isinstance(error, exc.TimeoutError):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy.engine import CursorResult
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.base import Executable
 
@@ -23,13 +23,14 @@ from twofold.errors import (
 )
 
 from ._dialects import Dialect
-from ._errors import translated
+from ._errors import hide_parameters, translated
+from ._statements import Statement
 from ._tasks import cancel_later, uninterrupted
 
-if TYPE_CHECKING:
-    from ._statements import Statement
-
 T = TypeVar("T")
+
+Values: TypeAlias = Mapping[str, Any] | tuple[Any, ...]
+"""The parameters of a statement, by name or in their order."""
 
 
 class Refused(Exception):
@@ -68,20 +69,23 @@ class Link:
         self._doom: BaseException | None = None
         self._mendable = False
         self._ended = False
+        self._savepoints = 0
         self._memories: list[dict[Any, Any]] = []
         self.info: dict[str, Any] = {}
 
-    async def fetch(self, prepared: Statement, values: Mapping[str, Any], attempt: str) -> Sequence[Any]:
-        """Run a statement and return its rows."""
-        return (await self.run(prepared, prepared.bind(values), attempt)).all()
+    async def fetch(self, statement: Statement, values: Values, attempt: str) -> Sequence[Any]:
+        """Run a statement and return its rows: sequences of values in the order of the columns."""
+        parameters = values if isinstance(values, tuple) else statement.bind(values)
+        return await self.use(lambda connection: self.dialect.fetch(connection, statement.text, parameters), attempt)
 
-    async def run(self, prepared: Statement, parameters: tuple[Any, ...], attempt: str) -> CursorResult[Any]:
-        """Run a statement whose parameters are in order."""
-        return await self.use(lambda connection: connection.exec_driver_sql(prepared.text, parameters), attempt)
+    async def change(self, statement: Statement, values: Values, attempt: str) -> int:
+        """Run a statement and return how many rows it matched."""
+        parameters = values if isinstance(values, tuple) else statement.bind(values)
+        return await self.use(lambda connection: self.dialect.change(connection, statement.text, parameters), attempt)
 
-    async def run_many(self, prepared: Statement, parameters: list[tuple[Any, ...]], attempt: str) -> None:
+    async def change_many(self, statement: Statement, rows: Sequence[tuple[Any, ...]], attempt: str) -> None:
         """Run a statement once for each set of parameters."""
-        await self.use(lambda connection: connection.exec_driver_sql(prepared.text, parameters), attempt)
+        await self.use(lambda connection: self.dialect.change_many(connection, statement.text, rows), attempt)
 
     async def execute(self, statement: Executable, values: Any, attempt: str) -> CursorResult[Any]:
         """Run a statement of Core on tables of the user, whose types convert their values."""
@@ -97,23 +101,24 @@ class Link:
         self.check()
         try:
             return await work(self.connection)
-        except DBAPIError as error:
-            error.hide_parameters = True  # they are the user's data, and errors are logged
+        except Exception as error:
             columns = self.dialect.violated(error)
             if columns is not None:
+                hide_parameters(error)
                 refused = Refused(columns)
                 self.doom(refused, mendable=True)
                 raise refused from error
-            failure = translated(error, attempt, self.dialect)
+            failure = translated(error, attempt, self.dialect) if self._is_ours(error) else error
             self.doom(failure)
-            raise failure from error
-        except (SQLAlchemyError, OverflowError) as error:
-            failure = translated(error, attempt, self.dialect)
-            self.doom(failure)
+            if failure is error:
+                raise
             raise failure from error
         except BaseException as error:
             self.doom(error)
             raise
+
+    def _is_ours(self, error: Exception) -> bool:
+        return isinstance(error, (SQLAlchemyError, OverflowError)) or self.dialect.is_driver_error(error)
 
     async def look_after_refusal(self, statement: Executable, values: Any) -> Any:
         """Return the first value of a select after a constraint refused a row; None where the database ended it all."""
@@ -153,7 +158,9 @@ class Link:
     async def savepoint(self) -> AsyncIterator[None]:
         """Undo what was done inside when it is left by an error."""
         attempt = "use a savepoint"
-        nested = await self.use(lambda connection: connection.begin_nested(), attempt)
+        self._savepoints += 1
+        name = f"twofold_{self._savepoints}"
+        await self.change(Statement(f"SAVEPOINT {name}", ()), (), attempt)
         known = [dict(memory) for memory in self._memories]
         try:
             yield
@@ -161,14 +168,15 @@ class Link:
         except BaseException:
             if not self._ended and (self._doom is None or self._mendable):
                 self._doom, self._mendable = None, False
-                _, cancelled = await uninterrupted(self.use(lambda _: nested.rollback(), attempt))
+                undo = Statement(f"ROLLBACK TO SAVEPOINT {name}", ())
+                _, cancelled = await uninterrupted(self.change(undo, (), attempt))
                 cancel_later(cancelled)
                 for memory in self._memories:
                     memory.clear()
                 for memory, content in zip(self._memories, known, strict=False):
                     memory.update(content)
             raise
-        await self.use(lambda _: nested.commit(), attempt)
+        await self.change(Statement(f"RELEASE SAVEPOINT {name}", ()), (), attempt)
 
     async def commit(self) -> None:
         """Commit. Once COMMIT is on its way its outcome is awaited, and a cancellation is let through after that.
@@ -185,9 +193,9 @@ class Link:
 
     async def _commit(self) -> TwofoldError | None:
         try:
-            await self.connection.commit()
+            await self.dialect.commit(self.connection)
         except Exception as error:  # noqa: BLE001  # whatever it is, the outcome has to be told
-            lost = isinstance(error, DBAPIError) and error.connection_invalidated
+            lost = self._is_lost(error)
             self.doom(error)
             await self._finish()
             failure = translated(error, "commit", self.dialect)
@@ -203,6 +211,9 @@ class Link:
         await self._finish()
         return None
 
+    def _is_lost(self, error: Exception) -> bool:
+        return getattr(error, "connection_invalidated", False) or self.dialect.is_lost(self.connection)
+
     async def rollback(self) -> None:
         """Undo everything and give the connection back. It also finishes while the task is being cancelled."""
         if self._ended:
@@ -216,8 +227,8 @@ class Link:
             return
         self._ended = True
         try:
-            await self.connection.rollback()
-        except (SQLAlchemyError, OSError, asyncio.CancelledError):
+            await self.dialect.rollback(self.connection)
+        except (Exception, asyncio.CancelledError):  # noqa: BLE001 -- whatever it is, the connection is closed
             # The connection cannot say that it rolled back: it is closed, which rolls back for certain.
             await self.connection.invalidate()
         finally:

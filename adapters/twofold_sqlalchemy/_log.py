@@ -106,10 +106,11 @@ class SqlEventLog:
         while True:
             rows = await fetch(self._stream, {"of": stream, "after": after}, f"read the stream {stream}")
             for row in rows:
-                yield self._columns.stored(row)
+                event = self._columns.stored(row)
+                yield event
+                after = event.version
             if len(rows) < _PAGE:
                 return
-            after = rows[-1].version
 
     async def count(self, *, after: Position, upto: Position) -> int:
         """Return how many events lie behind `after` and not behind `upto`."""

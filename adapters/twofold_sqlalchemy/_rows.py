@@ -87,7 +87,7 @@ class TableRows(Generic[V]):
             (view, "write"),
             lambda: self._database.dialect.upsert(view.table, view.key, view.table.c["_position"]),
         )
-        await self._link.run_many(prepared, [view.encode(change) for change in changes], attempt)
+        await self._link.change_many(prepared, [view.encode(change) for change in changes], attempt)
 
     def _attempt(self, what: str) -> str:
         return f"{what} of {self._view.view.__qualname__}"

@@ -63,8 +63,9 @@ class JsonStateStore:
         rows = await self._link.fetch(state.load, self._of(id), self._attempt("load", id))
         if not rows:
             return None
-        self._loaded[id] = rows[0].data
-        return Versioned(state.codec.decode(rows[0].data), rows[0].version)
+        version, data = rows[0]
+        self._loaded[id] = data
+        return Versioned(state.codec.decode(data), version)
 
     async def version(self, id: str) -> int | None:
         """Return the version now in the store, or None."""
@@ -76,9 +77,7 @@ class JsonStateStore:
         attempt, data = self._attempt("add", id), self._state.codec.encode(aggregate)
         self._link.check_writable(attempt)
         try:
-            await self._link.run(
-                self._state.insert, self._state.insert.bind({**self._of(id), "new_data": data}), attempt
-            )
+            await self._link.change(self._state.insert, {**self._of(id), "new_data": data}, attempt)
         except Refused as refused:
             raise exists(f"{self._state.type}-{id}") from refused.__cause__
         self._loaded[id] = data
@@ -98,8 +97,7 @@ class JsonStateStore:
 
     async def _change(self, prepared: Any, id: str, values: dict[str, Any], attempt: str) -> None:
         self._link.check_writable(attempt)
-        result = await self._link.run(prepared, prepared.bind({**self._of(id), **values}), attempt)
-        if result.rowcount != 1:
+        if await self._link.change(prepared, {**self._of(id), **values}, attempt) != 1:
             actual = await self.version(id)
             raise conflict(self._link, f"{self._state.type}-{id}", expected=values["expected"], actual=actual)
 

@@ -7,7 +7,6 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Column, ColumnElement, Table
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.dml import Insert
 from sqlalchemy.types import TypeEngine
@@ -95,6 +94,32 @@ class Dialect(Protocol):
         """Begin a transaction that sees one state and, when it is read only, in which the database refuses writes."""
         ...
 
+    async def commit(self, connection: AsyncConnection) -> None:
+        """Commit what `begin` began."""
+        ...
+
+    async def rollback(self, connection: AsyncConnection) -> None:
+        """Roll back what `begin` began."""
+        ...
+
+    # -- running statements
+
+    async def fetch(self, connection: AsyncConnection, text: str, parameters: tuple[Any, ...]) -> Sequence[Any]:
+        """Run a statement and return its rows: sequences of values in the order of the columns."""
+        ...
+
+    async def change(self, connection: AsyncConnection, text: str, parameters: tuple[Any, ...]) -> int:
+        """Run a statement and return how many rows it matched."""
+        ...
+
+    async def change_many(self, connection: AsyncConnection, text: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Run a statement once for each set of parameters."""
+        ...
+
+    def is_lost(self, connection: AsyncConnection) -> bool:
+        """Return whether the connection is dead and SQLAlchemy does not know it."""
+        ...
+
     # -- columns and statements
 
     def codec(self, kind: Kind) -> Codec:
@@ -157,7 +182,7 @@ class Dialect(Protocol):
         """Return whether an error is the driver's own, not wrapped by SQLAlchemy."""
         ...
 
-    def violated(self, error: DBAPIError) -> str | None:
+    def violated(self, error: BaseException) -> str | None:
         """Return the columns of the unique constraint that an error is about, as `table.column, table.column`."""
         ...
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import asyncpg
@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy import cast as type_cast
 from sqlalchemy.dialects.postgresql import JSON, insert
 from sqlalchemy.dialects.postgresql import dialect as postgresql_dialect
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.dml import Insert
 from sqlalchemy.types import TypeEngine
@@ -51,6 +51,11 @@ _TRANSIENT = re.compile(
     r"|08...|57P..|53..."  # connection lost, server going down, too many connections or no resources
 )
 
+_BEGIN = {
+    False: "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+    True: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+}
+
 _MISSING = {"42P01", "42703"}  # undefined table, undefined column
 
 
@@ -60,16 +65,16 @@ class PostgreSQL:
     # -- transactions
 
     def attach(self, engine: AsyncEngine) -> AsyncEngine:
-        """Use the engine as it is."""
+        """Leave BEGIN and COMMIT to this module, which calls the driver without a detour."""
         if engine.dialect.driver != "asyncpg":
             raise ConfigurationError(
                 f"cannot use the driver {engine.dialect.driver!r} for PostgreSQL: use postgresql+asyncpg://."
             )
-        return engine
+        return engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def looking(self, engine: AsyncEngine) -> AsyncEngine:
-        """Leave out BEGIN and ROLLBACK around a statement that is on its own."""
-        return engine.execution_options(isolation_level="AUTOCOMMIT")
+        """Use the same: outside of BEGIN each statement is on its own."""
+        return engine
 
     async def hold_schema(self, connection: AsyncConnection) -> None:
         """Take an advisory lock: two `CREATE TABLE IF NOT EXISTS` at once fail on PostgreSQL."""
@@ -101,8 +106,37 @@ class PostgreSQL:
 
     async def begin(self, connection: AsyncConnection, *, read_only: bool) -> None:
         """READ COMMITTED for writing, guarded by versions; REPEATABLE READ READ ONLY for reading one state."""
-        level = "REPEATABLE READ" if read_only else "READ COMMITTED"
-        await connection.execution_options(isolation_level=level, postgresql_readonly=read_only)
+        await _driver(connection).execute(_BEGIN[read_only])
+
+    async def commit(self, connection: AsyncConnection) -> None:
+        """COMMIT; PostgreSQL answers ROLLBACK when an error has aborted the transaction."""
+        if await _driver(connection).execute("COMMIT") != "COMMIT":
+            raise StorageError("cannot commit: an error has aborted the transaction before.")
+
+    async def rollback(self, connection: AsyncConnection) -> None:
+        """ROLLBACK."""
+        await _driver(connection).execute("ROLLBACK")
+
+    # -- running statements
+
+    async def fetch(self, connection: AsyncConnection, text: str, parameters: tuple[Any, ...]) -> Sequence[Any]:
+        """Run a statement; the driver prepares it once."""
+        rows: Sequence[Any] = await _driver(connection).fetch(text, *parameters)
+        return rows
+
+    async def change(self, connection: AsyncConnection, text: str, parameters: tuple[Any, ...]) -> int:
+        """Run a statement and read the number from what PostgreSQL says of it, such as `UPDATE 1`."""
+        said: str = await _driver(connection).execute(text, *parameters)
+        number = said.rpartition(" ")[2]
+        return int(number) if number.isdigit() else 0
+
+    async def change_many(self, connection: AsyncConnection, text: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Send all of them before waiting for the answers."""
+        await _driver(connection).executemany(text, rows)
+
+    def is_lost(self, connection: AsyncConnection) -> bool:
+        """Ask the driver."""
+        return connection.invalidated or bool(_driver(connection).is_closed())
 
     # -- columns and statements
 
@@ -183,11 +217,12 @@ class PostgreSQL:
         """Recognise errors of asyncpg, and of the network, which nobody wraps."""
         return isinstance(error, (asyncpg.PostgresError, asyncpg.InterfaceError, OSError))
 
-    def violated(self, error: DBAPIError) -> str | None:
+    def violated(self, error: BaseException) -> str | None:
         """Read `Key (column, ...)=(...) already exists.` and the table's name."""
-        if _code(error.orig) != "23505":
+        orig = getattr(error, "orig", error)
+        if _code(orig) != "23505":
             return None
-        driver: Any = getattr(error.orig, "driver_exception", None)
+        driver: Any = getattr(orig, "driver_exception", orig)
         key = re.match(r"Key \((.*?)\)=", getattr(driver, "detail", None) or "")
         table = getattr(driver, "table_name", "")
         return ", ".join(f"{table}.{column}" for column in key[1].split(", ")) if key else str(table)
@@ -213,6 +248,11 @@ def _trigger(table: str, name: str, action: str, body: str) -> Sequence[tuple[st
         (f"{called}()", f"CREATE OR REPLACE FUNCTION {called}() {head} $$ BEGIN {body} END $$"),
         (called, f"CREATE OR REPLACE TRIGGER {called} {before}"),
     ]
+
+
+def _driver(connection: AsyncConnection) -> Any:
+    """Return asyncpg's own connection."""
+    return cast(Connection, connection.sync_connection).connection.driver_connection
 
 
 def _nothing() -> None:

@@ -116,12 +116,12 @@ class ArrayInsert:
     ) -> Sequence[StoredEvent] | None:
         ids, names, schemas, data, metadata, times = map(list, zip(*events, strict=True))
         values = (stream, names, schemas, times, ids, metadata, data, *expected)
-        rows = (await link.run(statement, values, f"append to {stream}")).all()
+        rows = await link.fetch(statement, values, f"append to {stream}")
         if len(rows) < len(events):
             return None
         return [
-            StoredEvent(*event, stream, row.version, Position(row.position))
-            for event, row in zip(events, sorted(rows, key=_by_version), strict=True)
+            StoredEvent(*event, stream, version, Position(position))
+            for event, (position, version) in zip(events, sorted(rows, key=_by_version), strict=True)
         ]
 
 
@@ -161,12 +161,13 @@ class GapFrontier:
             await self._resolve(connection, START + 1)
         while True:
             settled = self._settled
-            run: Any = (await connection.exec_driver_sql(_RUN, (settled,))).first()
-            if run is None:
+            runs = await self._fetch(connection, _RUN, settled)
+            if not runs:
                 return await self._last_until(connection, settled)
-            if run.first == settled + 1:
-                settled = self._settle(run.last)
-                if run.next is None:
+            first, last, following = runs[0]
+            if first == settled + 1:
+                settled = self._settle(last)
+                if following is None:
                     return settled
             if not await self._resolve(connection, settled + 1):
                 return settled
@@ -176,27 +177,29 @@ class GapFrontier:
         noted = self._noted
         if noted is None or noted.upto < missing:
             # In this order: whoever was given a position up to this one had taken the lock before.
-            given_out = (await connection.exec_driver_sql(_GIVEN_OUT)).scalar_one()
-            noted = Noted(given_out, await _appending(connection))
+            given_out = (await self._fetch(connection, _GIVEN_OUT))[0][0]
+            noted = Noted(given_out, await self._appending(connection))
         else:
-            noted = Noted(noted.upto, noted.appending & await _appending(connection))
+            noted = Noted(noted.upto, noted.appending & await self._appending(connection))
         self._noted = noted
         return not noted.appending and self._settle(noted.upto) >= missing
 
     async def _last_until(self, connection: AsyncConnection, settled: int) -> int:
         """Return the position of the last event; behind it there may be positions that were rolled back."""
         if self._last[0] != settled:
-            self._last = settled, (await connection.exec_driver_sql(_LAST, (settled,))).scalar_one()
+            self._last = settled, (await self._fetch(connection, _LAST, settled))[0][0]
         return self._last[1]
+
+    async def _appending(self, connection: AsyncConnection) -> frozenset[str]:
+        return frozenset(name for (name,) in await self._fetch(connection, _APPENDING, LOCK))
+
+    async def _fetch(self, connection: AsyncConnection, text: str, *parameters: int) -> Sequence[Any]:
+        return await self._database.dialect.fetch(connection, text, parameters)
 
     def _settle(self, position: int) -> int:
         self._settled = max(self._settled, position)
         return self._settled
 
 
-async def _appending(connection: AsyncConnection) -> frozenset[str]:
-    return frozenset((await connection.exec_driver_sql(_APPENDING, (LOCK,))).scalars())
-
-
-def _by_version(row: Any) -> int:
-    return int(row.version)
+def _by_version(row: Sequence[int]) -> int:
+    return row[1]

@@ -16,7 +16,6 @@ from sqlalchemy import cast as type_cast
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import URL, Connection, Engine
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.dml import Insert
 from sqlalchemy.types import TypeEngine
@@ -26,6 +25,7 @@ from twofold.errors import ConfigurationError, TransientFailure
 from .._fields import Codec, Kind
 from . import Appender, Frontier
 from .aiosqlite import OneHopConnection, connect
+from .through import ThroughSqlAlchemy
 from .turns import ConditionalInsert, LastPosition
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ _turns: WeakKeyDictionary[Engine, WeakKeyDictionary[asyncio.AbstractEventLoop, T
 """The queues of each engine that was attached; several stores may share an engine."""
 
 
-class Sqlite:
+class Sqlite(ThroughSqlAlchemy):
     """SQLite, through aiosqlite.
 
     Args:
@@ -204,9 +204,9 @@ class Sqlite:
         """Recognise errors of `sqlite3`."""
         return isinstance(error, sqlite3.Error)
 
-    def violated(self, error: DBAPIError) -> str | None:
+    def violated(self, error: BaseException) -> str | None:
         """Read `UNIQUE constraint failed: table.column, ...`."""
-        _, found, columns = str(error.orig).partition("UNIQUE constraint failed: ")
+        _, found, columns = str(getattr(error, "orig", error)).partition("UNIQUE constraint failed: ")
         return columns if found else None
 
     def is_transient(self, error: BaseException | None) -> bool:

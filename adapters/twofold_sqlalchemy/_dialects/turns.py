@@ -70,7 +70,10 @@ class ConditionalInsert:
         values = dict(zip(names, self._columns.values(stream, 0, event), strict=True))
         values = {f"new_{name}": value for name, value in values.items()} | {"of": stream, "expected": version}
         rows = await link.fetch(prepared, values, f"append to {stream}")
-        return StoredEvent(*event, stream, rows[0].version, Position(rows[0].position)) if rows else None
+        if not rows:
+            return None
+        position, version = rows[0]
+        return StoredEvent(*event, stream, version, Position(position))
 
     async def _rest(self, link: Link, stream: str, events: Sequence[NewEvent], version: int) -> Sequence[StoredEvent]:
         found: list[StoredEvent] = []
@@ -80,8 +83,8 @@ class ConditionalInsert:
             values: list[Any] = []
             for number, event in enumerate(chunk, version + 1):
                 values.extend(self._columns.values(stream, number, event))
-            rows = (await link.run(prepared, tuple(values), f"append to {stream}")).all()
-            positions = {row.version: Position(row.position) for row in rows}
+            rows = await link.fetch(prepared, tuple(values), f"append to {stream}")
+            positions = {version: Position(position) for position, version in rows}
             for number, event in enumerate(chunk, version + 1):
                 found.append(StoredEvent(*event, stream, number, positions[number]))
             version += len(chunk)

@@ -1,0 +1,36 @@
+"""Statements by way of SQLAlchemy's connection, for databases whose driver is not called directly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+class ThroughSqlAlchemy:
+    """What a dialect does with a connection when it has no shorter way."""
+
+    async def fetch(self, connection: AsyncConnection, text: str, parameters: tuple[Any, ...]) -> Sequence[Any]:
+        """Run a statement and return its rows."""
+        return (await connection.exec_driver_sql(text, parameters)).all()
+
+    async def change(self, connection: AsyncConnection, text: str, parameters: tuple[Any, ...]) -> int:
+        """Run a statement and return how many rows it matched."""
+        return (await connection.exec_driver_sql(text, parameters)).rowcount
+
+    async def change_many(self, connection: AsyncConnection, text: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Run a statement once for each set of parameters."""
+        await connection.exec_driver_sql(text, list(rows))
+
+    async def commit(self, connection: AsyncConnection) -> None:
+        """Commit."""
+        await connection.commit()
+
+    async def rollback(self, connection: AsyncConnection) -> None:
+        """Roll back."""
+        await connection.rollback()
+
+    def is_lost(self, connection: AsyncConnection) -> bool:
+        """Return whether the connection is dead and SQLAlchemy does not know it."""
+        return False
