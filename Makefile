@@ -9,7 +9,7 @@ export NO_MKDOCS_2_WARNING := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check bench docs docs-serve format constraints clean
+.PHONY: help demo test check bench docs docs-serve services format constraints clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; \
@@ -33,6 +33,13 @@ docs: .venv/.docs ## build the documentation into site/
 
 docs-serve: .venv/.docs ## show the documentation while it is written
 	@$(python) -m mkdocs serve
+
+services: ## start the servers of compose.yml for the tests; ARGS="mariadb redis" to choose
+	@docker compose version >/dev/null 2>&1 || \
+	{ echo "Docker with its compose plugin is not installed. 'Servers for the tests' in CONTRIBUTING.md says how to do without."; exit 1; }
+	@docker info >/dev/null 2>&1 || { echo "Docker is installed, but its daemon does not answer: start it first."; exit 1; }
+	@docker compose up --detach --wait $(ARGS)
+	@echo "The tests find them by themselves. To stop them: docker compose down --volumes"
 
 format: .venv/.dev ## lay the code out and repair what can be repaired by itself
 	@$(python) -m ruff check --fix-only --quiet .

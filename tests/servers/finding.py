@@ -1,0 +1,63 @@
+"""Where the tests get their servers from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from enum import Enum
+
+import pytest
+
+from .databases import Databases
+from .kind import Kind, reachable
+
+
+class Source(Enum):
+    """Where a server comes from."""
+
+    NAMED = "the environment names it"
+    USUAL = "something answers at the usual address"
+    PRIVATE = "the tests start one of their own"
+    NONE = "there is none"
+
+
+def source(named: str | None, answers: Callable[[], bool], installed: Callable[[], bool]) -> Source:
+    """Choose. What the environment names is never replaced by another, even when it does not answer."""
+    if named:
+        return Source.NAMED
+    if answers():
+        return Source.USUAL
+    return Source.PRIVATE if installed() else Source.NONE
+
+
+def without(kind: Kind, environment: Mapping[str, str]) -> BaseException:
+    """Return what to raise where a test needs a server and there is none: a skip, or a failure where that is demanded."""
+    reason = (
+        f"needs {kind.name}, and none answers at {kind.usual}. Run `make services` (docker compose), "
+        f"or set {kind.variable}, or install {kind.programs} and the tests start their own."
+    )
+    if environment.get("TWOFOLD_REQUIRE_SERVICES", "") in {"", "0"}:
+        return pytest.skip.Exception(reason)
+    return pytest.fail.Exception(f"{reason} TWOFOLD_REQUIRE_SERVICES is set, so this is a failure.", pytrace=False)
+
+
+@contextmanager
+def databases(kind: Kind, environment: Mapping[str, str] = os.environ) -> Iterator[Databases]:
+    """Find or start a server, lend databases of it, and leave it as it was."""
+    named = environment.get(kind.variable)
+    chosen = source(named, lambda: reachable(kind.usual), kind.installed)
+    if chosen is Source.NONE:
+        raise without(kind, environment)
+    if chosen is Source.NAMED and not reachable(str(named)):
+        pytest.fail(f"{kind.variable} is set, and no {kind.name} accepts us there.", pytrace=False)
+    private = kind.private() if chosen is Source.PRIVATE else None
+    try:
+        lender = Databases(kind, private.url if private else named or kind.usual)
+        try:
+            yield lender
+        finally:
+            lender.close()
+    finally:
+        if private is not None:
+            private.remove()

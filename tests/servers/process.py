@@ -1,0 +1,158 @@
+"""A server of our own: a process on a free port of loopback, with its data in a temporary folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+DEADLINE = 60.0
+"""Seconds that a server may take to start, and to stop."""
+
+# Should the tests end without saying so, their pipe closes, and their server goes with its data.
+WATCH = 'read -r _; kill -KILL "$1" 2>/dev/null; rm -rf "$2"'
+
+
+def binary(name: str, *folders: Path) -> Path | None:
+    """Return the program of this name from the PATH, else from one of the folders, else nothing."""
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *map(str, folders)])
+    found = shutil.which(name, path=path)
+    return Path(found) if found else None
+
+
+def free_port() -> int:
+    """Return a port of loopback on which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def account(*names: str) -> str | None:
+    """Return the first of these accounts that exists when we are root, since servers refuse to run as root."""
+    if not hasattr(os, "getuid") or os.getuid() != 0:
+        return None
+    import pwd
+
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return next((name for name in names if name in known), None)
+
+
+def new_folder(kind: str, owner: str | None) -> Path:
+    """Make a folder that belongs to the server's account; pytest's own can be entered by nobody but us."""
+    folder = Path(tempfile.mkdtemp(prefix=f"twofold-{kind}-"))
+    if owner is not None:
+        shutil.chown(folder, owner)
+    return folder
+
+
+def run(command: Sequence[str], folder: Path, user: str | None) -> None:
+    """Run a program to its end, under the server's account, and show what it said when it fails."""
+    done = subprocess.run(command, cwd=folder, user=user, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"{command[0]} failed ({done.returncode}):\n{done.stdout}{done.stderr}")
+
+
+@dataclass
+class PrivateServer:
+    """A server that belongs to the tests alone, so that they may stop it, kill it and start it again.
+
+    Attributes:
+        url: where it listens; the same after each start.
+        command: what starts it in the foreground.
+        folder: its data and its log; removed by `remove`.
+        user: the account that it runs under; ours when None.
+        answers: tells whether it accepts us by now.
+        gentle: the signal that stops it without waiting for its clients.
+    """
+
+    url: str
+    command: Sequence[str]
+    folder: Path
+    user: str | None
+    answers: Callable[[str], bool]
+    gentle: signal.Signals
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _watch: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _killed: bool = field(default=False, init=False)
+
+    def start(self) -> None:
+        """Start it and return once it answers."""
+        deadline = time.monotonic() + DEADLINE
+        self._process = self._spawn()
+        while not self.answers(self.url):
+            time.sleep(0.05)
+            ended = self._process.poll() is not None
+            if time.monotonic() > deadline or (ended and not self._killed):
+                self.kill()
+                end = (self.folder / "log").read_text("utf-8", "replace")[-2000:]
+                raise RuntimeError(f"{self.command[0]} did not start. The end of its log:\n{end}")
+            if ended:  # PostgreSQL refuses while a session of the killed server has not yet noticed its death
+                self._process = self._spawn()
+        self._killed = False
+
+    def stop(self) -> None:
+        """Stop it as an administrator would, without waiting for its clients."""
+        if self._process is not None:
+            self._process.send_signal(self.gentle)
+            try:
+                self._process.wait(DEADLINE)
+            except subprocess.TimeoutExpired:
+                self.kill()
+            self._ended()
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would; what it had committed must be there at the next start."""
+        if self._process is not None:
+            for process in (self._process.pid, *self._frozen_children(self._process)):
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            self._process.wait(DEADLINE)
+            self._ended()
+            self._killed = True
+
+    @staticmethod
+    def _frozen_children(process: subprocess.Popen[bytes]) -> list[int]:
+        """Stop a process from starting any more, and return those that it has started.
+
+        A session of PostgreSQL is one, and would finish its statement, even commit it, after its server's death.
+        Only Linux tells; elsewhere `start` waits for them.
+        """
+        process.send_signal(signal.SIGSTOP)
+        known = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        return [int(child) for child in known.read_text().split()] if known.exists() else []
+
+    def remove(self) -> None:
+        """Stop it and remove its data."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        with (self.folder / "log").open("ab") as log:
+            # A session of its own: Ctrl+C in the terminal is for pytest, which then stops the server.
+            server = subprocess.Popen(
+                self.command,
+                cwd=self.folder,
+                user=self.user,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._ended()
+        watch = ["sh", "-c", WATCH, "watch", str(server.pid), str(self.folder)]
+        self._watch = subprocess.Popen(watch, stdin=subprocess.PIPE, start_new_session=True)
+        return server
+
+    def _ended(self) -> None:
+        self._process = None
+        if self._watch is not None:
+            self._watch.kill()
+            self._watch.communicate()
+            self._watch = None
