@@ -35,7 +35,11 @@ class InMemoryState:
         """Return the aggregate and its version."""
         self._check()
         found = self._overlay.get(STATES, self._key(id))
-        return None if found is None else Versioned(self._codec.decode(found[0]), found[1])
+        if found is None:
+            return None
+        text, version = found
+        self._overlay.loaded[self._key(id)] = text
+        return Versioned(self._codec.decode(text), version)
 
     async def version(self, id: str) -> int | None:
         """Return the version now in the store."""
@@ -52,24 +56,28 @@ class InMemoryState:
                     f"cannot add {self._type.__name__} {id}: there is one of that id. Load it and change it instead."
                 )
             )
-        self._overlay.put(STATES, self._key(id), (self._codec.encode(self._known(aggregate)), 1))
+        self._put(id, self._codec.encode(self._known(aggregate)), 1)
 
     async def update(self, id: str, aggregate: object, *, expected: int) -> None:
-        """Store the aggregate as the next version, if its state changed."""
+        """Store the aggregate as the next version, if its state is another than the one that was loaded."""
         text = self._codec.encode(self._known(aggregate))
         self._check()
-        found = self._overlay.get(STATES, self._key(id))
-        if found == (text, expected):
+        if self._overlay.loaded.get(self._key(id)) == text:
             return
         await self._writing()
         self._guard(id, expected)
-        self._overlay.put(STATES, self._key(id), (text, expected + 1))
+        self._put(id, text, expected + 1)
 
     async def delete(self, id: str, aggregate: object, *, expected: int) -> None:
         """Remove the aggregate."""
         await self._writing()
         self._guard(id, expected)
         self._overlay.put(STATES, self._key(id), GONE)
+        self._overlay.loaded.pop(self._key(id), None)
+
+    def _put(self, id: str, text: str, version: int) -> None:
+        self._overlay.put(STATES, self._key(id), (text, version))
+        self._overlay.loaded[self._key(id)] = text
 
     def _guard(self, id: str, expected: int) -> None:
         found = self._overlay.get(STATES, self._key(id))

@@ -10,14 +10,15 @@ import anyio
 
 from twofold import Aggregate, StateCodec, View
 from twofold.errors import InvalidDefinition
-from twofold.ports import Checkpoint, ParkedEvent, Position
+from twofold.ports import Position
 
 from ._log import InMemoryEventLog
-from ._tables import CHECKPOINTS, PARKED, Tables
+from ._subscriptions import InMemorySubscriptions
+from ._tables import Tables
 from ._transaction import InMemoryTransaction
 
 
-class InMemory:
+class InMemory(InMemorySubscriptions):
     """Keep events, aggregates, read models and checkpoints in this process's memory, on asyncio or trio.
 
         app = Application("orders", write=InMemory())
@@ -27,7 +28,7 @@ class InMemory:
     """
 
     def __init__(self) -> None:
-        self._tables = Tables()
+        super().__init__(Tables(), self.begin)
         self._log = InMemoryEventLog(self._tables)
         self._turn = anyio.Semaphore(1)
         self._positions = count(1)
@@ -62,21 +63,6 @@ class InMemory:
         return InMemoryTransaction(
             self._tables, self._turn, lambda: Position(next(self._positions)), self._codec_of, read_only=read_only
         )
-
-    async def checkpoint(self, subscription: str) -> Checkpoint | None:
-        """Return the committed checkpoint, or None when the subscription never ran here."""
-        found: Checkpoint | None = self._tables.entries.get(CHECKPOINTS, {}).get(subscription)
-        return found
-
-    async def parked(self, subscription: str, *, key: str | None = None) -> Sequence[ParkedEvent]:
-        """Return the parked events in the order in which they were parked, of one key or of all."""
-        entries = self._tables.entries.get(PARKED, {}).items()
-        parked = [event for (name, _), event in entries if name == subscription]
-        return [event for event in parked if key is None or event.key == key]
-
-    async def parked_keys(self, subscription: str) -> frozenset[str]:
-        """Return the keys that have a parked event."""
-        return frozenset(event.key for event in await self.parked(subscription))
 
     def _codec_of(self, aggregate_type: type[Any]) -> StateCodec[Any]:
         if aggregate_type not in self._codecs:

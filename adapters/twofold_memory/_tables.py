@@ -11,7 +11,9 @@ GONE: Final = object()
 """Stands in an overlay for an entry that was removed."""
 
 STATES: Final = "states"
-CHECKPOINTS: Final = "checkpoints"
+SEGMENTS: Final = "segments"
+ATTENDING: Final = "attending"
+RETRIES: Final = "retries"
 PARKED: Final = "parked"
 ROWS: Final = "rows:"
 """The names of the tables; those of rows end with the name of their view."""
@@ -59,6 +61,14 @@ class Tables:
             self.entries[name] = table
 
 
+class Mark(NamedTuple):
+    """Where a transaction was when it opened a savepoint."""
+
+    changes: dict[str, dict[Any, Any]]
+    appended: int
+    loaded: dict[Any, str]
+
+
 class Overlay:
     """The tables as one transaction sees them: a committed state, with its own changes on top.
 
@@ -73,6 +83,18 @@ class Overlay:
         self._head = tables.head if frozen else None
         self.changes: dict[str, dict[Any, Any]] = {}
         self.appended: list[StoredEvent] = []
+        self.loaded: dict[Any, str] = {}
+        """The states that the transaction loaded or wrote, as they were then."""
+
+    def mark(self) -> Mark:
+        """Return where the transaction is now."""
+        changes = {table: dict(changed) for table, changed in self.changes.items()}
+        return Mark(changes, len(self.appended), dict(self.loaded))
+
+    def undo(self, mark: Mark) -> None:
+        """Go back to where the transaction was."""
+        self.changes, self.loaded = mark.changes, mark.loaded
+        del self.appended[mark.appended :]
 
     def get(self, table: str, key: Any) -> Any:
         """Return an entry, or None."""

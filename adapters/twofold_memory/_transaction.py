@@ -18,11 +18,12 @@ from twofold.errors import (
     UnitOfWorkClosed,
     UnitOfWorkDoomed,
 )
-from twofold.ports import Checkpoint, Expected, ExpectedVersion, NewEvent, ParkedEvent, Position, StoredEvent
+from twofold.ports import Checkpoint, Expected, ExpectedVersion, Lease, NewEvent, ParkedEvent, Position, StoredEvent
 
 from ._rows import InMemoryRows
 from ._state import InMemoryState
-from ._tables import CHECKPOINTS, PARKED, Overlay, Tables
+from ._subscriptions import advance, divide, parked_of, unpark
+from ._tables import GONE, PARKED, RETRIES, Overlay, Tables
 
 V = TypeVar("V", bound=View)
 
@@ -94,15 +95,23 @@ class InMemoryTransaction:
         """Return the rows of a view."""
         return InMemoryRows(view, self._overlay, self._writing, self._check)
 
-    async def advance(self, subscription: str, *, expected: Checkpoint | None, to: Checkpoint) -> None:
+    async def advance(
+        self, subscription: str, *, expected: Checkpoint | None, to: Checkpoint, lease: Lease | None = None
+    ) -> None:
         """Write a checkpoint where the expected one stands."""
         await self._writing()
-        found = self._overlay.get(CHECKPOINTS, subscription)
-        if found != expected:
-            raise self._break(
-                CheckpointMoved(f"cannot move the checkpoint of {subscription!r}: expected {expected}, found {found}.")
-            )
-        self._overlay.put(CHECKPOINTS, subscription, to)
+        try:
+            advance(self._overlay, subscription, expected, to, lease)
+        except CheckpointMoved as moved:
+            raise self._break(moved) from None
+
+    async def divide(self, subscription: str, checkpoints: Sequence[Checkpoint], *, leases: Sequence[Lease]) -> None:
+        """Replace the segments of a subscription by others."""
+        await self._writing()
+        try:
+            divide(self._overlay, subscription, checkpoints, leases)
+        except CheckpointMoved as moved:
+            raise self._break(moved) from None
 
     async def park(self, subscription: str, events: Sequence[ParkedEvent]) -> None:
         """Store parked events."""
@@ -112,17 +121,35 @@ class InMemoryTransaction:
             if self._overlay.get(PARKED, key) is None:
                 self._overlay.put(PARKED, key, parked)
 
+    async def unpark(self, subscription: str, positions: Sequence[Position]) -> int:
+        """Forget parked events."""
+        await self._writing()
+        return unpark(self._overlay, subscription, positions)
+
+    async def ask_retry(self, subscription: str, key: str, *, wanted: bool = True) -> int:
+        """Mark the parked events of a key to be tried again, or not any more."""
+        await self._writing()
+        found = len(parked_of(self._overlay, subscription, key))
+        self._overlay.put(RETRIES, (subscription, key), True if wanted and found else GONE)
+        return found
+
+    async def blame(self, subscription: str, parked: ParkedEvent) -> None:
+        """Write a new reason and number of attempts to an event that is parked."""
+        await self._writing()
+        if self._overlay.get(PARKED, (subscription, parked.event.id)) is not None:
+            self._overlay.put(PARKED, (subscription, parked.event.id), parked)
+
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
-        """Undo what was changed inside when it is left by an error."""
-        await self._writing()
-        appended = len(self._overlay.appended)
-        changes = {table: dict(changed) for table, changed in self._overlay.changes.items()}
+        """Undo what was changed inside, and what broke inside, when it is left by an error."""
+        self._check()
+        mark = self._overlay.mark()
         try:
             yield
+            self._check()
         except BaseException:
-            del self._overlay.appended[appended:]
-            self._overlay.changes = changes
+            self._overlay.undo(mark)
+            self._broken = None
             raise
 
     async def commit(self) -> None:
@@ -142,6 +169,14 @@ class InMemoryTransaction:
         self._tables.readers -= self._read_only
         if self._writes:
             self._turn.release()
+
+    async def __aenter__(self) -> Overlay:
+        """Begin a step of the store itself, which is committed at the end."""
+        await self._writing()
+        return self._overlay
+
+    async def __aexit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:
+        await (self.commit() if kind is None else self.rollback())
 
     async def _writing(self) -> None:
         self._check()

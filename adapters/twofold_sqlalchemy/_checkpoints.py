@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, true, update
 
 from twofold.errors import CheckpointMoved
-from twofold.ports import Checkpoint, ParkedEvent
+from twofold.ports import Checkpoint, Lease, ParkedEvent, Position
 
 from ._database import Database
 from ._events import EventColumns
@@ -27,17 +28,25 @@ class Checkpoints:
         self._database = database
         self._columns = columns = EventColumns(database.dialect)
         table, parked = tables.checkpoints, tables.parked
-        self._insert = database.prepare(
-            insert(table).values({column.name: bindparam(column.name) for column in table.columns})
-        )
-        self._update = database.prepare(
+        given: dict[str, Any] = {
+            name: bindparam(name) for name in ("subscription", "segment", "position", "log", "parked", "generation")
+        }
+        self._insert = database.prepare(insert(table).values({**given, "owner": None, "expires": 0.0}))
+        move = (
             update(table)
             .where(table.c.subscription == bindparam("of"))
+            .where(table.c.segment == bindparam("this"))
             .where(table.c.position == bindparam("old_position"))
             .where(table.c.log == bindparam("old_log"))
             .where(table.c.parked == bindparam("old_parked"))
             .values(position=bindparam("new_position"), log=bindparam("new_log"), parked=bindparam("new_parked"))
         )
+        same_generation = table.c.generation == bindparam("expected")
+        self._update = database.prepare(move)
+        self._update_leased = database.prepare(move.where(same_generation))
+        every = table.c.subscription == bindparam("of")
+        self._drop = database.prepare(delete(table).where(every, table.c.segment == bindparam("this"), same_generation))
+        self._left = database.prepare(select(func.count()).select_from(table).where(every))
         self._one = database.prepare(
             select(table.c.position, table.c.log, table.c.parked).where(table.c.subscription == bindparam("of"))
         )
@@ -51,33 +60,66 @@ class Checkpoints:
         self._parked_of_key = database.prepare(everything.where(parked.c.key == bindparam("of_key")))
         self._keys = database.prepare(select(parked.c.key).where(parked.c.subscription == bindparam("of")).distinct())
         names = ("subscription", "position", "key", "reason", "attempts", "parked_at", *EventColumns.WRITTEN)
-        self._park = database.prepare(
-            database.dialect.insert_new(parked).values({name: bindparam(name) for name in names})
-        )
+        new: dict[str, Any] = {name: bindparam(name) for name in names}
+        self._park = database.prepare(database.dialect.insert_new(parked).values({**new, "retry": False}))
+        mine = parked.c.subscription == bindparam("of")
+        one, of_key = parked.c.position == bindparam("at"), parked.c.key == bindparam("of_key")
+        self._unpark = database.prepare(delete(parked).where(mine, one))
+        self._ask = database.prepare(update(parked).where(mine, of_key).values(retry=bindparam("wanted")))
+        self._asked = database.prepare(select(parked.c.key).where(mine, parked.c.retry.is_(true())).distinct())
+        blamed: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("reason", "attempts", "parked_at")}
+        self._blame = database.prepare(update(parked).where(mine, one).values(blamed))
         self._park_names = names
 
     async def one(self, subscription: str) -> Checkpoint | None:
-        """Return the committed checkpoint, or None."""
+        """Return the lowest committed checkpoint, or None."""
         rows = await self._database.fetch(self._one, {"of": subscription}, f"read the checkpoint of {subscription}")
-        return Checkpoint(*rows[0]) if rows else None
+        if not rows:
+            return None
+        position, log, _ = min(rows, key=lambda row: row[0])
+        return Checkpoint(Position(position), log, sum(parked for _, _, parked in rows))
 
-    async def advance(self, link: Link, subscription: str, expected: Checkpoint | None, to: Checkpoint) -> None:
+    async def advance(
+        self, link: Link, subscription: str, expected: Checkpoint | None, to: Checkpoint, lease: Lease | None
+    ) -> None:
         """Write a checkpoint where the expected one stands; see `SubscriptionTransaction.advance`."""
         attempt = f"advance the checkpoint of {subscription}"
         link.check_writable(attempt)
-        new = {"position": to.position, "log": to.log, "parked": to.parked}
         if expected is None:
-            try:
-                await link.change(self._insert, {"subscription": subscription, **new}, attempt)
-            except Refused as refused:
-                raise _moved(subscription, expected) from refused.__cause__
+            await self._start(link, subscription, lease.segment if lease else 0, to, 0)
             return
         old = {"old_position": expected.position, "old_log": expected.log, "old_parked": expected.parked}
-        values = {"of": subscription, **old, **{f"new_{name}": value for name, value in new.items()}}
-        if await link.change(self._update, values, attempt) != 1:
-            moved = _moved(subscription, expected)
-            link.doom(moved, mendable=True)
-            raise moved
+        new = {"new_position": to.position, "new_log": to.log, "new_parked": to.parked}
+        where = {"of": subscription, "this": lease.segment if lease else 0}
+        statement = self._update
+        if lease is not None:
+            statement, where["expected"] = self._update_leased, lease.generation
+        if await link.change(statement, {**where, **old, **new}, attempt) != 1:
+            raise _moved(link, subscription, f"it stands at {expected.position}")
+
+    async def divide(
+        self, link: Link, subscription: str, checkpoints: Sequence[Checkpoint], leases: Sequence[Lease]
+    ) -> None:
+        """Replace the segments; see `SubscriptionTransaction.divide`."""
+        attempt = f"divide {subscription}"
+        link.check_writable(attempt)
+        for lease in leases:
+            held = {"of": subscription, "this": lease.segment, "expected": lease.generation}
+            if await link.change(self._drop, held, attempt) != 1:
+                raise _moved(link, subscription, f"it holds segment {lease.segment}")
+        if (await link.fetch(self._left, {"of": subscription}, attempt))[0][0]:
+            raise _moved(link, subscription, f"there are {len(leases)} segments")
+        generation = max((lease.generation for lease in leases), default=-1) + 1
+        for segment, checkpoint in enumerate(checkpoints):
+            await self._start(link, subscription, segment, checkpoint, generation)
+
+    async def _start(self, link: Link, subscription: str, segment: int, to: Checkpoint, generation: int) -> None:
+        place = {"subscription": subscription, "segment": segment, "generation": generation}
+        values = {**place, "position": to.position, "log": to.log, "parked": to.parked}
+        try:
+            await link.change(self._insert, values, f"start {subscription}")
+        except Refused as refused:
+            raise _moved(link, subscription, "none stands") from refused.__cause__
 
     async def park(self, link: Link, subscription: str, events: Sequence[ParkedEvent]) -> None:
         """Store parked events; one that is parked already is left as it is."""
@@ -93,6 +135,31 @@ class Checkpoints:
             rows.append(self._park.bind(values))
         if rows:
             await link.change_many(self._park, rows, attempt)
+
+    async def unpark(self, link: Link, subscription: str, positions: Sequence[Position]) -> int:
+        """Forget parked events."""
+        attempt = f"unpark events of {subscription}"
+        link.check_writable(attempt)
+        return sum([await link.change(self._unpark, {"of": subscription, "at": at}, attempt) for at in positions])
+
+    async def ask_retry(self, link: Link, subscription: str, key: str, wanted: bool) -> int:
+        """Mark the parked events of a key to be tried again, or not any more."""
+        attempt = f"ask for a retry of {key!r} of {subscription}"
+        link.check_writable(attempt)
+        return await link.change(self._ask, {"of": subscription, "of_key": key, "wanted": wanted}, attempt)
+
+    async def blame(self, link: Link, subscription: str, parked: ParkedEvent) -> None:
+        """Write a new reason and number of attempts to an event that is parked."""
+        attempt = f"park an event of {subscription}"
+        link.check_writable(attempt)
+        why: dict[str, Any] = {"new_reason": parked.reason, "new_attempts": parked.attempts}
+        why["new_parked_at"] = self._columns.time(parked.time)
+        await link.change(self._blame, {"of": subscription, "at": parked.event.position, **why}, attempt)
+
+    async def retries(self, subscription: str) -> frozenset[str]:
+        """Return the keys whose parked events are to be tried again."""
+        rows = await self._database.fetch(self._asked, {"of": subscription}, f"read the retries of {subscription}")
+        return frozenset(key for (key,) in rows)
 
     async def parked(self, subscription: str, key: str | None) -> Sequence[ParkedEvent]:
         """Return the parked events in the order in which they were parked."""
@@ -111,9 +178,11 @@ class Checkpoints:
         return frozenset(key for (key,) in rows)
 
 
-def _moved(subscription: str, expected: Checkpoint | None) -> CheckpointMoved:
-    stood = "none stands" if expected is None else f"it stands at {expected.position}"
-    return CheckpointMoved(
-        f"cannot advance the checkpoint of {subscription}: this worker believes that {stood}, and another worker moved it. "
-        "Roll back and read the checkpoint again."
+def _moved(link: Link, subscription: str, belief: str) -> CheckpointMoved:
+    """Doom the transaction and return the error."""
+    moved = CheckpointMoved(
+        f"cannot advance the checkpoint of {subscription}: this worker believes that {belief}, and another worker was "
+        "here. Roll back and read the checkpoint again."
     )
+    link.doom(moved, mendable=True)
+    return moved

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -75,6 +76,16 @@ class Database:
         finally:
             if connection is not None:
                 await connection.close()
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Link]:
+        """Begin a transaction that is committed at the end, and rolled back when the block fails."""
+        link = await self.begin()
+        try:
+            yield link
+            await link.commit()
+        finally:
+            await link.rollback()
 
     async def begin(self, *, read_only: bool = False) -> Link:
         """Begin a transaction. An error or a cancellation on the way leaves nothing behind.

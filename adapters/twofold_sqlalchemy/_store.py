@@ -11,12 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from twofold import Aggregate, View
 from twofold.errors import ConfigurationError, InvalidDefinition
-from twofold.ports import Checkpoint, ParkedEvent
+from twofold.ports import Checkpoint, Lease, ParkedEvent, Segment
 
 from . import _schema
 from ._checkpoints import Checkpoints
 from ._database import Database
 from ._dialects import dialect_of
+from ._leases import Leases
 from ._log import SqlEventLog
 from ._mapping import MappedState, TableMapping
 from ._orm import OrmState, mapper_of, missing_mapping
@@ -69,6 +70,7 @@ class SqlAlchemy:
         self._tables = own_tables(dialect, MetaData())
         self._log = SqlEventLog(self._database, self._tables)
         self._checkpoints = Checkpoints(self._database, self._tables)
+        self._leases = Leases(self._database, self._tables)
         self._views: dict[type[View], ViewTable[Any]] = {}
         self._states: dict[type[object], State] = {
             aggregate_type: MappedState(aggregate_type, mapping) for aggregate_type, mapping in (state or {}).items()
@@ -125,6 +127,30 @@ class SqlAlchemy:
     async def checkpoint(self, subscription: str) -> Checkpoint | None:
         """Return the committed checkpoint, or None when the subscription never ran here."""
         return await self._checkpoints.one(subscription)
+
+    async def segments(self, subscription: str) -> Sequence[Segment]:
+        """Return the segments in their order."""
+        return await self._leases.segments(subscription)
+
+    async def claim(self, subscription: str, owner: str, *, seconds: float, limit: int) -> Sequence[Lease]:
+        """Take segments that nobody holds."""
+        return await self._leases.claim(subscription, owner, seconds=seconds, limit=limit)
+
+    async def renew(self, leases: Sequence[Lease], *, seconds: float) -> Sequence[Lease]:
+        """Let leases last for so many seconds from now; return those that still hold."""
+        return await self._leases.renew(leases, seconds=seconds)
+
+    async def release(self, leases: Sequence[Lease]) -> None:
+        """Give segments back."""
+        await self._leases.release(leases)
+
+    async def attend(self, subscription: str, owner: str, *, seconds: float) -> int:
+        """Say that a worker is here; return how many are."""
+        return await self._leases.attend(subscription, owner, seconds=seconds)
+
+    async def retries(self, subscription: str) -> frozenset[str]:
+        """Return the keys whose parked events are to be tried again."""
+        return await self._checkpoints.retries(subscription)
 
     async def parked(self, subscription: str, *, key: str | None = None) -> Sequence[ParkedEvent]:
         """Return the parked events in the order in which they were parked, of one key or of all."""

@@ -10,7 +10,7 @@ from sqlalchemy import Column, Index, Integer, MetaData, Table, UniqueConstraint
 from ._dialects import Dialect
 from ._fields import Kind
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """The version of the tables below. A later version of Twofold that changes them counts it up."""
 
 
@@ -21,7 +21,8 @@ class Tables:
     Attributes:
         meta: one row: the log's identity and the version of the tables.
         events: the log.
-        checkpoints: how far each subscription has come.
+        checkpoints: how far each segment of each subscription has come, and who holds it.
+        workers: who would like to hold segments.
         parked: the events that subscriptions could not handle.
         state: aggregates that have no tables of their own, as JSON.
     """
@@ -29,20 +30,21 @@ class Tables:
     meta: Table
     events: Table
     checkpoints: Table
+    workers: Table
     parked: Table
     state: Table
 
     @property
     def all(self) -> tuple[Table, ...]:
         """All of them."""
-        return self.meta, self.events, self.checkpoints, self.parked, self.state
+        return self.meta, self.events, self.checkpoints, self.workers, self.parked, self.state
 
 
 def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
     """Make the tables, as part of a `MetaData`."""
     name, number = dialect.codec(Kind.NAME).type, dialect.codec(Kind.INTEGER).type
     uuid, time = dialect.codec(Kind.UUID).type, dialect.codec(Kind.DATETIME).type
-    json = dialect.codec(Kind.JSON).type
+    json, seconds = dialect.codec(Kind.JSON).type, dialect.codec(Kind.FLOAT).type
 
     def event() -> list[Column[object]]:
         return [
@@ -77,9 +79,20 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
         "twofold_checkpoints",
         metadata,
         Column("subscription", name, primary_key=True),
+        Column("segment", Integer, primary_key=True, autoincrement=False),
         Column("position", number, nullable=False),
         Column("log", name, nullable=False),
         Column("parked", number, nullable=False),
+        Column("generation", number, nullable=False),
+        Column("owner", name),
+        Column("expires", seconds, nullable=False),  # seconds since 1970, by the database's clock
+    )
+    workers = Table(
+        "twofold_workers",
+        metadata,
+        Column("subscription", name, primary_key=True),
+        Column("owner", name, primary_key=True),
+        Column("expires", seconds, nullable=False),
     )
     parked = Table(
         "twofold_parked",
@@ -91,6 +104,7 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
         Column("reason", dialect.codec(Kind.TEXT).type, nullable=False),
         Column("attempts", number, nullable=False),
         Column("parked_at", time, nullable=False),
+        Column("retry", dialect.codec(Kind.BOOLEAN).type, nullable=False),
         *event(),
         UniqueConstraint("subscription", "position", name="twofold_parked_once"),
         Index("twofold_parked_key", "subscription", "key"),
@@ -104,4 +118,4 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
         Column("version", number, nullable=False),
         Column("data", json, nullable=False),
     )
-    return Tables(meta, events, checkpoints, parked, state)
+    return Tables(meta, events, checkpoints, workers, parked, state)

@@ -10,8 +10,10 @@ from twofold import View
 from twofold.ports import (
     Checkpoint,
     ExpectedVersion,
+    Lease,
     NewEvent,
     ParkedEvent,
+    Position,
     RowWriter,
     StateStore,
     StoredEvent,
@@ -86,13 +88,31 @@ class SqlTransaction:
         """Return the rows of a view."""
         return TableRows(self._database, cast("ViewTable[V]", self._view_table(view)), self._link)
 
-    async def advance(self, subscription: str, *, expected: Checkpoint | None, to: Checkpoint) -> None:
+    async def advance(
+        self, subscription: str, *, expected: Checkpoint | None, to: Checkpoint, lease: Lease | None = None
+    ) -> None:
         """Write a checkpoint where the expected one stands."""
-        await self._checkpoints.advance(self._link, subscription, expected, to)
+        await self._checkpoints.advance(self._link, subscription, expected, to, lease)
+
+    async def divide(self, subscription: str, checkpoints: Sequence[Checkpoint], *, leases: Sequence[Lease]) -> None:
+        """Replace the segments of a subscription by others."""
+        await self._checkpoints.divide(self._link, subscription, checkpoints, leases)
 
     async def park(self, subscription: str, events: Sequence[ParkedEvent]) -> None:
         """Store parked events."""
         await self._checkpoints.park(self._link, subscription, events)
+
+    async def unpark(self, subscription: str, positions: Sequence[Position]) -> int:
+        """Forget parked events."""
+        return await self._checkpoints.unpark(self._link, subscription, positions)
+
+    async def ask_retry(self, subscription: str, key: str, *, wanted: bool = True) -> int:
+        """Mark the parked events of a key to be tried again, or not any more."""
+        return await self._checkpoints.ask_retry(self._link, subscription, key, wanted)
+
+    async def blame(self, subscription: str, parked: ParkedEvent) -> None:
+        """Write a new reason and number of attempts to an event that is parked."""
+        await self._checkpoints.blame(self._link, subscription, parked)
 
     def savepoint(self) -> AbstractAsyncContextManager[None]:
         """Open a savepoint."""

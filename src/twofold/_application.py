@@ -48,6 +48,7 @@ class Application(Module):
         container: a `dependency_injector` container that provides what handlers ask for besides.
         middleware: runs around every message, the first one outermost.
         work: whether this process runs the subscriptions. A process that only answers says False.
+        lease: how long, in seconds, other processes wait before they take over the subscriptions of one that died.
         clock: the time; the system's by default.
         ids: makes identifiers; UUIDv7 by default.
     """
@@ -62,6 +63,7 @@ class Application(Module):
         container: Any = None,
         middleware: Sequence[Middleware] = (),
         work: bool = True,
+        lease: float = 5.0,
         clock: Clock | None = None,
         ids: Ids | None = None,
     ) -> None:
@@ -72,6 +74,7 @@ class Application(Module):
         self.container = container
         self.clock: Clock = clock or SystemClock()
         self.ids: Ids = ids or UuidV7()
+        self.lease = lease
         self._work = work
         self._running: Running | None = None
         for each in middleware:
@@ -186,6 +189,34 @@ class Application(Module):
             LookupError: there is no such subscription.
         """
         return await self._started().store_of(subscription).parked(subscription)
+
+    async def retry(self, subscription: str, key: str, *, timeout: float = 30.0) -> Sequence[ParkedEvent]:
+        """Try the parked events of a key again, in order, up to the first that fails again.
+
+        The process that runs the subscription does it, perhaps another one; this call waits for it.
+
+        Args:
+            subscription: the name of a projection or reaction.
+            key: the ordering key of the parked events.
+            timeout: how long to wait, in seconds.
+
+        Returns:
+            The events of this key that are still parked; none when all went well.
+
+        Raises:
+            LookupError: there is no such subscription.
+            TimeoutError: nobody has finished it by then; it is still to be done.
+        """
+        with anyio.fail_after(timeout):
+            return await self._started().retry(subscription, key)
+
+    async def discard(self, subscription: str, key: str) -> Sequence[ParkedEvent]:
+        """Forget the parked events of a key for good, and return them. Later events of the key are handled again.
+
+        Raises:
+            LookupError: there is no such subscription.
+        """
+        return await self._started().discard(subscription, key)
 
     async def __aenter__(self) -> Self:
         if self._running is not None:

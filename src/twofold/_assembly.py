@@ -167,6 +167,7 @@ def _projection_subscriptions(
             start="beginning",
             order_by=entry.order_by,
             retry=entry.retry,
+            segments=entry.segments,
             store=app.read,
             effect=ProjectionEffect(projection, services),
         )
@@ -190,6 +191,7 @@ def _reaction_subscriptions(
             start=entry.start,
             order_by=entry.order_by,
             retry=entry.retry,
+            segments=entry.segments,
             store=app.write,
             effect=ReactionEffect(handles, services, committed),
         )

@@ -37,9 +37,10 @@ class Consistency:
         self.awaited = Signal()
         """Sent when somebody waits for a projection to move on."""
 
-    def report(self, projection: str, checkpoint: Checkpoint) -> None:
-        """Remember how far a projection has come."""
-        self._seen[projection] = checkpoint
+    def report(self, projection: str, checkpoint: Checkpoint | None) -> None:
+        """Remember how far a projection has come, where that is known."""
+        if checkpoint is not None:
+            self._seen[projection] = checkpoint
         self.moved.send()
 
     async def behind(self, projection: str, written: Written) -> int:

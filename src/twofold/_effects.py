@@ -15,7 +15,7 @@ from ._projection import EventFailed, Projection
 from ._scope import Scope, Services
 from ._subscription import Finish, ItemFailed
 from .errors import CheckpointMoved, CommitFailed, TransientFailure
-from .ports.event_log import StoredEvent
+from .ports.event_log import Position, StoredEvent
 
 
 class ProjectionEffect:
@@ -25,11 +25,13 @@ class ProjectionEffect:
         self._projection = projection
         self._services = services
 
-    async def apply(self, items: Sequence[tuple[StoredEvent, Event]], finish: Finish) -> None:
+    async def apply(
+        self, items: Sequence[tuple[StoredEvent, Event]], finish: Finish, *, at: Position | None = None
+    ) -> None:
         transaction = await self._services.read.begin()
         try:
             if items:
-                await self._projection.apply(self._services, transaction, items)
+                await self._projection.apply(self._services, transaction, items, at)
             await finish(transaction, len(items))
             await transaction.commit()
         except BaseException as failure:
@@ -56,7 +58,9 @@ class ReactionEffect:
         self._services = services
         self._wake = committed
 
-    async def apply(self, items: Sequence[tuple[StoredEvent, Event]], finish: Finish) -> None:
+    async def apply(
+        self, items: Sequence[tuple[StoredEvent, Event]], finish: Finish, *, at: Position | None = None
+    ) -> None:
         if not items:
             await self._only_finish(finish)
             return

@@ -77,6 +77,7 @@ class ReactionEntry(Entry):
     start: Start = "now"
     order_by: str | None = None
     retry: Retry = Retry()
+    segments: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -85,6 +86,7 @@ class ProjectionEntry(Entry):
     mode: Mode = "async"
     order_by: str | None = None
     retry: Retry = Retry()
+    segments: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

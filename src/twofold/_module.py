@@ -100,6 +100,7 @@ class Module:
         start: Start = "now",
         order_by: str | None = None,
         retry: Retry = Retry(),
+        segments: int = 1,
     ) -> EventRegistration[E]:
         """Register a side effect of events. It never runs again for an event below its checkpoint.
 
@@ -109,6 +110,7 @@ class Module:
             start: where it begins the first time: "now" (events recorded from then on), "beginning", or a position.
             order_by: the event field whose values are handled in order; the event's stream by default.
             retry: how often it is tried before the event is parked.
+            segments: into how many parts it is divided by that order, so that several processes can share the work.
         """
         frame = calling_frame(1)
 
@@ -117,14 +119,20 @@ class Module:
             self._reactions.append(
                 ReactionEntry(
                     handler=handler, place=place, names=names, name=name, events=event_types,
-                    start=start, order_by=order_by, retry=retry,
+                    start=start, order_by=order_by, retry=retry, segments=segments,
                 )
             )  # fmt: skip
 
         return EventRegistration(register)
 
     def projection(
-        self, name: str, *, mode: Mode = "async", order_by: str | None = None, retry: Retry = Retry()
+        self,
+        name: str,
+        *,
+        mode: Mode = "async",
+        order_by: str | None = None,
+        retry: Retry = Retry(),
+        segments: int = 1,
     ) -> Callable[[T], T]:
         """Register a class that turns events into rows: read models in its `__init__`, methods marked with `on`.
 
@@ -134,6 +142,7 @@ class Module:
                 the read store and the write store to be one.
             order_by: the event field whose values are handled in order; the event's stream by default.
             retry: how often an event is tried before it is parked.
+            segments: into how many parts it is divided by that order, so that several processes can share the work.
         """
         frame = calling_frame(1)
 
@@ -141,9 +150,10 @@ class Module:
             place, names = _origin(cls, frame)
             self._projections.append(
                 ProjectionEntry(
-                    handler=cls, place=place, names=names, name=name, mode=mode, order_by=order_by, retry=retry
+                    handler=cls, place=place, names=names, name=name, mode=mode, order_by=order_by,
+                    retry=retry, segments=segments,
                 )
-            )
+            )  # fmt: skip
             return cls
 
         return register

@@ -14,7 +14,7 @@ from ._metadata import event_envelope
 from ._read_model import ProjectedRows
 from ._scope import Scope, Services
 from ._view import View
-from .ports.event_log import StoredEvent
+from .ports.event_log import Position, StoredEvent
 from .ports.stores import ReadTransaction
 
 
@@ -60,9 +60,15 @@ class Projection:
         return frozenset(str(event.message_name) for event in self.methods)
 
     async def apply(
-        self, services: Services, transaction: ReadTransaction, events: Sequence[tuple[StoredEvent, Event]]
+        self,
+        services: Services,
+        transaction: ReadTransaction,
+        events: Sequence[tuple[StoredEvent, Event]],
+        at: Position | None = None,
     ) -> None:
         """Apply events in order and write the rows into the transaction; events it does not take are passed over.
+
+        Rows are written as of the position `at`, or of each event.
 
         Raises:
             EventFailed: a method raised.
@@ -76,7 +82,7 @@ class Projection:
                 if method is None:
                     continue
                 for model in rows.values():
-                    model.position = stored.position
+                    model.position = stored.position if at is None else at
                 if self.wants_envelope:
                     scope.envelope = event_envelope(stored, event)
                 try:

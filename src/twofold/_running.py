@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from os import getpid
+from socket import gethostname
 from typing import TYPE_CHECKING
+
+import anyio
 
 from ._assembly import Assembly
 from ._consistency import Consistency
 from ._inline import begin_inline
-from ._runner import Runner
+from ._progress import Log
 from ._scope import Origin
+from ._segments import segment_of
 from ._session import Session
 from ._signal import Signal
 from ._status import SubscriptionStatus
 from ._supervisor import Supervisor
+from ._worker import Worker
+from .errors import CheckpointMoved
 from .ports.event_log import START
-from .ports.stores import ReadStore
-from .ports.subscription_store import Checkpoint
+from .ports.stores import ReadStore, ReadTransaction
+from .ports.subscription_store import Checkpoint, Lease, ParkedEvent
 
 if TYPE_CHECKING:
     from ._application import Application
@@ -41,7 +50,7 @@ class Running:
         self._log = app.write.log
         self._consistency = Consistency(self._log, app.read)
         self._supervisor = Supervisor()
-        self._runners: list[Runner] = []
+        self._workers: list[Worker] = []
         self._drain = _DRAIN
 
     async def start(self, work: bool) -> None:
@@ -54,24 +63,22 @@ class Running:
         self.identity = await self._log.identity()
         for projection in self.assembly.inline:
             await begin_inline(projection, self.assembly, self._app.write, self.identity)
-        self._runners = [
-            Runner(
-                subscription, self._log, self.identity, self.assembly.event_types, self._app.clock, self.appended,
-                self._consistency.awaited,
-                self._consistency.report,
-            )
-            for subscription in self.assembly.subscriptions
-        ]  # fmt: skip
-        for runner in self._runners:
-            await runner.prepare()
+        log = Log(self._log, self.identity, self.assembly.event_types, self._app.clock)
+        consistency, owner = self._consistency, f"{gethostname()}/{getpid()}/{self._app.ids.new().hex[:12]}"
+        self._workers = [
+            Worker(each, log, owner, self._app.lease, self.appended, consistency.awaited, consistency.report)
+            for each in self.assembly.subscriptions
+        ]
+        for worker in self._workers:
+            await worker.prepare()
         if work:
-            for runner in self._runners:
-                self._supervisor.start(runner.run)
+            for worker in self._workers:
+                self._supervisor.start(worker.run)
 
     async def stop(self) -> None:
         """Let the subscriptions finish their step, cancel those that do not, and close the stores."""
-        for runner in self._runners:
-            runner.stop()
+        for worker in self._workers:
+            worker.stop()
         self.appended.send()
         await self._supervisor.stop(self._drain)
         await self._app.write.close()
@@ -88,7 +95,7 @@ class Running:
             seen = self._consistency.moved.count
             self._consistency.awaited.send()
             head = await self._log.head()
-            checkpoints = [await self._checkpoint(runner) for runner in self._runners]
+            checkpoints = [await self._checkpoint(worker) for worker in self._workers]
             if all(each.position >= head for each in checkpoints) and head == await self._log.head():
                 return
             await self._consistency.moved.wait(seen, 0.05)
@@ -97,13 +104,13 @@ class Running:
         """Return how every projection and reaction is doing."""
         head = await self._log.head()
         statuses = [SubscriptionStatus(each.name, "projection", "inline", head, 0, 0) for each in self.assembly.inline]
-        for runner in self._runners:
-            checkpoint = await self._checkpoint(runner)
+        for worker in self._workers:
+            checkpoint = await self._checkpoint(worker)
             behind = await self._log.count(after=checkpoint.position, upto=head) if checkpoint.position < head else 0
-            error = "" if runner.error is None else f"{type(runner.error).__name__}: {runner.error}"
+            error = "" if worker.error is None else f"{type(worker.error).__name__}: {worker.error}"
             statuses.append(
                 SubscriptionStatus(
-                    runner.subscription.name, runner.subscription.kind, runner.state, checkpoint.position, behind,
+                    worker.subscription.name, worker.subscription.kind, worker.state, checkpoint.position, behind,
                     checkpoint.parked, error,
                 )
             )  # fmt: skip
@@ -117,6 +124,46 @@ class Running:
         known = ", ".join(each.name for each in self.assembly.subscriptions) or "none"
         raise LookupError(f"there is no subscription {subscription!r}. Subscriptions: {known}.")
 
-    async def _checkpoint(self, runner: Runner) -> Checkpoint:
-        found = await runner.subscription.store.checkpoint(runner.subscription.name)
+    async def retry(self, subscription: str, key: str) -> Sequence[ParkedEvent]:
+        """Let the worker that holds the key try its parked events again; return those that still fail."""
+        store = self.store_of(subscription)
+        async with _writing(store) as transaction:
+            await transaction.ask_retry(subscription, key)
+        pause = 0.01
+        while key in await store.retries(subscription):
+            self.appended.send()
+            self._consistency.awaited.send()
+            await anyio.sleep(pause)
+            pause = min(pause * 2, 0.5)
+        return await store.parked(subscription, key=key)
+
+    async def discard(self, subscription: str, key: str) -> Sequence[ParkedEvent]:
+        """Forget the parked events of a key, and return them."""
+        store = self.store_of(subscription)
+        while True:
+            segments, parked = await store.segments(subscription), await store.parked(subscription, key=key)
+            if not parked:
+                return ()
+            number, checkpoint, generation, _ = segments[segment_of(key, len(segments))]
+            left = replace(checkpoint, parked=checkpoint.parked - len(parked))
+            lease = Lease(subscription, number, generation)
+            with suppress(CheckpointMoved):
+                async with _writing(store) as transaction:
+                    await transaction.unpark(subscription, [each.event.position for each in parked])
+                    await transaction.advance(subscription, expected=checkpoint, to=left, lease=lease)
+                return parked
+
+    async def _checkpoint(self, worker: Worker) -> Checkpoint:
+        found = await worker.subscription.store.checkpoint(worker.subscription.name)
         return found or Checkpoint(START, self.identity)
+
+
+@asynccontextmanager
+async def _writing(store: ReadStore) -> AsyncIterator[ReadTransaction]:
+    transaction = await store.begin()
+    try:
+        yield transaction
+        await transaction.commit()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await transaction.rollback()

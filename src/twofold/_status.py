@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from .ports.event_log import Position
 
-SubscriptionState: TypeAlias = Literal["running", "failing", "stopped", "inline"]
+SubscriptionState: TypeAlias = Literal["running", "standby", "failing", "stopped", "inline"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +17,8 @@ class SubscriptionStatus:
     Attributes:
         name: the name of its checkpoint.
         kind: "projection" or "reaction".
-        state: "running" or "failing" in this process, "stopped" when this process does not run it, "inline" when
-            commands apply it themselves.
+        state: "running" or "failing" in this process, "standby" when this process would run it but others do, "stopped"
+            when this process does not run it, "inline" when commands apply it themselves.
         position: its checkpoint; `START` when it never ran.
         behind: how many events of the log it has not passed; a stopped subscription may be advanced by another process.
         parked: how many events it has parked.

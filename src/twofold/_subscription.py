@@ -8,7 +8,7 @@ from typing import Protocol
 
 from ._entries import Retry, Start
 from ._messages import Event
-from .ports.event_log import StoredEvent
+from .ports.event_log import Position, StoredEvent
 from .ports.stores import ReadStore, ReadTransaction
 
 
@@ -23,6 +23,7 @@ class Subscription:
         start: where it begins the first time.
         order_by: the event field whose values are handled in order; None for the stream.
         retry: how often an event is tried.
+        segments: into how many parts it is divided, by ordering key.
         store: where its checkpoint lives.
         effect: what it does.
     """
@@ -33,6 +34,7 @@ class Subscription:
     start: Start
     order_by: str | None
     retry: Retry
+    segments: int
     store: ReadStore
     effect: Effect
 
@@ -40,12 +42,15 @@ class Subscription:
 class Effect(Protocol):
     """What a subscription does with events, in one step with its checkpoint."""
 
-    async def apply(self, items: Sequence[tuple[StoredEvent, Event]], finish: Finish) -> None:
+    async def apply(
+        self, items: Sequence[tuple[StoredEvent, Event]], finish: Finish, *, at: Position | None = None
+    ) -> None:
         """Apply some or all of these events, from the first on, and commit together with the checkpoint.
 
         Args:
             items: decoded events in log order; there may be none, then only the checkpoint is written.
             finish: writes the checkpoint into the transaction, given the number of events that this step applies.
+            at: the position as of which rows are written; each event's own when None.
 
         Raises:
             ItemFailed: an event's handler raised; nothing of this step is committed.

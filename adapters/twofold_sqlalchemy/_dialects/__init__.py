@@ -166,6 +166,10 @@ class Dialect(Protocol):
         """Return whether a reflected column type is the one that was asked for."""
         ...
 
+    def now(self) -> ColumnElement[Any]:
+        """Return the time by the database's clock, in seconds since 1970, as it goes on within a transaction."""
+        ...
+
     # -- the log
 
     def appender(self, database: Database, tables: Tables) -> Appender:

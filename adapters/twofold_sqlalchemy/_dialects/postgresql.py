@@ -24,6 +24,8 @@ from sqlalchemy import (
     Text,
     Uuid,
     bindparam,
+    extract,
+    func,
 )
 from sqlalchemy import cast as type_cast
 from sqlalchemy.dialects.postgresql import JSON, insert
@@ -200,6 +202,10 @@ class PostgreSQL:
         """Compare what the types are called in SQL; a collation is not reflected everywhere and does not count."""
         own: Any = postgresql_dialect()  # type: ignore[no-untyped-call]
         return found.compile(own).split(" COLLATE")[0] == wanted.compile(own).split(" COLLATE")[0]
+
+    def now(self) -> ColumnElement[Any]:
+        """Use `clock_timestamp`, which goes on."""
+        return type_cast(extract("epoch", func.clock_timestamp()), Double())
 
     # -- the log
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import BigInteger, Boolean, Column, ColumnElement, Float, Integer, Table, Text, bindparam, event
+from sqlalchemy import BigInteger, Boolean, Column, ColumnElement, Float, Integer, Table, Text, bindparam, event, func
 from sqlalchemy import cast as type_cast
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.dialects.sqlite import insert
@@ -191,6 +191,10 @@ class Sqlite(ThroughSqlAlchemy):
         """Compare what the types are called in SQL."""
         own = sqlite_dialect()
         return found.compile(own) == wanted.compile(own)
+
+    def now(self) -> ColumnElement[Any]:
+        """Turn days into seconds; older SQLites know no others."""
+        return (func.julianday("now") - 2440587.5) * 86400.0
 
     def appender(self, database: Database, tables: Tables) -> Appender:
         """Writers take turns, so one insert can look and write."""

@@ -17,7 +17,7 @@ from .event_log import (
 from .rows import Condition, Operator, Ordering, RowChange, RowReader, RowWriter, Selection
 from .state_store import StateStore, Versioned
 from .stores import ReadStore, ReadTransaction, Transaction, WriteStore, WriteTransaction
-from .subscription_store import Checkpoint, ParkedEvent, SubscriptionStore, SubscriptionTransaction
+from .subscription_store import Checkpoint, Lease, ParkedEvent, Segment, SubscriptionStore, SubscriptionTransaction
 
 __all__ = [
     "START",
@@ -28,6 +28,7 @@ __all__ = [
     "Expected",
     "ExpectedVersion",
     "Ids",
+    "Lease",
     "LogPage",
     "NewEvent",
     "Operator",
@@ -39,6 +40,7 @@ __all__ = [
     "RowChange",
     "RowReader",
     "RowWriter",
+    "Segment",
     "Selection",
     "StateStore",
     "StoredEvent",

@@ -49,7 +49,7 @@ async def test_creating_twice_keeps_what_is_there(store: SqlAlchemy) -> None:
         ("ALTER TABLE seat DROP COLUMN taken", "seat lacks the column taken"),
         ("DROP TABLE twofold_parked", "twofold_parked is missing"),
         ("DROP TRIGGER twofold_events_no_delete", "twofold_events_no_delete is missing"),
-        ("UPDATE twofold_meta SET schema_version = 99", "should hold schema version 1"),
+        ("UPDATE twofold_meta SET schema_version = 99", "should hold schema version 2"),
         (f"DROP TABLE seat; {OTHER_SEAT}", "seat.row should be TEXT, and it is BIGINT"),
     ],
 )

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ....errors import CheckpointMoved
-from ....ports import Checkpoint, ParkedEvent
+from ....ports import Checkpoint, Lease, ParkedEvent
 from ._broken import (
     Around,
     Break,
@@ -30,19 +30,23 @@ class AdvancesUnguarded(Around):
         self._store = store
         self._ignores = ignores
 
-    async def advance(self, subscription: str, *, expected: Checkpoint | None, to: Checkpoint) -> None:
+    async def advance(
+        self, subscription: str, *, expected: Checkpoint | None, to: Checkpoint, lease: Lease | None = None
+    ) -> None:
         stands = await self._store.checkpoint(subscription)
         if self._ignores(expected, stands):
             expected = stands
-        await self.inner.advance(subscription, expected=expected, to=to)
+        await self.inner.advance(subscription, expected=expected, to=to, lease=lease)
 
 
 class AdvancesQuietly(Around):
     """Says nothing when the checkpoint had moved."""
 
-    async def advance(self, subscription: str, *, expected: Checkpoint | None, to: Checkpoint) -> None:
+    async def advance(
+        self, subscription: str, *, expected: Checkpoint | None, to: Checkpoint, lease: Lease | None = None
+    ) -> None:
         with suppress(CheckpointMoved):
-            await self.inner.advance(subscription, expected=expected, to=to)
+            await self.inner.advance(subscription, expected=expected, to=to, lease=lease)
 
 
 class AdvancesOther(Around):
@@ -52,9 +56,11 @@ class AdvancesOther(Around):
         super().__init__(inner)
         self._change = change
 
-    async def advance(self, subscription: str, *, expected: Checkpoint | None, to: Checkpoint) -> None:
+    async def advance(
+        self, subscription: str, *, expected: Checkpoint | None, to: Checkpoint, lease: Lease | None = None
+    ) -> None:
         expected = None if expected is None else self._change(expected)
-        await self.inner.advance(subscription, expected=expected, to=self._change(to))
+        await self.inner.advance(subscription, expected=expected, to=self._change(to), lease=lease)
 
 
 class AdvancesApart(Around):
@@ -65,7 +71,9 @@ class AdvancesApart(Around):
         self._store = store
         self._apart: list[tuple[str, Checkpoint | None, Checkpoint]] = []
 
-    async def advance(self, subscription: str, *, expected: Checkpoint | None, to: Checkpoint) -> None:
+    async def advance(
+        self, subscription: str, *, expected: Checkpoint | None, to: Checkpoint, lease: Lease | None = None
+    ) -> None:
         self._apart.append((subscription, expected, to))
 
     async def rollback(self) -> None:

@@ -1,0 +1,160 @@
+"""Segments, leases and parked events."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from twofold.errors import CheckpointMoved
+from twofold.ports import Checkpoint, Lease, ParkedEvent, Position, Segment
+
+from ._tables import ATTENDING, GONE, PARKED, RETRIES, SEGMENTS, Overlay, Tables
+
+if TYPE_CHECKING:
+    from ._transaction import InMemoryTransaction
+
+
+class Kept(NamedTuple):
+    """A segment as it is kept; `until` is the end of its lease, by the clock of this process."""
+
+    checkpoint: Checkpoint
+    generation: int = 0
+    owner: str | None = None
+    until: float = 0.0
+
+
+def segments_of(overlay: Overlay, subscription: str) -> dict[int, Kept]:
+    """Return the segments of a subscription by their numbers, in order."""
+    found = {number: kept for (name, number), kept in overlay.items(SEGMENTS) if name == subscription}
+    return dict(sorted(found.items()))
+
+
+def advance(
+    overlay: Overlay, subscription: str, expected: Checkpoint | None, to: Checkpoint, lease: Lease | None
+) -> None:
+    """Write a checkpoint where the expected one stands; see `SubscriptionTransaction.advance`."""
+    key = subscription, lease.segment if lease else 0
+    kept: Kept | None = overlay.get(SEGMENTS, key)
+    found = kept.checkpoint if kept else None
+    if found != expected or (lease and (kept is None or kept.generation != lease.generation)):
+        raise CheckpointMoved(
+            f"cannot move the checkpoint of {subscription!r}: expected {expected}, found {found}, or its lease was lost."
+        )
+    overlay.put(SEGMENTS, key, kept._replace(checkpoint=to) if kept else Kept(to))
+
+
+def divide(overlay: Overlay, subscription: str, checkpoints: Sequence[Checkpoint], leases: Sequence[Lease]) -> None:
+    """Replace the segments; see `SubscriptionTransaction.divide`."""
+    there = segments_of(overlay, subscription)
+    if {number: kept.generation for number, kept in there.items()} != {
+        each.segment: each.generation for each in leases
+    }:
+        raise CheckpointMoved(f"cannot divide {subscription!r}: it has other segments now, or a lease was lost.")
+    generation = max((kept.generation for kept in there.values()), default=-1) + 1
+    for number in there:
+        overlay.put(SEGMENTS, (subscription, number), GONE)
+    for number, checkpoint in enumerate(checkpoints):
+        overlay.put(SEGMENTS, (subscription, number), Kept(checkpoint, generation))
+
+
+def parked_of(overlay: Overlay, subscription: str, key: str | None) -> list[ParkedEvent]:
+    """Return the parked events of a subscription, of one key or of all."""
+    events = [event for (name, _), event in overlay.items(PARKED) if name == subscription]
+    return [event for event in events if key is None or event.key == key]
+
+
+def unpark(overlay: Overlay, subscription: str, positions: Sequence[Position]) -> int:
+    """Forget parked events, and the wish to retry a key that has none left."""
+    gone = [event for event in parked_of(overlay, subscription, None) if event.event.position in positions]
+    for event in gone:
+        overlay.put(PARKED, (subscription, event.event.id), GONE)
+    for key in {event.key for event in gone}:
+        if not parked_of(overlay, subscription, key):
+            overlay.put(RETRIES, (subscription, key), GONE)
+    return len(gone)
+
+
+class InMemorySubscriptions:
+    """What a store answers about subscriptions outside of any transaction.
+
+    Args:
+        tables: the committed data.
+        begin: begins a transaction.
+    """
+
+    def __init__(self, tables: Tables, begin: Callable[[], Awaitable[InMemoryTransaction]]) -> None:
+        self._tables = tables
+        self._begin = begin
+
+    async def checkpoint(self, subscription: str) -> Checkpoint | None:
+        """Return the lowest committed checkpoint, or None when the subscription never ran here."""
+        found = [kept.checkpoint for kept in segments_of(self._now(), subscription).values()]
+        if not found:
+            return None
+        lowest = min(found, key=lambda checkpoint: checkpoint.position)
+        return Checkpoint(lowest.position, lowest.log, sum(each.parked for each in found))
+
+    async def segments(self, subscription: str) -> Sequence[Segment]:
+        """Return the segments in their order."""
+        now = time.monotonic()
+        return [
+            Segment(number, kept.checkpoint, kept.generation, kept.owner if kept.until > now else None)
+            for number, kept in segments_of(self._now(), subscription).items()
+        ]
+
+    async def claim(self, subscription: str, owner: str, *, seconds: float, limit: int) -> Sequence[Lease]:
+        """Take segments that nobody holds."""
+        leases: list[Lease] = []
+        async with await self._begin() as overlay:
+            now = time.monotonic()
+            for number, kept in segments_of(overlay, subscription).items():
+                if kept.until <= now and len(leases) < limit:
+                    generation = kept.generation + 1
+                    overlay.put(
+                        SEGMENTS, (subscription, number), Kept(kept.checkpoint, generation, owner, now + seconds)
+                    )
+                    leases.append(Lease(subscription, number, generation))
+        return leases
+
+    async def renew(self, leases: Sequence[Lease], *, seconds: float) -> Sequence[Lease]:
+        """Let leases last for so many seconds from now; return those that still hold."""
+        async with await self._begin() as overlay:
+            return [lease for lease in leases if _hold(overlay, lease, time.monotonic() + seconds)]
+
+    async def release(self, leases: Sequence[Lease]) -> None:
+        """Give segments back."""
+        async with await self._begin() as overlay:
+            for lease in leases:
+                _hold(overlay, lease, 0.0)
+
+    async def attend(self, subscription: str, owner: str, *, seconds: float) -> int:
+        """Say that a worker is here; return how many are."""
+        async with await self._begin() as overlay:
+            now = time.monotonic()
+            overlay.put(ATTENDING, (subscription, owner), now + seconds)
+            return sum(name == subscription and until > now for (name, _), until in overlay.items(ATTENDING))
+
+    async def parked(self, subscription: str, *, key: str | None = None) -> Sequence[ParkedEvent]:
+        """Return the parked events in the order in which they were parked, of one key or of all."""
+        return parked_of(self._now(), subscription, key)
+
+    async def parked_keys(self, subscription: str) -> frozenset[str]:
+        """Return the keys that have a parked event."""
+        return frozenset(event.key for event in await self.parked(subscription))
+
+    async def retries(self, subscription: str) -> frozenset[str]:
+        """Return the keys whose parked events are to be tried again."""
+        return frozenset(key for (name, key), _ in self._now().items(RETRIES) if name == subscription)
+
+    def _now(self) -> Overlay:
+        return Overlay(self._tables, frozen=False)
+
+
+def _hold(overlay: Overlay, lease: Lease, until: float) -> bool:
+    key = lease.subscription, lease.segment
+    kept: Kept | None = overlay.get(SEGMENTS, key)
+    if kept is None or kept.generation != lease.generation:
+        return False
+    overlay.put(SEGMENTS, key, kept._replace(until=until))
+    return True
