@@ -6,20 +6,24 @@ needs pytest; `twofold` itself does not import it.
 
 from ._capabilities import Capabilities
 from ._event_log import EventLogSuite
+from ._leases import LeaseSuite
 from ._read_model import ReadModelSuite
 from ._rows import RowsSuite
 from ._selections import SelectionsSuite
 from ._state import StateSuite
 from ._subscription_store import SubscriptionStoreSuite
+from ._subscriptions import SubscriptionSuite
 from ._transactions import TransactionSuite
 
 __all__ = [
     "Capabilities",
     "EventLogSuite",
+    "LeaseSuite",
     "ReadModelSuite",
     "RowsSuite",
     "SelectionsSuite",
     "StateSuite",
     "SubscriptionStoreSuite",
+    "SubscriptionSuite",
     "TransactionSuite",
 ]
