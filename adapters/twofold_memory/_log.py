@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from itertools import islice
 from uuid import uuid4
 
@@ -45,6 +45,16 @@ class InMemoryEventLog:
         """Iterate over a stream's committed events."""
         for event in self._tables.streams.get(stream, [])[after:]:
             yield event
+
+    async def announce(self) -> None:
+        """Do nothing: there are no other processes."""
+
+    async def watch(self, heard: Callable[[], None]) -> None:
+        """Return: there is nothing to hear."""
+
+    async def holding_back(self) -> Sequence[str]:
+        """Return none: events are visible as soon as they have a position."""
+        return ()
 
     async def count(self, *, after: Position, upto: Position) -> int:
         """Return how many events lie between two positions."""

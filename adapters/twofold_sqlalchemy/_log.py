@@ -112,6 +112,18 @@ class SqlEventLog:
             if len(rows) < _PAGE:
                 return
 
+    async def announce(self) -> None:
+        """Hint to other processes that events were appended, where the database can."""
+        await self._database.dialect.announce(self._database)
+
+    async def watch(self, heard: Callable[[], None]) -> None:
+        """Call `heard` at each hint, where the database can."""
+        await self._database.dialect.watch(self._database, heard)
+
+    async def holding_back(self) -> Sequence[str]:
+        """Say which transactions readers wait for at the moment."""
+        return await self._frontier.holding_back()
+
     async def count(self, *, after: Position, upto: Position) -> int:
         """Return how many events lie behind `after` and not behind `upto`."""
         found = await self._database.fetch(self._count, {"after": after, "upto": upto}, "count the events of the log")

@@ -11,6 +11,7 @@ from ._entries import Retry
 from ._envelope import Envelope
 from ._event_bus import EventBus
 from ._find import Keyset, Page, Rows, above, at_least, at_most, below, one_of
+from ._health import Health
 from ._messages import Command, Event, Message, Query
 from ._module import Module
 from ._on import on
@@ -37,6 +38,7 @@ __all__ = [
     "Envelope",
     "Event",
     "EventBus",
+    "Health",
     "Ids",
     "Keyset",
     "Message",

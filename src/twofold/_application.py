@@ -11,6 +11,7 @@ import anyio
 from ._aggregate import Aggregate
 from ._assembly import Assembly, assemble
 from ._explain import explain
+from ._health import Health
 from ._messages import Command, Message, Query
 from ._module import Module
 from ._running import Running
@@ -182,6 +183,10 @@ class Application(Module):
         """Return how every projection and reaction is doing, in the order of registration."""
         return await self._started().status()
 
+    async def health(self) -> Health:
+        """Return what a probe should know: what is wrong, how far each subscription is, and who holds readers back."""
+        return await self._started().health()
+
     async def parked(self, subscription: str) -> Sequence[ParkedEvent]:
         """Return the parked events of a projection or reaction, with the reasons.
 
@@ -250,4 +255,4 @@ class Application(Module):
 
     def _committed(self) -> None:
         if self._running is not None:
-            self._running.appended.send()
+            self._running.committed()

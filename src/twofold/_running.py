@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -13,6 +14,7 @@ import anyio
 
 from ._assembly import Assembly
 from ._consistency import Consistency
+from ._health import Health, health
 from ._inline import begin_inline
 from ._progress import Log
 from ._scope import Origin
@@ -22,16 +24,23 @@ from ._signal import Signal
 from ._status import SubscriptionStatus
 from ._supervisor import Supervisor
 from ._worker import Worker
-from .errors import CheckpointMoved
+from .errors import CheckpointMoved, TransientFailure
 from .ports.event_log import START
 from .ports.stores import ReadStore, ReadTransaction
 from .ports.subscription_store import Checkpoint, Lease, ParkedEvent
+
+logger = logging.getLogger("twofold.running")
 
 if TYPE_CHECKING:
     from ._application import Application
 
 _DRAIN = 5.0
 """How long a stopping application waits for the current steps of its subscriptions, in seconds."""
+
+_WATCH_AGAIN = 1.0
+"""Seconds until hints of other processes are listened to again after they were lost."""
+
+_LONG = 3600.0
 
 
 class Running:
@@ -52,6 +61,7 @@ class Running:
         self._supervisor = Supervisor()
         self._workers: list[Worker] = []
         self._drain = _DRAIN
+        self._announced = Signal()
 
     async def start(self, work: bool) -> None:
         """Open the stores, bring inline projections up to date and start the subscriptions."""
@@ -71,7 +81,9 @@ class Running:
         ]
         for worker in self._workers:
             await worker.prepare()
+        self._supervisor.start(self._announce, endless=True)
         if work:
+            self._supervisor.start(self._watch, endless=True)
             for worker in self._workers:
                 self._supervisor.start(worker.run)
 
@@ -152,6 +164,45 @@ class Running:
                     await transaction.unpark(subscription, [each.event.position for each in parked])
                     await transaction.advance(subscription, expected=checkpoint, to=left, lease=lease)
                 return parked
+
+    def committed(self) -> None:
+        """Wake whoever waits for events, here and in other processes."""
+        self.appended.send()
+        self._announced.send()
+
+    async def health(self) -> Health:
+        """Say how the application is doing, for probes."""
+        try:
+            found = await self.status()
+            nobody = [each.name for each in found if each.state != "inline" and not await self._is_held(each.name)]
+            return health(found, nobody, await self._log.holding_back())
+        except TransientFailure as error:
+            return Health((f"a store does not answer: {error}",), (), ())
+
+    async def _is_held(self, subscription: str) -> bool:
+        segments = await self.store_of(subscription).segments(subscription)
+        return bool(segments) and all(segment.owner is not None for segment in segments)
+
+    async def _announce(self) -> None:
+        """Tell other processes of events that were appended here; of many at once, once."""
+        seen = self._announced.count
+        while True:
+            await self._announced.wait(seen, _LONG)
+            if self._announced.count != seen:
+                seen = self._announced.count
+                try:
+                    await self._log.announce()
+                except TransientFailure as error:
+                    logger.debug("other processes were not told of events: %s", error)
+
+    async def _watch(self) -> None:
+        """Hear of events that other processes appended. Polling goes on all the same."""
+        while True:
+            try:
+                await self._log.watch(self.appended.send)
+            except TransientFailure as error:
+                logger.warning("events of other processes are not announced at the moment: %s", error)
+            await anyio.sleep(_WATCH_AGAIN)
 
     async def _checkpoint(self, worker: Worker) -> Checkpoint:
         found = await worker.subscription.store.checkpoint(worker.subscription.name)

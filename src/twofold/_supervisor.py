@@ -23,14 +23,20 @@ class Supervisor:
         self.failures: list[BaseException] = []
         """What jobs ended with that should not have ended."""
         self._scopes: list[anyio.CancelScope] = []
+        self._endless: list[anyio.CancelScope] = []
         self._running = 0
         self._idle: anyio.Event | None = None
         self._tasks: set[object] = set()
 
-    def start(self, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Start a job."""
+    def start(self, job: Callable[[], Coroutine[Any, Any, None]], *, endless: bool = False) -> None:
+        """Start a job.
+
+        Args:
+            job: what to run.
+            endless: it does not end by itself; it is cancelled as soon as the others are asked to end.
+        """
         scope = anyio.CancelScope()
-        self._scopes.append(scope)
+        (self._endless if endless else self._scopes).append(scope)
         self._running += 1
         self._spawn(self._supervise, job, scope)
 
@@ -40,6 +46,8 @@ class Supervisor:
         Args:
             seconds: how long to wait before cancelling.
         """
+        for scope in self._endless:
+            scope.cancel()
         with anyio.move_on_after(seconds):
             await self._all_ended()
         for scope in self._scopes:
@@ -47,6 +55,7 @@ class Supervisor:
         with anyio.CancelScope(shield=True):
             await self._all_ended()
         self._scopes.clear()
+        self._endless.clear()
 
     async def _all_ended(self) -> None:
         while self._running:

@@ -43,6 +43,10 @@ class Frontier(Protocol):
         """Return the position up to which every event is committed, or never will be; see `EventLog.head`."""
         ...
 
+    async def holding_back(self) -> Sequence[str]:
+        """Say which transactions it waits for; see `EventLog.holding_back`."""
+        ...
+
 
 class Dialect(Protocol):
     """How one kind of database does what the others do differently. One instance serves one engine."""
@@ -178,6 +182,14 @@ class Dialect(Protocol):
 
     def frontier(self, database: Database, tables: Tables) -> Frontier:
         """Return how far the log can be read."""
+        ...
+
+    async def announce(self, database: Database) -> None:
+        """Hint to other processes; see `EventLog.announce`."""
+        ...
+
+    async def watch(self, database: Database, heard: Callable[[], None]) -> None:
+        """Hear the hints of other processes; see `EventLog.watch`."""
         ...
 
     # -- errors

@@ -39,6 +39,7 @@ from twofold.errors import ConfigurationError, StorageError
 
 from .._fields import Codec, Kind
 from . import Appender, Frontier
+from .postgresql_hints import announce, watch
 from .postgresql_log import LOCK, ArrayInsert, GapFrontier
 
 if TYPE_CHECKING:
@@ -216,6 +217,14 @@ class PostgreSQL:
     def frontier(self, database: Database, tables: Tables) -> Frontier:
         """Tell positions that were rolled back from those that are yet to be committed."""
         return GapFrontier(database)
+
+    async def announce(self, database: Database) -> None:
+        """NOTIFY."""
+        await announce(database)
+
+    async def watch(self, database: Database, heard: Callable[[], None]) -> None:
+        """LISTEN."""
+        await watch(database, _driver, heard)
 
     # -- errors
 

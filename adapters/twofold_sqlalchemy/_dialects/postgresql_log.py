@@ -22,6 +22,7 @@ from twofold.ports import START, Expected, ExpectedVersion, NewEvent, Position, 
 
 from .._events import exact
 from .._statements import Statement
+from .postgresql_hints import HOLDERS, described
 
 if TYPE_CHECKING:
     from .._database import Database
@@ -154,6 +155,18 @@ class GapFrontier:
     async def head(self) -> Position:
         """Return the end of the log as far as it is certain."""
         return Position(await self._database.look(self._advance, "read the head of the log"))
+
+    async def holding_back(self) -> Sequence[str]:
+        """Say which sessions it waits for."""
+        noted = self._noted
+        if noted is None or not noted.appending:
+            return ()
+        names = list(noted.appending)
+
+        async def look(connection: AsyncConnection) -> Sequence[str]:
+            return [described(row) for row in await self._database.dialect.fetch(connection, HOLDERS, (names,))]
+
+        return await self._database.look(look, "look who holds readers back")
 
     async def _advance(self, connection: AsyncConnection) -> int:
         """Move on behind every event that is there and every gap that stays. Several may do so at once."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+if TYPE_CHECKING:
+    from .._database import Database
 
 
 class ThroughSqlAlchemy:
@@ -30,6 +33,12 @@ class ThroughSqlAlchemy:
     async def rollback(self, connection: AsyncConnection) -> None:
         """Roll back."""
         await connection.rollback()
+
+    async def announce(self, database: Database) -> None:
+        """Do nothing: the database has no hints."""
+
+    async def watch(self, database: Database, heard: Callable[[], None]) -> None:
+        """Return: there is nothing to hear."""
 
     def is_lost(self, connection: AsyncConnection) -> bool:
         """Return whether the connection is dead and SQLAlchemy does not know it."""

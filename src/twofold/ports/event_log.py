@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import Final, NamedTuple, NewType, Protocol, TypeAlias
@@ -125,6 +125,21 @@ class EventLog(Protocol):
         Raises:
             TransientFailure: the store did not answer; asking again may help.
         """
+        ...
+
+    async def announce(self) -> None:
+        """Hint to other processes that events were appended. It may be lost, come late, or stand for several."""
+        ...
+
+    async def watch(self, heard: Callable[[], None]) -> None:
+        """Call `heard` at each hint of another process, until cancelled.
+
+        It returns at once where there are no hints, and when they cannot be heard any more: then watch again.
+        """
+        ...
+
+    async def holding_back(self) -> Sequence[str]:
+        """Say in words, for people, which transactions readers wait for at the moment; none when they wait for none."""
         ...
 
     async def count(self, *, after: Position, upto: Position) -> int:

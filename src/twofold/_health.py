@@ -1,0 +1,44 @@
+"""Whether an application does what it should, for probes and for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ._status import SubscriptionStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How an application is doing at the moment.
+
+    Attributes:
+        problems: what is wrong, each in a sentence; empty when nothing is.
+        subscriptions: every projection and reaction; empty when a store does not answer.
+        holding_back: the transactions that readers of the log wait for, in words. One of them for a moment is no problem.
+    """
+
+    problems: tuple[str, ...]
+    subscriptions: tuple[SubscriptionStatus, ...]
+    holding_back: tuple[str, ...]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+
+def health(found: Sequence[SubscriptionStatus], nobody: Sequence[str], holding_back: Sequence[str]) -> Health:
+    """Return what a probe should know.
+
+    Args:
+        found: the subscriptions.
+        nobody: those that no process runs, or not all segments of them.
+        holding_back: the transactions that readers wait for.
+    """
+    problems = [f"{each.name} fails: {each.error}" for each in found if each.state == "failing"]
+    problems += [
+        f"{each.name} has parked {each.parked} event(s): retry or discard them" for each in found if each.parked
+    ]
+    problems += [f"nobody runs {name}: start a worker" for name in nobody]
+    return Health(tuple(problems), tuple(found), tuple(holding_back))

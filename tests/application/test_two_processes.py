@@ -1,0 +1,63 @@
+"""Two applications on one store, as two processes are: one that answers, one that works."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import anyio
+import pytest
+
+import twofold._runner
+from twofold.errors import TransientFailure
+from twofold.ports import WriteStore
+from twofold.testing.conformance._bank import Balance, Deposit, GetBalance, Open, application
+
+HOUR = 3600.0
+
+
+async def test_an_event_of_another_process_is_announced(
+    store: WriteStore, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that would poll in an hour hears at once of what another process appended, where the database can tell."""
+    if kind != "postgresql":
+        pytest.skip("the store has no hints between processes")
+    worker, front = await application(store), await application(store, work=False)
+    with anyio.fail_after(20):
+        async with worker, front, front.session() as session:
+            await session.dispatch(Open(account_id="first"))
+            await session.execute(GetBalance(account_id="first"))
+            monkeypatch.setattr(twofold._runner, "FIRST_POLL", HOUR)
+            for number in range(5):
+                await session.dispatch(Open(account_id=f"a{number}"))
+                assert await session.execute(GetBalance(account_id=f"a{number}"), timeout=10) is not None
+
+
+@pytest.mark.parametrize("lost", ["swallowed", "failing"])
+async def test_a_lost_hint_only_costs_time(store: WriteStore, monkeypatch: pytest.MonkeyPatch, lost: str) -> None:
+    """Without any hint a worker finds what another process appended by polling."""
+
+    async def announce(log: object) -> None:
+        if lost == "failing":
+            raise TransientFailure("no connection")
+
+    monkeypatch.setattr(type(store.log), "announce", announce)
+    worker, front = await application(store), await application(store, work=False)
+    with anyio.fail_after(20):
+        async with worker, front, front.session() as session:
+            await session.dispatch(Open(account_id="a"))
+            await session.dispatch(Deposit(account_id="a", amount=Decimal(3)))
+            balance = Balance(account_id="a", balance=Decimal(3))
+            assert await session.execute(GetBalance(account_id="a"), timeout=10) == balance
+
+
+async def test_health(store: WriteStore) -> None:
+    """An application is healthy when somebody runs its subscriptions; otherwise it is said what is wrong."""
+    front, worker = await application(store, work=False), await application(store)
+    async with front:
+        await front.dispatch(Open(account_id="a"))
+        assert (await front.health()).problems == ("nobody runs balances: start a worker",)
+        async with worker:
+            await worker.settle()
+            health = await front.health()
+            assert (health.healthy, health.problems, health.holding_back) == (True, (), ())
+            assert [each.name for each in health.subscriptions] == ["balances"]
