@@ -11,7 +11,7 @@ import pydantic
 import pytest
 
 from twofold import Command, CommandBus
-from twofold.errors import ConcurrencyConflict, NotAuthorised, TransientFailure
+from twofold.errors import ConcurrencyConflict, NotAuthorised, ReadNotReady, TransientFailure
 from twofold.middleware import CallNext, Middleware, authorise, compose, retry_conflicts, timeout, validation
 from twofold.middleware import logging as logging_middleware
 
@@ -204,6 +204,16 @@ async def test_a_quick_handler_is_left_alone() -> None:
     assert await bus_of(Recorder(), timeout(60)).dispatch(Place()) == "placed 1"
 
 
+@pytest.mark.parametrize("error", [TimeoutError("of the driver"), ReadNotReady("rows", behind=2)], ids=type)
+async def test_a_time_out_of_something_else_comes_through_as_it_is(error: TimeoutError) -> None:
+    """Within the limit a `TimeoutError` of the handler is the handler's own; `timeout` says nothing of its limit."""
+    text = str(error)
+    with pytest.raises(TimeoutError) as caught:
+        await bus_of(Recorder(error), timeout(60)).dispatch(Place())
+    assert caught.value is error
+    assert str(caught.value) == text
+
+
 async def allowed_later(message: Place) -> bool:
     """Allow even numbers, asynchronously."""
     return message.number % 2 == 0
@@ -248,6 +258,17 @@ async def test_successes_and_failures_are_logged_without_fields(caplog: pytest.L
     assert failed.getMessage().startswith("Place failed after ")
     assert failed.getMessage().endswith("Boom")
     assert took.getMessage().startswith("Place took ")
+    assert "987654321" not in caplog.text
+
+
+async def test_an_error_that_quotes_fields_is_logged_by_its_class(caplog: pytest.LogCaptureFixture) -> None:
+    """`logging` writes neither the text of an error nor its traceback: both may quote what the message holds."""
+    bus = bus_of(Recorder(LookupError("no order 987654321")), logging_middleware())
+    with caplog.at_level(logging.DEBUG, "twofold.messages"), pytest.raises(LookupError, match="987654321"):
+        await bus.dispatch(Place(number=987654321))
+    (failed,) = [record for record in caplog.records if record.name == "twofold.messages"]
+    assert failed.getMessage().endswith(": LookupError")
+    assert (failed.exc_info, failed.exc_text, failed.stack_info) == (None, None, None)
     assert "987654321" not in caplog.text
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any, cast
 
+import anyio.lowlevel
 import pytest
 
 from twofold import Query, QueryBus
 from twofold.errors import ConfigurationError, NoHandler
+from twofold.middleware import CallNext
 
 
 class Ask(Query[str]):
@@ -117,3 +121,28 @@ async def test_an_error_in_a_stream_reaches_the_caller_after_the_items_before_it
         async for number in bus.stream(Count(up_to=3)):
             received.append(number)  # noqa: PERF401 -- what came before the error is looked at
     assert received == [1]
+
+
+@pytest.mark.parametrize("links", [0, 1])
+async def test_a_stream_that_is_closed_early_closes_its_handler_at_once(links: int) -> None:
+    """Whoever stops early closes the handler's generator with the stream, awaits included, with middleware and without."""
+
+    async def passing(message: Any, call_next: CallNext) -> Any:
+        return await call_next(message)
+
+    bus = QueryBus(middleware=[passing] * links)
+    closed: list[str] = []
+
+    @bus.handler(Count)
+    async def count(query: Count) -> AsyncIterator[int]:
+        try:
+            for number in range(query.up_to):
+                yield number
+        finally:
+            await anyio.lowlevel.checkpoint()
+            closed.append("handler")
+
+    async with aclosing(cast("AsyncGenerator[int]", bus.stream(Count(up_to=3)))) as numbers:
+        assert await anext(numbers) == 0
+        assert closed == []
+    assert closed == ["handler"]

@@ -15,7 +15,7 @@ V_co = TypeVar("V_co", bound=View, covariant=True)
 
 
 class Operator(Enum):
-    """How a field is compared with a value."""
+    """How a field is compared with a value, in the order that `Ordering` describes."""
 
     EQUAL = "="
     ABOVE = ">"
@@ -40,7 +40,11 @@ class Condition(NamedTuple):
 
 
 class Ordering(NamedTuple):
-    """A field to sort by. Optional fields cannot be sorted by, so there is no question where None goes."""
+    """A field to sort by. Optional fields cannot be sorted by, so there is no question where None goes.
+
+    Texts are sorted, and compared, by the code points of Unicode, as Python does it, whatever language the database is
+    set to: "Z" before "a" before "z" before "ä" before "｡" before "🚲". Numbers and times are sorted by their value.
+    """
 
     field: str
     descending: bool = False
@@ -100,7 +104,9 @@ class RowWriter(RowReader[V], Protocol[V]):
     """Change the rows of one view, inside the transaction that gave this writer."""
 
     async def write(self, changes: Sequence[RowChange[V]]) -> None:
-        """Apply changes, at most one a key.
+        """Apply changes, at most one a key; what two of one key would do is not defined.
+
+        Integers have 64 bits, signed, and are kept and compared exactly; a store may refuse larger ones.
 
         A change older than the row's stored position is ignored, also when that row was deleted since: an older write
         never overwrites a newer one and never brings a deleted row back. A change of the same position applies.

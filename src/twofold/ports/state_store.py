@@ -22,7 +22,10 @@ class Versioned(NamedTuple):
 class StateStore(Protocol[A_contra]):
     """Load and save the state of aggregates of one type, inside the transaction that gave this store.
 
-    Every write is guarded by a version column, so that of two transactions that loaded the same version one wins.
+    Every write is guarded by a version column, so that of two transactions that loaded the same version one wins. The
+    other one's write is refused with `AggregateExists` or `ConcurrencyConflict`, and that dooms its whole transaction:
+    what it wrote before cannot be committed, and everything but `rollback` raises `UnitOfWorkDoomed`. In a savepoint a
+    refusal undoes what is inside; see `WriteTransaction.savepoint`.
     """
 
     async def load(self, id: str) -> Versioned | None:
@@ -36,16 +39,22 @@ class StateStore(Protocol[A_contra]):
     async def insert(self, id: str, aggregate: A_contra) -> None:
         """Store a new aggregate as version 1.
 
+        The id of an aggregate that was deleted, in this transaction or an earlier one, is free again here. It is the
+        stream that does not take it back: it ends with the removal, and `NO_STREAM` conflicts with it.
+
         Raises:
-            AggregateExists: the id is taken.
+            AggregateExists: the id is taken. The transaction must be rolled back.
         """
         ...
 
     async def update(self, id: str, aggregate: A_contra, *, expected: int) -> None:
-        """Store the aggregate as version `expected + 1`; do nothing when its state did not change since it was loaded.
+        """Store the aggregate as version `expected + 1`.
+
+        Do nothing when its state is what this transaction last loaded or wrote under the id: then the version stays, and
+        it is not checked either; whoever needs that asks `version`. What this transaction has not loaded is written.
 
         Raises:
-            ConcurrencyConflict: the store holds another version, or none.
+            ConcurrencyConflict: the store holds another version, or none. The transaction must be rolled back.
         """
         ...
 
@@ -53,6 +62,6 @@ class StateStore(Protocol[A_contra]):
         """Remove the aggregate.
 
         Raises:
-            ConcurrencyConflict: the store holds another version, or none.
+            ConcurrencyConflict: the store holds another version, or none. The transaction must be rolled back.
         """
         ...

@@ -1,0 +1,67 @@
+"""Middleware around reactions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+
+from twofold import Application, Command, Event, EventBus
+from twofold.middleware import CallNext, Middleware
+from twofold.ports import WriteStore
+
+
+class Placed(Event, name="reacting.placed"):
+    """The first event of the reaction."""
+
+
+class Paid(Event, name="reacting.paid"):
+    """The second one."""
+
+
+class Refunded(Paid, name="reacting.refunded"):
+    """A kind of payment; what is around `Paid` is around this too."""
+
+
+class Emit(Command[None]):
+    """Records one event of each kind."""
+
+
+@pytest.mark.parametrize("first", [Placed, Paid, Refunded])
+async def test_each_event_passes_its_own_middleware(store: WriteStore, first: type[Event]) -> None:
+    """A reaction to several events is surrounded, for each, by what was put around that event, whichever is named first."""
+    ran: list[str] = []
+
+    def noting(name: str) -> Middleware:
+        async def link(message: Any, call_next: CallNext) -> Any:
+            ran.append(f"{name} around {type(message).__name__}")
+            return await call_next(message)
+
+        return link
+
+    app = Application("reacting", write=store)
+    for each in (Event, Placed, Paid, Refunded):
+        app.use(noting(each.__name__), on=each)
+    taken = [first, *(each for each in (Placed, Paid, Refunded) if each is not first)]
+
+    @app.command_handler(Emit)
+    async def emit(command: Emit, events: EventBus) -> None:
+        for each in (Placed(), Paid(), Refunded()):
+            await events.publish(each)
+
+    @app.reaction(*taken, name="react", order_by=None)
+    async def react(event: Event) -> None:
+        ran.append(f"reaction to {type(event).__name__}")
+
+    await app.create_schema()
+    with anyio.fail_after(30):
+        async with app:
+            await app.dispatch(Emit())
+            await app.settle()
+    runs = {name: [step.split()[0] for step in ran if step.endswith(name)] for name in ("Placed", "Paid", "Refunded")}
+    assert runs == {
+        "Placed": ["Event", "Placed", "reaction"],
+        "Paid": ["Event", "Paid", "reaction"],
+        "Refunded": ["Event", "Paid", "Refunded", "reaction"],
+    }

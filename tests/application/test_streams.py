@@ -1,0 +1,77 @@
+"""Streaming queries of an application: a stream that is closed early leaves nothing open."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any, Literal, cast
+
+import anyio.lowlevel
+import pytest
+from dependency_injector import containers, providers
+
+from twofold import Application, Query, ReadModel, View
+from twofold.ports import WriteStore
+
+
+class Numbered(View, name="streamed", key="number"):
+    number: int
+
+
+class Every(Query[AsyncIterator[int]]):
+    """Answered by an async generator."""
+
+
+class Resource:
+    """Something that a handler is given, and that is closed with the handler's scope."""
+
+
+def streaming(store: WriteStore, closed: list[str]) -> Application:
+    """Return an application whose streaming query notes what is closed, in order."""
+
+    async def resource() -> AsyncIterator[Resource]:
+        yield Resource()
+        await anyio.lowlevel.checkpoint()
+        closed.append("resource")
+
+    container: Any = containers.DynamicContainer()
+    container.resource = providers.Factory(resource)
+    app = Application("streams", write=store, container=container)
+
+    @app.query_handler(Every)
+    async def every(query: Every, rows: ReadModel[Numbered], held: Resource) -> AsyncIterator[int]:
+        try:
+            for number in range(3):
+                assert await rows.get(number) is None  # begins the transaction that only reads
+                yield number
+        finally:
+            await anyio.lowlevel.checkpoint()
+            assert await rows.get(0) is None, "the scope was closed before the handler"
+            closed.append("handler")
+
+    return app
+
+
+@pytest.mark.parametrize("level", ["application", "session"])
+@pytest.mark.parametrize("stop", ["early", "at the end", "by an error"])
+async def test_a_stream_is_closed_with_its_iterator(
+    store: WriteStore, level: Literal["application", "session"], stop: str
+) -> None:
+    """However a reader stops, the handler's generator is closed first and then its scope, both before `aclose` returns."""
+    closed: list[str] = []
+    app = streaming(store, closed)
+    await app.create_schema()
+    async with app, app.session() as session:
+        started = app.stream(Every()) if level == "application" else session.stream(Every())
+        items = cast("AsyncGenerator[int]", started)
+        try:
+            async with aclosing(items):
+                async for number in items:
+                    assert (number, closed) == (number, [])
+                    if stop == "early" and number == 1:
+                        break
+                    if stop == "by an error" and number == 1:
+                        raise LookupError
+        except LookupError:
+            assert stop == "by an error"
+        assert closed == ["handler", "resource"]
