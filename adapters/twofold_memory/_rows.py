@@ -22,21 +22,32 @@ _COMPARE: Mapping[Operator, Callable[[Any, Any], bool]] = {
 }
 
 
+def rows_of(view: type[View], *, shadow: bool = False) -> str:
+    """Return what the rows of a view are kept under."""
+    return f"{ROWS}{view.view_name}{'@rebuild' if shadow else ''}"
+
+
 class InMemoryRows(Generic[V]):
     """Reads and changes the rows of a view, in one transaction. Rows are kept as JSON text.
 
     Args:
         view: the view.
+        table: what its rows are kept under.
         overlay: what the transaction sees.
         writing: awaited before a change; it raises when the transaction cannot write.
         check: called before a read; it raises when the transaction cannot be used.
     """
 
     def __init__(
-        self, view: type[V], overlay: Overlay, writing: Callable[[], Awaitable[None]], check: Callable[[], None]
+        self,
+        view: type[V],
+        table: str,
+        overlay: Overlay,
+        writing: Callable[[], Awaitable[None]],
+        check: Callable[[], None],
     ) -> None:
         self._view = view
-        self._table = ROWS + view.view_name
+        self._table = table
         self._overlay = overlay
         self._writing = writing
         self._check = check

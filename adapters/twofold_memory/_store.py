@@ -13,12 +13,13 @@ from twofold.errors import InvalidDefinition
 from twofold.ports import Position
 
 from ._log import InMemoryEventLog
+from ._records import InMemoryRecords
 from ._subscriptions import InMemorySubscriptions
 from ._tables import Tables
 from ._transaction import InMemoryTransaction
 
 
-class InMemory(InMemorySubscriptions):
+class InMemory(InMemorySubscriptions, InMemoryRecords):
     """Keep events, aggregates, read models and checkpoints in this process's memory, on asyncio or trio.
 
         app = Application("orders", write=InMemory())
@@ -43,6 +44,9 @@ class InMemory(InMemorySubscriptions):
         """Do nothing: there are no tables to check."""
 
     async def create_schema(self, views: Sequence[type[View]]) -> None:
+        """Do nothing: there are no tables to create."""
+
+    async def create_shadows(self, views: Sequence[type[View]]) -> None:
         """Do nothing: there are no tables to create."""
 
     async def close(self) -> None:

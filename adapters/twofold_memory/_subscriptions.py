@@ -75,6 +75,14 @@ def unpark(overlay: Overlay, subscription: str, positions: Sequence[Position]) -
     return len(gone)
 
 
+def adopt_parked(overlay: Overlay, subscription: str, of: str) -> None:
+    """Let the parked events of another subscription take the place of this one's."""
+    unpark(overlay, subscription, [event.event.position for event in parked_of(overlay, subscription, None)])
+    for event in parked_of(overlay, of, None):
+        overlay.put(PARKED, (of, event.event.id), GONE)
+        overlay.put(PARKED, (subscription, event.event.id), event)
+
+
 class InMemorySubscriptions:
     """What a store answers about subscriptions outside of any transaction.
 
@@ -103,13 +111,15 @@ class InMemorySubscriptions:
             for number, kept in segments_of(self._now(), subscription).items()
         ]
 
-    async def claim(self, subscription: str, owner: str, *, seconds: float, limit: int) -> Sequence[Lease]:
-        """Take segments that nobody holds."""
+    async def claim(
+        self, subscription: str, owner: str, *, seconds: float, limit: int, force: bool = False
+    ) -> Sequence[Lease]:
+        """Take segments that nobody holds, or all."""
         leases: list[Lease] = []
         async with await self._begin() as overlay:
             now = time.monotonic()
             for number, kept in segments_of(overlay, subscription).items():
-                if kept.until <= now and len(leases) < limit:
+                if (force or kept.until <= now) and len(leases) < limit:
                     generation = kept.generation + 1
                     overlay.put(
                         SEGMENTS, (subscription, number), Kept(kept.checkpoint, generation, owner, now + seconds)

@@ -15,6 +15,8 @@ SEGMENTS: Final = "segments"
 ATTENDING: Final = "attending"
 RETRIES: Final = "retries"
 PARKED: Final = "parked"
+KEYS: Final = "keys"
+INBOX: Final = "inbox"
 ROWS: Final = "rows:"
 """The names of the tables; those of rows end with the name of their view."""
 
@@ -106,6 +108,11 @@ class Overlay:
     def put(self, table: str, key: Any, value: Any) -> None:
         """Change an entry; `GONE` removes it."""
         self.changes.setdefault(table, {})[key] = value
+
+    def clear(self, table: str) -> None:
+        """Remove all entries of a table."""
+        for key, _ in list(self.items(table)):
+            self.put(table, key, GONE)
 
     def items(self, table: str) -> Iterator[tuple[Any, Any]]:
         """Iterate over the entries of a table, in the order in which their keys came."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, TypeVar
 
 import anyio
@@ -18,11 +19,22 @@ from twofold.errors import (
     UnitOfWorkClosed,
     UnitOfWorkDoomed,
 )
-from twofold.ports import Checkpoint, Expected, ExpectedVersion, Lease, NewEvent, ParkedEvent, Position, StoredEvent
+from twofold.ports import (
+    Checkpoint,
+    Expected,
+    ExpectedVersion,
+    KeyRecord,
+    Lease,
+    NewEvent,
+    ParkedEvent,
+    Position,
+    StoredEvent,
+)
 
-from ._rows import InMemoryRows
+from ._records import answer_key, claim_key, claim_message
+from ._rows import InMemoryRows, rows_of
 from ._state import InMemoryState
-from ._subscriptions import advance, divide, parked_of, unpark
+from ._subscriptions import adopt_parked, advance, divide, parked_of, unpark
 from ._tables import GONE, PARKED, RETRIES, Overlay, Tables
 
 V = TypeVar("V", bound=View)
@@ -91,9 +103,26 @@ class InMemoryTransaction:
         codec = self._codec_of(aggregate_type)
         return InMemoryState(aggregate_type, codec, self._overlay, self._writing, self._check, self._break)
 
-    def rows(self, view: type[V]) -> InMemoryRows[V]:
+    def rows(self, view: type[V], *, shadow: bool = False) -> InMemoryRows[V]:
         """Return the rows of a view."""
-        return InMemoryRows(view, self._overlay, self._writing, self._check)
+        return InMemoryRows(view, rows_of(view, shadow=shadow), self._overlay, self._writing, self._check)
+
+    async def clear_shadows(self, views: Sequence[type[View]]) -> None:
+        """Remove all shadow rows of these views."""
+        await self._writing()
+        for view in views:
+            self._overlay.clear(rows_of(view, shadow=True))
+
+    async def swap_shadows(self, views: Sequence[type[View]]) -> None:
+        """Replace the rows of these views by their shadow rows."""
+        await self._writing()
+        for view in views:
+            rows, shadow = rows_of(view), rows_of(view, shadow=True)
+            gathered = dict(self._overlay.items(shadow))
+            self._overlay.clear(rows)
+            self._overlay.clear(shadow)
+            for key, row in gathered.items():
+                self._overlay.put(rows, key, row)
 
     async def advance(
         self, subscription: str, *, expected: Checkpoint | None, to: Checkpoint, lease: Lease | None = None
@@ -126,6 +155,11 @@ class InMemoryTransaction:
         await self._writing()
         return unpark(self._overlay, subscription, positions)
 
+    async def adopt_parked(self, subscription: str, *, of: str) -> None:
+        """Let the parked events of another subscription take the place of this one's."""
+        await self._writing()
+        adopt_parked(self._overlay, subscription, of)
+
     async def ask_retry(self, subscription: str, key: str, *, wanted: bool = True) -> int:
         """Mark the parked events of a key to be tried again, or not any more."""
         await self._writing()
@@ -138,6 +172,21 @@ class InMemoryTransaction:
         await self._writing()
         if self._overlay.get(PARKED, (subscription, parked.event.id)) is not None:
             self._overlay.put(PARKED, (subscription, parked.event.id), parked)
+
+    async def claim_key(self, tenant: str, key: str, record: KeyRecord) -> KeyRecord | None:
+        """Claim a key, or return the record of who did before."""
+        await self._writing()
+        return claim_key(self._overlay, tenant, key, record)
+
+    async def answer_key(self, tenant: str, key: str, *, result: str, token: str) -> None:
+        """Write result and token into the record of a claimed key."""
+        await self._writing()
+        answer_key(self._overlay, tenant, key, result, token)
+
+    async def claim_message(self, consumer: str, id: str, *, time: datetime) -> bool:
+        """Note a message, or return False when it is noted already."""
+        await self._writing()
+        return claim_message(self._overlay, consumer, id, time)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:

@@ -64,6 +64,8 @@ class Checkpoints:
         self._park = database.prepare(database.dialect.insert_new(parked).values({**new, "retry": False}))
         mine = parked.c.subscription == bindparam("of")
         one, of_key = parked.c.position == bindparam("at"), parked.c.key == bindparam("of_key")
+        self._unpark_all = database.prepare(delete(parked).where(mine))
+        self._adopt = database.prepare(update(parked).where(mine).values(subscription=bindparam("new_name")))
         self._unpark = database.prepare(delete(parked).where(mine, one))
         self._ask = database.prepare(update(parked).where(mine, of_key).values(retry=bindparam("wanted")))
         self._asked = database.prepare(select(parked.c.key).where(mine, parked.c.retry.is_(true())).distinct())
@@ -141,6 +143,13 @@ class Checkpoints:
         attempt = f"unpark events of {subscription}"
         link.check_writable(attempt)
         return sum([await link.change(self._unpark, {"of": subscription, "at": at}, attempt) for at in positions])
+
+    async def adopt_parked(self, link: Link, subscription: str, of: str) -> None:
+        """Let the parked events of another subscription take the place of this one's."""
+        attempt = f"adopt the parked events of {of}"
+        link.check_writable(attempt)
+        await link.change(self._unpark_all, {"of": subscription}, attempt)
+        await link.change(self._adopt, {"of": of, "new_name": subscription}, attempt)
 
     async def ask_retry(self, link: Link, subscription: str, key: str, wanted: bool) -> int:
         """Mark the parked events of a key to be tried again, or not any more."""

@@ -33,6 +33,7 @@ class Leases:
         this = (of, segments.c.segment == bindparam("this"), segments.c.generation == bindparam("expected"))
         taken = {"generation": segments.c.generation + 1, "owner": bindparam("by"), "expires": until}
         self._claim = prepare(update(segments).where(*this, segments.c.expires <= now).values(taken))
+        self._seize = prepare(update(segments).where(*this).values(taken))
         self._renew = prepare(update(segments).where(*this).values(expires=until))
         self._release = prepare(update(segments).where(*this).values(expires=0.0, owner=None))
         here = (workers.c.subscription == bindparam("of"), workers.c.owner == bindparam("by"))
@@ -50,16 +51,19 @@ class Leases:
             for number, position, log, parked, generation, owner, held in rows
         ]
 
-    async def claim(self, subscription: str, owner: str, *, seconds: float, limit: int) -> Sequence[Lease]:
-        """Take segments that nobody holds."""
+    async def claim(
+        self, subscription: str, owner: str, *, seconds: float, limit: int, force: bool = False
+    ) -> Sequence[Lease]:
+        """Take segments that nobody holds, or all."""
         attempt = f"claim segments of {subscription}"
-        free = [each for each in await self.segments(subscription) if each.owner is None][:limit]
+        free = [each for each in await self.segments(subscription) if force or each.owner is None][:limit]
+        claim = self._seize if force else self._claim
         leases: list[Lease] = []
         if free:
             async with self._database.writing() as link:
                 for each in free:
                     values = {"of": subscription, "this": each.number, "expected": each.generation}
-                    if await link.change(self._claim, {**values, "by": owner, "seconds": seconds}, attempt):
+                    if await link.change(claim, {**values, "by": owner, "seconds": seconds}, attempt):
                         leases.append(Lease(subscription, each.number, each.generation + 1))
         return leases
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import MetaData
@@ -21,6 +22,7 @@ from ._leases import Leases
 from ._log import SqlEventLog
 from ._mapping import MappedState, TableMapping
 from ._orm import OrmState, mapper_of, missing_mapping
+from ._records import Records
 from ._state import JsonState
 from ._tables import own_tables
 from ._transaction import SqlTransaction, State
@@ -71,7 +73,8 @@ class SqlAlchemy:
         self._log = SqlEventLog(self._database, self._tables)
         self._checkpoints = Checkpoints(self._database, self._tables)
         self._leases = Leases(self._database, self._tables)
-        self._views: dict[type[View], ViewTable[Any]] = {}
+        self._records = Records(self._database, self._tables)
+        self._views: dict[tuple[type[View], bool], ViewTable[Any]] = {}
         self._states: dict[type[object], State] = {
             aggregate_type: MappedState(aggregate_type, mapping) for aggregate_type, mapping in (state or {}).items()
         }
@@ -103,6 +106,11 @@ class SqlAlchemy:
         """Create what is missing, in one transaction; leave alone what exists."""
         await _schema.create(self._database, self._tables, [self._view_table(view).table for view in views])
 
+    async def create_shadows(self, views: Sequence[type[View]]) -> None:
+        """Create the tables of shadow rows that are missing; they are called like the views, with `__rebuild` behind."""
+        shadows = [self._view_table(view, shadow=True).table for view in views]
+        await _schema.create(self._database, self._tables, shadows)
+
     async def close(self) -> None:
         """Do nothing: the engine is yours, and so is disposing of it."""
 
@@ -114,7 +122,9 @@ class SqlAlchemy:
             ConfigurationError: this task has a transaction open that writes.
         """
         link = await self._database.begin(read_only=read_only)
-        return SqlTransaction(link, self._database, self._log, self._checkpoints, self._view_table, self._state_of)
+        return SqlTransaction(
+            link, self._database, self._log, self._checkpoints, self._records, self._view_table, self._state_of
+        )
 
     def missing_state(self, aggregate_type: type[object]) -> str | None:
         """Return None when aggregates of this type can be kept, or what to do so that they can."""
@@ -132,9 +142,11 @@ class SqlAlchemy:
         """Return the segments in their order."""
         return await self._leases.segments(subscription)
 
-    async def claim(self, subscription: str, owner: str, *, seconds: float, limit: int) -> Sequence[Lease]:
-        """Take segments that nobody holds."""
-        return await self._leases.claim(subscription, owner, seconds=seconds, limit=limit)
+    async def claim(
+        self, subscription: str, owner: str, *, seconds: float, limit: int, force: bool = False
+    ) -> Sequence[Lease]:
+        """Take segments that nobody holds, or all."""
+        return await self._leases.claim(subscription, owner, seconds=seconds, limit=limit, force=force)
 
     async def renew(self, leases: Sequence[Lease], *, seconds: float) -> Sequence[Lease]:
         """Let leases last for so many seconds from now; return those that still hold."""
@@ -160,10 +172,18 @@ class SqlAlchemy:
         """Return the keys that have a parked event."""
         return await self._checkpoints.parked_keys(subscription)
 
-    def _view_table(self, view: type[View]) -> ViewTable[Any]:
-        found = self._views.get(view)
+    async def forget_keys(self, *, before: datetime, limit: int) -> int:
+        """Delete old records of idempotency keys."""
+        return await self._records.forget_keys(before, limit)
+
+    async def forget_messages(self, *, before: datetime, limit: int) -> int:
+        """Delete old notes of messages."""
+        return await self._records.forget_messages(before, limit)
+
+    def _view_table(self, view: type[View], shadow: bool = False) -> ViewTable[Any]:
+        found = self._views.get((view, shadow))
         if found is None:
-            found = self._views[view] = ViewTable(view, self._database.dialect, MetaData())
+            found = self._views[view, shadow] = ViewTable(view, self._database.dialect, MetaData(), shadow=shadow)
         return found
 
     def _state_of(self, aggregate_type: type[object]) -> State:

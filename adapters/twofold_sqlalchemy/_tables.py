@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 from sqlalchemy import Column, Index, Integer, MetaData, Table, UniqueConstraint
@@ -10,7 +10,7 @@ from sqlalchemy import Column, Index, Integer, MetaData, Table, UniqueConstraint
 from ._dialects import Dialect
 from ._fields import Kind
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 """The version of the tables below. A later version of Twofold that changes them counts it up."""
 
 
@@ -25,6 +25,8 @@ class Tables:
         workers: who would like to hold segments.
         parked: the events that subscriptions could not handle.
         state: aggregates that have no tables of their own, as JSON.
+        keys: the idempotency keys of commands, with what they were answered with.
+        inbox: the messages that consumers have taken.
     """
 
     meta: Table
@@ -33,11 +35,13 @@ class Tables:
     workers: Table
     parked: Table
     state: Table
+    keys: Table
+    inbox: Table
 
     @property
     def all(self) -> tuple[Table, ...]:
         """All of them."""
-        return self.meta, self.events, self.checkpoints, self.workers, self.parked, self.state
+        return tuple(getattr(self, field.name) for field in fields(self))
 
 
 def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
@@ -118,4 +122,23 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
         Column("version", number, nullable=False),
         Column("data", json, nullable=False),
     )
-    return Tables(meta, events, checkpoints, workers, parked, state)
+    # A claim is an insert that its primary key refuses or lets wait; what is old is found by the index on the time.
+    keys = Table(
+        "twofold_keys",
+        metadata,
+        Column("tenant", name, primary_key=True),
+        Column("key", name, primary_key=True),
+        Column("command", name, nullable=False),
+        Column("payload", name, nullable=False),
+        Column("time", time, nullable=False, index=True),
+        Column("result", json),
+        Column("token", dialect.codec(Kind.TEXT).type, nullable=False),
+    )
+    inbox = Table(
+        "twofold_inbox",
+        metadata,
+        Column("consumer", name, primary_key=True),
+        Column("id", name, primary_key=True),
+        Column("time", time, nullable=False, index=True),
+    )
+    return Tables(meta, events, checkpoints, workers, parked, state, keys, inbox)

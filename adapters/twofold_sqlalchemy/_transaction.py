@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Any, Protocol, TypeVar, cast
 
 from twofold import View
 from twofold.ports import (
     Checkpoint,
     ExpectedVersion,
+    KeyRecord,
     Lease,
     NewEvent,
     ParkedEvent,
@@ -23,7 +25,8 @@ from ._checkpoints import Checkpoints
 from ._database import Database
 from ._link import Link
 from ._log import SqlEventLog
-from ._rows import TableRows
+from ._records import Records
+from ._rows import TableRows, clear, replace_rows
 from ._views import ViewTable
 
 A = TypeVar("A")
@@ -46,7 +49,8 @@ class SqlTransaction:
         database: compiles and keeps statements.
         log: appends and reads events.
         checkpoints: writes checkpoints and parked events.
-        view_table: returns the table of a view.
+        records: writes records of what was done once.
+        view_table: returns the table of a view, or that of its shadow rows.
         state_of: returns how a type of aggregate is kept.
     """
 
@@ -56,13 +60,15 @@ class SqlTransaction:
         database: Database,
         log: SqlEventLog,
         checkpoints: Checkpoints,
-        view_table: Callable[[type[View]], ViewTable[Any]],
+        records: Records,
+        view_table: Callable[[type[View], bool], ViewTable[Any]],
         state_of: Callable[[type[object]], State],
     ) -> None:
         self._link = link
         self._database = database
         self._log = log
         self._checkpoints = checkpoints
+        self._records = records
         self._view_table = view_table
         self._state_of = state_of
         self._states: dict[type[object], StateStore[Any]] = {}
@@ -84,9 +90,19 @@ class SqlTransaction:
             found = self._states[aggregate_type] = self._state_of(aggregate_type).open(self._link)
         return cast("StateStore[A]", found)
 
-    def rows(self, view: type[V]) -> RowWriter[V]:
+    def rows(self, view: type[V], *, shadow: bool = False) -> RowWriter[V]:
         """Return the rows of a view."""
-        return TableRows(self._database, cast("ViewTable[V]", self._view_table(view)), self._link)
+        return TableRows(self._database, cast("ViewTable[V]", self._view_table(view, shadow)), self._link)
+
+    async def clear_shadows(self, views: Sequence[type[View]]) -> None:
+        """Remove all shadow rows of these views."""
+        for view in views:
+            await clear(self._link, self._view_table(view, True).table)
+
+    async def swap_shadows(self, views: Sequence[type[View]]) -> None:
+        """Replace the rows of these views by their shadow rows."""
+        for view in views:
+            await replace_rows(self._link, self._view_table(view, False).table, self._view_table(view, True).table)
 
     async def advance(
         self, subscription: str, *, expected: Checkpoint | None, to: Checkpoint, lease: Lease | None = None
@@ -106,6 +122,10 @@ class SqlTransaction:
         """Forget parked events."""
         return await self._checkpoints.unpark(self._link, subscription, positions)
 
+    async def adopt_parked(self, subscription: str, *, of: str) -> None:
+        """Let the parked events of another subscription take the place of this one's."""
+        await self._checkpoints.adopt_parked(self._link, subscription, of)
+
     async def ask_retry(self, subscription: str, key: str, *, wanted: bool = True) -> int:
         """Mark the parked events of a key to be tried again, or not any more."""
         return await self._checkpoints.ask_retry(self._link, subscription, key, wanted)
@@ -113,6 +133,18 @@ class SqlTransaction:
     async def blame(self, subscription: str, parked: ParkedEvent) -> None:
         """Write a new reason and number of attempts to an event that is parked."""
         await self._checkpoints.blame(self._link, subscription, parked)
+
+    async def claim_key(self, tenant: str, key: str, record: KeyRecord) -> KeyRecord | None:
+        """Claim a key, or return the record of who did before."""
+        return await self._records.claim_key(self._link, tenant, key, record)
+
+    async def answer_key(self, tenant: str, key: str, *, result: str, token: str) -> None:
+        """Write result and token into the record of a claimed key."""
+        await self._records.answer_key(self._link, tenant, key, result, token)
+
+    async def claim_message(self, consumer: str, id: str, *, time: datetime) -> bool:
+        """Note a message, or return False when it is noted already."""
+        return await self._records.claim_message(self._link, consumer, id, time)
 
     def savepoint(self) -> AbstractAsyncContextManager[None]:
         """Open a savepoint."""

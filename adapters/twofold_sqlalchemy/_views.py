@@ -32,19 +32,21 @@ class ViewTable(Generic[V]):
         view: the view.
         dialect: says how values are kept.
         metadata: the tables that it joins.
+        shadow: make the table in which a rebuild gathers.
 
     Raises:
         InvalidDefinition: the view cannot have a table.
     """
 
-    def __init__(self, view: type[V], dialect: Dialect, metadata: MetaData) -> None:
+    def __init__(self, view: type[V], dialect: Dialect, metadata: MetaData, *, shadow: bool = False) -> None:
         self.view = view
         self.fields = fields_of(view, dialect.codec)
         self.field = {field.name: field for field in self.fields}
         self._refuse(view)
         number, flag = dialect.codec(Kind.INTEGER), dialect.codec(Kind.BOOLEAN)
+        name = f"{view.view_name}__rebuild" if shadow else view.view_name
         self.table = Table(
-            view.view_name,
+            name,
             metadata,
             *(
                 Column(f.name, f.codec.type, primary_key=f.name == view.view_key, autoincrement=False)
@@ -55,7 +57,7 @@ class ViewTable(Generic[V]):
         )
         for index in view.view_indexes:
             columns = [dialect.comparable(self.table.c[name], self.field[name].kind) for name in index]
-            Index(_index_name(view.view_name, index), *columns)
+            Index(_index_name(name, index), *columns)
         self.key = self.table.c[view.view_key]
         self._encoders = [(field.name, field.codec.encode) for field in self.fields]
         self._decoders = [(f.name, f.codec.decode, f.codec.plain, f.optional) for f in self.fields]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Literal, Self, TypeVar, overload
 
@@ -222,6 +222,25 @@ class Application(Module):
             LookupError: there is no such subscription.
         """
         return await self._started().discard(subscription, key)
+
+    async def rebuild(
+        self, projection: str, *, restart: bool = False, progress: Callable[[int, int], object] = lambda *_: None
+    ) -> None:
+        """Build a projection's rows anew from the whole log, beside those that are read, and swap both in one step.
+
+        Queries find the old rows, kept up to date, until the swap, and the new ones after it. No reaction runs. A rebuild
+        that was cut short is gone on with by the next.
+
+        Args:
+            projection: the name of an asynchronous projection.
+            restart: begin anew where an earlier rebuild was cut short, because the code has changed since.
+            progress: told how far it is and how far it has to go, in positions of the log.
+
+        Raises:
+            LookupError: there is no such projection.
+            RebuildRunning: another process rebuilds it.
+        """
+        await self._started().rebuild(projection, progress, restart=restart)
 
     async def __aenter__(self) -> Self:
         if self._running is not None:

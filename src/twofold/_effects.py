@@ -22,7 +22,7 @@ class ProjectionEffect:
     """Applies a batch of events to read models, rows and checkpoint in one transaction of the read store."""
 
     def __init__(self, projection: Projection, services: Services) -> None:
-        self._projection = projection
+        self.projection = projection
         self._services = services
 
     async def apply(
@@ -31,7 +31,7 @@ class ProjectionEffect:
         transaction = await self._services.read.begin()
         try:
             if items:
-                await self._projection.apply(self._services, transaction, items, at)
+                await self.projection.apply(self._services, transaction, items, at)
             await finish(transaction, len(items))
             await transaction.commit()
         except BaseException as failure:

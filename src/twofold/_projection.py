@@ -44,6 +44,7 @@ class Projection:
         methods: for each event class, how to call the method that takes it; the projection itself comes first.
         views: the views it writes.
         wants_envelope: whether a method takes the envelope.
+        shadow: whether it writes the rows of a rebuild instead of those that are read.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Projection:
     methods: Mapping[type[Event], Invoke]
     views: frozenset[type[View]]
     wants_envelope: bool
+    shadow: bool = False
 
     @property
     def events(self) -> frozenset[str]:
@@ -74,7 +76,9 @@ class Projection:
             EventFailed: a method raised.
         """
         scope = Scope(services, None)
-        rows = scope.rows = {view: ProjectedRows(view, transaction.rows(view)) for view in self.views}
+        rows = scope.rows = {
+            view: ProjectedRows(view, transaction.rows(view, shadow=self.shadow)) for view in self.views
+        }
         try:
             projection = self.cls(**await resolved(scope, self.made_with))
             for index, (stored, event) in enumerate(events):

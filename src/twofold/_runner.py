@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import anyio
 
@@ -96,11 +96,17 @@ class Runner:
                 await anyio.sleep(pause)
                 pause = min(pause * 2, LAST_PAUSE)
 
-    async def catch_up(self, upto: Position) -> None:
-        """Deal with the log up to a position, and no further."""
+    async def catch_up(self, upto: Position, between: Callable[[Position], Awaitable[None]]) -> None:
+        """Deal with the log up to a position, and no further.
+
+        Args:
+            upto: the position.
+            between: awaited after each page, with the position reached.
+        """
         progress = await self._load()
         while progress.checkpoint.position < upto:
             await progress.take(cut(await self._page(progress), upto))
+            await between(progress.checkpoint.position)
 
     async def _follow(self, progress: Progress) -> None:
         poll = FIRST_POLL

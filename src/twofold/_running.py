@@ -14,9 +14,11 @@ import anyio
 
 from ._assembly import Assembly
 from ._consistency import Consistency
+from ._effects import ProjectionEffect
 from ._health import Health, health
 from ._inline import begin_inline
 from ._progress import Log
+from ._rebuild import Rebuild, Report
 from ._scope import Origin
 from ._segments import segment_of
 from ._session import Session
@@ -61,6 +63,8 @@ class Running:
         self._supervisor = Supervisor()
         self._workers: list[Worker] = []
         self._drain = _DRAIN
+        self._owner = f"{gethostname()}/{getpid()}/{app.ids.new().hex[:12]}"
+        self._decoded: Log | None = None
         self._announced = Signal()
 
     async def start(self, work: bool) -> None:
@@ -73,8 +77,8 @@ class Running:
         self.identity = await self._log.identity()
         for projection in self.assembly.inline:
             await begin_inline(projection, self.assembly, self._app.write, self.identity)
-        log = Log(self._log, self.identity, self.assembly.event_types, self._app.clock)
-        consistency, owner = self._consistency, f"{gethostname()}/{getpid()}/{self._app.ids.new().hex[:12]}"
+        log = self._decoded = Log(self._log, self.identity, self.assembly.event_types, self._app.clock)
+        consistency, owner = self._consistency, self._owner
         self._workers = [
             Worker(each, log, owner, self._app.lease, self.appended, consistency.awaited, consistency.report)
             for each in self.assembly.subscriptions
@@ -148,6 +152,20 @@ class Running:
             await anyio.sleep(pause)
             pause = min(pause * 2, 0.5)
         return await store.parked(subscription, key=key)
+
+    async def rebuild(self, projection: str, report: Report, *, restart: bool) -> None:
+        """Build a projection anew, and swap."""
+        assembly = self.assembly
+        for each in assembly.subscriptions:
+            if each.name == projection and isinstance(each.effect, ProjectionEffect) and self._decoded is not None:
+                planned, services = each.effect.projection, assembly.services
+                rebuild = Rebuild(each, planned, services, self._decoded, self._owner, self._app.lease)
+                await rebuild.run(report, restart=restart)
+                return
+        known = [each.name for each in assembly.subscriptions if isinstance(each.effect, ProjectionEffect)]
+        raise LookupError(
+            f"cannot rebuild {projection!r}: there is no such asynchronous projection. There are: {', '.join(known)}."
+        )
 
     async def discard(self, subscription: str, key: str) -> Sequence[ParkedEvent]:
         """Forget the parked events of a key, and return them."""

@@ -24,6 +24,9 @@ logger = logging.getLogger("twofold.subscriptions")
 
 State: TypeAlias = Literal["stopped", "standby", "running", "failing"]
 
+_SOON = 0.1
+"""How often a worker tries to have back what it has lost, in seconds."""
+
 _RELEASE = 2.0
 """How long giving a segment back may take, in seconds; a lease that is not given back ends by itself."""
 
@@ -72,7 +75,9 @@ class Worker:
         self._held: dict[Lease, Held] = {}
         self._segments = subscription.segments
         self._running = False
-        self._stopping = anyio.Event()
+        self._stopping = False
+        self._changed = Signal()
+        self._lost_at = float("-inf")
         self._error: Exception | None = None
 
     @property
@@ -111,7 +116,8 @@ class Worker:
 
     def stop(self) -> None:
         """Let the runners end after the step they are in."""
-        self._stopping.set()
+        self._stopping = True
+        self._changed.send()
         for held in self._held.values():
             held.runner.stop()
 
@@ -121,20 +127,19 @@ class Worker:
         try:
             async with anyio.create_task_group() as runners:
                 sure_until, pause = anyio.current_time() + self._lease, FIRST_PAUSE
-                while not self._stopping.is_set():
-                    asked = anyio.current_time()
+                while not self._stopping:
+                    asked, seen = anyio.current_time(), self._changed.count
                     try:
                         await self._tend(runners)
                         sure_until, self._error = asked + self._lease, None
-                        pause = self._lease / 3
+                        pause = self._pause()
                     except Exception as error:
                         logger.exception("subscription %s: cannot renew its leases", self.subscription.name)
                         if anyio.current_time() > sure_until:
                             self._drop(set())
                         pause = FIRST_PAUSE if self._error is None else min(pause * 2, self._lease / 3)
                         self._error = error
-                    with anyio.move_on_after(pause):
-                        await self._stopping.wait()
+                    await self._changed.wait(seen, pause)
         finally:
             self._running = False
 
@@ -161,12 +166,19 @@ class Worker:
         with anyio.CancelScope() as scope:
             self._held[lease] = Held(runner, scope)
             try:
-                if not self._stopping.is_set():
+                if not self._stopping:
                     await runner.run()
             finally:
                 del self._held[lease]
+                self._lost_at = anyio.current_time()
+                self._changed.send()
                 with anyio.move_on_after(_RELEASE, shield=True):
                     await self._release(lease)
+
+    def _pause(self) -> float:
+        """Return how long to wait until leases are renewed; shorter for a while after one was lost, to have it back soon."""
+        just_lost = anyio.current_time() - self._lost_at < self._lease
+        return min(_SOON, self._lease / 3) if just_lost else self._lease / 3
 
     async def _release(self, *leases: Lease) -> None:
         try:
@@ -189,9 +201,12 @@ class Worker:
                 logger.info("subscription %s keeps its %d segments while other workers hold some", name, count)
                 return count
             top = max(segment.checkpoint.position for segment in await store.segments(name))
+
+            async def renew(_: Position) -> None:
+                await store.renew(leases, seconds=self._lease)
+
             for lease in leases:
-                await self._runner(lease, count).catch_up(top)
-                leases = await store.renew(leases, seconds=self._lease)
+                await self._runner(lease, count).catch_up(top, renew)
             parked = [segment_of(each.key, wanted) for each in await store.parked(name)]
             places = [Checkpoint(top, self._log.identity, parked.count(number)) for number in range(wanted)]
             await self._divide(places, leases)

@@ -9,7 +9,10 @@
     │   ├── NoHandler (LookupError)                nothing handles this message
     │   ├── DispatchCycle (RecursionError)         a message was dispatched while it was being handled
     │   ├── HandlersFailed (ExceptionGroup)        handlers of a published event failed
-    │   └── NotAuthorised (PermissionError)        the authorisation hook said no
+    │   ├── NotAuthorised (PermissionError)        the authorisation hook said no
+    │   ├── IdempotencyKeyReused (ValueError)      a key came again with another command or payload
+    │   ├── InvalidKey (ValueError)                an idempotency key or message id is empty or too long
+    │   └── ResultNotRecordable (TypeError)        a result cannot be kept as JSON and given again
     ├── UnitOfWorkError
     │   ├── ConcurrencyConflict (RuntimeError)     somebody else changed the stream or the row first
     │   ├── TransientFailure (RuntimeError)        deadlock, serialisation failure, lock time-out, lost connection
@@ -25,6 +28,7 @@
     │   ├── DuplicateEvent (ValueError)            an event id is already in the log
     │   ├── UndecodableEvent (ValueError)          a stored event has no class, no upcaster or bad data
     │   ├── CheckpointMoved (RuntimeError)         another worker moved this subscription's checkpoint
+    │   ├── RebuildRunning (RuntimeError)          another process rebuilds this projection
     │   ├── ForeignLog (RuntimeError)              a checkpoint or token belongs to another log
     │   ├── SchemaMissing (RuntimeError)           the store lacks tables that the application needs
     │   ├── RowNotFound (LookupError)              a read model has no row of that key to update
@@ -101,6 +105,26 @@ class HandlersFailed(DispatchError, ExceptionGroup[Exception]):
 
 class NotAuthorised(DispatchError, PermissionError):
     """The authorisation hook refused the message."""
+
+
+class IdempotencyKeyReused(DispatchError, ValueError):
+    """An idempotency key came again with another command or payload; nothing was done.
+
+    Attributes:
+        key: the key.
+    """
+
+    def __init__(self, message: str, *, key: str) -> None:
+        self.key = key
+        super().__init__(message)
+
+
+class InvalidKey(DispatchError, ValueError):
+    """An idempotency key, a tenant, a consumer's name or a message's id is empty or too long."""
+
+
+class ResultNotRecordable(DispatchError, TypeError):
+    """The result of a command with an idempotency key cannot be kept as JSON and given again."""
 
 
 class UnitOfWorkError(TwofoldError):
@@ -187,6 +211,10 @@ class UndecodableEvent(StorageError, ValueError):
 
 class CheckpointMoved(StorageError, RuntimeError):
     """Another worker moved this subscription's checkpoint; nothing was written."""
+
+
+class RebuildRunning(StorageError, RuntimeError):
+    """Another process rebuilds this projection."""
 
 
 class ForeignLog(StorageError, RuntimeError):

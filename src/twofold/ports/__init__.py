@@ -14,12 +14,14 @@ from .event_log import (
     Position,
     StoredEvent,
 )
+from .records import LONGEST_KEY, KeyRecord, RecordStore, RecordTransaction
 from .rows import Condition, Operator, Ordering, RowChange, RowReader, RowWriter, Selection
 from .state_store import StateStore, Versioned
 from .stores import ReadStore, ReadTransaction, Transaction, WriteStore, WriteTransaction
 from .subscription_store import Checkpoint, Lease, ParkedEvent, Segment, SubscriptionStore, SubscriptionTransaction
 
 __all__ = [
+    "LONGEST_KEY",
     "START",
     "Checkpoint",
     "Clock",
@@ -28,6 +30,7 @@ __all__ = [
     "Expected",
     "ExpectedVersion",
     "Ids",
+    "KeyRecord",
     "Lease",
     "LogPage",
     "NewEvent",
@@ -37,6 +40,8 @@ __all__ = [
     "Position",
     "ReadStore",
     "ReadTransaction",
+    "RecordStore",
+    "RecordTransaction",
     "RowChange",
     "RowReader",
     "RowWriter",

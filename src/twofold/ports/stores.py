@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 
 from .._view import View
 from .event_log import EventLog, ExpectedVersion, NewEvent, StoredEvent
+from .records import RecordStore, RecordTransaction
 from .rows import RowWriter
 from .state_store import StateStore
 from .subscription_store import SubscriptionStore, SubscriptionTransaction
@@ -19,8 +20,11 @@ V = TypeVar("V", bound=View)
 class Transaction(Protocol):
     """One atomic step in a store. Used by one task, one call at a time; ended exactly once.
 
-    An error of the store that broke the transaction is a `TransientFailure` or another `TwofoldError`; after it only
-    `rollback` may be called. Cancelling the task while a call runs leaves `rollback` possible; the opener calls it.
+    An error of the store that broke the transaction is a `TransientFailure` or another `TwofoldError`, a refused write
+    such as a conflict included; after it only `rollback` may be called, and anything else raises `UnitOfWorkDoomed`, so
+    that no half is ever committed. A refusal inside a savepoint breaks only what is inside; see
+    `WriteTransaction.savepoint`. `ReadOnlyUnitOfWork` breaks nothing. After the end everything but `rollback` raises
+    `UnitOfWorkClosed`. Cancelling the task while a call runs leaves `rollback` possible; the opener calls it.
     """
 
     async def commit(self) -> None:
@@ -39,13 +43,26 @@ class Transaction(Protocol):
 class ReadTransaction(Transaction, SubscriptionTransaction, Protocol):
     """One atomic step in a read store: rows of read models, checkpoints and parked events together."""
 
-    def rows(self, view: type[V]) -> RowWriter[V]:
-        """Return the rows of a view, as this transaction sees and changes them."""
+    def rows(self, view: type[V], *, shadow: bool = False) -> RowWriter[V]:
+        """Return the rows of a view, as this transaction sees and changes them.
+
+        Args:
+            view: the view.
+            shadow: its other rows, which nobody reads until `swap_shadows`; see `ReadStore.create_shadows`.
+        """
+        ...
+
+    async def clear_shadows(self, views: Sequence[type[View]]) -> None:
+        """Remove all shadow rows of these views."""
+        ...
+
+    async def swap_shadows(self, views: Sequence[type[View]]) -> None:
+        """Replace the rows of these views by their shadow rows, of which none are left."""
         ...
 
 
-class WriteTransaction(ReadTransaction, Protocol):
-    """One atomic step in a write store: events, state, and everything a `ReadTransaction` holds."""
+class WriteTransaction(ReadTransaction, RecordTransaction, Protocol):
+    """One atomic step in a write store: events, state, records, and everything a `ReadTransaction` holds."""
 
     async def append(
         self, stream: str, events: Sequence[NewEvent], *, expected: ExpectedVersion
@@ -69,7 +86,10 @@ class WriteTransaction(ReadTransaction, Protocol):
         ...
 
     def read(self, stream: str, *, after: int = 0) -> AsyncIterator[StoredEvent]:
-        """Iterate over a stream's events in version order, those of this transaction included."""
+        """Iterate over a stream's events in version order, those of this transaction included.
+
+        In a transaction that only reads they are those of its one state; `WriteStore.log` may show later ones.
+        """
         ...
 
     def state(self, aggregate_type: type[A]) -> StateStore[A]:
@@ -77,7 +97,13 @@ class WriteTransaction(ReadTransaction, Protocol):
         ...
 
     def savepoint(self) -> AbstractAsyncContextManager[None]:
-        """Open a savepoint: left by an error, everything since is undone and the transaction goes on."""
+        """Open a savepoint: left by an error, everything since is undone and the transaction goes on.
+
+        So it does when that error is a refusal of the store: `ConcurrencyConflict`, `DuplicateEvent`, `AggregateExists`,
+        `CheckpointMoved`. A refusal that is swallowed inside is not forgotten: the savepoint is undone at its end all the
+        same, and raises `UnitOfWorkDoomed`. A `TransientFailure` dooms the whole transaction, in a savepoint too.
+        Savepoints may be nested, and opened in a transaction that only reads, where there is nothing to undo.
+        """
         ...
 
 
@@ -94,6 +120,10 @@ class ReadStore(SubscriptionStore, Protocol):
 
     async def create_schema(self, views: Sequence[type[View]]) -> None:
         """Create what is missing for these views and for Twofold's own tables; leave alone what exists."""
+        ...
+
+    async def create_shadows(self, views: Sequence[type[View]]) -> None:
+        """Create what is missing for a second set of rows of each view, in which a rebuild gathers."""
         ...
 
     async def close(self) -> None:
@@ -113,7 +143,7 @@ class ReadStore(SubscriptionStore, Protocol):
         ...
 
 
-class WriteStore(ReadStore, Protocol):
+class WriteStore(ReadStore, RecordStore, Protocol):
     """Where the write side lives: the event log and the aggregates' state. It can serve as a read store too."""
 
     @property

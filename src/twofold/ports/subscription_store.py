@@ -92,7 +92,9 @@ class SubscriptionStore(Protocol):
         """Return the segments in their order; none when the subscription never ran here."""
         ...
 
-    async def claim(self, subscription: str, owner: str, *, seconds: float, limit: int) -> Sequence[Lease]:
+    async def claim(
+        self, subscription: str, owner: str, *, seconds: float, limit: int, force: bool = False
+    ) -> Sequence[Lease]:
         """Take segments that nobody holds; of several workers that want the same one, one gets it.
 
         Args:
@@ -100,6 +102,7 @@ class SubscriptionStore(Protocol):
             owner: who takes them.
             seconds: how long the lease lasts unless it is renewed.
             limit: how many to take at most.
+            force: take those that others hold too.
         """
         ...
 
@@ -169,6 +172,10 @@ class SubscriptionTransaction(Protocol):
 
     async def unpark(self, subscription: str, positions: Sequence[Position]) -> int:
         """Forget parked events; return how many there were. `advance` writes the number that is left."""
+        ...
+
+    async def adopt_parked(self, subscription: str, *, of: str) -> None:
+        """Let the parked events of another subscription take the place of this one's."""
         ...
 
     async def ask_retry(self, subscription: str, key: str, *, wanted: bool = True) -> int:

@@ -8,8 +8,10 @@ from ._capabilities import Capabilities
 from ._event_log import EventLogSuite
 from ._leases import LeaseSuite
 from ._read_model import ReadModelSuite
+from ._rebuilds import RebuildSuite
 from ._rows import RowsSuite
 from ._selections import SelectionsSuite
+from ._sessions import SessionSuite
 from ._state import StateSuite
 from ._subscription_store import SubscriptionStoreSuite
 from ._subscriptions import SubscriptionSuite
@@ -20,8 +22,10 @@ __all__ = [
     "EventLogSuite",
     "LeaseSuite",
     "ReadModelSuite",
+    "RebuildSuite",
     "RowsSuite",
     "SelectionsSuite",
+    "SessionSuite",
     "StateSuite",
     "SubscriptionStoreSuite",
     "SubscriptionSuite",
