@@ -103,16 +103,10 @@ class Database:
         except BaseException as error:
             try:
                 if connection is not None:
-                    await uninterrupted(_discard(connection))
+                    await uninterrupted(self.dialect.discard(connection))
             finally:
                 if end_turn is not None:
                     end_turn()
             if self.dialect.is_driver_error(error) or isinstance(error, SQLAlchemyError):
                 raise translated(error, "begin a transaction", self.dialect) from error
             raise
-
-
-async def _discard(connection: AsyncConnection) -> None:
-    """Close a connection for good: nobody knows whether a transaction was begun on it."""
-    await connection.invalidate()
-    await connection.close()

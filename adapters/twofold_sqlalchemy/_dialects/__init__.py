@@ -98,6 +98,10 @@ class Dialect(Protocol):
         """Begin a transaction that sees one state and, when it is read only, in which the database refuses writes."""
         ...
 
+    async def discard(self, connection: AsyncConnection) -> None:
+        """Give a connection back of which nobody knows whether `begin` began something."""
+        ...
+
     async def commit(self, connection: AsyncConnection) -> None:
         """Commit what `begin` began."""
         ...

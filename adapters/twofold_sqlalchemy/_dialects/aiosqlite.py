@@ -70,6 +70,13 @@ class OneHopConnection(aiosqlite.Connection):
         self._thread.daemon = True
         self._busy_timeout = busy_timeout
         self._query_only = False
+        self._stopped: asyncio.Future[Any] | None = None
+
+    def stop(self) -> asyncio.Future[Any] | None:
+        """Stop the thread, once: of two requests, as SQLAlchemy makes them when it is cancelled, the second would hang."""
+        if self._stopped is None:
+            self._stopped = super().stop()
+        return self._stopped
 
     def cursor(self) -> Any:  # aiosqlite's own is a class of its own too, given by a decorator
         """Return a cursor that fetches all rows when it executes."""

@@ -111,6 +111,11 @@ class PostgreSQL:
         """READ COMMITTED for writing, guarded by versions; REPEATABLE READ READ ONLY for reading one state."""
         await _driver(connection).execute(_BEGIN[read_only])
 
+    async def discard(self, connection: AsyncConnection) -> None:
+        """Close it for good: SQLAlchemy's pool does not know of a BEGIN that it did not send."""
+        await connection.invalidate()
+        await connection.close()
+
     async def commit(self, connection: AsyncConnection) -> None:
         """COMMIT; PostgreSQL answers ROLLBACK when an error has aborted the transaction."""
         if await _driver(connection).execute("COMMIT") != "COMMIT":

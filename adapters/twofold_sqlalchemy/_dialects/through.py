@@ -26,6 +26,10 @@ class ThroughSqlAlchemy:
         """Run a statement once for each set of parameters."""
         await connection.exec_driver_sql(text, list(rows))
 
+    async def discard(self, connection: AsyncConnection) -> None:
+        """Give the connection back; the pool rolls back what was begun."""
+        await connection.close()
+
     async def commit(self, connection: AsyncConnection) -> None:
         """Commit."""
         await connection.commit()

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from twofold.errors import ConfigurationError, TransientFailure, UnitOfWorkClosed, UnitOfWorkDoomed
 from twofold.ports import Expected, NewEvent
 from twofold_sqlalchemy import SqlAlchemy
+from twofold_sqlalchemy._dialects.aiosqlite import connect
 from twofold_sqlalchemy._transaction import SqlTransaction
 
 MakeEvent = Callable[[], NewEvent]
@@ -244,3 +245,11 @@ async def test_a_cancelled_rollback_finishes_and_is_cancelled_then(
         await assert_free(store, engine, new_event)
         steps += 1
     assert [event async for event in store.log.read("unit")] == []
+
+
+async def test_a_connection_that_is_stopped_twice_ends(tmp_path: Path) -> None:
+    """A connection that is stopped and then closed, as a cancelled connect leads to, does not wait for ever."""
+    connection = await connect(str(tmp_path / "test.db"), busy_timeout=1.0)
+    connection.stop()
+    with anyio.fail_after(5), pytest.raises(ValueError, match="closed"):
+        await connection.close()
