@@ -6,9 +6,12 @@ needs pytest; `twofold` itself does not import it.
 
 from ._capabilities import Capabilities
 from ._event_log import EventLogSuite
+from ._idempotency import IdempotencySuite
 from ._leases import LeaseSuite
 from ._read_model import ReadModelSuite
 from ._rebuilds import RebuildSuite
+from ._records import RecordSuite
+from ._repository import RepositorySuite
 from ._rows import RowsSuite
 from ._selections import SelectionsSuite
 from ._sessions import SessionSuite
@@ -16,13 +19,18 @@ from ._state import StateSuite
 from ._subscription_store import SubscriptionStoreSuite
 from ._subscriptions import SubscriptionSuite
 from ._transactions import TransactionSuite
+from ._unit_of_work import UnitOfWorkSuite
+from ._workers import WorkerSuite
 
 __all__ = [
     "Capabilities",
     "EventLogSuite",
+    "IdempotencySuite",
     "LeaseSuite",
     "ReadModelSuite",
     "RebuildSuite",
+    "RecordSuite",
+    "RepositorySuite",
     "RowsSuite",
     "SelectionsSuite",
     "SessionSuite",
@@ -30,4 +38,6 @@ __all__ = [
     "SubscriptionStoreSuite",
     "SubscriptionSuite",
     "TransactionSuite",
+    "UnitOfWorkSuite",
+    "WorkerSuite",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +12,7 @@ from ... import Application, Module, Query, ReadModel, View, on
 from ...errors import RebuildRunning
 from ...ports import WriteStore
 from ._bank import Balance, Deposit, Deposited, Open, Opened, bank
+from ._hooked import Call, Hooked
 from ._opened import NewStore
 
 NAMES = [f"a{number:02}" for number in range(12)]
@@ -78,50 +78,6 @@ async def filled(store: WriteStore) -> None:
 async def rows(app: Application) -> dict[str, tuple[int, Decimal]]:
     """Return version and total of every row."""
     return {row.account_id: (row.version, row.total) for row in await app.execute(GetTotals())}
-
-
-Call = Callable[[], Awaitable[Any]]
-"""Does what was asked."""
-
-Hook = Callable[[Call], Awaitable[Any]]
-"""Is called in place of a method."""
-
-
-class Hooked:
-    """A store that calls a hook in place of one of its methods, or of its transactions' methods.
-
-    Args:
-        store: the store.
-        method: the method.
-        hook: what is called instead, with what would have been done.
-    """
-
-    def __init__(self, store: WriteStore, method: str, hook: Hook) -> None:
-        self._store = store
-        self.method = method
-        self.hook = hook
-
-    def __getattr__(self, name: str) -> Any:
-        return _hooked(getattr(self._store, name), name, self)
-
-    async def begin(self, *, read_only: bool = False) -> Any:
-        transaction = await self._store.begin(read_only=read_only)
-        return transaction if read_only else _HookedTransaction(transaction, self)
-
-
-class _HookedTransaction:
-    def __init__(self, transaction: Any, hooked: Hooked) -> None:
-        self._transaction = transaction
-        self._hooked = hooked
-
-    def __getattr__(self, name: str) -> Any:
-        return _hooked(getattr(self._transaction, name), name, self._hooked)
-
-
-def _hooked(method: Any, name: str, hooked: Hooked) -> Any:
-    if name != hooked.method:
-        return method
-    return lambda *args, **kwargs: hooked.hook(lambda: method(*args, **kwargs))
 
 
 def failing(store: WriteStore, method: str, times: int = 0) -> Any:

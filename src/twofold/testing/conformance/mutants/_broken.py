@@ -43,7 +43,7 @@ class BrokenPart(Around):
 
     def __init__(self, inner: Any, method: str, part: Callable[[Any], Any]) -> None:
         super().__init__(inner)
-        self._broken = {method: lambda of: part(getattr(inner, method)(of))}
+        self._broken = {method: lambda *of, **how: part(getattr(inner, method)(*of, **how))}
 
     def __getattr__(self, name: str) -> Any:
         return self.__dict__["_broken"].get(name) or super().__getattr__(name)
@@ -64,6 +64,23 @@ def break_transaction(make: Callable[[Any, Any, bool], Any]) -> Break:
 
     def broken(store: Any) -> Any:
         return BrokenStore(store, make)
+
+    return broken
+
+
+def appending(make: Callable[[Any], Any]) -> Break:
+    """Break the transactions of a store."""
+    return break_transaction(lambda transaction, *_: make(transaction))
+
+
+def of_store(make: Any) -> Break:
+    """Break transactions that need the store itself; reading ones are left alone."""
+
+    def wrap(transaction: Any, store: Any, read_only: bool) -> Any:
+        return transaction if read_only else make(transaction, store, read_only)
+
+    def broken(store: Any) -> Any:
+        return BrokenStore(store, wrap)
 
     return broken
 

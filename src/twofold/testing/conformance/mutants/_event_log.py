@@ -1,4 +1,4 @@
-"""Stores whose event log, or whose transactions, are broken."""
+"""Stores whose event log is broken."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from uuid import uuid4
 
-from ....errors import ConcurrencyConflict, UnitOfWorkDoomed
+from ....errors import ConcurrencyConflict
 from ....ports import Expected, LogPage, Position
-from ._broken import Around, Break, BrokenStore, break_transaction, commits_anyway
+from ._broken import Around, Break, appending, commits_anyway, of_store
 from ._mutant import Mutant
 
 
@@ -123,49 +123,6 @@ class CommitsEarly(Around):
         return stored
 
 
-class LeavesSavepoints(Around):
-    """Keeps what was done in a savepoint that failed."""
-
-    def savepoint(self) -> Any:
-        return _NoSavepoint()
-
-
-class _NoSavepoint:
-    async def __aenter__(self) -> None:
-        return None
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        return None
-
-
-class GoesOnAfterErrors(Around):
-    """Pretends, after an error, that nothing happened."""
-
-    async def append(self, stream: str, events: Any, *, expected: Any) -> Any:
-        try:
-            return await self.inner.append(stream, events, expected=expected)
-        except UnitOfWorkDoomed:
-            return ()
-
-    async def commit(self) -> None:
-        try:
-            await self.inner.commit()
-        except UnitOfWorkDoomed:
-            await self.inner.rollback()
-
-
-class HidesOwnEvents(Around):
-    """Reads only what was committed before."""
-
-    def __init__(self, inner: Any, store: Any, read_only: bool) -> None:
-        super().__init__(inner)
-        self._store = store
-
-    def read(self, stream: str, *, after: int = 0) -> AsyncIterator[Any]:
-        events: AsyncIterator[Any] = self._store.log.read(stream, after=after)
-        return events
-
-
 class Log(Around):
     """A log that reads wrongly; each subclass breaks one method."""
 
@@ -239,28 +196,11 @@ class LogStore(Around):
         self.log = log
 
 
-def appending(make: type[Around]) -> Break:
-    """Break the transactions of a store."""
-    return break_transaction(lambda transaction, *_: make(transaction))
-
-
 def logging(make: type[Log]) -> Break:
     """Break the log of a store."""
 
     def broken(store: Any) -> Any:
         return LogStore(store, make(store.log))
-
-    return broken
-
-
-def of_store(make: Any) -> Break:
-    """Break transactions that need the store itself; reading ones are left alone."""
-
-    def wrap(transaction: Any, store: Any, read_only: bool) -> Any:
-        return transaction if read_only else make(transaction, store, read_only)
-
-    def broken(store: Any) -> Any:
-        return BrokenStore(store, wrap)
 
     return broken
 
@@ -289,14 +229,4 @@ EVENT_LOG: Sequence[Mutant] = (
     Mutant("miscounted", "test_events_are_counted", logging(Miscounts)),
     Mutant("identity changes", "test_the_identity_is_the_logs_own", logging(ChangesIdentity)),
     Mutant("identity shared", "test_the_identity_is_the_logs_own", logging(SharesIdentity)),
-)
-
-TRANSACTIONS: Sequence[Mutant] = (
-    Mutant("rollback commits", "test_a_rollback_keeps_nothing", commits_anyway),
-    Mutant("commits early", "test_a_commit_keeps_everything", of_store(CommitsEarly)),
-    Mutant("half is kept", "test_a_failure_in_the_middle_keeps_nothing", of_store(CommitsEarly)),
-    Mutant("goes on after an error", "test_a_broken_transaction_can_only_be_rolled_back", appending(GoesOnAfterErrors)),
-    Mutant("savepoint not undone", "test_an_undone_savepoint", appending(LeavesSavepoints)),
-    Mutant("own events hidden", "test_own_events_are_seen", of_store(HidesOwnEvents)),
-    Mutant("conflict hidden", "test_a_failure_in_the_middle_keeps_nothing", appending(Unchecked)),
 )

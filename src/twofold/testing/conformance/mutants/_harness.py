@@ -1,0 +1,68 @@
+"""How a suite is shown to fail on stores that are broken on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, ClassVar
+
+import anyio
+import pytest
+
+from ...._view import View
+from ....errors import TwofoldError
+from ....ports import WriteStore
+from .._opened import NewStore
+from ._broken import Break, unbroken
+from ._mutant import Mutant
+
+NOTICED = AssertionError, TwofoldError, ExceptionGroup, pytest.fail.Exception
+"""What a test raises that noticed something. A test that only hangs has not."""
+
+
+class MutantSuite:
+    """Shows that a suite fails on each of its mutants, and that it does so because of what is broken.
+
+    Derive a class in a test module, as from any suite:
+
+        class TestMutants(MutantSuite):
+            suite = TransactionSuite
+            mutants = TRANSACTIONS
+
+    Attributes:
+        suite: the suite; the tests that the mutants name take a `new_store` and nothing else.
+        mutants: what is broken, and which test has to notice.
+        deadline: how long a test may take to notice, in seconds.
+    """
+
+    suite: ClassVar[type[Any]]
+    mutants: ClassVar[Sequence[Mutant]]
+    deadline: ClassVar[float] = 10.0
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Run the first test below for each mutant, and the second for each test that one of them names."""
+        if "mutant" in metafunc.fixturenames:
+            metafunc.parametrize("mutant", self.mutants, ids=lambda mutant: mutant.name)
+        if "killer" in metafunc.fixturenames:
+            metafunc.parametrize("killer", sorted({mutant.killed_by for mutant in self.mutants}))
+
+    async def test_a_mutant_is_killed(self, mutant: Mutant, new_store: NewStore) -> None:
+        """The named test notices what is broken, and does not merely hang."""
+        test = getattr(self.suite(), mutant.killed_by)
+        with pytest.raises(NOTICED), anyio.fail_after(self.deadline):
+            await test(breaking(new_store, mutant.break_store))
+
+    async def test_the_wrappers_themselves_break_nothing(self, killer: str, new_store: NewStore) -> None:
+        """The same test passes on a store that is wrapped and not broken."""
+        await getattr(self.suite(), killer)(breaking(new_store, unbroken))
+
+
+def breaking(new_store: NewStore, break_store: Break) -> NewStore:
+    """Break every store that is opened."""
+
+    @asynccontextmanager
+    async def broken(views: Sequence[type[View]]) -> AsyncIterator[WriteStore]:
+        async with new_store(views) as store:
+            yield break_store(store)
+
+    return broken

@@ -1,0 +1,7 @@
+from __future__ import annotations
+
+from twofold.testing.conformance import RecordSuite
+
+
+class TestRecords(RecordSuite):
+    """Keys and messages, on every adapter."""

@@ -1,0 +1,7 @@
+from __future__ import annotations
+
+from twofold.testing.conformance import WorkerSuite
+
+
+class TestWorkers(WorkerSuite):
+    """Workers that share a subscription, on every adapter."""

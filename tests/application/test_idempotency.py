@@ -1,0 +1,352 @@
+"""Idempotency keys and the inbox: what is refused, what middleware sees, and what is forgotten."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from pydantic import BaseModel, Field, SecretStr
+
+from twofold import Application, Command, Module, Repository, Session
+from twofold._idempotency import Results, fingerprint
+from twofold.errors import IdempotencyKeyReused, InvalidKey, NotAuthorised, ResultNotRecordable
+from twofold.middleware import authorise
+from twofold.ports import KeyRecord, WriteStore
+from twofold.testing.conformance._bank import Account, Deposit, Deposited, Open, application
+from twofold.testing.conformance._payments import PAY, Look, Pay, balance, paying
+from twofold_memory import InMemory
+
+
+class Unknown:
+    """A class that pydantic knows nothing of."""
+
+
+class Login(Command["Login2 | None"]):
+    """Answered with a class that is defined further down."""
+
+
+class Login2(BaseModel):
+    token: SecretStr
+    roles: frozenset[str] = frozenset()
+
+
+class Peek(Command[Unknown]):
+    """Answered with something that has no JSON."""
+
+
+class Measure(Command[float]):
+    """Answered with any number."""
+
+
+class Untyped(Command):  # type: ignore[type-arg]
+    """Does not say what it is answered with."""
+
+
+class Tag(BaseModel):
+    name: str
+
+
+class LongTag(Tag):
+    more: str
+
+
+class File(Command[None]):
+    """A payload of many types."""
+
+    tags: frozenset[str] = frozenset()
+    weights: Mapping[str, float] = Field(default_factory=dict)
+    tag: Tag | None = None
+    content: bytes = b""
+
+
+@pytest.fixture
+async def app(store: WriteStore) -> AsyncIterator[Application]:
+    """Run the bank with payments and an open account."""
+    app = await application(store, paying())
+    async with app:
+        await app.dispatch(Open(account_id="a"))
+        yield app
+
+
+@pytest.mark.parametrize("text", ["", "x" * 201])
+async def test_unusable_keys_are_refused(app: Application, text: str) -> None:
+    """An empty or too long key, tenant, consumer or id is refused before anything happens."""
+    with pytest.raises(InvalidKey, match=f"{len(text)} characters"):
+        await app.dispatch(PAY, idempotency_key=text)
+    with pytest.raises(InvalidKey, match="consumer"):
+        await app.receive(text, "1", PAY)
+    with pytest.raises(InvalidKey, match="message"):
+        await app.receive("c", text, PAY)
+    if text:
+        with pytest.raises(InvalidKey, match="tenant"):
+            await app.session(tenant=text).dispatch(PAY, idempotency_key="k")
+    assert await balance(app) == 0
+
+
+async def test_a_result_without_json_is_refused_before_the_handler_runs(store: WriteStore) -> None:
+    """A command whose result type cannot be kept is refused with a key, and runs without one."""
+    module, ran = Module("peeking"), []
+
+    @module.command_handler(Peek)
+    async def peek(command: Peek) -> Unknown:
+        ran.append(command)
+        return Unknown()
+
+    async with await application(store, module) as app:
+        with pytest.raises(ResultNotRecordable, match="Peek"):
+            await app.dispatch(Peek(), idempotency_key="k")
+        assert ran == []
+        assert isinstance(await app.dispatch(Peek()), Unknown)
+
+
+async def test_a_result_that_would_come_back_changed_is_refused(store: WriteStore) -> None:
+    """A masked secret, or a decimal whose type nobody declared, is no result to repeat; nothing is committed."""
+    module = Module("lossy")
+
+    @module.command_handler(Login)
+    async def log_in(command: Login, accounts: Repository[Account]) -> Login2 | None:
+        (await accounts.get("a")).record(Deposited(account_id="a", amount=Decimal(1)))
+        return Login2(token=SecretStr("hunter2"))
+
+    @module.command_handler(Untyped)
+    async def untyped(command: Untyped, accounts: Repository[Account]) -> Any:
+        (await accounts.get("a")).record(Deposited(account_id="a", amount=Decimal(1)))
+        return Decimal("1.50")
+
+    async with await application(store, module, paying()) as app:
+        await app.dispatch(Open(account_id="a"))
+        for command in (Login(), Untyped()):
+            with pytest.raises(ResultNotRecordable, match="Nothing was committed") as caught:
+                await app.dispatch(command, idempotency_key="k")
+            assert "hunter2" not in str(caught.value)
+        assert await balance(app) == 0
+        await app.dispatch(PAY, idempotency_key="k")
+
+
+@pytest.mark.parametrize(
+    ("command", "result"),
+    [
+        (Login, None),
+        (Look, Decimal("1.50")),
+        (File, None),
+        (Untyped, {"a": [1, "b"]}),
+        (Measure, float("-inf")),
+        (Measure, float("nan")),
+        (Measure, 1),
+    ],
+)
+def test_results_come_back_as_they_were(command: type[Command[Any]], result: object) -> None:
+    """What a result type can say in JSON is given again."""
+    results = Results(command)
+    again = results.decode(results.encode(result))
+    if result == result:
+        assert again == result
+
+
+def test_a_result_type_that_changed_is_said() -> None:
+    """A recorded result that no longer fits its type is an error that says that the command has taken effect."""
+    with pytest.raises(ResultNotRecordable, match="it has taken effect"):
+        Results(Look).decode('"many"')
+
+
+def test_fingerprints_tell_payloads_apart() -> None:
+    """Equal payloads have equal hashes whatever their order; every difference counts, in fields of subclasses too."""
+    same = [
+        File(tags=frozenset(order), weights=dict(pairs))
+        for order, pairs in (("abc", [("x", 1.0), ("y", 2.0)]), ("cba", [("y", 2.0), ("x", 1.0)]))
+    ]
+    assert len({fingerprint(each) for each in same}) == 1
+    different = [
+        *same[:1],
+        File(),
+        File(tags=frozenset(["a,b"])),
+        File(tags=frozenset(["a", "b"])),
+        File(weights={"x": float("nan")}),
+        File(tag=Tag(name="n")),
+        File(tag=LongTag(name="n", more="m")),
+        File(tag=LongTag(name="n", more="o")),
+        File(content=b"\xff"),
+    ]
+    assert len({fingerprint(each) for each in different}) == len(different)
+
+
+def test_fingerprints_are_the_same_in_every_process() -> None:
+    """The order of a set differs between processes; the hash of a command that holds one does not."""
+    code = (
+        "from tests.application.test_idempotency import File, fingerprint;"
+        "print(fingerprint(File(tags=frozenset(map(str, range(50))))))"
+    )
+    root = Path(__file__).resolve().parents[2]
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, cwd=root, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert printed == {f"{fingerprint(File(tags=frozenset(map(str, range(50)))))}\n".encode()}
+
+
+async def test_a_repeat_is_authorised(store: WriteStore) -> None:
+    """A repeat passes the middleware as the first did: who may not ask gets no recorded answer either."""
+    allowed = True
+    app = await application(store, paying())
+    app.use(authorise(lambda _: allowed), on=Pay)
+    async with app:
+        await app.dispatch(Open(account_id="a"))
+        await app.dispatch(PAY, idempotency_key="k")
+        allowed = False
+        with pytest.raises(NotAuthorised):
+            await app.dispatch(PAY, idempotency_key="k")
+
+
+async def test_middleware_inside_the_unit_runs_once(store: WriteStore) -> None:
+    """What runs inside the unit of work belongs to the effect, and so it does not run for a repeat."""
+    seen: list[Any] = []
+
+    async def inside(message: Any, call_next: Any) -> Any:
+        seen.append(message)
+        return await call_next(message)
+
+    app = await application(store, paying())
+    app.use(inside, on=Pay, inside=True)
+    async with app:
+        await app.dispatch(Open(account_id="a"))
+        for _ in range(2):
+            await app.dispatch(PAY, idempotency_key="k")
+            await app.receive("c", "1", PAY)
+        assert seen == [PAY, PAY]
+
+
+async def test_a_key_inside_its_own_command_is_an_error(store: WriteStore) -> None:
+    """A handler that dispatches another command with the key of its own is told so, instead of waiting for itself."""
+    module = Module("own")
+
+    class Outer(Command[str]):
+        pass
+
+    @module.command_handler(Outer)
+    async def outer(command: Outer, session: Session) -> str:
+        with pytest.raises(IdempotencyKeyReused, match="for Outer"):
+            await session.dispatch(PAY, idempotency_key="k")
+        return "done"
+
+    async with await application(store, module, paying()) as app:
+        await app.dispatch(Open(account_id="a"))
+        with anyio.fail_after(5):
+            assert await app.dispatch(Outer(), idempotency_key="k") == "done"
+        assert await balance(app) == 0
+
+
+async def test_a_reaction_has_the_tenant_of_its_event(store: WriteStore) -> None:
+    """A command that a reaction dispatches with a key takes effect once for each tenant whose event it was."""
+    module = Module("welcoming")
+
+    class Welcome(Command[None]):
+        account_id: str
+
+    @module.command_handler(Welcome)
+    async def welcome(command: Welcome, session: Session) -> None:
+        await session.dispatch(Deposit(account_id=command.account_id, amount=Decimal(1)))
+
+    from twofold.testing.conformance._bank import Opened
+
+    @module.reaction(Opened, name="welcome")
+    async def on_opened(event: Opened, session: Session) -> None:
+        await session.dispatch(Welcome(account_id=event.account_id), idempotency_key="welcome")
+
+    async with await application(store, module, paying()) as app:
+        for tenant in ("blue", "cyan"):
+            await app.session(tenant=tenant).dispatch(Open(account_id=tenant))
+        await app.settle()
+        assert [await balance(app, tenant) for tenant in ("blue", "cyan")] == [1, 1]
+        assert [each.parked for each in await app.status()] == [0, 0]
+
+
+async def test_who_gives_up_waiting_harms_nobody(store: WriteStore) -> None:
+    """A repeat that is cancelled while it waits for the first leaves the first, and later repeats, alone."""
+    release, results = anyio.Event(), []
+    app = await application(store, paying(during=release.wait))
+
+    async def first() -> None:
+        results.append(await app.dispatch(PAY, idempotency_key="k"))
+
+    async with app:
+        await app.dispatch(Open(account_id="a"))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(first)
+            await anyio.wait_all_tasks_blocked()
+            with anyio.move_on_after(0.05) as given_up:
+                await app.dispatch(PAY, idempotency_key="k")
+            assert given_up.cancelled_caught
+            release.set()
+        assert results == [await app.dispatch(PAY, idempotency_key="k")]
+        assert await balance(app) == Decimal("2.50")
+
+
+class Later:
+    """A clock that is ten days ahead of the records of these tests."""
+
+    def now(self) -> datetime:
+        return datetime(2024, 5, 27, tzinfo=UTC)
+
+
+OLD, YOUNG = datetime(2024, 5, 17, tzinfo=UTC), datetime(2024, 5, 26, tzinfo=UTC)
+
+
+class Noting(InMemory):
+    """A store that notes how many records each of its transactions forgot."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.forgotten: list[int] = []
+        self.done = anyio.Event()
+
+    async def forget_messages(self, *, before: datetime, limit: int) -> int:
+        """Forget, and note."""
+        self.forgotten.append(await super().forget_messages(before=before, limit=limit))
+        if self.forgotten[-1] < limit:
+            self.done.set()
+        return self.forgotten[-1]
+
+
+@pytest.fixture
+async def noting() -> Noting:
+    """Give a store with 1,300 old messages, 3 young ones, and a key of each age."""
+    noting = Noting()
+    transaction = await noting.begin()
+    for number in range(1303):
+        await transaction.claim_message("c", f"{number}", time=OLD if number >= 3 else YOUNG)
+    for time in (OLD, YOUNG):
+        await transaction.claim_key("", f"{time:%d}", KeyRecord("Pay", "", time))
+    await transaction.commit()
+    return noting
+
+
+@pytest.mark.parametrize("kind", ["memory-asyncio", "memory-trio"], indirect=True)
+async def test_a_running_application_forgets(noting: Noting) -> None:
+    """A running application forgets what is older than it was told, in batches; the young and the undated stay."""
+    app = Application("bank", write=noting, clock=Later(), keep_records=timedelta(days=7))
+    with anyio.fail_after(5):
+        async with app:
+            await noting.done.wait()
+    assert noting.forgotten == [500, 500, 300]
+    assert await noting.forget_messages(before=Later().now(), limit=10) == 3
+    assert await noting.forget_keys(before=Later().now(), limit=10) == 1
+
+
+@pytest.mark.parametrize("kind", ["memory-asyncio", "memory-trio"], indirect=True)
+@pytest.mark.parametrize("options", [{"keep_records": None}, {"work": False}])
+async def test_forgetting_is_asked_for(noting: Noting, options: dict[str, Any]) -> None:
+    """Without a limit, or in a process that runs no subscriptions, only the explicit call forgets."""
+    async with Application("bank", write=noting, clock=Later(), **options) as app:
+        await anyio.wait_all_tasks_blocked()
+        assert noting.forgotten == []
+        assert await app.forget_records(older_than=timedelta(days=5)) == 1301
+        assert noting.forgotten == [500, 500, 300]

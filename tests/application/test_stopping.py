@@ -1,0 +1,39 @@
+"""What happens to work that is under way when an application stops."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import anyio
+
+from twofold import CommandBus, Module
+from twofold.ports import WriteStore
+from twofold.testing.conformance._bank import Deposit, GetBalance, Open, Opened, application
+
+
+async def test_a_reaction_under_way_when_the_application_stops_is_finished(store: WriteStore) -> None:
+    """Stopping is no failure: a reaction that has begun dispatches its commands as ever, and is not tried again."""
+    begun, leaving, runs = anyio.Event(), anyio.Event(), 0
+    module = Module("welcome")
+
+    @module.reaction(Opened, name="welcome")
+    async def welcome(event: Opened, commands: CommandBus) -> None:
+        nonlocal runs
+        runs += 1
+        begun.set()
+        await leaving.wait()
+        await commands.dispatch(Deposit(account_id=event.account_id, amount=Decimal(5)))
+
+    app = await application(store, module)
+    with anyio.fail_after(30):
+        await app.__aenter__()
+        await app.dispatch(Open(account_id="a"))
+        await begun.wait()
+        leaving.set()
+        await app.__aexit__()
+        async with app:
+            await app.settle()
+            balance = await app.execute(GetBalance(account_id="a"))
+            parked = await app.parked("welcome")
+    assert balance is not None
+    assert (balance.balance, runs, list(parked)) == (Decimal(5), 1, [])
