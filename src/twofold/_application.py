@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from datetime import timedelta
 from typing import Any, Literal, Self, TypeVar, overload
 
 import anyio
@@ -14,6 +15,7 @@ from ._explain import explain
 from ._health import Health
 from ._messages import Command, Message, Query
 from ._module import Module
+from ._retention import Retention
 from ._running import Running
 from ._scope import Origin
 from ._session import DEFAULT_TIMEOUT, Answer, Session
@@ -49,6 +51,7 @@ class Application(Module):
         container: a `dependency_injector` container that provides what handlers ask for besides.
         middleware: runs around every message, the first one outermost.
         work: whether this process runs the subscriptions. A process that only answers says False.
+        keep_records: how long idempotency keys and the ids of received messages are remembered at least; None for ever.
         lease: how long, in seconds, other processes wait before they take over the subscriptions of one that died.
         clock: the time; the system's by default.
         ids: makes identifiers; UUIDv7 by default.
@@ -64,6 +67,7 @@ class Application(Module):
         container: Any = None,
         middleware: Sequence[Middleware] = (),
         work: bool = True,
+        keep_records: timedelta | None = timedelta(days=7),
         lease: float = 5.0,
         clock: Clock | None = None,
         ids: Ids | None = None,
@@ -75,6 +79,7 @@ class Application(Module):
         self.container = container
         self.clock: Clock = clock or SystemClock()
         self.ids: Ids = ids or UuidV7()
+        self.keep_records = keep_records
         self.lease = lease
         self._work = work
         self._running: Running | None = None
@@ -130,9 +135,15 @@ class Application(Module):
         origin = Origin(tenant=tenant, trace=trace or {}, headers=headers or {})
         return self._started().session(origin, token)
 
-    async def dispatch(self, command: Command[R]) -> R:
+    async def dispatch(self, command: Command[R], *, idempotency_key: str | None = None) -> R:
         """Handle one command in a session of its own; see `Session.dispatch`."""
+        if idempotency_key is not None:
+            return await self.session().dispatch(command, idempotency_key=idempotency_key)
         return await self._started().assembly.services.commands.dispatch(command)
+
+    async def receive(self, consumer: str, id: str, command: Command[Any]) -> bool:
+        """Handle a command that came from a broker once, in a session of its own; see `Session.receive`."""
+        return await self.session().receive(consumer, id, command)
 
     @overload
     async def execute(self, query: Query[R], *, after: str | None = ..., timeout: float = ...) -> R: ...
@@ -223,6 +234,21 @@ class Application(Module):
         """
         return await self._started().discard(subscription, key)
 
+    async def forget_records(self, *, older_than: timedelta) -> int:
+        """Delete idempotency keys and ids of received messages now; a running application does it by itself.
+
+        It deletes in small batches, each in a transaction of its own. A command whose key was forgotten runs again when it
+        is repeated.
+
+        Args:
+            older_than: how old what is deleted is at least, by the application's clock.
+
+        Returns:
+            How many there were.
+        """
+        self._started()
+        return await Retention(self.write, self.clock).forget(older_than)
+
     async def rebuild(
         self, projection: str, *, restart: bool = False, progress: Callable[[int, int], object] = lambda *_: None
     ) -> None:
@@ -254,10 +280,12 @@ class Application(Module):
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        running, self._running = self._running, None
-        if running is not None:
+        if self._running is not None:
             with anyio.CancelScope(shield=True):
-                await running.stop()
+                try:
+                    await self._running.stop()  # reactions that are under way may dispatch until the end
+                finally:
+                    self._running = None
 
     def _started(self) -> Running:
         if self._running is None:

@@ -21,7 +21,7 @@ from ._plan import Planned, Planner
 from ._projection import Projection
 from ._query_bus import QueryBus
 from ._recording import RecordingEventBus
-from ._routes import command_route, one_at_a_time, query_route, stream_route
+from ._routes import command_route, once_route, one_at_a_time, query_route, stream_route
 from ._scope import Services
 from ._session import Session
 from ._storage import AggregateRemoved, EventSourced, StateStored, Storage
@@ -119,6 +119,7 @@ def _services(
         commands=CommandBus(),
         queries=QueryBus(),
         events=RecordingEventBus(),
+        once=CommandBus(),
         new_session=new_session,
     )
 
@@ -136,14 +137,17 @@ def _route_commands(
     services: Services,
     committed: Callable[[], None],
 ) -> None:
-    locks = KeyLocks()
+    locks, repeats = KeyLocks(), KeyLocks()
     for entry, plan in planned.items():
         if plan is None:
             continue
-        handle = command_route(plan.invoke, services, committed, middleware_of(app, entry.message, inside=True))
+        inside, outside = middleware_of(app, entry.message, inside=True), middleware_of(app, entry.message)
+        handle = command_route(plan.invoke, services, committed, inside)
+        once = once_route(plan.invoke, services, committed, inside, repeats)
         if entry.key is not None:
-            handle = one_at_a_time(handle, entry.key, locks)
-        services.commands._routes[entry.message] = route(middleware_of(app, entry.message), handle)
+            handle, once = one_at_a_time(handle, entry.key, locks), one_at_a_time(once, entry.key, locks)
+        services.commands._routes[entry.message] = route(outside, handle)
+        services.once._routes[entry.message] = route(outside, once)
 
 
 def _route_queries(app: Application, planned: Mapping[QueryEntry, Planned | None], services: Services) -> None:

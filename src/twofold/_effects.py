@@ -68,7 +68,7 @@ class ReactionEffect:
         scope = Scope(self._services, event)
         scope.envelope = event_envelope(stored, event)
         unit = scope.unit_of_work()
-        unit.write_last(lambda transaction: finish(transaction, 1))
+        unit.write_last(lambda transaction, _: finish(transaction, 1))
         mark = current.set(scope)
         try:
             try:

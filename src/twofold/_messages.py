@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from inspect import Parameter
 from typing import Any, ClassVar, Generic
 
 from pydantic import BaseModel, ConfigDict
@@ -58,3 +59,12 @@ class Query(Message, Generic[R_co]):
 
 class Event(Message):
     """Say what happened: `class OrderPlaced(Event, name="orders.order_placed", version=1)`."""
+
+
+def result_type(message: type[Any]) -> Any:
+    """Return what a command or query is answered with, as it was declared; `Parameter.empty` when that cannot be told."""
+    for base in message.__mro__:
+        metadata = getattr(base, "__pydantic_generic_metadata__", None) or {}
+        if metadata.get("origin") in (Command, Query):
+            return metadata["args"][0]
+    return Parameter.empty

@@ -13,7 +13,7 @@ from ._dependencies import Binding, Dependencies, Kind, Unprovided
 from ._entries import CommandEntry, Entry, ProjectionEntry, QueryEntry, ReactionEntry
 from ._faults import Fault
 from ._handlers import Invoke, as_async, invocation, invocation_of_class
-from ._messages import Command, Event, Query
+from ._messages import Event, result_type
 from ._on import marked_methods
 from ._projection import Projection, takes_envelope
 from ._signature import Parameter, Signature, signature_of
@@ -170,15 +170,6 @@ class Planner:
 
     def _fault(self, entry: Entry, message: str) -> None:
         self.faults.append(entry.place.fault(message))
-
-
-def result_type(message: type[Any]) -> Any:
-    """Return what a command or query is answered with, as it was declared; `Parameter.empty` when that cannot be told."""
-    for base in message.__mro__:
-        metadata = getattr(base, "__pydantic_generic_metadata__", None) or {}
-        if metadata.get("origin") in (Command, Query):
-            return metadata["args"][0]
-    return inspect.Parameter.empty
 
 
 def _function(handler: Any) -> Callable[..., Any]:

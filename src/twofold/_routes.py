@@ -10,6 +10,7 @@ from ._current import current
 from ._dispatch import Handle
 from ._handlers import Invoke
 from ._keys import KeyLocks
+from ._once import claiming, in_turn
 from ._scope import Scope, Services
 from .errors import AfterCommitFailed
 from .middleware import Middleware, compose
@@ -56,6 +57,14 @@ def command_route(
         return result
 
     return handle
+
+
+def once_route(
+    invoke: Invoke, services: Services, committed: Callable[[], None], inside: Sequence[Middleware], locks: KeyLocks
+) -> Handle:
+    """Return the same for a command that takes effect once: `asked` says by what, and `locks` lets repeats wait."""
+    invoke = _with_inside(invoke, inside) if inside else invoke
+    return in_turn(command_route(claiming(invoke), services, committed, ()), locks)
 
 
 async def _after_commit(run: Callable[[], Any], result: Any) -> None:

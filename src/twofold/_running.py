@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from os import getpid
 from socket import gethostname
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from ._health import Health, health
 from ._inline import begin_inline
 from ._progress import Log
 from ._rebuild import Rebuild, Report
+from ._retention import Retention
 from ._scope import Origin
 from ._segments import segment_of
 from ._session import Session
@@ -88,6 +90,10 @@ class Running:
         self._supervisor.start(self._announce, endless=True)
         if work:
             self._supervisor.start(self._watch, endless=True)
+            keep = self._app.keep_records
+            if keep is not None:
+                retention = Retention(self._app.write, self._app.clock)
+                self._supervisor.start(partial(retention.run, keep), endless=True)
             for worker in self._workers:
                 self._supervisor.start(worker.run)
 

@@ -32,13 +32,14 @@ _DEEPEST = 50
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What an application offers to the handling of every message."""
+    """What an application offers to the handling of every message; `once` takes commands that claim something first."""
 
     write: WriteSide
     read: ReadStore
     commands: CommandBus
     queries: QueryBus
     events: EventBus
+    once: CommandBus
     new_session: Callable[[], Session]
     container: Any = None
 

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, overload
 
 from ._consistency import Consistency
 from ._current import current
+from ._idempotency import Keyed
+from ._inbox import Received
 from ._messages import Command, Query
+from ._once import Once, asked
 from ._tasks import current_task
 from ._token import REMEMBERED, Written, decode_token, encode_token
 from .errors import ForeignLog, ReadNotReady, UsedFromAnotherTask
@@ -71,16 +74,31 @@ class Session:
         """How far this session wrote, as an opaque text for a header; empty when it wrote nothing."""
         return encode_token(self._written) if self._written else ""
 
-    async def dispatch(self, command: Command[R]) -> R:
+    async def dispatch(self, command: Command[R], *, idempotency_key: str | None = None) -> R:
         """Handle a command and return its result, when everything it changed is committed.
 
         Inside the handler of another command this is a plain call that joins that command's unit of work.
 
+        With an idempotency key the command takes effect once. Key, a hash of its fields and its result are committed with
+        what it changed; a repeat, also a concurrent one and one in another process, waits for the first and returns its
+        result, and this session then sees what the first one wrote. A dispatch that fails leaves nothing, so that a repeat
+        runs. Middleware runs for a repeat too, callbacks after the commit do not. Keys are kept for as long as the
+        application says (`keep_records`).
+
+        Args:
+            command: the command.
+            idempotency_key: a text of at most 200 characters, new for each intent. Each tenant has keys of its own.
+
         Raises:
             NoHandler: nothing handles this command.
+            IdempotencyKeyReused: the key came before with another command or other fields.
+            ResultNotRecordable: the result cannot be given again; nothing was committed.
+            InvalidKey: the key is empty or too long.
             UsedFromAnotherTask: another task opened this session.
         """
         self._check_task()
+        if idempotency_key is not None:
+            return await self._once(command, Keyed(command, idempotency_key, self.origin.tenant))
         scope = current.get()
         if scope is not None and scope.joinable:
             return await self._services.commands.dispatch(command)
@@ -89,6 +107,42 @@ class Session:
             return await self._services.commands.dispatch(command)
         finally:
             current.reset(mark)
+
+    async def receive(self, consumer: str, id: str, command: Command[Any]) -> bool:
+        """Handle a command that came from a broker, unless this consumer has taken a message of this id before.
+
+        That it is taken is committed with what the command changed. Delivered again, also at the same time and to another
+        process, it waits for the first and does nothing; after a failure the next delivery is handled. Acknowledge the
+        message when this returns, whatever it returns.
+
+        Args:
+            consumer: who takes the message, at most 200 characters; each consumer takes it once.
+            id: the message's id, at most 200 characters, the same in each delivery.
+            command: what the message asks for.
+
+        Returns:
+            Whether it was handled now, and not before.
+
+        Raises:
+            NoHandler: nothing handles this command.
+            InvalidKey: the consumer or the id is empty or too long.
+            UsedFromAnotherTask: another task opened this session.
+        """
+        self._check_task()
+        received = Received(consumer, id)
+        await self._once(command, received)
+        return received.first
+
+    async def _once(self, command: Command[R], once: Once) -> R:
+        scope = current.get()
+        mark = None if scope is not None and scope.joinable else current.set(self._scope)
+        before = asked.set(once)
+        try:
+            return await self._services.once.dispatch(command)
+        finally:
+            asked.reset(before)
+            if mark is not None:
+                current.reset(mark)
 
     @overload
     async def execute(
@@ -171,6 +225,15 @@ class Session:
         positions = tuple(event.position for event in events)
         before = self._written.events if self._written else ()
         self._written = Written(self._log, positions[-1], (*before, *positions)[-REMEMBERED * 32 :])
+
+    def saw(self, token: str) -> None:
+        """Remember what another session wrote, as if it had been this one."""
+        self._written = self._latest(token)
+
+    def token_of(self, events: Sequence[StoredEvent]) -> str:
+        """Return the token of a session that wrote these events and no others; empty when there are none."""
+        positions = tuple(event.position for event in events)
+        return encode_token(Written(self._log, positions[-1], positions)) if positions else ""
 
     async def __aenter__(self) -> Self:
         return self

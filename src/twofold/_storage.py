@@ -74,14 +74,14 @@ class StateStored:
         if tracked.version == 0:
             await state.insert(tracked.id, tracked.aggregate)
             return Expected.NO_STREAM
-        await state.update(tracked.id, tracked.aggregate, expected=tracked.version)
-        if tracked.verify and not tracked.aggregate.recorded:
+        if tracked.verify:  # an update that finds nothing to write checks nothing
             await self._verify(transaction, tracked)
+        await state.update(tracked.id, tracked.aggregate, expected=tracked.version)
         return Expected.ANY
 
     async def _verify(self, transaction: WriteTransaction, tracked: Tracked) -> None:
         actual = await transaction.state(type(tracked.aggregate)).version(tracked.id)
-        if actual not in (tracked.version, tracked.version + 1):
+        if actual != tracked.version:
             raise ConcurrencyConflict(tracked.stream, expected=tracked.version, actual=actual or 0)
 
 

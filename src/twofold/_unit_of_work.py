@@ -36,8 +36,8 @@ T = TypeVar("T")
 Callback = Callable[[], Awaitable[None]]
 """What runs before or after the commit."""
 
-Step = Callable[[WriteTransaction], Awaitable[None]]
-"""Writes something more into the transaction of a unit, after its events."""
+Step = Callable[[WriteTransaction, Sequence[StoredEvent]], Awaitable[None]]
+"""Writes something more into the transaction of a unit, after its events, which it is given."""
 
 Inline = Callable[[WriteTransaction, Sequence[tuple[StoredEvent, Event]]], Awaitable[None]]
 """Applies an inline projection to the events of a unit, inside its transaction."""
@@ -135,7 +135,8 @@ class UnitOfWork:
         """
         transaction = await self.transaction()
         known = {key: (tracked, tracked.removed, snapshot(tracked.aggregate)) for key, tracked in self._tracked.items()}
-        recorded, before, after = len(self._recorded), len(self._before), len(self._after)
+        recorded, last = len(self._recorded), len(self._last_steps)
+        before, after = len(self._before), len(self._after)
         try:
             async with transaction.savepoint():
                 yield
@@ -144,7 +145,7 @@ class UnitOfWork:
             for tracked, removed, attributes in known.values():
                 tracked.removed = removed
                 restore(tracked.aggregate, attributes)
-            del self._recorded[recorded:], self._before[before:], self._after[after:]
+            del self._recorded[recorded:], self._last_steps[last:], self._before[before:], self._after[after:]
             raise
 
     async def transaction(self) -> WriteTransaction:
@@ -270,11 +271,12 @@ class UnitOfWork:
         if stored:
             for apply in self._side.inline:
                 await apply(transaction, stored)
+        entries = [entry for entry, _ in stored]
         for step in self._last_steps:
-            await step(transaction)
+            await step(transaction, entries)
         for tracked in self._tracked.values():
             tracked.aggregate._clear_recorded()
-        return [entry for entry, _ in stored]
+        return entries
 
     async def _append(
         self, transaction: WriteTransaction, appends: Sequence[tuple[str, list[Event], ExpectedVersion]]
