@@ -43,7 +43,7 @@ class Records:
         this = (keys.c.tenant == bindparam("of"), keys.c.key == bindparam("this"))
         found = (keys.c.command, keys.c.payload, keys.c.time, dialect.readable(keys.c.result), keys.c.token)
         # Locked, so that it is the row that the insert met, whatever the transaction saw before.
-        self._found = prepare(select(*found).where(*this).with_for_update(read=True))
+        self._found = prepare(select(*found).where(*this).with_for_update(read=True, key_share=True))
         answered: dict[str, Any] = {"result": bindparam("new_result"), "token": bindparam("new_token")}
         self._answer = prepare(update(keys).where(*this).values(answered))
         taken: dict[str, Any] = {name: bindparam(name) for name in ("consumer", "id", "time")}
