@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -15,29 +14,32 @@ from orders.read_side import read_side
 from orders.tables import OrderTables, metadata
 from twofold import Application, Module
 from twofold.middleware import retry_conflicts
-from twofold.ports import WriteStore
 from twofold_sqlalchemy import SqlAlchemy
 
 
-def compose(write: WriteStore, *more: Module, event_sourced: bool = False) -> Application:
-    """Return the application on a store. One line chooses how orders are kept: as rows, or as their events."""
-    app = Application("orders", write=write, event_sourced=[Order] if event_sourced else [])
-    app.use(retry_conflicts())
+@asynccontextmanager
+async def running(
+    write: str, read: str | None = None, *more: Module, event_sourced: bool = False
+) -> AsyncIterator[Application]:
+    """Run the application on the databases of two URLs, or of one. One line says how orders are kept: as rows or events."""
+    engine = create_async_engine(write)
+    reading = create_async_engine(read) if read else engine
+    store = SqlAlchemy(engine, state={Order: OrderTables()})
+    app = Application(
+        "orders",
+        write=store,
+        read=SqlAlchemy(reading) if read else store,
+        event_sourced=[Order] if event_sourced else [],
+        middleware=[retry_conflicts()],
+    )
     for module in (write_side, read_side, *more):
         app.include(module)
-    return app
-
-
-@asynccontextmanager
-async def running(database: Path, *more: Module, event_sourced: bool = False) -> AsyncIterator[Application]:
-    """Run the application on an SQLite file, made when it is missing."""
-    engine = create_async_engine(f"sqlite+aiosqlite:///{database}")
     try:
-        app = compose(SqlAlchemy(engine, state={Order: OrderTables()}), *more, event_sourced=event_sourced)
         await app.create_schema()
         async with engine.begin() as connection:
             await connection.run_sync(metadata.create_all)
         async with app:
             yield app
     finally:
+        await reading.dispose()
         await engine.dispose()

@@ -68,8 +68,7 @@ class Order(Aggregate, name="order"):
         self._become(Status.SHIPPED, OrderShipped(order_id=self.id))
 
     def cancel(self) -> None:
-        cancelled = OrderCancelled(order_id=self.id, placed_at=self.placed_at, total=self.total)
-        self._become(Status.CANCELLED, cancelled)
+        self._become(Status.CANCELLED, OrderCancelled(order_id=self.id, placed_at=self.placed_at, total=self.total))
 
     def _become(self, status: Status, event: Event) -> None:
         if status not in _ALLOWED[self.status]:

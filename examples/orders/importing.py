@@ -13,12 +13,11 @@ import anyio
 
 from orders.csv_rows import COLUMNS, NotAnOrderFile, Row, read_invoices
 from orders.messages import CreateOrder, PayOrder, ShipOrder
-from orders.queries import GetOrder
+from orders.read_side import GetOrder
 from twofold import Application, Session
 from twofold.errors import AggregateExists
 
-WORKERS = 4
-"""How many orders are on their way at once: while one is being written, the next are read and encoded."""
+WORKERS = 4  # orders on their way at once: while one is being written, the next are read and encoded
 
 
 class Import:
@@ -59,11 +58,7 @@ class Import:
 async def import_orders(
     app: Application, source: BinaryIO, rejects: Path, *, pay_rate: float = 0, ship_rate: float = 0
 ) -> Counter[str]:
-    """Import a file and return what was done. Doing it again, also after a crash, creates what is missing, nothing twice.
-
-    `pay_rate` and `ship_rate` are the shares of the orders to pay and to ship at once, from 0 to 1. Raises `NotAnOrderFile`
-    when the file is no such CSV; what was read before it broke off is imported.
-    """
+    """Import a file, pay and ship shares of the orders, and return what was done. Doing it again creates nothing twice."""
     damaged: NotAnOrderFile | None = None
     with rejects.open("w", newline="", encoding="utf-8") as target:
         run = Import(target, pay_rate, ship_rate)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, date
 
 from orders.messages import OrderCancelled, OrderCreated, OrderPaid, OrderShipped
-from orders.queries import GetOrder, ListUserOrders, OrderStatistics
 from orders.views import DailyStatistics, OrderDetail, ProductSales, Statistics, UserOrder
-from twofold import Module, Page, ReadModel, Rows, on
+from twofold import Module, Page, Query, ReadModel, Rows, on
 
 read_side = Module("orders, read side")
 
@@ -51,14 +50,14 @@ class DailyFigures:
 
     @on(OrderCreated)
     async def created(self, event: OrderCreated) -> None:
-        date = event.placed_at.astimezone(UTC).date()
-        day = await self.days.get(date) or DailyStatistics(day=date)
+        on_day = event.placed_at.astimezone(UTC).date()
+        day = await self.days.get(on_day) or DailyStatistics(day=on_day)
         lines, amount = day.line_count + len(event.lines), day.amount + event.total
         await self.days.put(day.model_copy(update={"orders": day.orders + 1, "line_count": lines, "amount": amount}))
-        sold = dict(await self.products.get_many({f"{date}/{line.product_id}" for line in event.lines}))
+        sold = dict(await self.products.get_many({f"{on_day}/{line.product_id}" for line in event.lines}))
         for line in event.lines:
-            key, product = f"{date}/{line.product_id}", line.product_id
-            so_far = sold.get(key) or ProductSales(id=key, day=date, product_id=product, product_name="")
+            key, product = f"{on_day}/{line.product_id}", line.product_id
+            so_far = sold.get(key) or ProductSales(id=key, day=on_day, product_id=product, product_name="")
             quantity, amount = so_far.quantity + line.quantity, so_far.amount + line.amount
             grown = {"product_name": line.product_name, "quantity": quantity, "amount": amount}
             sold[key] = so_far.model_copy(update=grown)
@@ -67,9 +66,13 @@ class DailyFigures:
 
     @on(OrderCancelled)
     async def cancelled(self, event: OrderCancelled) -> None:
-        date = event.placed_at.astimezone(UTC).date()
-        day = await self.days.get(date) or DailyStatistics(day=date)
-        await self.days.update(date, cancelled=day.cancelled + 1, cancelled_amount=day.cancelled_amount + event.total)
+        on_day = event.placed_at.astimezone(UTC).date()
+        day = await self.days.get(on_day) or DailyStatistics(day=on_day)
+        await self.days.update(on_day, cancelled=day.cancelled + 1, cancelled_amount=day.cancelled_amount + event.total)
+
+
+class GetOrder(Query[OrderDetail | None]):
+    order_id: str
 
 
 @read_side.query_handler(GetOrder, reads="order_detail")
@@ -77,10 +80,20 @@ async def get_order(query: GetOrder, orders: ReadModel[OrderDetail]) -> OrderDet
     return await orders.get(query.order_id)
 
 
+class ListUserOrders(Query[Rows[UserOrder]]):
+    user_id: int
+    page: int = 1
+    page_size: int = 20
+
+
 @read_side.query_handler(ListUserOrders, reads="user_order_list")
 async def list_user_orders(query: ListUserOrders, orders: ReadModel[UserOrder]) -> Rows[UserOrder]:
-    page = Page(number=query.page, size=query.page_size)
-    return await orders.find({"user_id": query.user_id}, order_by="-placed_at", page=page)
+    mine, page = {"user_id": query.user_id}, Page(number=query.page, size=query.page_size)
+    return await orders.find(mine, order_by="-placed_at", page=page)
+
+
+class OrderStatistics(Query[Statistics]):
+    day: date
 
 
 @read_side.query_handler(OrderStatistics, reads="daily_statistics")

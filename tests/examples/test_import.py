@@ -23,7 +23,7 @@ from orders.csv_rows import COLUMNS, NotAnOrderFile
 from orders.domain import Order
 from orders.figures import Figures, GetFigures
 from orders.importing import import_orders
-from orders.queries import GetOrder, ListUserOrders, OrderStatistics
+from orders.read_side import GetOrder, ListUserOrders, OrderStatistics
 from twofold import Application, Module, Query, Repository
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,7 +65,9 @@ async def add_up(query: AddUp, orders: Repository[Order]) -> Figures:
 @asynccontextmanager
 async def shop(path: Path, *, event_sourced: bool = False) -> AsyncIterator[Application]:
     """Run the application on a database in a folder."""
-    async with running(path / "orders.db", write_side, event_sourced=event_sourced) as app:
+    async with running(
+        f"sqlite+aiosqlite:///{path / 'orders.db'}", None, write_side, event_sourced=event_sourced
+    ) as app:
         yield app
 
 
@@ -157,9 +159,8 @@ async def test_a_killed_import_is_completed_by_the_next(tmp_path: Path, event_so
     """Killed in the middle (SIGKILL) and run again, the import ends in the same figures, and a third run creates nothing."""
     database = tmp_path / "orders.db"
     kind = ["--event-sourced"] if event_sourced else []
-    command = [sys.executable, "-m", "orders", "import", str(REAL), "--db", str(database), *kind]
-    command += ["--rejects", str(tmp_path / "r.csv")]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "orders", "import", str(REAL), "--write", f"sqlite+aiosqlite:///{database}", *kind]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not (database.exists() and _orders_in(database) > 300):
         assert process.poll() is None, "the import ended before it could be killed"
