@@ -9,7 +9,7 @@ export NO_MKDOCS_2_WARNING := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check bench docs docs-serve services format constraints clean
+.PHONY: help demo test check bench peers docs docs-serve services format constraints clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; \
@@ -26,6 +26,10 @@ check: .venv/.dev ## run every other check; ARGS="mypy lint" to choose
 
 bench: .venv/.bench ## measure, always against something else in the same run
 	@$(python) -m benchmarks $(ARGS)
+
+peers: ## install what the benchmarks compare with, in an environment of its own
+	@$(PYTHON) -m venv .venv-peers
+	@.venv-peers/bin/python -m pip install --quiet --requirement benchmarks/peers/eventsourcing.txt
 
 docs: .venv/.docs ## build the documentation into site/
 	@$(python) -m mkdocs build --strict
@@ -49,7 +53,7 @@ constraints: .venv/.made ## resolve all versions anew into constraints.txt
 	@$(python) scripts/constraints.py
 
 clean: ## remove all that was built, .venv too
-	@rm -rf .venv site dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-peers site dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One stamp a dependency group of pyproject.toml. Installing `dev` stamps all that it includes.

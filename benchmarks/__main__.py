@@ -15,7 +15,12 @@ from rich.table import Table
 
 from benchmarks._ratio import Ratio
 
-GROUPS = {"buses": "benchmarks.buses", "import": "benchmarks.importing", "sqlite": "benchmarks.sqlite"}
+GROUPS = {
+    "buses": "benchmarks.buses",
+    "import": "benchmarks.importing",
+    "sqlite": "benchmarks.sqlite",
+    "postgresql": "benchmarks.postgresql",
+}
 """The module of each group, imported when it is measured, so that a missing driver costs its own group only."""
 
 
@@ -49,10 +54,9 @@ async def _measure(names: list[str]) -> list[Ratio]:
     for name in names:
         try:
             group = import_module(GROUPS[name])
-        except ImportError as error:
+            rows.extend([row async for row in group.measure()])
+        except (ImportError, OSError) as error:  # a driver, or a server, that is not there
             Console().print(f"{name} is left out: {error}", markup=False)
-            continue
-        rows.extend([row async for row in group.measure()])
     return rows
 
 
