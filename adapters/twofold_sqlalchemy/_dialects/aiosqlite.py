@@ -116,7 +116,8 @@ class OneHopConnection(aiosqlite.Connection):
 
     async def _execute(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Run a function on the thread. A cancellation interrupts the statement and waits until the thread has stopped."""
-        if not self._running or not self._connection:
+        connection = self._connection
+        if not self._running or not connection:
             raise ValueError("Connection closed")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._tx.put_nowait((future, partial(fn, *args, **kwargs)))
@@ -124,7 +125,7 @@ class OneHopConnection(aiosqlite.Connection):
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             with suppress(sqlite3.ProgrammingError):  # it has just been closed
-                self._connection.interrupt()
+                connection.interrupt()
             await completed(future)
             raise
 
