@@ -18,7 +18,7 @@ from twofold_sqlalchemy import SqlAlchemy
 NewStore = Callable[[Sequence[type[View]]], AbstractAsyncContextManager[WriteStore]]
 """Opens an empty store that is ready for some views."""
 
-KINDS = ("memory-asyncio", "memory-trio", "sqlite", "postgresql")
+KINDS = ("memory-asyncio", "memory-trio", "sqlite", "postgresql", "mariadb")
 
 
 def event_loop_of(kind: str) -> str:
@@ -35,7 +35,8 @@ def stores(
     if kind == "sqlite":
         numbers = count()
         return lambda: _sql(f"sqlite+aiosqlite:///{folder / f'{next(numbers)}.db'}")
-    new_url: Callable[[], str] = request.getfixturevalue(f"new_{kind}_url")
+    server = "mysql" if kind == "mariadb" else kind
+    new_url: Callable[[], str] = request.getfixturevalue(f"new_{server}_url")
     return lambda: _sql(new_url())
 
 

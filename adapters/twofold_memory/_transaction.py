@@ -28,6 +28,7 @@ from twofold.ports import (
     NewEvent,
     ParkedEvent,
     Position,
+    Snapshot,
     StoredEvent,
 )
 
@@ -35,7 +36,7 @@ from ._records import answer_key, claim_key, claim_message
 from ._rows import InMemoryRows, rows_of
 from ._state import InMemoryState
 from ._subscriptions import adopt_parked, advance, divide, parked_of, unpark
-from ._tables import GONE, PARKED, RETRIES, Overlay, Tables
+from ._tables import GONE, PARKED, RETRIES, SNAPSHOTS, Overlay, Tables
 
 V = TypeVar("V", bound=View)
 
@@ -187,6 +188,19 @@ class InMemoryTransaction:
         """Note a message, or return False when it is noted already."""
         await self._writing()
         return claim_message(self._overlay, consumer, id, time)
+
+    async def snapshot(self, stream: str) -> Snapshot | None:
+        """Return the snapshot of a stream, or None."""
+        self._check()
+        found: Snapshot | None = self._overlay.get(SNAPSHOTS, stream)
+        return found
+
+    async def keep_snapshot(self, stream: str, snapshot: Snapshot) -> None:
+        """Keep a snapshot, unless the one that is there has a higher version."""
+        await self._writing()
+        found: Snapshot | None = self._overlay.get(SNAPSHOTS, stream)
+        if found is None or found.version <= snapshot.version:
+            self._overlay.put(SNAPSHOTS, stream, snapshot)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:

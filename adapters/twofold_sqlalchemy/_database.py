@@ -75,7 +75,7 @@ class Database:
             raise
         finally:
             if connection is not None:
-                await connection.close()
+                await self.dialect.give_back(connection)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Link]:

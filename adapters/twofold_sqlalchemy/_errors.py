@@ -33,7 +33,7 @@ def translated(error: BaseException, attempt: str, dialect: Dialect) -> TwofoldE
         return error
     hide_parameters(error)
     found = error.orig if isinstance(error, exc.DBAPIError) else error
-    text = f"cannot {attempt}: {type(found).__name__}: {found}."
+    text = f"cannot {attempt}: {type(found).__name__}: {found}. {dialect.advice(found)}".rstrip()
     if isinstance(error, exc.TimeoutError):
         return TransientFailure(
             f"{text} Every connection of the engine's pool is in use: raise pool_size, or hold them shorter."

@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeAlias, Union, cast, get_args, get_origin
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter
+from sqlalchemy import Column
 from sqlalchemy.types import TypeEngine
 
 from twofold import View
@@ -46,12 +47,14 @@ class Codec:
         encode: from Python to the driver.
         decode: from the driver to Python.
         plain: when the driver gives an object of exactly this class, it needs no check.
+        beside: makes a further column, which the database computes from that of a name and compares in its place.
     """
 
     type: TypeEngine[Any]
     encode: Convert = None
     decode: Convert = None
     plain: builtins.type | None = None
+    beside: Callable[[str], Column[Any]] | None = None
 
 
 _KINDS: tuple[tuple[type, Kind], ...] = (

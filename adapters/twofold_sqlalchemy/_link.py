@@ -208,7 +208,7 @@ class Link:
                 failure = CommitFailed(f"{failure} The outcome {told}.")
             failure.__cause__ = error
             return failure
-        await self._finish()
+        await self._finish(committed=True)
         return None
 
     def _is_lost(self, error: Exception) -> bool:
@@ -222,15 +222,17 @@ class Link:
         if cancelled is not None:
             raise cancelled
 
-    async def _finish(self) -> None:
+    async def _finish(self, *, committed: bool = False) -> None:
         if self._ended:
             return
         self._ended = True
         try:
-            await self.dialect.rollback(self.connection)
+            if not committed:
+                await self.dialect.rollback(self.connection)
         except (Exception, asyncio.CancelledError):  # noqa: BLE001 -- whatever it is, the connection is closed
             # The connection cannot say that it rolled back: it is closed, which rolls back for certain.
-            await self.connection.invalidate()
+            if not self.connection.closed:
+                await self.connection.invalidate()
         finally:
             try:
                 await self.connection.close()

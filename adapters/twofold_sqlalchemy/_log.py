@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from typing import Any
 
 from sqlalchemy import bindparam, func, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql.base import Executable
 
 from twofold.errors import ConcurrencyConflict, DuplicateEvent, SchemaMissing
 from twofold.ports import START, Expected, ExpectedVersion, LogPage, NewEvent, Position, StoredEvent
 
 from ._database import Database
+from ._errors import translated
 from ._events import EventColumns, exact
 from ._link import Link, Refused
 from ._statements import Statement
@@ -118,7 +120,13 @@ class SqlEventLog:
 
     async def watch(self, heard: Callable[[], None]) -> None:
         """Call `heard` at each hint, where the database can."""
-        await self._database.dialect.watch(self._database, heard)
+        dialect = self._database.dialect
+        try:
+            await dialect.watch(self._database, heard)
+        except Exception as error:
+            if dialect.is_driver_error(error) or isinstance(error, SQLAlchemyError):
+                raise translated(error, "listen for events", dialect) from error
+            raise
 
     async def holding_back(self) -> Sequence[str]:
         """Say which transactions readers wait for at the moment."""

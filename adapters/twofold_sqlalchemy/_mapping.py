@@ -192,7 +192,7 @@ class MappedStateStore(Generic[A]):
         except Refused as refused:
             # Several constraints may be broken, and the database names one of them.
             taken = await self._link.look_after_refusal(state.now, {"_key": state.mapping.key(id)})
-            if taken is not None or refused.columns == f"{state.key.table.name}.{state.key.name}":
+            if taken is not None or refused.columns in (f"{state.key.table.name}.{state.key.name}", "PRIMARY"):
                 raise exists(f"{state.name}-{id}") from refused.__cause__
             raise refused.explained(attempt) from refused.__cause__
         await self._write_parts(id, AggregateRows(rows.root), rows, attempt)

@@ -207,7 +207,7 @@ async def clear(link: Link, table: Table) -> None:
 async def replace_rows(link: Link, table: Table, by: Table) -> None:
     """Move all rows of one table into another, whose rows are removed."""
     await clear(link, table)
-    names = [column.name for column in table.columns]
+    names = [column.name for column in table.columns if column.computed is None]
     moved = insert(table).from_select(names, select(*[by.c[name] for name in names]))
     await link.execute(moved, {}, f"move the rows of {by.name} to {table.name}")
     await clear(link, by)

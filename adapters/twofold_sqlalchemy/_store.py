@@ -23,6 +23,7 @@ from ._log import SqlEventLog
 from ._mapping import MappedState, TableMapping
 from ._orm import OrmState, mapper_of, missing_mapping
 from ._records import Records
+from ._snapshots import Snapshots
 from ._state import JsonState
 from ._tables import own_tables
 from ._transaction import SqlTransaction, State
@@ -72,6 +73,7 @@ class SqlAlchemy:
         self._tables = own_tables(dialect, MetaData())
         self._log = SqlEventLog(self._database, self._tables)
         self._checkpoints = Checkpoints(self._database, self._tables)
+        self._snapshots = Snapshots(self._database, self._tables)
         self._leases = Leases(self._database, self._tables)
         self._records = Records(self._database, self._tables)
         self._views: dict[tuple[type[View], bool], ViewTable[Any]] = {}
@@ -123,8 +125,9 @@ class SqlAlchemy:
         """
         link = await self._database.begin(read_only=read_only)
         return SqlTransaction(
-            link, self._database, self._log, self._checkpoints, self._records, self._view_table, self._state_of
-        )
+            link, self._database, self._log, self._checkpoints, self._records, self._snapshots,
+            self._view_table, self._state_of,
+        )  # fmt: skip
 
     def missing_state(self, aggregate_type: type[object]) -> str | None:
         """Return None when aggregates of this type can be kept, or what to do so that they can."""

@@ -27,6 +27,7 @@ class Tables:
         state: aggregates that have no tables of their own, as JSON.
         keys: the idempotency keys of commands, with what they were answered with.
         inbox: the messages that consumers have taken.
+        snapshots: states of event-sourced aggregates.
     """
 
     meta: Table
@@ -37,6 +38,7 @@ class Tables:
     state: Table
     keys: Table
     inbox: Table
+    snapshots: Table
 
     @property
     def all(self) -> tuple[Table, ...]:
@@ -49,6 +51,7 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
     name, number = dialect.codec(Kind.NAME).type, dialect.codec(Kind.INTEGER).type
     uuid, time = dialect.codec(Kind.UUID).type, dialect.codec(Kind.DATETIME).type
     json, seconds = dialect.codec(Kind.JSON).type, dialect.codec(Kind.FLOAT).type
+    options = dialect.table_options()
 
     def event() -> list[Column[object]]:
         return [
@@ -68,6 +71,8 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
         Column("number", Integer, primary_key=True, autoincrement=False),  # always 1: there is one row
         Column("log", name, nullable=False),
         Column("schema_version", Integer, nullable=False),
+        *dialect.meta_columns(),
+        **options,
     )
     # The poll reads the primary key in its order; what it filters by, the name, comes before the long columns.
     events = Table(
@@ -77,7 +82,7 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
         *event(),
         UniqueConstraint("stream", "version", name="twofold_events_stream"),
         UniqueConstraint("id", name="twofold_events_id"),
-        **dialect.table_options(),
+        **dialect.table_options(counted=True),
     )
     checkpoints = Table(
         "twofold_checkpoints",
@@ -90,6 +95,7 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
         Column("generation", number, nullable=False),
         Column("owner", name),
         Column("expires", seconds, nullable=False),  # seconds since 1970, by the database's clock
+        **options,
     )
     workers = Table(
         "twofold_workers",
@@ -97,6 +103,7 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
         Column("subscription", name, primary_key=True),
         Column("owner", name, primary_key=True),
         Column("expires", seconds, nullable=False),
+        **options,
     )
     parked = Table(
         "twofold_parked",
@@ -112,7 +119,7 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
         *event(),
         UniqueConstraint("subscription", "position", name="twofold_parked_once"),
         Index("twofold_parked_key", "subscription", "key"),
-        **dialect.table_options(),
+        **dialect.table_options(counted=True),
     )
     state = Table(
         "twofold_state",
@@ -121,6 +128,7 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
         Column("id", name, primary_key=True),
         Column("version", number, nullable=False),
         Column("data", json, nullable=False),
+        **options,
     )
     # A claim is an insert that its primary key refuses or lets wait; what is old is found by the index on the time.
     keys = Table(
@@ -133,6 +141,7 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
         Column("time", time, nullable=False, index=True),
         Column("result", json),
         Column("token", dialect.codec(Kind.TEXT).type, nullable=False),
+        **options,
     )
     inbox = Table(
         "twofold_inbox",
@@ -140,5 +149,15 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
         Column("consumer", name, primary_key=True),
         Column("id", name, primary_key=True),
         Column("time", time, nullable=False, index=True),
+        **options,
     )
-    return Tables(meta, events, checkpoints, workers, parked, state, keys, inbox)
+    snapshots = Table(
+        "twofold_snapshots",
+        metadata,
+        Column("stream", name, primary_key=True),
+        Column("version", number, nullable=False),
+        Column("fingerprint", name, nullable=False),
+        Column("data", json, nullable=False),
+        **options,
+    )
+    return Tables(meta, events, checkpoints, workers, parked, state, keys, inbox, snapshots)

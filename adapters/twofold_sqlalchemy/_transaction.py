@@ -17,6 +17,7 @@ from twofold.ports import (
     ParkedEvent,
     Position,
     RowWriter,
+    Snapshot,
     StateStore,
     StoredEvent,
 )
@@ -27,6 +28,7 @@ from ._link import Link
 from ._log import SqlEventLog
 from ._records import Records
 from ._rows import TableRows, clear, replace_rows
+from ._snapshots import Snapshots
 from ._views import ViewTable
 
 A = TypeVar("A")
@@ -50,6 +52,7 @@ class SqlTransaction:
         log: appends and reads events.
         checkpoints: writes checkpoints and parked events.
         records: writes records of what was done once.
+        snapshots: reads and keeps snapshots.
         view_table: returns the table of a view, or that of its shadow rows.
         state_of: returns how a type of aggregate is kept.
     """
@@ -61,6 +64,7 @@ class SqlTransaction:
         log: SqlEventLog,
         checkpoints: Checkpoints,
         records: Records,
+        snapshots: Snapshots,
         view_table: Callable[[type[View], bool], ViewTable[Any]],
         state_of: Callable[[type[object]], State],
     ) -> None:
@@ -69,6 +73,7 @@ class SqlTransaction:
         self._log = log
         self._checkpoints = checkpoints
         self._records = records
+        self._snapshots = snapshots
         self._view_table = view_table
         self._state_of = state_of
         self._states: dict[type[object], StateStore[Any]] = {}
@@ -145,6 +150,14 @@ class SqlTransaction:
     async def claim_message(self, consumer: str, id: str, *, time: datetime) -> bool:
         """Note a message, or return False when it is noted already."""
         return await self._records.claim_message(self._link, consumer, id, time)
+
+    async def snapshot(self, stream: str) -> Snapshot | None:
+        """Return the snapshot of a stream, or None."""
+        return await self._snapshots.get(self._link, stream)
+
+    async def keep_snapshot(self, stream: str, snapshot: Snapshot) -> None:
+        """Keep a snapshot, unless the one that is there has a higher version."""
+        await self._snapshots.put(self._link, stream, snapshot)
 
     def savepoint(self) -> AbstractAsyncContextManager[None]:
         """Open a savepoint."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import blake2s
 from typing import Any, Generic, TypeVar
 
@@ -14,7 +15,7 @@ from twofold.errors import InvalidDefinition, StorageError
 from twofold.ports import RowChange
 
 from ._dialects import Dialect
-from ._fields import Kind, fields_of
+from ._fields import Field, Kind, fields_of
 
 V = TypeVar("V", bound=View)
 
@@ -40,7 +41,7 @@ class ViewTable(Generic[V]):
 
     def __init__(self, view: type[V], dialect: Dialect, metadata: MetaData, *, shadow: bool = False) -> None:
         self.view = view
-        self.fields = fields_of(view, dialect.codec)
+        self.fields = tuple(_named(field, view, dialect) for field in fields_of(view, dialect.codec))
         self.field = {field.name: field for field in self.fields}
         self._refuse(view)
         number, flag = dialect.codec(Kind.INTEGER), dialect.codec(Kind.BOOLEAN)
@@ -54,10 +55,12 @@ class ViewTable(Generic[V]):
             ),
             Column("_position", number.type, nullable=False),
             Column("_deleted", flag.type, nullable=False),
+            *(field.codec.beside(field.name) for field in self.fields if field.codec.beside is not None),
+            **dialect.table_options(),
         )
         for index in view.view_indexes:
             columns = [dialect.comparable(self.table.c[name], self.field[name].kind) for name in index]
-            Index(_index_name(name, index), *columns)
+            Index(_index_name(name, index), *columns, **dialect.index_options(columns))
         self.key = self.table.c[view.view_key]
         self._encoders = [(field.name, field.codec.encode) for field in self.fields]
         self._decoders = [(f.name, f.codec.decode, f.codec.plain, f.optional) for f in self.fields]
@@ -135,6 +138,14 @@ class ViewTable(Generic[V]):
             raise InvalidDefinition(
                 f"cannot use {view.view_key!r} as the key of {view.__qualname__}: {why}. Use a str."
             )
+
+
+def _named(field: Field, view: type[View], dialect: Dialect) -> Field:
+    """Let a text that is the key, or in an index, have the type that can be."""
+    indexed = field.name == view.view_key or any(field.name in index for index in view.view_indexes)
+    if field.kind is not Kind.TEXT or not indexed:
+        return field
+    return replace(field, codec=replace(field.codec, type=dialect.codec(Kind.NAME).type))
 
 
 def _index_name(view: str, fields: tuple[str, ...]) -> str:

@@ -37,18 +37,26 @@ class Aggregate:
 
     Class arguments:
         name: the stable name of the type; streams are called `name-id`. Letters, digits and `_`.
+        snapshot_every: when it is event sourced, keep a snapshot of its state after so many events; never by default.
 
     Raises:
         InvalidDefinition: the name is not usable, or two methods take one event.
     """
 
     aggregate_name: ClassVar[str] = ""
+    snapshot_every: ClassVar[int] = 0
     _appliers: ClassVar[dict[type[Event], str]] = {}
 
     id: Any
 
-    def __init_subclass__(cls, *, name: str = "", **kwargs: Any) -> None:
+    def __init_subclass__(cls, *, name: str = "", snapshot_every: int | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if snapshot_every is not None:
+            if snapshot_every < 1:
+                raise InvalidDefinition(
+                    f"cannot keep snapshots of {cls.__qualname__} every {snapshot_every} events. Use 1 or more, such as 100."
+                )
+            cls.snapshot_every = snapshot_every
         if name:
             if not name.isidentifier():
                 raise InvalidDefinition(

@@ -12,6 +12,7 @@ from ._command_bus import CommandBus
 from ._dispatch import route
 from ._effects import ProjectionEffect, ReactionEffect, reaction_handle
 from ._entries import CommandEntry, ProjectionEntry, QueryEntry, ReactionEntry
+from ._event_sourced import EventSourced
 from ._event_types import EventTypes
 from ._faults import Fault
 from ._inline import inline_step
@@ -24,7 +25,7 @@ from ._recording import RecordingEventBus
 from ._routes import command_route, once_route, one_at_a_time, query_route, stream_route
 from ._scope import Services
 from ._session import Session
-from ._storage import AggregateRemoved, EventSourced, StateStored, Storage
+from ._storage import AggregateRemoved, StateStored, Storage
 from ._subscription import Subscription
 from ._unit_of_work import WriteSide
 from ._view import View
@@ -110,7 +111,7 @@ def _services(
     app: Application, aggregates: Sequence[type[Aggregate]], event_types: EventTypes, new_session: Callable[[], Session]
 ) -> Services:
     storages: dict[type[Aggregate], Storage] = {
-        aggregate: EventSourced(event_types) if aggregate in app.event_sourced else StateStored()
+        aggregate: EventSourced(aggregate, event_types) if aggregate in app.event_sourced else StateStored()
         for aggregate in aggregates
     }
     return Services(

@@ -1,4 +1,4 @@
-"""The two ways to keep an aggregate, alike to whoever uses the repository."""
+"""How an aggregate is kept, alike to whoever uses the repository: as state, or as its events (`_event_sourced`)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from ._aggregate import Aggregate, stream_of
-from ._event_types import EventTypes
 from ._messages import Event
-from .errors import ConcurrencyConflict, ConfigurationError
+from .errors import ConcurrencyConflict
 from .ports.event_log import Expected, ExpectedVersion
 from .ports.stores import WriteTransaction
 
@@ -83,33 +82,6 @@ class StateStored:
         actual = await transaction.state(type(tracked.aggregate)).version(tracked.id)
         if actual != tracked.version:
             raise ConcurrencyConflict(tracked.stream, expected=tracked.version, actual=actual or 0)
-
-
-class EventSourced:
-    """The events are the state; the aggregate is made from its stream each time it is loaded."""
-
-    def __init__(self, event_types: EventTypes) -> None:
-        self._event_types = event_types
-
-    async def load(self, transaction: WriteTransaction, aggregate_type: type[Aggregate], id: str) -> Tracked | None:
-        decode = self._event_types.decode
-        events: list[Event] = [
-            decode(stored.name, stored.schema, stored.data)
-            async for stored in transaction.read(stream_of(aggregate_type, id))
-        ]
-        if not events or isinstance(events[-1], AggregateRemoved):
-            return None
-        return Tracked(aggregate_type.replay(*events), len(events))
-
-    async def save(self, transaction: WriteTransaction, tracked: Tracked) -> ExpectedVersion | None:
-        if tracked.version:
-            return tracked.version if tracked.verify or tracked.removed or tracked.aggregate.recorded else None
-        if not tracked.aggregate.recorded:
-            raise ConfigurationError(
-                f"cannot add {tracked.stream}: it is event sourced and recorded no event. "
-                f"Make it with {type(tracked.aggregate).__name__}.begin(event)."
-            )
-        return Expected.NO_STREAM
 
 
 def removal(tracked: Tracked) -> AggregateRemoved:

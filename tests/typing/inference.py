@@ -75,6 +75,8 @@ async def inferred(
     assert_type(await session.execute(Get(number=1)), Row | None)
     assert_type(await session.execute(Get(number=1), on_stale="return"), Answer[Row | None])
     assert_type(await app.dispatch(Place(number=1)), str)
+    assert_type(await app.dispatch(Place(number=1), idempotency_key="k"), str)
+    assert_type(await app.receive("consumer", "id", Place(number=1)), bool)
     assert_type(await app.execute(Get(number=1)), Row | None)
     assert_type(await things.get("1"), Thing)
     assert_type(await things.find("1"), Thing | None)

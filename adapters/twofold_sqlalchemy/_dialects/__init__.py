@@ -98,6 +98,10 @@ class Dialect(Protocol):
         """Begin a transaction that sees one state and, when it is read only, in which the database refuses writes."""
         ...
 
+    async def give_back(self, connection: AsyncConnection) -> None:
+        """Give a connection back that only looked."""
+        ...
+
     async def discard(self, connection: AsyncConnection) -> None:
         """Give a connection back of which nobody knows whether `begin` began something."""
         ...
@@ -150,8 +154,16 @@ class Dialect(Protocol):
         """Return the primary key of the log."""
         ...
 
-    def table_options(self) -> dict[str, Any]:
-        """Return the options of a table whose key the database counts up."""
+    def meta_columns(self) -> Sequence[Column[Any]]:
+        """Return the columns that `twofold_meta` has on this kind of database only; they have a default."""
+        ...
+
+    def table_options(self, *, counted: bool = False) -> dict[str, Any]:
+        """Return the options of a table, `counted` when the database counts up its key."""
+        ...
+
+    def index_options(self, columns: Sequence[ColumnElement[Any]]) -> dict[str, Any]:
+        """Return the options of an index of a view."""
         ...
 
     def insert_new(self, table: Table) -> Insert:
@@ -218,6 +230,10 @@ class Dialect(Protocol):
         """Return whether a table or a column is missing."""
         ...
 
+    def advice(self, error: BaseException | None) -> str:
+        """Return a sentence on what to do about an error whose text does not say, or nothing."""
+        ...
+
 
 def dialect_of(name: str, *, busy_timeout: float = 5.0, queue_timeout: float = 30.0) -> Dialect:
     """Return a dialect by SQLAlchemy's name of it.
@@ -238,10 +254,19 @@ def dialect_of(name: str, *, busy_timeout: float = 5.0, queue_timeout: float = 3
         from .sqlite import Sqlite
 
         return Sqlite(busy_timeout=busy_timeout, queue_timeout=queue_timeout)
-    from .postgresql import PostgreSQL
+    if name == "postgresql":
+        from .postgresql import PostgreSQL
 
-    return PostgreSQL()
+        return PostgreSQL()
+    from .mysql import MySQL
+
+    return MySQL(busy_timeout=busy_timeout)
 
 
-_DRIVERS = {"sqlite": ("aiosqlite", "sqlite"), "postgresql": ("asyncpg", "postgresql")}
+_DRIVERS = {
+    "sqlite": ("aiosqlite", "sqlite"),
+    "postgresql": ("asyncpg", "postgresql"),
+    "mariadb": ("asyncmy", "mysql"),
+    "mysql": ("asyncmy", "mysql"),
+}
 """The databases: SQLAlchemy's name, the driver, and the extra that installs it."""

@@ -41,6 +41,7 @@ from .._fields import Codec, Kind
 from . import Appender, Frontier
 from .postgresql_hints import announce, watch
 from .postgresql_log import LOCK, ArrayInsert, GapFrontier
+from .through import NothingParticular
 
 if TYPE_CHECKING:
     from .._database import Database
@@ -62,7 +63,7 @@ _BEGIN = {
 _MISSING = {"42P01", "42703"}  # undefined table, undefined column
 
 
-class PostgreSQL:
+class PostgreSQL(NothingParticular):
     """PostgreSQL, through asyncpg."""
 
     # -- transactions
@@ -105,7 +106,10 @@ class PostgreSQL:
         return _nothing
 
     async def adopt(self, connection: AsyncConnection) -> None:
-        """Use every connection as it is."""
+        """Replace a connection that broke while it was in the pool, as far as the driver has noticed."""
+        if _driver(connection).is_closed():
+            await connection.invalidate()
+            await connection.get_raw_connection()
 
     async def begin(self, connection: AsyncConnection, *, read_only: bool) -> None:
         """READ COMMITTED for writing, guarded by versions; REPEATABLE READ READ ONLY for reading one state."""
@@ -167,10 +171,6 @@ class PostgreSQL:
     def position(self, name: str) -> Column[Any]:
         """Count positions up, concurrently."""
         return self.counter(name)
-
-    def table_options(self) -> dict[str, Any]:
-        """Need none."""
-        return {}
 
     def insert_new(self, table: Table) -> Insert:
         """ON CONFLICT DO NOTHING."""
@@ -250,6 +250,7 @@ class PostgreSQL:
     def is_transient(self, error: BaseException | None) -> bool:
         """Say yes to deadlocks, serialisation failures, locks that did not come, and whatever concerns the connection."""
         lost = isinstance(error, (OSError, asyncpg.PostgresConnectionError))
+        lost = lost or (isinstance(error, asyncpg.InterfaceError) and "connection is closed" in str(error))
         return lost or _TRANSIENT.fullmatch(_code(error)) is not None
 
     def is_refused_write(self, error: BaseException | None) -> bool:

@@ -159,9 +159,9 @@ class Sqlite(ThroughSqlAlchemy):
         """Count positions up."""
         return self.counter(name)
 
-    def table_options(self) -> dict[str, Any]:
+    def table_options(self, *, counted: bool = False) -> dict[str, Any]:
         """AUTOINCREMENT: a number that was rolled back or deleted is not given again."""
-        return {"sqlite_autoincrement": True}
+        return {"sqlite_autoincrement": True} if counted else {}
 
     def insert_new(self, table: Table) -> Insert:
         """ON CONFLICT DO NOTHING."""

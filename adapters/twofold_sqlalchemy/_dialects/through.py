@@ -5,13 +5,38 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import Column, ColumnElement
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 if TYPE_CHECKING:
     from .._database import Database
 
 
-class ThroughSqlAlchemy:
+class NothingParticular:
+    """What a dialect says when its connections, tables and errors need nothing more."""
+
+    async def give_back(self, connection: AsyncConnection) -> None:
+        """Close it, which gives it to the pool."""
+        await connection.close()
+
+    def meta_columns(self) -> Sequence[Column[Any]]:
+        """Need none."""
+        return ()
+
+    def table_options(self, *, counted: bool = False) -> dict[str, Any]:
+        """Need none."""
+        return {}
+
+    def index_options(self, columns: Sequence[ColumnElement[Any]]) -> dict[str, Any]:
+        """Need none."""
+        return {}
+
+    def advice(self, error: BaseException | None) -> str:
+        """Leave it to the error's text."""
+        return ""
+
+
+class ThroughSqlAlchemy(NothingParticular):
     """What a dialect does with a connection when it has no shorter way."""
 
     async def fetch(self, connection: AsyncConnection, text: str, parameters: tuple[Any, ...]) -> Sequence[Any]:

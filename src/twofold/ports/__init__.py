@@ -16,6 +16,7 @@ from .event_log import (
 )
 from .records import LONGEST_KEY, KeyRecord, RecordStore, RecordTransaction
 from .rows import Condition, Operator, Ordering, RowChange, RowReader, RowWriter, Selection
+from .snapshots import Snapshot, SnapshotTransaction
 from .state_store import StateStore, Versioned
 from .stores import ReadStore, ReadTransaction, Transaction, WriteStore, WriteTransaction
 from .subscription_store import Checkpoint, Lease, ParkedEvent, Segment, SubscriptionStore, SubscriptionTransaction
@@ -47,6 +48,8 @@ __all__ = [
     "RowWriter",
     "Segment",
     "Selection",
+    "Snapshot",
+    "SnapshotTransaction",
     "StateStore",
     "StoredEvent",
     "SubscriptionStore",

@@ -10,6 +10,7 @@ from .._view import View
 from .event_log import EventLog, ExpectedVersion, NewEvent, StoredEvent
 from .records import RecordStore, RecordTransaction
 from .rows import RowWriter
+from .snapshots import SnapshotTransaction
 from .state_store import StateStore
 from .subscription_store import SubscriptionStore, SubscriptionTransaction
 
@@ -61,7 +62,7 @@ class ReadTransaction(Transaction, SubscriptionTransaction, Protocol):
         ...
 
 
-class WriteTransaction(ReadTransaction, RecordTransaction, Protocol):
+class WriteTransaction(ReadTransaction, SnapshotTransaction, RecordTransaction, Protocol):
     """One atomic step in a write store: events, state, records, and everything a `ReadTransaction` holds."""
 
     async def append(

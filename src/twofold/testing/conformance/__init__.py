@@ -15,6 +15,7 @@ from ._repository import RepositorySuite
 from ._rows import RowsSuite
 from ._selections import SelectionsSuite
 from ._sessions import SessionSuite
+from ._snapshots import SnapshotSuite
 from ._state import StateSuite
 from ._subscription_store import SubscriptionStoreSuite
 from ._subscriptions import SubscriptionSuite
@@ -34,6 +35,7 @@ __all__ = [
     "RowsSuite",
     "SelectionsSuite",
     "SessionSuite",
+    "SnapshotSuite",
     "StateSuite",
     "SubscriptionStoreSuite",
     "SubscriptionSuite",

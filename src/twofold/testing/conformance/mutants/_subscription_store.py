@@ -20,23 +20,7 @@ from ._broken import (
     commits_anyway,
 )
 from ._mutant import Mutant
-
-
-class AdvancesUnguarded(Around):
-    """Moves a checkpoint from wherever it stands, when the mutant says so."""
-
-    def __init__(self, inner: Any, store: Any, ignores: Callable[[Checkpoint | None, Checkpoint | None], bool]) -> None:
-        super().__init__(inner)
-        self._store = store
-        self._ignores = ignores
-
-    async def advance(
-        self, subscription: str, *, expected: Checkpoint | None, to: Checkpoint, lease: Lease | None = None
-    ) -> None:
-        stands = await self._store.checkpoint(subscription)
-        if self._ignores(expected, stands):
-            expected = stands
-        await self.inner.advance(subscription, expected=expected, to=to, lease=lease)
+from ._unguarded import unguarded
 
 
 class AdvancesQuietly(Around):
@@ -161,11 +145,6 @@ class ParksOnce(Around):
     async def park(self, subscription: str, events: Sequence[ParkedEvent]) -> None:
         mine = [each for each in events if self._seen.setdefault(each.event.id, subscription) == subscription]
         await self.inner.park(subscription, mine)
-
-
-def unguarded(ignores: Callable[[Checkpoint | None, Checkpoint | None], bool]) -> Break:
-    """Break the comparison of the expected checkpoint with the one that stands."""
-    return break_transaction(lambda transaction, store, _: AdvancesUnguarded(transaction, store, ignores))
 
 
 def writing(change: Callable[[Checkpoint], Checkpoint]) -> Break:

@@ -20,7 +20,8 @@ from ._event_log import (
     logging,
 )
 from ._mutant import Mutant
-from ._subscription_store import NoKeys, WritesNoRows, finding, unguarded, writing
+from ._subscription_store import NoKeys, WritesNoRows, finding, writing
+from ._unguarded import unguarded
 
 
 class MovesApart(Around):

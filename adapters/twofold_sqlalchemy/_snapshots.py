@@ -1,0 +1,37 @@
+"""Snapshots of event-sourced aggregates."""
+
+from __future__ import annotations
+
+from sqlalchemy import bindparam, select
+
+from twofold.ports import Snapshot
+
+from ._database import Database
+from ._link import Link
+from ._tables import Tables
+
+
+class Snapshots:
+    """The snapshots, one a stream.
+
+    Args:
+        database: the database.
+        tables: Twofold's tables in it.
+    """
+
+    def __init__(self, database: Database, tables: Tables) -> None:
+        table = tables.snapshots
+        columns = (table.c.version, table.c.fingerprint, database.dialect.readable(table.c.data))
+        self._one = database.prepare(select(*columns).where(table.c.stream == bindparam("of")))
+        self._put = database.prepare(database.dialect.upsert(table, table.c.stream, table.c.version))
+
+    async def get(self, link: Link, stream: str) -> Snapshot | None:
+        """Return the snapshot of a stream, or None."""
+        rows = await link.fetch(self._one, {"of": stream}, f"read the snapshot of {stream}")
+        return Snapshot(*rows[0]) if rows else None
+
+    async def put(self, link: Link, stream: str, snapshot: Snapshot) -> None:
+        """Keep a snapshot, unless the one that is there has a higher version."""
+        attempt = f"keep a snapshot of {stream}"
+        link.check_writable(attempt)
+        await link.change(self._put, {"stream": stream, **snapshot._asdict()}, attempt)

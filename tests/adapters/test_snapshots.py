@@ -1,0 +1,7 @@
+from __future__ import annotations
+
+from twofold.testing.conformance import SnapshotSuite
+
+
+class TestSnapshots(SnapshotSuite):
+    """Snapshots, on every adapter."""
