@@ -59,6 +59,7 @@ async def import_orders(
     app: Application, source: BinaryIO, rejects: Path, *, pay_rate: float = 0, ship_rate: float = 0
 ) -> Counter[str]:
     """Import a file, pay and ship shares of the orders, and return what was done. Doing it again creates nothing twice."""
+    await app.settle(timeout=600)  # what an earlier run created is compared with what the read model has of it
     damaged: NotAnOrderFile | None = None
     with rejects.open("w", newline="", encoding="utf-8") as target:
         run = Import(target, pay_rate, ship_rate)
