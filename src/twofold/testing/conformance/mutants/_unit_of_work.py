@@ -7,7 +7,7 @@ from typing import Any
 
 from ....errors import TransientFailure
 from .._opened import failed_savepoint
-from ._broken import Around, Break, appending, break_part, commits_anyway, of_store
+from ._broken import Around, Break, appending, break_part, break_store, commits_anyway, of_store
 from ._event_log import CommitsEarly
 from ._mutant import Mutant
 from ._state import DropsUpdates, state
@@ -145,6 +145,6 @@ UNIT_OF_WORK: Sequence[Mutant] = (
     Mutant("commit is no commit", "test_callbacks_run_around_the_commit", appending(LosesCommits)),
     Mutant("commit is no commit, unconfirmed", "test_a_commit_that_is_not_confirmed", appending(LosesCommits)),
     Mutant("commit is no commit, callbacks", "test_a_failure_after_the_commit_undoes_nothing", appending(LosesCommits)),
-    Mutant("readers write", "test_a_query_cannot_write", LetsReadersWrite),
-    Mutant("cancelled and left open", "test_a_cancelled_command_leaves_nothing_open", LeavesOpen),
+    Mutant("readers write", "test_a_query_cannot_write", break_store(LetsReadersWrite)),
+    Mutant("cancelled and left open", "test_a_cancelled_command_leaves_nothing_open", break_store(LeavesOpen)),
 )
