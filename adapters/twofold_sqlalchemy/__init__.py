@@ -1,4 +1,4 @@
-"""Twofold on SQL databases, through SQLAlchemy. It works with SQLite, by aiosqlite.
+"""Twofold on SQL databases, through SQLAlchemy. It works with SQLite, PostgreSQL, MariaDB and MySQL.
 
 `SqlAlchemy` is the store. `TableMapping` keeps an aggregate in tables of your own, for which `ExactDecimal` and
 `UtcDateTime` are column types; `metadata` is for migrations.
@@ -7,7 +7,6 @@
 from twofold.errors import MissingDependency
 
 try:
-    import aiosqlite as _aiosqlite  # noqa: F401
     import sqlalchemy.ext.asyncio as _sqlalchemy  # noqa: F401
 except ImportError as _error:
     raise MissingDependency("pip install 'twofold[sqlite]'") from _error

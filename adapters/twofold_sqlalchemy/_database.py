@@ -68,7 +68,7 @@ class Database:
             await self.dialect.adopt(connection)
             return await use(connection)
         except Exception as error:
-            if connection is not None and self.dialect.is_lost(connection):
+            if connection is not None and (self.dialect.is_lost(connection) or self.dialect.is_transient(error)):
                 await connection.invalidate()
             if self.dialect.is_driver_error(error) or isinstance(error, SQLAlchemyError):
                 raise translated(error, attempt, self.dialect) from error

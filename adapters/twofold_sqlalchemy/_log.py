@@ -150,8 +150,9 @@ class SqlEventLog:
             stored = await self._appender.append(link, stream, events, expected)
         except Refused as refused:
             raise await self._refusal(refused, stream, events, expected) from refused.__cause__
-        if stored is None:
-            raise self._conflict(link, stream, expected, await self._now(link, stream))
+        if stored is None or isinstance(stored, int):
+            actual = await self._now(link, stream) if stored is None else stored
+            raise self._conflict(link, stream, expected, actual)
         return stored
 
     async def _check(self, link: Link, stream: str, expected: ExpectedVersion) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import bindparam, select
+from sqlalchemy.sql.base import Executable
 
 from twofold.ports import Snapshot
 
@@ -20,10 +21,10 @@ class Snapshots:
     """
 
     def __init__(self, database: Database, tables: Tables) -> None:
-        table = tables.snapshots
+        self._database = database
+        self._table = table = tables.snapshots
         columns = (table.c.version, table.c.fingerprint, database.dialect.readable(table.c.data))
         self._one = database.prepare(select(*columns).where(table.c.stream == bindparam("of")))
-        self._put = database.prepare(database.dialect.upsert(table, table.c.stream, table.c.version))
 
     async def get(self, link: Link, stream: str) -> Snapshot | None:
         """Return the snapshot of a stream, or None."""
@@ -34,4 +35,9 @@ class Snapshots:
         """Keep a snapshot, unless the one that is there has a higher version."""
         attempt = f"keep a snapshot of {stream}"
         link.check_writable(attempt)
-        await link.change(self._put, {"stream": stream, **snapshot._asdict()}, attempt)
+        # Not made before there was a connection: MySQL and MariaDB write it differently.
+        prepared = self._database.prepared("put a snapshot", self._put)
+        await link.change(prepared, {"stream": stream, **snapshot._asdict()}, attempt)
+
+    def _put(self) -> Executable:
+        return self._database.dialect.upsert(self._table, self._table.c.stream, self._table.c.version)

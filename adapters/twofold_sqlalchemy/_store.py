@@ -36,15 +36,26 @@ class SqlAlchemy:
         engine = create_async_engine("sqlite+aiosqlite:///orders.db")
         app = Application("orders", write=SqlAlchemy(engine, state={Order: OrderTables()}))
 
-    It runs on asyncio, on SQLite. You make the engine and you dispose of it; several stores may share one. An aggregate
-    that is not event sourced is kept by the first of these that applies: the `TableMapping` given for it, its own mapping
-    by SQLAlchemy's ORM, or JSON in the table `twofold_state`.
+    It runs on asyncio, on SQLite, PostgreSQL, MariaDB and MySQL. You make the engine and you dispose of it; several stores
+    may share one. An aggregate that is not event sourced is kept by the first of these that applies: the `TableMapping`
+    given for it, its own mapping by SQLAlchemy's ORM, or JSON in the table `twofold_state`.
 
     *SQLite.* The database is a file in WAL mode, `synchronous` stays FULL: what is committed survives a power cut. Writing
     transactions take turns: those of this process queue in the order of arrival, those of other processes are waited for.
     Reading ones see one state, hold nobody up, and the database itself refuses to write in them. Decimals are kept as text,
     exactly; they are compared and sorted as floating-point numbers, that is by 15 significant digits. Integers have 64
     bits. Times are kept in UTC with microseconds; those without a zone stay without.
+
+    *MariaDB* 10.6 and *MySQL* 8.0.19, and later, by `mysql+asyncmy://` or `mariadb+asyncmy://`. Any number of transactions
+    read and write at once, except that appends take turns: the first append of a transaction locks a counter until it
+    ends. So positions have no gaps, and no reader skips one; append last. Writing transactions are READ COMMITTED; one
+    that is chosen to end a deadlock is gone as a whole, and `TransientFailure` says so. Reading ones see one state, and the
+    database refuses to write in them. Texts are compared to the last character and sorted by code point. A key, and a text
+    in an index, has up to 380 characters. Decimals come back as they were; they have up to 35 digits before the point and 30
+    behind it, and are compared exactly. Times are kept in UTC with microseconds; those without a zone are refused, and so
+    are NaN and infinity. The server keeps what was committed through a power cut as long as
+    `innodb_flush_log_at_trx_commit` is 1, its default. The account needs the right TRIGGER: for `create_schema`, and to see
+    that the log is guarded.
 
     *Cancellation.* A task that is cancelled in any call leaves no transaction, no connection and no turn behind once
     `rollback` was called; a cancelled `begin` leaves nothing to roll back. A COMMIT that was sent is waited for, and the
@@ -53,7 +64,8 @@ class SqlAlchemy:
     Args:
         engine: the engine. Its connections get Twofold's settings (see above) from now on.
         state: mappings of state-stored aggregates.
-        busy_timeout: seconds to wait for another process that writes, before `TransientFailure`.
+        busy_timeout: seconds to wait for another process that writes, before `TransientFailure`; on MariaDB and MySQL for
+            each lock of another transaction, in whole seconds.
         queue_timeout: seconds to wait for writers of this process, before `TransientFailure`.
 
     Raises:

@@ -27,8 +27,8 @@ class Appender(Protocol):
 
     async def append(
         self, link: Link, stream: str, events: Sequence[NewEvent], expected: ExpectedVersion
-    ) -> Sequence[StoredEvent] | None:
-        """Append at least one event; None when the stream is not as expected.
+    ) -> Sequence[StoredEvent] | int | None:
+        """Append at least one event. When the stream is not as expected: its version, or None to have it looked up.
 
         Raises:
             Refused: a unique constraint of the log refused a row.

@@ -61,9 +61,6 @@ UNION ALL
 SELECT CONCAT(table_name, '.', column_name), CONCAT('has the collation ', collation_name) FROM information_schema.columns
 WHERE table_schema = DATABASE() AND LEFT(table_name, 8) = 'twofold_' AND character_set_name = 'utf8mb4'
 AND collation_name NOT IN ({collations})
-UNION ALL
-SELECT 'the server', 'writes a binary log of statements; set binlog_format to MIXED or ROW'
-FROM DUAL WHERE @@log_bin = 1 AND @@binlog_format = 'STATEMENT'
 """
 
 
@@ -120,6 +117,14 @@ class MySQL(MySQLErrors, ThroughSqlAlchemy):
             raise ConfigurationError(
                 f"cannot use this database: {'; '.join(f'{what} {why}' for what, why in wrong)}. The tables must be in "
                 f"InnoDB, and their texts have the collation {' or '.join(mysql_types.EXACT.values())}."
+            )
+        log = dict(
+            await self.fetch(connection, "SHOW VARIABLES WHERE variable_name IN ('log_bin', 'binlog_format')", ())
+        )
+        if log == {"log_bin": "ON", "binlog_format": "STATEMENT"}:
+            raise ConfigurationError(
+                "cannot use this server: it writes a binary log of statements, which READ COMMITTED does not allow. Set "
+                "binlog_format to MIXED or ROW."
             )
 
     async def take_turn(self) -> Callable[[], None]:

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from .._tasks import uninterrupted
+from .mysql_errors import ENDED, code_of
 
 T = TypeVar("T")
 
@@ -93,4 +94,6 @@ async def _answered(connection: AsyncConnection, driver: Any, answer: Awaitable[
         if not isinstance(error, Exception):
             driver.close()  # nobody has read the answer
             await uninterrupted(connection.invalidate(error))
+        elif isinstance(error, OSError) or code_of(error) in ENDED:
+            driver.close()  # the driver does not do it, and believes that it is connected
         raise

@@ -14,13 +14,18 @@ PRIMARY: Final = "PRIMARY"
 
 _DUPLICATE: Final = {1062, 1586}
 
+ENDED: Final = {
+    *(1053, 1077, 1079, 1927, 4031),  # going down; the session was killed
+    *(1158, 1159, 1160, 1161, 2002, 2003, 2006, 2013, 2014, 2045, 2055),  # network
+}
+"""The connection has ended. What became of the statement that was sent last, a COMMIT perhaps, is unknown."""
+
 _TRANSIENT: Final = {
+    *ENDED,
     *(1205, 1213, 1614, 3572),  # a lock that did not come, deadlock, NOWAIT
     *(1020, 1412),  # the row or the table has changed since the transaction began to look
     *(1317, 1969, 3024),  # killed, or taking longer than allowed
     *(1040, 1203, 1226, 1637),  # too many connections, or whatever else there is too much of
-    *(1053, 1077, 1079, 1927, 4031),  # going down; the session was killed
-    *(1158, 1159, 1160, 1161, 2002, 2003, 2006, 2013, 2014, 2045, 2055),  # network
     1047,  # a node of a cluster that is not ready
 }
 

@@ -72,13 +72,13 @@ class CountedInsert:
 
     async def append(
         self, link: Link, stream: str, events: Sequence[NewEvent], expected: ExpectedVersion
-    ) -> Sequence[StoredEvent] | None:
+    ) -> Sequence[StoredEvent] | int:
         """Append; see `Appender.append`."""
         attempt = f"append to {stream}"
         position = await self._take(link, len(events), attempt)
         version = int((await link.fetch(_VERSION, (stream,), attempt))[0][0])
         if not _fits(version, expected):
-            return None
+            return version
         stored, rows = [], []
         for event in events:
             position, version = position + 1, version + 1

@@ -197,9 +197,9 @@ class PostgreSQL(NothingParticular):
         ]
 
     async def missing_guards(self, connection: AsyncConnection, table: Table) -> Sequence[str]:
-        """Look for the triggers in `pg_trigger`."""
+        """Look in `pg_trigger` for those that fire in an ordinary session."""
         found = await connection.exec_driver_sql(
-            "SELECT tgname FROM pg_trigger WHERE tgrelid = to_regclass($1) AND tgenabled <> 'D'", (table.name,)
+            "SELECT tgname FROM pg_trigger WHERE tgrelid = to_regclass($1) AND tgenabled IN ('O', 'A')", (table.name,)
         )
         present = {name for (name,) in found}
         return [name for name, _ in self.guards(table) if not name.endswith("()") and name not in present]
@@ -235,7 +235,8 @@ class PostgreSQL(NothingParticular):
 
     def is_driver_error(self, error: BaseException) -> bool:
         """Recognise errors of asyncpg, and of the network, which nobody wraps."""
-        return isinstance(error, (asyncpg.PostgresError, asyncpg.InterfaceError, OSError))
+        kinds = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+        return isinstance(error, kinds)
 
     def violated(self, error: BaseException) -> str | None:
         """Read `Key (column, ...)=(...) already exists.` and the table's name."""
@@ -249,8 +250,7 @@ class PostgreSQL(NothingParticular):
 
     def is_transient(self, error: BaseException | None) -> bool:
         """Say yes to deadlocks, serialisation failures, locks that did not come, and whatever concerns the connection."""
-        lost = isinstance(error, (OSError, asyncpg.PostgresConnectionError))
-        lost = lost or (isinstance(error, asyncpg.InterfaceError) and "connection is closed" in str(error))
+        lost = isinstance(error, (OSError, asyncpg.PostgresConnectionError)) or _was_lost(error)
         return lost or _TRANSIENT.fullmatch(_code(error)) is not None
 
     def is_refused_write(self, error: BaseException | None) -> bool:
@@ -260,6 +260,14 @@ class PostgreSQL(NothingParticular):
     def is_missing_table(self, error: BaseException | None) -> bool:
         """Recognise an undefined table or column."""
         return _code(error) in _MISSING
+
+
+def _was_lost(error: BaseException | None) -> bool:
+    """Recognise that a connection was lost before this statement, which was never sent."""
+    if isinstance(error, asyncpg.InterfaceError):
+        return "connection is closed" in str(error)
+    # The server has said that it ends the session, and the driver has not yet seen the end.
+    return isinstance(error, asyncpg.InternalClientError) and "cannot switch to state" in str(error)
 
 
 def _trigger(table: str, name: str, action: str, body: str) -> Sequence[tuple[str, str]]:

@@ -20,7 +20,8 @@ HOLDERS: Final = """
 SELECT coalesce(activity.pid, 0), coalesce(activity.application_name, ''), coalesce(activity.state, 'prepared'),
     coalesce(extract(epoch FROM clock_timestamp() - activity.xact_start)::float8, 0), coalesce(activity.query, '')
 FROM pg_locks AS held LEFT JOIN pg_stat_activity AS activity ON activity.pid = held.pid
-WHERE held.locktype = 'advisory' AND held.virtualtransaction = ANY($1::text[])
+WHERE held.locktype = 'advisory' AND held.classid = $2::int::oid AND held.objsubid = 2
+AND held.virtualtransaction = ANY($1::text[])
 """
 
 

@@ -4,10 +4,13 @@ Positions come from an identity column. A transaction takes its positions before
 while 7 is still to come, or was rolled back and never comes. It has to know which, without time-outs and without guesses.
 
 Every transaction that inserts into the log holds a shared advisory lock, taken by a trigger before its first position, until
-it has ended. When a reader meets a gap, it notes the last position that was given out, and then which transactions hold that
-lock. Whoever was given a position up to there either is among them or has ended. Once all of them have ended, what is
-still missing up to there was rolled back. Nobody but appenders can hold a reader back, and the append is the last step of
-their transaction.
+it has ended. When a reader meets a gap, it notes the position of the last event that it sees, and then which transactions
+hold that lock. Whoever was given a position up to there either is among them or has ended. Once all of them have ended,
+what is still missing up to there was rolled back. Nobody but appenders can hold a reader back, and the append is the last
+step of their transaction.
+
+Nothing is ever taken for certain behind the last event that is there: a server that crashes gives positions out again that
+it had given to transactions which did not commit, as far as they lie behind the last one that did.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from twofold.errors import ConfigurationError
 from twofold.ports import START, Expected, ExpectedVersion, NewEvent, Position, StoredEvent
 
 from .._events import exact
@@ -46,22 +50,21 @@ RETURNING position, version
 _VERSION = Statement("SELECT coalesce(max(version), 0) FROM twofold_events WHERE stream = $1", ("stream",))
 
 _RUN = """
-SELECT first.position AS first, run.position AS last, run.next
-FROM (SELECT position FROM twofold_events WHERE position > $1 ORDER BY position LIMIT 1) AS first,
-LATERAL (
+SELECT pg_postmaster_start_time(), 'twofold_events'::regclass::oid, pg_is_in_recovery(),
+    first.position, run.position, run.next
+FROM (VALUES (1)) AS always
+LEFT JOIN LATERAL (SELECT position FROM twofold_events WHERE position > $1 ORDER BY position LIMIT 1) AS first ON true
+LEFT JOIN LATERAL (
     SELECT position, next FROM (
         SELECT position, lead(position) OVER (ORDER BY position) AS next FROM twofold_events WHERE position > $1
     ) AS pairs
-    WHERE next IS DISTINCT FROM position + 1 ORDER BY position LIMIT 1
-) AS run
+    WHERE first.position = $1 + 1 AND next IS DISTINCT FROM position + 1 ORDER BY position LIMIT 1
+) AS run ON true
 """
-"""Where the positions behind a given one begin, how far they go without a gap, and where they go on behind it."""
+"""Which log this is. Where the positions behind a given one begin, how far they go without a gap if they begin at once,
+and where they go on behind it."""
 
-_LAST = "SELECT coalesce(max(position), 0) FROM twofold_events WHERE position <= $1"
-
-_GIVEN_OUT = (
-    "SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence('twofold_events', 'position')::regclass), 0)"
-)
+_LAST = "SELECT coalesce(max(position), 0) FROM twofold_events"
 
 _APPENDING = """
 SELECT virtualtransaction FROM pg_locks
@@ -88,21 +91,21 @@ class ArrayInsert:
 
     async def append(
         self, link: Link, stream: str, events: Sequence[NewEvent], expected: ExpectedVersion
-    ) -> Sequence[StoredEvent] | None:
+    ) -> list[StoredEvent] | int | None:
         """Append; see `Appender.append`."""
         version = exact(expected)
         if version is not None:
             return await self._insert(link, self._exact, stream, events, version)
         # Of several rows, some could go in behind those of another writer; the first one alone cannot.
         first = await self._first(link, stream, events[:1], expected)
-        if first is None or len(events) == 1:
+        if not isinstance(first, list) or len(events) == 1:
             return first
         rest = await self._insert(link, self._exact, stream, events[1:], first[0].version)
-        return None if rest is None else [*first, *rest]
+        return [*first, *rest] if isinstance(rest, list) else rest
 
     async def _first(
         self, link: Link, stream: str, event: Sequence[NewEvent], expected: ExpectedVersion
-    ) -> Sequence[StoredEvent] | None:
+    ) -> list[StoredEvent] | int | None:
         must_exist = expected is Expected.STREAM_EXISTS
         while True:
             stored = await self._insert(link, self._existing if must_exist else self._any, stream, event)
@@ -114,12 +117,13 @@ class ArrayInsert:
 
     async def _insert(
         self, link: Link, statement: Statement, stream: str, events: Sequence[NewEvent], *expected: int
-    ) -> Sequence[StoredEvent] | None:
+    ) -> list[StoredEvent] | int | None:
         ids, names, schemas, data, metadata, times = map(list, zip(*events, strict=True))
         values = (stream, names, schemas, times, ids, metadata, data, *expected)
         rows = await link.fetch(statement, values, f"append to {stream}")
         if len(rows) < len(events):
-            return None
+            # Ours that went in, behind those of another writer, do not count; this transaction is doomed.
+            return min(version for _, version in rows) - 1 if rows else None
         return [
             StoredEvent(*event, stream, version, Position(position))
             for event, (position, version) in zip(events, sorted(rows, key=_by_version), strict=True)
@@ -131,7 +135,7 @@ class Noted:
     """What a reader found out when it met a gap.
 
     Attributes:
-        upto: the last position that was given out then.
+        upto: the position of the last event that was there then.
         appending: the transactions that were appending then.
     """
 
@@ -139,8 +143,31 @@ class Noted:
     appending: frozenset[str]
 
 
+@dataclass
+class Known:
+    """What a reader knows of one log on one run of its server.
+
+    Attributes:
+        log: the start of the server, the number of the table, and whether the server is a standby.
+        settled: every position up to this one is there or never comes.
+        noted: what was found out at the last gap.
+    """
+
+    log: tuple[Any, ...]
+    settled: int = START
+    noted: Noted | None = None
+
+    def settle(self, position: int) -> int:
+        """Move on to a position; return how far it is settled now, which another task may have moved further."""
+        self.settled = max(self.settled, position)
+        return self.settled
+
+
 class GapFrontier:
     """A `Frontier` that tells gaps that will be filled from those that will not. One for each process and log.
+
+    What it knows ends with the server's run. After a restart or a failover a prepared transaction has another name, and
+    where the last commits were lost their positions are given out again.
 
     Args:
         database: the database.
@@ -148,9 +175,7 @@ class GapFrontier:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._settled: int = START
-        self._noted: Noted | None = None
-        self._last: tuple[int, int] = START, START
+        self._known = Known(())
 
     async def head(self) -> Position:
         """Return the end of the log as far as it is certain."""
@@ -158,50 +183,47 @@ class GapFrontier:
 
     async def holding_back(self) -> Sequence[str]:
         """Say which sessions it waits for."""
-        noted = self._noted
+        noted = self._known.noted
         if noted is None or not noted.appending:
             return ()
         names = list(noted.appending)
 
         async def look(connection: AsyncConnection) -> Sequence[str]:
-            return [described(row) for row in await self._database.dialect.fetch(connection, HOLDERS, (names,))]
+            found = await self._database.dialect.fetch(connection, HOLDERS, (names, LOCK))
+            return [described(row) for row in found]
 
         return await self._database.look(look, "look who holds readers back")
 
     async def _advance(self, connection: AsyncConnection) -> int:
         """Move on behind every event that is there and every gap that stays. Several may do so at once."""
-        if self._settled == START:
-            await self._resolve(connection, START + 1)
         while True:
-            settled = self._settled
-            runs = await self._fetch(connection, _RUN, settled)
-            if not runs:
-                return await self._last_until(connection, settled)
-            first, last, following = runs[0]
+            known = self._known
+            settled = known.settled
+            *log, first, last, following = (await self._fetch(connection, _RUN, settled))[0]
+            if tuple(log) != known.log:
+                self._known = known = _of(tuple(log))
+                await self._resolve(connection, known, START + 1)
+                continue
+            if first is None:
+                return settled
             if first == settled + 1:
-                settled = self._settle(last)
+                settled = known.settle(last)
                 if following is None:
                     return settled
-            if not await self._resolve(connection, settled + 1):
+            if not await self._resolve(connection, known, settled + 1):
                 return settled
 
-    async def _resolve(self, connection: AsyncConnection, missing: int) -> bool:
+    async def _resolve(self, connection: AsyncConnection, known: Known, missing: int) -> bool:
         """Return whether a position that is missing, and perhaps further ones, are certain now."""
-        noted = self._noted
+        noted = known.noted
         if noted is None or noted.upto < missing:
             # In this order: whoever was given a position up to this one had taken the lock before.
-            given_out = (await self._fetch(connection, _GIVEN_OUT))[0][0]
-            noted = Noted(given_out, await self._appending(connection))
+            last = (await self._fetch(connection, _LAST))[0][0]
+            noted = Noted(last, await self._appending(connection))
         else:
             noted = Noted(noted.upto, noted.appending & await self._appending(connection))
-        self._noted = noted
-        return not noted.appending and self._settle(noted.upto) >= missing
-
-    async def _last_until(self, connection: AsyncConnection, settled: int) -> int:
-        """Return the position of the last event; behind it there may be positions that were rolled back."""
-        if self._last[0] != settled:
-            self._last = settled, (await self._fetch(connection, _LAST, settled))[0][0]
-        return self._last[1]
+        known.noted = noted
+        return not noted.appending and known.settle(noted.upto) >= missing
 
     async def _appending(self, connection: AsyncConnection) -> frozenset[str]:
         return frozenset(name for (name,) in await self._fetch(connection, _APPENDING, LOCK))
@@ -209,9 +231,19 @@ class GapFrontier:
     async def _fetch(self, connection: AsyncConnection, text: str, *parameters: int) -> Sequence[Any]:
         return await self._database.dialect.fetch(connection, text, parameters)
 
-    def _settle(self, position: int) -> int:
-        self._settled = max(self._settled, position)
-        return self._settled
+
+def _of(log: tuple[Any, ...]) -> Known:
+    """Return that nothing is known yet of a log.
+
+    Raises:
+        ConfigurationError: it is on a standby.
+    """
+    if log[-1]:
+        raise ConfigurationError(
+            "cannot read the log from a standby: it does not know who appends on the primary, and events that commit late "
+            "would be skipped. Connect to the primary."
+        )
+    return Known(log)
 
 
 def _by_version(row: Sequence[int]) -> int:

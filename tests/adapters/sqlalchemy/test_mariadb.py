@@ -212,7 +212,7 @@ async def test_the_schema_is_created_once_and_quietly(
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ("ALTER TABLE twofold_state ENGINE = MyISAM", "twofold_state is not kept by InnoDB"),
+        ("ALTER TABLE twofold_meta ENGINE = MyISAM", "twofold_meta is not kept by InnoDB"),
         (
             "ALTER TABLE twofold_inbox CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
             "twofold_inbox.consumer has the collation utf8mb4_general_ci",
@@ -256,8 +256,8 @@ async def test_whoever_may_not_create_triggers_is_told(mysql_url: str, engine: A
     account = f"twofold_{uuid4().hex[:12]}"
     await execute(
         engine,
-        f"CREATE USER '{account}'@'%' IDENTIFIED BY 'secret'",
-        f"GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, INDEX, REFERENCES ON `{database}`.* TO '{account}'@'%'",
+        f"CREATE USER '{account}'@'%%' IDENTIFIED BY 'secret'",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, INDEX, REFERENCES ON `{database}`.* TO '{account}'@'%%'",
     )
     limited = create_async_engine(make_url(mysql_url).set(username=account, password="secret"))
     try:
@@ -265,7 +265,7 @@ async def test_whoever_may_not_create_triggers_is_told(mysql_url: str, engine: A
             await SqlAlchemy(limited).create_schema([])
     finally:
         await limited.dispose()
-        await execute(engine, f"DROP USER '{account}'@'%'")
+        await execute(engine, f"DROP USER '{account}'@'%%'")
 
 
 async def test_another_driver_is_refused(mysql_url: str) -> None:

@@ -1,0 +1,209 @@
+"""What is particular to transactions on MariaDB and MySQL: locks, deadlocks, and sessions whose client is gone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import anyio
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from tests.adapters.sqlalchemy.mariadb_lab import until_one_waits, value
+from twofold import View
+from twofold.errors import (
+    CommitFailed,
+    ReadOnlyUnitOfWork,
+    TransientFailure,
+    UnitOfWorkDoomed,
+)
+from twofold.ports import NewEvent, Position, RowChange
+from twofold_sqlalchemy import SqlAlchemy
+from twofold_sqlalchemy._transaction import SqlTransaction
+
+MakeEvent = Callable[[], NewEvent]
+
+
+class Item(View, name="item", key="id"):
+    id: str
+    amount: int = 0
+
+
+@pytest.fixture
+async def engine(mysql_url: str) -> AsyncIterator[AsyncEngine]:
+    """An engine on an empty database."""
+    engine = create_async_engine(mysql_url)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def store(engine: AsyncEngine) -> SqlAlchemy:
+    """A store with its tables; it waits long for locks, so that a test that needs no waiting fails when it waits."""
+    store = SqlAlchemy(engine, busy_timeout=60)
+    await store.create_schema([Item])
+    return store
+
+
+async def put(transaction: SqlTransaction, id: str, amount: int = 0) -> None:
+    """Write a row, and hold its lock."""
+    await transaction.rows(Item).write([RowChange(id, Item(id=id, amount=amount), Position(1))])
+
+
+async def items(store: SqlAlchemy) -> set[object]:
+    """Return the keys of the committed rows."""
+    transaction = await store.begin(read_only=True)
+    found = await transaction.rows(Item).get_many(["a", "b", "c"])
+    await transaction.rollback()
+    return set(found)
+
+
+async def session_of(transaction: SqlTransaction) -> int:
+    """Return the number of a transaction's session."""
+    found = await transaction._link.use(lambda c: c.exec_driver_sql("SELECT CONNECTION_ID()"), "ask")
+    return int(found.scalar_one())
+
+
+async def test_a_deadlock_dooms_the_whole_unit(store: SqlAlchemy) -> None:
+    """The server has rolled back everything; leaving a savepoint heals nothing, so that no second half is committed."""
+    first, second = await store.begin(), await store.begin()
+    await put(first, "a")
+    await put(second, "b")
+    reached: list[str] = []
+    both = anyio.Event()
+
+    async def cross(transaction: SqlTransaction, key: str) -> str:
+        reached.append(key)
+        if len(reached) == 2:
+            both.set()
+        await both.wait()
+        try:
+            async with transaction.savepoint():
+                await put(transaction, key, 1)
+        except TransientFailure:
+            with pytest.raises(UnitOfWorkDoomed):
+                await put(transaction, "c")
+            with pytest.raises(UnitOfWorkDoomed):
+                await transaction.commit()
+            await transaction.rollback()
+            return "lost"
+        await transaction.commit()
+        return "won"
+
+    with anyio.fail_after(10):
+        outcomes = await asyncio.gather(cross(first, "b"), cross(second, "a"))
+
+    assert sorted(outcomes) == ["lost", "won"]
+    assert await items(store) == {"a", "b"}
+
+
+async def test_a_lock_that_does_not_come_is_reported(engine: AsyncEngine, store: SqlAlchemy) -> None:
+    """After `busy_timeout` the unit is doomed, though the server itself would go on with it."""
+    impatient = SqlAlchemy(create_async_engine(engine.url), busy_timeout=1)
+    holder, waiter = await store.begin(), await impatient.begin()
+    await put(holder, "a")
+    await put(waiter, "b")
+
+    with pytest.raises(TransientFailure, match="Lock wait timeout"):
+        await put(waiter, "a")
+    with pytest.raises(UnitOfWorkDoomed):
+        await waiter.commit()
+    await waiter.rollback()
+    await holder.commit()
+
+    assert await items(store) == {"a"}
+    await impatient._database.engine.dispose()
+
+
+async def test_a_cancelled_writer_holds_nobody_up(store: SqlAlchemy, engine: AsyncEngine) -> None:
+    """Its session waits for a lock and holds others; it is ended at once, not when its own time-out is over."""
+    holder, cancelled, third = await store.begin(), await store.begin(), await store.begin()
+    await put(holder, "a")
+    await put(cancelled, "b", 1)
+    session = await session_of(cancelled)
+    waiting = asyncio.create_task(put(cancelled, "a", 1))
+    await until_one_waits(engine)
+
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await cancelled.rollback()
+
+    with anyio.fail_after(5):
+        await put(third, "b", 2)
+        await third.commit()
+        while await value(engine, f"SELECT count(*) FROM information_schema.processlist WHERE id = {session}"):
+            pass
+    await holder.rollback()
+    assert await items(store) == {"b"}
+    assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+async def test_a_session_that_was_killed_is_reported(store: SqlAlchemy, engine: AsyncEngine) -> None:
+    """In a statement as a failure that may pass; in COMMIT the outcome is unknown, and said to be."""
+    used, committed = await store.begin(), await store.begin()
+    for transaction in (used, committed):
+        await put(transaction, "a" if transaction is used else "b")
+        await value(engine, f"KILL {await session_of(transaction)}")
+
+    with pytest.raises(TransientFailure):
+        await put(used, "c")
+    await used.rollback()
+    with pytest.raises(CommitFailed, match="outcome is unknown"):
+        await committed.commit()
+
+    assert await items(store) == set()
+    assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+async def test_a_reading_transaction_sees_one_state(store: SqlAlchemy, engine: AsyncEngine) -> None:
+    """What is committed meanwhile it does not see; single reads do, on a connection that was used before, too."""
+    reading = await store.begin(read_only=True)
+    assert not await reading.rows(Item).get_many(["a"])
+    writing = await store.begin()
+    await put(writing, "a")
+    await writing.commit()
+
+    assert not await reading.rows(Item).get_many(["a"])
+    await reading.rollback()
+    assert await items(store) == {"a"}
+
+
+async def test_the_database_itself_refuses_to_write_in_a_reading_transaction(store: SqlAlchemy) -> None:
+    """So does whatever gets past the adapter's own look; the next transaction on that connection may write."""
+    reading = await store.begin(read_only=True)
+    with pytest.raises(ReadOnlyUnitOfWork, match="READ ONLY transaction"):
+        await reading._link.use(lambda c: c.exec_driver_sql("DELETE FROM item"), "write")
+    await reading.rollback()
+
+    writing = await store.begin()
+    await put(writing, "a")
+    await writing.commit()
+    assert await items(store) == {"a"}
+
+
+async def test_a_single_read_leaves_no_transaction_open(
+    store: SqlAlchemy, engine: AsyncEngine, new_event: MakeEvent
+) -> None:
+    """An idle connection would see an old state, and keep the server from cleaning up."""
+    for number in range(3):
+        assert await store.log.head() == number
+        transaction = await store.begin()
+        await transaction.append("a", [new_event()], expected=number)
+        await transaction.commit()
+    await store.log.read_all()
+
+    mine = f"SELECT id FROM information_schema.processlist WHERE db = '{engine.url.database}'"
+    opened = f"SELECT count(*) FROM information_schema.innodb_trx WHERE trx_mysql_thread_id IN ({mine})"
+    assert await value(engine, opened) == 0
+
+
+async def test_an_engine_that_commits_each_statement_serves_all_the_same(mysql_url: str, store: SqlAlchemy) -> None:
+    """Nothing is written in autocommit, whatever the engine was made for."""
+    engine = create_async_engine(mysql_url, isolation_level="AUTOCOMMIT")
+    transaction = await SqlAlchemy(engine).begin()
+    await put(transaction, "a")
+    await put(transaction, "b")
+    await transaction.rollback()
+    await engine.dispose()
+
+    assert await items(store) == set()

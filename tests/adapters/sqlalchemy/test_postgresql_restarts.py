@@ -1,0 +1,148 @@
+"""What a server does when it goes down and comes up again, or is another one: readers that live on skip nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.adapters.sqlalchemy.postgresql_lab import INSERT, Lab, begun, lab_at, put, read, streams
+from tests.servers.postgresql import PostgreSQL
+from tests.servers.process import PrivateServer
+from twofold.errors import ConfigurationError, TransientFailure
+from twofold_sqlalchemy import SqlAlchemy
+
+SEQUENCE = "pg_get_serial_sequence('twofold_events', 'position')"
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[PrivateServer]:
+    """A server of our own that allows prepared transactions."""
+    kind = PostgreSQL()
+    if not kind.installed():
+        pytest.skip(f"no private server: {kind.programs} are not installed")
+    server = kind.private()
+    server.stop()
+    server.command = [*server.command, "-c", "max_prepared_transactions=5"]
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def server(running: PrivateServer) -> PrivateServer:
+    """The server, with nothing in it."""
+    PostgreSQL().empty(running.url, "postgres")
+    return running
+
+
+@pytest.fixture
+async def lab(server: PrivateServer) -> AsyncIterator[Lab]:
+    """Its database."""
+    async with lab_at(server.url) as lab:
+        yield lab
+
+
+async def once_more(store: SqlAlchemy) -> list[str]:
+    """Return what a reader gets whose connections were lost: it may fail once, and then goes on."""
+    try:
+        return await streams(store)
+    except TransientFailure:
+        return await streams(store)
+
+
+async def test_a_killed_server_gives_positions_out_again(server: PrivateServer, lab: Lab) -> None:
+    """What an open transaction had taken when the server died is taken by others, and readers wait for those."""
+    store, reader = await lab.process(), await lab.process()
+    await put(store, "kept")
+    late = await lab.session()
+    await late.execute("BEGIN")
+    await late.execute(INSERT.format(stream="lost"))
+    for _ in range(40):  # more than a server writes down ahead of time
+        await late.execute(f"SELECT nextval({SEQUENCE})")
+    assert await streams(reader) == ["kept"]
+    taken = await late.fetchval(f"SELECT currval({SEQUENCE})")
+    server.kill()
+    server.start()
+
+    assert await once_more(reader) == ["kept"]
+    store = await lab.process()
+    first, second = await begun(store, "first"), await begun(store, "second")
+    await second.commit()
+    assert await lab.ask(f"SELECT pg_sequence_last_value({SEQUENCE}::regclass)") < taken
+    assert await streams(reader) == ["kept"]
+    await first.commit()
+
+    assert await streams(reader) == ["kept", "first", "second"]
+
+
+async def test_a_server_that_lost_its_last_commits(server: PrivateServer, lab: Lab) -> None:
+    """After a restored backup or a failover, positions that a reader had read come again: it reads from there again."""
+    store = await lab.process()
+    for number in range(5):
+        await put(store, f"lost-{number}")
+    reader = await lab.process()
+    assert len(await read(reader)) == 5
+    server.stop()
+    server.start()
+    # This is what a backup of three events ago looks like.
+    triggers = "ALTER TABLE twofold_events {} TRIGGER twofold_events_unchanged"
+    await lab.ask(triggers.format("DISABLE"))
+    await lab.ask("DELETE FROM twofold_events WHERE position > 2")
+    await lab.ask(triggers.format("ENABLE"))
+    await lab.ask(f"SELECT setval({SEQUENCE}, 2)")
+
+    store = await lab.process()
+    first = await begun(store, "first")
+    await put(store, "second")
+    assert await once_more(reader) == ["lost-0", "lost-1"]
+    assert await reader.log.head() == 2
+    await first.commit()
+
+    assert await streams(reader) == ["lost-0", "lost-1", "first", "second"]
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["while the server runs", "across a restart"])
+async def test_a_prepared_transaction_is_waited_for(server: PrivateServer, lab: Lab, restarted: bool) -> None:
+    """It keeps the lock without a session, under the same name or another, until somebody ends it."""
+    store, reader = await lab.process(), await lab.process()
+    by_hand = await lab.session()
+    await by_hand.execute("BEGIN")
+    await by_hand.execute(INSERT.format(stream="prepared"))
+    await put(store, "behind")
+    assert await streams(reader) == []
+    await by_hand.execute("PREPARE TRANSACTION 'by hand'")
+    if restarted:
+        server.stop()
+        server.start()
+
+    assert await once_more(reader) == []
+    assert await streams(await lab.process()) == []
+    (said,) = await reader.log.holding_back()
+    assert "prepared" in said
+    await lab.ask("COMMIT PREPARED 'by hand'")
+
+    assert await streams(reader) == ["prepared", "behind"]
+
+
+async def test_a_standby_is_refused_as_a_source(server: PrivateServer, lab: Lab) -> None:
+    """A standby does not know the locks of the primary: the log is not read there, until it is promoted."""
+    store = await lab.process()
+    await (await begun(store, "undone")).rollback()
+    await put(store, "kept")
+    assert await streams(store) == ["kept"]
+    server.stop()
+    signal = server.folder / "data" / "standby.signal"
+    Path(signal).touch()  # noqa: ASYNC240 -- nothing else runs
+    Path(signal).chmod(0o666)  # noqa: ASYNC240 -- the server is another user
+    server.start()
+
+    for reader in (store, await lab.process()):
+        with pytest.raises(ConfigurationError, match=r"standby.*primary"):
+            await once_more(reader)
+    await lab.ask("SELECT pg_promote()")
+
+    assert await streams(store) == ["kept"]
