@@ -137,7 +137,7 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 @pytest.mark.parametrize("generic", [False, True], ids=["for these values", "for any values"])
 @pytest.mark.parametrize("name", ["page", "filtered page", "run", "last", "stream", "version"])
 async def test_polls_go_by_an_index(lab: Lab, store: SqlAlchemy, name: str, generic: bool) -> None:
-    """The plans of all that a reader sends, on some thousand events, have no sequential scan, and sort one stream at most."""
+    """The plans of all that a reader sends, on some thousand events, scan no table, and sort one stream at most."""
     await lab.ask(
         "INSERT INTO twofold_events (stream, version, name, schema_version, time, id, metadata, data) "
         "SELECT 's-' || n % 50, n / 50 + 1, 'name-' || n % 5, 1, now(), gen_random_uuid(), '{}', '{}' "
