@@ -106,8 +106,8 @@ class PostgreSQL(NothingParticular):
         return _nothing
 
     async def adopt(self, connection: AsyncConnection) -> None:
-        """Replace a connection that broke while it was in the pool, as far as the driver has noticed."""
-        if _driver(connection).is_closed():
+        """Replace connections that broke while they were in the pool, as far as the driver has noticed."""
+        while _driver(connection).is_closed():
             await connection.invalidate()
             await connection.get_raw_connection()
 

@@ -1,0 +1,233 @@
+"""Start worker and writer processes, disturb them, and look at what is left."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from tests.crash import worker, writer
+from tests.crash.audit import faults
+from tests.crash.points import Fate
+from tests.crash.shop import SUBSCRIPTIONS, Stock, application
+from tests.crash.stores import opened
+from tests.stores import KINDS
+
+ROUNDS = int(os.environ.get("TWOFOLD_CRASH_ROUNDS", "1"))
+"""How often each test of the lab runs, each time with other seeds."""
+
+SERVERS = [kind for kind in KINDS if not kind.startswith(("memory", "sqlite"))]
+"""Databases that are reached by a network, and of which a transaction locks no more than rows."""
+
+DEADLINE = 30.0
+"""Seconds within which whatever a test waits for must have come."""
+
+# Each process is forked from one that has imported everything and done nothing: 20 ms instead of a second.
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload(["tests.crash.worker", "tests.crash.writer"])
+
+
+class Member:
+    """A process of the lab.
+
+    Args:
+        name: what it is called in messages.
+        log: where it writes what it has to say.
+        job: what it runs.
+        options: for the job.
+    """
+
+    def __init__(self, name: str, log: Path, job: Callable[..., Awaitable[None]], *args: Any, **options: Any) -> None:
+        self.name = name
+        self.log = log
+        self._process = _processes.Process(target=_run, args=(log, job, args, options), name=name, daemon=True)
+        self._process.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.exitcode is None
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self._process.pid is not None
+        os.kill(self._process.pid, number)
+
+    def asleep(self) -> bool:
+        """Tell whether it was stopped by a signal and may be continued."""
+        return "State:\tT" in Path(f"/proc/{self._process.pid}/status").read_text()
+
+    def said(self) -> str:
+        """Return the end of its log."""
+        return self.log.read_text()[-9000:] if self.log.exists() else ""
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self.alive:
+            self._process.kill()
+        self._process.join(DEADLINE)
+
+    async def killed(self) -> None:
+        """Wait until it has been ended by SIGKILL, by whomever."""
+        await until(lambda: not self.alive, f"{self.name} was to be killed", self)
+        assert self._process.exitcode == -signal.SIGKILL, self._story(
+            f"{self.name} ended with {self._process.exitcode}"
+        )
+
+    async def stopped(self) -> None:
+        """Wait until it has ended without a failure, after SIGTERM, perhaps before it was able to hear that."""
+        await until(lambda: not self.alive, f"{self.name} was to stop", self)
+        assert self._process.exitcode in (0, -signal.SIGTERM), self._story(
+            f"{self.name} ended with {self._process.exitcode}"
+        )
+
+    def _story(self, found: str) -> str:
+        return f"{found}. The end of what it said:\n{self.said()}"
+
+
+class Lab:
+    """One database and the processes that work on it.
+
+    Args:
+        url: the database.
+        folder: for journals and logs.
+
+    Attributes:
+        url: the database.
+        lease: how long the claims of a worker outlive it, in seconds.
+        idle: after how many seconds the server throws out a session that rests in a transaction; never when None.
+        members: every process that was started.
+    """
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.url = url
+        self.lease = 0.4
+        self.idle: int | None = None
+        self.members: list[Member] = []
+        self._folder = folder
+        self._steps = folder / "steps"
+        self._numbers = count(1)
+        self._journals: list[Path] = []
+
+    async def prepare(self) -> None:
+        """Create the tables and the accounts."""
+        async with opened(self.url) as store:
+            app = application(store, work=False, lease=self.lease)
+            await app.create_schema()
+            async with app:
+                await app.dispatch(Stock())
+
+    def worker(
+        self,
+        fate: Fate | None = None,
+        *,
+        url: str | None = None,
+        store: Callable[[Any], Any] | None = None,
+    ) -> Member:
+        """Start a worker, on the database or on another way to it, perhaps with a store that breaks a promise."""
+        options = {"fate": fate, "steps": self._steps, "lease": self.lease, "idle": self.idle, "store": store}
+        return self._start(f"worker{next(self._numbers)}", worker.work, url or self.url, **options)
+
+    def writer(self, seed: object, fate: Fate | None = None, *, url: str | None = None, pause: float = 0.03) -> Member:
+        """Start a writer, on the database or on another way to it."""
+        name = f"writer{next(self._numbers)}"
+        self._journals.append(self._folder / f"{name}.journal")
+        options = {"fate": fate, "pause": pause, "idle": self.idle}
+        return self._start(name, writer.write, url or self.url, f"{name}-{seed}", self._journals[-1], **options)
+
+    async def relay(self, start: Callable[[Fate], Member], fates: Sequence[Fate], *, together: int) -> None:
+        """Start a process for each fate, so many at a time, and wait until all have met theirs."""
+        waiting, running = deque(fates), deque[Member]()
+        while waiting or running:
+            while waiting and len(running) < together:
+                running.append(start(waiting.popleft()))
+            await until(lambda: not all(each.alive for each in running), "somebody was to meet its fate", *running)
+            ended = [each for each in running if not each.alive]
+            for each in ended:
+                await each.killed()
+                running.remove(each)
+
+    def answered(self) -> int:
+        """Return how many commands were answered by now."""
+        return sum(journal.read_bytes().count(b"\n") for journal in self._journals if journal.exists())
+
+    async def more(self, commands: int) -> None:
+        """Wait until so many more commands were answered."""
+        wanted = self.answered() + commands
+        await until(lambda: self.answered() >= wanted, f"{commands} more commands were to be answered", *self.members)
+
+    async def held_by(self, *workers: int) -> None:
+        """Wait until all segments of every subscription are held by so many workers, or so many."""
+
+        async def held() -> bool:
+            segments = [each for name in SUBSCRIPTIONS for each in await store.segments(name)]
+            owners = {each.owner for each in segments}
+            return bool(segments) and None not in owners and len(owners) in workers
+
+        async with opened(self.url) as store:
+            await until(held, f"all segments were to be held by {workers} worker(s)", *self.members)
+
+    async def caught_up(self) -> None:
+        """Wait until every subscription has passed what is in the log now."""
+
+        async def passed() -> bool:
+            found = [await store.checkpoint(name) for name in SUBSCRIPTIONS]
+            return all(each is not None and each.position >= head for each in found)
+
+        async with opened(self.url) as store:
+            head = await store.log.head()
+            await until(passed, f"all subscriptions were to pass {head}", *self.members)
+
+    async def finish(self) -> None:
+        """Stop everybody, let a clean application settle, and assert that all is as it must be."""
+        running = [member for member in self.members if member.alive]
+        for member in running:
+            member.send(signal.SIGTERM)
+        for member in running:
+            await member.stopped()
+        async with opened(self.url) as store, application(store, work=True, lease=self.lease) as app:
+            await app.settle(timeout=DEADLINE)
+            found = await faults(store, self._journals, self._steps)
+        assert not found, "\n".join(found[:40])
+        assert self.answered()
+
+    def close(self) -> None:
+        """End whoever is left."""
+        for member in self.members:
+            member.kill()
+
+    def _start(self, name: str, job: Callable[..., Awaitable[None]], *args: Any, **options: Any) -> Member:
+        member = Member(name, self._folder / f"{name}.log", job, *args, **options)
+        self.members.append(member)
+        return member
+
+
+async def until(holds: Callable[[], bool | Awaitable[bool]], what: str, *members: Member) -> None:
+    """Wait until something holds, and fail with what some processes said when it does not in time."""
+    deadline = time.monotonic() + DEADLINE
+    while True:
+        found = holds()
+        if found if isinstance(found, bool) else await found:
+            return
+        if time.monotonic() > deadline:
+            logs = "\n".join(f"{each.name}: {each.said()}" for each in members)
+            raise AssertionError(f"{what} within {DEADLINE} s, and did not.\n{logs}")
+        await anyio.sleep(0.02)
+
+
+def _run(log: Path, job: Callable[..., Any], args: Any, options: Any) -> None:
+    output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    asyncio.run(job(*args, **options))

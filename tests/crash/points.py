@@ -1,0 +1,195 @@
+"""Named points at which a process ends itself, or falls asleep, and a record of the steps that it has committed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from twofold.ports import Checkpoint, Lease, WriteStore
+
+POINTS = ("begin", "write", "state", "append", "advance", "commit", "claim", "renew")
+"""What a process does with its store; there is a point before it and one after.
+
+A transaction begins, rows of a read model or the state of an aggregate are written, events are appended, a checkpoint is
+written, the transaction commits; leases are claimed and renewed.
+"""
+
+
+class Fate(NamedTuple):
+    """What happens to a process, and when.
+
+    Attributes:
+        moment: "before" or "after".
+        point: one of `POINTS`.
+        visit: the how manieth time that the process comes there; for sleep, the earliest.
+        by: the signal that it sends itself.
+    """
+
+    moment: str
+    point: str
+    visit: int = 1
+    by: signal.Signals = signal.SIGKILL
+
+    def __str__(self) -> str:
+        return f"{self.moment} {self.point} {self.visit} {self.by.name}"
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Return what `str` made a text of."""
+        moment, point, visit, by = text.split()
+        return cls(moment, point, int(visit), signal.Signals[by])
+
+
+class Pointed:
+    """A store that counts how often its process comes to each point, and sends it the signal that it was told to send.
+
+    A process that is to sleep does so where it has no other transaction under way, so that all it has locked is what it
+    has locked at this point.
+
+    Args:
+        store: the store.
+        fate: what happens, and when; nothing when None.
+        steps: a file to which each committed step of a subscription is added, a line each.
+    """
+
+    def __init__(self, store: WriteStore, fate: Fate | None = None, steps: Path | None = None) -> None:
+        self._store = store
+        self._fate = fate
+        self._passed = 0
+        self._under_way = 0
+        self._steps = None if steps is None else os.open(steps, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def begin(self, *, read_only: bool = False) -> Any:
+        """Begin a transaction whose steps are points, unless it only reads."""
+        if read_only:
+            return await self._store.begin(read_only=True)
+        self._under_way += 1
+        try:
+            return _Transaction(await self.at("begin", self._store.begin()), self)
+        except BaseException:
+            self.ended()
+            raise
+
+    async def claim(self, *args: Any, **kwargs: Any) -> Any:
+        """Claim leases."""
+        with self._working():
+            return await self.at("claim", self._store.claim(*args, **kwargs))
+
+    async def renew(self, *args: Any, **kwargs: Any) -> Any:
+        """Renew leases."""
+        with self._working():
+            return await self.at("renew", self._store.renew(*args, **kwargs))
+
+    async def release(self, leases: Sequence[Lease]) -> None:
+        """Give leases back."""
+        with self._working():
+            await self._store.release(leases)
+
+    async def attend(self, *args: Any, **kwargs: Any) -> int:
+        """Say that this process is here."""
+        with self._working():
+            return await self._store.attend(*args, **kwargs)
+
+    async def at(self, point: str, work: Any) -> Any:
+        """Do the work between the two points around it."""
+        self._pass("before", point)
+        result = await work
+        self._pass("after", point)
+        return result
+
+    def note(self, lease: Lease, to: Checkpoint) -> None:
+        """Add a committed step to the record; a line is written in one go, whoever else writes."""
+        if self._steps is not None:
+            os.write(self._steps, f"{json.dumps([*lease, to.position])}\n".encode())
+
+    def ended(self) -> None:
+        """Count a transaction as ended."""
+        self._under_way -= 1
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+
+    def _pass(self, moment: str, point: str) -> None:
+        fate = self._fate
+        if fate is None or (moment, point) != fate[:2]:
+            return
+        self._passed += 1
+        if self._passed >= fate.visit and (fate.by is signal.SIGKILL or self._under_way == 1):
+            self._fate = None
+            os.kill(os.getpid(), fate.by)
+
+
+class _Transaction:
+    def __init__(self, transaction: Any, store: Pointed) -> None:
+        self._transaction = transaction
+        self._store = store
+        self._moved: list[tuple[Lease, Checkpoint]] = []
+        self._ended = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transaction, name)
+
+    async def append(self, *args: Any, **kwargs: Any) -> Any:
+        return await self._store.at("append", self._transaction.append(*args, **kwargs))
+
+    async def advance(
+        self, subscription: str, *, expected: Checkpoint | None, to: Checkpoint, lease: Lease | None = None
+    ) -> None:
+        moved = self._transaction.advance(subscription, expected=expected, to=to, lease=lease)
+        await self._store.at("advance", moved)
+        if lease is not None:
+            self._moved.append((lease, to))
+
+    async def commit(self) -> None:
+        await self._store.at("commit", self._transaction.commit())
+        for lease, to in self._moved:
+            self._store.note(lease, to)
+        self._end()
+
+    async def rollback(self) -> None:
+        await self._transaction.rollback()
+        self._end()
+
+    def rows(self, *args: Any, **kwargs: Any) -> Any:
+        return _Calls(self._transaction.rows(*args, **kwargs), self._store, "write", ("write",))
+
+    def state(self, *args: Any, **kwargs: Any) -> Any:
+        return _Calls(self._transaction.state(*args, **kwargs), self._store, "state", ("insert", "update", "delete"))
+
+    def _end(self) -> None:
+        if not self._ended:
+            self._ended = True
+            self._store.ended()
+
+
+class _Calls:
+    """Something some of whose methods are a point."""
+
+    def __init__(self, inner: Any, store: Pointed, point: str, methods: Sequence[str]) -> None:
+        self._inner = inner
+        self._store = store
+        self._point = point
+        self._methods = methods
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._inner, name)
+        if name not in self._methods:
+            return method
+
+        async def called(*args: Any, **kwargs: Any) -> Any:
+            return await self._store.at(self._point, method(*args, **kwargs))
+
+        return called
