@@ -14,12 +14,13 @@ from twofold.ports import Position
 
 from ._log import InMemoryEventLog
 from ._records import InMemoryRecords
+from ._schedule import InMemorySchedule
 from ._subscriptions import InMemorySubscriptions
 from ._tables import Tables
 from ._transaction import InMemoryTransaction
 
 
-class InMemory(InMemorySubscriptions, InMemoryRecords):
+class InMemory(InMemorySubscriptions, InMemoryRecords, InMemorySchedule):
     """Keep events, aggregates, read models and checkpoints in this process's memory, on asyncio or trio.
 
         app = Application("orders", write=InMemory())

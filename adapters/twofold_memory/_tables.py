@@ -18,6 +18,7 @@ SNAPSHOTS: Final = "snapshots"
 PARKED: Final = "parked"
 KEYS: Final = "keys"
 INBOX: Final = "inbox"
+SCHEDULE: Final = "schedule"
 ROWS: Final = "rows:"
 """The names of the tables; those of rows end with the name of their view."""
 

@@ -28,15 +28,17 @@ from twofold.ports import (
     NewEvent,
     ParkedEvent,
     Position,
+    ScheduledCommand,
     Snapshot,
     StoredEvent,
 )
 
 from ._records import answer_key, claim_key, claim_message
 from ._rows import InMemoryRows, rows_of
+from ._schedule import change, unschedule
 from ._state import InMemoryState
 from ._subscriptions import adopt_parked, advance, divide, parked_of, unpark
-from ._tables import GONE, PARKED, RETRIES, SNAPSHOTS, Overlay, Tables
+from ._tables import GONE, PARKED, RETRIES, SCHEDULE, SNAPSHOTS, Overlay, Tables
 
 V = TypeVar("V", bound=View)
 
@@ -188,6 +190,27 @@ class InMemoryTransaction:
         """Note a message, or return False when it is noted already."""
         await self._writing()
         return claim_message(self._overlay, consumer, id, time)
+
+    async def schedule(self, command: ScheduledCommand) -> None:
+        """Write an entry of the schedule."""
+        await self._writing()
+        self._overlay.put(SCHEDULE, (command.tenant, command.id), command)
+
+    async def unschedule(self, tenant: str, id: str) -> bool:
+        """Remove an entry; return whether there was one."""
+        await self._writing()
+        return unschedule(self._overlay, tenant, id)
+
+    async def take_scheduled(self, command: ScheduledCommand) -> bool:
+        """Remove this very entry."""
+        await self._writing()
+        return change(self._overlay, command, GONE)
+
+    async def postpone(self, command: ScheduledCommand, *, again: datetime | None, attempts: int, reason: str) -> bool:
+        """Write when this very entry is tried next; return whether it was there."""
+        await self._writing()
+        later = command._replace(again=again, attempts=attempts, reason=reason)
+        return change(self._overlay, command, later)
 
     async def snapshot(self, stream: str) -> Snapshot | None:
         """Return the snapshot of a stream, or None."""

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from twofold import Aggregate, View
 from twofold.errors import ConfigurationError, InvalidDefinition
-from twofold.ports import Checkpoint, Lease, ParkedEvent, Segment
+from twofold.ports import Checkpoint, Lease, ParkedEvent, ScheduledCommand, Segment
 
 from . import _schema
 from ._checkpoints import Checkpoints
@@ -23,6 +23,7 @@ from ._log import SqlEventLog
 from ._mapping import MappedState, TableMapping
 from ._orm import OrmState, mapper_of, missing_mapping
 from ._records import Records
+from ._schedule import Schedule
 from ._snapshots import Snapshots
 from ._state import JsonState
 from ._tables import own_tables
@@ -88,6 +89,7 @@ class SqlAlchemy:
         self._snapshots = Snapshots(self._database, self._tables)
         self._leases = Leases(self._database, self._tables)
         self._records = Records(self._database, self._tables)
+        self._schedule = Schedule(self._database, self._tables)
         self._views: dict[tuple[type[View], bool], ViewTable[Any]] = {}
         self._states: dict[type[object], State] = {
             aggregate_type: MappedState(aggregate_type, mapping) for aggregate_type, mapping in (state or {}).items()
@@ -137,7 +139,7 @@ class SqlAlchemy:
         """
         link = await self._database.begin(read_only=read_only)
         return SqlTransaction(
-            link, self._database, self._log, self._checkpoints, self._records, self._snapshots,
+            link, self._database, self._log, self._checkpoints, self._records, self._schedule, self._snapshots,
             self._view_table, self._state_of,
         )  # fmt: skip
 
@@ -194,6 +196,14 @@ class SqlAlchemy:
     async def forget_messages(self, *, before: datetime, limit: int) -> int:
         """Delete old notes of messages."""
         return await self._records.forget_messages(before, limit)
+
+    async def scheduled(self, *, limit: int) -> Sequence[ScheduledCommand]:
+        """Return the scheduled commands that are tried next."""
+        return await self._schedule.next(limit)
+
+    async def stuck(self, *, limit: int) -> Sequence[ScheduledCommand]:
+        """Return scheduled commands that have failed too often."""
+        return await self._schedule.stuck(limit)
 
     def _view_table(self, view: type[View], shadow: bool = False) -> ViewTable[Any]:
         found = self._views.get((view, shadow))

@@ -10,7 +10,7 @@ from sqlalchemy import Column, Index, Integer, MetaData, Table, UniqueConstraint
 from ._dialects import Dialect
 from ._fields import Kind
 
-SCHEMA: Final = 3
+SCHEMA: Final = 4
 """The version of the tables below. A later version of Twofold that changes them counts it up."""
 
 
@@ -28,6 +28,7 @@ class Tables:
         keys: the idempotency keys of commands, with what they were answered with.
         inbox: the messages that consumers have taken.
         snapshots: states of event-sourced aggregates.
+        schedule: commands that wait for their time.
     """
 
     meta: Table
@@ -39,6 +40,7 @@ class Tables:
     keys: Table
     inbox: Table
     snapshots: Table
+    schedule: Table
 
     @property
     def all(self) -> tuple[Table, ...]:
@@ -160,4 +162,20 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
         Column("data", json, nullable=False),
         **options,
     )
-    return Tables(meta, events, checkpoints, workers, parked, state, keys, inbox, snapshots)
+    schedule = Table(
+        "twofold_schedule",
+        metadata,
+        Column("tenant", name, primary_key=True),
+        Column("id", name, primary_key=True),
+        Column("entry", uuid, nullable=False),
+        Column("due", time, nullable=False),
+        Column("name", name, nullable=False),
+        Column("schema", Integer, nullable=False),
+        Column("data", json, nullable=False),
+        Column("metadata", json, nullable=False),
+        Column("again", time, index=True),
+        Column("attempts", number, nullable=False),
+        Column("reason", dialect.codec(Kind.TEXT).type, nullable=False),
+        **options,
+    )
+    return Tables(meta, events, checkpoints, workers, parked, state, keys, inbox, snapshots, schedule)

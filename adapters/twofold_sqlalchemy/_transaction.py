@@ -17,6 +17,7 @@ from twofold.ports import (
     ParkedEvent,
     Position,
     RowWriter,
+    ScheduledCommand,
     Snapshot,
     StateStore,
     StoredEvent,
@@ -28,6 +29,7 @@ from ._link import Link
 from ._log import SqlEventLog
 from ._records import Records
 from ._rows import TableRows, clear, replace_rows
+from ._schedule import Schedule
 from ._snapshots import Snapshots
 from ._views import ViewTable
 
@@ -52,6 +54,7 @@ class SqlTransaction:
         log: appends and reads events.
         checkpoints: writes checkpoints and parked events.
         records: writes records of what was done once.
+        schedule: keeps scheduled commands.
         snapshots: reads and keeps snapshots.
         view_table: returns the table of a view, or that of its shadow rows.
         state_of: returns how a type of aggregate is kept.
@@ -64,6 +67,7 @@ class SqlTransaction:
         log: SqlEventLog,
         checkpoints: Checkpoints,
         records: Records,
+        schedule: Schedule,
         snapshots: Snapshots,
         view_table: Callable[[type[View], bool], ViewTable[Any]],
         state_of: Callable[[type[object]], State],
@@ -73,6 +77,7 @@ class SqlTransaction:
         self._log = log
         self._checkpoints = checkpoints
         self._records = records
+        self._schedule = schedule
         self._snapshots = snapshots
         self._view_table = view_table
         self._state_of = state_of
@@ -150,6 +155,22 @@ class SqlTransaction:
     async def claim_message(self, consumer: str, id: str, *, time: datetime) -> bool:
         """Note a message, or return False when it is noted already."""
         return await self._records.claim_message(self._link, consumer, id, time)
+
+    async def schedule(self, command: ScheduledCommand) -> None:
+        """Write an entry of the schedule."""
+        await self._schedule.put(self._link, command)
+
+    async def unschedule(self, tenant: str, id: str) -> bool:
+        """Remove an entry; return whether there was one."""
+        return await self._schedule.drop(self._link, tenant, id)
+
+    async def take_scheduled(self, command: ScheduledCommand) -> bool:
+        """Remove this very entry, unless another transaction holds it."""
+        return await self._schedule.take(self._link, command)
+
+    async def postpone(self, command: ScheduledCommand, *, again: datetime | None, attempts: int, reason: str) -> bool:
+        """Write when this very entry is tried next; return whether it was there."""
+        return await self._schedule.postpone(self._link, command, again, attempts, reason)
 
     async def snapshot(self, stream: str) -> Snapshot | None:
         """Return the snapshot of a stream, or None."""

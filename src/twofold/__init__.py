@@ -18,6 +18,7 @@ from ._on import on
 from ._query_bus import QueryBus
 from ._read_model import ReadModel
 from ._repository import Repository
+from ._scheduler import Scheduler
 from ._session import Answer, Session
 from ._state import StateCodec
 from ._status import SubscriptionStatus
@@ -50,6 +51,7 @@ __all__ = [
     "Repository",
     "Retry",
     "Rows",
+    "Scheduler",
     "Session",
     "StateCodec",
     "SubscriptionStatus",

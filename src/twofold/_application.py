@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal, Self, TypeVar, overload
 
 import anyio
 
 from ._aggregate import Aggregate
 from ._assembly import Assembly, assemble
+from ._entries import Retry
 from ._explain import explain
 from ._health import Health
 from ._messages import Command, Message, Query
@@ -24,6 +25,7 @@ from ._time import SystemClock, UuidV7
 from .errors import ApplicationNotRunning, WiringError
 from .middleware import Middleware
 from .ports.clock import Clock, Ids
+from .ports.schedule import ScheduledCommand
 from .ports.stores import ReadStore, WriteStore
 from .ports.subscription_store import ParkedEvent
 
@@ -52,6 +54,7 @@ class Application(Module):
         middleware: runs around every message, the first one outermost.
         work: whether this process runs the subscriptions. A process that only answers says False.
         keep_records: how long idempotency keys and the ids of received messages are remembered at least; None for ever.
+        retry_scheduled: how often a scheduled command is tried whose handler fails.
         lease: how long, in seconds, other processes wait before they take over the subscriptions of one that died.
         clock: the time; the system's by default.
         ids: makes identifiers; UUIDv7 by default.
@@ -68,6 +71,7 @@ class Application(Module):
         middleware: Sequence[Middleware] = (),
         work: bool = True,
         keep_records: timedelta | None = timedelta(days=7),
+        retry_scheduled: Retry = Retry(attempts=8, delay=1.0, longest=60.0),
         lease: float = 5.0,
         clock: Clock | None = None,
         ids: Ids | None = None,
@@ -80,6 +84,7 @@ class Application(Module):
         self.clock: Clock = clock or SystemClock()
         self.ids: Ids = ids or UuidV7()
         self.keep_records = keep_records
+        self.retry_scheduled = retry_scheduled
         self.lease = lease
         self._work = work
         self._running: Running | None = None
@@ -140,6 +145,14 @@ class Application(Module):
         if idempotency_key is not None:
             return await self.session().dispatch(command, idempotency_key=idempotency_key)
         return await self._started().assembly.services.commands.dispatch(command)
+
+    async def schedule(self, command: Command[Any], *, at: datetime, id: str | None = None) -> str:
+        """Have a command dispatched later, from a session of its own; see `Session.schedule`."""
+        return await self.session().schedule(command, at=at, id=id)
+
+    async def cancel(self, id: str) -> bool:
+        """Cancel a scheduled command that has no tenant; see `Session.cancel`."""
+        return await self.session().cancel(id)
 
     async def receive(self, consumer: str, id: str, command: Command[Any]) -> bool:
         """Handle a command that came from a broker once, in a session of its own; see `Session.receive`."""
@@ -233,6 +246,25 @@ class Application(Module):
             LookupError: there is no such subscription.
         """
         return await self._started().discard(subscription, key)
+
+    async def scheduled(self, *, limit: int = 100) -> Sequence[ScheduledCommand]:
+        """Return the scheduled commands that are tried next, at most so many, the next one first."""
+        return await self._started().scheduled(limit)
+
+    async def stuck(self, *, limit: int = 100) -> Sequence[ScheduledCommand]:
+        """Return scheduled commands that failed too often, at most so many, with the reasons; the earliest first."""
+        return await self._started().stuck(limit)
+
+    async def try_again(self, command: ScheduledCommand) -> bool:
+        """Let a scheduled command that is stuck be tried again now, as often as at first.
+
+        Args:
+            command: as `stuck` returned it.
+
+        Returns:
+            Whether it was still there.
+        """
+        return await self._started().try_again(command)
 
     async def forget_records(self, *, older_than: timedelta) -> int:
         """Delete idempotency keys and ids of received messages now; a running application does it by itself.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ._aggregate import Aggregate
-from ._check import check_handlers, check_stores, check_subscriptions, known_events, learn_events
+from ._check import check_handlers, check_stores, check_subscriptions, known_events, learn_commands, learn_events
 from ._command_bus import CommandBus
 from ._dispatch import route
 from ._effects import ProjectionEffect, ReactionEffect, reaction_handle
@@ -17,7 +17,7 @@ from ._event_types import EventTypes
 from ._faults import Fault
 from ._inline import inline_step
 from ._keys import KeyLocks
-from ._messages import Message, Query
+from ._messages import Command, Message, Query
 from ._plan import Planned, Planner
 from ._projection import Projection
 from ._query_bus import QueryBus
@@ -29,6 +29,8 @@ from ._storage import AggregateRemoved, StateStored, Storage
 from ._subscription import Subscription
 from ._unit_of_work import WriteSide
 from ._view import View
+from ._wire_types import WireTypes
+from .errors import UndecodableCommand
 from .middleware import Middleware, compose
 
 if TYPE_CHECKING:
@@ -76,14 +78,16 @@ def assemble(app: Application, new_session: Callable[[], Session], committed: Ca
     aggregates = sorted(planner.aggregates | set(app.event_sourced), key=lambda each: each.__qualname__)
     event_types = EventTypes()
     event_types.add(AggregateRemoved)
+    command_types: WireTypes[Command[Any]] = WireTypes("command", UndecodableCommand)
     faults = [
         *planner.faults,
         *check_handlers(app),
         *check_subscriptions(app, app.read is app.write),
         *learn_events(app, known_events(app, aggregates), event_types),
+        *learn_commands(app, command_types),
         *check_stores(planner, app.write, app.event_sourced),
     ]
-    services = _services(app, aggregates, event_types, new_session)
+    services = _services(app, aggregates, event_types, command_types, new_session)
     inline = [projection for projection in projections.values() if projection is not None and projection.inline]
     services.write.inline.extend(inline_step(projection, services) for projection in inline)
     _route_commands(app, commands, services, committed)
@@ -108,7 +112,11 @@ def assemble(app: Application, new_session: Callable[[], Session], committed: Ca
 
 
 def _services(
-    app: Application, aggregates: Sequence[type[Aggregate]], event_types: EventTypes, new_session: Callable[[], Session]
+    app: Application,
+    aggregates: Sequence[type[Aggregate]],
+    event_types: EventTypes,
+    command_types: WireTypes[Command[Any]],
+    new_session: Callable[[], Session],
 ) -> Services:
     storages: dict[type[Aggregate], Storage] = {
         aggregate: EventSourced(aggregate, event_types) if aggregate in app.event_sourced else StateStored()
@@ -122,6 +130,7 @@ def _services(
         events=RecordingEventBus(),
         once=CommandBus(),
         new_session=new_session,
+        command_types=command_types,
     )
 
 

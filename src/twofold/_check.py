@@ -14,6 +14,7 @@ from ._module import Module
 from ._on import marked_methods
 from ._plan import Planner
 from ._view import View
+from ._wire_types import WireTypes
 from .errors import ConfigurationError
 from .ports.stores import WriteStore
 
@@ -112,6 +113,18 @@ def learn_events(module: Module, events: Mapping[type[Event], Place], event_type
             f"version {version} to {version + 1}. "
             f"Add @app.upcaster({event_type.message_name!r}, from_version={version})."
         )
+
+
+def learn_commands(module: Module, command_types: WireTypes[Command[Any]]) -> Iterator[Fault]:
+    """Make every command that has a stable name known, and the upcasters; yield shared names."""
+    for entry in module._commands:
+        if entry.message.message_name is not None:
+            try:
+                command_types.add(entry.message)
+            except ConfigurationError as error:
+                yield entry.place.fault(str(error))
+    for upcaster in module._upcasters:
+        command_types.add_upcaster(upcaster.name, upcaster.from_version, upcaster.upcaster)
 
 
 def check_stores(planner: Planner, write: WriteStore, event_sourced: Sequence[type[Aggregate]]) -> Iterator[Fault]:

@@ -15,6 +15,7 @@ from ._event_bus import EventBus
 from ._query_bus import QueryBus
 from ._read_model import ReadModel
 from ._repository import Repository
+from ._scheduler import Scheduler
 from ._scope import Scope
 from ._session import Session
 from ._signature import Parameter
@@ -77,8 +78,8 @@ class Dependencies:
         if binding is None and not parameter.has_default:
             raise Unprovided(
                 f"nothing provides the parameter {parameter}. Twofold provides Repository[…], ReadModel[…], "
-                "UnitOfWork, Session, Envelope, Clock, Ids and the buses; add a provider of anything else to the container, "
-                "or give the parameter a default."
+                "UnitOfWork, Session, Scheduler, Envelope, Clock, Ids and the buses; add a provider of anything else to the "
+                "container, or give the parameter a default."
             )
         return binding
 
@@ -106,8 +107,9 @@ class Dependencies:
                 f"a projection cannot take {what} ({binding.parameter}): it may be replayed at any time and only "
                 "writes read models. Move this to a reaction."
             )
-        if kind == "query" and wanted in (CommandBus, EventBus):
-            raise Unprovided(f"a query cannot take a bus that writes ({binding.parameter}). Make it a command.")
+        if kind == "query" and wanted in (CommandBus, EventBus, Scheduler):
+            what = "the scheduler" if wanted is Scheduler else "a bus that writes"
+            raise Unprovided(f"a query cannot take {what} ({binding.parameter}). Make it a command.")
         return binding
 
     def _repository(self, parameter: Parameter, aggregate_type: type[Aggregate]) -> Binding:
@@ -164,6 +166,7 @@ class Dependencies:
 _SERVICES: Mapping[Any, tuple[str, Resolve]] = {
     UnitOfWork: ("the unit of work", lambda scope: scope.unit_of_work()),
     Session: ("the session", lambda scope: scope.session),
+    Scheduler: ("the scheduler", Scheduler),
     Clock: ("the clock", lambda scope: scope.services.write.clock),
     Ids: ("the ids", lambda scope: scope.services.write.ids),
     CommandBus: ("the command bus", lambda scope: scope.services.commands),

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from ._event_types import Upcaster
 from ._faults import Place
 from ._messages import Command, Event, Query
+from ._wire_types import Upcaster
 from .middleware import Middleware
 from .ports.event_log import Position
 

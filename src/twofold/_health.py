@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ._status import SubscriptionStatus
+from .ports.schedule import ScheduledCommand
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,18 @@ class Health:
         return not self.problems
 
 
-def health(found: Sequence[SubscriptionStatus], nobody: Sequence[str], holding_back: Sequence[str]) -> Health:
+def health(
+    found: Sequence[SubscriptionStatus],
+    nobody: Sequence[str],
+    stuck: Sequence[ScheduledCommand],
+    holding_back: Sequence[str],
+) -> Health:
     """Return what a probe should know.
 
     Args:
         found: the subscriptions.
         nobody: those that no process runs, or not all segments of them.
+        stuck: scheduled commands that failed too often.
         holding_back: the transactions that readers wait for.
     """
     problems = [f"{each.name} fails: {each.error}" for each in found if each.state == "failing"]
@@ -41,4 +48,8 @@ def health(found: Sequence[SubscriptionStatus], nobody: Sequence[str], holding_b
         f"{each.name} has parked {each.parked} event(s): retry or discard them" for each in found if each.parked
     ]
     problems += [f"nobody runs {name}: start a worker" for name in nobody]
+    problems += [
+        f"{each.name}, scheduled as {each.id!r}, failed {each.attempts} time(s): {each.reason}. Try it again, or cancel it"
+        for each in stuck
+    ]
     return Health(tuple(problems), tuple(found), tuple(holding_back))

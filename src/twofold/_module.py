@@ -18,10 +18,10 @@ from ._entries import (
     Start,
     UpcasterEntry,
 )
-from ._event_types import Fields
 from ._faults import Place, calling_frame, place_of
 from ._messages import Command, Event, Message, Query
 from ._registrations import CommandRegistration, EventRegistration, QueryRegistration
+from ._wire_types import Fields
 from .middleware import Middleware
 
 C = TypeVar("C", bound=Command[Any])

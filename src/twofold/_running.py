@@ -27,9 +27,11 @@ from ._session import Session
 from ._signal import Signal
 from ._status import SubscriptionStatus
 from ._supervisor import Supervisor
+from ._timers import Timers, postpone
 from ._worker import Worker
 from .errors import CheckpointMoved, TransientFailure
 from .ports.event_log import START
+from .ports.schedule import ScheduledCommand
 from .ports.stores import ReadStore, ReadTransaction
 from .ports.subscription_store import Checkpoint, Lease, ParkedEvent
 
@@ -45,6 +47,9 @@ _WATCH_AGAIN = 1.0
 """Seconds until hints of other processes are listened to again after they were lost."""
 
 _LONG = 3600.0
+
+_NAMED = 10
+"""How many scheduled commands that failed too often a probe is told of."""
 
 
 class Running:
@@ -64,6 +69,7 @@ class Running:
         self._consistency = Consistency(self._log, app.read)
         self._supervisor = Supervisor()
         self._workers: list[Worker] = []
+        self._timers = Timers(assembly.services, self._session_of, app.retry_scheduled)
         self._drain = _DRAIN
         self._owner = f"{gethostname()}/{getpid()}/{app.ids.new().hex[:12]}"
         self._decoded: Log | None = None
@@ -96,29 +102,38 @@ class Running:
                 self._supervisor.start(partial(retention.run, keep), endless=True)
             for worker in self._workers:
                 self._supervisor.start(worker.run)
+            self._supervisor.start(self._timers.run)
 
     async def stop(self) -> None:
         """Let the subscriptions finish their step, cancel those that do not, and close the stores."""
         for worker in self._workers:
             worker.stop()
+        self._timers.stop()
         self.appended.send()
         await self._supervisor.stop(self._drain)
         await self._app.write.close()
         if self._app.read is not self._app.write:
             await self._app.read.close()
 
+    def _session_of(self, origin: Origin) -> Session:
+        return self.session(origin, None)
+
     def session(self, origin: Origin, token: str | None) -> Session:
         """Open a session for the current task."""
         return Session(self.assembly.services, self._consistency, self.assembly.reads, origin, self.identity, token)
 
     async def settle(self) -> None:
-        """Return when every subscription has passed the head of the log, and the head has not moved meanwhile."""
+        """Return when nothing is due, and every subscription has passed the head of a log that has not moved meanwhile."""
         while True:
             seen = self._consistency.moved.count
             self._consistency.awaited.send()
+            overdue = await self._timers.overdue()
+            if overdue:
+                self.assembly.services.scheduled.send()
             head = await self._log.head()
             checkpoints = [await self._checkpoint(worker) for worker in self._workers]
-            if all(each.position >= head for each in checkpoints) and head == await self._log.head():
+            passed = all(each.position >= head for each in checkpoints)
+            if passed and not overdue and head == await self._log.head():
                 return
             await self._consistency.moved.wait(seen, 0.05)
 
@@ -158,6 +173,21 @@ class Running:
             await anyio.sleep(pause)
             pause = min(pause * 2, 0.5)
         return await store.parked(subscription, key=key)
+
+    async def scheduled(self, limit: int) -> Sequence[ScheduledCommand]:
+        """Return the scheduled commands that are tried next."""
+        return await self._app.write.scheduled(limit=limit)
+
+    async def stuck(self, limit: int) -> Sequence[ScheduledCommand]:
+        """Return scheduled commands that failed too often."""
+        return await self._app.write.stuck(limit=limit)
+
+    async def try_again(self, command: ScheduledCommand) -> bool:
+        """Let a scheduled command that is stuck be tried again now; return whether it was there."""
+        now, services = self._app.clock.now(), self.assembly.services
+        found = await postpone(services, command, again=now, attempts=0, reason=command.reason)
+        services.scheduled.send()
+        return found
 
     async def rebuild(self, projection: str, report: Report, *, restart: bool) -> None:
         """Build a projection anew, and swap."""
@@ -199,7 +229,8 @@ class Running:
         try:
             found = await self.status()
             nobody = [each.name for each in found if each.state != "inline" and not await self._is_held(each.name)]
-            return health(found, nobody, await self._log.holding_back())
+            stuck = await self._app.write.stuck(limit=_NAMED)
+            return health(found, nobody, stuck, await self._log.holding_back())
         except TransientFailure as error:
             return Health((f"a store does not answer: {error}",), (), ())
 

@@ -6,14 +6,18 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
 
 import anyio
 
 from ._envelope import Envelope
+from ._messages import Command
 from ._read_model import CommittedRows, ProjectedRows
+from ._signal import Signal
 from ._tasks import current_task
 from ._unit_of_work import UnitOfWork, WriteSide
 from ._view import View
+from ._wire_types import WireTypes
 from .errors import DispatchCycle, ReadOnlyUnitOfWork, UsedFromAnotherTask
 from .ports.rows import RowReader
 from .ports.stores import ReadStore, ReadTransaction
@@ -32,7 +36,20 @@ _DEEPEST = 50
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What an application offers to the handling of every message; `once` takes commands that claim something first."""
+    """What an application offers to the handling of every message.
+
+    Attributes:
+        write: what units of work have in common.
+        read: the store of read models.
+        commands: handles commands.
+        queries: answers queries.
+        events: records events.
+        once: handles commands that claim something first.
+        new_session: opens a session for a message that was dispatched without one.
+        command_types: the commands that may be scheduled.
+        scheduled: sent when one was.
+        container: the user's container.
+    """
 
     write: WriteSide
     read: ReadStore
@@ -41,6 +58,8 @@ class Services:
     events: EventBus
     once: CommandBus
     new_session: Callable[[], Session]
+    command_types: WireTypes[Command[Any]]
+    scheduled: Signal = field(default_factory=Signal)
     container: Any = None
 
 
@@ -52,11 +71,15 @@ class Origin:
         tenant: whose data it concerns.
         trace: the W3C trace context.
         headers: anything else.
+        correlation_id: the first message of the conversation that it belongs to; itself when None.
+        causation_id: the message that caused it.
     """
 
     tenant: str | None = None
     trace: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    correlation_id: UUID | None = None
+    causation_id: UUID | None = None
 
 
 class Scope:
@@ -154,7 +177,8 @@ class Scope:
             else:
                 origin = self.session.origin
                 self._envelope = Envelope(
-                    message=self.message, id=new_id, correlation_id=new_id, causation_id=None,
+                    message=self.message, id=new_id, correlation_id=origin.correlation_id or new_id,
+                    causation_id=origin.causation_id,
                     time=now, tenant=origin.tenant, trace=origin.trace, headers=origin.headers,
                 )  # fmt: skip
         return self._envelope

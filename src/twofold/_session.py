@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, overload
 
 from ._consistency import Consistency
@@ -13,6 +14,7 @@ from ._idempotency import Keyed
 from ._inbox import Received
 from ._messages import Command, Query
 from ._once import Once, asked
+from ._scheduler import Scheduler, in_own_unit
 from ._tasks import current_task
 from ._token import REMEMBERED, Written, decode_token, encode_token
 from .errors import ForeignLog, ReadNotReady, UsedFromAnotherTask
@@ -132,6 +134,26 @@ class Session:
         received = Received(consumer, id)
         await self._once(command, received)
         return received.first
+
+    async def schedule(self, command: Command[Any], *, at: datetime, id: str | None = None) -> str:
+        """Have a command dispatched later, and return the id to cancel it by; see `Scheduler.schedule`.
+
+        It is durable when this returns; in the handler of a command it belongs to that one's unit of work.
+        """
+        return await self._with_scheduler(lambda scheduler: scheduler.schedule(command, at=at, id=id))
+
+    async def cancel(self, id: str) -> bool:
+        """Cancel a scheduled command; see `Scheduler.cancel`."""
+        return await self._with_scheduler(lambda scheduler: scheduler.cancel(id))
+
+    async def _with_scheduler(self, work: Callable[[Scheduler], Awaitable[R]]) -> R:
+        from ._scope import Scope
+
+        self._check_task()
+        scope = current.get()
+        if scope is not None and scope.joinable:
+            return await work(Scheduler(scope))
+        return await in_own_unit(Scope(self._services, None, self), work)
 
     async def _once(self, command: Command[R], once: Once) -> R:
         scope = current.get()

@@ -12,7 +12,8 @@
     │   ├── NotAuthorised (PermissionError)        the authorisation hook said no
     │   ├── IdempotencyKeyReused (ValueError)      a key came again with another command or payload
     │   ├── InvalidKey (ValueError)                an idempotency key or message id is empty or too long
-    │   └── ResultNotRecordable (TypeError)        a result cannot be kept as JSON and given again
+    │   ├── ResultNotRecordable (TypeError)        a result cannot be kept as JSON and given again
+    │   └── NotSchedulable (ValueError)            a command cannot be kept, or its time has no time zone
     ├── UnitOfWorkError
     │   ├── ConcurrencyConflict (RuntimeError)     somebody else changed the stream or the row first
     │   ├── TransientFailure (RuntimeError)        deadlock, serialisation failure, lock time-out, lost connection
@@ -27,6 +28,7 @@
     │   ├── AggregateExists (ValueError)           an aggregate of that id was added before
     │   ├── DuplicateEvent (ValueError)            an event id is already in the log
     │   ├── UndecodableEvent (ValueError)          a stored event has no class, no upcaster or bad data
+    │   ├── UndecodableCommand (ValueError)        a scheduled command has no class, no upcaster or bad data
     │   ├── CheckpointMoved (RuntimeError)         another worker moved this subscription's checkpoint
     │   ├── RebuildRunning (RuntimeError)          another process rebuilds this projection
     │   ├── ForeignLog (RuntimeError)              a checkpoint or token belongs to another log
@@ -120,11 +122,15 @@ class IdempotencyKeyReused(DispatchError, ValueError):
 
 
 class InvalidKey(DispatchError, ValueError):
-    """An idempotency key, a tenant, a consumer's name or a message's id is empty or too long."""
+    """An idempotency key, the id of a scheduled command or of a message, a tenant or a consumer is empty or too long."""
 
 
 class ResultNotRecordable(DispatchError, TypeError):
     """The result of a command with an idempotency key cannot be kept as JSON and given again."""
+
+
+class NotSchedulable(DispatchError, ValueError):
+    """A command cannot be scheduled: it cannot be kept and read back, or its time has no time zone. Nothing was done."""
 
 
 class UnitOfWorkError(TwofoldError):
@@ -207,6 +213,10 @@ class DuplicateEvent(StorageError, ValueError):
 
 class UndecodableEvent(StorageError, ValueError):
     """A stored event has no class here, no upcaster, or data that its class refuses."""
+
+
+class UndecodableCommand(StorageError, ValueError):
+    """A scheduled command has no class here, no upcaster, or data that its class refuses."""
 
 
 class CheckpointMoved(StorageError, RuntimeError):

@@ -16,6 +16,7 @@ from .event_log import (
 )
 from .records import LONGEST_KEY, KeyRecord, RecordStore, RecordTransaction
 from .rows import Condition, Operator, Ordering, RowChange, RowReader, RowWriter, Selection
+from .schedule import ScheduledCommand, ScheduleStore, ScheduleTransaction
 from .snapshots import Snapshot, SnapshotTransaction
 from .state_store import StateStore, Versioned
 from .stores import ReadStore, ReadTransaction, Transaction, WriteStore, WriteTransaction
@@ -46,6 +47,9 @@ __all__ = [
     "RowChange",
     "RowReader",
     "RowWriter",
+    "ScheduleStore",
+    "ScheduleTransaction",
+    "ScheduledCommand",
     "Segment",
     "Selection",
     "Snapshot",

@@ -10,6 +10,7 @@ from .._view import View
 from .event_log import EventLog, ExpectedVersion, NewEvent, StoredEvent
 from .records import RecordStore, RecordTransaction
 from .rows import RowWriter
+from .schedule import ScheduleStore, ScheduleTransaction
 from .snapshots import SnapshotTransaction
 from .state_store import StateStore
 from .subscription_store import SubscriptionStore, SubscriptionTransaction
@@ -62,8 +63,8 @@ class ReadTransaction(Transaction, SubscriptionTransaction, Protocol):
         ...
 
 
-class WriteTransaction(ReadTransaction, SnapshotTransaction, RecordTransaction, Protocol):
-    """One atomic step in a write store: events, state, records, and everything a `ReadTransaction` holds."""
+class WriteTransaction(ReadTransaction, SnapshotTransaction, RecordTransaction, ScheduleTransaction, Protocol):
+    """One atomic step in a write store: events, state, records, the schedule, and everything a `ReadTransaction` holds."""
 
     async def append(
         self, stream: str, events: Sequence[NewEvent], *, expected: ExpectedVersion
@@ -144,7 +145,7 @@ class ReadStore(SubscriptionStore, Protocol):
         ...
 
 
-class WriteStore(ReadStore, RecordStore, Protocol):
+class WriteStore(ReadStore, RecordStore, ScheduleStore, Protocol):
     """Where the write side lives: the event log and the aggregates' state. It can serve as a read store too."""
 
     @property

@@ -13,6 +13,8 @@ from ._rebuilds import RebuildSuite
 from ._records import RecordSuite
 from ._repository import RepositorySuite
 from ._rows import RowsSuite
+from ._schedule import ScheduleSuite
+from ._scheduling import SchedulerSuite
 from ._selections import SelectionsSuite
 from ._sessions import SessionSuite
 from ._snapshots import SnapshotSuite
@@ -33,6 +35,8 @@ __all__ = [
     "RecordSuite",
     "RepositorySuite",
     "RowsSuite",
+    "ScheduleSuite",
+    "SchedulerSuite",
     "SelectionsSuite",
     "SessionSuite",
     "SnapshotSuite",

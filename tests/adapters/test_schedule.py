@@ -1,0 +1,7 @@
+from __future__ import annotations
+
+from twofold.testing.conformance import ScheduleSuite
+
+
+class TestSchedule(ScheduleSuite):
+    """The schedule of a store, on every adapter."""

@@ -1,0 +1,7 @@
+from __future__ import annotations
+
+from twofold.testing.conformance import SchedulerSuite
+
+
+class TestScheduling(SchedulerSuite):
+    """Commands that are dispatched later, on every adapter."""
