@@ -23,6 +23,7 @@ class Expectation:
     tills: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TILLS, 0))
     rewards: Counter[str] = field(default_factory=Counter)
     sales: list[str] = field(default_factory=list)
+    deposits: list[str] = field(default_factory=list)
     commands: Counter[str] = field(default_factory=Counter)
 
     def add(self, name: str, data: dict[str, Any]) -> None:
@@ -38,6 +39,8 @@ class Expectation:
                 trail = self.owners[owner].trail if owner in self.owners else ""
                 self.owners[owner] = Owner(owner=owner, trail=longer(trail, f"{account} {by}"))
                 self.commands[by] += 1
+                if not by.startswith(("reward of", "interest of")) and data["amount"] > 0:
+                    self.deposits.append(by)
             case "shop.taken":
                 self.tills[data["till"]] += data["amount"]
             case "shop.sold":
@@ -65,6 +68,8 @@ async def faults(store: WriteStore, journals: Iterable[Path], steps: Path) -> li
     found += await _row_faults(store, Owner, expected.owners)
     found += await _state_faults(store, expected)
     found += await _subscription_faults(store)
+    found += [f"{each.id} is scheduled still: {each.reason}" for each in await store.scheduled(limit=9)]
+    found += [f"{each.id} is stuck: {each.reason}" for each in await store.stuck(limit=9)]
     return found
 
 
@@ -99,12 +104,14 @@ def _log_faults(log: Sequence[StoredEvent]) -> list[str]:
 
 
 def _command_faults(expected: Expectation, journals: Iterable[Path]) -> list[str]:
-    """Every answered command is in the log, no command is in it twice, and each sale was rewarded once."""
+    """Every answered command is in the log, none is in it twice, each sale was rewarded once, each deposit bore interest."""
     answered = [line for journal in journals if journal.exists() for line in journal.read_text().splitlines()]
     found = [f"command {by} was answered and is not in the log" for by in answered if not expected.commands[by]]
     found += [f"command {by} is in the log {times} times" for by, times in expected.commands.items() if times > 1]
     times = {sale: expected.rewards[sale] for sale in expected.sales}
-    return found + [f"sale {sale} was rewarded {count} times" for sale, count in times.items() if count != 1]
+    found += [f"sale {sale} was rewarded {count} times" for sale, count in times.items() if count != 1]
+    borne = {by: expected.commands[f"interest of {by}"] for by in expected.deposits}
+    return found + [f"deposit {by} bore interest {count} times" for by, count in borne.items() if count != 1]
 
 
 def _step_faults(steps: Path) -> list[str]:

@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from twofold.ports import Checkpoint, Lease, WriteStore
+from twofold.ports import Checkpoint, Lease, ScheduledCommand, WriteStore
 
-POINTS = ("begin", "write", "state", "append", "advance", "commit", "claim", "renew")
+POINTS = ("begin", "write", "state", "append", "advance", "take", "commit", "claim", "renew")
 """What a process does with its store; there is a point before it and one after.
 
 A transaction begins, rows of a read model or the state of an aggregate are written, events are appended, a checkpoint is
-written, the transaction commits; leases are claimed and renewed.
+written, a scheduled command is taken, the transaction commits; leases are claimed and renewed.
 """
 
 
@@ -152,6 +152,10 @@ class _Transaction:
         await self._store.at("advance", moved)
         if lease is not None:
             self._moved.append((lease, to))
+
+    async def take_scheduled(self, command: ScheduledCommand) -> bool:
+        taken: bool = await self._store.at("take", self._transaction.take_scheduled(command))
+        return taken
 
     async def commit(self) -> None:
         await self._store.at("commit", self._transaction.commit())

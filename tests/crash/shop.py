@@ -1,4 +1,6 @@
-"""The application of the crash lab: a shop whose customers pay from accounts, and get a tenth back for each sale.
+"""The application of the crash lab: a shop whose customers pay from accounts.
+
+They get a tenth back for each sale, by a reaction, and interest for each deposit, by a command that is scheduled.
 
 Accounts are event sourced, sales and tills are state stored. Nothing here is idempotent, and nothing guards itself against
 being done twice: what happens twice, not at all or in another order shows in the rows, the states or the log.
@@ -9,7 +11,21 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Self
 
-from twofold import Aggregate, Application, Command, CommandBus, Event, Module, ReadModel, Repository, Retry, View, on
+from twofold import (
+    Aggregate,
+    Application,
+    Clock,
+    Command,
+    CommandBus,
+    Event,
+    Module,
+    ReadModel,
+    Repository,
+    Retry,
+    Scheduler,
+    View,
+    on,
+)
 from twofold.middleware import retry_conflicts
 from twofold.ports import WriteStore
 
@@ -143,6 +159,11 @@ class Reward(Command[None]):
     sale: str
 
 
+class Interest(Command[None], name="shop.interest"):
+    by: str
+    account: str
+
+
 class Balance(View, name="balance", key="account"):
     account: str
     openings: int = 0
@@ -175,9 +196,16 @@ async def stock(command: Stock, accounts: Repository[Account], tills: Repository
 
 
 @shop.command_handler(Deposit)
-async def deposit(command: Deposit, accounts: Repository[Account]) -> None:
-    """Put an amount into an account."""
+async def deposit(command: Deposit, accounts: Repository[Account], scheduler: Scheduler, clock: Clock) -> None:
+    """Put an amount into an account, which bears interest later."""
     (await accounts.get(command.account)).book(command.amount, command.by)
+    await scheduler.schedule(Interest(by=f"interest of {command.by}", account=command.account), at=clock.now())
+
+
+@shop.command_handler(Interest)
+async def interest(command: Interest, accounts: Repository[Account]) -> None:
+    """Add what a deposit has borne."""
+    (await accounts.get(command.account)).book(1, command.by)
 
 
 @shop.command_handler(Sell)
@@ -236,7 +264,7 @@ VIEWS: tuple[type[View], ...] = (Balance, Owner)
 
 def application(store: WriteStore, *, work: bool, lease: float) -> Application:
     """Return the shop."""
-    app = Application("shop", write=store, event_sourced=[Account], work=work, lease=lease)
+    app = Application("shop", write=store, event_sourced=[Account], work=work, lease=lease, retry_scheduled=REPEAT)
     app.include(shop)
     app.use(retry_conflicts(attempts=10), on=Command)
     return app

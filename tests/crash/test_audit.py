@@ -80,6 +80,7 @@ async def test_the_audit_names_subscriptions_that_are_not_done(lab: Lab, tmp_pat
     async with opened(lab.url) as store:
         app = application(store, work=False, lease=1.0)
         async with app:
+            await app.dispatch(Deposit(by="deposit", account="account1", amount=500))
             await app.dispatch(Sell(by="sale", account="account0", till="till0", amount=500))
         event = (await store.log.read_all()).events[-1]
         start = Checkpoint(Position(0), await store.log.identity())
@@ -89,6 +90,8 @@ async def test_the_audit_names_subscriptions_that_are_not_done(lab: Lab, tmp_pat
         await transaction.commit()
         found = "\n".join(await faults(store, [], tmp_path / "steps"))
     assert "sale sale was rewarded 0 times" in found
+    assert "deposit deposit bore interest 0 times" in found
+    assert "is scheduled still" in found
     assert "owners has Segment(number=0" in found
     assert "balances has never run" in found
     assert "rewards has parked" in found
