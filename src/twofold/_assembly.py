@@ -27,9 +27,9 @@ from ._scope import Services
 from ._session import Session
 from ._storage import AggregateRemoved, StateStored, Storage
 from ._subscription import Subscription
-from ._unit_of_work import WriteSide
 from ._view import View
 from ._wire_types import WireTypes
+from ._write_side import WriteSide
 from .errors import UndecodableCommand
 from .middleware import Middleware, compose
 

@@ -10,7 +10,7 @@ import anyio
 from ._messages import Event
 from ._projection import EventFailed, Projection
 from ._scope import Services
-from ._unit_of_work import Inline
+from ._write_side import Inline
 from .errors import ConfigurationError
 from .ports.event_log import START, StoredEvent
 from .ports.stores import WriteStore, WriteTransaction

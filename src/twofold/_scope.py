@@ -15,9 +15,10 @@ from ._messages import Command
 from ._read_model import CommittedRows, ProjectedRows
 from ._signal import Signal
 from ._tasks import current_task
-from ._unit_of_work import UnitOfWork, WriteSide
+from ._unit_of_work import UnitOfWork
 from ._view import View
 from ._wire_types import WireTypes
+from ._write_side import WriteSide
 from .errors import DispatchCycle, ReadOnlyUnitOfWork, UsedFromAnotherTask
 from .ports.rows import RowReader
 from .ports.stores import ReadStore, ReadTransaction

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TypeVar
 
 import anyio
@@ -12,24 +11,20 @@ import anyio
 from ._aggregate import Aggregate
 from ._envelope import Envelope
 from ._messages import Event
-from ._metadata import encode_metadata
-from ._storage import Storage, Tracked, removal, restore, snapshot
+from ._storage import Tracked, restore, snapshot
 from ._tasks import current_task
+from ._write_side import WriteSide, commit, event_name
 from .errors import (
     AfterCommitFailed,
     AggregateExists,
-    CommitFailed,
-    ConcurrencyConflict,
     ConfigurationError,
     ReadOnlyUnitOfWork,
-    TwofoldError,
     UnitOfWorkClosed,
     UnitOfWorkDoomed,
     UsedFromAnotherTask,
 )
-from .ports.clock import Clock, Ids
-from .ports.event_log import Expected, ExpectedVersion, NewEvent, StoredEvent
-from .ports.stores import WriteStore, WriteTransaction
+from .ports.event_log import Expected, StoredEvent
+from .ports.stores import WriteTransaction
 
 T = TypeVar("T")
 
@@ -38,20 +33,6 @@ Callback = Callable[[], Awaitable[None]]
 
 Step = Callable[[WriteTransaction, Sequence[StoredEvent]], Awaitable[None]]
 """Writes something more into the transaction of a unit, after its events, which it is given."""
-
-Inline = Callable[[WriteTransaction, Sequence[tuple[StoredEvent, Event]]], Awaitable[None]]
-"""Applies an inline projection to the events of a unit, inside its transaction."""
-
-
-@dataclass(frozen=True, slots=True)
-class WriteSide:
-    """What every unit of work of an application has in common."""
-
-    store: WriteStore
-    storages: Mapping[type[Aggregate], Storage]
-    inline: list[Inline]
-    clock: Clock
-    ids: Ids
 
 
 class UnitOfWork:
@@ -110,7 +91,7 @@ class UnitOfWork:
             ConfigurationError: the event has no stable name.
         """
         self._check_writable()
-        self._recorded.append((stream or _name(event), event))
+        self._recorded.append((stream or event_name(event), event))
 
     def write_last(self, step: Step) -> None:
         """Write something more at commit, after the events."""
@@ -210,7 +191,7 @@ class UnitOfWork:
         if self._transaction is not None or self._tracked or self._recorded or self._last_steps:
             transaction = await self.transaction()
             stored = await self._guard(self._write(transaction))
-            await self._guard(_commit(transaction))
+            await self._guard(commit(transaction))
         self._closed = True
         return stored
 
@@ -259,45 +240,13 @@ class UnitOfWork:
                 await self._transaction.rollback()
 
     async def _write(self, transaction: WriteTransaction) -> Sequence[StoredEvent]:
-        appends: list[tuple[str, list[Event], ExpectedVersion]] = []
-        for tracked in self._tracked.values():
-            expected = await self._side.storages[type(tracked.aggregate)].save(transaction, tracked)
-            events = [*tracked.aggregate.recorded, *([removal(tracked)] if tracked.removed else ())]
-            if events or expected not in (None, Expected.ANY, Expected.NO_STREAM):
-                appends.append((tracked.stream, events, expected if expected is not None else Expected.ANY))
-        for stream, event in self._recorded:
-            appends.append((stream, [event], Expected.ANY))
-        stored = await self._append(transaction, appends) if appends else []
-        if stored:
-            for apply in self._side.inline:
-                await apply(transaction, stored)
-        entries = [entry for entry, _ in stored]
+        appends = await self._side.save(transaction, self._tracked.values())
+        appends += [(stream, [event], Expected.ANY) for stream, event in self._recorded]
+        stored = await self._side.append(transaction, appends, self._cause()) if appends else ()
         for step in self._last_steps:
-            await step(transaction, entries)
+            await step(transaction, stored)
         for tracked in self._tracked.values():
             tracked.aggregate._clear_recorded()
-        return entries
-
-    async def _append(
-        self, transaction: WriteTransaction, appends: Sequence[tuple[str, list[Event], ExpectedVersion]]
-    ) -> list[tuple[StoredEvent, Event]]:
-        metadata, now, new_id = encode_metadata(self._cause()), self._side.clock.now(), self._side.ids.new
-        stored: list[tuple[StoredEvent, Event]] = []
-        for stream, events, expected in appends:
-            encoded = [
-                NewEvent(new_id(), _name(event), event.message_version, event.model_dump_json(), metadata, now)
-                for event in events
-            ]
-            try:
-                entries = await transaction.append(stream, encoded, expected=expected)
-            except ConcurrencyConflict as conflict:
-                if expected is not Expected.NO_STREAM:
-                    raise
-                raise AggregateExists(
-                    f"cannot add {stream}: its stream has {conflict.actual} event(s) already. "
-                    "Choose another id, or load the aggregate and change it."
-                ) from conflict
-            stored.extend(zip(entries, events, strict=True))
         return stored
 
     async def _guard(self, step: Awaitable[T]) -> T:
@@ -327,24 +276,3 @@ class UnitOfWork:
         self._check()
         if self._read_only:
             raise ReadOnlyUnitOfWork("cannot write here: a query changes nothing. Make it a command.")
-
-
-async def _commit(transaction: WriteTransaction) -> None:
-    try:
-        await transaction.commit()
-    except TwofoldError:
-        raise
-    except Exception as error:
-        raise CommitFailed(
-            f"the store did not confirm the commit ({type(error).__name__}: {error}). The outcome is unknown: read back "
-            "what the command should have changed before you repeat it."
-        ) from error
-
-
-def _name(event: Event) -> str:
-    if event.message_name is None:
-        raise ConfigurationError(
-            f"cannot record {type(event).__qualname__}: it has no stable name. "
-            f"Give it one: class {type(event).__name__}(Event, name='orders.order_placed')."
-        )
-    return event.message_name
