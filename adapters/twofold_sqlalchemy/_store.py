@@ -47,6 +47,12 @@ class SqlAlchemy:
     exactly; they are compared and sorted as floating-point numbers, that is by 15 significant digits. Integers have 64
     bits. Times are kept in UTC with microseconds; those without a zone stay without.
 
+    *PostgreSQL* 14 and later, by `postgresql+asyncpg://`. Any number of transactions read, write and append at once; writing
+    ones are READ COMMITTED, reading ones see one state and refuse writes. A reader of the log waits where a position is
+    missing until nobody can fill it any more, for those who append and for nobody else; `health()` names whom. Workers are
+    woken by NOTIFY, on a connection of its own. Texts are compared and sorted by code point. Decimals are exact, times are
+    kept in UTC with microseconds, those without a zone are refused.
+
     *MariaDB* 10.6 and *MySQL* 8.0.19, and later, by `mysql+asyncmy://` or `mariadb+asyncmy://`. Any number of transactions
     read and write at once, except that appends take turns: the first append of a transaction locks a counter until it
     ends. So positions have no gaps, and no reader skips one; append last. Writing transactions are READ COMMITTED; one
