@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.crash.shop import SUBSCRIPTIONS, TILLS, Balance, Owner, Sale, Till, longer
+from tests.crash.stores import Stores
 from twofold import View
-from twofold.ports import START, Ordering, Selection, StoredEvent, WriteStore
+from twofold.ports import START, Ordering, ReadStore, Selection, StoredEvent, WriteStore
 
 
 @dataclass
@@ -51,23 +52,24 @@ class Expectation:
                 pass
 
 
-async def faults(store: WriteStore, journals: Iterable[Path], steps: Path) -> list[str]:
+async def faults(stores: Stores, journals: Iterable[Path], steps: Path) -> list[str]:
     """Return in words what is wrong; nothing when all is as it must be.
 
     Args:
-        store: the store, with every subscription settled.
+        stores: the stores, with every subscription settled.
         journals: what the writers were answered.
         steps: what the workers have committed.
     """
+    store = stores.write
     log = await _log(store)
     expected = Expectation()
     for event in log:
         expected.add(event.name, json.loads(event.data))
     found = [*_log_faults(log), *_command_faults(expected, journals), *_step_faults(steps)]
-    found += await _row_faults(store, Balance, expected.balances)
-    found += await _row_faults(store, Owner, expected.owners)
+    found += await _row_faults(stores.read, Balance, expected.balances)
+    found += await _row_faults(stores.read, Owner, expected.owners)
     found += await _state_faults(store, expected)
-    found += await _subscription_faults(store)
+    found += await _subscription_faults(stores)
     found += [f"{each.id} is scheduled still: {each.reason}" for each in await store.scheduled(limit=9)]
     found += [f"{each.id} is stuck: {each.reason}" for each in await store.stuck(limit=9)]
     return found
@@ -131,7 +133,7 @@ def _step_faults(steps: Path) -> list[str]:
     return found
 
 
-async def _row_faults(store: WriteStore, view: type[View], expected: dict[str, Any]) -> list[str]:
+async def _row_faults(store: ReadStore, view: type[View], expected: dict[str, Any]) -> list[str]:
     transaction = await store.begin(read_only=True)
     try:
         rows = await transaction.rows(view).select(Selection(order_by=(Ordering(view.view_key),)))
@@ -162,11 +164,12 @@ async def _state_faults(store: WriteStore, expected: Expectation) -> list[str]:
     return found
 
 
-async def _subscription_faults(store: WriteStore) -> list[str]:
+async def _subscription_faults(stores: Stores) -> list[str]:
     """Every segment stands at the head of the log, and nothing is parked."""
     found: list[str] = []
-    head = await store.log.head()
+    head = await stores.write.log.head()
     for name in SUBSCRIPTIONS:
+        store = stores.of(name)
         found += [f"{name} has parked {each}" for each in await store.parked(name)]
         segments = await store.segments(name)
         found += [] if segments else [f"{name} has never run"]

@@ -10,6 +10,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from tests.crash import worker, writer
 from tests.crash.audit import faults
 from tests.crash.points import Fate
 from tests.crash.shop import SUBSCRIPTIONS, Stock, application
-from tests.crash.stores import opened
+from tests.crash.stores import Place, Stores, both
 from tests.stores import KINDS
 
 ROUNDS = int(os.environ.get("TWOFOLD_CRASH_ROUNDS", "1"))
@@ -101,6 +102,7 @@ class Lab:
     Args:
         url: the database.
         folder: for journals and logs.
+        read: the database of the read side, when it is another one.
 
     Attributes:
         url: the database.
@@ -109,8 +111,9 @@ class Lab:
         members: every process that was started.
     """
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, read: str | None = None) -> None:
         self.url = url
+        self._read = read
         self.lease = 0.4
         self.idle: int | None = None
         self.members: list[Member] = []
@@ -121,8 +124,8 @@ class Lab:
 
     async def prepare(self) -> None:
         """Create the tables and the accounts."""
-        async with opened(self.url) as store:
-            app = application(store, work=False, lease=self.lease)
+        async with self._opened() as stores:
+            app = application(stores.write, work=False, lease=self.lease, read=stores.read)
             await app.create_schema()
             async with app:
                 await app.dispatch(Stock())
@@ -135,7 +138,8 @@ class Lab:
         store: Callable[[Any], Any] | None = None,
     ) -> Member:
         """Start a worker, on the database or on another way to it, perhaps with a store that breaks a promise."""
-        options = {"fate": fate, "steps": self._steps, "lease": self.lease, "idle": self.idle, "store": store}
+        options: dict[str, Any] = {"fate": fate, "steps": self._steps, "lease": self.lease, "idle": self.idle}
+        options |= {"store": store, "read": self._read}
         return self._start(f"worker{next(self._numbers)}", worker.work, url or self.url, **options)
 
     def writer(self, seed: object, fate: Fate | None = None, *, url: str | None = None, pause: float = 0.03) -> Member:
@@ -170,22 +174,22 @@ class Lab:
         """Wait until all segments of every subscription are held by so many workers, or so many."""
 
         async def held() -> bool:
-            segments = [each for name in SUBSCRIPTIONS for each in await store.segments(name)]
+            segments = [each for name in SUBSCRIPTIONS for each in await stores.of(name).segments(name)]
             owners = {each.owner for each in segments}
             return bool(segments) and None not in owners and len(owners) in workers
 
-        async with opened(self.url) as store:
+        async with self._opened() as stores:
             await until(held, f"all segments were to be held by {workers} worker(s)", *self.members)
 
     async def caught_up(self) -> None:
         """Wait until every subscription has passed what is in the log now."""
 
         async def passed() -> bool:
-            found = [await store.checkpoint(name) for name in SUBSCRIPTIONS]
+            found = [await stores.of(name).checkpoint(name) for name in SUBSCRIPTIONS]
             return all(each is not None and each.position >= head for each in found)
 
-        async with opened(self.url) as store:
-            head = await store.log.head()
+        async with self._opened() as stores:
+            head = await stores.write.log.head()
             await until(passed, f"all subscriptions were to pass {head}", *self.members)
 
     async def finish(self) -> None:
@@ -195,9 +199,10 @@ class Lab:
             member.send(signal.SIGTERM)
         for member in running:
             await member.stopped()
-        async with opened(self.url) as store, application(store, work=True, lease=self.lease) as app:
-            await app.settle(timeout=DEADLINE)
-            found = await faults(store, self._journals, self._steps)
+        async with self._opened() as stores:
+            async with application(stores.write, work=True, lease=self.lease, read=stores.read) as app:
+                await app.settle(timeout=DEADLINE)
+            found = await faults(stores, self._journals, self._steps)
         assert not found, "\n".join(found[:40])
         assert self.answered()
 
@@ -205,6 +210,9 @@ class Lab:
         """End whoever is left."""
         for member in self.members:
             member.kill()
+
+    def _opened(self) -> AbstractAsyncContextManager[Stores]:
+        return both(Place(self.url, self._read))
 
     def _start(self, name: str, job: Callable[..., Awaitable[None]], *args: Any, **options: Any) -> Member:
         member = Member(name, self._folder / f"{name}.log", job, *args, **options)

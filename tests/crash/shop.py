@@ -27,7 +27,7 @@ from twofold import (
     on,
 )
 from twofold.middleware import retry_conflicts
-from twofold.ports import WriteStore
+from twofold.ports import ReadStore, WriteStore
 
 ACCOUNTS = {f"account{number}": f"owner{number % 3}" for number in range(6)}
 """The accounts and whose they are."""
@@ -262,9 +262,17 @@ SUBSCRIPTIONS = ("balances", "owners", "rewards")
 VIEWS: tuple[type[View], ...] = (Balance, Owner)
 
 
-def application(store: WriteStore, *, work: bool, lease: float) -> Application:
+def application(store: WriteStore, *, work: bool, lease: float, read: ReadStore | None = None) -> Application:
     """Return the shop."""
-    app = Application("shop", write=store, event_sourced=[Account], work=work, lease=lease, retry_scheduled=REPEAT)
+    app = Application(
+        "shop",
+        write=store,
+        read=read,
+        event_sourced=[Account],
+        work=work,
+        lease=lease,
+        retry_scheduled=REPEAT,
+    )
     app.include(shop)
     app.use(retry_conflicts(attempts=10), on=Command)
     return app

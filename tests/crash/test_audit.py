@@ -15,7 +15,7 @@ from tests.crash.broken import Torn, Unfenced
 from tests.crash.lab import Lab, until
 from tests.crash.points import Fate
 from tests.crash.shop import Balance, Deposit, Sell, Till, application
-from tests.crash.stores import opened
+from tests.crash.stores import Stores, opened
 from twofold.ports import Checkpoint, ParkedEvent, Position, RowChange, WriteTransaction
 
 Tamper = Callable[[WriteTransaction, Path, Path], Awaitable[None]]
@@ -67,11 +67,11 @@ async def test_the_audit_names_what_is_wrong(lab: Lab, tmp_path: Path, tamper: T
         await app.dispatch(Sell(by="second", account="account0", till="till0", amount=500))
         await app.settle()
         journal.write_text("first\nsecond\n")
-        assert await faults(store, [journal], steps) == []
+        assert await faults(Stores(store, store), [journal], steps) == []
         transaction = await store.begin()
         await tamper(transaction, journal, steps)
         await transaction.commit()
-        (fault,) = await faults(store, [journal], steps)
+        (fault,) = await faults(Stores(store, store), [journal], steps)
     assert found in fault
 
 
@@ -88,7 +88,7 @@ async def test_the_audit_names_subscriptions_that_are_not_done(lab: Lab, tmp_pat
         await transaction.divide("owners", [start], leases=[])
         await transaction.park("rewards", [ParkedEvent(event, "key", "why", 1, event.time)])
         await transaction.commit()
-        found = "\n".join(await faults(store, [], tmp_path / "steps"))
+        found = "\n".join(await faults(Stores(store, store), [], tmp_path / "steps"))
     assert "sale sale was rewarded 0 times" in found
     assert "deposit deposit bore interest 0 times" in found
     assert "is scheduled still" in found

@@ -12,12 +12,13 @@ from typing import Any
 
 from tests.crash.points import Fate, Pointed
 from tests.crash.shop import application
-from tests.crash.stores import opened
+from tests.crash.stores import Place, both
 
 
 async def work(
     url: str,
     *,
+    read: str | None = None,
     fate: Fate | None = None,
     steps: Path | None = None,
     lease: float = 1.0,
@@ -28,6 +29,7 @@ async def work(
 
     Args:
         url: the database; its tables are there.
+        read: that of the read side, when it is another one.
         fate: what happens to this process.
         steps: where it records its committed steps.
         lease: how long others wait before they take over, in seconds.
@@ -36,9 +38,10 @@ async def work(
     """
     told = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
-    async with opened(url, idle=idle) as sound:
-        pointed: Any = Pointed(sound, fate, steps)
-        async with application(pointed if store is None else store(pointed), work=True, lease=lease):
+    async with both(Place(url, read), idle=idle) as sound:
+        pointed: Any = Pointed(sound.write, fate, steps)
+        reading: Any = None if read is None else Pointed(sound.read, fate, steps)
+        async with application(pointed if store is None else store(pointed), work=True, lease=lease, read=reading):
             await told.wait()
 
 
