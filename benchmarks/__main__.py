@@ -20,6 +20,7 @@ GROUPS = {
     "import": "benchmarks.importing",
     "sqlite": "benchmarks.sqlite",
     "postgresql": "benchmarks.postgresql",
+    "latency": "benchmarks.latency",
 }
 """The module of each group, imported when it is measured, so that a missing driver costs its own group only."""
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 from uuid import uuid4
 
 import asyncpg
@@ -66,12 +66,12 @@ class GetRow(Query["Row | None"]):
 
 async def measure() -> AsyncIterator[Ratio]:
     """Measure in a database of its own, which is dropped at the end."""
-    async with _database() as url:
+    async with database() as url:
         engine = create_async_engine(url, pool_size=WRITERS + 4)
         pool = await asyncpg.create_pool(_dsn(url), min_size=WRITERS, max_size=WRITERS)
         try:
             store = SqlAlchemy(engine)
-            await _app(store).create_schema()
+            await application(store).create_schema()
             await store.open([Row])
             await pool.execute("CREATE TABLE raw_events (LIKE twofold_events INCLUDING ALL)")
             for batch in (1, BATCH):
@@ -86,7 +86,7 @@ async def measure() -> AsyncIterator[Ratio]:
         finally:
             await pool.close()
             await engine.dispose()
-    async with _database() as url:
+    async with database() as url:
         engine = create_async_engine(url, pool_size=WRITERS + 4)
         try:
             async for row in _reading(SqlAlchemy(engine)):
@@ -96,7 +96,7 @@ async def measure() -> AsyncIterator[Ratio]:
 
 
 async def _reading(store: SqlAlchemy) -> AsyncIterator[Ratio]:
-    app = _app(store)
+    app = application(store)
     await app.create_schema()
     for start in range(0, HISTORY, 1000):
         await _append(store, f"s-{start}", [encoded(start + number) for number in range(1000)])
@@ -106,25 +106,17 @@ async def _reading(store: SqlAlchemy) -> AsyncIterator[Ratio]:
         speed = HISTORY / (time.perf_counter() - started)
         yield as_fast("catch-up of a projection into a table", "10,000 events/s", speed, 10_000, 1.0)
         await _append(store, "account-a", [encoded(number) for number in range(100)])
-        loads = [await _timed(app.execute(GetAccount())) for _ in range(200)]
-        streams = [await _timed(_read(store)) for _ in range(200)]
+        loads = [await timed(app.execute(GetAccount())) for _ in range(200)]
+        streams = [await timed(_read(store)) for _ in range(200)]
         yield slower("load an aggregate of 100 events", "reading its stream", median(loads), median(streams), None)
-        took = []
-        async with app.session() as session:
-            for number in range(HISTORY, HISTORY + 300):
-                await session.dispatch(Count(number=number))
-                took.append(await _timed(session.execute(GetRow(number=number))))
-                await asyncio.sleep(0.005)
-        cuts = quantiles(took, n=100)
-        yield slower("commit to read model, p50", "10 ms", cuts[49], 0.010, 1.0)
-        yield slower("commit to read model, p99", "50 ms", cuts[98], 0.050, 1.0)
 
 
 class GetAccount(Query[Decimal]):
     pass
 
 
-def _app(store: SqlAlchemy) -> Application:
+def application(store: SqlAlchemy) -> Application:
+    """Return an application with one projection, whose tables are not made yet."""
     app = Application("bench", write=store, event_sourced=[Account])
 
     @app.projection("rows")
@@ -192,7 +184,8 @@ async def _read(store: SqlAlchemy) -> int:
     return len([event async for event in store.log.read("account-a")])
 
 
-async def _timed(work: Awaitable[object]) -> float:
+async def timed(work: Awaitable[object]) -> float:
+    """Return how long something takes, in seconds."""
     started = time.perf_counter()
     await work
     return time.perf_counter() - started
@@ -219,7 +212,8 @@ def _peer(url: URL) -> float:
 
 
 @asynccontextmanager
-async def _database() -> AsyncIterator[URL]:
+async def database() -> AsyncIterator[URL]:
+    """Give a database of its own, which is dropped at the end."""
     name = f"twofold_bench_{uuid4().hex[:12]}"
     connection = await asyncpg.connect(_dsn(SERVER))
     try:

@@ -15,6 +15,10 @@ from .ports.subscription_store import Checkpoint
 
 _FIRST_POLL = 0.002
 _LAST_POLL = 0.1
+"""How long somebody who waits lets pass until the store is asked again, in seconds."""
+
+_TOLD = 0.05
+"""How long it is let pass, in seconds, where this process runs the projection and says itself how far it is."""
 
 
 class Consistency:
@@ -32,6 +36,7 @@ class Consistency:
         self._log = log
         self._read = read
         self._seen: dict[str, Checkpoint] = {}
+        self._told: set[str] = set()
         self.moved = Signal()
         """Sent when a projection of this process has moved on."""
         self.awaited = Signal()
@@ -39,7 +44,10 @@ class Consistency:
 
     def report(self, projection: str, checkpoint: Checkpoint | None) -> None:
         """Remember how far a projection has come, where that is known."""
-        if checkpoint is not None:
+        if checkpoint is None:
+            self._told.discard(projection)
+        else:
+            self._told.add(projection)
             self._seen[projection] = checkpoint
         self.moved.send()
 
@@ -50,8 +58,15 @@ class Consistency:
             ReadNotReady: one of the written events is parked there.
             ForeignLog: the projection was filled from another log.
         """
+        position = await self._position(projection, written, ask=True)
+        if position >= written.position:
+            return 0
+        return await self._log.count(after=position, upto=written.position) or 1
+
+    async def _position(self, projection: str, written: Written, *, ask: bool) -> Position:
+        """Return how far a projection is at least; where that is not far enough the store is asked, if that is wanted."""
         checkpoint = self._seen.get(projection)
-        if checkpoint is None or checkpoint.position < written.position:
+        if ask and (checkpoint is None or checkpoint.position < written.position):
             checkpoint = await self._read.checkpoint(projection)
         if checkpoint is not None and checkpoint.log != written.log:
             raise ForeignLog(
@@ -60,10 +75,7 @@ class Consistency:
             )
         if checkpoint is not None and checkpoint.parked:
             await self._check_parked(projection, written)
-        position = checkpoint.position if checkpoint is not None else START
-        if position >= written.position:
-            return 0
-        return await self._log.count(after=position, upto=written.position) or 1
+        return checkpoint.position if checkpoint is not None else START
 
     async def wait(self, projections: Sequence[str], written: Written, seconds: float) -> None:
         """Return when all these projections have passed what was written.
@@ -74,17 +86,18 @@ class Consistency:
         pause = _FIRST_POLL
         deadline = anyio.current_time() + seconds
         for projection in projections:
-            while True:
-                seen = self.moved.count
-                behind = await self.behind(projection, written)
+            seen, ask = self.moved.count, projection not in self._told
+            while await self._position(projection, written, ask=ask) < written.position:
                 left = deadline - anyio.current_time()
-                if not behind:
-                    break
                 if left <= 0:
-                    raise ReadNotReady(projection, behind=behind)
+                    if behind := await self.behind(projection, written):
+                        raise ReadNotReady(projection, behind=behind)
+                    break
                 self.awaited.send()
-                await self.moved.wait(seen, min(pause, left))
-                pause = min(pause * 2, _LAST_POLL)
+                told = projection in self._told
+                await self.moved.wait(seen, min(_TOLD if told else pause, left))
+                ask = not told or self.moved.count == seen
+                seen, pause = self.moved.count, min(pause * 2, _LAST_POLL)
 
     async def worst(self, projections: Sequence[str], written: Written) -> int | None:
         """Return the most that any of these is behind, None when a written event is parked in one of them."""
