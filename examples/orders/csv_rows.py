@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from itertools import count, groupby
-from typing import BinaryIO, NamedTuple, TextIO
+from typing import Any, BinaryIO, NamedTuple, TextIO
 
 from orders.messages import CreateOrder, OrderLine
 
@@ -35,21 +35,22 @@ class Invoice:
     """What the rows of an invoice become: an order, if any of them can be used, and rejected rows with the reasons."""
 
     def __init__(self, rows: Iterable[Row]) -> None:
-        self.order: CreateOrder | None = None
         self.rows: list[Row] = []
         self.rejected: list[tuple[Row, str]] = []
+        lines: list[OrderLine] = []
+        whole: dict[str, Any] = {}
         for row in rows:
             try:
-                self._add(_order(row))
-                self.rows.append(row)
+                head, line = _read(row)
+                whole = whole or head
+                same = (whole["user_id"], whole["placed_at"].date()) == (head["user_id"], head["placed_at"].date())
+                _refuse("another customer or day than the rows before it in this invoice", not same)
             except BadRow as reason:
                 self.rejected.append((row, str(reason)))
-
-    def _add(self, more: CreateOrder) -> None:
-        order = self.order or more.model_copy(update={"lines": ()})
-        if (order.user_id, order.placed_at.date()) != (more.user_id, more.placed_at.date()):
-            raise BadRow("another customer or day than the rows before it in this invoice")
-        self.order = order.model_copy(update={"lines": order.lines + more.lines})
+            else:
+                self.rows.append(row)
+                lines.append(line)
+        self.order = CreateOrder(**whole, lines=tuple(lines)) if lines else None
 
 
 def read_invoices(source: BinaryIO) -> Iterator[Invoice]:
@@ -81,8 +82,8 @@ def _rows(text: TextIO) -> Iterator[Row]:
             yield Row(number, ["", f"unreadable: {error}"])
 
 
-def _order(row: Row) -> CreateOrder:
-    """Return an order of the one line that a row holds."""
+def _read(row: Row) -> tuple[dict[str, Any], OrderLine]:
+    """Return what a row says about the order that it belongs to, and its line."""
     if len(row.fields) != len(COLUMNS):
         raise BadRow(f"broken row: {len(row.fields)} fields instead of {len(COLUMNS)}")
     invoice, product, name, number, date, money, customer, country = (text.strip() for text in row.fields)
@@ -100,7 +101,7 @@ def _order(row: Row) -> CreateOrder:
     _refuse("price not above zero", not price.is_finite() or price <= 0)
     line = OrderLine(product_id=product, product_name=name, quantity=quantity, unit_price=price)
     user = f"Customer {user_id}, {country}"
-    return CreateOrder(order_id=invoice, user_id=user_id, user_name=user, placed_at=placed_at, lines=(line,))
+    return {"order_id": invoice, "user_id": user_id, "user_name": user, "placed_at": placed_at}, line
 
 
 def _refuse(reason: str, holds: bool) -> None:
