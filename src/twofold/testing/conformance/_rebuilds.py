@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import anyio
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from ... import Module
 from ._audit import settled
 from ._bank import Balance, Deposit, Open, Opened
+from ._hooked import Call, Hooked
 from ._in_time import in_time
 from ._opened import NewStore
 from ._rebuild_failures import RebuildFailures
@@ -33,6 +35,21 @@ class RebuildSuite(RebuildFailures, ShadowRows):
             assert (await rows(app))[NAMES[0]] == (2, Decimal(5))
             await rebuilt(app)
             assert (await rows(app))[NAMES[0]] == (2, Decimal(5))
+
+    async def test_while_it_fills_the_old_rows_are_read(self, new_store: NewStore) -> None:
+        """Between filling the new rows and the swap every answer is made of the old ones, all of them."""
+        answers: list[dict[str, tuple[int, Decimal]]] = []
+
+        async def look(renew: Call) -> Any:
+            answers.append(await rows(app))
+            return await renew()
+
+        async with filled(new_store) as store:
+            held: Any = Hooked(store, "renew", look)  # what a rebuild does behind each page
+            async with bank_with(held, totals(2), work=False) as app:
+                await rebuilt(app)
+        assert answers
+        assert all(answer == dict.fromkeys(NAMES, (1, Decimal(1))) for answer in answers)
 
     async def test_no_answer_is_empty_stale_or_mixed(self, new_store: NewStore) -> None:
         """Under writes and reads every answer has all rows, of one version only, and a session always sees its writes."""

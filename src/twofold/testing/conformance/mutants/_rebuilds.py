@@ -221,8 +221,8 @@ REBUILDS: Sequence[Mutant] = (
     _step("the rows that are read are cleared", "test_shadows_are_cleared", ClearsTheOthers),
     _step("a rebuild swaps nothing", "test_the_new_rows_replace_the_old", NoSwap),
     _store("leases cannot be taken by force", "test_the_new_rows_replace_the_old", NeverForces),
-    _step("a rebuild writes where queries read", "test_no_answer_is_empty_stale_or_mixed", OneSet),
-    _step("a rebuild empties what queries read", "test_no_answer_is_empty_stale_or_mixed", ClearsTheOthers),
+    _step("a rebuild writes where queries read", "test_while_it_fills_the_old_rows_are_read", OneSet),
+    _step("a rebuild empties what queries read", "test_while_it_fills_the_old_rows_are_read", ClearsTheOthers),
     _step("the checkpoint stays behind", "test_the_swap_takes_the_checkpoint_along", KeepsCheckpoints),
     Mutant(
         "the checkpoint is forgotten in the swap",
