@@ -9,11 +9,11 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
-import pytest
 
 from ... import Application, Command, Event, Module, Query, ReadModel, Repository, Retry, UnitOfWork, View, on
 from ...ports import WriteStore
 from ._bank import Account, Deposit, Deposited, Open, Opened, application
+from ._in_time import in_time
 
 ONCE = Retry(attempts=2, delay=0.001)
 """An event that fails is tried once more."""
@@ -123,10 +123,8 @@ async def deposits(app: Application, *accounts: str) -> None:
 
 async def settled(app: Application) -> None:
     """Wait for the subscriptions; those that never arrive are a failure of the test, not of its patience."""
-    try:
-        await app.settle(timeout=5)
-    except TimeoutError as late:
-        pytest.fail(f"{late}")
+    with in_time():
+        await app.settle()
 
 
 async def audited(app: Application, *accounts: str) -> dict[str, tuple[str, ...] | None]:

@@ -24,7 +24,7 @@ from ._audit import (
     running,
     settled,
 )
-from ._bank import Balance, Deposit, GetBalance, Open, Opened, application
+from ._bank import Balance, Deposit, Deposited, GetBalance, Open, Opened, application
 from ._opened import NewStore, writing
 from ._subscription_failures import SubscriptionFailures
 from ._watched import READ, watched
@@ -93,6 +93,45 @@ class SubscriptionSuite(SubscriptionFailures):
             async with running(store, module) as app:
                 await settled(app)
         assert seen == {"now": ["c"], "beginning": ["a", "b", "c"], "position": ["b", "c"]}
+
+    async def test_a_page_that_crosses_the_end_of_a_replay(self, new_store: NewStore) -> None:
+        """A reaction runs for none of the old events and for all of the new ones, wherever its mark lies among them.
+
+        All that happened is read at once. One mark is the end of the log, one lies between the events of one commit.
+        """
+        seen: dict[str, list[int]] = {"now": [], "within": []}
+        async with new_store([]) as store:
+            async with running(store, auditing(), work=False) as app:
+                await app.dispatch(Open(account_id="a"))
+                await app.dispatch(DepositEach(account_id="a", amounts=(1, 2, 3, 4)))
+            within = [event.position async for event in store.log.read("account-a")][2]
+            module = auditing()
+            starts: dict[str, Start] = {"now": "now", "within": within}
+            for name, start in starts.items():
+
+                @module.reaction(Deposited, name=name, start=start)
+                async def react(event: Deposited, name: str = name) -> None:
+                    seen[name].append(int(event.amount))
+
+            async with running(store, module, work=False) as app:
+                await app.dispatch(DepositEach(account_id="a", amounts=(5, 6)))
+            async with running(store, module) as app:
+                await settled(app)
+                assert await audited(app, "a") == {"a": ("opened", "1", "2", "3", "4", "5", "6")}
+        assert seen == {"now": [5, 6], "within": [3, 4, 5, 6]}
+
+    async def test_pages_without_a_match_are_passed(self, new_store: NewStore) -> None:
+        """Between two events that a subscription takes lie several pages of others: it gets both, and ends behind them."""
+        async with new_store([]) as store:
+            async with running(store, auditing(), work=False) as app:
+                await deposits(app, "a")
+                await app.dispatch(EmitUnwanted(number=2 * PAGE + 9))
+                await app.dispatch(Deposit(account_id="a", amount=Decimal(2)))
+                await app.dispatch(EmitUnwanted(number=PAGE + 9))
+            async with running(store, auditing()) as app:
+                await settled(app)
+                assert await audited(app, "a") == {"a": ("opened", "1", "2")}
+                assert {each.behind for each in await app.status()} == {0}
 
     async def test_filtered_events_move_the_checkpoint(self, new_store: NewStore) -> None:
         """Events that a subscription does not take move its checkpoint too, also when there are no others."""

@@ -12,6 +12,7 @@ import pytest
 from ...._view import View
 from ....errors import TwofoldError
 from ....ports import WriteStore
+from .._in_time import patience
 from .._opened import NewStore
 from ._broken import Break, unbroken
 from ._mutant import Mutant
@@ -32,11 +33,13 @@ class MutantSuite:
     Attributes:
         suite: the suite; the tests that the mutants name take a `new_store` and nothing else.
         mutants: what is broken, and which test has to notice.
+        patience: how long a test waits for what should come soon, in seconds.
         deadline: how long a test may take to notice, in seconds.
     """
 
     suite: ClassVar[type[Any]]
     mutants: ClassVar[Sequence[Mutant]]
+    patience: ClassVar[float] = 2.0
     deadline: ClassVar[float] = 10.0
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
@@ -49,6 +52,7 @@ class MutantSuite:
     async def test_a_mutant_is_killed(self, mutant: Mutant, new_store: NewStore) -> None:
         """The named test notices what is broken, and does not merely hang."""
         test = getattr(self.suite(), mutant.killed_by)
+        patience.set(self.patience)
         with pytest.raises(NOTICED), anyio.fail_after(self.deadline):
             await test(breaking(new_store, mutant.break_store))
 

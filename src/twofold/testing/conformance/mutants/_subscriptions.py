@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -129,6 +129,33 @@ class DeliversTwice(Log):
         return LogPage((again, *page.events), page.last) if again and page.events else page
 
 
+class BeginsTooEarly(Log):
+    """Begins a page with events before the position that it is asked to follow."""
+
+    async def read_all(self, *, after: Position = START, **options: Any) -> LogPage:
+        page: LogPage = await self.inner.read_all(after=Position(max(START, after - 2)), **options)
+        return page if page.last > after else LogPage((), after)
+
+
+class BeginsAtTheBeginning(Around):
+    """Forgets where a subscription should begin."""
+
+    async def divide(self, subscription: str, checkpoints: Sequence[Checkpoint], **how: Any) -> None:
+        await self.inner.divide(subscription, [replace(each, position=START) for each in checkpoints], **how)
+
+
+class StopsAtUnwanted(Log):
+    """Reads a page, then leaves out what does not match; where nothing is left it does not say how far it looked."""
+
+    async def read_all(
+        self, *, after: Position = START, limit: int = 500, names: Collection[str] | None = None
+    ) -> LogPage:
+        page: LogPage = await self.inner.read_all(after=after, limit=limit)
+        matching = tuple(event for event in page.events if names is None or event.name in names)
+        full = len(page.events) == limit
+        return LogPage(matching, after if full and not matching else page.last)
+
+
 class CountsNothing(Log):
     """Finds that nobody is behind."""
 
@@ -156,6 +183,13 @@ SUBSCRIPTIONS: Sequence[Mutant] = (
     Mutant("an event comes twice", "test_history_then_live_in_order", logging(DeliversTwice)),
     Mutant("an event is skipped", "test_a_history_of_several_pages", logging(SkipsAnEvent)),
     Mutant("a page says that it went to the head", "test_a_history_of_several_pages", logging(JumpsAhead)),
+    Mutant("a page begins too early", "test_a_page_that_crosses_the_end_of_a_replay", logging(BeginsTooEarly)),
+    Mutant(
+        "a subscription begins at the beginning",
+        "test_a_page_that_crosses_the_end_of_a_replay",
+        appending(BeginsAtTheBeginning),
+    ),
+    Mutant("a page without a match is the last", "test_pages_without_a_match_are_passed", logging(StopsAtUnwanted)),
     Mutant("filtered events are never passed", "test_filtered_events_move_the_checkpoint", logging(StandsStill)),
     Mutant("the head is too high", "test_filtered_events_move_the_checkpoint", logging(HeadTooHigh)),
     Mutant("the head is too low", "test_a_reaction_begins_where_it_was_told", logging(HeadTooLow)),
