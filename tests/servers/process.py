@@ -97,6 +97,14 @@ class PrivateServer:
                 self._process = self._spawn()
         self._killed = False
 
+    def recovered(self) -> None:
+        """Return once it answers, after it has begun anew by itself."""
+        deadline = time.monotonic() + DEADLINE
+        while not self.answers(self.url):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{self.command[0]} did not recover within {DEADLINE} s.")
+            time.sleep(0.05)
+
     def stop(self) -> None:
         """Stop it as an administrator would, without waiting for its clients."""
         if self._process is not None:

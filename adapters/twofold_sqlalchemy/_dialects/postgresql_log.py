@@ -67,7 +67,7 @@ and where they go on behind it."""
 _LAST = "SELECT coalesce(max(position), 0) FROM twofold_events"
 
 _APPENDING = """
-SELECT virtualtransaction FROM pg_locks
+SELECT virtualtransaction, pid IS NULL FROM pg_locks
 WHERE locktype = 'advisory' AND classid = $1::int::oid AND objid = 'twofold_events'::regclass AND objsubid = 2
 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
@@ -136,7 +136,7 @@ class Noted:
 
     Attributes:
         upto: the position of the last event that was there then.
-        appending: the transactions that were appending then.
+        appending: the transactions that were appending then and are so still, and all prepared ones.
     """
 
     upto: int
@@ -219,14 +219,18 @@ class GapFrontier:
         if noted is None or noted.upto < missing:
             # In this order: whoever was given a position up to this one had taken the lock before.
             last = (await self._fetch(connection, _LAST))[0][0]
-            noted = Noted(last, await self._appending(connection))
+            noted = Noted(last, frozenset(await self._appending(connection)))
         else:
-            noted = Noted(noted.upto, noted.appending & await self._appending(connection))
+            now = await self._appending(connection)
+            # A prepared transaction may be one that was noted under the name that it had before the server crashed.
+            prepared = frozenset(name for name, is_prepared in now.items() if is_prepared)
+            noted = Noted(noted.upto, noted.appending & now.keys() | prepared)
         known.noted = noted
         return not noted.appending and known.settle(noted.upto) >= missing
 
-    async def _appending(self, connection: AsyncConnection) -> frozenset[str]:
-        return frozenset(name for (name,) in await self._fetch(connection, _APPENDING, LOCK))
+    async def _appending(self, connection: AsyncConnection) -> dict[str, bool]:
+        """Return the transactions that hold the lock, and whether each is prepared."""
+        return {row[0]: row[1] for row in await self._fetch(connection, _APPENDING, LOCK)}
 
     async def _fetch(self, connection: AsyncConnection, text: str, *parameters: int) -> Sequence[Any]:
         return await self._database.dialect.fetch(connection, text, parameters)

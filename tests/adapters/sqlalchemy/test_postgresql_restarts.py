@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
+import anyio
 import pytest
 
 from tests.adapters.sqlalchemy.postgresql_lab import INSERT, Lab, begun, lab_at, put, read, streams
@@ -52,6 +54,15 @@ async def once_more(store: SqlAlchemy) -> list[str]:
         return await streams(store)
     except TransientFailure:
         return await streams(store)
+
+
+async def one_process_killed(server: PrivateServer, lab: Lab) -> None:
+    """Kill a session's process, and return when the server has recovered from that."""
+    session, gone = await lab.session(), anyio.Event()
+    session.add_termination_listener(lambda *_: gone.set())
+    os.kill(await (await lab.session()).fetchval("SELECT pg_backend_pid()"), signal.SIGKILL)
+    await gone.wait()
+    server.recovered()
 
 
 async def test_a_killed_server_gives_positions_out_again(server: PrivateServer, lab: Lab) -> None:
@@ -105,8 +116,8 @@ async def test_a_server_that_lost_its_last_commits(server: PrivateServer, lab: L
     assert await streams(reader) == ["lost-0", "lost-1", "first", "second"]
 
 
-@pytest.mark.parametrize("restarted", [False, True], ids=["while the server runs", "across a restart"])
-async def test_a_prepared_transaction_is_waited_for(server: PrivateServer, lab: Lab, restarted: bool) -> None:
+@pytest.mark.parametrize("ended", ["nothing", "the server", "one process of it"])
+async def test_a_prepared_transaction_is_waited_for(server: PrivateServer, lab: Lab, ended: str) -> None:
     """It keeps the lock without a session, under the same name or another, until somebody ends it."""
     store, reader = await lab.process(), await lab.process()
     by_hand = await lab.session()
@@ -115,9 +126,14 @@ async def test_a_prepared_transaction_is_waited_for(server: PrivateServer, lab: 
     await put(store, "behind")
     assert await streams(reader) == []
     await by_hand.execute("PREPARE TRANSACTION 'by hand'")
-    if restarted:
+    if ended == "the server":
         server.stop()
         server.start()
+    elif ended == "one process of it":
+        # The others end with it, and the server recovers and goes on, with the time of its start as it was.
+        started = await lab.ask("SELECT pg_postmaster_start_time()")
+        await one_process_killed(server, lab)
+        assert await lab.ask("SELECT pg_postmaster_start_time()") == started
 
     assert await once_more(reader) == []
     assert await streams(await lab.process()) == []
@@ -135,9 +151,9 @@ async def test_a_standby_is_refused_as_a_source(server: PrivateServer, lab: Lab)
     await put(store, "kept")
     assert await streams(store) == ["kept"]
     server.stop()
-    signal = server.folder / "data" / "standby.signal"
-    Path(signal).touch()  # noqa: ASYNC240 -- nothing else runs
-    Path(signal).chmod(0o666)  # noqa: ASYNC240 -- the server is another user
+    standby = server.folder / "data" / "standby.signal"
+    standby.touch()
+    standby.chmod(0o666)
     server.start()
 
     for reader in (store, await lab.process()):
