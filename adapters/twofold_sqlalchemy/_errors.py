@@ -38,6 +38,8 @@ def translated(error: BaseException, attempt: str, dialect: Dialect) -> TwofoldE
         return TransientFailure(
             f"{text} Every connection of the engine's pool is in use: raise pool_size, or hold them shorter."
         )
+    if isinstance(found, OSError):
+        return TransientFailure(f"{text} Nothing answers there: start the server, or correct the URL of the engine.")
     if (isinstance(error, exc.DBAPIError) and error.connection_invalidated) or dialect.is_transient(found):
         return TransientFailure(f"{text} Repeat the whole handler on a fresh unit of work.")
     if dialect.is_refused_write(found):

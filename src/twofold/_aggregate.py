@@ -40,7 +40,7 @@ class Aggregate:
         snapshot_every: when it is event sourced, keep a snapshot of its state after so many events; never by default.
 
     Raises:
-        InvalidDefinition: the name is not usable, or two methods take one event.
+        InvalidDefinition: the name is not usable, two methods take one event, or a default can be changed.
     """
 
     aggregate_name: ClassVar[str] = ""
@@ -64,6 +64,13 @@ class Aggregate:
                     f"class {cls.__name__}(Aggregate, name='order')."
                 )
             cls.aggregate_name = name
+        for attribute, annotation in vars(cls).get("__annotations__", {}).items():
+            value = vars(cls).get(attribute)
+            if isinstance(value, list | dict | set) and "ClassVar" not in str(annotation):
+                raise InvalidDefinition(
+                    f"cannot use {value!r} as the default of {cls.__qualname__}.{attribute}: all aggregates would share it. "
+                    f"Set self.{attribute} where the first event is applied."
+                )
         cls._appliers = {}
         for event_type, method, _ in marked_methods(cls):
             other = cls._appliers.setdefault(event_type, method)

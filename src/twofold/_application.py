@@ -11,6 +11,7 @@ import anyio
 
 from ._aggregate import Aggregate
 from ._assembly import Assembly, assemble
+from ._composition import check_composition
 from ._entries import Retry
 from ._explain import explain
 from ._health import Health
@@ -72,14 +73,14 @@ class Application(Module):
         work: bool = True,
         keep_records: timedelta | None = timedelta(days=7),
         retry_scheduled: Retry = Retry(attempts=8, delay=1.0, longest=60.0),
-        lease: float = 5.0,
+        lease: float = 3.0,
         clock: Clock | None = None,
         ids: Ids | None = None,
     ) -> None:
         super().__init__(name)
         self.write = write
         self.read: ReadStore = write if read is None else read
-        self.event_sourced = tuple(event_sourced)
+        self.event_sourced = check_composition(write, read, event_sourced, keep_records, lease)
         self.container = container
         self.clock: Clock = clock or SystemClock()
         self.ids: Ids = ids or UuidV7()

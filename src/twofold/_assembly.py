@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ._aggregate import Aggregate
-from ._check import check_handlers, check_stores, check_subscriptions, known_events, learn_commands, learn_events
+from ._check import (
+    check_handlers,
+    check_modes,
+    check_stores,
+    check_subscriptions,
+    check_views,
+    known_events,
+    learn_commands,
+    learn_events,
+)
 from ._command_bus import CommandBus
 from ._dispatch import route
 from ._effects import ProjectionEffect, ReactionEffect, reaction_handle
@@ -82,7 +91,9 @@ def assemble(app: Application, new_session: Callable[[], Session], committed: Ca
     faults = [
         *planner.faults,
         *check_handlers(app),
-        *check_subscriptions(app, app.read is app.write),
+        *check_subscriptions(app),
+        *check_modes(app, app.read is app.write),
+        *check_views(projections, queries),
         *learn_events(app, known_events(app, aggregates), event_types),
         *learn_commands(app, command_types),
         *check_stores(planner, app.write, app.event_sourced),
@@ -96,19 +107,29 @@ def assemble(app: Application, new_session: Callable[[], Session], committed: Ca
         *_projection_subscriptions(app, projections, services),
         *_reaction_subscriptions(app, reactions, services, committed),
     ]
-    asynchronous = {subscription.name for subscription in subscriptions}
     planned: dict[type[Any], Planned] = {entry.message: plan for entry, plan in commands.items() if plan is not None}
     planned.update({entry.message: plan for entry, plan in queries.items() if plan is not None})
     return Assembly(
         faults=faults,
         services=services,
         event_types=event_types,
-        reads={entry.message: [name for name in entry.reads if name in asynchronous] for entry in app._queries},
+        reads={entry.message: _reads(entry, plan, subscriptions) for entry, plan in queries.items()},
         inline=inline,
         subscriptions=subscriptions,
         views=sorted(planner.views, key=lambda view: view.view_name),
         planned=planned,
     )
+
+
+def _reads(entry: QueryEntry, plan: Planned | None, subscriptions: Sequence[Subscription]) -> Sequence[str]:
+    """Return the projections that a query reads and that may be behind: those named, and those that write its views."""
+    views = plan.views if plan is not None else frozenset[type[View]]()
+    return [
+        each.name
+        for each in subscriptions
+        if isinstance(each.effect, ProjectionEffect)
+        and (each.name in entry.reads or views & each.effect.projection.views)
+    ]
 
 
 def _services(

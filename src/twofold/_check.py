@@ -12,7 +12,8 @@ from ._faults import Fault, Place, place_of
 from ._messages import Command, Event, Query
 from ._module import Module
 from ._on import marked_methods
-from ._plan import Planner
+from ._plan import Planned, Planner
+from ._projection import Projection
 from ._view import View
 from ._wire_types import WireTypes
 from .errors import ConfigurationError
@@ -45,8 +46,8 @@ def check_handlers(module: Module) -> Iterator[Fault]:
             yield command.place.fault(f"key={command.key!r} is not a field of {command.message.__name__}.")
 
 
-def check_subscriptions(module: Module, same_store: bool) -> Iterator[Fault]:
-    """Yield queries of unknown projections, names used twice, unusable orders, and inline projections across stores."""
+def check_subscriptions(module: Module) -> Iterator[Fault]:
+    """Yield queries of unknown projections, names used twice, and orders and numbers of segments that cannot be."""
     named: dict[str, ProjectionEntry | ReactionEntry] = {}
     entries: list[ProjectionEntry | ReactionEntry] = [*module._projections, *module._reactions]
     for entry in entries:
@@ -56,16 +57,12 @@ def check_subscriptions(module: Module, same_store: bool) -> Iterator[Fault]:
                 f"two subscriptions are named {entry.name!r}: {entry.label} here and {first.label} at {first.place}. "
                 "They would share one checkpoint; rename one."
             )
+        if entry.segments < 1:
+            yield entry.place.fault(f"segments={entry.segments} of {entry.name!r}: a subscription has 1 or more.")
         events = entry.events if isinstance(entry, ReactionEntry) else events_of(entry)
         for event_type in events:
             if entry.order_by is not None and entry.order_by not in event_type.model_fields:
                 yield entry.place.fault(f"order_by={entry.order_by!r} is not a field of {event_type.__name__}.")
-    for projection in module._projections:
-        if projection.mode == "inline" and not same_store:
-            yield projection.place.fault(
-                f"the projection {projection.name!r} is inline, but read= and write= are two stores. "
-                "One transaction cannot span both; use mode='async'."
-            )
     projections = {projection.name for projection in module._projections}
     for query in module._queries:
         for name in query.reads:
@@ -73,6 +70,41 @@ def check_subscriptions(module: Module, same_store: bool) -> Iterator[Fault]:
                 yield query.place.fault(
                     f"{query.label} reads an unknown projection {name!r}. "
                     f"Known projections: {', '.join(sorted(projections)) or 'none'}."
+                )
+
+
+def check_modes(module: Module, same_store: bool) -> Iterator[Fault]:
+    """Yield projections whose mode is unknown, or inline across two stores."""
+    for projection in module._projections:
+        if projection.mode not in ("async", "inline"):
+            yield projection.place.fault(f"mode={projection.mode!r} of {projection.name!r}: use 'async' or 'inline'.")
+        if projection.mode == "inline" and not same_store:
+            yield projection.place.fault(
+                f"the projection {projection.name!r} is inline, but read= and write= are two stores. "
+                "One transaction cannot span both; use mode='async'."
+            )
+
+
+def check_views(
+    projections: Mapping[ProjectionEntry, Projection | None], queries: Mapping[QueryEntry, Planned | None]
+) -> Iterator[Fault]:
+    """Yield views that two projections write, and queries of views that none writes."""
+    writers: dict[type[View], ProjectionEntry] = {}
+    for entry, projection in projections.items():
+        for view in sorted(projection.views if projection else (), key=lambda each: each.__qualname__):
+            first = writers.setdefault(view, entry)
+            if first is not entry:
+                yield entry.place.fault(
+                    f"two projections have the rows of {view.__name__}: {entry.name!r} here and {first.name!r} at "
+                    f"{first.place}. A rebuild of one would lose what the other wrote; give each a view of its own."
+                )
+    whole = all(projections.values())  # a projection with faults of its own writes views that are not known
+    for query, planned in queries.items():
+        for view in sorted(planned.views if planned and whole else (), key=lambda each: each.__qualname__):
+            if view not in writers:
+                yield query.place.fault(
+                    f"{query.label} reads the rows of {view.__name__}, which no projection writes. "
+                    "Register the projection that does, and import its module."
                 )
 
 

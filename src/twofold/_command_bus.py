@@ -64,5 +64,5 @@ class CommandBus:
         try:
             first, rest = self._routes[type(command)]
         except KeyError:
-            raise no_handler("command", type(command), self._routes) from None
+            raise no_handler("command", command, self._routes) from None
         return first(command) if rest is None else first(command, rest)

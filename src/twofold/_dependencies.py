@@ -42,12 +42,16 @@ class Binding:
         resolve: gives the value.
         source: what the value is, in words, for `explain`.
         is_async: whether `resolve` must be awaited.
+        awaited: whether the value is used by awaiting its methods.
+        view: the view whose rows it is.
     """
 
     parameter: Parameter
     resolve: Resolve
     source: str
     is_async: bool = False
+    awaited: bool = False
+    view: type[View] | None = None
 
 
 class Unprovided(ConfigurationError):
@@ -88,7 +92,7 @@ class Dependencies:
         origin = get_origin(wanted) or wanted
         if wanted in _SERVICES:
             source, resolve = _SERVICES[wanted]
-            return self._allowed(Binding(parameter, resolve, source), kind)
+            return self._allowed(Binding(parameter, resolve, source, awaited=wanted not in (Clock, Ids)), kind)
         if origin is Envelope:
             return Binding(parameter, lambda scope: scope.envelope, "the message's envelope")
         if origin is Repository:
@@ -107,8 +111,8 @@ class Dependencies:
                 f"a projection cannot take {what} ({binding.parameter}): it may be replayed at any time and only "
                 "writes read models. Move this to a reaction."
             )
-        if kind == "query" and wanted in (CommandBus, EventBus, Scheduler):
-            what = "the scheduler" if wanted is Scheduler else "a bus that writes"
+        if kind == "query" and wanted in _WRITING:
+            what = _WRITING[wanted]
             raise Unprovided(f"a query cannot take {what} ({binding.parameter}). Make it a command.")
         return binding
 
@@ -123,6 +127,7 @@ class Dependencies:
             parameter,
             lambda scope: Repository(aggregate_type, scope.unit_of_work()),
             f"repository of {aggregate_type.__name__}",
+            awaited=True,
         )
 
     def _read_model(self, parameter: Parameter, view: type[View], kind: Kind) -> Binding:
@@ -132,9 +137,12 @@ class Dependencies:
                 f"Declare them: class {view.__name__}(View, name='order_view', key='order_id')."
             )
         self._views.add(view)
+        resolve: Resolve
         if kind == "projection":
-            return Binding(parameter, lambda scope: scope.projected_rows(view), f"rows of {view.view_name}, to write")
-        return Binding(parameter, lambda scope: scope.committed_rows(view), f"rows of {view.view_name}, to read")
+            resolve, use = (lambda scope: scope.projected_rows(view)), "to write"
+        else:
+            resolve, use = (lambda scope: scope.committed_rows(view)), "to read"
+        return Binding(parameter, resolve, f"rows of {view.view_name}, {use}", awaited=True, view=view)
 
     def _marked(self, parameter: Parameter) -> Binding | None:
         marker = parameter.marker
@@ -163,6 +171,13 @@ class Dependencies:
         return next((_provided(parameter, provider) for provider in found.values()), None)
 
 
+_WRITING = {
+    CommandBus: "a bus that writes",
+    EventBus: "a bus that writes",
+    Scheduler: "the scheduler",
+    Session: "a session, which dispatches commands",
+}
+
 _SERVICES: Mapping[Any, tuple[str, Resolve]] = {
     UnitOfWork: ("the unit of work", lambda scope: scope.unit_of_work()),
     Session: ("the session", lambda scope: scope.session),
@@ -177,6 +192,12 @@ _SERVICES: Mapping[Any, tuple[str, Resolve]] = {
 
 def _argument(parameter: Parameter, base: type[Any], example: str) -> Any:
     arguments = get_args(parameter.type)
+    if len(arguments) == 1 and inspect.isclass(arguments[0]) and issubclass(arguments[0], (Aggregate, View)):
+        if issubclass(arguments[0], base):
+            return arguments[0]
+        other, found = ("ReadModel", "a view") if base is Aggregate else ("Repository", "an aggregate")
+        name = arguments[0].__name__
+        raise Unprovided(f"the parameter {parameter} is of {found}. Take {other}[{name}].")
     if len(arguments) != 1 or not (inspect.isclass(arguments[0]) and issubclass(arguments[0], base)):
         raise Unprovided(f"the parameter {parameter} does not say of what. Write it as {example}.")
     return arguments[0]

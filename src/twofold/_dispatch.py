@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeAlias
 
+from ._messages import Command, Event, Query
 from .errors import NoHandler
 from .middleware import CallNext, Middleware, compose
 
@@ -16,19 +17,34 @@ Route: TypeAlias = tuple[Callable[..., Coroutine[Any, Any, Any]], CallNext | Non
 handler and None. It saves a call a message; see `benchmarks/buses.py`."""
 
 
+_ELSEWHERE = {
+    Query: "It is a query: use execute().",
+    Command: "It is a command: use dispatch().",
+    Event: "It is an event: let an aggregate or the UnitOfWork record it, or publish it on an EventBus.",
+}
+
+
 def route(middleware: Sequence[Middleware], last: Handle) -> Route:
     """Put middleware around a handler, the first one outermost."""
     return (middleware[0], compose(middleware[1:], last)) if middleware else (last, None)
 
 
-def no_handler(kind: str, message_type: type[Any], known: Iterable[type[Any]]) -> NoHandler:
+def no_handler(kind: str, message: object, known: Iterable[type[Any]]) -> NoHandler:
     """Return the error for a message that nothing handles.
 
     Args:
-        kind: "command" or "query".
-        message_type: the message's class.
+        kind: "command" or "query": what the bus takes.
+        message: what it was given.
         known: the classes that are handled.
     """
+    if isinstance(message, type):
+        return NoHandler(
+            f"no handler for the class {message.__name__} itself. Make a {kind} of it: {message.__name__}(…)."
+        )
+    for base, advice in _ELSEWHERE.items():
+        if isinstance(message, base) and base.__name__.lower() != kind:
+            return NoHandler(f"no handler for {kind} {type(message).__name__}: it is no {kind}. {advice}")
+    message_type = type(message)
     plural = {"query": "queries"}.get(kind, f"{kind}s")
     listed = ", ".join(sorted(each.__name__ for each in known)) or "none"
     name = message_type.__name__

@@ -46,8 +46,8 @@ def _command(app: Application, assembly: Assembly, message_type: type[Message]) 
 def _query(app: Application, assembly: Assembly, message_type: type[Message]) -> Iterator[str]:
     for entry in app._queries:
         if entry.message is message_type:
-            if entry.reads:
-                yield "in a session: wait for " + ", ".join(entry.reads)
+            if reads := assembly.reads[entry.message]:
+                yield "in a session: wait for " + ", ".join(reads)
             yield from _middleware(app, message_type)
             yield _handler(entry, assembly.planned.get(message_type))
 

@@ -20,8 +20,9 @@ from ._entries import (
 )
 from ._faults import Place, calling_frame, place_of
 from ._messages import Command, Event, Message, Query
-from ._registrations import CommandRegistration, EventRegistration, QueryRegistration
+from ._registrations import CommandRegistration, EventRegistration, QueryRegistration, check_message
 from ._wire_types import Fields
+from .errors import InvalidDefinition
 from .middleware import Middleware
 
 C = TypeVar("C", bound=Command[Any])
@@ -65,6 +66,7 @@ class Module:
             command_type: the command.
             key: a field of the command; in this process commands with the same value run one after another.
         """
+        check_message("command_handler", command_type, Command)
         frame = calling_frame(1)
 
         def register(handler: Any) -> None:
@@ -80,8 +82,9 @@ class Module:
 
         Args:
             query_type: the query.
-            reads: the projections whose rows it reads; a session waits until they have what it wrote.
+            reads: projections that a session waits for besides those that write the read models which the handler takes.
         """
+        check_message("query_handler", query_type, Query)
         frame = calling_frame(1)
         names_read = (reads,) if isinstance(reads, str) else tuple(reads)
 
@@ -112,6 +115,8 @@ class Module:
             retry: how often it is tried before the event is parked.
             segments: into how many parts it is divided by that order, so that several processes can share the work.
         """
+        for event_type in event_types:
+            check_message("reaction", event_type, Event)
         frame = calling_frame(1)
 
         def register(handler: Any) -> None:
@@ -144,6 +149,11 @@ class Module:
             retry: how often an event is tried before it is parked.
             segments: into how many parts it is divided by that order, so that several processes can share the work.
         """
+        if not isinstance(name, str):
+            raise InvalidDefinition(
+                f"cannot use @projection so: it takes a stable name, and was given {name!r:.100}. "
+                "Write @projection('order_view') above the class."
+            )
         frame = calling_frame(1)
 
         def register(cls: T) -> T:

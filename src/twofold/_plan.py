@@ -12,7 +12,7 @@ from ._aggregate import Aggregate
 from ._dependencies import Binding, Dependencies, Kind, Unprovided
 from ._entries import CommandEntry, Entry, ProjectionEntry, QueryEntry, ReactionEntry
 from ._faults import Fault
-from ._handlers import Invoke, as_async, invocation, invocation_of_class
+from ._handlers import Invoke, as_async, invocation, invocation_of_class, is_async
 from ._messages import Event, result_type
 from ._on import marked_methods
 from ._projection import Projection, takes_envelope
@@ -28,11 +28,13 @@ class Planned:
         invoke: calls it in a scope.
         injected: what it is given besides the message, in words.
         streams: whether it is an async generator.
+        views: the views whose rows it takes.
     """
 
     invoke: Invoke
     injected: tuple[str, ...]
     streams: bool = False
+    views: frozenset[type[View]] = frozenset()
 
 
 @dataclass(slots=True)
@@ -56,11 +58,13 @@ class Planner:
         messages = entry.events if isinstance(entry, ReactionEntry) else (entry.message,)
         if inspect.isclass(entry.handler):
             return self._class(entry, messages, kind)
-        bindings = self._message_and_bindings(entry, self._signature(entry, _function(entry.handler)), messages, kind)
+        function = _function(entry.handler)
+        bindings = self._message_and_bindings(entry, self._signature(entry, function), messages, kind)
         if bindings is None:
             return None
-        streams = inspect.isasyncgenfunction(_function(entry.handler))
-        return Planned(invocation(as_async(entry.handler), bindings), _described(bindings), streams)
+        self._check_awaits(entry, function, bindings)
+        streams, views = inspect.isasyncgenfunction(function), _views(bindings)
+        return Planned(invocation(as_async(entry.handler), bindings), _described(bindings), streams, views)
 
     def projection(self, entry: ProjectionEntry) -> Projection | None:
         """Plan a projection."""
@@ -77,6 +81,10 @@ class Planner:
             )
             if bindings is None:
                 continue
+            if not inspect.iscoroutinefunction(function):
+                self._fault(
+                    entry, f"{entry.label}.{name} is not async, and so it cannot write rows. Write `async def`."
+                )
             if event_type in methods:
                 self._fault(entry, f"the projection {entry.name!r} has two methods on {event_type.__name__}. Keep one.")
             wants_envelope = wants_envelope or takes_envelope(bindings)
@@ -98,8 +106,9 @@ class Planner:
         called_with = self._message_and_bindings(entry, self._signature(entry, call, bound=True), messages, kind)
         if made_with is None or called_with is None:
             return None
-        invoke = invocation_of_class(entry.handler, made_with, called_with)
-        return Planned(invoke, _described((*made_with, *called_with)), inspect.isasyncgenfunction(call))
+        self._check_awaits(entry, call, (*made_with, *called_with))
+        invoke, injected = invocation_of_class(entry.handler, made_with, called_with), (*made_with, *called_with)
+        return Planned(invoke, _described(injected), inspect.isasyncgenfunction(call), _views(injected))
 
     def _init(self, entry: Entry, kind: Kind) -> list[Binding] | None:
         if inspect.isabstract(entry.handler):
@@ -168,6 +177,16 @@ class Planner:
                 bindings.append(binding)
         return bindings
 
+    def _check_awaits(self, entry: Entry, call: Callable[..., Any], bindings: Sequence[Binding]) -> None:
+        """Find what a sync handler is given that only an async one can use: it runs in a worker thread."""
+        if is_async(call) or inspect.isasyncgenfunction(call):
+            return
+        for binding in bindings:
+            if binding.awaited:
+                self._fault(
+                    entry, f"{entry.label} is not async, and so it cannot use {binding.parameter}. Write `async def`."
+                )
+
     def _fault(self, entry: Entry, message: str) -> None:
         self.faults.append(entry.place.fault(message))
 
@@ -201,6 +220,10 @@ def _gives(returns: Any, result: Any) -> bool:
 
 def _name(annotation: Any) -> str:
     return "None" if annotation in (None, NoneType) else getattr(annotation, "__name__", str(annotation))
+
+
+def _views(bindings: Sequence[Binding]) -> frozenset[type[View]]:
+    return frozenset(binding.view for binding in bindings if binding.view is not None)
 
 
 def _described(bindings: Sequence[Binding]) -> tuple[str, ...]:

@@ -53,7 +53,7 @@ class QueryBus:
         try:
             first, rest = self._routes[type(query)]
         except KeyError:
-            raise no_handler("query", type(query), self._routes) from None
+            raise no_handler("query", query, self._routes) from None
         return first(query) if rest is None else first(query, rest)
 
     async def stream(self, query: Query[AsyncIterator[R]]) -> AsyncIterator[R]:

@@ -6,10 +6,12 @@ type checker rejects a handler with the wrong parameter or the wrong result, wha
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from ._messages import Command, Event, Query
+from .errors import InvalidDefinition
 
 M_contra = TypeVar("M_contra", contravariant=True)
 R = TypeVar("R")
@@ -18,6 +20,21 @@ P = ParamSpec("P")
 C_co = TypeVar("C_co", bound=Command[Any], covariant=True)
 Q_co = TypeVar("Q_co", bound=Query[Any], covariant=True)
 E_co = TypeVar("E_co", bound=Event, covariant=True)
+
+
+def check_message(decorator: str, given: object, base: type[object]) -> None:
+    """Look at what a decorator was given, so that one without parentheses does not pass for a registration.
+
+    Raises:
+        InvalidDefinition: it is no class of this kind.
+    """
+    if inspect.isclass(given) and issubclass(given, base):
+        return
+    kind, article = base.__name__.lower(), "an" if base is Event else "a"
+    raise InvalidDefinition(
+        f"cannot use @{decorator} so: it takes the class of {article} {kind}, and was given {given!r:.100}. "
+        f"Write @{decorator}(Some{base.__name__}) above the handler."
+    )
 
 
 class AsyncHandler(Protocol[M_contra, R_co]):

@@ -111,6 +111,7 @@ class Running:
         self._timers.stop()
         self.appended.send()
         await self._supervisor.stop(self._drain)
+        self.assembly.services.ended.send()
         await self._app.write.close()
         if self._app.read is not self._app.write:
             await self._app.read.close()
@@ -228,7 +229,8 @@ class Running:
         """Say how the application is doing, for probes."""
         try:
             found = await self.status()
-            nobody = [each.name for each in found if each.state != "inline" and not await self._is_held(each.name)]
+            # Where this process works, it claims what nobody holds.
+            nobody = [each.name for each in found if each.state == "stopped" and not await self._is_held(each.name)]
             stuck = await self._app.write.stuck(limit=_NAMED)
             return health(found, nobody, stuck, await self._log.holding_back())
         except TransientFailure as error:

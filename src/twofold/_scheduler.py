@@ -60,7 +60,7 @@ class Scheduler:
         """
         services = self._scope.services
         if type(command) not in services.commands._routes:
-            raise no_handler("command", type(command), services.commands._routes)
+            raise no_handler("command", command, services.commands._routes)
         now_id = services.write.ids.new()
         due = _in_utc(command, at)
         entry = ScheduledCommand(

@@ -49,6 +49,7 @@ class Services:
         new_session: opens a session for a message that was dispatched without one.
         command_types: the commands that may be scheduled.
         scheduled: sent when one was.
+        ended: sent when the application stops.
         container: the user's container.
     """
 
@@ -61,6 +62,7 @@ class Services:
     new_session: Callable[[], Session]
     command_types: WireTypes[Command[Any]]
     scheduled: Signal = field(default_factory=Signal)
+    ended: Signal = field(default_factory=Signal)
     container: Any = None
 
 

@@ -17,7 +17,7 @@ from ._once import Once, asked
 from ._scheduler import Scheduler, in_own_unit
 from ._tasks import current_task
 from ._token import REMEMBERED, Written, decode_token, encode_token
-from .errors import ForeignLog, ReadNotReady, UsedFromAnotherTask
+from .errors import ApplicationNotRunning, ConfigurationError, ForeignLog, ReadNotReady, UsedFromAnotherTask
 from .ports.event_log import Position, StoredEvent
 
 if TYPE_CHECKING:
@@ -203,6 +203,8 @@ class Session:
             UsedFromAnotherTask: another task opened this session.
         """
         self._check_task()
+        if on_stale not in ("wait", "raise", "return"):
+            raise ConfigurationError(f"cannot execute with on_stale={on_stale!r}: use 'wait', 'raise' or 'return'.")
         written = self._latest(after)
         reads = self._reads.get(type(query), ())
         behind: int | None = 0
@@ -264,6 +266,10 @@ class Session:
         pass
 
     def _check_task(self) -> None:
+        if self._services.ended.count:
+            raise ApplicationNotRunning(
+                "cannot use this session: its application has stopped. Open one in the next run."
+            )
         if current_task() is not self._owner:
             raise UsedFromAnotherTask(
                 "cannot use this session here: another task opened it. Open one session in each task, and pass "

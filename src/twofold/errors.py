@@ -261,12 +261,16 @@ class ReadNotReady(SessionError, TimeoutError):
         self.behind = behind
         self.parked = parked
         if parked:
-            found = "an event that this session wrote is parked there; see Application.parked()"
+            found = "an event that this session wrote is parked there, so that waiting cannot help"
+            advice = (
+                "See why with Application.parked(), mend it and retry, or accept an older answer (on_stale='return')."
+            )
         else:
             found = f"it is {behind if behind is not None else 'an unknown number of'} event(s) behind this session"
+            advice = "Wait longer (timeout=), or accept an older answer (on_stale='return')."
         super().__init__(
             f"the query was not answered: projection {projection!r} is not ready, {found}. The session's commands "
-            "succeeded. Wait longer (timeout=), or accept an older answer (on_stale='return')."
+            f"succeeded. {advice}"
         )
 
 

@@ -10,11 +10,15 @@ import anyio.lowlevel
 import pytest
 from dependency_injector import containers, providers
 
-from twofold import Application, Query, ReadModel, View
+from twofold import Application, Event, Query, ReadModel, View, on
 from twofold.ports import WriteStore
 
 
 class Numbered(View, name="streamed", key="number"):
+    number: int
+
+
+class Counted(Event, name="streams.counted"):
     number: int
 
 
@@ -37,6 +41,14 @@ def streaming(store: WriteStore, closed: list[str]) -> Application:
     container: Any = containers.DynamicContainer()
     container.resource = providers.Factory(resource)
     app = Application("streams", write=store, container=container)
+
+    @app.projection("numbers")
+    class Numbers:
+        def __init__(self, rows: ReadModel[Numbered]) -> None:
+            self.rows = rows
+
+        @on(Counted)
+        async def counted(self, event: Counted) -> None: ...
 
     @app.query_handler(Every)
     async def every(query: Every, rows: ReadModel[Numbered], held: Resource) -> AsyncIterator[int]:

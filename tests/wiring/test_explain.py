@@ -137,7 +137,7 @@ def test_the_whole_way_of_a_command() -> None:
 def test_the_way_of_a_query_and_of_an_event() -> None:
     """A query says for what a session waits; an event, who is told, when, and in which order."""
     app = shop(Links())
-    assert "in a session: wait for now, later" in app.explain(Ask)
+    assert "in a session: wait for later" in app.explain(Ask)
     assert "given rows: rows of explain_row, to read" in app.explain(Ask)
     assert app.explain(Placed).splitlines() == [
         "Placed",
