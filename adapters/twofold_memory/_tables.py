@@ -19,6 +19,7 @@ PARKED: Final = "parked"
 KEYS: Final = "keys"
 INBOX: Final = "inbox"
 SCHEDULE: Final = "schedule"
+KEPT: Final = "kept"
 ROWS: Final = "rows:"
 """The names of the tables; those of rows end with the name of their view."""
 

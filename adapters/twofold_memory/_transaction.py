@@ -38,7 +38,7 @@ from ._rows import InMemoryRows, rows_of
 from ._schedule import change, unschedule
 from ._state import InMemoryState
 from ._subscriptions import adopt_parked, advance, divide, parked_of, unpark
-from ._tables import GONE, PARKED, RETRIES, SCHEDULE, SNAPSHOTS, Overlay, Tables
+from ._tables import GONE, KEPT, PARKED, RETRIES, SCHEDULE, SNAPSHOTS, Overlay, Tables
 
 V = TypeVar("V", bound=View)
 
@@ -211,6 +211,18 @@ class InMemoryTransaction:
         await self._writing()
         later = command._replace(again=again, attempts=attempts, reason=reason)
         return change(self._overlay, command, later)
+
+    async def kept(self, aggregate: str) -> str | None:
+        """Return how aggregates of this name are kept, as far as that was noted."""
+        self._check()
+        found: str | None = self._overlay.get(KEPT, aggregate)
+        return found
+
+    async def keep(self, aggregate: str, way: str) -> None:
+        """Note how aggregates of this name are kept, unless something is noted."""
+        await self._writing()
+        if self._overlay.get(KEPT, aggregate) is None:
+            self._overlay.put(KEPT, aggregate, way)
 
     async def snapshot(self, stream: str) -> Snapshot | None:
         """Return the snapshot of a stream, or None."""

@@ -1,4 +1,4 @@
-"""Snapshots of event-sourced aggregates."""
+"""Snapshots of event-sourced aggregates, and how each type of aggregate is kept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ._tables import Tables
 
 
 class Snapshots:
-    """The snapshots, one a stream.
+    """The snapshots, one a stream, and the notes on how aggregates are kept.
 
     Args:
         database: the database.
@@ -25,6 +25,22 @@ class Snapshots:
         self._table = table = tables.snapshots
         columns = (table.c.version, table.c.fingerprint, database.dialect.readable(table.c.data))
         self._one = database.prepare(select(*columns).where(table.c.stream == bindparam("of")))
+
+        kept = tables.kept
+        self._kept = database.prepare(select(kept.c.way).where(kept.c.aggregate == bindparam("of")))
+        note = database.dialect.insert_new(kept).values(aggregate=bindparam("aggregate"), way=bindparam("way"))
+        self._keep = database.prepare(note)
+
+    async def kept(self, link: Link, aggregate: str) -> str | None:
+        """Return how aggregates of a name are kept, or None."""
+        rows = await link.fetch(self._kept, {"of": aggregate}, f"look how {aggregate} is kept")
+        return rows[0][0] if rows else None
+
+    async def keep(self, link: Link, aggregate: str, way: str) -> None:
+        """Note how aggregates of a name are kept, unless something is noted."""
+        attempt = f"note how {aggregate} is kept"
+        link.check_writable(attempt)
+        await link.change(self._keep, {"aggregate": aggregate, "way": way}, attempt)
 
     async def get(self, link: Link, stream: str) -> Snapshot | None:
         """Return the snapshot of a stream, or None."""

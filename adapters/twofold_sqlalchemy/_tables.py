@@ -29,6 +29,7 @@ class Tables:
         inbox: the messages that consumers have taken.
         snapshots: states of event-sourced aggregates.
         schedule: commands that wait for their time.
+        kept: how the aggregates of each type are kept.
     """
 
     meta: Table
@@ -41,6 +42,7 @@ class Tables:
     inbox: Table
     snapshots: Table
     schedule: Table
+    kept: Table
 
     @property
     def all(self) -> tuple[Table, ...]:
@@ -178,4 +180,11 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
         Column("reason", dialect.codec(Kind.TEXT).type, nullable=False),
         **options,
     )
-    return Tables(meta, events, checkpoints, workers, parked, state, keys, inbox, snapshots, schedule)
+    kept = Table(
+        "twofold_kept",
+        metadata,
+        Column("aggregate", name, primary_key=True),
+        Column("way", name, nullable=False),
+        **options,
+    )
+    return Tables(meta, events, checkpoints, workers, parked, state, keys, inbox, snapshots, schedule, kept)

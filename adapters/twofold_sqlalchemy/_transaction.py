@@ -172,6 +172,14 @@ class SqlTransaction:
         """Write when this very entry is tried next; return whether it was there."""
         return await self._schedule.postpone(self._link, command, again, attempts, reason)
 
+    async def kept(self, aggregate: str) -> str | None:
+        """Return how aggregates of this name are kept, as far as that was noted."""
+        return await self._snapshots.kept(self._link, aggregate)
+
+    async def keep(self, aggregate: str, way: str) -> None:
+        """Note how aggregates of this name are kept, unless something is noted."""
+        await self._snapshots.keep(self._link, aggregate, way)
+
     async def snapshot(self, stream: str) -> Snapshot | None:
         """Return the snapshot of a stream, or None."""
         return await self._snapshots.get(self._link, stream)

@@ -34,7 +34,7 @@ from ._recording import RecordingEventBus
 from ._routes import command_route, once_route, one_at_a_time, query_route, stream_route
 from ._scope import Services
 from ._session import Session
-from ._storage import AggregateRemoved, StateStored, Storage
+from ._storage import AggregateRemoved, Kept, StateStored, Storage
 from ._subscription import Subscription
 from ._view import View
 from ._wire_types import WireTypes
@@ -140,7 +140,9 @@ def _services(
     new_session: Callable[[], Session],
 ) -> Services:
     storages: dict[type[Aggregate], Storage] = {
-        aggregate: EventSourced(aggregate, event_types) if aggregate in app.event_sourced else StateStored()
+        aggregate: Kept(EventSourced(aggregate, event_types), "events")
+        if aggregate in app.event_sourced
+        else Kept(StateStored(), "state")
         for aggregate in aggregates
     }
     return Services(

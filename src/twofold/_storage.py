@@ -7,7 +7,7 @@ from typing import Any, Protocol, cast
 
 from ._aggregate import Aggregate, stream_of
 from ._messages import Event
-from .errors import ConcurrencyConflict
+from .errors import ConcurrencyConflict, ConfigurationError
 from .ports.event_log import Expected, ExpectedVersion
 from .ports.stores import WriteTransaction
 
@@ -82,6 +82,52 @@ class StateStored:
         actual = await transaction.state(type(tracked.aggregate)).version(tracked.id)
         if actual != tracked.version:
             raise ConcurrencyConflict(tracked.stream, expected=tracked.version, actual=actual or 0)
+
+
+class Kept:
+    """A storage that makes sure that nobody has kept aggregates of its type in another way before.
+
+    What one way has written the other does not see; it would go on from where it was itself, and nobody would notice.
+
+    Args:
+        storage: how they are kept.
+        way: what that is called: "state" or "events".
+    """
+
+    def __init__(self, storage: Storage, way: str) -> None:
+        self._storage = storage
+        self._way = way
+        self._certain = False
+        self._noting: WriteTransaction | None = None
+
+    async def load(self, transaction: WriteTransaction, aggregate_type: type[Aggregate], id: str) -> Tracked | None:
+        if not self._certain:
+            await self._noted(transaction, aggregate_type)
+        return await self._storage.load(transaction, aggregate_type, id)
+
+    async def save(self, transaction: WriteTransaction, tracked: Tracked) -> ExpectedVersion | None:
+        aggregate_type = type(tracked.aggregate)
+        if not self._certain and not await self._noted(transaction, aggregate_type):
+            await transaction.keep(aggregate_type.aggregate_name, self._way)
+            self._noting = transaction
+        return await self._storage.save(transaction, tracked)
+
+    async def _noted(self, transaction: WriteTransaction, aggregate_type: type[Aggregate]) -> bool:
+        """Return whether the way was noted; it is certain when another transaction than this one did that.
+
+        Raises:
+            ConfigurationError: another way was noted.
+        """
+        found = await transaction.kept(aggregate_type.aggregate_name)
+        if found is not None and found != self._way:
+            name = aggregate_type.__name__
+            advice = "Put it into event_sourced=" if found == "events" else "Take it out of event_sourced="
+            raise ConfigurationError(
+                f"cannot keep {name} as {self._way}: this store has kept it as {found}, which would not be seen. "
+                f"{advice}, or give the aggregate another name and bring the old ones over."
+            )
+        self._certain = found is not None and transaction is not self._noting
+        return found is not None
 
 
 def removal(tracked: Tracked) -> AggregateRemoved:

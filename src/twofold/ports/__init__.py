@@ -18,7 +18,7 @@ from .records import LONGEST_KEY, KeyRecord, RecordStore, RecordTransaction
 from .rows import Condition, Operator, Ordering, RowChange, RowReader, RowWriter, Selection
 from .schedule import ScheduledCommand, ScheduleStore, ScheduleTransaction
 from .snapshots import Snapshot, SnapshotTransaction
-from .state_store import StateStore, Versioned
+from .state_store import KeepingTransaction, StateStore, Versioned
 from .stores import ReadStore, ReadTransaction, Transaction, WriteStore, WriteTransaction
 from .subscription_store import Checkpoint, Lease, ParkedEvent, Segment, SubscriptionStore, SubscriptionTransaction
 
@@ -32,6 +32,7 @@ __all__ = [
     "Expected",
     "ExpectedVersion",
     "Ids",
+    "KeepingTransaction",
     "KeyRecord",
     "Lease",
     "LogPage",

@@ -12,7 +12,7 @@ from .records import RecordStore, RecordTransaction
 from .rows import RowWriter
 from .schedule import ScheduleStore, ScheduleTransaction
 from .snapshots import SnapshotTransaction
-from .state_store import StateStore
+from .state_store import KeepingTransaction, StateStore
 from .subscription_store import SubscriptionStore, SubscriptionTransaction
 
 A = TypeVar("A")
@@ -63,7 +63,9 @@ class ReadTransaction(Transaction, SubscriptionTransaction, Protocol):
         ...
 
 
-class WriteTransaction(ReadTransaction, SnapshotTransaction, RecordTransaction, ScheduleTransaction, Protocol):
+class WriteTransaction(
+    ReadTransaction, SnapshotTransaction, RecordTransaction, ScheduleTransaction, KeepingTransaction, Protocol
+):
     """One atomic step in a write store: events, state, records, the schedule, and everything a `ReadTransaction` holds."""
 
     async def append(

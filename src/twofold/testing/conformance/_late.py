@@ -60,6 +60,12 @@ class _Transaction:
     async def append(self, stream: str, events: Any, *, expected: Any) -> Any:
         return await (await self.writing()).append(stream, events, expected=expected)
 
+    async def kept(self, aggregate: str) -> Any:
+        return await self.now.kept(aggregate)
+
+    async def keep(self, aggregate: str, way: str) -> None:
+        await (await self.writing()).keep(aggregate, way)
+
     async def commit(self) -> None:
         await self.now.commit()
 

@@ -7,11 +7,11 @@ from decimal import Decimal
 import pytest
 
 from ... import Repository
-from ...errors import AggregateExists, AggregateNotFound, ConcurrencyConflict
+from ...errors import AggregateExists, AggregateNotFound, ConcurrencyConflict, ConfigurationError
 from ._audit import running
 from ._bank import Account, Close, Deposit, Deposited, Open, Opened
 from ._event_log import stream_of
-from ._opened import NewStore
+from ._opened import NewStore, undone, writing
 from ._repository_races import BOTH, RepositoryRaces
 from ._transfers import Run, handled
 
@@ -44,6 +44,35 @@ class RepositorySuite(RepositoryRaces):
                 await app.dispatch(Close(account_id="a"))
                 for account in ("a-1", "A", "ä 🚲"):
                     assert await app.dispatch(Deposit(account_id=account, amount=Decimal(0))) == amounts[account]
+
+    async def test_a_type_is_kept_in_one_way(self, new_store: NewStore) -> None:
+        """Where aggregates are kept in one way, nobody loads or adds one in the other; the first way goes on."""
+        for event_sourced in BOTH:
+            async with new_store([]) as store:
+                async with running(store, work=False, event_sourced=not event_sourced):
+                    pass  # that it was once wired otherwise does not count: nothing was written
+                async with running(store, work=False, event_sourced=event_sourced) as app:
+                    await app.dispatch(Open(account_id="a"))
+                    await app.dispatch(Deposit(account_id="a", amount=Decimal(1)))
+                async with running(store, work=False, event_sourced=not event_sourced) as other:
+                    for command in (Deposit(account_id="a", amount=Decimal(1)), Open(account_id="b")):
+                        with pytest.raises(ConfigurationError, match=r"cannot keep Account as .* event_sourced="):
+                            await other.dispatch(command)
+                async with running(store, work=False, event_sourced=event_sourced) as app:
+                    assert await app.dispatch(Deposit(account_id="a", amount=Decimal(1))) == Decimal(2)
+
+    async def test_what_was_undone_was_not_kept(self, new_store: NewStore) -> None:
+        """A command that failed leaves no note of the way in which it would have kept something."""
+        for event_sourced in BOTH:
+            async with new_store([]) as store:
+                async with undone(store) as transaction:
+                    await transaction.keep("account", "state" if event_sourced else "events")
+                async with running(store, work=False, event_sourced=event_sourced) as app:
+                    assert await app.dispatch(Open(account_id="a")) == "a"
+                async with writing(store) as transaction:
+                    await transaction.keep("account", "another way")
+                    assert await transaction.kept("account") == ("events" if event_sourced else "state")
+                    assert await transaction.kept("Account") is None
 
     async def test_nothing_there(self, new_store: NewStore) -> None:
         """`get` and `version` raise when there is none of that id, and `find` gives None; so it is after a removal."""

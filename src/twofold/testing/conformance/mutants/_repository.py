@@ -8,7 +8,7 @@ from typing import Any
 
 from ....errors import ConcurrencyConflict
 from ....ports import Versioned
-from ._broken import Around, Break, appending, break_part, of_store
+from ._broken import Around, Break, appending, break_part, commits_anyway, of_store
 from ._event_log import EmptyUnchecked, NoStreamIgnored, Unchecked
 from ._mutant import Mutant
 from ._state import (
@@ -105,6 +105,20 @@ class FoldsStreams(Around):
         return events
 
 
+class ForgetsTheWay(Around):
+    """Does not know how aggregates are kept."""
+
+    async def kept(self, aggregate: str) -> None:
+        return None
+
+
+class NotesNothing(Around):
+    """Does not note how aggregates are kept."""
+
+    async def keep(self, aggregate: str, way: str) -> None:
+        pass
+
+
 def remembering(part: Callable[[Any, dict[object, Any]], Any]) -> Break:
     """Break the state of every type by what was kept from earlier transactions."""
 
@@ -116,6 +130,7 @@ def remembering(part: Callable[[Any, dict[object, Any]], Any]) -> Break:
 
 
 ONE_WINS = "test_of_those_who_loaded_one_version_one_wins"
+ONE_WAY = "test_a_type_is_kept_in_one_way"
 CHANGES = "test_add_get_change_and_remove"
 
 REPOSITORY: Sequence[Mutant] = (
@@ -143,5 +158,8 @@ REPOSITORY: Sequence[Mutant] = (
     Mutant("loads share an object", "test_the_loaded_is_not_shared", remembering(Shares)),
     Mutant("ids ignore upper and lower case", "test_aggregates_are_kept_apart", state(FoldsIds)),
     Mutant("streams ignore upper and lower case", "test_aggregates_are_kept_apart", appending(FoldsStreams)),
+    Mutant("the way is forgotten", ONE_WAY, appending(ForgetsTheWay)),
+    Mutant("the way is not noted", ONE_WAY, appending(NotesNothing)),
+    Mutant("the way is noted in any case", "test_what_was_undone_was_not_kept", commits_anyway),
     Mutant("streams are found by prefix", "test_aggregates_are_kept_apart", of_store(ReadsByPrefix)),
 )
