@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -72,6 +73,10 @@ class Database:
                 await connection.invalidate()
             if self.dialect.is_driver_error(error) or isinstance(error, SQLAlchemyError):
                 raise translated(error, attempt, self.dialect) from error
+            raise
+        except asyncio.CancelledError:
+            if connection is not None:
+                await self.dialect.cut_short(connection)
             raise
         finally:
             if connection is not None:

@@ -102,6 +102,10 @@ class Dialect(Protocol):
         """Give a connection back that only looked."""
         ...
 
+    async def cut_short(self, connection: AsyncConnection) -> None:
+        """Take care of a connection that only looked, before it is given back, because its statement was cancelled."""
+        ...
+
     async def discard(self, connection: AsyncConnection) -> None:
         """Give a connection back of which nobody knows whether `begin` began something."""
         ...

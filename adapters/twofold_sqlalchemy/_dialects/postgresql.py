@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -38,6 +39,7 @@ from sqlalchemy.types import TypeEngine
 from twofold.errors import ConfigurationError, StorageError
 
 from .._fields import Codec, Kind
+from .._tasks import uninterrupted
 from . import Appender, Frontier
 from .postgresql_hints import announce, watch
 from .postgresql_log import LOCK, ArrayInsert, GapFrontier
@@ -48,6 +50,9 @@ if TYPE_CHECKING:
     from .._tables import Tables
 
 _OLDEST = 14
+
+_PATIENCE = 2.0
+"""Seconds until a connection that does not answer is given up."""
 
 _TRANSIENT = re.compile(
     r"40001|40P01"  # serialisation failure, deadlock
@@ -114,6 +119,17 @@ class PostgreSQL(NothingParticular):
     async def begin(self, connection: AsyncConnection, *, read_only: bool) -> None:
         """READ COMMITTED for writing, guarded by versions; REPEATABLE READ READ ONLY for reading one state."""
         await _driver(connection).execute(_BEGIN[read_only])
+
+    async def cut_short(self, connection: AsyncConnection) -> None:
+        """End what is open on the server: between preparing a statement and running it, asyncpg leaves a transaction there.
+
+        A later BEGIN would be part of that, and be refused. Any simple query ends it.
+        """
+        # A further cancellation that comes meanwhile is the one that is under way already.
+        try:
+            await uninterrupted(asyncio.wait_for(_driver(connection).execute("SELECT 1"), _PATIENCE))
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await uninterrupted(connection.invalidate())
 
     async def discard(self, connection: AsyncConnection) -> None:
         """Close it for good: SQLAlchemy's pool does not know of a BEGIN that it did not send."""

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 class NothingParticular:
     """What a dialect says when its connections, tables and errors need nothing more."""
 
+    async def cut_short(self, connection: AsyncConnection) -> None:
+        """Need nothing: the driver knows what it has begun."""
+
     async def give_back(self, connection: AsyncConnection) -> None:
         """Close it, which gives it to the pool."""
         await connection.close()

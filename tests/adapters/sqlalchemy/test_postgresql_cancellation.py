@@ -8,6 +8,7 @@ import random
 import types
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import anyio
@@ -101,7 +102,7 @@ works = pytest.mark.parametrize("work", [Desk.write, Desk.look], ids=["write", "
 
 
 @types.coroutine
-def cancelled_at(work: Coroutine[Any, Any, None], step: int, *, done: bool) -> Generator[Any, Any, bool]:
+def cancelled_at(work: Coroutine[Any, Any, Any], step: int, *, done: bool) -> Generator[Any, Any, bool]:
     """Run a coroutine and cancel its task when it waits for the n-th time; return whether it came so far.
 
     Args:
@@ -130,7 +131,7 @@ def cancelled_at(work: Coroutine[Any, Any, None], step: int, *, done: bool) -> G
         return waits > step
 
 
-async def cancelled(work: Coroutine[Any, Any, None], step: int, *, done: bool) -> bool:
+async def cancelled(work: Coroutine[Any, Any, Any], step: int, *, done: bool) -> bool:
     """Give a task of its own to what is cancelled; return whether there was so much to cancel."""
 
     async def run() -> bool:
@@ -163,6 +164,18 @@ async def test_cancelled_at_each_await(desk: Desk, work: Work, done: bool, fresh
         step += 1
     assert step > 8
     await desk.assert_whole()
+
+
+async def test_cancelled_when_a_statement_is_prepared_and_has_not_run(desk: Desk) -> None:
+    """A read that is cancelled just then leaves a connection on which the next transaction begins."""
+    for step in count():
+        await desk.store._database.engine.dispose()
+        if not await cancelled(desk.store.log.head(), step, done=True):
+            break
+        for _ in range(2):
+            transaction = await desk.store.begin(read_only=True)
+            await transaction.rollback()
+    assert step > 2
 
 
 @pytest.mark.parametrize("seed", range(4))
