@@ -53,7 +53,7 @@ constraints: .venv/.made ## resolve all versions anew into constraints.txt
 	@$(python) scripts/constraints.py
 
 clean: ## remove all that was built, .venv too
-	@rm -rf .venv .venv-peers site dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-peers demo site dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One stamp a dependency group of pyproject.toml. Installing `dev` stamps all that it includes.

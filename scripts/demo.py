@@ -1,17 +1,23 @@
-"""Run the orders example step by step, in a new folder, and show each command before it runs."""
+"""Run the orders example step by step, in the folder `demo` of the clone, and show each command before it runs."""
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-SAMPLE = Path(__file__).parents[1] / "examples" / "orders" / "sample.csv"
+ROOT = Path(__file__).parents[1].resolve()
+FOLDER = ROOT / "demo"
+SAMPLE = os.path.relpath(ROOT / "examples" / "orders" / "sample.csv", FOLDER)
+# Relative, as it reads better; not resolved, as a link in .venv stands for its environment.
+PYTHON = os.path.relpath(sys.executable, FOLDER)
 
 STORY = {
     "Commands go in: an order for each invoice of a dirty CSV file; some are paid, some of these shipped": (
-        "import", str(SAMPLE), "--pay-rate", "0.6", "--ship-rate", "0.3",
+        "import", SAMPLE, "--pay-rate", "0.6", "--ship-rate", "0.3",
     ),
     "Read models come out, written by projections behind the log: an order": ("show", "100175"),
     "a page of a user's orders": ("list", "12371", "--page-size", "5"),
@@ -20,13 +26,19 @@ STORY = {
 
 
 def main() -> int:
-    with tempfile.TemporaryDirectory() as folder:
-        for chapter, command in STORY.items():
-            shown = " ".join(Path(word).name if word == str(SAMPLE) else word for word in command)
-            print(f"\n{chapter}\n$ python -m orders {shown}", flush=True)
-            done = subprocess.run([sys.executable, "-m", "orders", *command], cwd=folder, check=False)
-            if done.returncode:
-                return done.returncode
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir()
+    print(f"The demo begins anew in {FOLDER}, and what it makes stays there until the next one.")
+    print(f"\n$ cd {shlex.quote(str(FOLDER))}")
+    for chapter, words in STORY.items():
+        command = [PYTHON, "-m", "orders", *words]
+        print(f"\n{chapter}\n$ {shlex.join(command)}", flush=True)
+        done = subprocess.run(command, cwd=FOLDER, check=False)
+        if done.returncode:
+            return done.returncode
+    made = ", ".join(sorted(each.name for each in FOLDER.iterdir()))
+    print(f"\nIn {FOLDER} there are now {made}. To look further:\n")
+    print(f"$ cd {shlex.quote(str(FOLDER))}\n$ {shlex.join([PYTHON, '-m', 'orders', '--help'])}")
     return 0
 
 

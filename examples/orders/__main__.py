@@ -13,6 +13,7 @@ from typing import Annotated, TypeVar
 import anyio
 import typer
 from rich.progress import open as open_with_progress
+from sqlalchemy import make_url
 
 from orders import show
 from orders.composition import running
@@ -85,8 +86,7 @@ def show_order(order: str, write: Write = FILE, read: Read = None) -> None:
 @cli.command("list")
 def list_orders(user: int, page: FromOne = 1, page_size: FromOne = 20, write: Write = FILE, read: Read = None) -> None:
     """List a user's orders, the newest first."""
-    query = ListUserOrders(user_id=user, page=page, page_size=page_size)
-    show.user_orders(asyncio.run(_answer(write, read, query)))
+    show.user_orders(asyncio.run(_answer(write, read, ListUserOrders(user_id=user, page=page, page_size=page_size))))
 
 
 @cli.command("stats")
@@ -96,6 +96,9 @@ def statistics(day: Day, write: Write = FILE, read: Read = None) -> None:
 
 
 async def _answer(write: str, read: str | None, query: Query[R]) -> R:
+    for url in map(make_url, filter(None, (write, read))):
+        if url.get_backend_name() == "sqlite" and not await anyio.Path(url.database or "").exists():
+            raise FileNotFoundError(f"there is no database {url.database}. Make it by: python -m orders import FILE")
     async with running(write, read) as app:
         await app.settle()
         return await app.execute(query)

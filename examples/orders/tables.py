@@ -10,7 +10,6 @@ from twofold_sqlalchemy import AggregateRows, ExactDecimal, TableMapping, UtcDat
 
 metadata = MetaData()
 
-
 orders = Table(
     "orders",
     metadata,
@@ -32,7 +31,6 @@ order_items = Table(
     Column("quantity", Integer, nullable=False),
     Column("unit_price", ExactDecimal, nullable=False),
 )
-
 
 COPIED = "id", "user_id", "user_name", "placed_at"
 

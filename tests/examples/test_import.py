@@ -200,3 +200,15 @@ async def test_a_file_that_ends_in_the_middle_is_reported(tmp_path: Path) -> Non
     async with shop(tmp_path) as app:
         with pytest.raises(NotAnOrderFile, match="damaged"):
             await import_orders(app, file.open("rb"), tmp_path / "r.csv")
+
+
+@pytest.mark.parametrize("asked", [["show", "1"], ["list", "7"], ["stats", "2025-03-05"]], ids=lambda asked: asked[0])
+def test_a_question_without_a_database_creates_none(tmp_path: Path, asked: list[str]) -> None:
+    """Who asks before anything was imported is told what to do, in one line, and no empty database is left behind."""
+    done = subprocess.run(
+        [sys.executable, "-m", "orders", *asked], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, list(tmp_path.iterdir())) == (1, "", [])
+    assert done.stderr == (
+        "FileNotFoundError: there is no database orders.db. Make it by: python -m orders import FILE\n"
+    )
