@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self, TypeVar, overload
@@ -181,9 +181,9 @@ class Application(Module):
             return await session.execute(query, after=after, timeout=timeout, on_stale="return")
         return await session.execute(query, after=after, timeout=timeout, on_stale=on_stale)
 
-    async def stream(self, query: Query[AsyncIterator[R]]) -> AsyncIterator[R]:
+    async def stream(self, query: Query[AsyncIterator[R]]) -> AsyncGenerator[R]:
         """Iterate over the answer of a streaming query in a session of its own; see `Session.stream`."""
-        async with aclosing(self.session().stream(query)) as items:  # type: ignore[type-var]  # pyright: ignore[reportArgumentType]
+        async with aclosing(self.session().stream(query)) as items:
             async for item in items:
                 yield item
 

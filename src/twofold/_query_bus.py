@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
 
@@ -56,7 +56,7 @@ class QueryBus:
             raise no_handler("query", query, self._routes) from None
         return first(query) if rest is None else first(query, rest)
 
-    async def stream(self, query: Query[AsyncIterator[R]]) -> AsyncIterator[R]:
+    async def stream(self, query: Query[AsyncIterator[R]]) -> AsyncGenerator[R]:
         """Iterate over the answer of a streaming query, whose handler is an async generator.
 
         Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -223,7 +223,7 @@ class Session:
 
     async def stream(
         self, query: Query[AsyncIterator[R]], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None
-    ) -> AsyncIterator[R]:
+    ) -> AsyncGenerator[R]:
         """Iterate over the answer of a streaming query, once the read models have what this session wrote.
 
         Close the iterator (`contextlib.aclosing`) when you stop early: until then its read stays open.
@@ -240,7 +240,7 @@ class Session:
         written = self._latest(after)
         if written is not None:
             await self._consistency.wait(self._reads.get(type(query), ()), written, timeout)
-        async with aclosing(self._services.queries.stream(query)) as items:  # type: ignore[type-var]  # pyright: ignore[reportArgumentType]
+        async with aclosing(self._services.queries.stream(query)) as items:
             async for item in items:
                 yield item
 

@@ -69,8 +69,8 @@ class WireTypes(Generic[M]):
         """Make a message from what is stored.
 
         Raises:
-            UndecodableEvent, UndecodableCommand: no class has this name, no upcaster leads from this version, or the
-                class refuses the data.
+            UndecodableEvent, UndecodableCommand: no class has this name, no upcaster leads from this version or one fails,
+                or the class refuses the data.
         """
         message_type = self._by_name.get(name)
         if message_type is None:
@@ -102,7 +102,13 @@ class WireTypes(Generic[M]):
                     f"cannot read the stored {self._kind} {name!r} version {version}: there is no upcaster from version "
                     f"{step}. Add one with @app.upcaster({name!r}, from_version={step})."
                 )
-            fields = upcaster(fields)
+            try:
+                fields = upcaster(fields)
+            except Exception as error:
+                raise self._undecodable(
+                    f"cannot read the stored {self._kind} {name!r} version {version}: its upcaster from version {step} "
+                    f"failed ({type(error).__name__}: {error}). Mend it, and retry what was parked."
+                ) from error
         return fields
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import anyio.lowlevel
 import pytest
@@ -75,9 +75,8 @@ async def test_a_stream_is_closed_with_its_iterator(
     await app.create_schema()
     async with app, app.session() as session:
         started = app.stream(Every()) if level == "application" else session.stream(Every())
-        items = cast("AsyncGenerator[int]", started)
         try:
-            async with aclosing(items):
+            async with aclosing(started) as items:
                 async for number in items:
                     assert (number, closed) == (number, [])
                     if stop == "early" and number == 1:

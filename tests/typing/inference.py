@@ -6,6 +6,7 @@ Each line that must be refused carries both checkers' ignores: one that refuses 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import assert_type
 
 from twofold import (
@@ -82,8 +83,9 @@ async def inferred(
     assert_type(await things.find("1"), Thing | None)
     assert_type(await rows.get(1), Row | None)
     assert_type(await rows.find(), Rows[Row])
-    async for row in session.stream(Every()):
-        assert_type(row, Row)
+    async with aclosing(session.stream(Every())) as every:
+        async for row in every:
+            assert_type(row, Row)
 
 
 module = Module("typed")
