@@ -88,9 +88,9 @@ async def verify(database: Database, tables: Tables, views: Sequence[Table]) -> 
     found = await database.look(faults, "look at the tables")
     if found:
         raise SchemaMissing(
-            f"cannot open the store, {len(found)} fault(s) found: {'; '.join(found)}. Create what is missing with "
-            "`await app.create_schema()`, or with your migrations. A table of a view that differs is dropped or altered by "
-            "you; or give the view and its projection new names, to build them anew."
+            f"cannot open the store, {len(found)} fault(s) found: {'; '.join(found)}. Create missing tables with "
+            "`await app.create_schema()`, or with your migrations. A table that is there and differs is altered or dropped "
+            "by you; or give the view and its projection new names, to build them anew."
         )
 
 

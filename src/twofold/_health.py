@@ -33,6 +33,7 @@ def health(
     found: Sequence[SubscriptionStatus],
     nobody: Sequence[str],
     stuck: Sequence[ScheduledCommand],
+    ended: Sequence[BaseException],
     holding_back: Sequence[str],
 ) -> Health:
     """Return what a probe should know.
@@ -41,6 +42,7 @@ def health(
         found: the subscriptions.
         nobody: those that no process runs, or not all segments of them.
         stuck: scheduled commands that failed too often.
+        ended: what background work ended with that should have gone on.
         holding_back: the transactions that readers wait for.
     """
     problems = [f"{each.name} fails: {each.error}" for each in found if each.state == "failing"]
@@ -52,4 +54,5 @@ def health(
         f"{each.name}, scheduled as {each.id!r}, failed {each.attempts} time(s): {each.reason}. Try it again, or cancel it"
         for each in stuck
     ]
+    problems += [f"background work ended by {type(each).__name__}: {each}. Restart this process" for each in ended]
     return Health(tuple(problems), tuple(found), tuple(holding_back))

@@ -71,6 +71,7 @@ class Running:
         self._workers: list[Worker] = []
         self._timers = Timers(assembly.services, self._session_of, app.retry_scheduled)
         self._drain = _DRAIN
+        self._works = False
         self._owner = f"{gethostname()}/{getpid()}/{app.ids.new().hex[:12]}"
         self._decoded: Log | None = None
         self._announced = Signal()
@@ -95,6 +96,7 @@ class Running:
             await worker.prepare()
         self._supervisor.start(self._announce, endless=True)
         if work:
+            self._works = True
             self._supervisor.start(self._watch, endless=True)
             keep = self._app.keep_records
             if keep is not None:
@@ -230,9 +232,10 @@ class Running:
         try:
             found = await self.status()
             # Where this process works, it claims what nobody holds.
-            nobody = [each.name for each in found if each.state == "stopped" and not await self._is_held(each.name)]
+            names = [] if self._works else [each.name for each in found if each.state != "inline"]
+            nobody = [name for name in names if not await self._is_held(name)]
             stuck = await self._app.write.stuck(limit=_NAMED)
-            return health(found, nobody, stuck, await self._log.holding_back())
+            return health(found, nobody, stuck, self._supervisor.failures, await self._log.holding_back())
         except TransientFailure as error:
             return Health((f"a store does not answer: {error}",), (), ())
 

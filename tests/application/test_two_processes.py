@@ -7,6 +7,7 @@ from decimal import Decimal
 import anyio
 import pytest
 
+import twofold._retention
 import twofold._runner
 from twofold.errors import TransientFailure
 from twofold.ports import WriteStore
@@ -61,3 +62,28 @@ async def test_health(store: WriteStore) -> None:
             health = await front.health()
             assert (health.healthy, health.problems, health.holding_back) == (True, (), ())
             assert [each.name for each in health.subscriptions] == ["balances"]
+
+
+async def test_health_where_work_is_done(store: WriteStore) -> None:
+    """A process that works does not call for a worker, not even before it has claimed what it runs."""
+    worker = await application(store)
+    async with worker:
+        assert (await worker.health()).problems == ()
+
+
+async def test_health_names_background_work_that_ended(store: WriteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work that should go on for ever and ended by an error is no secret of the log file."""
+    ended = anyio.Event()
+
+    async def run(*_: object) -> None:
+        ended.set()
+        raise LookupError("gone")
+
+    monkeypatch.setattr(twofold._retention.Retention, "run", run)
+    worker = await application(store)
+    with anyio.fail_after(20):
+        async with worker:
+            await ended.wait()
+            await anyio.wait_all_tasks_blocked()
+            found = (await worker.health()).problems
+    assert found == ("background work ended by LookupError: gone. Restart this process",)
