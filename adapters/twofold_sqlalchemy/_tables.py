@@ -10,7 +10,7 @@ from sqlalchemy import Column, Index, Integer, MetaData, Table, UniqueConstraint
 from ._dialects import Dialect
 from ._fields import Kind
 
-SCHEMA: Final = 3
+SCHEMA: Final = 4
 """The version of the tables below. A later version of Twofold that changes them counts it up."""
 
 
@@ -115,10 +115,11 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
         Column("reason", dialect.codec(Kind.TEXT).type, nullable=False),
         Column("attempts", number, nullable=False),
         Column("parked_at", time, nullable=False),
-        Column("retry", dialect.codec(Kind.BOOLEAN).type, nullable=False),
+        Column("again", time),  # when it is tried by itself; the application's clock, as `parked_at`
         *event(),
         UniqueConstraint("subscription", "position", name="twofold_parked_once"),
         Index("twofold_parked_key", "subscription", "key"),
+        Index("twofold_parked_again", "subscription", "again"),
         **dialect.table_options(counted=True),
     )
     state = Table(

@@ -131,12 +131,12 @@ class SqlTransaction:
         """Let the parked events of another subscription take the place of this one's."""
         await self._checkpoints.adopt_parked(self._link, subscription, of)
 
-    async def ask_retry(self, subscription: str, key: str, *, wanted: bool = True) -> int:
-        """Mark the parked events of a key to be tried again, or not any more."""
-        return await self._checkpoints.ask_retry(self._link, subscription, key, wanted)
+    async def ask_retry(self, subscription: str, key: str, *, at: datetime) -> bool:
+        """Let the first parked event of a key be tried at a time."""
+        return await self._checkpoints.ask_retry(self._link, subscription, key, at)
 
     async def blame(self, subscription: str, parked: ParkedEvent) -> None:
-        """Write a new reason and number of attempts to an event that is parked."""
+        """Write reason, attempts, time and next try of a parked event anew."""
         await self._checkpoints.blame(self._link, subscription, parked)
 
     async def claim_key(self, tenant: str, key: str, record: KeyRecord) -> KeyRecord | None:

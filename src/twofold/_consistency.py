@@ -9,7 +9,7 @@ import anyio
 from ._signal import Signal
 from ._token import Written
 from .errors import ForeignLog, ReadNotReady
-from .ports.event_log import START, EventLog, Position
+from .ports.event_log import START, EventLog
 from .ports.stores import ReadStore
 from .ports.subscription_store import Checkpoint
 
@@ -46,6 +46,8 @@ class Consistency:
     async def behind(self, projection: str, written: Written) -> int:
         """Return how many events of the log lie between a projection and what was written, 0 when it has it all.
 
+        Those of the written events that are held there, or follow one that is, count too: the checkpoint has passed them.
+
         Raises:
             ReadNotReady: one of the written events is parked there.
             ForeignLog: the projection was filled from another log.
@@ -58,12 +60,13 @@ class Consistency:
                 f"cannot read {projection!r} in this session: its rows come from log {checkpoint.log}, the session "
                 f"wrote to {written.log}. Point read= and write= to stores that belong together, or rebuild the projection."
             )
+        held = 0
         if checkpoint is not None and checkpoint.parked:
-            await self._check_parked(projection, written)
+            held = await self._held(projection, written)
         position = checkpoint.position if checkpoint is not None else START
         if position >= written.position:
-            return 0
-        return await self._log.count(after=position, upto=written.position) or 1
+            return held
+        return held + (await self._log.count(after=position, upto=written.position) or 1)
 
     async def wait(self, projections: Sequence[str], written: Written, seconds: float) -> None:
         """Return when all these projections have passed what was written.
@@ -93,7 +96,11 @@ class Consistency:
         except ReadNotReady:
             return None
 
-    async def _check_parked(self, projection: str, written: Written) -> None:
-        wrote: set[Position] = set(written.events)
-        if any(parked.event.position in wrote for parked in await self._read.parked(projection)):
+    async def _held(self, projection: str, written: Written) -> int:
+        """Return how many of the written events are dealt with later, and raise when one is only on request."""
+        aside, wrote = await self._read.parked(projection), set(written.events)
+        held = {each.key for each in aside if each.again is not None}
+        mine = [each for each in aside if each.event.position in wrote]
+        if any(each.key not in held for each in mine):
             raise ReadNotReady(projection, behind=None, parked=True)
+        return len(mine)

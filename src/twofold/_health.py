@@ -31,6 +31,8 @@ class Health:
 def health(found: Sequence[SubscriptionStatus], nobody: Sequence[str], holding_back: Sequence[str]) -> Health:
     """Return what a probe should know.
 
+    An event that is being retried is no problem: it succeeds, or it is parked and then is one.
+
     Args:
         found: the subscriptions.
         nobody: those that no process runs, or not all segments of them.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,22 +13,12 @@ from ... import Application, Command
 from ...errors import IdempotencyKeyReused
 from ._audit import running
 from ._bank import Balance, Deposit, GetBalance, Open, application
+from ._dial import Dial
 from ._opened import NewStore
 from ._payments import PAY, Crash, Look, Pay, PayTwice, Receipt, balance, paying
 from ._watched import AFTER_COMMIT, BEFORE_COMMIT, watched
 
 REPEATS = range(20)
-
-
-class Dial:
-    """A clock that stands still until it is told otherwise."""
-
-    def __init__(self) -> None:
-        self.time = datetime(2024, 5, 17, 12, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        """Return the time that was set."""
-        return self.time
 
 
 class IdempotencySuite:
