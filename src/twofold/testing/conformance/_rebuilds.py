@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 import anyio
 import pytest
 
-from ... import Application, Module, Query, ReadModel, View, on
+from ... import Application, Module, Query, ReadModel, Retry, View, on
 from ...errors import RebuildRunning
 from ...ports import WriteStore
 from ._bank import Balance, Deposit, Deposited, Open, Opened, bank
@@ -16,6 +17,9 @@ from ._hooked import Call, Hooked
 from ._opened import NewStore
 
 NAMES = [f"a{number:02}" for number in range(12)]
+
+SOON = Retry(attempts=3, delay=0.001)
+"""What fails is tried again at once."""
 
 
 class Total(View, name="suite_total", key="account_id"):
@@ -30,17 +34,27 @@ class GetTotals(Query[list[Total]]):
     """Ask for all rows."""
 
 
-def totals(version: int, fail_on: str | None = None) -> Module:
-    """Return a module with the projection, as it was written at some time."""
-    module = Module(f"totals {version}")
+def totals(version: int, fail_on: str | None = None, *, once: Sequence[str] = (), retry: Retry = SOON) -> Module:
+    """Return a module with the projection, as it was written at some time.
 
-    @module.projection("totals")
+    Args:
+        version: what it writes into its rows.
+        fail_on: the account that it cannot open.
+        once: the accounts that it cannot open at the first try.
+        retry: how often an event is tried.
+    """
+    module, failing = Module(f"totals {version}"), [*once]
+
+    @module.projection("totals", retry=retry)
     class Totals:
         def __init__(self, rows: ReadModel[Total]) -> None:
             self.rows = rows
 
         @on(Opened)
         async def opened(self, event: Opened) -> None:
+            if event.account_id in failing:
+                failing.remove(event.account_id)
+                raise LookupError(event.account_id)
             if event.account_id == fail_on:
                 raise LookupError(event.account_id)
             await self.rows.put(Total(account_id=event.account_id, version=version))
@@ -161,10 +175,13 @@ class RebuildSuite:
 
     async def test_a_crash_leaves_the_old_rows(self, new_store: NewStore) -> None:
         """A rebuild that dies while it fills, or in the very swap, changes nothing; the next one goes on and finishes."""
-        for method, times in (("advance", 0), ("swap_shadows", 0), ("divide", 1), ("adopt_parked", 0)):
+        for method, times in (
+            ("advance", 0), ("ask_retry", 0), ("swap_shadows", 0), ("divide", 1), ("adopt_parked", 0),
+        ):  # fmt: skip
             async with new_store([Total, Balance]) as store:
                 await filled(store)
-                async with bank_with(failing(store, method, times), totals(2), work=False) as app:
+                module = totals(2, once=NAMES[5:6])
+                async with bank_with(failing(store, method, times), module, work=False) as app:
                     with pytest.raises(OSError, match=method):
                         await app.rebuild("totals")
                     assert await rows(app) == dict.fromkeys(NAMES, (1, Decimal(1)))
@@ -236,6 +253,30 @@ class RebuildSuite:
                 assert {name: version for name, (version, _) in (await rows(app)).items()} == {
                     "a00": 2, "a01": 2, "a02": 3,
                 }  # fmt: skip
+
+    async def test_held_events_are_waited_for(self, new_store: NewStore) -> None:
+        """The new rows take their place with the effect of events that failed first; none is held, none comes later."""
+        async with new_store([Total, Balance]) as store:
+            await filled(store)
+            async with bank_with(store, totals(2, once=NAMES[3:5])) as app:
+                await app.rebuild("totals")
+                assert await rows(app) == dict.fromkeys(NAMES, (2, Decimal(1)))
+                assert await app.parked("totals") == []
+
+    async def test_what_the_old_rows_waited_for_is_dropped(self, new_store: NewStore) -> None:
+        """An event that is held for the old rows is no matter of the new ones, which have it."""
+        async with new_store([Total, Balance]) as store:
+            async with bank_with(store, totals(1, fail_on="a01", retry=Retry(delay=3600, longest=3600))) as app:
+                await app.dispatch(Open(account_id="a01"))
+                async with app.session() as session:
+                    await session.dispatch(Open(account_id="a02"))
+                    assert [row.account_id for row in await session.execute(GetTotals())] == ["a02"]
+            async with bank_with(store, totals(2)) as app:
+                assert [each.attempts for each in await app.parked("totals")] == [1]
+                await app.rebuild("totals")
+                assert await app.parked("totals") == []
+                await app.settle()
+                assert {name: version for name, (version, _) in (await rows(app)).items()} == {"a01": 2, "a02": 2}
 
     async def test_unknown_projections_are_named(self, new_store: NewStore) -> None:
         """What cannot be rebuilt is an error that names what can."""
