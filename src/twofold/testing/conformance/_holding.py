@@ -213,6 +213,7 @@ class SubscriptionHolding:
             await app.dispatch(Deposit(account_id="bad", amount=Decimal(2)))
             await passes(app, "good", "fine")
             assert len(await app.discard("audit", KEY)) == 2
+            assert await held(app) == []
             bad.clear()
             await app.dispatch(Deposit(account_id="bad", amount=Decimal(3)))
             await settled(app)
