@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from twofold.errors import CheckpointMoved
 from twofold.ports import Checkpoint, Lease, ParkedEvent, Position, Segment
 
-from ._tables import ATTENDING, GONE, PARKED, RETRIES, SEGMENTS, Overlay, Tables
+from ._tables import ATTENDING, GONE, PARKED, SEGMENTS, Overlay, Tables
 
 if TYPE_CHECKING:
     from ._transaction import InMemoryTransaction
@@ -65,14 +67,19 @@ def parked_of(overlay: Overlay, subscription: str, key: str | None) -> list[Park
 
 
 def unpark(overlay: Overlay, subscription: str, positions: Sequence[Position]) -> int:
-    """Forget parked events, and the wish to retry a key that has none left."""
+    """Forget parked events."""
     gone = [event for event in parked_of(overlay, subscription, None) if event.event.position in positions]
     for event in gone:
         overlay.put(PARKED, (subscription, event.event.id), GONE)
-    for key in {event.key for event in gone}:
-        if not parked_of(overlay, subscription, key):
-            overlay.put(RETRIES, (subscription, key), GONE)
     return len(gone)
+
+
+def ask_retry(overlay: Overlay, subscription: str, key: str, at: datetime) -> bool:
+    """Let the first parked event of a key be tried at a time."""
+    for first in parked_of(overlay, subscription, key)[:1]:
+        overlay.put(PARKED, (subscription, first.event.id), first._replace(again=at))
+        return True
+    return False
 
 
 def adopt_parked(overlay: Overlay, subscription: str, of: str) -> None:
@@ -149,13 +156,13 @@ class InMemorySubscriptions:
         """Return the parked events in the order in which they were parked, of one key or of all."""
         return parked_of(self._now(), subscription, key)
 
-    async def parked_keys(self, subscription: str) -> frozenset[str]:
-        """Return the keys that have a parked event."""
-        return frozenset(event.key for event in await self.parked(subscription))
+    async def parked_keys(self, subscription: str) -> Mapping[str, int]:
+        """Return the keys that have a parked event, each with how many."""
+        return Counter(event.key for event in await self.parked(subscription))
 
-    async def retries(self, subscription: str) -> frozenset[str]:
-        """Return the keys whose parked events are to be tried again."""
-        return frozenset(key for (name, key), _ in self._now().items(RETRIES) if name == subscription)
+    async def retries(self, subscription: str) -> Mapping[str, datetime]:
+        """Return the keys that are held, each with the time of its next try."""
+        return {event.key: event.again for event in await self.parked(subscription) if event.again is not None}
 
     def _now(self) -> Overlay:
         return Overlay(self._tables, frozen=False)

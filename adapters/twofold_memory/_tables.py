@@ -13,7 +13,6 @@ GONE: Final = object()
 STATES: Final = "states"
 SEGMENTS: Final = "segments"
 ATTENDING: Final = "attending"
-RETRIES: Final = "retries"
 SNAPSHOTS: Final = "snapshots"
 PARKED: Final = "parked"
 KEYS: Final = "keys"

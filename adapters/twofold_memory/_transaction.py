@@ -37,8 +37,8 @@ from ._records import answer_key, claim_key, claim_message
 from ._rows import InMemoryRows, rows_of
 from ._schedule import change, unschedule
 from ._state import InMemoryState
-from ._subscriptions import adopt_parked, advance, divide, parked_of, unpark
-from ._tables import GONE, KEPT, PARKED, RETRIES, SCHEDULE, SNAPSHOTS, Overlay, Tables
+from ._subscriptions import adopt_parked, advance, ask_retry, divide, unpark
+from ._tables import GONE, KEPT, PARKED, SCHEDULE, SNAPSHOTS, Overlay, Tables
 
 V = TypeVar("V", bound=View)
 
@@ -163,15 +163,13 @@ class InMemoryTransaction:
         await self._writing()
         adopt_parked(self._overlay, subscription, of)
 
-    async def ask_retry(self, subscription: str, key: str, *, wanted: bool = True) -> int:
-        """Mark the parked events of a key to be tried again, or not any more."""
+    async def ask_retry(self, subscription: str, key: str, *, at: datetime) -> bool:
+        """Let the first parked event of a key be tried at a time."""
         await self._writing()
-        found = len(parked_of(self._overlay, subscription, key))
-        self._overlay.put(RETRIES, (subscription, key), True if wanted and found else GONE)
-        return found
+        return ask_retry(self._overlay, subscription, key, at)
 
     async def blame(self, subscription: str, parked: ParkedEvent) -> None:
-        """Write a new reason and number of attempts to an event that is parked."""
+        """Write reason, attempts, time and next try of a parked event anew."""
         await self._writing()
         if self._overlay.get(PARKED, (subscription, parked.event.id)) is not None:
             self._overlay.put(PARKED, (subscription, parked.event.id), parked)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, select, true, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from twofold.errors import CheckpointMoved
 from twofold.ports import Checkpoint, Lease, ParkedEvent, Position
@@ -50,7 +51,7 @@ class Checkpoints:
         self._one = database.prepare(
             select(table.c.position, table.c.log, table.c.parked).where(table.c.subscription == bindparam("of"))
         )
-        held = (parked.c.key, parked.c.reason, parked.c.attempts, parked.c.parked_at)
+        held = (parked.c.key, parked.c.reason, parked.c.attempts, parked.c.parked_at, parked.c.again)
         everything = (
             select(*columns.selected(parked), *held)
             .where(parked.c.subscription == bindparam("of"))
@@ -58,18 +59,21 @@ class Checkpoints:
         )
         self._parked = database.prepare(everything)
         self._parked_of_key = database.prepare(everything.where(parked.c.key == bindparam("of_key")))
-        self._keys = database.prepare(select(parked.c.key).where(parked.c.subscription == bindparam("of")).distinct())
-        names = ("subscription", "position", "key", "reason", "attempts", "parked_at", *EventColumns.WRITTEN)
+        names = ("subscription", "position", "key", "reason", "attempts", "parked_at", "again", *EventColumns.WRITTEN)
         new: dict[str, Any] = {name: bindparam(name) for name in names}
-        self._park = database.prepare(database.dialect.insert_new(parked).values({**new, "retry": False}))
+        self._park = database.prepare(database.dialect.insert_new(parked).values(new))
         mine = parked.c.subscription == bindparam("of")
+        self._keys = database.prepare(select(parked.c.key, func.count()).where(mine).group_by(parked.c.key))
         one, of_key = parked.c.position == bindparam("at"), parked.c.key == bindparam("of_key")
         self._unpark_all = database.prepare(delete(parked).where(mine))
         self._adopt = database.prepare(update(parked).where(mine).values(subscription=bindparam("new_name")))
         self._unpark = database.prepare(delete(parked).where(mine, one))
-        self._ask = database.prepare(update(parked).where(mine, of_key).values(retry=bindparam("wanted")))
-        self._asked = database.prepare(select(parked.c.key).where(mine, parked.c.retry.is_(true())).distinct())
-        blamed: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("reason", "attempts", "parked_at")}
+        first = select(parked.c.position).where(mine, of_key).order_by(parked.c.number).limit(1)
+        self._first = database.prepare(first)
+        self._ask = database.prepare(update(parked).where(mine, one).values(again=bindparam("new_again")))
+        self._held = database.prepare(select(parked.c.key, parked.c.again).where(mine, parked.c.again.is_not(None)))
+        names_blamed = ("reason", "attempts", "parked_at", "again")
+        blamed: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names_blamed}
         self._blame = database.prepare(update(parked).where(mine, one).values(blamed))
         self._park_names = names
 
@@ -130,7 +134,8 @@ class Checkpoints:
         rows: list[tuple[object, ...]] = []
         for parked in events:
             event, time = parked.event, self._columns.time(parked.time)
-            held = (subscription, event.position, parked.key, parked.reason, parked.attempts, time)
+            again = self._columns.time(parked.again)
+            held = (subscription, event.position, parked.key, parked.reason, parked.attempts, time, again)
             values = dict(
                 zip(self._park_names, held + self._columns.values(event.stream, event.version, event), strict=True)
             )
@@ -151,24 +156,27 @@ class Checkpoints:
         await link.change(self._unpark_all, {"of": subscription}, attempt)
         await link.change(self._adopt, {"of": of, "new_name": subscription}, attempt)
 
-    async def ask_retry(self, link: Link, subscription: str, key: str, wanted: bool) -> int:
-        """Mark the parked events of a key to be tried again, or not any more."""
+    async def ask_retry(self, link: Link, subscription: str, key: str, at: datetime) -> bool:
+        """Let the first parked event of a key be tried at a time."""
         attempt = f"ask for a retry of {key!r} of {subscription}"
         link.check_writable(attempt)
-        return await link.change(self._ask, {"of": subscription, "of_key": key, "wanted": wanted}, attempt)
+        for (position,) in await link.fetch(self._first, {"of": subscription, "of_key": key}, attempt):
+            values = {"of": subscription, "at": position, "new_again": self._columns.time(at)}
+            return await link.change(self._ask, values, attempt) > 0
+        return False
 
     async def blame(self, link: Link, subscription: str, parked: ParkedEvent) -> None:
-        """Write a new reason and number of attempts to an event that is parked."""
+        """Write reason, attempts, time and next try of a parked event anew."""
         attempt = f"park an event of {subscription}"
         link.check_writable(attempt)
         why: dict[str, Any] = {"new_reason": parked.reason, "new_attempts": parked.attempts}
-        why["new_parked_at"] = self._columns.time(parked.time)
-        await link.change(self._blame, {"of": subscription, "at": parked.event.position, **why}, attempt)
+        when = {"new_parked_at": self._columns.time(parked.time), "new_again": self._columns.time(parked.again)}
+        await link.change(self._blame, {"of": subscription, "at": parked.event.position, **why, **when}, attempt)
 
-    async def retries(self, subscription: str) -> frozenset[str]:
-        """Return the keys whose parked events are to be tried again."""
-        rows = await self._database.fetch(self._asked, {"of": subscription}, f"read the retries of {subscription}")
-        return frozenset(key for (key,) in rows)
+    async def retries(self, subscription: str) -> Mapping[str, datetime]:
+        """Return the keys that are held, each with the time of its next try."""
+        rows = await self._database.fetch(self._held, {"of": subscription}, f"read the retries of {subscription}")
+        return {key: self._columns.read_time(again) for key, again in rows}
 
     async def parked(self, subscription: str, key: str | None) -> Sequence[ParkedEvent]:
         """Return the parked events in the order in which they were parked."""
@@ -176,15 +184,16 @@ class Checkpoints:
         rows = await self._database.fetch(
             prepared, {"of": subscription, "of_key": key}, f"read the parked events of {subscription}"
         )
+        time = self._columns.read_time
         return [
-            ParkedEvent(self._columns.stored(event), key, reason, attempts, self._columns.read_time(parked_at))
-            for *event, key, reason, attempts, parked_at in rows
+            ParkedEvent(self._columns.stored(event), key, reason, attempts, time(parked_at), time(again))
+            for *event, key, reason, attempts, parked_at, again in rows
         ]
 
-    async def parked_keys(self, subscription: str) -> frozenset[str]:
-        """Return the keys that have a parked event."""
+    async def parked_keys(self, subscription: str) -> Mapping[str, int]:
+        """Return the keys that have a parked event, each with how many."""
         rows = await self._database.fetch(self._keys, {"of": subscription}, f"read the parked keys of {subscription}")
-        return frozenset(key for (key,) in rows)
+        return dict(rows)
 
 
 def _moved(link: Link, subscription: str, belief: str) -> CheckpointMoved:

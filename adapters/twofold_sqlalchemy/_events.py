@@ -35,12 +35,12 @@ class EventColumns:
         return stream, version, event.name, event.schema, time, identity, event.metadata, event.data
 
     def time(self, value: Any) -> Any:
-        """Return a time as it is kept."""
-        return self._put_time(value)
+        """Return a time as it is kept; None for none."""
+        return None if value is None else self._put_time(value)
 
     def read_time(self, value: Any) -> Any:
-        """Return a kept time."""
-        return self._get_time(value)
+        """Return a kept time; None for none."""
+        return None if value is None else self._get_time(value)
 
     def selected(self, table: Table) -> Sequence[ColumnElement[Any]]:
         """Return the columns from which `stored` makes events."""

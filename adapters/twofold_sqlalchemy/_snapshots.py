@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, insert, select
 from sqlalchemy.sql.base import Executable
 
 from twofold.ports import Snapshot
@@ -27,8 +27,9 @@ class Snapshots:
         self._one = database.prepare(select(*columns).where(table.c.stream == bindparam("of")))
 
         kept = tables.kept
-        self._kept = database.prepare(select(kept.c.way).where(kept.c.aggregate == bindparam("of")))
-        note = database.dialect.insert_new(kept).values(aggregate=bindparam("aggregate"), way=bindparam("way"))
+        first = select(kept.c.way).where(kept.c.aggregate == bindparam("of")).order_by(kept.c.number).limit(1)
+        self._kept = database.prepare(first)
+        note = insert(kept).values(aggregate=bindparam("aggregate"), way=bindparam("way"))
         self._keep = database.prepare(note)
 
     async def kept(self, link: Link, aggregate: str) -> str | None:
@@ -37,7 +38,7 @@ class Snapshots:
         return rows[0][0] if rows else None
 
     async def keep(self, link: Link, aggregate: str, way: str) -> None:
-        """Note how aggregates of a name are kept, unless something is noted."""
+        """Note how aggregates of a name are kept; what was noted before counts."""
         attempt = f"note how {aggregate} is kept"
         link.check_writable(attempt)
         await link.change(self._keep, {"aggregate": aggregate, "way": way}, attempt)

@@ -183,16 +183,16 @@ class SqlAlchemy:
         """Say that a worker is here; return how many are."""
         return await self._leases.attend(subscription, owner, seconds=seconds)
 
-    async def retries(self, subscription: str) -> frozenset[str]:
-        """Return the keys whose parked events are to be tried again."""
+    async def retries(self, subscription: str) -> Mapping[str, datetime]:
+        """Return the keys that are held, each with the time of its next try."""
         return await self._checkpoints.retries(subscription)
 
     async def parked(self, subscription: str, *, key: str | None = None) -> Sequence[ParkedEvent]:
         """Return the parked events in the order in which they were parked, of one key or of all."""
         return await self._checkpoints.parked(subscription, key)
 
-    async def parked_keys(self, subscription: str) -> frozenset[str]:
-        """Return the keys that have a parked event."""
+    async def parked_keys(self, subscription: str) -> Mapping[str, int]:
+        """Return the keys that have a parked event, each with how many."""
         return await self._checkpoints.parked_keys(subscription)
 
     async def forget_keys(self, *, before: datetime, limit: int) -> int:

@@ -119,10 +119,11 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
         Column("reason", dialect.codec(Kind.TEXT).type, nullable=False),
         Column("attempts", number, nullable=False),
         Column("parked_at", time, nullable=False),
-        Column("retry", dialect.codec(Kind.BOOLEAN).type, nullable=False),
+        Column("again", time),  # when it is tried by itself; the application's clock, as `parked_at`
         *event(),
         UniqueConstraint("subscription", "position", name="twofold_parked_once"),
         Index("twofold_parked_key", "subscription", "key"),
+        Index("twofold_parked_again", "subscription", "again"),
         **dialect.table_options(counted=True),
     )
     state = Table(
@@ -180,11 +181,13 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
         Column("reason", dialect.codec(Kind.TEXT).type, nullable=False),
         **options,
     )
+    # No key but a number: those who note something at once do not wait for each other. The first row counts.
     kept = Table(
         "twofold_kept",
         metadata,
-        Column("aggregate", name, primary_key=True),
+        dialect.counter("number"),
+        Column("aggregate", name, nullable=False, index=True),
         Column("way", name, nullable=False),
-        **options,
+        **dialect.table_options(counted=True),
     )
     return Tables(meta, events, checkpoints, workers, parked, state, keys, inbox, snapshots, schedule, kept)

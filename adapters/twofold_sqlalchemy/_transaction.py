@@ -136,12 +136,12 @@ class SqlTransaction:
         """Let the parked events of another subscription take the place of this one's."""
         await self._checkpoints.adopt_parked(self._link, subscription, of)
 
-    async def ask_retry(self, subscription: str, key: str, *, wanted: bool = True) -> int:
-        """Mark the parked events of a key to be tried again, or not any more."""
-        return await self._checkpoints.ask_retry(self._link, subscription, key, wanted)
+    async def ask_retry(self, subscription: str, key: str, *, at: datetime) -> bool:
+        """Let the first parked event of a key be tried at a time."""
+        return await self._checkpoints.ask_retry(self._link, subscription, key, at)
 
     async def blame(self, subscription: str, parked: ParkedEvent) -> None:
-        """Write a new reason and number of attempts to an event that is parked."""
+        """Write reason, attempts, time and next try of a parked event anew."""
         await self._checkpoints.blame(self._link, subscription, parked)
 
     async def claim_key(self, tenant: str, key: str, record: KeyRecord) -> KeyRecord | None:
@@ -177,7 +177,7 @@ class SqlTransaction:
         return await self._snapshots.kept(self._link, aggregate)
 
     async def keep(self, aggregate: str, way: str) -> None:
-        """Note how aggregates of this name are kept, unless something is noted."""
+        """Note how aggregates of this name are kept; what was noted before counts."""
         await self._snapshots.keep(self._link, aggregate, way)
 
     async def snapshot(self, stream: str) -> Snapshot | None:

@@ -188,7 +188,9 @@ class Application(Module):
                 yield item
 
     async def settle(self, *, timeout: float = 30.0) -> None:
-        """Return when every subscription has passed the whole log and nothing is being appended.
+        """Return when every subscription has passed the whole log, no event waits for its next try and none is appended.
+
+        Parked events are not waited for. Whether a try is due is for the application's clock to say.
 
         Args:
             timeout: how long to wait, in seconds.
@@ -201,7 +203,10 @@ class Application(Module):
             with anyio.fail_after(timeout):
                 await running.settle()
         except TimeoutError as error:
-            found = ", ".join(f"{each.name}: {each.behind} behind, {each.state}" for each in await self.status())
+            found = ", ".join(
+                f"{each.name}: {each.behind} behind, {each.retrying} retrying, {each.state}"
+                for each in await self.status()
+            )
             raise TimeoutError(f"the subscriptions did not settle within {timeout} s ({found}).") from error
 
     async def status(self) -> Sequence[SubscriptionStatus]:
@@ -213,7 +218,10 @@ class Application(Module):
         return await self._started().health()
 
     async def parked(self, subscription: str) -> Sequence[ParkedEvent]:
-        """Return the parked events of a projection or reaction, with the reasons.
+        """Return what a projection or reaction has set aside, with the reasons.
+
+        Those whose `again` is a time are held and tried again then; what follows them waits behind them. The others are
+        parked until `retry` or `discard`.
 
         Raises:
             LookupError: there is no such subscription.
@@ -221,17 +229,18 @@ class Application(Module):
         return await self._started().store_of(subscription).parked(subscription)
 
     async def retry(self, subscription: str, key: str, *, timeout: float = 30.0) -> Sequence[ParkedEvent]:
-        """Try the parked events of a key again, in order, up to the first that fails again.
+        """Try the held or parked events of a key again now, in order, up to the first that fails again.
 
         The process that runs the subscription does it, perhaps another one; this call waits for it.
 
         Args:
             subscription: the name of a projection or reaction.
-            key: the ordering key of the parked events.
+            key: their ordering key.
             timeout: how long to wait, in seconds.
 
         Returns:
-            The events of this key that are still parked; none when all went well.
+            What is left of them; none when all went well. The first failed again: it is held when its `again` says when
+            it is tried next, else parked.
 
         Raises:
             LookupError: there is no such subscription.
@@ -241,7 +250,7 @@ class Application(Module):
             return await self._started().retry(subscription, key)
 
     async def discard(self, subscription: str, key: str) -> Sequence[ParkedEvent]:
-        """Forget the parked events of a key for good, and return them. Later events of the key are handled again.
+        """Forget the held and parked events of a key for good, and return them. Later events of the key are handled again.
 
         Raises:
             LookupError: there is no such subscription.

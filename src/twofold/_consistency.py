@@ -54,17 +54,22 @@ class Consistency:
     async def behind(self, projection: str, written: Written) -> int:
         """Return how many events of the log lie between a projection and what was written, 0 when it has it all.
 
+        Those of the written events that are held there, or follow one that is, count too: the checkpoint has passed them.
+
         Raises:
             ReadNotReady: one of the written events is parked there.
             ForeignLog: the projection was filled from another log.
         """
-        position = await self._position(projection, written, ask=True)
+        position, held = await self._place(projection, written, ask=True)
         if position >= written.position:
-            return 0
-        return await self._log.count(after=position, upto=written.position) or 1
+            return held
+        return held + (await self._log.count(after=position, upto=written.position) or 1)
 
-    async def _position(self, projection: str, written: Written, *, ask: bool) -> Position:
-        """Return how far a projection is at least; where that is not far enough the store is asked, if that is wanted."""
+    async def _place(self, projection: str, written: Written, *, ask: bool) -> tuple[Position, int]:
+        """Return how far a projection is at least, and how many of the written events it holds.
+
+        Where it is not known to be far enough the store is asked, if that is wanted.
+        """
         checkpoint = self._seen.get(projection)
         if ask and (checkpoint is None or checkpoint.position < written.position):
             checkpoint = await self._read.checkpoint(projection)
@@ -73,9 +78,10 @@ class Consistency:
                 f"cannot read {projection!r} in this session: its rows come from log {checkpoint.log}, the session "
                 f"wrote to {written.log}. Point read= and write= to stores that belong together, or rebuild the projection."
             )
+        held = 0
         if checkpoint is not None and checkpoint.parked:
-            await self._check_parked(projection, written)
-        return checkpoint.position if checkpoint is not None else START
+            held = await self._held(projection, written)
+        return checkpoint.position if checkpoint is not None else START, held
 
     async def wait(self, projections: Sequence[str], written: Written, seconds: float) -> None:
         """Return when all these projections have passed what was written.
@@ -87,7 +93,7 @@ class Consistency:
         deadline = anyio.current_time() + seconds
         for projection in projections:
             seen, ask = self.moved.count, projection not in self._told
-            while await self._position(projection, written, ask=ask) < written.position:
+            while not await self._has_passed(projection, written, ask=ask):
                 left = deadline - anyio.current_time()
                 if left <= 0:
                     if behind := await self.behind(projection, written):
@@ -99,6 +105,10 @@ class Consistency:
                 ask = not told or self.moved.count == seen
                 seen, pause = self.moved.count, min(pause * 2, _LAST_POLL)
 
+    async def _has_passed(self, projection: str, written: Written, *, ask: bool) -> bool:
+        position, held = await self._place(projection, written, ask=ask)
+        return position >= written.position and not held
+
     async def worst(self, projections: Sequence[str], written: Written) -> int | None:
         """Return the most that any of these is behind, None when a written event is parked in one of them."""
         try:
@@ -106,7 +116,11 @@ class Consistency:
         except ReadNotReady:
             return None
 
-    async def _check_parked(self, projection: str, written: Written) -> None:
-        wrote: set[Position] = set(written.events)
-        if any(parked.event.position in wrote for parked in await self._read.parked(projection)):
+    async def _held(self, projection: str, written: Written) -> int:
+        """Return how many of the written events are dealt with later, and raise when one is only on request."""
+        aside, wrote = await self._read.parked(projection), set(written.events)
+        held = {each.key for each in aside if each.again is not None}
+        mine = [each for each in aside if each.event.position in wrote]
+        if any(each.key not in held for each in mine):
             raise ReadNotReady(projection, behind=None, parked=True)
+        return len(mine)

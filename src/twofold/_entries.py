@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from ._faults import Place
 from ._messages import Command, Event, Query
@@ -18,10 +18,13 @@ Mode: TypeAlias = Literal["async", "inline"]
 Start: TypeAlias = Literal["beginning", "now"] | Position
 """Where a subscription begins when it runs for the first time."""
 
+_DOUBLINGS: Final = 64
+"""As often as a delay is doubled at most; any is as long as `longest` by then."""
+
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often a failing event handler is tried before its event is parked.
+    """How often a failing event handler is tried before its event is parked. In between other keys go on.
 
     Attributes:
         attempts: tries in all, at least 1.
@@ -33,9 +36,11 @@ class Retry:
     delay: float = 0.1
     longest: float = 30.0
 
-    def delays(self) -> tuple[float, ...]:
-        """Return the seconds to wait before each try after the first."""
-        return tuple(min(self.delay * 2**n, self.longest) for n in range(self.attempts - 1))
+    def delay_after(self, attempts: int) -> float | None:
+        """Return the seconds to wait after so many tries that failed, None when there is no further one."""
+        if attempts >= self.attempts:
+            return None
+        return min(self.delay * 2.0 ** min(attempts - 1, _DOUBLINGS), self.longest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

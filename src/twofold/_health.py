@@ -38,6 +38,8 @@ def health(
 ) -> Health:
     """Return what a probe should know.
 
+    An event that is being retried is no problem: it succeeds, or it is parked and then is one.
+
     Args:
         found: the subscriptions.
         nobody: those that no process runs, or not all segments of them.

@@ -112,7 +112,7 @@ class Module:
             name: the stable name of its checkpoint. Renaming it starts it anew.
             start: where it begins the first time: "now" (events recorded from then on), "beginning", or a position.
             order_by: the event field whose values are handled in order; the event's stream by default.
-            retry: how often it is tried before the event is parked.
+            retry: how often it is tried before the event is parked; other keys go on meanwhile.
             segments: into how many parts it is divided by that order, so that several processes can share the work.
         """
         for event_type in event_types:
@@ -146,7 +146,7 @@ class Module:
             mode: "async": after the commit, by a subscription. "inline": in the command's own transaction, which needs
                 the read store and the write store to be one.
             order_by: the event field whose values are handled in order; the event's stream by default.
-            retry: how often an event is tried before it is parked.
+            retry: how often an event is tried before it is parked; other keys go on meanwhile.
             segments: into how many parts it is divided by that order, so that several processes can share the work.
         """
         if not isinstance(name, str):

@@ -1,9 +1,10 @@
-"""Move a subscription through the log: record, then advance; park what cannot be handled."""
+"""Move a subscription through the log: record, then advance; set aside what cannot be handled."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import anyio
@@ -25,7 +26,7 @@ class Item(NamedTuple):
     stored: StoredEvent
     event: Event | None
     key: str
-    reason: str = "follows a parked event of the same key"
+    reason: str = "follows an event of the same key that failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,9 @@ class Log:
 class Progress:
     """Where one segment of a subscription stands, and the way on.
 
-    Each step commits effects, checkpoint and parked events together. A page is one step when all goes well; an event
-    that fails is set apart: what comes before it is committed, the event is tried alone with growing pauses, and parked
-    when it still fails. Events of the same key that follow are parked behind it, other keys flow.
+    Each step commits effects, checkpoint and what is set aside together. A page is one step when all goes well. An event
+    that fails is held: it is set aside in the step that what comes before it is committed in, with the time of its next
+    try, and parked when its tries are used up. Events of the same key that follow are set aside behind it, other keys flow.
 
     Args:
         subscription: the subscription.
@@ -87,109 +88,97 @@ class Progress:
         """
         items = [item for stored in page.events if (item := self._decode(stored)) is not None]
         while self.checkpoint.position < page.last:
-            ready, held = await self._split(items)
-            try:
-                await self._step(ready, held, page.last)
-            except ItemFailed as failed:
-                await self._set_apart(ready[: failed.index], ready[failed.index], held, failed.error)
+            ready, aside = await self._split(items)
+            await self._pass(ready, aside, page.last)
             items = [item for item in items if item.stored.position > self.checkpoint.position]
 
-    async def retry(self, key: str) -> None:
-        """Try the parked events of a key again, in order, up to the first that still fails.
+    async def retry(self, key: str, due: datetime) -> None:
+        """Try the events of a key again, in order, up to the first that still fails.
 
         Rows are written as of the checkpoint, so that they are newer than what later events of other keys wrote.
+
+        Args:
+            key: a key that is held.
+            due: when it was to be tried; handed on to each next event of the key, so that a crash in between loses none.
         """
         for parked in await self._subscription.store.parked(self._subscription.name, key=key):
             try:
                 event = self._log.event_types.decode_stored(parked.event)
-                await self._step_again(parked, event)
-            except (ItemFailed, UndecodableEvent) as failed:
-                error = failed.error if isinstance(failed, ItemFailed) else failed
-                await self._blame(parked, error)
+                await self._step_again(parked, event, due)
+            except UndecodableEvent as error:
+                await self._blame(parked, error, None)
+                return
+            except ItemFailed as failed:
+                await self._blame(parked, failed.error, self._next_try(parked.attempts + 1))
                 return
         self._parked_keys = None
 
-    async def _step_again(self, parked: ParkedEvent, event: Event) -> None:
-        to = replace(self.checkpoint, parked=self.checkpoint.parked - 1)
+    async def _step_again(self, parked: ParkedEvent, event: Event, due: datetime) -> None:
+        name, to = self._subscription.name, replace(self.checkpoint, parked=self.checkpoint.parked - 1)
 
         async def finish(transaction: ReadTransaction, done: int) -> None:
-            if not await transaction.unpark(self._subscription.name, [parked.event.position]):
-                raise CheckpointMoved(f"the event at {parked.event.position} is not parked any more.")
+            if not await transaction.unpark(name, [parked.event.position]):
+                raise CheckpointMoved(f"the event at {parked.event.position} is not set aside any more.")
+            await transaction.ask_retry(name, parked.key, at=due)
             await self._move(transaction, to)
 
         await self._subscription.effect.apply([(parked.event, event)], finish, at=self.checkpoint.position)
         self._committed(Advance(to, set()))
 
-    async def _blame(self, parked: ParkedEvent, error: Exception) -> None:
-        reason, now = f"{type(error).__name__}: {error}", self._log.clock.now()
-        again = parked._replace(reason=reason, attempts=parked.attempts + 1, time=now)
+    async def _blame(self, parked: ParkedEvent, error: Exception, again: datetime | None) -> None:
+        blamed = parked._replace(
+            reason=_reason(error), attempts=parked.attempts + 1, time=self._log.clock.now(), again=again
+        )
         transaction = await self._subscription.store.begin()
         try:
-            await transaction.blame(self._subscription.name, again)
-            await transaction.ask_retry(self._subscription.name, parked.key, wanted=False)
+            await transaction.blame(self._subscription.name, blamed)
             await self._move(transaction, self.checkpoint)
             await transaction.commit()
         finally:
             with anyio.CancelScope(shield=True):
                 await transaction.rollback()
+        self._report(self.checkpoint)  # whoever waits for the event looks whether it is parked now
+
+    def _next_try(self, attempts: int) -> datetime | None:
+        """Return when an event is tried again that failed so many times, None when it is parked."""
+        delay = self._subscription.retry.delay_after(attempts)
+        return None if delay is None else self._log.clock.now() + timedelta(seconds=delay)
 
     async def _move(self, transaction: ReadTransaction, to: Checkpoint) -> None:
         await transaction.advance(self._subscription.name, expected=self.checkpoint, to=to, lease=self._lease)
 
-    async def _step(self, ready: Sequence[Item], held: Sequence[Item], last: Position) -> None:
+    async def _pass(self, ready: Sequence[Item], aside: Sequence[ParkedEvent], last: Position) -> None:
+        """Get past all events, or past the first that fails, or as far as the effect gets in one step."""
+        while True:
+            try:
+                return await self._step(ready, aside, last)
+            except ItemFailed as failed:
+                item, now = ready[failed.index], self._log.clock.now()
+                held = ParkedEvent(item.stored, item.key, _reason(failed.error), 1, now, self._next_try(1))
+                ready, aside, last = ready[: failed.index], [*aside, held], item.stored.position
+
+    async def _step(self, ready: Sequence[Item], aside: Sequence[ParkedEvent], last: Position) -> None:
         """Apply events as far as the effect takes them in one step; all of them is as far as `last`."""
         advanced: Advance | None = None
 
         async def finish(transaction: ReadTransaction, done: int) -> None:
             nonlocal advanced
             upto = last if done == len(ready) else ready[done - 1].stored.position
-            advanced = await self._advance(transaction, upto, held)
+            advanced = await self._advance(transaction, upto, aside)
 
         pairs = [(item.stored, item.event) for item in ready if item.event is not None]
         await self._subscription.effect.apply(pairs, finish)
         if advanced is not None:
             self._committed(advanced)
 
-    async def _set_apart(self, before: Sequence[Item], item: Item, held: Sequence[Item], error: Exception) -> None:
-        """Get past an event that failed in a batch: commit what comes before it, or try it alone, or park it."""
-        if before:
-            await self._step(before, held, before[-1].stored.position)
-            return
-        for delay in self._subscription.retry.delays():
-            await anyio.sleep(delay)
-            try:
-                await self._step((item,), held, item.stored.position)
-                return
-            except ItemFailed as again:
-                error = again.error
-        await self._park(item._replace(reason=f"{type(error).__name__}: {error}"), held)
-
-    async def _park(self, failed: Item, held: Sequence[Item]) -> None:
-        transaction = await self._subscription.store.begin()
-        try:
-            advanced = await self._advance(transaction, failed.stored.position, [*held, failed], failed)
-            await transaction.commit()
-        except BaseException:
-            with anyio.CancelScope(shield=True):
-                await transaction.rollback()
-            raise
-        self._committed(advanced)
-
-    async def _advance(
-        self, transaction: ReadTransaction, upto: Position, held: Sequence[Item], failed: Item | None = None
-    ) -> Advance:
-        """Write the checkpoint, and park the held events that it passes."""
-        attempts, now = self._subscription.retry.attempts, self._log.clock.now()
-        passed = [item for item in held if self.checkpoint.position < item.stored.position <= upto]
+    async def _advance(self, transaction: ReadTransaction, upto: Position, aside: Sequence[ParkedEvent]) -> Advance:
+        """Write the checkpoint, and set aside what it passes and cannot be applied."""
+        passed = [each for each in aside if self.checkpoint.position < each.event.position <= upto]
         if passed:
-            parked = [
-                ParkedEvent(item.stored, item.key, item.reason, attempts if item is failed else 0, now)
-                for item in passed
-            ]
-            await transaction.park(self._subscription.name, parked)
+            await transaction.park(self._subscription.name, passed)
         to = Checkpoint(upto, self.checkpoint.log, self.checkpoint.parked + len(passed))
         await self._move(transaction, to)
-        return Advance(to, {item.key for item in passed})
+        return Advance(to, {each.key for each in passed})
 
     def _committed(self, advanced: Advance) -> None:
         self.checkpoint = advanced.checkpoint
@@ -197,21 +186,21 @@ class Progress:
             self._parked_keys |= advanced.parked_keys
         self._report(self.checkpoint)
 
-    async def _split(self, items: Sequence[Item]) -> tuple[list[Item], list[Item]]:
-        """Part the events that can be applied from those that cannot be decoded or follow a parked event of their key."""
+    async def _split(self, items: Sequence[Item]) -> tuple[list[Item], list[ParkedEvent]]:
+        """Part the events that can be applied from those that cannot be decoded or whose key has some set aside."""
         if self._parked_keys is None:
             store, name = self._subscription.store, self._subscription.name
             self._parked_keys = set(await store.parked_keys(name)) if self.checkpoint.parked else set()
-        holding = set(self._parked_keys)
+        waiting, now = set(self._parked_keys), self._log.clock.now()
         ready: list[Item] = []
-        held: list[Item] = []
+        aside: list[ParkedEvent] = []
         for item in items:
-            if item.event is None or item.key in holding:
-                holding.add(item.key)
-                held.append(item)
+            if item.event is None or item.key in waiting:
+                waiting.add(item.key)
+                aside.append(ParkedEvent(item.stored, item.key, item.reason, 0, now))
             else:
                 ready.append(item)
-        return ready, held
+        return ready, aside
 
     def _decode(self, stored: StoredEvent) -> Item | None:
         """Return an event that falls to this segment, None for the others."""
@@ -223,7 +212,7 @@ class Progress:
         except UndecodableEvent as error:
             # Its ordering key cannot be known: its stream stands for it.
             mine = self._is_mine(stored.stream)
-            return Item(stored, None, stored.stream, f"UndecodableEvent: {error}") if mine else None
+            return Item(stored, None, stored.stream, _reason(error)) if mine else None
         key = stored.stream if order_by is None else str(getattr(event, order_by))
         return Item(stored, event, key) if self._is_mine(key) else None
 
@@ -236,3 +225,7 @@ class Advance(NamedTuple):
 
     checkpoint: Checkpoint
     parked_keys: set[str]
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

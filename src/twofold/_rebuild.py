@@ -1,15 +1,16 @@
 """Build a projection anew beside the rows that are read, and swap both in one step.
 
 The new rows are filled by a subscription of its own, from the beginning of the log, while the old ones are read and kept up
-to date. When it has nearly caught up it takes the leases of the projection's segments, so that the old rows stand still;
-deals with the few events that are left; and replaces rows, checkpoints and parked events in one transaction. A crash before
-that leaves the old rows as they are, and the next rebuild goes on where this one ended.
+to date. When it has nearly caught up, and no event is held any more, it takes the leases of the projection's segments, so
+that the old rows stand still; deals with the few events that are left; and replaces rows, checkpoints and parked events in
+one transaction. A crash before that leaves the old rows as they are, and the next rebuild goes on where this one ended.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from math import isinf
 
 import anyio
 
@@ -18,7 +19,7 @@ from ._progress import Log
 from ._projection import Projection
 from ._runner import PAGE, LeaseLost, Runner
 from ._scope import Services
-from ._segments import segment_of
+from ._segments import shares
 from ._signal import Signal
 from ._subscription import Subscription
 from .errors import CheckpointMoved, RebuildRunning
@@ -110,15 +111,23 @@ class Rebuild:
                 await transaction.rollback()
 
     async def _fill(self, lease: Lease, report: Report) -> None:
-        """Apply the log to the new rows until less than a page is left."""
+        """Apply the log to the new rows until less than a page is left, and no event waits for its next try.
+
+        What is held is waited for here, while the old rows are kept up to date: swapped in without it, the new rows could
+        be older than those that were read before.
+        """
         while True:
             head = await self._log.events.head()
             place = (await self._store.segments(self._shadow.name))[0].checkpoint.position
             report(place, head)
-            if await self._log.events.count(after=place, upto=head) < PAGE:
-                return
+            left, renew = await self._log.events.count(after=place, upto=head), self._renewing([lease], report, head)
             try:
-                await self._runner(lease).catch_up(head, self._renewing([lease], report, head))
+                next_try = await self._runner(lease).catch_up(head, renew)
+                if left < PAGE and isinf(next_try):
+                    return
+                if left < PAGE:
+                    await anyio.sleep(min(next_try, self._seconds / 3))
+                    await renew(head)
             except (CheckpointMoved, LeaseLost) as error:
                 raise RebuildRunning(
                     f"cannot go on rebuilding {self._live.name!r}: another process took it over."
@@ -133,15 +142,15 @@ class Rebuild:
         return between
 
     async def _swap(self, lease: Lease, report: Report) -> bool:
-        """Let the old rows stand still, deal with what is left, and replace them; return False to try again."""
+        """Let the old rows stand still, deal with what is left, and replace them; return False to fill again first."""
         name, limit = self._live.name, 1_000_000
         held = await self._store.claim(name, self._owner, seconds=self._seconds, limit=limit, force=True)
         try:
             live = await self._store.segments(name)
             top = max((segment.checkpoint.position for segment in live), default=START)
             upto = max(top, await self._log.events.head())
-            await self._runner(lease).catch_up(upto, self._renewing([lease, *held], report, upto))
-            return await self._replace(live, held, lease)
+            next_try = await self._runner(lease).catch_up(upto, self._renewing([lease, *held], report, upto))
+            return isinf(next_try) and await self._replace(live, held, lease)
         except CheckpointMoved:
             return False  # it took longer than the leases last
         finally:
@@ -151,8 +160,8 @@ class Rebuild:
     async def _replace(self, live: Sequence[Segment], held: Sequence[Lease], lease: Lease) -> bool:
         name, count = self._live.name, len(live) or self._live.segments
         place = (await self._store.segments(self._shadow.name))[0].checkpoint
-        parked = [segment_of(each.key, count) for each in await self._store.parked(self._shadow.name)]
-        places = [replace(place, parked=parked.count(number)) for number in range(count)]
+        parked = shares(await self._store.parked_keys(self._shadow.name), count)
+        places = [replace(place, parked=share) for share in parked]
         transaction = await self._store.begin()
         try:
             await transaction.divide(name, places, leases=held)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from math import inf
 
 import anyio
 
@@ -28,6 +29,9 @@ somebody waits for it. Events gather meanwhile, so that under load steps grow la
 FIRST_POLL = 0.01
 LAST_POLL = 0.5
 """How long a resting subscription waits before it looks again without being woken, in seconds."""
+
+TURN = 0.5
+"""How long held events are tried again until new ones have their turn, in seconds."""
 
 FIRST_PAUSE = 0.05
 LAST_PAUSE = 5.0
@@ -96,34 +100,39 @@ class Runner:
                 await anyio.sleep(pause)
                 pause = min(pause * 2, LAST_PAUSE)
 
-    async def catch_up(self, upto: Position, between: Callable[[Position], Awaitable[None]]) -> None:
-        """Deal with the log up to a position, and no further.
+    async def catch_up(self, upto: Position, between: Callable[[Position], Awaitable[None]]) -> float:
+        """Deal with the log up to a position, and no further; then try again what is due.
 
         Args:
             upto: the position.
             between: awaited after each page, with the position reached.
+
+        Returns:
+            The seconds until the next try of a held event; infinite when none is held.
         """
         progress = await self._load()
         while progress.checkpoint.position < upto:
             await progress.take(cut(await self._page(progress), upto))
             await between(progress.checkpoint.position)
+        return await self._retry(progress)
 
     async def _follow(self, progress: Progress) -> None:
         poll = FIRST_POLL
         while not self._stopping:
             appended, awaited = self._appended.count, self._awaited.count
-            if progress.checkpoint.parked:
-                await self._retry(progress)
             page = await self._page(progress)
-            if page.last > progress.checkpoint.position:
-                began = anyio.current_time()
+            began, news = anyio.current_time(), page.last > progress.checkpoint.position
+            if news:
                 await progress.take(page)
-                self.error = None
                 poll = FIRST_POLL
-                if len(page.events) == PAGE:
-                    continue
-                await self._awaited.wait(awaited, min(REST * (anyio.current_time() - began), LONGEST_REST))
-            await self._appended.wait(appended, poll)
+            took = anyio.current_time() - began
+            next_try = await self._retry(progress)
+            self.error = None
+            if len(page.events) == PAGE:
+                continue
+            if news:
+                await self._awaited.wait(awaited, min(REST * took, LONGEST_REST, next_try))
+            await self._appended.wait(appended, min(poll, next_try))
             poll = min(poll * 2, LAST_POLL)
 
     async def _page(self, progress: Progress) -> LogPage:
@@ -131,10 +140,23 @@ class Runner:
             after=progress.checkpoint.position, limit=PAGE, names=self._subscription.events
         )
 
-    async def _retry(self, progress: Progress) -> None:
-        for key in sorted(await self._subscription.store.retries(self._subscription.name)):
-            if segment_of(key, self._segments) == self._lease.segment:
-                await progress.retry(key)
+    async def _retry(self, progress: Progress) -> float:
+        """Try again what is due, for a while; return the seconds until the next try."""
+        if not progress.checkpoint.parked:
+            return inf
+        now, began = self._log.clock.now(), anyio.current_time()
+        held = [
+            (again, key)
+            for key, again in (await self._subscription.store.retries(self._subscription.name)).items()
+            if segment_of(key, self._segments) == self._lease.segment
+        ]
+        for again, key in sorted(held):
+            if again > now:
+                return (again - now).total_seconds()
+            if self._stopping or anyio.current_time() - began > TURN:
+                break
+            await progress.retry(key, again)
+        return 0.0 if held else inf
 
     async def _load(self) -> Progress:
         for segment in await self._subscription.store.segments(self._subscription.name):

@@ -25,12 +25,12 @@ from ._scope import Origin
 from ._segments import segment_of
 from ._session import Session
 from ._signal import Signal
-from ._status import SubscriptionStatus
+from ._status import SubscriptionStatus, set_aside
 from ._supervisor import Supervisor
 from ._timers import Timers, postpone
 from ._worker import Worker
 from .errors import CheckpointMoved, TransientFailure
-from .ports.event_log import START
+from .ports.event_log import START, Position
 from .ports.schedule import ScheduledCommand
 from .ports.stores import ReadStore, ReadTransaction
 from .ports.subscription_store import Checkpoint, Lease, ParkedEvent
@@ -126,7 +126,7 @@ class Running:
         return Session(self.assembly.services, self._consistency, self.assembly.reads, origin, self.identity, token)
 
     async def settle(self) -> None:
-        """Return when nothing is due, and every subscription has passed the head of a log that has not moved meanwhile."""
+        """Return when nothing is due or held, and every subscription has passed the head of a log that has not moved."""
         while True:
             seen = self._consistency.moved.count
             self._consistency.awaited.send()
@@ -134,24 +134,24 @@ class Running:
             if overdue:
                 self.assembly.services.scheduled.send()
             head = await self._log.head()
-            checkpoints = [await self._checkpoint(worker) for worker in self._workers]
-            passed = all(each.position >= head for each in checkpoints)
-            if passed and not overdue and head == await self._log.head():
+            arrived = [await self._has_arrived(worker, head) for worker in self._workers]
+            if all(arrived) and not overdue and head == await self._log.head():
                 return
             await self._consistency.moved.wait(seen, 0.05)
 
     async def status(self) -> Sequence[SubscriptionStatus]:
         """Return how every projection and reaction is doing."""
         head = await self._log.head()
-        statuses = [SubscriptionStatus(each.name, "projection", "inline", head, 0, 0) for each in self.assembly.inline]
+        statuses = [SubscriptionStatus(each.name, "projection", "inline", head, 0) for each in self.assembly.inline]
         for worker in self._workers:
             checkpoint = await self._checkpoint(worker)
             behind = await self._log.count(after=checkpoint.position, upto=head) if checkpoint.position < head else 0
             error = "" if worker.error is None else f"{type(worker.error).__name__}: {worker.error}"
+            parked, retrying = await set_aside(worker.subscription.store, worker.subscription.name, checkpoint)
             statuses.append(
                 SubscriptionStatus(
                     worker.subscription.name, worker.subscription.kind, worker.state, checkpoint.position, behind,
-                    checkpoint.parked, error,
+                    parked, retrying, error,
                 )
             )  # fmt: skip
         return statuses
@@ -165,12 +165,12 @@ class Running:
         raise LookupError(f"there is no subscription {subscription!r}. Subscriptions: {known}.")
 
     async def retry(self, subscription: str, key: str) -> Sequence[ParkedEvent]:
-        """Let the worker that holds the key try its parked events again; return those that still fail."""
-        store = self.store_of(subscription)
+        """Let the worker of the key try again now what it has set aside; return what is left when it has."""
+        store, now = self.store_of(subscription), self._app.clock.now()
         async with _writing(store) as transaction:
-            await transaction.ask_retry(subscription, key)
+            await transaction.ask_retry(subscription, key, at=now)
         pause = 0.01
-        while key in await store.retries(subscription):
+        while (again := (await store.retries(subscription)).get(key)) is not None and again <= now:
             self.appended.send()
             self._consistency.awaited.send()
             await anyio.sleep(pause)
@@ -207,7 +207,7 @@ class Running:
         )
 
     async def discard(self, subscription: str, key: str) -> Sequence[ParkedEvent]:
-        """Forget the parked events of a key, and return them."""
+        """Forget the held and parked events of a key, and return them."""
         store = self.store_of(subscription)
         while True:
             segments, parked = await store.segments(subscription), await store.parked(subscription, key=key)
@@ -263,6 +263,12 @@ class Running:
             except TransientFailure as error:
                 logger.warning("events of other processes are not announced at the moment: %s", error)
             await anyio.sleep(_WATCH_AGAIN)
+
+    async def _has_arrived(self, worker: Worker, head: Position) -> bool:
+        checkpoint, subscription = await self._checkpoint(worker), worker.subscription
+        if checkpoint.position < head:
+            return False
+        return not (checkpoint.parked and await subscription.store.retries(subscription.name))
 
     async def _checkpoint(self, worker: Worker) -> Checkpoint:
         found = await worker.subscription.store.checkpoint(worker.subscription.name)

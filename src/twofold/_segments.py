@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from zlib import crc32
 
 from .ports.event_log import LogPage, Position
@@ -17,6 +18,14 @@ def segment_of(key: str, segments: int) -> int:
         segments: how many segments there are.
     """
     return crc32(key.encode()) % segments if segments > 1 else 0
+
+
+def shares(counts: Mapping[str, int], segments: int) -> list[int]:
+    """Return how many events fall to each segment, given how many each key has."""
+    found = [0] * segments
+    for key, count in counts.items():
+        found[segment_of(key, segments)] += count
+    return found
 
 
 def cut(page: LogPage, upto: Position) -> LogPage:

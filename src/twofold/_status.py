@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from .ports.event_log import Position
+from .ports.subscription_store import Checkpoint, SubscriptionStore
 
 SubscriptionState: TypeAlias = Literal["running", "standby", "failing", "stopped", "inline"]
 
@@ -21,7 +22,8 @@ class SubscriptionStatus:
             when this process does not run it, "inline" when commands apply it themselves.
         position: its checkpoint; `START` when it never ran.
         behind: how many events of the log it has not passed; a stopped subscription may be advanced by another process.
-        parked: how many events it has parked.
+        parked: how many events it has parked, until somebody retries or discards them.
+        retrying: how many events it holds until the next try of one that failed, that one included.
         error: what it fails with, in words; empty when it does not.
     """
 
@@ -30,5 +32,15 @@ class SubscriptionStatus:
     state: SubscriptionState
     position: Position
     behind: int
-    parked: int
+    parked: int = 0
+    retrying: int = 0
     error: str = ""
+
+
+async def set_aside(store: SubscriptionStore, subscription: str, checkpoint: Checkpoint) -> tuple[int, int]:
+    """Return how many events a subscription has parked, and how many it holds until a next try."""
+    if not checkpoint.parked:
+        return 0, 0
+    counts, held = await store.parked_keys(subscription), await store.retries(subscription)
+    retrying = sum(count for key, count in counts.items() if key in held)
+    return sum(counts.values()) - retrying, retrying

@@ -48,7 +48,7 @@ class Timers:
         self._store = services.write.store
         self._clock = services.write.clock
         self._open_session = open_session
-        self._delays = retry.delays()
+        self._retry = retry
         self._stopping = False
 
     def stop(self) -> None:
@@ -104,8 +104,8 @@ class Timers:
         except AfterCommitFailed:
             logger.exception("%s, scheduled as %r, is done, but what was to follow it failed", entry.name, entry.id)
         except Exception as error:  # noqa: BLE001 -- written down with the entry
-            delay = self._delays[entry.attempts] if entry.attempts < len(self._delays) else None
-            return await self._postpone(entry, delay, entry.attempts + 1, error)
+            attempts = entry.attempts + 1
+            return await self._postpone(entry, self._retry.delay_after(attempts), attempts, error)
         return due.taken
 
     async def _postpone(self, entry: ScheduledCommand, delay: float | None, attempts: int, error: Exception) -> bool:

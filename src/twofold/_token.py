@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from .errors import InvalidToken
-from .ports.event_log import Position
+from .ports.event_log import START, Position
 
-REMEMBERED = 8
-"""How many of the last written positions a token carries, to recognise when one of them is parked."""
+REMEMBERED = 64
+"""How many of the last written positions a token carries, to recognise when one of them is held or parked."""
 
 
 class Written(NamedTuple):
@@ -28,8 +29,10 @@ class Written(NamedTuple):
 
 
 def encode_token(written: Written) -> str:
-    """Return a text that fits a header: printable ASCII without spaces."""
-    text = json.dumps([written.log, written.position, written.events[-REMEMBERED:]], separators=(",", ":"))
+    """Return a text that fits a header: printable ASCII without spaces. Distances between positions keep it short."""
+    events = written.events[-REMEMBERED:]
+    distances = [event - before for before, event in pairwise((START, *events))]
+    text = json.dumps([written.log, written.position, distances], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 
 
@@ -40,9 +43,9 @@ def decode_token(token: str) -> Written:
         InvalidToken: it is not one.
     """
     try:
-        log, position, events = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-        if isinstance(log, str) and isinstance(position, int) and all(isinstance(event, int) for event in events):
-            return Written(log, Position(position), tuple(map(Position, events)))
+        log, position, distances = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        if isinstance(log, str) and isinstance(position, int) and all(isinstance(each, int) for each in distances):
+            return Written(log, Position(position), tuple(map(Position, accumulate(distances))))
     except (ValueError, TypeError):
         pass
     raise InvalidToken(

@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 
 from ._progress import Log
 from ._runner import FIRST_PAUSE, Runner
-from ._segments import segment_of
+from ._segments import shares
 from ._signal import Signal
 from ._subscription import Subscription
 from .errors import CheckpointMoved, ForeignLog
@@ -207,8 +207,8 @@ class Worker:
 
             for lease in leases:
                 await self._runner(lease, count).catch_up(top, renew)
-            parked = [segment_of(each.key, wanted) for each in await store.parked(name)]
-            places = [Checkpoint(top, self._log.identity, parked.count(number)) for number in range(wanted)]
+            parked = shares(await store.parked_keys(name), wanted)
+            places = [Checkpoint(top, self._log.identity, count) for count in parked]
             await self._divide(places, leases)
             logger.info("subscription %s has %d segments now, it had %d", name, wanted, count)
             return wanted

@@ -252,7 +252,7 @@ class ReadNotReady(SessionError, TimeoutError):
 
     Attributes:
         projection: the projection that is behind.
-        behind: how many events of the log it has not passed yet, or None when that cannot be told.
+        behind: how many events of the log it has not passed yet, or holds until a next try; None when that cannot be told.
         parked: True when an event that the session wrote is parked there, so that waiting cannot help.
     """
 

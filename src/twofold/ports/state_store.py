@@ -75,5 +75,5 @@ class KeepingTransaction(Protocol):
         ...
 
     async def keep(self, aggregate: str, way: str) -> None:
-        """Note how the aggregates of this name are kept. What is noted stays: a second note changes nothing."""
+        """Note how the aggregates of this name are kept, and wait for nobody. What was noted first counts."""
         ...

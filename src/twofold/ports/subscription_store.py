@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -15,9 +15,9 @@ class Checkpoint:
     """How far a subscription has come in a log.
 
     Attributes:
-        position: it has dealt with every event up to and including this position: applied, filtered out or parked.
+        position: it has dealt with every event up to and including this position: applied, filtered out or set aside.
         log: the identity of the log that the position belongs to.
-        parked: how many events it has parked.
+        parked: how many events it has set aside: held until their next try, or parked.
     """
 
     position: Position
@@ -58,12 +58,17 @@ class Segment(NamedTuple):
 class ParkedEvent(NamedTuple):
     """An event that a subscription could not handle, or that came after such an event of the same key.
 
+    The first event of a key says what the key waits for. With a time in `again` it is *held*: tried by itself then. Without
+    one it is *parked*: tried when somebody asks for it.
+
     Attributes:
         event: the event as it is stored in the log.
         key: the ordering key whose events are held back.
         reason: why, in words, with the class of the error.
-        attempts: how often it was tried; 0 when it only follows another parked event of its key.
-        time: when it was parked, UTC.
+        attempts: how often it was tried; 0 when it only follows another event of its key.
+        time: when it was set aside, or failed last, UTC.
+        again: when it is tried again by itself, UTC, by the application's clock; None only on request, and for what
+            follows another event of its key.
     """
 
     event: StoredEvent
@@ -71,6 +76,7 @@ class ParkedEvent(NamedTuple):
     reason: str
     attempts: int
     time: datetime
+    again: datetime | None = None
 
 
 class SubscriptionStore(Protocol):
@@ -84,7 +90,7 @@ class SubscriptionStore(Protocol):
     async def checkpoint(self, subscription: str) -> Checkpoint | None:
         """Return the committed checkpoint, or None when the subscription never ran here.
 
-        Of several segments it is the lowest one, with the number of parked events of all.
+        Of several segments it is the lowest one, with the number of events that all of them have set aside.
         """
         ...
 
@@ -122,15 +128,15 @@ class SubscriptionStore(Protocol):
         ...
 
     async def parked(self, subscription: str, *, key: str | None = None) -> Sequence[ParkedEvent]:
-        """Return the parked events in the order in which they were parked, of one key or of all."""
+        """Return the held and parked events in the order in which they were set aside, of one key or of all."""
         ...
 
-    async def parked_keys(self, subscription: str) -> frozenset[str]:
-        """Return the keys that have a parked event."""
+    async def parked_keys(self, subscription: str) -> Mapping[str, int]:
+        """Return the keys that have a held or parked event, each with how many."""
         ...
 
-    async def retries(self, subscription: str) -> frozenset[str]:
-        """Return the keys whose parked events are to be tried again."""
+    async def retries(self, subscription: str) -> Mapping[str, datetime]:
+        """Return the keys that are held, each with the time of its next try, whether that has come or not."""
         ...
 
 
@@ -167,21 +173,21 @@ class SubscriptionTransaction(Protocol):
         ...
 
     async def park(self, subscription: str, events: Sequence[ParkedEvent]) -> None:
-        """Store parked events; parking one twice keeps the first. `advance` writes their number."""
+        """Set events aside, held or parked; one that is there already stays as it is. `advance` writes their number."""
         ...
 
     async def unpark(self, subscription: str, positions: Sequence[Position]) -> int:
-        """Forget parked events; return how many there were. `advance` writes the number that is left."""
+        """Forget held and parked events; return how many there were. `advance` writes the number that is left."""
         ...
 
     async def adopt_parked(self, subscription: str, *, of: str) -> None:
-        """Let the parked events of another subscription take the place of this one's."""
+        """Let the held and parked events of another subscription take the place of this one's."""
         ...
 
-    async def ask_retry(self, subscription: str, key: str, *, wanted: bool = True) -> int:
-        """Mark the parked events of a key to be tried again, or not any more; return how many there are."""
+    async def ask_retry(self, subscription: str, key: str, *, at: datetime) -> bool:
+        """Let the first event that a key has set aside be tried at a time; return whether there is one."""
         ...
 
     async def blame(self, subscription: str, parked: ParkedEvent) -> None:
-        """Write a new reason and number of attempts to an event that is parked."""
+        """Write reason, attempts, time and next try anew to an event that is set aside; it keeps its place."""
         ...

@@ -50,6 +50,8 @@ def auditing(
     fail_on: Collection[str] = (),
     seen: list[str] | None = None,
     during: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint,
+    retry: Retry = ONCE,
+    segments: int = 1,
 ) -> Module:
     """Return a module with the projection "audit".
 
@@ -57,10 +59,12 @@ def auditing(
         fail_on: the accounts whose deposits it fails on, after it wrote its row.
         seen: gets what it handled, also what was rolled back afterwards: "a opened", "a 1", ...
         during: awaited in each handler, after it wrote its row.
+        retry: how often an event is tried.
+        segments: into how many it is divided.
     """
     module = Module("audit")
 
-    @module.projection("audit", retry=ONCE)
+    @module.projection("audit", retry=retry, segments=segments)
     class Auditing:
         def __init__(self, rows: ReadModel[Audit]) -> None:
             self.rows = rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import anyio
 import pytest
@@ -11,7 +12,7 @@ from ...errors import CheckpointMoved
 from ...ports import Checkpoint, Lease, Position, RowChange, WriteStore
 from ._opened import NewStore, undone, writing
 from ._row_samples import Task, all_of
-from ._subscription_store import NAME, advance, at, events, park, parked
+from ._subscription_store import NAME, TIME, advance, at, events, park, parked
 
 LONG = 60.0
 """Seconds; longer than any test."""
@@ -184,50 +185,61 @@ class LeaseSuite:
                 assert await transaction.unpark(NAME, [first.position, third.position]) == 2
                 assert await transaction.unpark(NAME, [first.position]) == 0
             assert await store.parked(NAME) == [parked(second)]
-            assert await store.parked_keys(NAME) == {"k"}
+            assert await store.parked_keys(NAME) == {"k": 1}
 
-    async def test_a_retry_is_asked_for(self, new_store: NewStore) -> None:
-        """A key whose parked events are to be tried again is known until that is withdrawn, or none is left."""
+    async def test_held_keys_are_known(self, new_store: NewStore) -> None:
+        """The keys that wait for a next try are known with its time, past or to come; those that do not are not."""
+        soon, late = datetime.now(UTC) - timedelta(microseconds=1), TIME + timedelta(days=36500, microseconds=7)
         async with new_store([]) as store:
             first, second, third = await events(store, 3)
+            assert await store.retries(NAME) == {}
+            await park(
+                store, parked(first, again=soon), parked(second, key="late", again=late), parked(third, key="no")
+            )
+            assert await store.retries(NAME) == {"k": soon, "late": late}
+            assert await store.retries("another") == {}
+
+    async def test_a_retry_is_asked_for(self, new_store: NewStore) -> None:
+        """It concerns the first event that a key has, in the order of parking, and ends with it."""
+        async with new_store([]) as store:
+            second, first, third = await events(store, 3)
             await park(store, parked(first), parked(second), parked(third, key="other"))
             async with writing(store) as transaction:
-                assert await transaction.ask_retry(NAME, "k") == 2
-                assert await transaction.ask_retry(NAME, "none") == 0
-                await transaction.ask_retry(NAME, "other")
-                await transaction.ask_retry(NAME, "other", wanted=False)
-            assert await store.retries(NAME) == {"k"}
-            assert await store.retries("another") == frozenset()
+                assert await transaction.ask_retry(NAME, "k", at=TIME)
+                assert not await transaction.ask_retry(NAME, "none", at=TIME)
+                assert not await transaction.ask_retry("another", "k", at=TIME)
+            assert await store.retries(NAME) == {"k": TIME}
+            assert await store.parked(NAME, key="k") == [parked(first, again=TIME), parked(second)]
             async with writing(store) as transaction:
                 await transaction.unpark(NAME, [first.position])
-            assert await store.retries(NAME) == {"k"}
-            async with writing(store) as transaction:
-                await transaction.unpark(NAME, [second.position])
-            assert await store.retries(NAME) == frozenset()
+                assert await transaction.ask_retry(NAME, "other", at=TIME)
+            assert await store.retries(NAME) == {"other": TIME}
 
     async def test_a_new_reason(self, new_store: NewStore) -> None:
-        """An event that failed again keeps its place, with the new reason, attempts and time."""
+        """An event that failed again keeps its place, with the new reason, attempts and times, or without a next try."""
         async with new_store([]) as store:
             first, second = await events(store, 2)
-            await park(store, parked(first), parked(second))
-            again = parked(first, reason="KeyError: ü", attempts=4)
-            async with writing(store) as transaction:
-                await transaction.blame(NAME, again)
-            assert await store.parked(NAME) == [again, parked(second)]
+            await park(store, parked(first, again=TIME), parked(second))
+            for attempts, time in ((4, TIME + timedelta(seconds=1)), (5, None)):
+                again = parked(first, reason=f"KeyError: ü {attempts}", attempts=attempts, again=time)
+                async with writing(store) as transaction:
+                    await transaction.blame(NAME, again)
+                assert await store.parked(NAME) == [again, parked(second)]
+                assert await store.retries(NAME) == ({"k": time} if time else {})
 
     async def test_a_rollback_undoes_all_of_it(self, new_store: NewStore) -> None:
-        """Segments, wishes, reasons and forgotten events of a transaction that is rolled back are as before."""
+        """Segments, next tries, reasons and forgotten events of a transaction that is rolled back are as before."""
         async with new_store([]) as store:
             (first,) = await events(store, 1)
             await advance(store, None, at(1, parked=1))
             await park(store, parked(first))
             (lease,) = await store.claim(NAME, "a", seconds=LONG, limit=1)
             async with undone(store) as transaction:
-                await transaction.ask_retry(NAME, "k")
+                await transaction.ask_retry(NAME, "k", at=TIME)
                 await transaction.blame(NAME, parked(first, reason="no", attempts=9))
                 await transaction.unpark(NAME, [first.position])
                 await transaction.divide(NAME, [at(1), at(1)], leases=[lease])
             assert await store.parked(NAME) == [parked(first)]
-            assert await store.retries(NAME) == frozenset()
+            assert await store.retries(NAME) == {}
             assert [each.checkpoint for each in await store.segments(NAME)] == [at(1, parked=1)]
             assert list(await store.renew([lease], seconds=LONG)) == [lease]

@@ -26,10 +26,13 @@ class RebuildFailures:
 
         The next rebuild finishes.
         """
-        for method, times in (("advance", 0), ("swap_shadows", 0), ("divide", 1), ("adopt_parked", 0)):
+        for method, times in (
+            ("advance", 0), ("ask_retry", 0), ("swap_shadows", 0), ("divide", 1), ("adopt_parked", 0),
+        ):  # fmt: skip
             async with filled(new_store) as store:
                 await deposited_unseen(store)
-                async with bank_with(failing(store, method, times), totals(2), work=False) as app:
+                module = totals(2, once=NAMES[5:6])
+                async with bank_with(failing(store, method, times), module, work=False) as app:
                     with pytest.raises(OSError, match=method):
                         await rebuilt(app)
                     assert await rows(app) == dict.fromkeys(NAMES, (1, Decimal(1)))

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from ... import Module
+from ... import Module, Retry
 from ._audit import settled
 from ._bank import Balance, Deposit, Open, Opened
 from ._hooked import Call, Hooked
@@ -125,6 +125,28 @@ class RebuildSuite(RebuildFailures, ShadowRows):
                 assert {name: version for name, (version, _) in (await rows(app)).items()} == {
                     "a00": 2, "a01": 2, "a02": 3,
                 }  # fmt: skip
+
+    async def test_held_events_are_waited_for(self, new_store: NewStore) -> None:
+        """The new rows take their place with the effect of events that failed first; none is held, none comes later."""
+        async with filled(new_store) as store, bank_with(store, totals(2, once=NAMES[3:5])) as app:
+            await rebuilt(app)
+            assert await rows(app) == dict.fromkeys(NAMES, (2, Decimal(1)))
+            assert await app.parked("totals") == []
+
+    async def test_what_the_old_rows_waited_for_is_dropped(self, new_store: NewStore) -> None:
+        """An event that is held for the old rows is no matter of the new ones, which have it."""
+        async with new_store([Total, Balance]) as store:
+            async with bank_with(store, totals(1, fail_on="a01", retry=Retry(delay=3600, longest=3600))) as app:
+                await app.dispatch(Open(account_id="a01"))
+                async with app.session() as session:
+                    await session.dispatch(Open(account_id="a02"))
+                    assert [row.account_id for row in await session.execute(GetTotals())] == ["a02"]
+            async with bank_with(store, totals(2)) as app:
+                assert [each.attempts for each in await app.parked("totals")] == [1]
+                await rebuilt(app)
+                assert await app.parked("totals") == []
+                await settled(app)
+                assert {name: version for name, (version, _) in (await rows(app)).items()} == {"a01": 2, "a02": 2}
 
     async def test_unknown_projections_are_named(self, new_store: NewStore) -> None:
         """What cannot be rebuilt is an error that names what can."""

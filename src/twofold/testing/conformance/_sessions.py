@@ -11,9 +11,11 @@ import pytest
 
 from ... import Application, Module, Query, ReadModel, Session
 from ...errors import ReadNotReady
-from ._audit import Audit, GetAudit, auditing, running, settled
+from ._audit import Audit, DepositEach, GetAudit, auditing, running, settled
 from ._bank import Balance, Deposit, GetBalance, Open
 from ._capabilities import Capabilities
+from ._dial import Dial
+from ._holding import HOUR, KEY, dialled, failing, passes
 from ._opened import NewStore
 from ._session_checks import SessionChecks
 from ._watched import BEFORE_COMMIT, BEGIN, BEGIN_READING, LOOK, watched
@@ -202,10 +204,58 @@ class SessionSuite(SessionChecks):
             await other.dispatch(Open(account_id="good"))
             assert await other.execute(GetAudit(account_id="good")) is not None
 
+    async def test_a_session_waits_for_a_held_event(self, new_store: NewStore) -> None:
+        """An event that waits for its next try is not there yet: the query waits, and is answered when it has succeeded."""
+        dial, bad, query = Dial(), ["bad"], GetAudit(account_id="bad")
+        looks, waiting = 0, anyio.Event()
+
+        async def note(point: str, about: str) -> None:
+            nonlocal looks
+            looks += point == LOOK
+            if looks == 3:
+                waiting.set()
+
+        async def ask(app: Application, token: str) -> None:
+            assert await app.session(token).execute(query, timeout=25) == Audit(account_id="bad", seen=everything)
+
+        amounts = tuple(range(1, 41))
+        everything = ("opened", *map(str, amounts))
+        async with new_store([]) as store, dialled(store, dial, failing(bad)) as app:
+            session = app.session()
+            await session.dispatch(Open(account_id="bad"))
+            await session.dispatch(DepositEach(account_id="bad", amounts=amounts))
+            await passes(app, "good", "fine")
+            with pytest.raises(ReadNotReady) as caught:
+                await session.execute(query, on_stale="raise")
+            assert (caught.value.behind, caught.value.parked) == (40, False)
+            answer = await session.execute(query, on_stale="return")
+            assert (answer.value, answer.behind) == (Audit(account_id="bad", seen=("opened",)), 40)
+            async with (
+                running(watched(store, note), failing(bad), work=False) as other,
+                anyio.create_task_group() as tasks,
+            ):
+                tasks.start_soon(ask, app, session.token)
+                tasks.start_soon(ask, other, session.token)
+                await waiting.wait()
+                bad.clear()
+                dial.time += HOUR
+
+    async def test_a_session_is_told_when_the_tries_are_used_up(self, new_store: NewStore) -> None:
+        """A query that waits for a held event ends at once when the event is parked instead."""
+        dial, query = Dial(), GetAudit(account_id="bad")
+        async with new_store([]) as store, dialled(store, dial, failing(["bad"])) as app:
+            session = app.session()
+            await session.dispatch(Open(account_id="bad"))
+            await session.dispatch(Deposit(account_id="bad", amount=Decimal(1)))
+            await passes(app, "good", "fine")
+            await app.retry("audit", KEY)
+            dial.time += 2 * HOUR
+            await self._is_told(session, query)
+
     async def _is_told(self, session: Session, query: GetAudit) -> None:
         """Ask, and be told that an event is parked."""
         with pytest.raises(ReadNotReady) as caught:
-            await session.execute(query, timeout=25)
+            await session.execute(query, timeout=5)
         assert (caught.value.projection, caught.value.behind, caught.value.parked) == ("audit", None, True)
 
     async def _converse(self, app: Application, other: Application, account: str, dice: Random) -> None:

@@ -183,8 +183,8 @@ class SubscriptionFailures:
                 await deposits(app, "good")
                 await settled(app)
                 parked = await app.parked("audit")
-                assert [(each.event.id, each.key, each.attempts) for each in parked] == [
-                    (broken.id, "account-broken", 0)
+                assert [(each.event.id, each.key, each.attempts, each.again) for each in parked] == [
+                    (broken.id, "account-broken", 0, None)
                 ]
                 assert "UndecodableEvent" in parked[0].reason
                 assert await audited(app, "good") == {"good": ("opened", "1")}

@@ -43,9 +43,15 @@ async def events(store: WriteStore, number: int) -> list[StoredEvent]:
         return list(await transaction.append("stream-é", made, expected=Expected.ANY))
 
 
-def parked(event: StoredEvent, key: str = "k", reason: str = "ValueError: nö", attempts: int = 0) -> ParkedEvent:
-    """Return an event as it is parked."""
-    return ParkedEvent(event, key, reason, attempts, TIME + timedelta(minutes=attempts))
+def parked(
+    event: StoredEvent,
+    key: str = "k",
+    reason: str = "ValueError: nö",
+    attempts: int = 0,
+    again: datetime | None = None,
+) -> ParkedEvent:
+    """Return an event as it is set aside."""
+    return ParkedEvent(event, key, reason, attempts, TIME + timedelta(minutes=attempts), again)
 
 
 def at(position: int, log: str = "log-1", parked: int = 0) -> Checkpoint:
@@ -127,11 +133,11 @@ class SubscriptionStoreSuite:
                 await transaction.advance(NAME, expected=None, to=at(3, parked=1))
                 assert await store.checkpoint(NAME) is None
                 assert await store.parked(NAME) == []
-                assert await store.parked_keys(NAME) == frozenset()
+                assert await store.parked_keys(NAME) == {}
                 assert await all_of(store, Task) == {}
             assert await store.checkpoint(NAME) == at(3, parked=1)
             assert await store.parked(NAME) == [parked(event)]
-            assert await store.parked_keys(NAME) == {"k"}
+            assert await store.parked_keys(NAME) == {"k": 1}
             assert await all_of(store, Task) == {"a": Task(id="a")}
 
     async def test_a_rollback_undoes_everything(self, new_store: NewStore) -> None:
@@ -150,16 +156,18 @@ class SubscriptionStoreSuite:
             await advance(store, at(1), at(3))
 
     async def test_parked_events_survive_whole(self, new_store: NewStore) -> None:
-        """A parked event comes back with all of the event, its key, the reason, the attempts and the time."""
+        """A parked event comes back with all of the event, its key, the reason, the attempts and the times."""
         async with new_store([]) as store:
             stored = await events(store, 3)
             given = [
-                parked(event, key=f"ä-{n}", reason=f"E{n}: " + "ö" * 3000 * n, attempts=n)
+                parked(event, f"ä-{n}", f"E{n}: " + "ö" * 3000 * n, n, TIME - timedelta(days=n) if n else None)
                 for n, event in enumerate(stored)
             ]
             await park(store, *given)
-            assert await store.parked(NAME) == given
-            assert (await store.parked(NAME))[0].event.time.tzinfo is not None
+            found = await store.parked(NAME)
+            assert found == given
+            assert found[0].event.time.tzinfo is not None
+            assert [each.again is None or each.again.tzinfo is not None for each in found] == [True] * 3
 
     async def test_parked_events_keep_their_order(self, new_store: NewStore) -> None:
         """Parked events come back in the order in which they were parked, whatever their keys, of one key or of all."""
@@ -173,12 +181,12 @@ class SubscriptionStoreSuite:
                 assert await store.parked(NAME, key=key) == [each for each in order if each.key == key]
 
     async def test_parked_keys(self, new_store: NewStore) -> None:
-        """The keys that hold a parked event are known, each once; a key without one finds nothing."""
+        """The keys that have parked events are known, and how many each has; a key without one finds nothing."""
         async with new_store([]) as store:
-            assert await store.parked_keys(NAME) == frozenset()
+            assert await store.parked_keys(NAME) == {}
             stored = await events(store, 3)
             await park(store, parked(stored[0], "a"), parked(stored[1], "é"), parked(stored[2], "a"))
-            assert await store.parked_keys(NAME) == {"a", "é"}
+            assert await store.parked_keys(NAME) == {"a": 2, "é": 1}
             assert await store.parked(NAME, key="A") == []
             assert await store.parked(NAME, key="") == []
 
@@ -189,7 +197,7 @@ class SubscriptionStoreSuite:
             await park(store, parked(first, reason="first"), parked(first, reason="again"))
             await park(store, parked(first, key="other", reason="later", attempts=3), parked(second))
             assert await store.parked(NAME) == [parked(first, reason="first"), parked(second)]
-            assert await store.parked_keys(NAME) == {"k"}
+            assert await store.parked_keys(NAME) == {"k": 2}
 
     async def test_parking_nothing(self, new_store: NewStore) -> None:
         """Parking no events is no error."""
@@ -209,7 +217,7 @@ class SubscriptionStoreSuite:
                 assert await store.checkpoint(name) == at(number)
                 second = [parked(event, key=name)] if number else []
                 assert await store.parked(name) == [parked(stored[0], reason=name), *second]
-                assert await store.parked_keys(name) == ({"k", name} if number else {"k"})
+                assert await store.parked_keys(name) == ({"k": 1, name: 1} if number else {"k": 1})
 
     async def test_a_savepoint_undoes_parking(self, new_store: NewStore, capabilities: Capabilities) -> None:
         """What was parked or moved in a savepoint that failed is gone, and can be done again."""

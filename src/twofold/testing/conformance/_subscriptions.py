@@ -25,12 +25,13 @@ from ._audit import (
     settled,
 )
 from ._bank import Balance, Deposit, Deposited, GetBalance, Open, Opened, application
+from ._holding import SubscriptionHolding
 from ._opened import NewStore, writing
 from ._subscription_failures import SubscriptionFailures
 from ._watched import READ, watched
 
 
-class SubscriptionSuite(SubscriptionFailures):
+class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding):
     """What the subscriptions of an application do on a store. Needs the fixture `new_store`."""
 
     async def test_history_then_live_in_order(self, new_store: NewStore) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
-from ... import Application, Module, Query, ReadModel, View, on
+from ... import Application, Module, Query, ReadModel, Retry, View, on
 from ...ports import WriteStore
-from ._audit import ONCE, settled
+from ._audit import settled
 from ._bank import Balance, Deposit, Deposited, Open, Opened, bank
 from ._hooked import Call, Hooked
 from ._in_time import in_time
@@ -30,17 +30,31 @@ class GetTotals(Query[list[Total]]):
     """Ask for all rows."""
 
 
-def totals(version: int, fail_on: str | None = None) -> Module:
-    """Return a module with the projection, as it was written at some time."""
-    module = Module(f"totals {version}")
+SOON = Retry(attempts=3, delay=0.001)
+"""What fails is tried again at once."""
 
-    @module.projection("totals", retry=ONCE)
+
+def totals(version: int, fail_on: str | None = None, *, once: Sequence[str] = (), retry: Retry = SOON) -> Module:
+    """Return a module with the projection, as it was written at some time.
+
+    Args:
+        version: what it writes into its rows.
+        fail_on: the account that it cannot open.
+        once: the accounts that it cannot open at the first try.
+        retry: how often an event is tried.
+    """
+    module, failing = Module(f"totals {version}"), [*once]
+
+    @module.projection("totals", retry=retry)
     class Totals:
         def __init__(self, rows: ReadModel[Total]) -> None:
             self.rows = rows
 
         @on(Opened)
         async def opened(self, event: Opened) -> None:
+            if event.account_id in failing:
+                failing.remove(event.account_id)
+                raise LookupError(event.account_id)
             if event.account_id == fail_on:
                 raise LookupError(event.account_id)
             await self.rows.put(Total(account_id=event.account_id, version=version))

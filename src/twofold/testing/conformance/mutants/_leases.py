@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from ....ports import Lease
@@ -125,12 +126,35 @@ class KeepsParked(Step):
         return len(positions)
 
 
-class AlwaysRetries(Step):
-    """Does not let a wish be withdrawn."""
+class OnlyDue(Around):
+    """Knows of the keys that are due, and not of those that wait."""
 
-    async def ask_retry(self, subscription: str, key: str, *, wanted: bool = True) -> int:
-        found: int = await self.inner.ask_retry(subscription, key)
-        return found
+    async def retries(self, subscription: str) -> Any:
+        found = await self.inner.retries(subscription)
+        return {key: time for key, time in found.items() if time <= datetime.now(UTC)}
+
+
+class AsksNothing(Step):
+    """Does not note that a key is to be tried."""
+
+    async def ask_retry(self, subscription: str, key: str, *, at: datetime) -> bool:
+        return bool(await self.store.parked(subscription, key=key))
+
+
+class AsksForAll(Step):
+    """Lets every event of a key be tried, and not the first."""
+
+    async def ask_retry(self, subscription: str, key: str, *, at: datetime) -> bool:
+        for each in await self.store.parked(subscription, key=key):
+            await self.inner.blame(subscription, each._replace(again=at))
+        return bool(await self.inner.ask_retry(subscription, key, at=at))
+
+
+class TriesAlways(Step):
+    """Keeps the time of the last try when there is no further one."""
+
+    async def blame(self, subscription: str, parked: Any) -> None:
+        await self.inner.blame(subscription, parked._replace(again=parked.again or parked.time))
 
 
 class OldReason(Step):
@@ -162,7 +186,10 @@ LEASES = (
     _step("a lease moves the first segment", "test_a_lease_moves_its_segment_only", FirstSegment),
     _step("segments of others are replaced", "test_dividing_needs_every_segment", DividesAnyway),
     _step("parked events stay", "test_parked_events_are_forgotten", KeepsParked),
-    _step("a retry cannot be withdrawn", "test_a_retry_is_asked_for", AlwaysRetries),
+    _store("keys that wait are not known", "test_held_keys_are_known", OnlyDue),
+    _step("nobody notes a retry", "test_a_retry_is_asked_for", AsksNothing),
+    _step("a retry concerns every event", "test_a_retry_is_asked_for", AsksForAll),
+    _step("there is always a next try", "test_a_new_reason", TriesAlways),
     _step("the old reason stays", "test_a_new_reason", OldReason),
 )
 """Each is killed by the named test of `LeaseSuite`."""

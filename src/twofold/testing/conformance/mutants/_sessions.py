@@ -35,6 +35,21 @@ class FindsNothingParked(Around):
         return ()
 
 
+class HoldsNothing(Around):
+    """Finds every event parked that is held."""
+
+    async def parked(self, subscription: str, *, key: str | None = None) -> Sequence[ParkedEvent]:
+        return [each._replace(again=None) for each in await self.inner.parked(subscription, key=key)]
+
+
+class HoldsAll(Around):
+    """Finds every event held that is parked."""
+
+    async def parked(self, subscription: str, *, key: str | None = None) -> Sequence[ParkedEvent]:
+        found = await self.inner.parked(subscription, key=key)
+        return [each._replace(again=each.again or each.time) for each in found]
+
+
 class TellsTooLittle(Around):
     """Tells of each event that it appended a position before the right one."""
 
@@ -118,6 +133,9 @@ SESSIONS: Sequence[Mutant] = (
         "test_a_session_is_told_at_once_that_its_event_is_parked",
         break_store(FindsNothingParked),
     ),
+    Mutant("held events are not found", "test_a_session_waits_for_a_held_event", break_store(FindsNothingParked)),
+    Mutant("held events look parked", "test_a_session_waits_for_a_held_event", break_store(HoldsNothing)),
+    Mutant("parked events look held", "test_a_session_is_told_when_the_tries_are_used_up", break_store(HoldsAll)),
     Mutant(
         "the number of parked events is forgotten",
         "test_a_session_is_told_at_once_that_its_event_is_parked",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -124,8 +124,15 @@ class IgnoresKey(Around):
 class NoKeys(Around):
     """Knows of no keys."""
 
-    async def parked_keys(self, subscription: str) -> frozenset[str]:
-        return frozenset()
+    async def parked_keys(self, subscription: str) -> Mapping[str, int]:
+        return {}
+
+
+class CountsKeysOnce(Around):
+    """Counts one event of each key."""
+
+    async def parked_keys(self, subscription: str) -> Mapping[str, int]:
+        return dict.fromkeys(await self.inner.parked_keys(subscription), 1)
 
 
 class FoldsNames(Around):
@@ -245,6 +252,7 @@ MUTANTS: Sequence[Mutant] = (
     ),
     Mutant("a key finds all parked events", "test_parked_events_keep_their_order", break_store(IgnoresKey)),
     Mutant("parked keys are unknown", "test_parked_keys", break_store(NoKeys)),
+    Mutant("one event of each key is counted", "test_parked_keys", break_store(CountsKeysOnce)),
     Mutant("parking twice stores twice", "test_parking_twice_keeps_the_first", parking(_twice)),
     Mutant("parking twice keeps the last", "test_parking_twice_keeps_the_first", parking(_last_of_each)),
     Mutant(
@@ -265,6 +273,11 @@ MUTANTS: Sequence[Mutant] = (
     ),
     Mutant(
         "attempts are forgotten", "test_parked_events_survive_whole", finding(lambda event: event._replace(attempts=0))
+    ),
+    Mutant(
+        "the next try is forgotten",
+        "test_parked_events_survive_whole",
+        finding(lambda event: event._replace(again=None)),
     ),
     Mutant("parked events lose their metadata", "test_parked_events_survive_whole", finding(_without_data)),
     Mutant(
