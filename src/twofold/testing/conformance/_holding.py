@@ -134,13 +134,14 @@ class SubscriptionHolding:
             assert await audited(app, "bad") == {"bad": ("opened", "1", "2", "3")}
 
     async def test_a_wait_survives_a_restart(self, new_store: NewStore) -> None:
-        """A key that is held is held by the next worker too, to the same moment, and what comes then is queued behind."""
+        """A key that is held is held by the next worker too, also after one that died, and what comes then queues behind."""
         dial, seen = Dial(), list[str]()
         async with new_store([]) as store:
             async with dialled(store, dial, failing(["bad"])) as app:
                 await deposits(app, "bad")
                 await passes(app, "good", "fine")
                 before = await held(app)
+            assert await store.claim("audit", "dead", seconds=LEASE, limit=1)
             dial.time += HOUR - timedelta(microseconds=1)
             async with dialled(store, dial, failing([], seen)) as app:
                 await app.dispatch(Deposit(account_id="bad", amount=Decimal(2)))
