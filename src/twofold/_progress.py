@@ -191,11 +191,11 @@ class Progress:
         if self._parked_keys is None:
             store, name = self._subscription.store, self._subscription.name
             self._parked_keys = set(await store.parked_keys(name)) if self.checkpoint.parked else set()
-        waiting, now = set(self._parked_keys), self._log.clock.now()
+        waiting, now = set[str](), self._log.clock.now()
         ready: list[Item] = []
         aside: list[ParkedEvent] = []
         for item in items:
-            if item.event is None or item.key in waiting:
+            if item.event is None or item.key in self._parked_keys or item.key in waiting:
                 waiting.add(item.key)
                 aside.append(ParkedEvent(item.stored, item.key, item.reason, 0, now))
             else:

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from twofold.testing.conformance import SubscriptionSuite
+from twofold.testing.conformance import RebuildSuite, SubscriptionSuite
 from twofold.testing.conformance.mutants._harness import MutantSuite
-from twofold.testing.conformance.mutants._holding import HOLDING
+from twofold.testing.conformance.mutants._holding import HOLDING, REBUILDS
 
 
 class TestMutants(MutantSuite):
@@ -10,3 +10,10 @@ class TestMutants(MutantSuite):
 
     suite = SubscriptionSuite
     mutants = HOLDING
+
+
+class TestRebuildMutants(MutantSuite):
+    """Stores on which a rebuild goes wrong with events that wait, over every adapter."""
+
+    suite = RebuildSuite
+    mutants = REBUILDS

@@ -54,7 +54,7 @@ class Pointed:
     Args:
         store: the store.
         fate: what happens, and when; nothing when None.
-        steps: a file to which each committed step of a subscription is added, a line each.
+        steps: a file to which each committed step that moves a subscription on is added, a line each.
     """
 
     def __init__(self, store: WriteStore, fate: Fate | None = None, steps: Path | None = None) -> None:
@@ -150,7 +150,7 @@ class _Transaction:
     ) -> None:
         moved = self._transaction.advance(subscription, expected=expected, to=to, lease=lease)
         await self._store.at("advance", moved)
-        if lease is not None:
+        if lease is not None and (expected is None or to.position > expected.position):  # a retry moves nothing
             self._moved.append((lease, to))
 
     async def take_scheduled(self, command: ScheduledCommand) -> bool:

@@ -127,11 +127,22 @@ class RebuildSuite(RebuildFailures, ShadowRows):
                 }  # fmt: skip
 
     async def test_held_events_are_waited_for(self, new_store: NewStore) -> None:
-        """The new rows take their place with the effect of events that failed first; none is held, none comes later."""
-        async with filled(new_store) as store, bank_with(store, totals(2, once=NAMES[3:5])) as app:
-            await rebuilt(app)
-            assert await rows(app) == dict.fromkeys(NAMES, (2, Decimal(1)))
-            assert await app.parked("totals") == []
+        """The new rows have all events that failed first when they take their place, also one that comes just before."""
+        claims = [0]
+
+        async def append(call: Call) -> Any:
+            claims[0] += 1
+            if claims[0] == 2:  # the first one gave the right to rebuild, this one lets the old rows stand still
+                await app.dispatch(Open(account_id="late"))
+            return await call()
+
+        async with filled(new_store) as store:
+            hooked: Any = Hooked(store, "claim", append)
+            async with bank_with(hooked, totals(2, once=[*NAMES[3:5], "late"]), work=False) as app:
+                await rebuilt(app)
+                assert await rows(app) == {**dict.fromkeys(NAMES, (2, Decimal(1))), "late": (2, Decimal(0))}
+                assert await app.parked("totals") == []
+                assert claims == [3]
 
     async def test_what_the_old_rows_waited_for_is_dropped(self, new_store: NewStore) -> None:
         """An event that is held for the old rows is no matter of the new ones, which have it."""

@@ -94,6 +94,13 @@ class DividesWithout(Around):
         await self.inner.divide(subscription, [replace(each, parked=0) for each in checkpoints], leases=leases)
 
 
+class KeepsOldParked(Around):
+    """Leaves each subscription what it has set aside."""
+
+    async def adopt_parked(self, subscription: str, *, of: str) -> None:
+        return None
+
+
 _FLOW = "test_other_keys_flow_while_a_failing_event_waits"
 _ORDER = "test_a_held_event_is_tried_in_its_time_and_what_follows_comes_in_order"
 _USED_UP = "test_when_the_attempts_are_used_up_the_event_is_parked"
@@ -117,3 +124,9 @@ HOLDING: Sequence[Mutant] = (
     Mutant("held events stay", "test_a_held_key_is_discarded", break_transaction(KeepsParked)),
 )
 """Each is killed by the named test of `SubscriptionHolding`, which is a part of `SubscriptionSuite`."""
+
+REBUILDS: Sequence[Mutant] = (
+    Mutant("held events come after the swap", "test_held_events_are_waited_for", break_store(HoldsNothing)),
+    Mutant("old waits stay", "test_what_the_old_rows_waited_for_is_dropped", appending(KeepsOldParked)),
+)
+"""Each is killed by the named test of `RebuildSuite`."""
