@@ -26,10 +26,10 @@ KEY = "account-bad"
 
 
 @asynccontextmanager
-async def dialled(store: WriteStore, dial: Dial, *modules: Module) -> AsyncIterator[Application]:
-    """Run the bank with some modules by a clock that the test moves."""
-    app = await application(store, *modules)
-    app.clock, app.lease = dial, LEASE
+async def dialled(store: WriteStore, dial: Dial, module: Module, *, lease: float = 5.0) -> AsyncIterator[Application]:
+    """Run the bank with a module by a clock that the test moves."""
+    app = await application(store, module)
+    app.clock, app.lease = dial, lease
     with anyio.fail_after(30):
         async with app:
             yield app
@@ -143,7 +143,7 @@ class SubscriptionHolding:
                 before = await held(app)
             assert await store.claim("audit", "dead", seconds=LEASE, limit=1)
             dial.time += HOUR - timedelta(microseconds=1)
-            async with dialled(store, dial, failing([], seen)) as app:
+            async with dialled(store, dial, failing([], seen), lease=LEASE) as app:
                 await app.dispatch(Deposit(account_id="bad", amount=Decimal(2)))
                 await passes(app, "better", "finer")
                 assert seen == ["better opened", "finer opened"]
@@ -159,13 +159,13 @@ class SubscriptionHolding:
         accounts = [f"bad{number}" for number in range(5)]
         async with new_store([]) as store:
             for segments in (1, 4, 2):
-                async with dialled(store, dial, failing(accounts, segments=segments)) as app:
+                async with dialled(store, dial, failing(accounts, segments=segments), lease=LEASE) as app:
                     await deposits(app, *(accounts if segments == 1 else ()))
                     await passes(app, *[f"good {segments} {number}" for number in range(4)])
                     assert len(await store.segments("audit")) == segments
             assert [each.attempts for each in await store.parked("audit")] == [1] * 5
             dial.time += HOUR
-            async with dialled(store, dial, failing([], segments=3)) as app:
+            async with dialled(store, dial, failing([], segments=3), lease=LEASE) as app:
                 await settled(app)
                 assert await audited(app, *accounts) == dict.fromkeys(accounts, ("opened", "1"))
 
