@@ -150,7 +150,7 @@ class _Transaction:
     ) -> None:
         moved = self._transaction.advance(subscription, expected=expected, to=to, lease=lease)
         await self._store.at("advance", moved)
-        if lease is not None and (expected is None or to.position > expected.position):  # a retry moves nothing
+        if lease is not None and (expected is None or to.position != expected.position):  # a retry moves nothing
             self._moved.append((lease, to))
 
     async def take_scheduled(self, command: ScheduledCommand) -> bool:
