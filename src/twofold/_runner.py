@@ -95,10 +95,10 @@ class Runner:
             except CheckpointMoved:
                 logger.info("subscription %s: somebody moved its checkpoint", name)
             except Exception as error:
+                pause = FIRST_PAUSE if self.error is None else min(pause * 2, LAST_PAUSE)
                 self.error = error
                 logger.exception("subscription %s failed and goes on in %.2f s", name, pause)
                 await anyio.sleep(pause)
-                pause = min(pause * 2, LAST_PAUSE)
 
     async def catch_up(self, upto: Position, between: Callable[[Position], Awaitable[None]]) -> float:
         """Deal with the log up to a position, and no further; then try again what is due.
