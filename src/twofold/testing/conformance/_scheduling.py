@@ -16,7 +16,7 @@ from ._audit import stop_at_once
 from ._dial import Dial
 from ._opened import NewStore, writing
 from ._reminders import TWICE, Broken, Promise, Relent, Remind, reminded, reminders, reminding
-from ._watched import AFTER_COMMIT, BEFORE_COMMIT, BEGIN, watched
+from ._watched import AFTER_COMMIT, AFTER_LOOK_AT_SCHEDULE, BEFORE_COMMIT, BEGIN, watched
 
 
 @asynccontextmanager
@@ -117,14 +117,17 @@ class SchedulerSuite:
 
     async def test_another_process_leaves_alone_what_is_handled(self, new_store: NewStore) -> None:
         """A command that one application is handling is not begun by another one that finds it due."""
-        dial, handling, asked = Dial(), anyio.Event(), anyio.Event()
+        dial, handling, found, asked = Dial(), anyio.Event(), set[int](), anyio.Event()
 
         async def during(_: Remind) -> None:
             handling.set()
             await asked.wait()
 
         async def ask(now: str, about: str) -> None:
-            if now == BEGIN and handling.is_set():
+            task = anyio.get_current_task().id  # who finds it due, and not somebody else, begins a transaction for it
+            if now == AFTER_LOOK_AT_SCHEDULE and about:
+                found.add(task)
+            if now == BEGIN and task in found:
                 asked.set()
 
         module = reminding(during)
