@@ -255,11 +255,14 @@ class MySQL(MySQLErrors, ThroughSqlAlchemy):
         return [(f"{table.name}_no_{action.lower()}", _guard(table.name, action)) for action in ("UPDATE", "DELETE")]
 
     async def missing_guards(self, connection: AsyncConnection, table: Table) -> Sequence[str]:
-        """Look for the triggers; an account without the right TRIGGER sees none."""
+        """Look for the triggers; an account without the right TRIGGER sees none.
+
+        Asked by `trigger_schema`, MariaDB would open the table of this name in every database of the server.
+        """
         found = await self.fetch(
             connection,
             "SELECT trigger_name FROM information_schema.triggers "
-            "WHERE trigger_schema = DATABASE() AND event_object_table = %s",
+            "WHERE event_object_schema = DATABASE() AND event_object_table = %s",
             (table.name,),
         )
         present = {name for (name,) in found}
