@@ -6,6 +6,7 @@ ports in `twofold.ports` that adapters implement, and the errors, drawn as a tre
 
 from ._aggregate import Aggregate
 from ._application import Application
+from ._cache import Cache, CacheStats
 from ._command_bus import CommandBus
 from ._entries import Retry
 from ._envelope import Envelope
@@ -17,6 +18,7 @@ from ._module import Module
 from ._on import on
 from ._query_bus import QueryBus
 from ._read_model import ReadModel
+from ._remote import RemoteCommandBus, RemoteQueryBus
 from ._repository import Repository
 from ._scheduler import Scheduler
 from ._session import Answer, Session
@@ -33,6 +35,8 @@ __all__ = [
     "AggregateRemoved",
     "Answer",
     "Application",
+    "Cache",
+    "CacheStats",
     "Clock",
     "Command",
     "CommandBus",
@@ -48,6 +52,8 @@ __all__ = [
     "Query",
     "QueryBus",
     "ReadModel",
+    "RemoteCommandBus",
+    "RemoteQueryBus",
     "Repository",
     "Retry",
     "Rows",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self, TypeVar, overload
@@ -14,26 +14,25 @@ from ._assembly import Assembly, assemble
 from ._composition import check_composition
 from ._entries import Retry
 from ._explain import explain
-from ._health import Health
 from ._messages import Command, Message, Query
 from ._module import Module
-from ._retention import Retention
+from ._operations import Operations
 from ._running import Running
 from ._scope import Origin
 from ._session import DEFAULT_TIMEOUT, Answer, Session
-from ._status import SubscriptionStatus
 from ._time import SystemClock, UuidV7
 from .errors import ApplicationNotRunning, WiringError
 from .middleware import Middleware
+from .ports.cache import CacheStore
 from .ports.clock import Clock, Ids
-from .ports.schedule import ScheduledCommand
+from .ports.requests import Requests
 from .ports.stores import ReadStore, WriteStore
-from .ports.subscription_store import ParkedEvent
+from .ports.transport import Transport
 
 R = TypeVar("R")
 
 
-class Application(Module):
+class Application(Module, Operations):
     """Composes handlers with the stores that hold their data; the one place that says where data lives.
 
         app = Application("orders", write=SqlAlchemy(engine))
@@ -50,6 +49,9 @@ class Application(Module):
         name: what the application is called.
         write: the store of events and aggregates.
         read: the store of read models; the write store by default. Who made a store's client closes it.
+        transport: the broker that carries events to and from other applications.
+        cache: where answers of queries are kept that say `cache=`; they are loaded each time without one.
+        requests: what carries the requests of other processes; the transport by default, when it can.
         event_sourced: the aggregates whose events are their state. All others are state stored.
         container: a `dependency_injector` container that provides what handlers ask for besides.
         middleware: runs around every message, the first one outermost.
@@ -67,6 +69,9 @@ class Application(Module):
         *,
         write: WriteStore,
         read: ReadStore | None = None,
+        transport: Transport | None = None,
+        requests: Requests | None = None,
+        cache: CacheStore | None = None,
         event_sourced: Sequence[type[Aggregate]] = (),
         container: Any = None,
         middleware: Sequence[Middleware] = (),
@@ -81,6 +86,11 @@ class Application(Module):
         self.write = write
         self.read: ReadStore = write if read is None else read
         self.event_sourced = check_composition(write, read, event_sourced, keep_records, lease)
+        self.transport = transport
+        self.requests = requests
+        if requests is None and isinstance(transport, Requests):
+            self.requests = transport
+        self.cache = cache
         self.container = container
         self.clock: Clock = clock or SystemClock()
         self.ids: Ids = ids or UuidV7()
@@ -187,129 +197,6 @@ class Application(Module):
             async for item in items:
                 yield item
 
-    async def settle(self, *, timeout: float = 30.0) -> None:
-        """Return when every subscription has passed the whole log, no event waits for its next try and none is appended.
-
-        Parked events are not waited for. Whether a try is due is for the application's clock to say.
-
-        Args:
-            timeout: how long to wait, in seconds.
-
-        Raises:
-            TimeoutError: they have not by then; the text says how far each is.
-        """
-        running = self._started()
-        try:
-            with anyio.fail_after(timeout):
-                await running.settle()
-        except TimeoutError as error:
-            found = ", ".join(
-                f"{each.name}: {each.behind} behind, {each.retrying} retrying, {each.state}"
-                for each in await self.status()
-            )
-            raise TimeoutError(f"the subscriptions did not settle within {timeout} s ({found}).") from error
-
-    async def status(self) -> Sequence[SubscriptionStatus]:
-        """Return how every projection and reaction is doing, in the order of registration."""
-        return await self._started().status()
-
-    async def health(self) -> Health:
-        """Return what a probe should know: what is wrong, how far each subscription is, and who holds readers back."""
-        return await self._started().health()
-
-    async def parked(self, subscription: str) -> Sequence[ParkedEvent]:
-        """Return what a projection or reaction has set aside, with the reasons.
-
-        Those whose `again` is a time are held and tried again then; what follows them waits behind them. The others are
-        parked until `retry` or `discard`.
-
-        Raises:
-            LookupError: there is no such subscription.
-        """
-        return await self._started().store_of(subscription).parked(subscription)
-
-    async def retry(self, subscription: str, key: str, *, timeout: float = 30.0) -> Sequence[ParkedEvent]:
-        """Try the held or parked events of a key again now, in order, up to the first that fails again.
-
-        The process that runs the subscription does it, perhaps another one; this call waits for it.
-
-        Args:
-            subscription: the name of a projection or reaction.
-            key: their ordering key.
-            timeout: how long to wait, in seconds.
-
-        Returns:
-            What is left of them; none when all went well. The first failed again: it is held when its `again` says when
-            it is tried next, else parked.
-
-        Raises:
-            LookupError: there is no such subscription.
-            TimeoutError: nobody has finished it by then; it is still to be done.
-        """
-        with anyio.fail_after(timeout):
-            return await self._started().retry(subscription, key)
-
-    async def discard(self, subscription: str, key: str) -> Sequence[ParkedEvent]:
-        """Forget the held and parked events of a key for good, and return them. Later events of the key are handled again.
-
-        Raises:
-            LookupError: there is no such subscription.
-        """
-        return await self._started().discard(subscription, key)
-
-    async def scheduled(self, *, limit: int = 100) -> Sequence[ScheduledCommand]:
-        """Return the scheduled commands that are tried next, at most so many, the next one first."""
-        return await self._started().scheduled(limit)
-
-    async def stuck(self, *, limit: int = 100) -> Sequence[ScheduledCommand]:
-        """Return scheduled commands that failed too often, at most so many, with the reasons; the earliest first."""
-        return await self._started().stuck(limit)
-
-    async def try_again(self, command: ScheduledCommand) -> bool:
-        """Let a scheduled command that is stuck be tried again now, as often as at first.
-
-        Args:
-            command: as `stuck` returned it.
-
-        Returns:
-            Whether it was still there.
-        """
-        return await self._started().try_again(command)
-
-    async def forget_records(self, *, older_than: timedelta) -> int:
-        """Delete idempotency keys and ids of received messages now; a running application does it by itself.
-
-        It deletes in small batches, each in a transaction of its own. A command whose key was forgotten runs again when it
-        is repeated.
-
-        Args:
-            older_than: how old what is deleted is at least, by the application's clock.
-
-        Returns:
-            How many there were.
-        """
-        self._started()
-        return await Retention(self.write, self.clock).forget(older_than)
-
-    async def rebuild(
-        self, projection: str, *, restart: bool = False, progress: Callable[[int, int], object] = lambda *_: None
-    ) -> None:
-        """Build a projection's rows anew from the whole log, beside those that are read, and swap both in one step.
-
-        Queries find the old rows, kept up to date, until the swap, and the new ones after it. No reaction runs. A rebuild
-        that was cut short is gone on with by the next.
-
-        Args:
-            projection: the name of an asynchronous projection.
-            restart: begin anew where an earlier rebuild was cut short, because the code has changed since.
-            progress: told how far it is and how far it has to go, in positions of the log.
-
-        Raises:
-            LookupError: there is no such projection.
-            RebuildRunning: another process rebuilds it.
-        """
-        await self._started().rebuild(projection, progress, restart=restart)
-
     async def __aenter__(self) -> Self:
         if self._running is not None:
             raise ApplicationNotRunning(f"the application {self.name!r} is running already. Enter it once at a time.")
@@ -328,13 +215,6 @@ class Application(Module):
                     await self._running.stop()  # reactions that are under way may dispatch until the end
                 finally:
                     self._running = None
-
-    def _started(self) -> Running:
-        if self._running is None:
-            raise ApplicationNotRunning(
-                f"the application {self.name!r} is not running. Use it inside `async with app:`."
-            )
-        return self._running
 
     def _assemble(self) -> Assembly:
         return assemble(self, self._new_session, self._committed)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ._aggregate import Aggregate
+from ._cached import Answers, Caching, place_of
 from ._check import (
     check_handlers,
     check_modes,
@@ -17,16 +19,18 @@ from ._check import (
     learn_commands,
     learn_events,
 )
+from ._check_caches import cacheable, check_caches
+from ._check_transport import check_served, check_transport
 from ._command_bus import CommandBus
 from ._dispatch import route
-from ._effects import ProjectionEffect, ReactionEffect, reaction_handle
-from ._entries import CommandEntry, ProjectionEntry, QueryEntry, ReactionEntry
+from ._effects import ProjectionEffect
+from ._entries import CommandEntry, QueryEntry
 from ._event_sourced import EventSourced
 from ._event_types import EventTypes
 from ._faults import Fault
 from ._inline import inline_step
 from ._keys import KeyLocks
-from ._messages import Command, Message, Query
+from ._messages import Command, Query
 from ._plan import Planned, Planner
 from ._projection import Projection
 from ._query_bus import QueryBus
@@ -38,9 +42,17 @@ from ._storage import AggregateRemoved, Kept, StateStored, Storage
 from ._subscription import Subscription
 from ._view import View
 from ._wire_types import WireTypes
+from ._wired import (
+    cache_subscription,
+    feed,
+    middleware_of,
+    projection_subscriptions,
+    reaction_subscriptions,
+    relay_subscriptions,
+)
 from ._write_side import WriteSide
 from .errors import UndecodableCommand
-from .middleware import Middleware, compose
+from .ports.transport import Feed
 
 if TYPE_CHECKING:
     from ._application import Application
@@ -56,7 +68,9 @@ class Assembly:
         event_types: the events it knows.
         reads: the projections that each query reads and that may be behind.
         inline: the projections that commands apply themselves.
-        subscriptions: the asynchronous projections and the reactions.
+        subscriptions: the asynchronous projections, the reactions and the relays.
+        feeds: what is received from a broker.
+        answers: the cache.
         views: every view that is read or written.
         planned: how each command and query is handled, for `explain`.
     """
@@ -67,6 +81,8 @@ class Assembly:
     reads: Mapping[type[Query[Any]], Sequence[str]]
     inline: Sequence[Projection]
     subscriptions: Sequence[Subscription]
+    feeds: Sequence[Feed]
+    answers: Answers | None
     views: Sequence[type[View]]
     planned: Mapping[type[Any], Planned]
 
@@ -93,6 +109,9 @@ def assemble(app: Application, new_session: Callable[[], Session], committed: Ca
         *check_handlers(app),
         *check_subscriptions(app),
         *check_modes(app, app.read is app.write),
+        *check_transport(app, has_transport=app.transport is not None),
+        *check_caches(app, queries),
+        *check_served(app, has_requests=app.requests is not None),
         *check_views(projections, queries),
         *learn_events(app, known_events(app, aggregates), event_types),
         *learn_commands(app, command_types),
@@ -102,20 +121,26 @@ def assemble(app: Application, new_session: Callable[[], Session], committed: Ca
     inline = [projection for projection in projections.values() if projection is not None and projection.inline]
     services.write.inline.extend(inline_step(projection, services) for projection in inline)
     _route_commands(app, commands, services, committed)
-    _route_queries(app, queries, services)
     subscriptions = [
-        *_projection_subscriptions(app, projections, services),
-        *_reaction_subscriptions(app, reactions, services, committed),
+        *projection_subscriptions(app, projections, services),
+        *reaction_subscriptions(app, reactions, services, committed),
+        *relay_subscriptions(app),
     ]
+    reads = {entry.message: _reads(entry, plan, subscriptions) for entry, plan in queries.items()}
+    answers = Answers(app.cache) if app.cache is not None else None
+    _route_queries(app, queries, services, reads, answers)
+    subscriptions.extend(cache_subscription(app, reads))
     planned: dict[type[Any], Planned] = {entry.message: plan for entry, plan in commands.items() if plan is not None}
     planned.update({entry.message: plan for entry, plan in queries.items() if plan is not None})
     return Assembly(
         faults=faults,
         services=services,
         event_types=event_types,
-        reads={entry.message: _reads(entry, plan, subscriptions) for entry, plan in queries.items()},
+        reads=reads,
+        answers=answers,
         inline=inline,
         subscriptions=subscriptions,
+        feeds=[feed(app, entry) for entry in app._consumed],
         views=sorted(planner.views, key=lambda view: view.view_name),
         planned=planned,
     )
@@ -157,13 +182,6 @@ def _services(
     )
 
 
-def middleware_of(app: Application, message_type: type[Message], *, inside: bool = False) -> list[Middleware]:
-    """Return the middleware that applies to a message, the outermost first."""
-    return [
-        entry.middleware for entry in app._middleware if issubclass(message_type, entry.on) and entry.inside is inside
-    ]
-
-
 def _route_commands(
     app: Application,
     planned: Mapping[CommandEntry, Planned | None],
@@ -183,52 +201,18 @@ def _route_commands(
         services.once._routes[entry.message] = route(outside, once)
 
 
-def _route_queries(app: Application, planned: Mapping[QueryEntry, Planned | None], services: Services) -> None:
+def _route_queries(
+    app: Application,
+    planned: Mapping[QueryEntry, Planned | None],
+    services: Services,
+    reads: Mapping[type[Query[Any]], Sequence[str]],
+    answers: Answers | None,
+) -> None:
     for entry, plan in planned.items():
         if plan is None:
             continue
         handle = stream_route(plan.invoke, services) if plan.streams else query_route(plan.invoke, services)
+        if entry.cache is not None and answers is not None and cacheable(entry.message):
+            place = partial(place_of, reads[entry.message], app.read, app.write.log)
+            handle = Caching(entry.message, entry.cache, answers, place, app.write.log).around(handle)
         services.queries._routes[entry.message] = route(middleware_of(app, entry.message), handle)
-
-
-def _projection_subscriptions(
-    app: Application, planned: Mapping[ProjectionEntry, Projection | None], services: Services
-) -> Iterator[Subscription]:
-    for entry, projection in planned.items():
-        if projection is None or projection.inline:
-            continue
-        yield Subscription(
-            name=entry.name,
-            kind="projection",
-            events=projection.events,
-            start="beginning",
-            order_by=entry.order_by,
-            retry=entry.retry,
-            segments=entry.segments,
-            store=app.read,
-            effect=ProjectionEffect(projection, services),
-        )
-
-
-def _reaction_subscriptions(
-    app: Application,
-    planned: Mapping[ReactionEntry, Planned | None],
-    services: Services,
-    committed: Callable[[], None],
-) -> Iterator[Subscription]:
-    for entry, plan in planned.items():
-        if plan is None:
-            continue
-        last = reaction_handle(plan.invoke)
-        handles = {event_type: compose(middleware_of(app, event_type), last) for event_type in entry.events}
-        yield Subscription(
-            name=entry.name,
-            kind="reaction",
-            events=frozenset(str(event_type.message_name) for event_type in entry.events),
-            start=entry.start,
-            order_by=entry.order_by,
-            retry=entry.retry,
-            segments=entry.segments,
-            store=app.write,
-            effect=ReactionEffect(handles, services, committed),
-        )

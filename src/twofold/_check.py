@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ._aggregate import Aggregate
-from ._entries import CommandEntry, ProjectionEntry, QueryEntry, ReactionEntry
+from ._entries import CommandEntry, ProjectionEntry, QueryEntry, ReactionEntry, RelayEntry
 from ._event_types import EventTypes
 from ._faults import Fault, Place, place_of
 from ._messages import Command, Event, Query
@@ -48,8 +48,12 @@ def check_handlers(module: Module) -> Iterator[Fault]:
 
 def check_subscriptions(module: Module) -> Iterator[Fault]:
     """Yield queries of unknown projections, names used twice, and orders and numbers of segments that cannot be."""
-    named: dict[str, ProjectionEntry | ReactionEntry] = {}
-    entries: list[ProjectionEntry | ReactionEntry] = [*module._projections, *module._reactions]
+    named: dict[str, ProjectionEntry | ReactionEntry | RelayEntry] = {}
+    entries: list[ProjectionEntry | ReactionEntry | RelayEntry] = [
+        *module._projections,
+        *module._reactions,
+        *module._relays,
+    ]
     for entry in entries:
         first = named.setdefault(entry.name, entry)
         if first is not entry:
@@ -59,7 +63,7 @@ def check_subscriptions(module: Module) -> Iterator[Fault]:
             )
         if entry.segments < 1:
             yield entry.place.fault(f"segments={entry.segments} of {entry.name!r}: a subscription has 1 or more.")
-        events = entry.events if isinstance(entry, ReactionEntry) else events_of(entry)
+        events = events_of(entry) if isinstance(entry, ProjectionEntry) else entry.events
         for event_type in events:
             if entry.order_by is not None and entry.order_by not in event_type.model_fields:
                 yield entry.place.fault(f"order_by={entry.order_by!r} is not a field of {event_type.__name__}.")
@@ -110,13 +114,17 @@ def check_views(
 
 def known_events(module: Module, aggregates: Sequence[type[Aggregate]]) -> Mapping[type[Event], Place]:
     """Return every event class that a handler or an aggregate names, with a place that names it."""
+    named: list[tuple[Place, Iterable[type[Event]]]] = [
+        *((reaction.place, reaction.events) for reaction in module._reactions),
+        *((projection.place, events_of(projection)) for projection in module._projections),
+        *((query.place, query.cache.invalidated_by) for query in module._queries if query.cache is not None),
+        *((relay.place, relay.events) for relay in module._relays),
+        *((feed.place, feed.events) for feed in module._consumed),
+    ]
     events: dict[type[Event], Place] = {}
-    for reaction in module._reactions:
-        for event_type in reaction.events:
-            events.setdefault(event_type, place_of(event_type, reaction.place))
-    for projection in module._projections:
-        for event_type in events_of(projection):
-            events.setdefault(event_type, place_of(event_type, projection.place))
+    for place, event_types in named:
+        for event_type in event_types:
+            events.setdefault(event_type, place_of(event_type, place))
     for aggregate in aggregates:
         for event_type, _, _ in marked_methods(aggregate):
             events.setdefault(event_type, place_of(event_type, place_of(aggregate, _NOWHERE)))

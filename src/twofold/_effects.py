@@ -13,7 +13,7 @@ from ._messages import Event
 from ._metadata import event_envelope
 from ._projection import EventFailed, Projection
 from ._scope import Scope, Services
-from ._subscription import Finish, ItemFailed
+from ._subscription import Finish, ItemFailed, finish_only
 from .errors import CheckpointMoved, CommitFailed, TransientFailure
 from .ports.event_log import Position, StoredEvent
 
@@ -62,7 +62,7 @@ class ReactionEffect:
         self, items: Sequence[tuple[StoredEvent, Event]], finish: Finish, *, at: Position | None = None
     ) -> None:
         if not items:
-            await self._only_finish(finish)
+            await finish_only(self._services.write.store, finish, 0)
             return
         stored, event = items[0]
         scope = Scope(self._services, event)
@@ -87,16 +87,6 @@ class ReactionEffect:
             self._wake()
         if unit.has_after_commit:
             await unit.run_after_commit()
-
-    async def _only_finish(self, finish: Finish) -> None:
-        transaction = await self._services.write.store.begin()
-        try:
-            await finish(transaction, 0)
-            await transaction.commit()
-        except BaseException:
-            with anyio.CancelScope(shield=True):
-                await transaction.rollback()
-            raise
 
 
 def _blamed(index: int, error: Exception) -> Exception:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
+from ._cache import Cache
 from ._faults import Place
-from ._messages import Command, Event, Query
+from ._messages import Command, Event, Message, Query
 from ._wire_types import Upcaster
 from .middleware import Middleware
 from .ports.event_log import Position
@@ -73,6 +74,7 @@ class CommandEntry(Entry):
 class QueryEntry(Entry):
     message: type[Query[Any]]
     reads: tuple[str, ...] = ()
+    cache: Cache | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -92,6 +94,46 @@ class ProjectionEntry(Entry):
     order_by: str | None = None
     retry: Retry = Retry()
     segments: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RelayEntry:
+    """Events that are published through the broker."""
+
+    name: str
+    events: tuple[type[Event], ...]
+    place: Place
+    start: Start = "now"
+    unroutable: Literal["park", "drop"] = "park"
+    order_by: str | None = None
+    retry: Retry = Retry()
+    segments: int = 1
+
+    @property
+    def label(self) -> str:
+        """What it is called in messages."""
+        return f"the relay {self.name!r}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ConsumeEntry:
+    """Events of another application that are received through the broker."""
+
+    source: str
+    events: tuple[type[Event], ...]
+    place: Place
+    consumer: str | None = None
+    partitions: int = 1
+    start: Literal["now", "beginning"] = "now"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ServeEntry:
+    """Commands and queries that other processes may send."""
+
+    messages: tuple[type[Message], ...]
+    place: Place
+    partitions: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

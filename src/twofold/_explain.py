@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ._assembly import Assembly, middleware_of
+from ._assembly import Assembly
 from ._entries import Entry
 from ._messages import Command, Event, Message, Query
 from ._plan import Planned
+from ._wired import middleware_of
 from .errors import NoHandler
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def _query(app: Application, assembly: Assembly, message_type: type[Message]) ->
             if reads := assembly.reads[entry.message]:
                 yield "in a session: wait for " + ", ".join(reads)
             yield from _middleware(app, message_type)
+            if entry.cache is not None and assembly.answers is not None:
+                yield f"cache: the answer that is kept under {entry.cache.key!r}, for {entry.cache.ttl:g} s"
             yield _handler(entry, assembly.planned.get(message_type))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ._status import SubscriptionStatus
@@ -35,6 +35,7 @@ def health(
     stuck: Sequence[ScheduledCommand],
     ended: Sequence[BaseException],
     holding_back: Sequence[str],
+    outside: Iterable[str],
 ) -> Health:
     """Return what a probe should know.
 
@@ -46,6 +47,7 @@ def health(
         stuck: scheduled commands that failed too often.
         ended: what background work ended with that should have gone on.
         holding_back: the transactions that readers wait for.
+        outside: what is wrong between this application and others, in sentences.
     """
     problems = [f"{each.name} fails: {each.error}" for each in found if each.state == "failing"]
     problems += [
@@ -56,5 +58,6 @@ def health(
         f"{each.name}, scheduled as {each.id!r}, failed {each.attempts} time(s): {each.reason}. Try it again, or cancel it"
         for each in stuck
     ]
+    problems += outside
     problems += [f"background work ended by {type(each).__name__}: {each}. Restart this process" for each in ended]
     return Health(tuple(problems), tuple(found), tuple(holding_back))

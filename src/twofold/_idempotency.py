@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter
 from pydantic_core import to_json
 
-from ._messages import Command, result_type
+from ._messages import Command, Message, result_type
 from ._once import NEW, check_key
 from .errors import IdempotencyKeyReused, ResultNotRecordable
 from .ports.event_log import StoredEvent
@@ -100,7 +100,7 @@ class Results:
     def __init__(self, command_type: type[Command[Any]]) -> None:
         self._name = command_type.__name__
         try:
-            self._adapter = _adapter(_annotation(command_type))
+            self._adapter = adapter_of(command_type)
         except Exception as error:
             raise ResultNotRecordable(
                 f"cannot dispatch {self._name} with an idempotency key: its result type has no JSON ({error}). "
@@ -149,7 +149,12 @@ class Results:
         )
 
 
-def _annotation(command_type: type[Command[Any]]) -> Any:
+def adapter_of(message_type: type[Message]) -> TypeAdapter[Any]:
+    """Return what turns the results of a command or query into JSON and back; pydantic raises when there is no JSON."""
+    return _adapter(_annotation(message_type))
+
+
+def _annotation(command_type: type[Message]) -> Any:
     declared = result_type(command_type)
     if declared is Parameter.empty:
         return Any

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any, TypeVar
 
+from ._cache import Cache
 from ._entries import (
     CommandEntry,
     Expectation,
@@ -18,6 +19,7 @@ from ._entries import (
     Start,
     UpcasterEntry,
 )
+from ._facing_outside import FacingOutside, here
 from ._faults import Place, calling_frame, place_of
 from ._messages import Command, Event, Message, Query
 from ._registrations import CommandRegistration, EventRegistration, QueryRegistration, check_message
@@ -32,7 +34,7 @@ T = TypeVar("T", bound=type[Any])
 F = TypeVar("F", bound=Callable[[Fields], Fields])
 
 
-class Module:
+class Module(FacingOutside):
     """Collects handlers, projections and reactions under a name, to be included in an application.
 
         billing = Module("billing")
@@ -55,6 +57,7 @@ class Module:
         self._queries: list[QueryEntry] = []
         self._reactions: list[ReactionEntry] = []
         self._projections: list[ProjectionEntry] = []
+        super().__init__()
         self._upcasters: list[UpcasterEntry] = []
         self._middleware: list[MiddlewareEntry] = []
         self._expected: list[Expectation] = []
@@ -77,12 +80,15 @@ class Module:
 
         return CommandRegistration(register)
 
-    def query_handler(self, query_type: type[Q], *, reads: str | tuple[str, ...] = ()) -> QueryRegistration[Q]:
+    def query_handler(
+        self, query_type: type[Q], *, reads: str | tuple[str, ...] = (), cache: Cache | None = None
+    ) -> QueryRegistration[Q]:
         """Register the one handler of a query: as for a command, or an async generator for a streaming query.
 
         Args:
             query_type: the query.
             reads: projections that a session waits for besides those that write the read models which the handler takes.
+            cache: how its answers are kept, where the application has a cache.
         """
         check_message("query_handler", query_type, Query)
         frame = calling_frame(1)
@@ -91,7 +97,7 @@ class Module:
         def register(handler: Any) -> None:
             place, names = _origin(handler, frame)
             self._queries.append(
-                QueryEntry(handler=handler, place=place, names=names, message=query_type, reads=names_read)
+                QueryEntry(handler=handler, place=place, names=names, message=query_type, reads=names_read, cache=cache)
             )
 
         return QueryRegistration(register)
@@ -196,8 +202,7 @@ class Module:
 
     def expects(self, *messages: type[Message]) -> None:
         """Say that these commands and queries must have a handler when the application starts."""
-        frame = calling_frame(1)
-        place = Place(frame.f_code.co_filename, frame.f_lineno)
+        place = here(calling_frame(1))
         self._expected.extend(Expectation(message, place_of(message, place)) for message in messages)
 
     def include(self, module: Module) -> None:
@@ -207,6 +212,9 @@ class Module:
             "_queries",
             "_reactions",
             "_projections",
+            "_relays",
+            "_consumed",
+            "_served",
             "_upcasters",
             "_middleware",
             "_expected",
@@ -216,5 +224,5 @@ class Module:
 
 def _origin(handler: object, frame: FrameType) -> tuple[Place, Mapping[str, Any]]:
     """Return where a handler is, and the local names around it when it is defined inside a function."""
-    place = place_of(handler, Place(frame.f_code.co_filename, frame.f_lineno))
+    place = place_of(handler, here(frame))
     return place, {} if frame.f_locals is frame.f_globals else dict(frame.f_locals)

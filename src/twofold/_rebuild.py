@@ -22,7 +22,7 @@ from ._scope import Services
 from ._segments import shares
 from ._signal import Signal
 from ._subscription import Subscription
-from .errors import CheckpointMoved, RebuildRunning
+from .errors import CheckpointMoved, RebuildRunning, TransientFailure
 from .ports.event_log import START, Position
 from .ports.stores import ReadStore
 from .ports.subscription_store import Checkpoint, Lease, Segment
@@ -118,7 +118,7 @@ class Rebuild:
         """
         while True:
             head = await self._log.events.head()
-            place = (await self._store.segments(self._shadow.name))[0].checkpoint.position
+            place = (await self._place()).position
             report(place, head)
             left, renew = await self._log.events.count(after=place, upto=head), self._renewing([lease], report, head)
             try:
@@ -132,6 +132,20 @@ class Rebuild:
                 raise RebuildRunning(
                     f"cannot go on rebuilding {self._live.name!r}: another process took it over."
                 ) from error
+
+    async def _place(self) -> Checkpoint:
+        """Return how far the new rows are.
+
+        Raises:
+            TransientFailure: the store has lost them.
+        """
+        segments = await self._store.segments(self._shadow.name)
+        if not segments:
+            raise TransientFailure(
+                f"cannot go on rebuilding {self._live.name!r}: its store has lost the rows that were gathered, as a "
+                "Redis does that loses its memory. Rebuild it anew."
+            )
+        return segments[0].checkpoint
 
     def _renewing(self, leases: Sequence[Lease], report: Report, upto: Position) -> Between:
         async def between(place: Position) -> None:
@@ -159,7 +173,7 @@ class Rebuild:
 
     async def _replace(self, live: Sequence[Segment], held: Sequence[Lease], lease: Lease) -> bool:
         name, count = self._live.name, len(live) or self._live.segments
-        place = (await self._store.segments(self._shadow.name))[0].checkpoint
+        place = await self._place()
         parked = shares(await self._store.parked_keys(self._shadow.name), count)
         places = [replace(place, parked=share) for share in parked]
         transaction = await self._store.begin()

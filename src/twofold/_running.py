@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from os import getpid
 from socket import gethostname
@@ -14,10 +15,12 @@ from typing import TYPE_CHECKING
 import anyio
 
 from ._assembly import Assembly
+from ._cache_effect import CacheEffect
 from ._consistency import Consistency
 from ._effects import ProjectionEffect
 from ._health import Health, health
 from ._inline import begin_inline
+from ._outside import Outside
 from ._progress import Log
 from ._rebuild import Rebuild, Report
 from ._retention import Retention
@@ -69,6 +72,10 @@ class Running:
         self._consistency = Consistency(self._log, app.read)
         self._supervisor = Supervisor()
         self._workers: list[Worker] = []
+        for each in assembly.subscriptions:
+            if isinstance(each.effect, CacheEffect):
+                each.effect.consistency = self._consistency
+        self._outside = Outside(app, assembly, self.committed, self.session)
         self._timers = Timers(assembly.services, self._session_of, app.retry_scheduled)
         self._drain = _DRAIN
         self._works = False
@@ -84,12 +91,15 @@ class Running:
         for store in stores:
             await store.open(self.assembly.views)
         self.identity = await self._log.identity()
+        await self._outside.open()
         for projection in self.assembly.inline:
             await begin_inline(projection, self.assembly, self._app.write, self.identity)
         log = self._decoded = Log(self._log, self.identity, self.assembly.event_types, self._app.clock)
-        consistency, owner = self._consistency, self._owner
+        consistency, owner, report = self._consistency, self._owner, self._outside.report_of
         self._workers = [
-            Worker(each, log, owner, self._app.lease, self.appended, consistency.awaited, consistency.report)
+            Worker(
+                each, log, owner, self._app.lease, self.appended, consistency.awaited, report(each, consistency.report)
+            )
             for each in self.assembly.subscriptions
         ]
         for worker in self._workers:
@@ -105,6 +115,9 @@ class Running:
             for worker in self._workers:
                 self._supervisor.start(worker.run)
             self._supervisor.start(self._timers.run)
+            for job in self._outside.jobs():
+                self._supervisor.start(job, endless=True)
+            await self._outside.begun()
 
     async def stop(self) -> None:
         """Let the subscriptions finish their step, cancel those that do not, and close the stores."""
@@ -114,6 +127,7 @@ class Running:
         self.appended.send()
         await self._supervisor.stop(self._drain)
         self.assembly.services.ended.send()
+        await self._outside.close()
         await self._app.write.close()
         if self._app.read is not self._app.write:
             await self._app.read.close()
@@ -123,7 +137,8 @@ class Running:
 
     def session(self, origin: Origin, token: str | None) -> Session:
         """Open a session for the current task."""
-        return Session(self.assembly.services, self._consistency, self.assembly.reads, origin, self.identity, token)
+        services, reads = self.assembly.services, self.assembly.reads
+        return Session(services, self._consistency, reads, origin, self.identity, self._outside.arrivals, token)
 
     async def settle(self) -> None:
         """Return when nothing is due or held, and every subscription has passed the head of a log that has not moved."""
@@ -135,7 +150,7 @@ class Running:
                 self.assembly.services.scheduled.send()
             head = await self._log.head()
             arrived = [await self._has_arrived(worker, head) for worker in self._workers]
-            if all(arrived) and not overdue and head == await self._log.head():
+            if all(arrived) and not overdue and not await self._outside.waiting() and head == await self._log.head():
                 return
             await self._consistency.moved.wait(seen, 0.05)
 
@@ -184,6 +199,10 @@ class Running:
     async def stuck(self, limit: int) -> Sequence[ScheduledCommand]:
         """Return scheduled commands that failed too often."""
         return await self._app.write.stuck(limit=limit)
+
+    async def forget_records(self, older_than: timedelta) -> int:
+        """Delete old records now; return how many there were."""
+        return await Retention(self._app.write, self._app.clock).forget(older_than)
 
     async def try_again(self, command: ScheduledCommand) -> bool:
         """Let a scheduled command that is stuck be tried again now; return whether it was there."""
@@ -235,7 +254,8 @@ class Running:
             names = [] if self._works else [each.name for each in found if each.state != "inline"]
             nobody = [name for name in names if not await self._is_held(name)]
             stuck = await self._app.write.stuck(limit=_NAMED)
-            return health(found, nobody, stuck, self._supervisor.failures, await self._log.holding_back())
+            back, ended = await self._log.holding_back(), self._supervisor.failures
+            return health(found, nobody, stuck, ended, back, self._outside.problems())
         except TransientFailure as error:
             return Health((f"a store does not answer: {error}",), (), ())
 

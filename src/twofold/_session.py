@@ -6,8 +6,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, cast, overload
 
+from anyio import current_time
+
+from ._cached import at_least
 from ._consistency import Consistency
 from ._current import current
 from ._idempotency import Keyed
@@ -16,15 +19,23 @@ from ._messages import Command, Query
 from ._once import Once, asked
 from ._scheduler import Scheduler, in_own_unit
 from ._tasks import current_task
-from ._token import REMEMBERED, Written, decode_token, encode_token
-from .errors import ApplicationNotRunning, ConfigurationError, ForeignLog, ReadNotReady, UsedFromAnotherTask
+from ._token import Written, encode_token
+from ._writes import Writes
+from .errors import ApplicationNotRunning, ConfigurationError, ReadNotReady, UsedFromAnotherTask
 from .ports.event_log import Position, StoredEvent
 
 if TYPE_CHECKING:
+    from ._inbound import Arrivals
     from ._scope import Origin, Services
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
+
+_END = object()
+"""The end of a stream that has nothing in it."""
+
+_NEWEST = Position(2**63 - 1)
+"""Newer than any answer that is kept: one is loaded."""
 
 DEFAULT_TIMEOUT = 5.0
 """How long a query waits for its read models, in seconds."""
@@ -58,6 +69,7 @@ class Session:
         reads: Mapping[type[Query[Any]], Sequence[str]],
         origin: Origin,
         log: str,
+        arrivals: Arrivals | None,
         token: str | None,
     ) -> None:
         from ._scope import Scope
@@ -68,13 +80,15 @@ class Session:
         self._reads = reads
         self._log = log
         self._owner = current_task()
-        self._written = self._resume(token) if token else None
+        self._writes = Writes(log, arrivals)
+        if token:
+            self._writes.resume(token)
         self._scope = Scope(services, None, self)
 
     @property
     def token(self) -> str:
         """How far this session wrote, as an opaque text for a header; empty when it wrote nothing."""
-        return encode_token(self._written) if self._written else ""
+        return self._writes.token
 
     async def dispatch(self, command: Command[R], *, idempotency_key: str | None = None) -> R:
         """Handle a command and return its result, when everything it changed is committed.
@@ -205,20 +219,30 @@ class Session:
         self._check_task()
         if on_stale not in ("wait", "raise", "return"):
             raise ConfigurationError(f"cannot execute with on_stale={on_stale!r}: use 'wait', 'raise' or 'return'.")
-        written = self._latest(after)
         reads = self._reads.get(type(query), ())
-        behind: int | None = 0
+        scope = current.get()
+        waits = on_stale == "wait" and not (scope is not None and scope.joinable)
+        deadline = current_time() + timeout
+        written, complete = await self._writes.needed(after, timeout if waits else 0.0, must=on_stale != "return")
+        behind: int | None = 0 if complete else None
         if written is not None and reads:
-            scope = current.get()
             if on_stale == "return":
-                behind = await self._consistency.worst(reads, written)
-            elif on_stale == "raise" or (scope is not None and scope.joinable):
+                behind = await self._consistency.worst(reads, written) if complete else None
+            elif not waits:
                 for projection in reads:
                     if missing := await self._consistency.behind(projection, written):
                         raise ReadNotReady(projection, behind=missing)
             else:
-                await self._consistency.wait(reads, written, timeout)
-        answer = await self._services.queries.execute(query)
+                await self._consistency.wait(reads, written, deadline - current_time())
+        new_enough = None if written is None else written.position if behind == 0 else _NEWEST
+        mark = at_least.set(new_enough)
+        mine = None if scope is not None and scope.joinable else current.set(self._scope)
+        try:
+            answer = await self._services.queries.execute(query)
+        finally:
+            at_least.reset(mark)
+            if mine is not None:
+                current.reset(mine)
         return Answer(answer, behind) if on_stale == "return" else answer
 
     async def stream(
@@ -237,22 +261,31 @@ class Session:
             ReadNotReady: the read models have not caught up.
         """
         self._check_task()
-        written = self._latest(after)
+        deadline = current_time() + timeout
+        written, _ = await self._writes.needed(after, timeout, must=True)
         if written is not None:
-            await self._consistency.wait(self._reads.get(type(query), ()), written, timeout)
+            await self._consistency.wait(self._reads.get(type(query), ()), written, deadline - current_time())
         async with aclosing(self._services.queries.stream(query)) as items:
-            async for item in items:
-                yield item
+            scope = current.get()
+            mine = None if scope is not None and scope.joinable else current.set(self._scope)
+            try:
+                first = await anext(items, _END)
+            finally:
+                if mine is not None:
+                    current.reset(mine)
+            if first is not _END:
+                yield cast(R, first)
+                async for item in items:
+                    yield item
 
     def wrote(self, events: Sequence[StoredEvent]) -> None:
         """Remember that these events were committed in this session."""
-        positions = tuple(event.position for event in events)
-        before = self._written.events if self._written else ()
-        self._written = Written(self._log, positions[-1], (*before, *positions)[-REMEMBERED * 32 :])
+        self._writes.add(events)
 
     def saw(self, token: str) -> None:
         """Remember what another session wrote, as if it had been this one."""
-        self._written = self._latest(token)
+        if token:
+            self._writes.resume(token)
 
     def token_of(self, events: Sequence[StoredEvent]) -> str:
         """Return the token of a session that wrote these events and no others; empty when there are none."""
@@ -275,19 +308,3 @@ class Session:
                 "cannot use this session here: another task opened it. Open one session in each task, and pass "
                 "Session.token on when one has to see what another one wrote."
             )
-
-    def _latest(self, after: str | None) -> Written | None:
-        other = self._resume(after) if after else None
-        if other is None or self._written is None:
-            return other or self._written
-        position = max(self._written.position, other.position)
-        return Written(self._log, Position(position), (*self._written.events, *other.events))
-
-    def _resume(self, token: str) -> Written:
-        written = decode_token(token)
-        if written.log != self._log:
-            raise ForeignLog(
-                f"cannot resume this session: its token belongs to log {written.log}, this application writes to "
-                f"{self._log}. A restored backup or another database counts as another log; start a session without it."
-            )
-        return written

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import anyio
+
 from ._entries import Retry, Start
 from ._messages import Event
 from .ports.event_log import Position, StoredEvent
@@ -14,11 +16,11 @@ from .ports.stores import ReadStore, ReadTransaction
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What a runner needs to know of a projection or a reaction.
+    """What a runner needs to know of a projection, a reaction or a relay.
 
     Attributes:
         name: the name of its checkpoint.
-        kind: "projection" or "reaction", for people.
+        kind: "projection", "reaction" or "relay", for people.
         events: the wire names of the events it takes.
         start: where it begins the first time.
         order_by: the event field whose values are handled in order; None for the stream.
@@ -74,3 +76,15 @@ class ItemFailed(Exception):
         super().__init__(index, error)
         self.index = index
         self.error = error
+
+
+async def finish_only(store: ReadStore, finish: Finish, done: int) -> None:
+    """Write the checkpoint behind the first so many items, in a transaction that holds nothing else."""
+    transaction = await store.begin()
+    try:
+        await finish(transaction, done)
+        await transaction.commit()
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await transaction.rollback()
+        raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
@@ -34,6 +35,27 @@ def encode_token(written: Written) -> str:
     distances = [event - before for before, event in pairwise((START, *events))]
     text = json.dumps([written.log, written.position, distances], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+
+
+def encode_tokens(written: Sequence[Written]) -> str:
+    """Return one text for what was written to several logs; empty when that is nothing."""
+    return ".".join(map(encode_token, written))
+
+
+def decode_tokens(token: str) -> Sequence[Written]:
+    """Read what `encode_tokens` wrote.
+
+    Raises:
+        InvalidToken: it is not that.
+    """
+    return [decode_token(each) for each in token.split(".")]
+
+
+def latest(one: Written | None, other: Written | None) -> Written | None:
+    """Return what both stand for together; they belong to one log."""
+    if one is None or other is None:
+        return one or other
+    return Written(one.log, max(one.position, other.position), (*one.events, *other.events))
 
 
 def decode_token(token: str) -> Written:

@@ -38,6 +38,13 @@
     ├── SessionError
     │   ├── ReadNotReady (TimeoutError)            a read model has not caught up with what the session wrote
     │   └── InvalidToken (ValueError)              a session token is not one of ours
+    ├── TransportError
+    │   ├── MessageTooLarge (ValueError)           a message is larger than a broker is given
+    │   ├── NotPublished (RuntimeError)            a broker did not confirm an event, or has no receiver for it
+    │   └── RemoteError
+    │       ├── NoRemoteService (LookupError)      nobody serves requests under this name
+    │       ├── RemoteTimeout (TimeoutError)       no reply by the deadline; whether it was handled is not known
+    │       └── RemoteFailure (RuntimeError)       the other process raised an error that has no class here
     └── ApplicationNotRunning (RuntimeError)       the application was used before it started or after it stopped
 
 Each leaf also inherits the builtin that a stranger would catch. A message says what was attempted, what was found
@@ -276,6 +283,42 @@ class ReadNotReady(SessionError, TimeoutError):
 
 class InvalidToken(SessionError, ValueError):
     """A session token is not one that `Session.token` gave."""
+
+
+class TransportError(TwofoldError):
+    """A message did not get to another process, or no answer came back."""
+
+
+class MessageTooLarge(TransportError, ValueError):
+    """A message is larger than a broker is given."""
+
+
+class NotPublished(TransportError, RuntimeError):
+    """A broker did not confirm an event, or has no receiver for it."""
+
+
+class RemoteError(TransportError):
+    """A command or query for another process failed."""
+
+
+class NoRemoteService(RemoteError, LookupError):
+    """Nobody serves requests under this name; nothing was done."""
+
+
+class RemoteTimeout(RemoteError, TimeoutError):
+    """No reply came by the deadline. Whether the request was handled is not known: send it again with the same key."""
+
+
+class RemoteFailure(RemoteError, RuntimeError):
+    """The other process raised an error that has no class here.
+
+    Attributes:
+        name: what the error's class is called there.
+    """
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        super().__init__(text)
 
 
 class ApplicationNotRunning(TwofoldError, RuntimeError):

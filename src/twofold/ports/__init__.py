@@ -3,6 +3,7 @@
 The conformance suites in `twofold.testing.conformance` test every sentence that can be tested.
 """
 
+from .cache import Cached, CacheLease, CacheStore
 from .clock import Clock, Ids
 from .event_log import (
     START,
@@ -14,23 +15,44 @@ from .event_log import (
     Position,
     StoredEvent,
 )
+from .receiver import Receiver
 from .records import LONGEST_KEY, KeyRecord, RecordStore, RecordTransaction
+from .requests import Answerer, Request, Requests
 from .rows import Condition, Operator, Ordering, RowChange, RowReader, RowWriter, Selection
 from .schedule import ScheduledCommand, ScheduleStore, ScheduleTransaction
 from .snapshots import Snapshot, SnapshotTransaction
 from .state_store import KeepingTransaction, StateStore, Versioned
 from .stores import ReadStore, ReadTransaction, Transaction, WriteStore, WriteTransaction
 from .subscription_store import Checkpoint, Lease, ParkedEvent, Segment, SubscriptionStore, SubscriptionTransaction
+from .transport import (
+    LARGEST_BODY,
+    Consumer,
+    Delivery,
+    Feed,
+    Outcome,
+    ParkedDelivery,
+    Publisher,
+    Transport,
+    WireMessage,
+)
 
 __all__ = [
+    "LARGEST_BODY",
     "LONGEST_KEY",
     "START",
+    "Answerer",
+    "CacheLease",
+    "CacheStore",
+    "Cached",
     "Checkpoint",
     "Clock",
     "Condition",
+    "Consumer",
+    "Delivery",
     "EventLog",
     "Expected",
     "ExpectedVersion",
+    "Feed",
     "Ids",
     "KeepingTransaction",
     "KeyRecord",
@@ -39,12 +61,18 @@ __all__ = [
     "NewEvent",
     "Operator",
     "Ordering",
+    "Outcome",
+    "ParkedDelivery",
     "ParkedEvent",
     "Position",
+    "Publisher",
     "ReadStore",
     "ReadTransaction",
+    "Receiver",
     "RecordStore",
     "RecordTransaction",
+    "Request",
+    "Requests",
     "RowChange",
     "RowReader",
     "RowWriter",
@@ -60,7 +88,9 @@ __all__ = [
     "SubscriptionStore",
     "SubscriptionTransaction",
     "Transaction",
+    "Transport",
     "Versioned",
+    "WireMessage",
     "WriteStore",
     "WriteTransaction",
 ]

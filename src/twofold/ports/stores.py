@@ -34,6 +34,8 @@ class Transaction(Protocol):
 
         Raises:
             CommitFailed: the store refused, or did not confirm; nothing is visible unless its text says *unknown*.
+            CheckpointMoved: a checkpoint or a lease was lost since this transaction looked at it; nothing is visible. A
+                store that locks what it looks at has said so before.
         """
         ...
 
@@ -139,7 +141,7 @@ class ReadStore(SubscriptionStore, Protocol):
 
         Args:
             read_only: see one state of the store throughout, and refuse every write with `ReadOnlyUnitOfWork`, in the
-                database itself where it can.
+                database itself where it can. A store that cannot keep a state for a reader shows one in each single read.
 
         Raises:
             TransientFailure: the store is busy or away; nothing was begun.

@@ -13,6 +13,7 @@ import anyio.lowlevel
 from ... import Application, Command, Event, Module, Query, ReadModel, Repository, Retry, UnitOfWork, View, on
 from ...ports import WriteStore
 from ._bank import Account, Deposit, Deposited, Open, Opened, application
+from ._beside import stores_of
 from ._in_time import in_time
 
 ONCE = Retry(attempts=2, delay=0.001)
@@ -111,7 +112,7 @@ async def running(store: WriteStore, *modules: Module, **options: Any) -> AsyncI
 @asynccontextmanager
 async def auditing_only(store: WriteStore) -> AsyncIterator[Application]:
     """Run an application with one subscription, "audit", on a store whose tables were made."""
-    app = Application("audit", write=store)
+    app = Application("audit", **stores_of(store))
     app.include(auditing())
     with anyio.fail_after(30):
         async with app:

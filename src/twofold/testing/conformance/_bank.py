@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from ... import Aggregate, Application, Command, Event, Module, Query, ReadModel, Repository, View, on
 from ...ports import WriteStore
+from ._beside import stores_of
 
 
 class Opened(Event, name="bank.opened"):
@@ -102,7 +103,7 @@ async def application(
     store: WriteStore, *modules: Module, event_sourced: bool = False, work: bool = True
 ) -> Application:
     """Return an application of the bank and some modules, its tables made."""
-    app = Application("bank", write=store, event_sourced=[Account] if event_sourced else [], work=work)
+    app = Application("bank", **stores_of(store), event_sourced=[Account] if event_sourced else [], work=work)
     for module in (bank, *modules):
         app.include(module)
     await app.create_schema()

@@ -17,7 +17,7 @@ from ._dial import Dial
 from ._in_time import until
 from ._opened import NewStore
 from ._watched import AROUND_A_CHECKPOINT, watched
-from ._work import LEASE
+from ._work import LEASE, divided
 
 HOUR = timedelta(hours=1)
 LATER = Retry(attempts=3, delay=3600, longest=5400)
@@ -163,7 +163,7 @@ class SubscriptionHolding:
                 async with dialled(store, dial, failing(accounts, segments=segments), lease=LEASE) as app:
                     await deposits(app, *(accounts if segments == 1 else ()))
                     await passes(app, *[f"good {segments} {number}" for number in range(4)])
-                    assert len(await store.segments("audit")) == segments
+                    await divided(store, "audit", segments)
             assert [each.attempts for each in await store.parked("audit")] == [1] * 5
             dial.time += HOUR
             async with dialled(store, dial, failing([], segments=3), lease=LEASE) as app:

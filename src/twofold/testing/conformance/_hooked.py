@@ -24,12 +24,22 @@ class Hooked:
     """
 
     def __init__(self, store: WriteStore, method: str, hook: Hook) -> None:
-        self._store = store
+        self._store: Any = store
         self.method = method
         self.hook = hook
 
     def __getattr__(self, name: str) -> Any:
         return _hooked(getattr(self._store, name), name, self)
+
+    @property
+    def write_store(self) -> Hooked:
+        """The write store of a store that is made of two."""
+        return Hooked(self._store.write_store, self.method, self.hook)
+
+    @property
+    def read_store(self) -> Hooked:
+        """The read store of a store that is made of two."""
+        return Hooked(self._store.read_store, self.method, self.hook)
 
     async def begin(self, *, read_only: bool = False) -> Any:
         if read_only:

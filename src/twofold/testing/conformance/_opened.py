@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 from ..._view import View
-from ...ports import WriteStore, WriteTransaction
+from ...ports import ReadStore, Transaction, WriteStore, WriteTransaction
 
 NewStore: TypeAlias = Callable[[Sequence[type[View]]], AbstractAsyncContextManager[WriteStore]]
 """Opens an empty store that is ready for some views; the fixture that every suite asks for."""
 
+NewReadStore: TypeAlias = Callable[[Sequence[type[View]]], AbstractAsyncContextManager[ReadStore]]
+"""The same where a store that only reads models are kept in will do. A `NewStore` is one."""
+
+T_co = TypeVar("T_co", bound=Transaction, covariant=True)
+
+
+class Begins(Protocol[T_co]):
+    """A store, by its transactions."""
+
+    async def begin(self, *, read_only: bool = False) -> T_co: ...
+
 
 @asynccontextmanager
-async def writing(store: WriteStore) -> AsyncIterator[WriteTransaction]:
+async def writing(store: Begins[T_co]) -> AsyncIterator[T_co]:
     """Open a transaction that is committed at the end, and rolled back when the block fails."""
     transaction = await store.begin()
     try:
@@ -25,7 +36,7 @@ async def writing(store: WriteStore) -> AsyncIterator[WriteTransaction]:
 
 
 @asynccontextmanager
-async def reading(store: WriteStore) -> AsyncIterator[WriteTransaction]:
+async def reading(store: Begins[T_co]) -> AsyncIterator[T_co]:
     """Open a transaction that only reads."""
     transaction = await store.begin(read_only=True)
     try:
@@ -35,7 +46,7 @@ async def reading(store: WriteStore) -> AsyncIterator[WriteTransaction]:
 
 
 @asynccontextmanager
-async def undone(store: WriteStore) -> AsyncIterator[WriteTransaction]:
+async def undone(store: Begins[T_co]) -> AsyncIterator[T_co]:
     """Open a transaction whose writes are rolled back in any case."""
     transaction = await store.begin()
     try:

@@ -12,6 +12,7 @@ from ... import Application
 from ...errors import RebuildRunning
 from ._audit import settled
 from ._bank import Deposit
+from ._beside import stores_of
 from ._hooked import Call, Hooked
 from ._in_time import in_time
 from ._opened import NewStore
@@ -119,7 +120,7 @@ class RebuildFailures:
             held: Any = Hooked(store, "begin", hold)
             for end in ("commit", "rollback"):
                 held = Hooked(held, end, note)
-            old = Application("old", write=held, lease=30.0)
+            old = Application("old", **stores_of(held), lease=30.0)
             old.include(totals(1))
             async with old, bank_with(store, totals(2), work=False) as app:
                 await settled(old)

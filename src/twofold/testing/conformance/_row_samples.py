@@ -12,7 +12,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from ..._view import View
-from ...ports import Position, RowChange, RowReader, Selection, WriteStore
+from ...ports import Position, ReadStore, RowChange, RowReader, Selection
 from ...ports.rows import Ordering, V
 from ._opened import reading, writing
 
@@ -194,7 +194,7 @@ def tasks(number: int = 24) -> list[Task]:
     ]
 
 
-async def put(store: WriteStore, rows: Iterable[View], *, position: int = 1) -> None:
+async def put(store: ReadStore, rows: Iterable[View], *, position: int = 1) -> None:
     """Commit rows of one view, at one position."""
     given = list(rows)
     async with writing(store) as transaction:
@@ -202,19 +202,19 @@ async def put(store: WriteStore, rows: Iterable[View], *, position: int = 1) -> 
         await transaction.rows(type(given[0])).write(changes)
 
 
-async def change(store: WriteStore, view: type[V], *changes: tuple[object, V | None, int]) -> None:
+async def change(store: ReadStore, view: type[V], *changes: tuple[object, V | None, int]) -> None:
     """Commit changes, each a key, a row or None, and a position."""
     async with writing(store) as transaction:
         await transaction.rows(view).write([RowChange(key, row, Position(at)) for key, row, at in changes])
 
 
-async def get(store: WriteStore, view: type[V], key: object) -> V | None:
+async def get(store: ReadStore, view: type[V], key: object) -> V | None:
     """Return a committed row."""
     async with reading(store) as transaction:
         return (await transaction.rows(view).get_many([key])).get(key)
 
 
-async def all_of(store: WriteStore, view: type[V]) -> dict[object, V]:
+async def all_of(store: ReadStore, view: type[V]) -> dict[object, V]:
     """Return all committed rows by key."""
     async with reading(store) as transaction:
         found = await transaction.rows(view).select(Selection(order_by=(Ordering(view.view_key),)))

@@ -12,7 +12,7 @@ from ..._view import View
 from ...errors import ReadOnlyUnitOfWork
 from ...ports import Condition, Operator, Ordering, Position, RowChange, Selection
 from ._capabilities import Capabilities
-from ._opened import NewStore, failed_savepoint, reading, undone, writing
+from ._opened import NewReadStore, NewStore, failed_savepoint, reading, undone, writing
 from ._row_samples import SHEETS, DateKey, NumberKey, Sheet, Task, UuidKey, all_of, change, get, ids, put, tasks
 
 KEY = Ordering("id")
@@ -21,7 +21,7 @@ KEY = Ordering("id")
 class RowsSuite:
     """What every store promises about writing the rows of its views. Needs the fixtures `new_store`, `capabilities`."""
 
-    async def test_values_survive(self, new_store: NewStore) -> None:
+    async def test_values_survive(self, new_store: NewReadStore) -> None:
         """A row comes back equal: every scalar, each of them optional, and nested models, tuples and mappings."""
         async with new_store([Sheet]) as store:
             await put(store, SHEETS)
@@ -36,7 +36,7 @@ class RowsSuite:
             assert type(loaded.lines) is tuple
             assert {name: type(value) for name, value in loaded} == {name: type(value) for name, value in row}
 
-    async def test_keys(self, new_store: NewStore) -> None:
+    async def test_keys(self, new_store: NewReadStore) -> None:
         """A key is any text, a number, a UUID or a date, and finds exactly its row."""
         texts = (
             "",
@@ -69,7 +69,7 @@ class RowsSuite:
                 await change(store, view, (mine[0].key, None, 2))
                 assert await all_of(store, view) == {row.key: row for row in mine[1:]}
 
-    async def test_put_get_delete(self, new_store: NewStore) -> None:
+    async def test_put_get_delete(self, new_store: NewReadStore) -> None:
         """A row is there after it is put, replaced whole by the next put, and gone after it is deleted."""
         async with new_store([Task]) as store:
             assert await get(store, Task, "a") is None
@@ -83,7 +83,7 @@ class RowsSuite:
             await change(store, Task, ("a", Task(id="a", rank=4), 4))
             assert await all_of(store, Task) == {"a": Task(id="a", rank=4)}
 
-    async def test_get_many(self, new_store: NewStore) -> None:
+    async def test_get_many(self, new_store: NewReadStore) -> None:
         """Of many keys the rows that exist are returned, each under its key; no keys, no rows."""
         async with new_store([Task]) as store:
             await put(store, tasks(24))
@@ -96,7 +96,7 @@ class RowsSuite:
                 assert await rows.get_many(["t001", "nobody", "t001", "t003"]) == {"t001": wanted["t001"]}
                 assert await rows.get_many([f"t{number:03}" for number in reversed(range(1500))]) == wanted
 
-    async def test_views_do_not_mix(self, new_store: NewStore) -> None:
+    async def test_views_do_not_mix(self, new_store: NewReadStore) -> None:
         """Rows of two views under one key are two rows."""
         async with new_store([Task, Sheet]) as store:
             await put(store, SHEETS)
@@ -106,7 +106,7 @@ class RowsSuite:
             assert ids((await all_of(store, Sheet)).values()) == ["empty", "full"]
             assert ids((await all_of(store, Task)).values()) == ["full"]
 
-    async def test_one_write_of_many_rows(self, new_store: NewStore) -> None:
+    async def test_one_write_of_many_rows(self, new_store: NewReadStore) -> None:
         """More than a thousand rows, and deletes among them, go into one write."""
         async with new_store([Task]) as store:
             await put(store, (Task(id=f"{number:05}", rank=number) for number in range(1500)))
@@ -121,15 +121,15 @@ class RowsSuite:
             -n if n < 1200 else n for n in range(1500) if n >= 1200 or n % 3
         ]
 
-    async def test_older_writes_lose_in_any_order(self, new_store: NewStore) -> None:
+    async def test_older_writes_lose_in_any_order(self, new_store: NewReadStore) -> None:
         """The newest change decides, in whatever order changes arrive, each in its own transaction."""
         await self._permuted(new_store, one_transaction=False)
 
-    async def test_older_writes_lose_inside_a_transaction(self, new_store: NewStore) -> None:
+    async def test_older_writes_lose_inside_a_transaction(self, new_store: NewReadStore) -> None:
         """The newest change decides, in whatever order changes arrive in one transaction."""
         await self._permuted(new_store, one_transaction=True)
 
-    async def test_a_deleted_row_is_not_brought_back(self, new_store: NewStore) -> None:
+    async def test_a_deleted_row_is_not_brought_back(self, new_store: NewReadStore) -> None:
         """A put that is older than a delete changes nothing, also when the row never existed before the delete."""
         async with new_store([Task]) as store:
             await change(store, Task, ("a", Task(id="a"), 5))
@@ -141,7 +141,7 @@ class RowsSuite:
             await change(store, Task, ("a", Task(id="a", rank=8), 8))
             assert await all_of(store, Task) == {"a": Task(id="a", rank=8)}
 
-    async def test_the_same_position_applies(self, new_store: NewStore) -> None:
+    async def test_the_same_position_applies(self, new_store: NewReadStore) -> None:
         """A second change at the row's own position applies: put after put, delete after put, put after delete."""
         async with new_store([Task]) as store:
             await change(store, Task, ("a", Task(id="a", rank=1), 5))
@@ -152,7 +152,7 @@ class RowsSuite:
             await change(store, Task, ("a", Task(id="a", rank=3), 5))
             assert await all_of(store, Task) == {"a": Task(id="a", rank=3)}
 
-    async def test_own_writes_are_seen(self, new_store: NewStore) -> None:
+    async def test_own_writes_are_seen(self, new_store: NewReadStore) -> None:
         """A transaction sees what it wrote, by key, in a selection and in a count; nobody else does before it commits."""
         async with new_store([Task]) as store:
             await put(store, [Task(id="a"), Task(id="b")])
@@ -169,7 +169,7 @@ class RowsSuite:
                 assert await all_of(store, Task) == before
             assert await all_of(store, Task) == {row.id: row for row in changed}
 
-    async def test_rolled_back_writes_leave_nothing(self, new_store: NewStore) -> None:
+    async def test_rolled_back_writes_leave_nothing(self, new_store: NewReadStore) -> None:
         """After a rollback rows are as before: new ones gone, changed and deleted ones back, with their old positions."""
         async with new_store([Task]) as store:
             await change(store, Task, ("a", Task(id="a"), 3), ("b", Task(id="b"), 3))
@@ -200,8 +200,10 @@ class RowsSuite:
                 ("c", 3),
             ]
 
-    async def test_a_reader_sees_one_state(self, new_store: NewStore) -> None:
-        """A read-only transaction keeps seeing the rows of its start, and refuses to write."""
+    async def test_a_reader_sees_one_state(self, new_store: NewReadStore, capabilities: Capabilities) -> None:
+        """A read-only transaction keeps seeing the rows of its start."""
+        if not capabilities.one_state:
+            pytest.skip("the adapter shows one state a read, not one a transaction")
         async with new_store([Task]) as store:
             await put(store, [Task(id="a")])
             async with reading(store) as transaction:
@@ -209,11 +211,20 @@ class RowsSuite:
                 assert await rows.count(()) == 1
                 await change(store, Task, ("a", None, 2), ("b", Task(id="b"), 2), ("c", Task(id="c"), 2))
                 assert ids(await rows.select(Selection(order_by=(KEY,)))) == ["a"]
-                with pytest.raises(ReadOnlyUnitOfWork):
-                    await rows.write([RowChange("d", Task(id="d"), Position(3))])
             assert ids((await all_of(store, Task)).values()) == ["b", "c"]
 
-    async def _permuted(self, new_store: NewStore, *, one_transaction: bool) -> None:
+    async def test_a_reader_cannot_write_rows(self, new_store: NewReadStore) -> None:
+        """A read-only transaction refuses to write, and goes on reading."""
+        async with new_store([Task]) as store:
+            await put(store, [Task(id="a")])
+            async with reading(store) as transaction:
+                rows = transaction.rows(Task)
+                with pytest.raises(ReadOnlyUnitOfWork):
+                    await rows.write([RowChange("d", Task(id="d"), Position(3))])
+                assert await rows.count(()) == 1
+            assert ids((await all_of(store, Task)).values()) == ["a"]
+
+    async def _permuted(self, new_store: NewReadStore, *, one_transaction: bool) -> None:
         histories = (("put", "put", "delete"), ("put", "delete", "put", "put"), ("delete", "put", "delete"))
         async with new_store([Task]) as store:
             for history in histories:

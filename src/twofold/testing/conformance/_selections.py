@@ -9,9 +9,9 @@ from operator import eq, ge, gt, le, lt
 
 import pytest
 
-from ...ports import Condition, Operator, Ordering, Selection, WriteStore
+from ...ports import Condition, Operator, Ordering, ReadStore, Selection
 from ._capabilities import Capabilities
-from ._opened import NewStore, reading
+from ._opened import NewReadStore, reading
 from ._row_samples import Colour, Level, Task, ids, keyset_pages, ordered, put, tasks
 
 KEY = Ordering("id")
@@ -39,7 +39,7 @@ ORDERS = (
 class SelectionsSuite:
     """What every store promises about finding the rows of its views. Needs the fixtures `new_store` and `capabilities`."""
 
-    async def test_comparisons(self, new_store: NewStore) -> None:
+    async def test_comparisons(self, new_store: NewReadStore) -> None:
         """Each operator selects and counts what the same comparison does in Python; None matches only None."""
         rows = tasks()
         async with new_store([Task]) as store:
@@ -56,7 +56,7 @@ class SelectionsSuite:
                         assert found == ordered(matching, KEY), f"{field} {operator.value} {value!r}"
                         assert await reader.count(where) == len(matching), f"{field} {operator.value} {value!r}"
 
-    async def test_equal_none(self, new_store: NewStore) -> None:
+    async def test_equal_none(self, new_store: NewReadStore) -> None:
         """An optional field can be asked for None."""
         async with new_store([Task]) as store:
             await put(store, [Task(id="a"), Task(id="b", note=""), Task(id="c", score=0)])
@@ -64,7 +64,7 @@ class SelectionsSuite:
             assert await self._found(store, Condition("score", Operator.EQUAL, None)) == ["a", "b"]
             assert await self._found(store, Condition("note", Operator.EQUAL, "")) == ["b"]
 
-    async def test_one_of(self, new_store: NewStore) -> None:
+    async def test_one_of(self, new_store: NewReadStore) -> None:
         """One of several values matches each of them, None included when it is one; one of none matches nothing."""
         async with new_store([Task]) as store:
             await put(
@@ -90,7 +90,7 @@ class SelectionsSuite:
             for field, values, expected in cases:
                 assert await self._found(store, Condition(field, Operator.ONE_OF, values)) == expected, (field, values)
 
-    async def test_conditions_are_joined_by_and(self, new_store: NewStore) -> None:
+    async def test_conditions_are_joined_by_and(self, new_store: NewReadStore) -> None:
         """All conditions hold, also two of one field, and none of them means every row."""
         async with new_store([Task]) as store:
             await put(store, (Task(id=str(number), rank=number, done=number % 2 == 0) for number in range(10)))
@@ -100,14 +100,14 @@ class SelectionsSuite:
             assert await self._found(store, *between, Condition("rank", Operator.EQUAL, 9)) == []
             assert len(await self._found(store)) == 10
 
-    async def test_enums_are_compared(self, new_store: NewStore) -> None:
+    async def test_enums_are_compared(self, new_store: NewReadStore) -> None:
         """A field of an enum equals its member and no other."""
         async with new_store([Task]) as store:
             await put(store, [Task(id="a", colour=Colour.RED), Task(id="b", colour=Colour.BLUE, level=Level.HIGH)])
             assert await self._found(store, Condition("colour", Operator.EQUAL, Colour.BLUE)) == ["b"]
             assert await self._found(store, Condition("level", Operator.EQUAL, Level.LOW)) == ["a"]
 
-    async def test_times_are_compared_as_instants(self, new_store: NewStore) -> None:
+    async def test_times_are_compared_as_instants(self, new_store: NewReadStore) -> None:
         """Times are equal when the instant is, whatever their zone, and differ by a microsecond."""
         noon = datetime(2024, 6, 1, 12, tzinfo=UTC)
         east = timezone(timedelta(hours=14))
@@ -127,7 +127,9 @@ class SelectionsSuite:
                 found = await transaction.rows(Task).select(Selection(order_by=(Ordering("due"), KEY)))
         assert ids(found) == ["c", "a", "b", "d"]
 
-    async def test_long_decimals_are_compared_exactly(self, new_store: NewStore, capabilities: Capabilities) -> None:
+    async def test_long_decimals_are_compared_exactly(
+        self, new_store: NewReadStore, capabilities: Capabilities
+    ) -> None:
         """Decimals that differ in the twentieth digit are told apart."""
         if not capabilities.exact_decimals:
             pytest.skip("the adapter compares decimals as floats")
@@ -137,7 +139,7 @@ class SelectionsSuite:
             assert await self._found(store, Condition("cost", Operator.EQUAL, low)) == ["b"]
             assert await self._found(store, Condition("cost", Operator.ABOVE, low)) == ["a"]
 
-    async def test_order(self, new_store: NewStore) -> None:
+    async def test_order(self, new_store: NewReadStore) -> None:
         """Rows come sorted by each field in turn, ascending or descending, and by key where they tie."""
         rows = tasks()
         async with new_store([Task]) as store:
@@ -147,7 +149,7 @@ class SelectionsSuite:
                     found = await transaction.rows(Task).select(Selection(order_by=order))
                     assert ids(found) == ids(ordered(rows, *order)), order
 
-    async def test_offset_pages(self, new_store: NewStore) -> None:
+    async def test_offset_pages(self, new_store: NewReadStore) -> None:
         """Numbered pages of any size, put together, are the whole list."""
         order = Ordering("rank", descending=True), KEY
         rows = tasks(10)
@@ -166,7 +168,7 @@ class SelectionsSuite:
                 assert ids(await reader.select(Selection(order_by=order, offset=7))) == whole[7:]
                 assert await reader.select(Selection(order_by=order, offset=10, limit=5)) == []
 
-    async def test_keyset_pages(self, new_store: NewStore) -> None:
+    async def test_keyset_pages(self, new_store: NewReadStore) -> None:
         """Pages behind the last row of the page before, of any size and in any order, put together, are the whole list."""
         rows = tasks(12)
         async with new_store([Task]) as store:
@@ -178,7 +180,7 @@ class SelectionsSuite:
                         found = await keyset_pages(reader, order, size)
                         assert ids(found) == ids(ordered(rows, *order)), (order, size)
 
-    async def test_keyset_pages_are_stable(self, new_store: NewStore) -> None:
+    async def test_keyset_pages_are_stable(self, new_store: NewReadStore) -> None:
         """Rows added while pages are read neither repeat nor hide any; those behind the cursor are met, too."""
         order = Ordering("rank", descending=True), KEY
         async with new_store([Task]) as store:
@@ -205,7 +207,7 @@ class SelectionsSuite:
         assert sorted(olds) == [f"old-{number:02}" for number in range(20)], "each row that was there is met once"
         assert [row.id for row in seen if not row.id.startswith("old")] == [row.id for row in added]
 
-    async def test_keyset_with_conditions(self, new_store: NewStore) -> None:
+    async def test_keyset_with_conditions(self, new_store: NewReadStore) -> None:
         """A cursor and conditions hold together."""
         rows = tasks()
         where = (Condition("team", Operator.EQUAL, "b"),)
@@ -218,7 +220,7 @@ class SelectionsSuite:
                 found = await transaction.rows(Task).select(Selection(where, order, after, limit=3))
                 assert ids(found) == ids(matching[3:6])
 
-    async def _found(self, store: WriteStore, *where: Condition) -> list[object]:
+    async def _found(self, store: ReadStore, *where: Condition) -> list[object]:
         async with reading(store) as transaction:
             rows = transaction.rows(Task)
             found = ids(await rows.select(Selection(where=where, order_by=(KEY,))))

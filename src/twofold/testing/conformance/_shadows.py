@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from ...ports import Position, RowChange, WriteStore
+from ...ports import Position, ReadStore, RowChange
 from ._bank import Balance
-from ._opened import NewStore, reading, undone, writing
+from ._opened import NewReadStore, reading, undone, writing
 from ._row_samples import Task, all_of
 
 OLD, NEW = Task(id="a"), Task(id="a", rank=1)
 
 
-async def write(store: WriteStore, key: str, row: Task | None, position: int, *, shadow: bool = False) -> None:
+async def write(store: ReadStore, key: str, row: Task | None, position: int, *, shadow: bool = False) -> None:
     """Commit one row, or its absence."""
     async with writing(store) as transaction:
         await transaction.rows(Task, shadow=shadow).write([RowChange(key, row, Position(position))])
 
 
-async def shadows_of(store: WriteStore) -> dict[object, Task]:
+async def shadows_of(store: ReadStore) -> dict[object, Task]:
     """Return the committed shadow rows with the keys that are used here."""
     async with reading(store) as transaction:
         return dict(await transaction.rows(Task, shadow=True).get_many(["a", "b"]))
 
 
-async def swap(store: WriteStore) -> None:
+async def swap(store: ReadStore) -> None:
     """Let the shadow rows take the place of the others."""
     async with writing(store) as transaction:
         await transaction.swap_shadows([Task])
@@ -33,7 +33,7 @@ async def swap(store: WriteStore) -> None:
 class ShadowRows:
     """The cases of `RebuildSuite` about shadow rows alone."""
 
-    async def test_shadow_rows_are_apart(self, new_store: NewStore) -> None:
+    async def test_shadow_rows_are_apart(self, new_store: NewReadStore) -> None:
         """Who reads a view finds no shadow row, and each row of the two sets has a position of its own."""
         async with new_store([Task]) as store:
             await store.create_shadows([Task])
@@ -43,7 +43,7 @@ class ShadowRows:
             assert await all_of(store, Task) == {"a": OLD}
             assert await shadows_of(store) == {"a": NEW, "b": Task(id="b")}
 
-    async def test_a_swap_replaces_all_rows(self, new_store: NewStore) -> None:
+    async def test_a_swap_replaces_all_rows(self, new_store: NewReadStore) -> None:
         """After a swap there are the rows that were shadows, no others, and no shadows; other views are as they were."""
         other = Balance(account_id="a", balance=Decimal(1))
         async with new_store([Task, Balance]) as store:
@@ -59,7 +59,7 @@ class ShadowRows:
             await swap(store)
             assert await all_of(store, Task) == {}
 
-    async def test_swapped_rows_keep_their_positions(self, new_store: NewStore) -> None:
+    async def test_swapped_rows_keep_their_positions(self, new_store: NewReadStore) -> None:
         """An older write loses against a row, or a deletion, that came by the swap; a newer one wins."""
         async with new_store([Task]) as store:
             await store.create_shadows([Task])
@@ -73,7 +73,7 @@ class ShadowRows:
             await write(store, "a", OLD, 5)
             assert await all_of(store, Task) == {"a": OLD}
 
-    async def test_a_swap_is_rolled_back(self, new_store: NewStore) -> None:
+    async def test_a_swap_is_rolled_back(self, new_store: NewReadStore) -> None:
         """A swap, or a clearing, that is not committed has changed nothing."""
         async with new_store([Task]) as store:
             await store.create_shadows([Task])
@@ -86,7 +86,7 @@ class ShadowRows:
             assert await all_of(store, Task) == {"a": OLD}
             assert await shadows_of(store) == {"a": NEW}
 
-    async def test_shadows_are_cleared(self, new_store: NewStore) -> None:
+    async def test_shadows_are_cleared(self, new_store: NewReadStore) -> None:
         """Clearing removes the shadow rows with their positions and leaves the others; creating what is there does not."""
         async with new_store([Task]) as store:
             await store.create_shadows([Task])

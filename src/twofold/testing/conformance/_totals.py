@@ -11,6 +11,7 @@ from ... import Application, Module, Query, ReadModel, Retry, View, on
 from ...ports import WriteStore
 from ._audit import settled
 from ._bank import Balance, Deposit, Deposited, Open, Opened, bank
+from ._beside import stores_of
 from ._hooked import Call, Hooked
 from ._in_time import in_time
 from ._opened import NewStore
@@ -74,7 +75,7 @@ def totals(version: int, fail_on: str | None = None, *, once: Sequence[str] = ()
 
 def bank_with(store: WriteStore, *modules: Module, work: bool = True) -> Application:
     """Return an application of the bank and some modules."""
-    app = Application("bank", write=store, work=work, lease=1.0)
+    app = Application("bank", **stores_of(store), work=work, lease=1.0)
     for module in (bank, *modules):
         app.include(module)
     return app

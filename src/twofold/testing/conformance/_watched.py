@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 from ..._view import View
-from ...ports import WriteStore
+from ...ports import ReadStore
+
+S = TypeVar("S", bound=ReadStore)
 
 Hook: TypeAlias = Callable[[str, str], Awaitable[None]]
 """Called with the name of a point and what it is about; it may take notes, wait, or raise as a crash would."""
@@ -18,6 +20,7 @@ AFTER_COMMIT = "after commit"
 BEGIN = "begin"
 BEGIN_READING = "begin reading"
 LOOK = "look at a checkpoint"
+AFTER_LOOK_AT_SCHEDULE = "after look at the schedule"
 READ = "read the log"
 AFTER_LOAD = "after load"
 AFTER_SAVE = "after save"
@@ -27,14 +30,14 @@ AFTER_ROWS = "after rows"
 AROUND_A_CHECKPOINT = BEFORE_ADVANCE, AFTER_ADVANCE, BEFORE_COMMIT, AFTER_COMMIT
 
 
-def watched(store: WriteStore, hook: Hook) -> WriteStore:
+def watched(store: S, hook: Hook) -> S:
     """Return the store as one that calls a hook at the points named above.
 
     Advances, and commits of a transaction that advanced, are about a subscription; commits of one that appended, and did
     not advance, are about a stream. Appends are about their stream, loads and saves of state about the aggregate's id,
-    and writes of rows about the view's name.
+    and writes of rows about the view's name. Looks at the schedule are about the id of what is tried next, if anything.
     """
-    return cast(WriteStore, _Store(store, hook))
+    return cast(S, _Store(store, hook))
 
 
 class _Passing:
@@ -50,6 +53,14 @@ class _Passing:
 
 class _Store(_Passing):
     @property
+    def write_store(self) -> Any:
+        return _Store(self._inner.write_store, self._hook)
+
+    @property
+    def read_store(self) -> Any:
+        return _Store(self._inner.read_store, self._hook)
+
+    @property
     def log(self) -> Any:
         return _Log(self._inner.log, self._hook)
 
@@ -61,6 +72,11 @@ class _Store(_Passing):
     async def checkpoint(self, subscription: str) -> Any:
         await self._hook(LOOK, subscription)
         return await self._inner.checkpoint(subscription)
+
+    async def scheduled(self, *, limit: int) -> Any:
+        found = await self._inner.scheduled(limit=limit)
+        await self._hook(AFTER_LOOK_AT_SCHEDULE, found[0].id if found else "")
+        return found
 
 
 class _Log(_Passing):

@@ -13,7 +13,8 @@ from ... import Application, Module, Query, ReadModel, View, on
 from ...ports import Lease, ParkedEvent, WriteStore
 from ._audit import ONCE
 from ._bank import Balance, Deposit, Deposited, Open, bank
-from ._in_time import in_time
+from ._beside import stores_of
+from ._in_time import in_time, until
 from ._opened import NewStore
 
 LEASE = 0.5
@@ -110,7 +111,7 @@ def mailing(
 
 def worker(store: WriteStore, module: Module | None = None, *, work: bool = True, lease: float = LEASE) -> Application:
     """Return an application that is one of several processes."""
-    app = Application("bank", write=store, lease=lease, work=work)
+    app = Application("bank", **stores_of(store), lease=lease, work=work)
     app.include(bank)
     app.include(module or working())
     return app
@@ -169,6 +170,15 @@ async def owners(store: WriteStore) -> dict[int, int]:
     """Return how many workers hold so many segments each: {2: 1} when one holds two and nobody else any."""
     held = Counter(each.owner for each in await store.segments("work") if each.owner is not None)
     return Counter(held.values())
+
+
+async def divided(store: WriteStore, subscription: str, segments: int) -> None:
+    """Wait until a subscription has so many segments: it is divided once a worker holds all that there were."""
+
+    async def so_many() -> bool:
+        return len(await store.segments(subscription)) == segments
+
+    await until(so_many)
 
 
 async def stolen(store: WriteStore) -> Lease:

@@ -14,6 +14,7 @@ from ._work import (
     ACCOUNTS,
     behind,
     deposit,
+    divided,
     done,
     everywhere,
     mailing,
@@ -48,7 +49,7 @@ class WorkerSegments:
             await deposit(front, 1, 2, 3)
             await settled(front)
             assert await done(front) == everywhere(1, 2, 3)
-            assert len(await store.segments("work")) == 4
+            await divided(store, "work", 4)
 
     async def test_a_key_falls_to_the_same_segment_everywhere(self, new_store: NewStore) -> None:
         """Processes agree on who handles which key, whatever seed their hashes have; what another holds is left alone."""
@@ -104,7 +105,7 @@ class WorkerSegments:
                 async with worker(store, working(segments=segments)):
                     await settled(front)
                     assert await done(front) == everywhere(*amounts)
-                    assert len(await store.segments("work")) == segments
+                    await divided(store, "work", segments)
 
     async def test_segments_at_different_places_are_divided_anew(self, new_store: NewStore) -> None:
         """Segments of which one is behind are brought to one place first; their keys lose nothing and repeat nothing."""
@@ -120,7 +121,7 @@ class WorkerSegments:
                 await deposit(front, 3)
                 await settled(front)
                 assert await done(front) == everywhere(1, 2, 3)
-                assert len(await store.segments("work")) == 3
+                await divided(store, "work", 3)
 
     async def test_a_reaction_that_is_divided_keeps_its_mark(self, new_store: NewStore) -> None:
         """A reaction that began at some time runs for nothing older, and once for all that is newer, however divided."""
@@ -135,7 +136,7 @@ class WorkerSegments:
                 await deposit(front, amount)
                 async with worker(store, mailing(sent, segments=segments)) as app:
                     await settled(app)
-                    assert len(await store.segments("mail")) == segments
+                    await divided(store, "mail", segments)
                 for account in ACCOUNTS:
                     assert [number for who, number in sent if who == account] == newer
 

@@ -9,6 +9,7 @@ import anyio
 
 from ... import Application
 from ._audit import settled
+from ._beside import stores_of
 from ._hooked import Call, Hooked
 from ._in_time import until
 from ._opened import NewStore
@@ -48,7 +49,7 @@ class WorkerSuite(WorkerSegments, WorkerRetries):
 
         async with opened(new_store) as (store, front):
             held: Any = Hooked(store, "begin", hold)
-            late = Application("work", write=held, lease=LEASE)
+            late = Application("work", **stores_of(held), lease=LEASE)
             late.include(working(during=note))
             async with late:
                 await looked.wait()
@@ -91,7 +92,7 @@ class WorkerSuite(WorkerSegments, WorkerRetries):
         async with opened(new_store) as (store, front):
             held: Any = Hooked(store, "begin", hold)
             held = Hooked(held, "release", note)
-            robbed = Application("work", write=held, lease=LEASE)
+            robbed = Application("work", **stores_of(held), lease=LEASE)
             robbed.include(working())
             async with robbed:
                 await settled(robbed)

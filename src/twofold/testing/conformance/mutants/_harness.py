@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
+from inspect import signature
 from typing import Any, ClassVar
 
 import anyio
@@ -31,7 +33,7 @@ class MutantSuite:
             mutants = TRANSACTIONS
 
     Attributes:
-        suite: the suite; the tests that the mutants name take a `new_store` and nothing else.
+        suite: the suite; the tests that the mutants name take a `new_store`, and `capabilities` or not.
         mutants: what is broken, and which test has to notice.
         patience: how long a test waits for what should come soon, in seconds.
         deadline: how long a test may take to notice, in seconds.
@@ -49,16 +51,27 @@ class MutantSuite:
         if "killer" in metafunc.fixturenames:
             metafunc.parametrize("killer", sorted({mutant.killed_by for mutant in self.mutants}))
 
-    async def test_a_mutant_is_killed(self, mutant: Mutant, new_store: NewStore) -> None:
+    async def test_a_mutant_is_killed(
+        self, mutant: Mutant, new_store: NewStore, request: pytest.FixtureRequest
+    ) -> None:
         """The named test notices what is broken, and does not merely hang."""
-        test = getattr(self.suite(), mutant.killed_by)
+        test = self._test(mutant.killed_by, request)
         patience.set(self.patience)
         with pytest.raises(NOTICED), anyio.fail_after(self.deadline):
             await test(breaking(new_store, mutant.break_store))
 
-    async def test_the_wrappers_themselves_break_nothing(self, killer: str, new_store: NewStore) -> None:
+    async def test_the_wrappers_themselves_break_nothing(
+        self, killer: str, new_store: NewStore, request: pytest.FixtureRequest
+    ) -> None:
         """The same test passes on a store that is wrapped and not broken."""
-        await getattr(self.suite(), killer)(breaking(new_store, unbroken))
+        await self._test(killer, request)(breaking(new_store, unbroken))
+
+    def _test(self, name: str, request: pytest.FixtureRequest) -> Callable[[NewStore], Awaitable[None]]:
+        """Return a test that still has to be given its stores; one that the adapter skips is skipped for its mutants."""
+        test: Callable[..., Awaitable[None]] = getattr(self.suite(), name)
+        if "capabilities" in signature(test).parameters:
+            return partial(test, capabilities=request.getfixturevalue("capabilities"))
+        return test
 
 
 def breaking(new_store: NewStore, break_store: Break) -> NewStore:

@@ -208,7 +208,7 @@ MUTANTS: Sequence[Mutant] = (
     Mutant("a reader sees what others commit", "test_a_reader_sees_one_state", break_transaction(ReopensRows)),
     Mutant(
         "a reader's writes are lost quietly",
-        "test_a_reader_sees_one_state",
+        "test_a_reader_cannot_write_rows",
         break_part("rows", lambda: WritesQuietly),
     ),
     Mutant("a rollback commits", "test_rolled_back_writes_leave_nothing", commits_anyway),

@@ -32,6 +32,10 @@ class AdvancesQuietly(Around):
         with suppress(CheckpointMoved):
             await self.inner.advance(subscription, expected=expected, to=to, lease=lease)
 
+    async def commit(self) -> None:
+        with suppress(CheckpointMoved):
+            await self.inner.commit()
+
 
 class AdvancesOther(Around):
     """Writes another checkpoint."""

@@ -1,0 +1,175 @@
+"""A broker in this process."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import cast
+
+import anyio
+
+from twofold.errors import ConfigurationError, MessageTooLarge
+from twofold.ports import LARGEST_BODY, Delivery, Feed, Outcome, ParkedDelivery, WireMessage
+
+from ._requests import InMemoryRequests
+from ._transport_queue import Member, Queue
+
+
+class InMemoryTransport(InMemoryRequests):
+    """Carry messages and requests between applications of one process, on asyncio or trio.
+
+        broker = InMemoryTransport()
+        orders = Application("orders", write=InMemory(), transport=broker)
+        shipping = Application("shipping", write=InMemory(), transport=broker)
+
+    A full adapter. Nothing outlives the object; `close` leaves everything where it is. It is its own publisher. Use it
+    from one event loop.
+
+    Args:
+        keep: how many of the last messages a new consumer finds that begins at the beginning.
+    """
+
+    def __init__(self, *, keep: int = 10_000) -> None:
+        super().__init__()
+        self._queues: dict[str, Queue] = {}
+        self._kept: deque[WireMessage] = deque(maxlen=keep)
+
+    async def open(self) -> None:
+        """Do nothing: there is nobody to connect to."""
+
+    async def close(self) -> None:
+        """Do nothing: messages stay until this object goes."""
+
+    @property
+    def publisher(self) -> InMemoryTransport:
+        """This object."""
+        return self
+
+    async def publish(self, messages: Sequence[WireMessage]) -> Sequence[Outcome]:
+        """Put messages into the queues of those who asked for them.
+
+        Raises:
+            MessageTooLarge: a body has more than `LARGEST_BODY` bytes; nothing was sent.
+        """
+        for message in messages:
+            if len(message.body) > LARGEST_BODY:
+                raise MessageTooLarge(
+                    f"cannot publish {message.topic} {message.id}: its body has {len(message.body)} bytes, and "
+                    f"{LARGEST_BODY} are allowed. Publish a reference to large data."
+                )
+        await anyio.lowlevel.checkpoint()
+        unrouted: set[str] = set()
+        return [self._publish(message, unrouted) for message in messages]
+
+    def parts(self, feed: Feed) -> int:
+        """Return as many parts as the feed wants."""
+        return feed.partitions
+
+    async def declare(self, feed: Feed) -> None:
+        """Keep what is published from now on for a consumer; it may have other topics than before.
+
+        Raises:
+            ConfigurationError: the consumer has another number of parts.
+        """
+        queue = self._queues.get(feed.consumer)
+        if queue is None:
+            queue = self._queues[feed.consumer] = Queue(feed)
+            for message in self._kept if feed.start == "beginning" else ():
+                if message.topic in queue.topics:
+                    queue.add(message)
+        elif queue.partitions != feed.partitions:
+            raise ConfigurationError(
+                f"cannot declare consumer {feed.consumer!r} with {feed.partitions} partitions: it has "
+                f"{queue.partitions}, and its keys would change places. Keep their number, or choose another name."
+            )
+        queue.topics = frozenset(feed.topics)
+
+    @asynccontextmanager
+    async def consume(self, feed: Feed) -> AsyncIterator[InMemoryConsumer]:
+        """Receive the parts of a feed that nobody else in this process receives."""
+        await self.declare(feed)
+        queue = self._queues[feed.consumer]
+        member = queue.join()
+        try:
+            yield InMemoryConsumer(queue, member)
+        finally:
+            queue.leave(member)
+
+    async def parked(self, consumer: str) -> Sequence[ParkedDelivery]:
+        """Return what a consumer has set aside, oldest first."""
+        return list(self._queues[consumer].parked) if consumer in self._queues else []
+
+    async def unpark(self, consumer: str, ids: Sequence[str], *, again: bool) -> int:
+        """Take parked messages out; deliver them once more, or drop them."""
+        if consumer not in self._queues:
+            return 0
+        queue = self._queues[consumer]
+        gone = [each for each in queue.parked if each.message.id in ids]
+        for each in gone:
+            queue.parked.remove(each)
+            if again:
+                queue.add(each.message)
+        return len(gone)
+
+    async def waiting(self, feed: Feed) -> int:
+        """Return how many messages are not settled yet."""
+        return self._queues[feed.consumer].waiting() if feed.consumer in self._queues else 0
+
+    def _publish(self, message: WireMessage, unrouted: set[str]) -> Outcome:
+        if (unrouted and message.key is None) or message.key in unrouted:
+            return Outcome.UNSENT
+        wanted = [queue for queue in self._queues.values() if message.topic in queue.topics]
+        if not wanted:
+            if message.key is not None:
+                unrouted.add(message.key)
+            return Outcome.UNROUTABLE
+        for queue in wanted:
+            queue.add(message)
+        self._kept.append(message)
+        return Outcome.CONFIRMED
+
+
+class InMemoryConsumer:
+    """Receives for as long as its block lasts; see `Consumer`."""
+
+    window = 1_000
+    """How many messages are open at most."""
+
+    def __init__(self, queue: Queue, member: Member) -> None:
+        self._queue = queue
+        self._member = member
+
+    @property
+    def trouble(self) -> None:
+        """Nothing keeps it from receiving."""
+        return None
+
+    async def receive(self, *, limit: int = 100) -> Sequence[Delivery]:
+        """Wait until there are messages; return those that are there."""
+        await anyio.lowlevel.checkpoint()
+        while True:
+            found = self._queue.take(self._member, min(limit, self.window - len(self._member.open)))
+            if found:
+                return found
+            await self._queue.moved()
+
+    async def accept(self, deliveries: Sequence[Delivery]) -> None:
+        """Forget messages."""
+        for delivery in deliveries:
+            self._member.open.pop(_number(delivery), None)
+        self._queue.settled()
+
+    async def refuse(self, deliveries: Sequence[Delivery]) -> None:
+        """Give messages back."""
+        self._queue.give_back(self._member, [_number(delivery) for delivery in deliveries])
+
+    async def park(self, delivery: Delivery, reason: str) -> None:
+        """Set a message aside."""
+        if self._member.open.pop(_number(delivery), None) is not None:
+            self._queue.parked.append(ParkedDelivery(delivery.message, reason))
+        self._queue.settled()
+
+
+def _number(delivery: Delivery) -> int:
+    return cast(int, delivery.receipt)

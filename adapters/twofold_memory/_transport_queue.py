@@ -1,0 +1,122 @@
+"""What a consumer has been sent and has not settled."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from zlib import crc32
+
+import anyio
+
+from twofold.ports import Delivery, Feed, ParkedDelivery, WireMessage
+
+
+@dataclass(order=True, slots=True)
+class Entry:
+    """A message in a part of a queue; those of a part are in the order of their numbers."""
+
+    number: int
+    message: WireMessage = field(compare=False)
+    partition: int = field(compare=False)
+    attempts: int = field(default=0, compare=False)
+
+
+class Member:
+    """One block that receives.
+
+    Attributes:
+        parts: the parts that only it receives.
+        open: what it was given and has not settled, by number.
+    """
+
+    def __init__(self) -> None:
+        self.parts: list[int] = []
+        self.open: dict[int, Entry] = {}
+
+
+class Queue:
+    """The messages of a consumer, in parts, each in order.
+
+    Args:
+        feed: what the consumer declared.
+    """
+
+    def __init__(self, feed: Feed) -> None:
+        self.topics = frozenset(feed.topics)
+        self.parked: list[ParkedDelivery] = []
+        self._ready: list[list[Entry]] = [[] for _ in range(feed.partitions)]
+        self._members: list[Member] = []
+        self._number = 0
+        self._changed = anyio.Event()
+
+    @property
+    def partitions(self) -> int:
+        """The number of its parts."""
+        return len(self._ready)
+
+    def add(self, message: WireMessage) -> None:
+        """Keep a message, in the part of its key or in every part."""
+        own = range(self.partitions) if message.key is None else [crc32(message.key.encode()) % self.partitions]
+        for part in own:
+            self._number += 1
+            self._ready[part].append(Entry(self._number, message, part))
+        self._wake()
+
+    def join(self) -> Member:
+        """Let one more receive: the parts that nobody has."""
+        member = Member()
+        self._members.append(member)
+        self._share()
+        return member
+
+    def leave(self, member: Member) -> None:
+        """Give back what a member has not settled, and its parts to the others."""
+        self._members.remove(member)
+        self.give_back(member, list(member.open))
+        self._share()
+
+    def take(self, member: Member, limit: int) -> list[Delivery]:
+        """Give a member the next messages of its parts, at most so many."""
+        found: list[Delivery] = []
+        for part in member.parts:
+            ready = self._ready[part]
+            some = ready[: limit - len(found)]
+            del ready[: len(some)]
+            for entry in some:
+                entry.attempts += 1
+                member.open[entry.number] = entry
+                found.append(Delivery(entry.message, part, entry.attempts, entry.number))
+        member.parts = [*member.parts[1:], *member.parts[:1]]  # none of them is always last
+        return found
+
+    def give_back(self, member: Member, numbers: Sequence[int]) -> None:
+        """Put open messages back to where they were."""
+        for number in numbers:
+            entry = member.open.pop(number, None)
+            if entry is not None:
+                insort(self._ready[entry.partition], entry)
+        self._wake()
+
+    def waiting(self) -> int:
+        """Return how many messages are not settled."""
+        return sum(map(len, self._ready)) + sum(len(member.open) for member in self._members)
+
+    async def moved(self) -> None:
+        """Wait until there may be something to take."""
+        await self._changed.wait()
+
+    def _share(self) -> None:
+        held = {part for member in self._members for part in member.parts}
+        for part in range(self.partitions):
+            if part not in held and self._members:
+                min(self._members, key=lambda each: len(each.parts)).parts.append(part)
+        self._wake()
+
+    def settled(self) -> None:
+        """Let those go on who had too many open messages."""
+        self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()

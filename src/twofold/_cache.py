@@ -1,0 +1,64 @@
+"""How the answers of a query are cached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from string import Formatter
+
+from ._messages import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cache:
+    """Keep the answers of a query, where the application has a cache; without one, each is loaded.
+
+        @app.query_handler(
+            GetOrder, cache=Cache(ttl=3600, key="order:{order_id}", invalidated_by={OrderPaid: "order:{order_id}"})
+        )
+
+    An answer is never older than what a session wrote that asks for it. Otherwise it is as old as the read models are, and
+    is forgotten as soon as they have an event that invalidates it, and when its time is up.
+
+    Attributes:
+        ttl: how long an answer is kept, in seconds.
+        key: what answers are kept under: a text with fields of the query in braces. Queries with equal keys have equal
+            answers; tenants do not meet.
+        invalidated_by: the events that make an answer worthless, each with its key: a text with fields of the event.
+        negative_ttl: how long the answer None is kept, in seconds; not at all by default.
+        jitter: by which share of itself the time is shorter at random, so that not all end at once.
+    """
+
+    ttl: float
+    key: str
+    invalidated_by: Mapping[type[Event], str] = field(default_factory=dict)
+    negative_ttl: float | None = None
+    jitter: float = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheStats:
+    """What the cache did in this process since the application was entered.
+
+    Attributes:
+        hits: answers that were found.
+        misses: answers that were not, or were too old for who asked.
+        fills: answers that were put in.
+        refused: answers that were not, because their key was invalidated while they were loaded, or newer ones were there.
+        failures: calls that failed or took too long; their queries were answered without the cache.
+    """
+
+    hits: int = 0
+    misses: int = 0
+    fills: int = 0
+    refused: int = 0
+    failures: int = 0
+
+
+def fields_of(key: str) -> list[str]:
+    """Return the names in the braces of a key.
+
+    Raises:
+        ValueError: the braces do not match.
+    """
+    return [name for _, name, _, _ in Formatter().parse(key) if name is not None]

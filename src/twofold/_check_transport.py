@@ -1,0 +1,92 @@
+"""Faults of what an application publishes through a broker and receives from it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ._entries import ConsumeEntry, RelayEntry
+from ._faults import Fault, Place
+from ._module import Module
+
+_ON_BROKERS = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+
+
+def check_transport(module: Module, *, has_transport: bool) -> Iterator[Fault]:
+    """Yield relays and consumers that name no event, or for which there is no broker."""
+    entries: list[RelayEntry | ConsumeEntry] = [*module._relays, *module._consumed]
+    for entry in entries:
+        if not has_transport:
+            yield entry.place.fault(
+                "events go to or come from another application, and there is no broker. Say where it is: "
+                "Application(..., transport=RabbitMQ(url))."
+            )
+        if not entry.events:
+            yield entry.place.fault("no event is named. Name the classes of those that go to or come from elsewhere.")
+    yield from _check_relays(module)
+    yield from _check_consumers(module)
+
+
+def check_served(module: Module, *, has_requests: bool) -> Iterator[Fault]:
+    """Yield messages that others may send and that cannot be answered."""
+    handled: set[type[Any]] = {entry.message for entry in module._commands}
+    handled |= {entry.message for entry in module._queries}
+    for entry in module._served:
+        if not has_requests:
+            yield entry.place.fault(
+                "other processes may send messages, and nothing carries them. Say what does: "
+                "Application(..., transport=RabbitMQ(url))."
+            )
+        if not _ON_BROKERS.fullmatch(module.name):
+            yield entry.place.fault(
+                f"the application {module.name!r} serves under its name. Use letters, digits, '_', '-' and '.'."
+            )
+        for message in entry.messages:
+            if message not in handled:
+                yield entry.place.fault(
+                    f"{message.__name__} is served and has no handler. Register one, or take it out."
+                )
+            if message.message_name is None:
+                yield entry.place.fault(
+                    f"{message.__name__} is served and has no stable name. Give it one: class {message.__name__}(..., "
+                    f"name='{module.name}.{message.__name__.lower()}')."
+                )
+    for second in module._served[1:]:
+        yield second.place.fault(
+            f"a second serve(); the first is at {module._served[0].place}. Name all messages in one call."
+        )
+
+
+def consumer_name(module: Module, entry: ConsumeEntry) -> str:
+    """Return the name under which a broker keeps messages for an application."""
+    return entry.consumer or f"{module.name}.{entry.source}"
+
+
+def _check_relays(module: Module) -> Iterator[Fault]:
+    if module._relays and not _ON_BROKERS.fullmatch(module.name):
+        yield module._relays[0].place.fault(
+            f"the application {module.name!r} publishes events under its name. Use letters, digits, '_', '-' and '.'."
+        )
+    for relay in module._relays[1:]:
+        yield relay.place.fault(
+            f"a second relay; the first is at {module._relays[0].place}. Receivers could not tell how far both have come: "
+            "name all events in one call."
+        )
+
+
+def _check_consumers(module: Module) -> Iterator[Fault]:
+    known: dict[str, Place] = {}
+    for entry in module._consumed:
+        name = consumer_name(module, entry)
+        for text in (entry.source, name):
+            if not _ON_BROKERS.fullmatch(text):
+                yield entry.place.fault(f"{text!r} is no name for a broker. Use letters, digits, '_', '-' and '.'.")
+        if name in known:
+            yield entry.place.fault(
+                f"two consumers are named {name!r}: here and at {known[name]}. Name all events of a source in one call, "
+                "or give one of them another consumer=."
+            )
+        known.setdefault(name, entry.place)
+        if entry.partitions < 1:
+            yield entry.place.fault(f"partitions={entry.partitions} of {name!r}: there is 1 or more.")

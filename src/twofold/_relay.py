@@ -1,0 +1,145 @@
+"""The relay: a subscription that publishes events through a broker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import anyio
+
+from ._cloud_events import PROGRESS, Progress, encode_event, encode_progress, is_foreign
+from ._messages import Event
+from ._signal import Signal
+from ._subscription import Finish, ItemFailed, finish_only
+from .errors import MessageTooLarge, NotPublished
+from .ports.clock import Clock, Ids
+from .ports.event_log import Position, StoredEvent
+from .ports.stores import WriteStore
+from .ports.subscription_store import Checkpoint
+from .ports.transport import LARGEST_BODY, Outcome, Transport, WireMessage
+
+_AGAIN = 2.0
+"""Seconds after which a relay that has nothing to do says again how far it has come."""
+
+_RARELY = 0.02
+"""Seconds between two such messages, at least."""
+
+
+class RelayEffect:
+    """Publishes a page of events, pipelined, and moves on behind those that the broker has confirmed.
+
+    An event that has no receiver is held and parked as one that a handler cannot handle. A broker that is away holds the
+    relay up, and nothing is set aside.
+
+    Args:
+        transport: the broker.
+        store: where the events and the checkpoint are.
+        source: the name of the application.
+        order_by: the event field that is the ordering key; the stream when None.
+        drop_unroutable: go on behind events that have no receiver.
+    """
+
+    def __init__(
+        self, transport: Transport, store: WriteStore, source: str, order_by: str | None, *, drop_unroutable: bool
+    ) -> None:
+        self._transport = transport
+        self._store = store
+        self._source = source
+        self._order_by = order_by
+        self._settled = {Outcome.CONFIRMED, Outcome.UNROUTABLE} if drop_unroutable else {Outcome.CONFIRMED}
+        self._ahead: set[UUID] = set()
+
+    async def apply(
+        self, items: Sequence[tuple[StoredEvent, Event]], finish: Finish, *, at: Position | None = None
+    ) -> None:
+        done = await self._publish(items) if items else 0
+        await finish_only(self._store, finish, done)
+        self._ahead.difference_update(stored.id for stored, _ in items[:done])
+
+    async def _publish(self, items: Sequence[tuple[StoredEvent, Event]]) -> int:
+        """Publish what is not confirmed yet; return how many are confirmed from the first on."""
+        log = await self._store.log.identity()
+        self._ahead.update(stored.id for stored, _ in items if is_foreign(stored))
+        messages = [self._message(stored, event, log) for stored, event in items if stored.id not in self._ahead]
+        small = [message for message in messages if len(message.body) <= LARGEST_BODY]
+        outcomes = dict(zip((each.id for each in small), await self._publisher_says(small), strict=True))
+        self._ahead.update(UUID(sent) for sent, outcome in outcomes.items() if outcome in self._settled)
+        for index, (stored, _) in enumerate(items):
+            if stored.id not in self._ahead:
+                if index:
+                    return index
+                raise self._failure(stored, outcomes.get(str(stored.id)))
+        return len(items)
+
+    async def _publisher_says(self, messages: Sequence[WireMessage]) -> Sequence[Outcome]:
+        return await self._transport.publisher.publish(messages) if messages else ()
+
+    def _message(self, stored: StoredEvent, event: Event, log: str) -> WireMessage:
+        key = stored.stream if self._order_by is None else str(getattr(event, self._order_by))
+        body = encode_event(stored, source=self._source, key=key, log=log)
+        return WireMessage(str(stored.id), stored.name, key, body)
+
+    def _failure(self, stored: StoredEvent, outcome: Outcome | None) -> Exception:
+        """Return why the first event of a page was not published: a fault of the event, or of the broker."""
+        if outcome is None:
+            return ItemFailed(
+                0,
+                MessageTooLarge(
+                    f"cannot publish {stored.name} {stored.id}: as a CloudEvent it has more than {LARGEST_BODY} bytes. "
+                    "Publish a reference to large data, and discard this one."
+                ),
+            )
+        if outcome is Outcome.UNROUTABLE:
+            return ItemFailed(
+                0,
+                NotPublished(
+                    f"cannot publish {stored.name} {stored.id}: the broker has no receiver for it. Start once what "
+                    f"consumes {stored.name} from {self._source!r}, take it out of relay(), or say unroutable='drop'."
+                ),
+            )
+        return NotPublished(
+            f"cannot publish {stored.name} {stored.id}: the broker did not confirm it ({outcome.value}). It is published "
+            "again until it does; look at the broker."
+        )
+
+
+class Marks:
+    """Tells the receivers of a relay how far it has come, behind all that it published up to there.
+
+    Args:
+        transport: the broker.
+        source: the name of the application.
+        clock: the time.
+        ids: makes identifiers.
+    """
+
+    def __init__(self, transport: Transport, source: str, clock: Clock, ids: Ids) -> None:
+        self._transport = transport
+        self._source = source
+        self._clock = clock
+        self._ids = ids
+        self._moved = Signal()
+        self._latest: Checkpoint | None = None
+
+    def report(self, checkpoint: Checkpoint | None) -> None:
+        """Take note of the relay's checkpoint; None when another process runs it."""
+        self._latest = checkpoint
+        self._moved.send()
+
+    async def run(self) -> None:
+        """Publish it whenever it has moved, and now and then besides. A relay that has set events aside says nothing."""
+        while True:
+            seen, latest = self._moved.count, self._latest
+            if latest is not None and not latest.parked:
+                mark = self._ids.new()
+                body = encode_progress(Progress(self._source, latest), id=mark, time=self._clock.now())
+                await self._transport.publisher.publish(
+                    [WireMessage(str(mark), progress_topic(self._source), None, body)]
+                )
+                await anyio.sleep(_RARELY)
+            await self._moved.wait(seen, _AGAIN)
+
+
+def progress_topic(source: str) -> str:
+    """Return the topic of what says how far the relay of a source has come."""
+    return f"{PROGRESS}.{source}"

@@ -1,0 +1,157 @@
+"""Commands and queries between processes, and their answers, as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, Literal, NamedTuple
+from uuid import UUID
+
+from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
+
+from ._envelope import Envelope
+from ._idempotency import adapter_of
+from ._messages import Command, Message, Query
+from ._scope import Origin
+from .errors import ConfigurationError, RemoteFailure
+
+
+class Asked(NamedTuple):
+    """A request, read.
+
+    Attributes:
+        kind: what is asked for.
+        name: the wire name of the message.
+        version: the version of its fields.
+        data: its fields as JSON text.
+        origin: what its sender says about it.
+        token: what a session has to have seen before it is answered; empty for nothing.
+    """
+
+    kind: Literal["command", "query"]
+    name: str
+    version: int
+    data: str
+    origin: Origin
+    token: str
+
+
+def encode_request(message: Command[Any] | Query[Any], cause: Envelope[Any] | None, token: str) -> bytes:
+    """Return a message as a request.
+
+    Args:
+        message: the message.
+        cause: the message whose handling sends it, if any.
+        token: what has to be seen before it is answered.
+
+    Raises:
+        ConfigurationError: the message has no stable name.
+    """
+    kind = "query" if isinstance(message, Query) else "command"
+    if message.message_name is None:
+        name = type(message).__name__
+        raise ConfigurationError(
+            f"cannot send {name} to another process: it has no stable name. Give it one: class {name}(..., "
+            f"name='orders.{name.lower()}')."
+        )
+    fields: dict[str, Any] = {"kind": kind, "name": message.message_name, "version": message.message_version}
+    if cause is not None:
+        origin = {"correlation_id": str(cause.correlation_id), "causation_id": str(cause.id), "tenant": cause.tenant}
+        fields["origin"] = {**origin, "trace": dict(cause.trace), "headers": dict(cause.headers)}
+    if token:
+        fields["token"] = token
+    head = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+    return f'{head[:-1]},"data":{message.model_dump_json()}}}'.encode()
+
+
+def decode_request(body: bytes) -> Asked:
+    """Read a request.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is none.
+    """
+    fields = json.loads(body)
+    origin = fields.get("origin", {})
+    correlation, causation = origin.get("correlation_id"), origin.get("causation_id")
+    return Asked(
+        "query" if fields["kind"] == "query" else "command",
+        str(fields["name"]),
+        int(fields["version"]),
+        json.dumps(fields["data"], ensure_ascii=False),
+        Origin(
+            tenant=origin.get("tenant"),
+            trace=origin.get("trace", {}),
+            headers=origin.get("headers", {}),
+            correlation_id=UUID(correlation) if correlation else None,
+            causation_id=UUID(causation) if causation else None,
+        ),
+        str(fields.get("token", "")),
+    )
+
+
+def encode_result(message_type: type[Message], result: Any, token: str) -> bytes:
+    """Return an answer: the result as JSON, and how far its session wrote."""
+    text = answers_of(message_type).dump_json(result, warnings=False).decode()
+    return f'{{"token":{json.dumps(token)},"result":{text}}}'.encode()
+
+
+def encode_error(error: Exception) -> bytes:
+    """Return what was raised: the name of its class, its text, and of its attributes what has JSON."""
+    fields: dict[str, Any] = {}
+    for name, value in vars(error).items():
+        if not name.startswith("_"):
+            try:
+                fields[name] = to_jsonable_python(value)
+            except ValueError:
+                continue  # it stays behind; the name of the class and the text are what tells
+    reply = {"error": {"name": type(error).__name__, "text": str(error), "fields": fields}}
+    return json.dumps(reply, ensure_ascii=False).encode()
+
+
+def decode_reply(message_type: type[Message], body: bytes, errors: Mapping[str, type[Exception]]) -> tuple[Any, str]:
+    """Return the result and the token of a reply, or raise what was raised there.
+
+    Args:
+        message_type: what was asked.
+        body: the reply.
+        errors: the classes of errors that are raised as themselves, by name.
+
+    Raises:
+        RemoteFailure: the other process raised an error of another class.
+    """
+    fields = json.loads(body)
+    if "error" in fields:
+        raise _error(fields["error"], errors)
+    return answers_of(message_type).validate_json(json.dumps(fields["result"])), str(fields["token"])
+
+
+def by_name(errors: Sequence[type[Exception]]) -> Mapping[str, type[Exception]]:
+    """Return classes of errors by the names that they have between processes.
+
+    Raises:
+        ConfigurationError: two have one name.
+    """
+    found: dict[str, type[Exception]] = {}
+    for each in errors:
+        if found.setdefault(each.__name__, each) is not each:
+            raise ConfigurationError(f"two classes of errors are named {each.__name__!r}. Rename one, or leave it out.")
+    return found
+
+
+def _error(fields: Mapping[str, Any], errors: Mapping[str, type[Exception]]) -> Exception:
+    name, text = str(fields["name"]), str(fields["text"])
+    known = errors.get(name)
+    if known is None:
+        return RemoteFailure(name, f"{name} in the other process: {text}")
+    error = known.__new__(known)
+    error.args = (text,)
+    vars(error).update({name: value for name, value in fields.get("fields", {}).items() if not name.startswith("_")})
+    return error
+
+
+@cache
+def answers_of(message_type: type[Message]) -> TypeAdapter[Any]:
+    """Return what turns the answers of a type of message into JSON and back, made once."""
+    return adapter_of(message_type)

@@ -1,0 +1,124 @@
+"""The subscriptions and feeds of an application, from what was registered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ._cache_effect import CacheEffect, Invalidation, subscription_name
+from ._cache_keys import shape_of
+from ._check_caches import cacheable
+from ._check_transport import consumer_name
+from ._effects import ProjectionEffect, ReactionEffect, reaction_handle
+from ._entries import ConsumeEntry, ProjectionEntry, ReactionEntry, Retry
+from ._messages import Event, Message, Query
+from ._plan import Planned
+from ._projection import Projection
+from ._relay import RelayEffect, progress_topic
+from ._scope import Services
+from ._subscription import Subscription
+from .middleware import Middleware, compose
+from .ports.transport import Feed
+
+if TYPE_CHECKING:
+    from ._application import Application
+
+
+def middleware_of(app: Application, message_type: type[Message], *, inside: bool = False) -> list[Middleware]:
+    """Return the middleware that applies to a message, the outermost first."""
+    return [
+        entry.middleware for entry in app._middleware if issubclass(message_type, entry.on) and entry.inside is inside
+    ]
+
+
+def projection_subscriptions(
+    app: Application, planned: Mapping[ProjectionEntry, Projection | None], services: Services
+) -> Iterator[Subscription]:
+    """Yield the asynchronous projections."""
+    for entry, projection in planned.items():
+        if projection is None or projection.inline:
+            continue
+        yield Subscription(
+            name=entry.name,
+            kind="projection",
+            events=projection.events,
+            start="beginning",
+            order_by=entry.order_by,
+            retry=entry.retry,
+            segments=entry.segments,
+            store=app.read,
+            effect=ProjectionEffect(projection, services),
+        )
+
+
+def reaction_subscriptions(
+    app: Application,
+    planned: Mapping[ReactionEntry, Planned | None],
+    services: Services,
+    committed: Callable[[], None],
+) -> Iterator[Subscription]:
+    """Yield the reactions."""
+    for entry, plan in planned.items():
+        if plan is None:
+            continue
+        last = reaction_handle(plan.invoke)
+        handles = {event_type: compose(middleware_of(app, event_type), last) for event_type in entry.events}
+        yield Subscription(
+            name=entry.name,
+            kind="reaction",
+            events=frozenset(str(event_type.message_name) for event_type in entry.events),
+            start=entry.start,
+            order_by=entry.order_by,
+            retry=entry.retry,
+            segments=entry.segments,
+            store=app.write,
+            effect=ReactionEffect(handles, services, committed),
+        )
+
+
+def relay_subscriptions(app: Application) -> Iterator[Subscription]:
+    """Yield the relay, if there is a broker."""
+    for entry in app._relays:
+        if app.transport is None:
+            continue
+        yield Subscription(
+            name=entry.name,
+            kind="relay",
+            events=frozenset(str(event_type.message_name) for event_type in entry.events),
+            start=entry.start,
+            order_by=entry.order_by,
+            retry=entry.retry,
+            segments=1,  # pipelined as it is, and so it can say how far it has come
+            store=app.write,
+            effect=RelayEffect(
+                app.transport, app.write, app.name, entry.order_by, drop_unroutable=entry.unroutable == "drop"
+            ),
+        )
+
+
+def feed(app: Application, entry: ConsumeEntry) -> Feed:
+    """Return what is received."""
+    topics = (*(str(event_type.message_name) for event_type in entry.events), progress_topic(entry.source))
+    return Feed(consumer=consumer_name(app, entry), topics=topics, partitions=entry.partitions, start=entry.start)
+
+
+def cache_subscription(app: Application, reads: Mapping[type[Query[Any]], Sequence[str]]) -> Iterator[Subscription]:
+    """Yield what invalidates cached answers, if there is a cache."""
+    invalidations: dict[type[Event], list[Invalidation]] = {}
+    for entry in app._queries:
+        if entry.cache is not None and cacheable(entry.message):
+            for event_type, key in entry.cache.invalidated_by.items():
+                invalidation = Invalidation(key, shape_of(entry.message), reads[entry.message])
+                invalidations.setdefault(event_type, []).append(invalidation)
+    if app.cache is not None and invalidations:
+        yield Subscription(
+            name=subscription_name(invalidations),
+            kind="cache",
+            events=frozenset(str(event_type.message_name) for event_type in invalidations),
+            start="now",
+            order_by=None,
+            retry=Retry(),
+            segments=1,
+            store=app.write,
+            effect=CacheEffect(invalidations, app.cache, app.write),
+        )
