@@ -1,0 +1,14 @@
+"""Twofold on Redis: read models, cache and streams."""
+
+from twofold.errors import MissingDependency
+
+try:
+    import redis.asyncio as _redis  # noqa: F401
+except ImportError as _error:
+    raise MissingDependency("pip install 'twofold[redis]'") from _error
+
+from ._cache import RedisCache
+from ._store import Redis
+from ._streams import RedisStreams
+
+__all__ = ["Redis", "RedisCache", "RedisStreams"]

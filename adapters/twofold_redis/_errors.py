@@ -1,0 +1,56 @@
+"""Turn errors of redis-py into Twofold's."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from redis import exceptions as found
+
+from twofold.errors import StorageError, TransientFailure, TwofoldError
+
+TRANSLATED: Final = (found.RedisError, found.RedisClusterException, OSError)
+"""What redis-py raises. Its own TimeoutError and ConnectionError are no OSErrors; a socket's may come through."""
+
+_LOST: Final = (found.ConnectionError, found.TimeoutError, OSError)
+_NOT_FOR_NOW: Final = (found.AuthenticationError, found.AuthorizationError)
+_BUSY: Final = (
+    found.ReadOnlyError,
+    found.OutOfMemoryError,
+    found.ClusterDownError,
+    found.TryAgainError,
+    found.SlotNotCoveredError,
+)
+_BUSY_CODES: Final = ("BUSY ", "LOADING ", "NOREPLICAS ", "MISCONF ", "UNBLOCKED ", "OOM ", "READONLY ", "MASTERDOWN ")
+
+
+def is_lost(error: BaseException) -> bool:
+    """Return whether no answer came: what was asked may have been done."""
+    refused = isinstance(error, (found.BusyLoadingError, found.MaxConnectionsError, *_NOT_FOR_NOW))
+    return isinstance(error, _LOST) and not refused
+
+
+def translated(error: BaseException, attempt: str) -> TwofoldError:
+    """Return the error to raise from one of redis-py.
+
+    Args:
+        error: what was raised; the caller chains it.
+        attempt: what was attempted, as the end of "cannot ...".
+    """
+    text = f"cannot {attempt}: {type(error).__name__}: {str(error).rstrip('.')}."
+    if isinstance(error, _NOT_FOR_NOW):
+        return StorageError(f"{text} Correct the user name and the password of the client.")
+    if isinstance(error, found.MaxConnectionsError):
+        return TransientFailure(f"{text} Every connection of the client's pool is in use: raise max_connections.")
+    if isinstance(error, found.OutOfMemoryError) or _code(error, "OOM "):
+        return TransientFailure(f"{text} Redis has reached its maxmemory: raise it, or remove what is not needed.")
+    if isinstance(error, _BUSY) or is_lost(error) or isinstance(error, found.BusyLoadingError):
+        return TransientFailure(f"{text} Redis is away or busy; repeat the whole step on a fresh transaction.")
+    if any(_code(error, code) for code in _BUSY_CODES):
+        return TransientFailure(f"{text} Redis is busy; repeat the whole step on a fresh transaction.")
+    if _code(error, "WRONGTYPE "):
+        return StorageError(f"{text} Something else is kept under a key of this store: give the store another prefix.")
+    return StorageError(text)
+
+
+def _code(error: BaseException, code: str) -> bool:
+    return isinstance(error, found.ResponseError) and str(error).startswith(code)

@@ -1,0 +1,69 @@
+"""The read store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twofold import View
+from twofold.errors import ConfigurationError
+
+from ._keys import Keys
+from ._layout import check_memory, index_rows, read_layouts
+from ._leases import RedisSubscriptions
+from ._server import AnyClient, Server
+from ._transaction import RedisTransaction
+
+
+class Redis(RedisSubscriptions):
+    """Keep read models and the checkpoints of the projections that fill them in Redis.
+
+        client = redis.asyncio.Redis.from_url("redis://localhost")
+        app = Application("orders", write=SqlAlchemy(engine), read=Redis(client))
+
+    The rows of a batch and its checkpoint are written by one script, all or nothing. A Redis that has lost its last seconds,
+    or everything, has lost rows and checkpoints alike: the projections read forward again from where it stands.
+
+    Args:
+        client: the client, on asyncio, of a server or a cluster; the user closes it.
+        prefix: what all keys begin with, in braces: the hash tag that keeps a store in one slot of a cluster. Stores with
+            different prefixes do not meet.
+
+    Raises:
+        ConfigurationError: the prefix is empty or has a brace in it.
+    """
+
+    def __init__(self, client: AnyClient, *, prefix: str = "twofold") -> None:
+        if not prefix or "{" in prefix or "}" in prefix:
+            raise ConfigurationError(
+                f"cannot begin keys with {prefix!r}. Use a prefix without braces, of one letter or more."
+            )
+        super().__init__(Server(client), Keys(prefix))
+
+    async def open(self, views: Sequence[type[View]]) -> None:
+        """Check that Redis forgets nothing by itself, and that the stored rows have the indexes of these views.
+
+        Raises:
+            ConfigurationError: Redis is set to evict any key when its memory is full.
+            SchemaMissing: rows were written for other indexes.
+        """
+        await check_memory(self._server, self._keys)
+        await read_layouts(self._server, self._keys, views)
+
+    async def create_schema(self, views: Sequence[type[View]]) -> None:
+        """Make the indexes of rows anew that were written for others. Who still writes for those is refused from then on."""
+        for view in views:
+            await index_rows(self._server, self._keys, view)
+
+    async def create_shadows(self, views: Sequence[type[View]]) -> None:
+        """Do nothing: keys come into being with their first row."""
+
+    async def close(self) -> None:
+        """Do nothing: the client is the user's."""
+
+    async def begin(self, *, read_only: bool = False) -> RedisTransaction:
+        """Begin a transaction. Nothing is sent, and no connection is held between two calls.
+
+        Args:
+            read_only: refuse every write. Each read is one state of Redis; two of them may differ.
+        """
+        return RedisTransaction(self._server, self._keys, read_only=read_only)

@@ -1,0 +1,213 @@
+"""Redis Streams as a transport."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+
+from twofold.errors import ConfigurationError, TransientFailure
+from twofold.ports import Feed, ParkedDelivery, WireMessage
+
+from . import _stream_scripts as scripts
+from ._stream_consumer import StreamConsumer
+from ._stream_holding import Holding
+from ._stream_publisher import StreamPublisher
+from ._stream_server import Arg, Call, Server, octets, text, translated
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+logger = logging.getLogger("twofold.redis")
+
+_PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
+
+_PAGE = 500
+"""How many entries are counted in one step."""
+
+
+class RedisStreams:
+    """Carry messages between processes through Redis Streams, on asyncio. Redis 6.2 or later.
+
+        client = redis.asyncio.Redis.from_url("redis://localhost:6379")
+        app = Application("orders", write=..., transport=RedisStreams(client))
+
+    Messages are divided among so many streams by their keys, for all consumers alike: `Feed.partitions` does not matter
+    here. A consumer is a group of that name on each stream, and a process receives a stream while it holds its lease.
+    Entries are kept until every group has dealt with them. What Redis has confirmed is as durable as its own settings make
+    it: see `appendfsync`.
+
+    Args:
+        client: a client; whoever made it closes it.
+        prefix: begins the name of every key.
+        partitions: how many streams there are; fixed by the first who uses the prefix.
+        idle: how long a process may be silent until others take over its streams, in seconds.
+        timeout: how long Redis may take to answer, in seconds; what was published is unknown then.
+        window: how many messages a consumer has open at most.
+    """
+
+    def __init__(
+        self,
+        client: Redis,
+        *,
+        prefix: str = "twofold",
+        partitions: int = 8,
+        idle: float = 5.0,
+        timeout: float = 5.0,
+        window: int = 1_000,
+    ) -> None:
+        if not _PREFIX.fullmatch(prefix):
+            raise ConfigurationError(
+                f"cannot use the prefix {prefix!r} in Redis. Use 1 to 100 letters, digits, '_', '-', '.' and ':'."
+            )
+        if partitions < 1 or window < 1 or idle <= 0 or timeout <= 0:
+            raise ConfigurationError("partitions and window of RedisStreams are at least 1, idle and timeout above 0.")
+        self._server = Server(client, prefix, timeout)
+        self._parts = partitions
+        self._idle = idle
+        self._window = window
+        self._publisher = StreamPublisher(self._server, partitions)
+
+    async def open(self) -> None:
+        """See that Redis answers, and that the prefix has this number of streams.
+
+        Raises:
+            TransientFailure: Redis is away.
+            ConfigurationError: the prefix has another number of streams.
+        """
+        key = self._server.of_all("partitions")
+        with translated("open the streams"):
+            async with asyncio.timeout(self._server.seconds):
+                await self._server.client.set(key, self._parts, nx=True)
+                found = int(await self._server.client.get(key) or 0)
+        if found != self._parts:
+            raise ConfigurationError(
+                f"cannot open the streams of {self._server.prefix!r} with {self._parts} partitions: there are {found}, "
+                f"and keys would change their streams. Use partitions={found}, or another prefix."
+            )
+
+    async def close(self) -> None:
+        """Do nothing: the client belongs to whoever made it."""
+
+    @property
+    def publisher(self) -> StreamPublisher:
+        """What publishes."""
+        return self._publisher
+
+    def parts(self, feed: Feed) -> int:
+        """Return the number of streams, whatever the feed wants."""
+        return self._parts
+
+    async def declare(self, feed: Feed) -> None:
+        """Create the consumer's group on every stream, and note its topics.
+
+        While other processes receive for the consumer, the topics that they asked for are kept: they may be of another
+        release. A group that was there and is gone is made anew, and reads its stream from the beginning.
+        """
+        await self._declare(feed, known=False)
+
+    @asynccontextmanager
+    async def consume(self, feed: Feed) -> AsyncIterator[StreamConsumer]:
+        """Receive the streams that are this process's share, while their leases last."""
+        await self.open()
+        await self._declare(feed, known=False)
+        holding = Holding(self._server, feed.consumer, self._parts, self._idle)
+        background = asyncio.create_task(holding.run(), name=f"twofold leases of {feed.consumer}")
+        background.add_done_callback(lambda _: holding.changed.set())
+
+        async def again() -> None:
+            await self.open()
+            await self._declare(feed, known=True)
+
+        try:
+            yield StreamConsumer(self._server, feed.consumer, holding, background, again, self._window)
+        finally:
+            with anyio.CancelScope(shield=True):
+                background.cancel()
+                await asyncio.wait({background})
+                if not background.cancelled() and (ended := background.exception()) is not None:
+                    logger.error("the leases of %s were not renewed any more", feed.consumer, exc_info=ended)
+                try:
+                    await holding.leave()
+                except TransientFailure as error:
+                    logger.info("%s leaves, and its leases end by themselves: %s", feed.consumer, error)
+
+    async def parked(self, consumer: str) -> Sequence[ParkedDelivery]:
+        """Return what a consumer has set aside, oldest first."""
+        calls = [Call(scripts.PARKED, [self._server.key(part, "parked", consumer)]) for part in range(self._parts)]
+        found = [each for some in await self._server.each(calls, f"look at what {consumer} parked") for each in some]
+        return [
+            ParkedDelivery(_message(*message), text(reason))
+            for _, *message, reason in sorted(found, key=lambda each: text(each[0]))
+        ]
+
+    async def unpark(self, consumer: str, ids: Sequence[str], *, again: bool) -> int:
+        """Take parked messages out: to the end of their streams, for this consumer alone, or to be dropped."""
+        key = self._server.key
+        args: list[Arg] = [consumer, int(again), *ids]
+        calls = [
+            Call(scripts.UNPARK, [key(part, "stream"), key(part, "parked", consumer)], args)
+            for part in range(self._parts)
+        ]
+        return sum(await self._server.each(calls, f"unpark messages of {consumer}")) if ids else 0
+
+    async def waiting(self, feed: Feed) -> int:
+        """Return how many messages are not settled: what is pending, and what is counted behind that."""
+        total, left = 0, dict.fromkeys(range(self._parts), "")
+        while left:
+            calls = [
+                Call(
+                    scripts.WAITING,
+                    [self._server.key(part, "stream"), self._server.key(part, "feeds")],
+                    [feed.consumer, after, _PAGE],
+                )
+                for part, after in left.items()
+            ]
+            answers = await self._server.each(calls, f"count what waits for {feed.consumer}")
+            total += sum(number for number, _ in answers)
+            left = {part: text(last) for part, (_, last) in zip(left, answers, strict=True) if last}
+        return total
+
+    async def forget(self, consumer: str) -> bool:
+        """Remove a consumer for good, with what waits for it and what it has parked; return whether there was one.
+
+        Until then everything is kept for it, also when no process runs any more.
+        """
+        key = self._server.key
+        calls = [
+            Call(
+                scripts.FORGET,
+                [key(part, *name) for name in (("stream",), ("feeds",), ("topics",))]
+                + [key(part, "lease", consumer), key(part, "parked", consumer)],
+                [consumer],
+            )
+            for part in range(self._parts)
+        ]
+        return any(await self._server.each(calls, f"forget {consumer}"))
+
+    async def _declare(self, feed: Feed, *, known: bool) -> None:
+        members = Call(scripts.ATTEND, [self._server.of_all("members", feed.consumer)], ["", 0])
+        others = await self._server.one(members, f"declare {feed.consumer}")
+        start = "0" if feed.start == "beginning" else "$"
+        args: list[Arg] = [feed.consumer, " ".join(feed.topics), start, int(bool(others)), int(known)]
+        calls = [
+            Call(scripts.DECLARE, [self._server.key(part, name) for name in ("stream", "feeds", "topics")], args)
+            for part in range(self._parts)
+        ]
+        for part, became in enumerate(await self._server.each(calls, f"declare {feed.consumer}")):
+            if became == scripts.LOST:
+                logger.warning(
+                    "the group of %s on stream %d of %s was lost, and what it had not settled may be lost as well. It is "
+                    "made anew and reads from the beginning of the stream; receivers recognise what they had.",
+                    *(feed.consumer, part, self._server.prefix),
+                )
+
+
+def _message(id: bytes, topic: bytes, key: bytes, body: bytes) -> WireMessage:
+    marked = text(key)
+    return WireMessage(text(id), text(topic), marked[1:] if marked else None, octets(body))
