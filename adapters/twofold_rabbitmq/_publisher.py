@@ -1,0 +1,156 @@
+"""Publish over one channel, many messages at a time, and tell what the broker said of each."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+import aiormq
+from aiormq import spec
+
+from twofold.errors import ConfigurationError, MessageTooLarge, TransientFailure
+from twofold.ports import LARGEST_BODY, Outcome, WireMessage
+
+from ._connection import LOST, losses
+from ._link import Link
+from ._topology import Topology
+from ._turns import Turns
+
+logger = logging.getLogger("twofold.rabbitmq")
+
+
+_LONGEST_NAME = 240
+"""How long ids and topics are at most, in bytes: the protocol's short texts have 255."""
+
+_LONGEST_KEY = 4_000
+"""How long keys are at most, in bytes: they travel in a frame that the broker bounds."""
+
+
+class RabbitMQPublisher:
+    """Keeps up to `window` messages of different keys on their way, and one of each key.
+
+    RabbitMQ confirms messages of one queue out of order when it refuses one of them, and answers an unroutable one although
+    the next may find a queue that was bound meanwhile. So the next of a key waits for the one before.
+
+    Args:
+        link: the connection and its channel.
+        topology: how messages are addressed.
+        window: how many messages may be unconfirmed at a time.
+        timeout: how long a confirmation may take, in seconds.
+    """
+
+    def __init__(self, link: Link, topology: Topology, *, window: int, timeout: float) -> None:
+        self._link = link
+        self._topology = topology
+        self._window = asyncio.Semaphore(window)
+        self._timeout = timeout
+        self._turns = Turns()
+        self._losses = 0
+
+    async def publish(self, messages: Sequence[WireMessage]) -> Sequence[Outcome]:
+        """Publish messages; return what became of each."""
+        for message in messages:
+            if len(message.body) > LARGEST_BODY:
+                raise MessageTooLarge(
+                    f"cannot publish {message.topic} {message.id}: it has {len(message.body)} bytes, and {LARGEST_BODY} are "
+                    "the limit. Publish a reference to large data."
+                )
+            for what, text, limit in (
+                ("id", message.id, _LONGEST_NAME),
+                ("topic", message.topic, _LONGEST_NAME),
+                ("key", message.key or "", _LONGEST_KEY),
+            ):
+                if len(text.encode()) > limit:
+                    raise MessageTooLarge(
+                        f"cannot publish {message.topic[:80]} {message.id[:80]}: its {what} has {len(text.encode())} bytes, "
+                        f"and {limit} are the limit. Use a shorter one, such as a hash."
+                    )
+        outcomes = [Outcome.UNSENT] * len(messages)
+        losses_before = self._losses
+        for run in _runs(messages):
+            if messages[run[0]].key is None and any(each is not Outcome.CONFIRMED for each in outcomes[: run[0]]):
+                break
+            chains: dict[str | None, list[int]] = {}
+            for index in run:
+                chains.setdefault(messages[index].key, []).append(index)
+            sending = [self._chain(messages, chain, outcomes, losses_before) for chain in chains.values()]
+            if len(sending) == 1:
+                await sending[0]
+                continue
+            async with asyncio.TaskGroup() as tasks:
+                for each in sending:
+                    tasks.create_task(each)
+        return outcomes
+
+    async def _chain(
+        self, messages: Sequence[WireMessage], chain: Sequence[int], outcomes: list[Outcome], losses_before: int
+    ) -> None:
+        """Publish messages of one key, one after another, up to the first that is not confirmed.
+
+        Once the broker was lost, all that are still waiting give up together, so that nobody waits for more than one
+        time-out.
+        """
+        async with self._turns.of(messages[chain[0]].key):
+            for index in chain:
+                async with self._window:
+                    lost = self._losses != losses_before
+                    outcomes[index] = Outcome.UNKNOWN if lost else await self._send(messages[index])
+                if outcomes[index] is not Outcome.CONFIRMED:
+                    return
+
+    async def _send(self, message: WireMessage) -> Outcome:
+        channel: aiormq.Channel | None = None
+        try:
+            with losses():
+                async with asyncio.timeout(self._timeout):
+                    channel = await self._link.channel()
+                    await channel.basic_publish(
+                        message.body,
+                        exchange=self._topology.exchange,
+                        routing_key=self._topology.routing_key(message.key, message.topic),
+                        properties=properties_of(message),
+                        mandatory=True,
+                        wait=False,
+                    )
+        except aiormq.PublishError:
+            return Outcome.UNROUTABLE
+        except aiormq.DeliveryError:
+            logger.warning("the broker has refused %s %s: it is not kept by every queue.", message.topic, message.id)
+            return Outcome.UNKNOWN
+        except (*LOST, TransientFailure, ConfigurationError) as error:
+            self._lost(channel, error)
+            return Outcome.UNKNOWN
+        return Outcome.CONFIRMED
+
+    def _lost(self, channel: aiormq.Channel | None, error: BaseException) -> None:
+        """Take note of a loss, once for each channel. A connection that says nothing is no better for the others."""
+        if channel is None or self._link.forget(channel, cut=isinstance(error, TimeoutError)):
+            self._losses += 1
+            logger.warning(
+                "publishing was interrupted; what was not confirmed has to be published again: %s: %s",
+                type(error).__name__,
+                str(error) or f"no answer within {self._timeout} s",
+            )
+
+
+def properties_of(message: WireMessage, **headers: str) -> spec.Basic.Properties:
+    """Return what travels beside the body."""
+    known = headers if message.key is None else {"key": message.key, **headers}
+    return spec.Basic.Properties(
+        content_type="application/cloudevents+json",
+        delivery_mode=2,
+        headers=dict(known),
+        message_id=message.id,
+        message_type=message.topic,
+    )
+
+
+def _runs(messages: Sequence[WireMessage]) -> list[list[int]]:
+    """Part messages where one has no key: it stands alone, behind all before it and before all behind it."""
+    runs: list[list[int]] = []
+    for index, message in enumerate(messages):
+        if not runs or message.key is None or messages[runs[-1][-1]].key is None:
+            runs.append([])
+        runs[-1].append(index)
+    return runs

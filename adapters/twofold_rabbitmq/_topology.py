@@ -1,0 +1,136 @@
+"""What is declared at the broker, and how messages find their way.
+
+One topic exchange; a routing key is the bucket of the message's key and its topic. A feed has a quorum queue for each of its
+parts, bound to the buckets of that part. So parts need no plugin of the broker, and the way of a key is the same in every
+process and release.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeAlias
+from zlib import crc32
+
+import aiormq
+from pamqp.common import FieldValue
+
+from twofold.errors import ConfigurationError
+from twofold.ports import Feed
+
+Arguments: TypeAlias = dict[str, FieldValue]
+
+BUCKETS = 64
+"""Into how many buckets keys fall. Changing it would change the way of every key."""
+
+REFUSED = (aiormq.ChannelPreconditionFailed, aiormq.ConnectionNotAllowed, aiormq.ChannelAccessRefused)
+"""How the broker refuses a declaration."""
+
+DELIVERIES = 1_000_000
+"""How often a queue delivers a message before it sets it aside by itself; the broker's own limit is lower since 4.0."""
+
+
+def bucket_of(key: str) -> int:
+    """Return the bucket of a key: the CRC-32 of its UTF-8 bytes, modulo `BUCKETS`."""
+    return crc32(key.encode()) % BUCKETS
+
+
+class Topology:
+    """Names and declarations.
+
+    Args:
+        prefix: what the name of everything begins with.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self.exchange = prefix
+        self._prefix = prefix
+
+    def routing_key(self, key: str | None, topic: str) -> str:
+        """Return how a message is addressed."""
+        return f"{'all' if key is None else bucket_of(key)}.{topic}"
+
+    def queues(self, feed: Feed) -> list[str]:
+        """Return the queues of a feed, one a part."""
+        return [f"{self._prefix}.{feed.consumer}.{part}" for part in range(feed.partitions)]
+
+    def parked(self, consumer: str) -> str:
+        """Return the queue of what a consumer has set aside."""
+        return f"{self._prefix}.{consumer}.parked"
+
+    async def declare_exchange(self, channel: aiormq.Channel) -> None:
+        """Declare what publishing needs.
+
+        Raises:
+            ConfigurationError: there is another exchange of this name, or it is not allowed.
+        """
+        try:
+            await channel.exchange_declare(self.exchange, exchange_type="topic", durable=True)
+        except REFUSED as error:
+            raise ConfigurationError(
+                f"cannot declare the exchange {self.exchange!r}: {error}. Say another prefix=, or delete the exchange of "
+                "this name that is no durable topic exchange; see whether the user of the URL may configure it."
+            ) from error
+
+    async def declare(self, channel: aiormq.Channel, feed: Feed) -> None:
+        """Declare what a feed needs; safe to repeat.
+
+        Raises:
+            ConfigurationError: it is there in another form, or is to begin before it was there.
+        """
+        if feed.start == "beginning":
+            raise ConfigurationError(
+                f"cannot let {feed.consumer!r} begin at the beginning: RabbitMQ keeps nothing for those who are not there. "
+                "Say start='now', and let the other application relay(start='beginning') once this one is declared."
+            )
+        parked = self.parked(feed.consumer)
+        try:
+            await self.declare_exchange(channel)
+            await self._remember_partitions(channel, feed)
+            # To look at what is parked is a delivery, too.
+            kept: Arguments = {"x-queue-type": "quorum", "x-delivery-limit": DELIVERIES}
+            await channel.queue_declare(parked, durable=True, arguments=kept)
+            for queue in self.queues(feed):
+                arguments: Arguments = {
+                    "x-queue-type": "quorum",
+                    "x-single-active-consumer": True,
+                    "x-delivery-limit": DELIVERIES,
+                    "x-dead-letter-exchange": "",
+                    "x-dead-letter-routing-key": parked,
+                }
+                await channel.queue_declare(queue, durable=True, arguments=arguments)
+        except REFUSED as error:
+            raise ConfigurationError(
+                f"cannot declare what {feed.consumer!r} receives: {error}. What is there under this name was made "
+                "with other settings, such as another number of partitions. Give the consumer another name, or empty and "
+                f"delete its exchange and queues ({self._prefix}.{feed.consumer}*)."
+            ) from error
+        for queue, key in self._bindings(feed):
+            await channel.queue_bind(queue, self.exchange, routing_key=key, nowait=True)
+        await self.declare_exchange(channel)  # answered when all before it is done
+
+    async def remove(self, channel: aiormq.Channel, feed: Feed) -> None:
+        """Delete what belongs to a feed alone."""
+        for queue in (*self.queues(feed), self.parked(feed.consumer)):
+            await channel.queue_delete(queue)
+        await channel.exchange_delete(f"{self._prefix}.{feed.consumer}")
+
+    async def _remember_partitions(self, channel: aiormq.Channel, feed: Feed) -> None:
+        """Let the broker refuse another number of parts: nothing goes through this exchange, but its form is compared."""
+        await channel.exchange_declare(
+            f"{self._prefix}.{feed.consumer}",
+            exchange_type="fanout",
+            durable=True,
+            internal=True,
+            arguments={"alternate-exchange": f"{feed.partitions} partitions"},
+        )
+
+    def _bindings(self, feed: Feed) -> Iterator[tuple[str, str]]:
+        queues = self.queues(feed)
+        for topic in feed.topics:
+            if len(queues) == 1:
+                yield queues[0], f"*.{topic}"
+                continue
+            for queue in queues:
+                yield queue, f"all.{topic}"
+            for bucket in range(BUCKETS):
+                yield queues[bucket % len(queues)], f"{bucket}.{topic}"
