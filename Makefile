@@ -3,13 +3,15 @@
 
 PYTHON ?= python3
 python := .venv/bin/python
+# The whole suite waits for databases most of the time: three processes take half as long as one, on two cores.
+all_at_once := --numprocesses=3 --dist=worksteal
 # Silences the theme's notice about later versions; constraints.txt has those that we build with.
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check bench peers docs docs-serve services format constraints clean
+.PHONY: help demo demo-full test check bench peers docs docs-serve services format constraints clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; \
@@ -18,8 +20,11 @@ help: ## show this list
 demo: .venv/.demo ## put some hundred orders through the example, and look at them
 	@$(python) scripts/demo.py
 
+demo-full: .venv/.full ## the same as three services, on PostgreSQL, RabbitMQ and Redis; see make services
+	@$(python) scripts/demo_full.py
+
 test: .venv/.test ## run the tests; ARGS="-k name" to choose
-	@$(python) -m pytest $(ARGS)
+	@$(python) -m pytest $(or $(ARGS),$(all_at_once))
 
 check: .venv/.dev ## run every other check; ARGS="mypy lint" to choose
 	@$(python) scripts/check.py $(ARGS)
@@ -29,7 +34,7 @@ bench: .venv/.bench ## measure, always against something else in the same run
 
 peers: ## install what the benchmarks compare with, in an environment of its own
 	@$(PYTHON) -m venv .venv-peers
-	@.venv-peers/bin/python -m pip install --quiet --requirement benchmarks/peers/eventsourcing.txt
+	@.venv-peers/bin/python -m pip install --quiet $(addprefix --requirement ,$(wildcard benchmarks/peers/*.txt))
 
 docs: .venv/.docs ## build the documentation into site/
 	@$(python) -m mkdocs build --strict
@@ -53,7 +58,7 @@ constraints: .venv/.made ## resolve all versions anew into constraints.txt
 	@$(python) scripts/constraints.py
 
 clean: ## remove all that was built, .venv too
-	@rm -rf .venv .venv-peers demo site dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-peers demo demo-full site dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One stamp a dependency group of pyproject.toml. Installing `dev` stamps all that it includes.

@@ -1,0 +1,121 @@
+"""Run the orders example as three services on PostgreSQL, RabbitMQ and Redis, in the folder `demo-full` of the clone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from sqlalchemy import make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+
+ROOT = Path(__file__).parents[1].resolve()
+FOLDER = ROOT / "demo-full"
+SAMPLE = os.path.relpath(ROOT / "examples" / "orders" / "sample.csv", FOLDER)
+PYTHON = os.path.relpath(sys.executable, FOLDER)
+DEADLINE = 120.0
+"""Seconds until everything must have arrived everywhere."""
+
+POSTGRESQL = os.environ.get("TWOFOLD_POSTGRESQL_URL", "postgresql+asyncpg://postgres@127.0.0.1:5432/postgres")
+REDIS = os.environ.get("TWOFOLD_REDIS_URL", "redis://127.0.0.1:6379")
+RABBITMQ = os.environ.get("TWOFOLD_RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672/")
+
+
+def missing() -> list[str]:
+    """Return the servers that do not answer, in words."""
+    found = []
+    for name, url in (("PostgreSQL", POSTGRESQL), ("Redis", REDIS), ("RabbitMQ", RABBITMQ)):
+        where = make_url(url)
+        try:
+            socket.create_connection((where.host or "127.0.0.1", where.port or 0), timeout=5).close()
+        except OSError:
+            found.append(f"{name} at {where.host}:{where.port}")
+    return found
+
+
+async def new_database(name: str) -> str:
+    engine = create_async_engine(POSTGRESQL, isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.exec_driver_sql(f'CREATE DATABASE "{name}"')
+    await engine.dispose()
+    return make_url(POSTGRESQL).set(database=name).render_as_string(hide_password=False)
+
+
+def show(words: Sequence[str]) -> list[str]:
+    command = [PYTHON, "-m", *words]
+    print(f"$ {shlex.join(command)}", flush=True)
+    return command
+
+
+@contextmanager
+def service(*words: str) -> Iterator[None]:
+    """Run a service until the end of the block."""
+    with (FOLDER / f"{words[0]}.log").open("wb") as log:
+        process = subprocess.Popen(show(words), cwd=FOLDER, stdout=log, stderr=log)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def run(*words: str) -> str:
+    return subprocess.run(show(words), cwd=FOLDER, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def wait_for(text: str, *words: str) -> None:
+    """Ask again and again until the answer has a text in it."""
+    deadline = time.monotonic() + DEADLINE
+    command = [PYTHON, "-m", *words]
+    while text not in subprocess.run(command, cwd=FOLDER, check=True, stdout=subprocess.PIPE, text=True).stdout:
+        if time.monotonic() > deadline:
+            sys.exit(f"{words[0]} has not got there within {DEADLINE:.0f} s: see {FOLDER}/*.log")
+        time.sleep(0.5)
+
+
+def main() -> int:
+    if away := missing():
+        print(f"There is no {', no '.join(away)}. Start the servers: make services ARGS='postgresql redis rabbitmq'")
+        return 1
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir()
+    name = f"twofold-demo-{secrets.token_hex(3)}"
+    write, prefix = asyncio.run(new_database(name)), f"?prefix={name}"
+    read, transport = f"{REDIS}{prefix}", f"{RABBITMQ}{prefix}"
+    orders = ("--write", write, "--read", read)
+    shipping, reports = ("--transport", transport), ("--read", f"{read}-reports", "--transport", transport)
+    print(f"Everything is called {name} on the servers; files are in {FOLDER}.\n\nThree services:")
+    with ExitStack() as services:
+        services.enter_context(service("reports", "work", *reports))
+        services.enter_context(service("shipping", "work", *shipping))
+        wait_for("shipped: 0", "shipping", "count", *shipping)
+        wait_for("OrderDetail", "reports", "figures", *reports)
+        services.enter_context(service("orders", "work", *orders, "--transport", transport))
+        wait_for("OrderDetail", "orders", "figures", *orders)
+        print("\nCommands go in; what is paid is announced, shipped by another service, and reported by a third:")
+        print(run("orders", "import", SAMPLE, *orders, "--pay-rate", "0.6"))
+        wait_for("to be shipped: 0", "shipping", "count", *shipping)
+        print(run("shipping", "count", *shipping))
+        print("An order, from Redis:")
+        print(run("orders", "show", "100175", *orders))
+        print("The same figures behind PostgreSQL and behind RabbitMQ:")
+        ours = run("orders", "figures", *orders)
+        wait_for(ours, "reports", "figures", *reports)
+        print(ours, run("reports", "figures", *reports), sep="\n")
+    print(
+        f"To forget it all: drop the database {name}, the keys *{name}* of Redis, and what is called {name}* at RabbitMQ."
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
