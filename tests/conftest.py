@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.servers.databases import Databases
-from tests.servers.finding import databases
+from tests.servers.finding import databases, server
 from tests.servers.mysql import MySQL
 from tests.servers.postgresql import PostgreSQL
+from tests.servers.rabbitmq import RabbitMQServer
+from tests.servers.redis import Redis
 
 NewUrl = Callable[[], str]
 """Returns the URL of one more empty database at each call."""
@@ -53,3 +56,23 @@ def postgresql_url(new_postgresql_url: NewUrl) -> str:
 def mysql_url(new_mysql_url: NewUrl) -> str:
     """Give the URL of an empty MariaDB or MySQL database that belongs to this test."""
     return new_mysql_url()
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """Give the URL of a Redis that other tests use too; what a test keeps there begins with a prefix of its own."""
+    with server(Redis()) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_url() -> Iterator[str]:
+    """Give the URL of a RabbitMQ that other tests use too; what a test declares there begins with a prefix of its own."""
+    with server(RabbitMQServer()) as url:
+        yield url
+
+
+@pytest.fixture
+def new_prefix() -> Callable[[], str]:
+    """Give a function that returns another name at each call, for what a test keeps on a server that it shares."""
+    return lambda: f"twofold-test-{secrets.token_hex(6)}"

@@ -8,17 +8,32 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis as Client
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from twofold import View
-from twofold.ports import WriteStore
+from twofold.ports import ReadStore, WriteStore
+from twofold.testing.conformance import Beside
 from twofold_memory import InMemory
+from twofold_redis import Redis
 from twofold_sqlalchemy import SqlAlchemy
 
 NewStore = Callable[[Sequence[type[View]]], AbstractAsyncContextManager[WriteStore]]
 """Opens an empty store that is ready for some views."""
 
 KINDS = ("memory-asyncio", "memory-trio", "sqlite", "postgresql", "mariadb")
+
+READ_KINDS = (*KINDS, "redis")
+"""Those that can be a read store."""
+
+PAIRED_KINDS = (*KINDS, "memory>redis", "sqlite>redis")
+"""Those that an application can work on; the last ones write to one store and read from another."""
+
+on_pairs = pytest.mark.parametrize("kind", PAIRED_KINDS, indirect=True)
+"""Runs a suite about applications also over a write store with Redis beside it."""
+
+on_read_stores = pytest.mark.parametrize("kind", READ_KINDS, indirect=True)
+"""Runs a suite over every read store too."""
 
 
 def event_loop_of(kind: str) -> str:
@@ -40,6 +55,20 @@ def stores(
     return lambda: _sql(new_url())
 
 
+def read_stores(
+    kind: str, request: pytest.FixtureRequest, folder: Path
+) -> Callable[[], AbstractAsyncContextManager[ReadStore]]:
+    """Return what opens read stores of a kind, as `stores` does."""
+    if kind != "redis" and not kind.endswith(">redis"):
+        return stores(kind, request, folder)
+    url: str = request.getfixturevalue("redis_url")
+    new_prefix: Callable[[], str] = request.getfixturevalue("new_prefix")
+    if kind == "redis":
+        return lambda: _redis(url, new_prefix())
+    write = stores(kind.removesuffix(">redis"), request, folder)
+    return lambda: _beside(write(), _redis(url, new_prefix()))
+
+
 @asynccontextmanager
 async def _in_memory() -> AsyncIterator[WriteStore]:
     yield InMemory()
@@ -52,3 +81,21 @@ async def _sql(url: str) -> AsyncIterator[WriteStore]:
         yield SqlAlchemy(engine)
     finally:
         await engine.dispose()
+
+
+@asynccontextmanager
+async def _redis(url: str, prefix: str) -> AsyncIterator[ReadStore]:
+    async with Client.from_url(url) as client:
+        try:
+            yield Redis(client, prefix=prefix)
+        finally:
+            async for key in client.scan_iter(match=f"{{{prefix}}}*", count=10_000):
+                await client.unlink(key)
+
+
+@asynccontextmanager
+async def _beside(
+    write: AbstractAsyncContextManager[WriteStore], read: AbstractAsyncContextManager[ReadStore]
+) -> AsyncIterator[ReadStore]:
+    async with write as written, read as beside:
+        yield Beside(written, beside)

@@ -13,14 +13,14 @@ import pytest
 from sqlalchemy import make_url, text
 
 from tests.servers.finding import databases
-from tests.servers.kind import Kind, administer, reachable, within
+from tests.servers.kind import DatabaseKind, administer, reachable, within
 from tests.servers.mysql import MySQL
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.process import PrivateServer, free_port
 from tests.servers.watching import connected, eventually, wait_until_runs
 
 ROOT = Path(__file__).resolve().parent.parent
-KINDS: list[Kind] = [PostgreSQL(), MySQL()]
+KINDS: list[DatabaseKind] = [PostgreSQL(), MySQL()]
 # Kept busy, not waiting: a session that waits would notice by itself that its server is gone.
 LONG = {
     "PostgreSQL": "SELECT count(*) FROM generate_series(1, 20000000)",
@@ -37,7 +37,7 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def private(kind: Kind) -> Iterator[PrivateServer]:
+def private(kind: DatabaseKind) -> Iterator[PrivateServer]:
     """Give a private server."""
     if not kind.installed():
         pytest.skip(f"needs {kind.programs}")
@@ -47,7 +47,7 @@ def private(kind: Kind) -> Iterator[PrivateServer]:
 
 
 @each_kind
-def test_a_private_server_keeps_what_was_committed(kind: Kind, private: PrivateServer) -> None:
+def test_a_private_server_keeps_what_was_committed(kind: DatabaseKind, private: PrivateServer) -> None:
     """It is ours alone, may be stopped and killed, and has at the next start what it had; at the end nothing is left."""
     kind.create(private.url, "kept")
     url = within(private.url, "kept")
@@ -68,7 +68,7 @@ def test_a_private_server_keeps_what_was_committed(kind: Kind, private: PrivateS
 
 
 @each_kind
-async def test_no_session_outlives_a_killed_server(kind: Kind, private: PrivateServer) -> None:
+async def test_no_session_outlives_a_killed_server(kind: DatabaseKind, private: PrivateServer) -> None:
     """A statement that runs when the server is killed ends with it."""
     async with connected(private.url) as busy:
         running = asyncio.ensure_future(busy.execute(text(LONG[kind.name])))
@@ -82,7 +82,7 @@ async def test_no_session_outlives_a_killed_server(kind: Kind, private: PrivateS
 
 
 @each_kind
-def test_a_private_server_ends_with_the_tests_that_started_it(kind: Kind) -> None:
+def test_a_private_server_ends_with_the_tests_that_started_it(kind: DatabaseKind) -> None:
     """Tests that are killed leave no server and no data behind."""
     if not kind.installed():
         pytest.skip(f"needs {kind.programs}")

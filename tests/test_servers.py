@@ -13,14 +13,14 @@ from sqlalchemy import make_url, text
 
 from tests.servers.databases import Databases
 from tests.servers.finding import Source, databases, source, without
-from tests.servers.kind import Kind, administer, reachable
+from tests.servers.kind import DatabaseKind, administer, reachable
 from tests.servers.mysql import MySQL
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.process import free_port
 from tests.servers.watching import connected, wait_until_runs
 
 ROOT = Path(__file__).resolve().parent.parent
-KINDS: list[Kind] = [PostgreSQL(), MySQL()]
+KINDS: list[DatabaseKind] = [PostgreSQL(), MySQL()]
 SLEEP = {"PostgreSQL": "SELECT pg_sleep(30)", "MariaDB or MySQL": "SELECT sleep(30)"}
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=["postgresql", "mysql"])
 
@@ -32,7 +32,7 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def lender(kind: Kind, request: pytest.FixtureRequest) -> Databases:
+def lender(kind: DatabaseKind, request: pytest.FixtureRequest) -> Databases:
     """Give what lends databases of the kind."""
     lender: Databases = request.getfixturevalue(f"{'mysql' if kind.name != 'PostgreSQL' else 'postgresql'}_databases")
     return lender
@@ -81,7 +81,7 @@ def test_what_the_environment_names_is_not_looked_for_elsewhere() -> None:
     ],
 )
 def test_a_test_without_its_server_is_skipped_or_fails(
-    kind: Kind, environment: dict[str, str], expected: type[BaseException]
+    kind: DatabaseKind, environment: dict[str, str], expected: type[BaseException]
 ) -> None:
     """It is skipped, and fails where servers are demanded; both times it says all the ways to get one."""
     outcome = without(kind, environment)
@@ -92,7 +92,7 @@ def test_a_test_without_its_server_is_skipped_or_fails(
 
 
 @each_kind
-def test_a_named_server_that_does_not_answer_is_a_failure(kind: Kind) -> None:
+def test_a_named_server_that_does_not_answer_is_a_failure(kind: DatabaseKind) -> None:
     """It is not replaced by another one, and not skipped either; the message names the variable, not the password."""
     url = make_url(kind.usual).set(port=free_port(), password="hush").render_as_string(hide_password=False)
 
@@ -103,7 +103,7 @@ def test_a_named_server_that_does_not_answer_is_a_failure(kind: Kind) -> None:
 
 
 @each_kind
-def test_something_else_at_the_usual_address_is_no_server(kind: Kind) -> None:
+def test_something_else_at_the_usual_address_is_no_server(kind: DatabaseKind) -> None:
     """What takes the connection and hangs up is passed over."""
     with ThreadPoolExecutor(1) as thread:
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -115,7 +115,7 @@ def test_something_else_at_the_usual_address_is_no_server(kind: Kind) -> None:
 
 
 @each_kind
-def test_each_test_gets_empty_databases(kind: Kind, lender: Databases) -> None:
+def test_each_test_gets_empty_databases(kind: DatabaseKind, lender: Databases) -> None:
     """Two databases of a test differ, and what it left in them is gone when they are lent again."""
     with lender.lend() as new_url:
         first, second = new_url(), new_url()
@@ -132,7 +132,7 @@ def test_each_test_gets_empty_databases(kind: Kind, lender: Databases) -> None:
 
 
 @each_kind
-def test_databases_are_taken_back_from_a_test_that_fails(kind: Kind, lender: Databases) -> None:
+def test_databases_are_taken_back_from_a_test_that_fails(kind: DatabaseKind, lender: Databases) -> None:
     """A failure leaves nothing behind that the next test could stumble over."""
     with pytest.raises(ZeroDivisionError), lender.lend() as new_url:
         failed = new_url()
@@ -143,7 +143,7 @@ def test_databases_are_taken_back_from_a_test_that_fails(kind: Kind, lender: Dat
 
 
 @each_kind
-async def test_sessions_that_a_test_forgot_are_thrown_out(kind: Kind, lender: Databases) -> None:
+async def test_sessions_that_a_test_forgot_are_thrown_out(kind: DatabaseKind, lender: Databases) -> None:
     """An open transaction that holds locks, and a statement that runs, hold nobody up."""
     with lender.lend() as new_url:
         url = new_url()
@@ -163,7 +163,7 @@ async def test_sessions_that_a_test_forgot_are_thrown_out(kind: Kind, lender: Da
 
 
 @each_kind
-def test_all_databases_are_gone_at_the_end(kind: Kind, lender: Databases) -> None:
+def test_all_databases_are_gone_at_the_end(kind: DatabaseKind, lender: Databases) -> None:
     """The server is left as it was found."""
     ours = Databases(kind, lender.url)
     with ours.lend() as new_url:
@@ -177,10 +177,10 @@ def test_all_databases_are_gone_at_the_end(kind: Kind, lender: Databases) -> Non
 
 
 @each_kind
-def test_where_no_server_can_be_had_the_test_is_skipped(kind: Kind) -> None:
+def test_where_no_server_can_be_had_the_test_is_skipped(kind: DatabaseKind) -> None:
     """Nothing answers and nothing is installed: skipped, or failed where servers are demanded."""
     nowhere = make_url(kind.usual).set(port=free_port()).render_as_string()
-    lacking: Kind = type("Lacking", (type(kind),), {"usual": nowhere, "installed": lambda self: False})()
+    lacking: DatabaseKind = type("Lacking", (type(kind),), {"usual": nowhere, "installed": lambda self: False})()
 
     with pytest.raises(pytest.skip.Exception), databases(lacking, {}):
         pass

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.stores import KINDS, NewStore, event_loop_of, stores
+from tests.brokers import open_broker, open_requests
+from tests.caches import open_cache
+from tests.stores import KINDS, event_loop_of, read_stores
 from twofold import View
-from twofold.ports import WriteStore
-from twofold.testing.conformance import Capabilities
+from twofold.ports import ReadStore
+from twofold.testing.conformance import Capabilities, NewBroker, NewCache, NewReadStore, NewRequests
 
 
 @pytest.fixture(params=KINDS)
@@ -29,19 +31,44 @@ def anyio_backend(kind: str) -> str:
 @pytest.fixture
 def capabilities(kind: str) -> Capabilities:
     """Say what the adapter cannot do."""
-    return Capabilities(exact_decimals=kind != "sqlite", several_writers=kind == "postgresql")
+    return Capabilities(
+        exact_decimals=kind not in ("sqlite", "sqlite>redis"),
+        several_writers=kind == "postgresql",
+        savepoints=kind != "redis",
+        inline=">" not in kind,
+        one_state=not kind.endswith("redis"),
+        begins_at_the_beginning=kind != "rabbitmq",
+    )
 
 
 @pytest.fixture
-def new_store(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> NewStore:
-    """Give a function that opens an empty store."""
-    opened = stores(kind, request, tmp_path)
+def new_store(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> NewReadStore:
+    """Give a function that opens an empty store; all but Redis are write stores too."""
+    opened = read_stores(kind, request, tmp_path)
 
     @asynccontextmanager
-    async def new(views: Sequence[type[View]]) -> AsyncIterator[WriteStore]:
+    async def new(views: Sequence[type[View]]) -> AsyncIterator[ReadStore]:
         async with opened() as store:
             await store.create_schema(views)
             await store.open(views)
             yield store
 
     return new
+
+
+@pytest.fixture
+def new_broker(kind: str, request: pytest.FixtureRequest) -> NewBroker:
+    """Give a function that opens a broker on which there is nothing."""
+    return lambda: open_broker(kind, request)
+
+
+@pytest.fixture
+def new_requests(kind: str, request: pytest.FixtureRequest) -> NewRequests:
+    """Give a function that opens a broker on which nobody has served."""
+    return lambda: open_requests(kind, request)
+
+
+@pytest.fixture
+def new_cache(kind: str, request: pytest.FixtureRequest) -> NewCache:
+    """Give a function that opens a cache in which there is nothing."""
+    return lambda: open_cache(kind, request)

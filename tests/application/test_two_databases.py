@@ -13,16 +13,19 @@ import anyio
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from tests.stores import stores
+from tests.stores import read_stores, stores
 from twofold import Application, Event, Module
 from twofold.errors import ForeignLog
-from twofold.ports import RowChange, WriteStore
+from twofold.ports import ReadStore, RowChange, WriteStore
 from twofold.testing.conformance._audit import Audit, DepositEach, GetAudit, auditing, stop_at_once
 from twofold.testing.conformance._bank import Balance, Deposit, Deposited, GetBalance, Open, bank
 from twofold.testing.conformance._watched import AROUND_A_CHECKPOINT, watched
 from twofold_sqlalchemy import SqlAlchemy
 
-PAIRS = ["memory-asyncio>sqlite", "sqlite>postgresql", "postgresql>mariadb", "mariadb>sqlite", "postgresql>postgresql"]
+PAIRS = [
+    *("memory-asyncio>sqlite", "sqlite>postgresql", "postgresql>mariadb", "mariadb>sqlite", "postgresql>postgresql"),
+    *("memory-asyncio>redis", "sqlite>redis", "postgresql>redis"),
+]
 
 AMOUNTS = tuple(range(1, 41))
 SEEN = ("opened", *map(str, AMOUNTS))
@@ -32,7 +35,7 @@ class Pair(NamedTuple):
     """Where an application writes, and where it reads."""
 
     write: WriteStore
-    read: WriteStore
+    read: ReadStore
 
 
 @pytest.fixture
@@ -45,12 +48,15 @@ def anyio_backend() -> str:
 async def pair(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Pair]:
     """Give two empty stores."""
     async with AsyncExitStack() as opened:
-        new = [stores(kind, request, tmp_path) for kind in request.param.split(">")]
-        yield Pair(*[await opened.enter_async_context(each()) for each in new])
+        write, read = request.param.split(">")
+        yield Pair(
+            await opened.enter_async_context(stores(write, request, tmp_path)()),
+            await opened.enter_async_context(read_stores(read, request, tmp_path)()),
+        )
 
 
 @asynccontextmanager
-async def running(write: WriteStore, read: WriteStore, *modules: Module) -> AsyncIterator[Application]:
+async def running(write: WriteStore, read: ReadStore, *modules: Module) -> AsyncIterator[Application]:
     """Run the bank on two stores, and fail instead of hanging."""
     app = Application("bank", write=write, read=read, lease=0.3)
     for module in (bank, *(modules or [auditing()])):

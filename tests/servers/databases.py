@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from .kind import Kind, within
+from .kind import DatabaseKind, within
 
 
 class Databases:
@@ -17,7 +17,7 @@ class Databases:
     that tests would see each other in them.
     """
 
-    def __init__(self, kind: Kind, url: str) -> None:
+    def __init__(self, kind: DatabaseKind, url: str) -> None:
         self.kind = kind
         self.url = url
         self._all: list[str] = []

@@ -10,7 +10,7 @@ from enum import Enum
 import pytest
 
 from .databases import Databases
-from .kind import Kind, reachable
+from .kind import DatabaseKind, Kind
 
 
 class Source(Enum):
@@ -43,21 +43,28 @@ def without(kind: Kind, environment: Mapping[str, str]) -> BaseException:
 
 
 @contextmanager
-def databases(kind: Kind, environment: Mapping[str, str] = os.environ) -> Iterator[Databases]:
-    """Find or start a server, lend databases of it, and leave it as it was."""
+def server(kind: Kind, environment: Mapping[str, str] = os.environ) -> Iterator[str]:
+    """Find or start a server and give its URL; one that was started is removed at the end."""
     named = environment.get(kind.variable)
-    chosen = source(named, lambda: reachable(kind.usual), kind.installed)
+    chosen = source(named, lambda: kind.reachable(kind.usual), kind.installed)
     if chosen is Source.NONE:
         raise without(kind, environment)
-    if chosen is Source.NAMED and not reachable(str(named)):
+    if chosen is Source.NAMED and not kind.reachable(str(named)):
         pytest.fail(f"{kind.variable} is set, and no {kind.name} accepts us there.", pytrace=False)
     private = kind.private() if chosen is Source.PRIVATE else None
     try:
-        lender = Databases(kind, private.url if private else named or kind.usual)
+        yield private.url if private else named or kind.usual
+    finally:
+        if private is not None:
+            private.remove()
+
+
+@contextmanager
+def databases(kind: DatabaseKind, environment: Mapping[str, str] = os.environ) -> Iterator[Databases]:
+    """Find or start a server, lend databases of it, and leave it as it was."""
+    with server(kind, environment) as url:
+        lender = Databases(kind, url)
         try:
             yield lender
         finally:
             lender.close()
-    finally:
-        if private is not None:
-            private.remove()

@@ -16,7 +16,7 @@ from .process import PrivateServer
 
 
 class Kind(Protocol):
-    """A kind of server: PostgreSQL, or MariaDB and MySQL."""
+    """A kind of server."""
 
     name: str
     """As a reader knows it."""
@@ -31,9 +31,17 @@ class Kind(Protocol):
         """Tell whether a private server can be started."""
         ...
 
+    def reachable(self, url: str) -> bool:
+        """Tell whether a server accepts us at this URL."""
+        ...
+
     def private(self) -> PrivateServer:
         """Start a private server; the caller removes it."""
         ...
+
+
+class DatabaseKind(Kind, Protocol):
+    """PostgreSQL, or MariaDB and MySQL."""
 
     def create(self, url: str, database: str) -> None:
         """Create an empty database on the server of this URL."""

@@ -26,6 +26,10 @@ class MySQL:
         """Tell whether a private server can be started."""
         return binary("mariadb-install-db", *SBIN) is not None and binary("mariadbd", *SBIN) is not None
 
+    def reachable(self, url: str) -> bool:
+        """Tell whether a server accepts us at this URL."""
+        return reachable(url)
+
     def private(self) -> PrivateServer:
         """Start a private server; the caller removes it."""
         install, mariadbd = binary("mariadb-install-db", *SBIN), binary("mariadbd", *SBIN)
@@ -35,7 +39,11 @@ class MySQL:
         folder, port = new_folder("mariadb", user), free_port()
         # It is small, and what is committed survives a killed server; only a machine that loses power would lose it.
         sizes = ["--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M", "--innodb-flush-log-at-trx-commit=2"]
-        data = ["--no-defaults", f"--datadir={folder / 'data'}"]
+        data = [
+            "--no-defaults",
+            f"--datadir={folder / 'data'}",
+            f"--tmpdir={folder}",
+        ]  # in a shared one a server removes what it takes for its own
         server = PrivateServer(
             url=f"mysql+asyncmy://root@127.0.0.1:{port}/mysql",
             command=[

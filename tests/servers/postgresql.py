@@ -45,6 +45,10 @@ class PostgreSQL:
         """Tell whether a private server can be started."""
         return programs() is not None
 
+    def reachable(self, url: str) -> bool:
+        """Tell whether a server accepts us at this URL."""
+        return reachable(url)
+
     def private(self) -> PrivateServer:
         """Start a private server; the caller removes it."""
         found = programs()

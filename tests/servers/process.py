@@ -9,8 +9,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -135,6 +135,16 @@ class PrivateServer:
         process.send_signal(signal.SIGSTOP)
         known = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         return [int(child) for child in known.read_text().split()] if known.exists() else []
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let it do nothing inside the block, as on a machine that swaps: its connections stay, and it says nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def remove(self) -> None:
         """Stop it and remove its data."""

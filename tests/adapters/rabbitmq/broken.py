@@ -1,0 +1,145 @@
+"""What publishes and receives while the broker is broken."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import TracebackType
+from typing import Self
+
+import aiormq
+
+from tests.servers.process import PrivateServer
+from tests.servers.rabbitmq import control
+from twofold.ports import Feed, Outcome, WireMessage
+from twofold_rabbitmq import RabbitMQ
+
+TOPIC = "shop.placed"
+TIMEOUT = 2.0
+"""How long the adapter waits for the broker here, in seconds."""
+
+LONG = 60.0
+"""How long publishing may take with all that happens meanwhile, in seconds."""
+
+
+class Broken:
+    """A broker that the tests break, and what connects to it.
+
+    Args:
+        server: the broker.
+    """
+
+    def __init__(self, server: PrivateServer) -> None:
+        self.server = server
+        self.prefix = f"t{secrets.token_hex(4)}"
+        self._opened = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._opened.aclose()
+
+    async def connect(self, url: str | None = None, *, prefetch: int = 200) -> RabbitMQ:
+        """Return a transport that is open, as a process has its own."""
+        transport = RabbitMQ(url or self.server.url, prefix=self.prefix, timeout=TIMEOUT, prefetch=prefetch)
+        await transport.open()
+        self._opened.push_async_callback(transport.close)
+        return transport
+
+    async def control(self, *words: str) -> str:
+        """Run `rabbitmqctl`."""
+        return await asyncio.to_thread(control, self.server, *words)
+
+    @asynccontextmanager
+    async def administrator(self) -> AsyncIterator[aiormq.abc.AbstractChannel]:
+        """Open a channel to look, and to delete."""
+        async with aiormq.connect(self.server.url) as connection:
+            yield await connection.channel()
+
+
+def placed(number: int, *, keys: int = 50) -> list[WireMessage]:
+    """Return so many messages."""
+    run = secrets.token_hex(4)
+    return [WireMessage(f"{run}-{each}", TOPIC, f"k{each % keys}", str(each).encode()) for each in range(number)]
+
+
+def feed(consumer: str = "mail", *, partitions: int = 1) -> Feed:
+    """Return a feed of them."""
+    return Feed(consumer=consumer, topics=(TOPIC,), partitions=partitions)
+
+
+async def publish_all(
+    transport: RabbitMQ, messages: Iterable[WireMessage], *, confirmed: Callable[[int], None] = lambda _: None
+) -> None:
+    """Publish messages as a relay does: what is not confirmed is published again, from the first of its key on.
+
+    Args:
+        transport: the transport.
+        messages: what to publish.
+        confirmed: told now and then how many are confirmed.
+    """
+    left, done = list(messages), 0
+    async with asyncio.timeout(LONG):
+        while left:
+            page = left[:500]
+            outcomes = await transport.publisher.publish(page)
+            again = [each for each, outcome in zip(page, outcomes, strict=True) if outcome is not Outcome.CONFIRMED]
+            left[:500] = again
+            done += len(page) - len(again)
+            confirmed(done)
+            if len(again) == len(page):
+                await asyncio.sleep(0.05)
+
+
+class Received:
+    """What a consumer has accepted, each message once, in the order in which it came first."""
+
+    def __init__(self) -> None:
+        self.deliveries = 0
+        self._messages: dict[str, WireMessage] = {}
+        self._arrived = asyncio.Condition()
+
+    @property
+    def messages(self) -> list[WireMessage]:
+        """Return it."""
+        return list(self._messages.values())
+
+    async def add(self, messages: Iterable[WireMessage]) -> None:
+        """Take note of messages; those that came before are recognised by their id."""
+        async with self._arrived:
+            for each in messages:
+                self.deliveries += 1
+                self._messages.setdefault(each.id, each)
+            self._arrived.notify_all()
+
+    async def all_of(self, messages: Sequence[WireMessage], *, seconds: float) -> None:
+        """Wait until all of these are there."""
+        async with self._arrived:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._arrived.wait_for(lambda: self._messages.keys() >= {each.id for each in messages})
+            except TimeoutError as late:
+                missing = [each.id for each in messages if each.id not in self._messages]
+                raise AssertionError(f"after {seconds} s {len(missing)} are missing: {missing[:10]} …") from late
+
+
+@asynccontextmanager
+async def receiving(transport: RabbitMQ, wanted: Feed, into: Received | None = None) -> AsyncIterator[Received]:
+    """Receive a feed inside the block, as one process, and accept all of it."""
+    received = into or Received()
+    async with transport.consume(wanted) as consumer, asyncio.TaskGroup() as tasks:
+
+        async def receive() -> None:
+            while True:
+                deliveries = await consumer.receive(limit=50)
+                await received.add(each.message for each in deliveries)
+                await consumer.accept(deliveries)
+
+        task = tasks.create_task(receive())
+        yield received
+        task.cancel()

@@ -1,0 +1,255 @@
+"""Publishing and receiving while the broker is restarted, killed, paused, cut off, and loses what was declared."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.adapters.rabbitmq.broken import TIMEOUT, Broken, Received, feed, placed, publish_all, receiving
+from tests.servers.network import Network
+from twofold.errors import ConfigurationError
+from twofold.ports import Outcome, WireMessage
+from twofold.testing.conformance._transport_opened import by_key
+from twofold_rabbitmq import RabbitMQ
+
+BACK = 10.0
+"""Within how many seconds of the broker's return a consumer receives again."""
+
+
+async def test_ten_thousand_messages_survive_a_restart_and_a_kill(broken: Broken) -> None:
+    """Nothing is lost, every key is in order, and the consumers are back within ten seconds."""
+    messages = placed(10_000)
+    publishing, one, other = [await broken.connect() for _ in range(3)]
+    # A queue that was declared just before a power cut never answers again, as RabbitMQ syncs its registry only now and
+    # then; the restart has it on the disk before the kill.
+    breaks = [(3_333, broken.server.stop), (5_000, broken.server.kill)]
+    restarts: list[asyncio.Task[None]] = []
+
+    def confirmed(number: int) -> None:
+        if breaks and number >= breaks[0][0] and all(each.done() for each in restarts):
+            restarts.append(asyncio.create_task(asyncio.to_thread(_restart, broken, breaks.pop(0)[1])))
+
+    received, wanted = Received(), feed(partitions=4)
+    async with receiving(one, wanted, received), receiving(other, wanted, received):
+        await publish_all(publishing, messages, confirmed=confirmed)
+        await asyncio.gather(*restarts)
+        await received.all_of(messages, seconds=BACK)
+    assert len(restarts) == 2
+    assert by_key(received.messages) == by_key(messages)
+
+
+def _restart(broken: Broken, end: Callable[[], None]) -> None:
+    end()
+    broken.server.start()
+
+
+async def test_all_connections_are_closed_by_force(broken: Broken) -> None:
+    """Publishing and receiving go on over new connections, nothing is lost, every key is in order."""
+    messages = placed(3_000)
+    transport = await broken.connect()
+    closed: list[asyncio.Task[str]] = []
+
+    def confirmed(number: int) -> None:
+        if number >= 1_000 * (len(closed) + 1) and len(closed) < 2:
+            closed.append(asyncio.create_task(broken.control("close_all_connections", "test")))
+
+    async with receiving(transport, feed(partitions=2)) as received:
+        await publish_all(transport, messages, confirmed=confirmed)
+        await asyncio.gather(*closed)
+        await received.all_of(messages, seconds=BACK)
+    assert len(closed) == 2
+    assert by_key(received.messages) == by_key(messages)
+
+
+async def test_a_queue_is_deleted(broken: Broken, caplog: pytest.LogCaptureFixture) -> None:
+    """It is made anew with its bindings, and received from; that it was gone is told by a warning."""
+    transport = await broken.connect()
+    before, after = placed(100), placed(100)
+    async with receiving(transport, feed(partitions=2)) as received:
+        await publish_all(transport, before)
+        await received.all_of(before, seconds=BACK)
+        async with broken.administrator() as channel:
+            await channel.queue_delete(f"{broken.prefix}.mail.0")
+        await publish_all(transport, after)
+        await received.all_of(after, seconds=BACK)
+    told = [each.getMessage() for each in caplog.records if each.name == "twofold.rabbitmq"]
+    assert any(f"{broken.prefix}.mail.0" in each for each in told), told
+
+
+async def test_the_exchange_is_deleted(broken: Broken, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is confirmed until it is there again with its bindings; then all arrives."""
+    transport = await broken.connect()
+    async with receiving(transport, feed(partitions=2)) as received:
+        async with broken.administrator() as channel:
+            await channel.exchange_delete(broken.prefix)
+        messages = placed(200)
+        async with asyncio.timeout(BACK):
+            await publish_all(transport, messages)
+        await received.all_of(messages, seconds=BACK)
+    assert by_key(received.messages) == by_key(messages)
+    assert "publishing was interrupted" in caplog.text
+
+
+async def test_a_paused_broker(broken: Broken) -> None:
+    """Publishing is no success and takes no longer than the time-out, however much waits; afterwards everything works."""
+    transport = await broken.connect()
+    async with receiving(transport, feed(partitions=2)) as received:
+        await publish_all(transport, placed(100))
+        lost = placed(2_000, keys=1_000)
+        with broken.server.paused():
+            outcomes = await _unknown(transport, lost)
+        await publish_all(
+            transport, [each for each, how in zip(lost, outcomes, strict=True) if how is not Outcome.CONFIRMED]
+        )
+        await received.all_of(lost, seconds=BACK)
+    assert by_key(lost).items() <= {key: _of(received.messages, lost, key) for key in by_key(lost)}.items()
+
+
+def _of(received: list[WireMessage], sent: list[WireMessage], key: str | None) -> list[WireMessage]:
+    known = set(sent)
+    return [each for each in received if each in known and each.key == key]
+
+
+async def _unknown(transport: RabbitMQ, messages: list[WireMessage]) -> list[Outcome]:
+    """Publish messages to a broker that says nothing, from two tasks; see that none is a success."""
+    started = time.monotonic()
+    half = len(messages) // 2
+    first, second = await asyncio.gather(
+        transport.publisher.publish(messages[:half]), transport.publisher.publish(messages[half:])
+    )
+    assert time.monotonic() - started < TIMEOUT + 1.5
+    outcomes = [*first, *second]
+    assert set(outcomes) <= {Outcome.UNKNOWN, Outcome.UNSENT}
+    return outcomes
+
+
+async def test_a_stalled_network(broken: Broken, network: Network) -> None:
+    """Publishing is no success and takes no longer than the time-out; afterwards publisher and consumer are back."""
+    transport, behind = await broken.connect(), await broken.connect(network.url)
+    messages = placed(2_000, keys=1_000)
+    async with receiving(behind, feed()) as received:
+        before = placed(100)
+        await publish_all(behind, before)
+        await received.all_of(before, seconds=BACK)
+        network.stall()
+        await _unknown(behind, messages)
+        assert set(await behind.publisher.publish(messages[:10])) == {Outcome.UNKNOWN}  # it cannot even connect
+        meanwhile = placed(100)
+        await publish_all(transport, meanwhile)
+        network.resume()
+        await publish_all(behind, messages)
+        await received.all_of([*messages, *meanwhile], seconds=BACK)
+        network.cut()
+        after = placed(100)
+        await publish_all(behind, after)
+        await received.all_of(after, seconds=BACK)
+
+
+async def test_settling_behind_a_stalled_network_ends(broken: Broken, network: Network) -> None:
+    """Accepting takes no longer than the time-out, and what the broker was not told comes again."""
+    transport = await broken.connect()
+    behind = await broken.connect(network.url)
+    messages = placed(150)
+    async with behind.consume(feed()) as consumer:
+        await publish_all(transport, messages)
+        deliveries = list(await consumer.receive(limit=200))
+        while len(deliveries) < len(messages):
+            deliveries += await consumer.receive(limit=200)
+        network.stall()
+        async with asyncio.timeout(TIMEOUT + 1):
+            for each in reversed(deliveries):
+                await consumer.accept([each])
+        network.cut()
+    async with receiving(transport, feed()) as received:
+        await received.all_of(messages, seconds=BACK)
+
+
+async def test_poison_is_parked_alone(broken: Broken) -> None:
+    """With fifty unsettled messages, exactly the one that cannot be handled is set aside; the others are accepted."""
+    transport = await broken.connect(prefetch=50)
+    messages = placed(500)
+    poison, done = messages[222], set[str]()
+    async with transport.consume(feed()) as consumer:
+        await publish_all(transport, messages)
+        while len(done) < len(messages) - 1:
+            for each in await consumer.receive():
+                if each.message.id != poison.id:
+                    await consumer.accept([each])
+                    done.add(each.message.id)
+                elif each.attempt < 3:
+                    await consumer.refuse([each])
+                else:
+                    await consumer.park(each, "it is poison")
+        assert [(each.message, each.reason) for each in await transport.parked("mail")] == [(poison, "it is poison")]
+        assert await transport.waiting(feed()) == 0
+
+
+async def test_ten_thousand_publishers_share_a_channel(broken: Broken) -> None:
+    """So many tasks that publish at the same time use one connection and no more than three channels."""
+    transport = await broken.connect()
+    await transport.declare(feed())
+    publishing = [asyncio.create_task(transport.publisher.publish([each])) for each in placed(10_000, keys=10_000)]
+    channels, connections = await asyncio.gather(
+        broken.control("list_channels", "--no-table-headers", "pid"),
+        broken.control("list_connections", "--no-table-headers", "pid"),
+    )
+    assert {outcome for outcomes in await asyncio.gather(*publishing) for outcome in outcomes} == {Outcome.CONFIRMED}
+    assert len(channels.split()) <= 3
+    assert len(connections.split()) <= 1
+
+
+async def test_what_was_accepted_last_does_not_come_again(broken: Broken) -> None:
+    """Leaving waits until the broker has what it was told."""
+    transport = await broken.connect()
+    messages = placed(200)
+    async with transport.consume(feed()) as consumer:
+        await publish_all(transport, messages)
+        found = 0
+        while found < len(messages):
+            deliveries = await consumer.receive(limit=7)
+            found += len(deliveries)
+            await consumer.accept(deliveries)
+    assert await transport.waiting(feed()) == 0
+
+
+async def test_another_number_of_partitions(broken: Broken) -> None:
+    """It is refused, and the text says what was found and what to do."""
+    transport = await broken.connect()
+    await transport.declare(feed(partitions=4))
+    with pytest.raises(ConfigurationError, match="another number of partitions") as failure:
+        await transport.declare(feed(partitions=2))
+    assert "4 partitions" in str(failure.value)
+    assert f"delete its exchange and queues ({broken.prefix}.mail*)" in str(failure.value)
+    with pytest.raises(ConfigurationError, match="another name"):
+        async with transport.consume(feed(partitions=8)):
+            pass
+    await transport.declare(feed(partitions=4))
+
+
+async def test_an_exchange_of_another_kind(broken: Broken) -> None:
+    """It is refused when the application starts, and the text says what to do."""
+    async with broken.administrator() as channel:
+        await channel.exchange_declare(broken.prefix, exchange_type="fanout")
+    with pytest.raises(ConfigurationError, match="prefix="):
+        await broken.connect()
+
+
+async def test_a_cancelled_publish_does_not_disturb_others(broken: Broken, caplog: pytest.LogCaptureFixture) -> None:
+    """Those that publish at the same time are confirmed, and the keys are free again."""
+    caplog.set_level(logging.WARNING, "twofold.rabbitmq")
+    transport = await broken.connect()
+    messages = placed(2_000, keys=100)
+    async with receiving(transport, feed()) as received:
+        given_up = [asyncio.create_task(transport.publisher.publish(placed(100, keys=100))) for _ in range(10)]
+        kept = asyncio.create_task(transport.publisher.publish(messages))
+        for number, each in enumerate(given_up):
+            for _ in range(number):
+                await asyncio.sleep(0)
+            each.cancel()
+        assert set(await kept) == {Outcome.CONFIRMED}
+        await received.all_of(messages, seconds=BACK)
+    assert not caplog.messages

@@ -1,0 +1,143 @@
+"""Requests while servers die, networks break, and replies come too late."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tests.adapters.rabbitmq.broken import TIMEOUT, Broken
+from tests.servers.network import Network
+from twofold.errors import RemoteTimeout
+from twofold.ports import Request
+
+
+class Held:
+    """Answers when it is let go, and notes what it was asked."""
+
+    def __init__(self) -> None:
+        self.begun: asyncio.Queue[Request] = asyncio.Queue()
+        self.go = asyncio.Event()
+
+    async def __call__(self, request: Request) -> bytes:
+        await self.begun.put(request)
+        await self.go.wait()
+        return b"re: " + request.body
+
+
+async def echo(request: Request) -> bytes:
+    """Reply with what came."""
+    return b"re: " + request.body
+
+
+@asynccontextmanager
+async def another_process(broken: Broken) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Start a process that serves and never answers; it is killed at the end."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.adapters.rabbitmq.serving", broken.server.url, broken.prefix),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert await _says(process) == "serving"
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def _says(process: asyncio.subprocess.Process) -> str:
+    assert process.stdout is not None
+    async with asyncio.timeout(20):
+        return (await process.stdout.readline()).decode().strip()
+
+
+@pytest.mark.parametrize("key", [None, "k1"])
+async def test_a_server_is_killed_in_the_middle(broken: Broken, key: str | None) -> None:
+    """Another one answers what it had begun."""
+    transport, other = await broken.connect(), await broken.connect()
+    async with another_process(broken) as process:
+        asked = asyncio.create_task(transport.request("shop", Request("r1", key, b"one"), seconds=20))
+        assert await _says(process) == "r1"
+        async with other.serve("shop", echo):
+            process.kill()
+            assert await asked == b"re: one"
+
+
+async def test_a_reply_that_comes_too_late(broken: Broken, caplog: pytest.LogCaptureFixture) -> None:
+    """It is dropped: the next request gets its own reply, and nothing is complained about."""
+    transport, held = await broken.connect(), Held()
+    async with transport.serve("shop", held):
+        with pytest.raises(RemoteTimeout):
+            await transport.request("shop", Request("r1", None, b"one"), seconds=0.3)
+        held.go.set()
+        assert await transport.request("shop", Request("r2", None, b"two"), seconds=10) == b"re: two"
+    assert not caplog.messages
+
+
+async def test_a_reply_after_the_requester_has_connected_again(broken: Broken, network: Network) -> None:
+    """The request is sent again under its id, and its reply arrives over the new connection."""
+    behind, transport, held = await broken.connect(network.url), await broken.connect(), Held()
+    async with transport.serve("shop", held):
+        asked = asyncio.create_task(behind.request("shop", Request("r1", "k1", b"one"), seconds=20))
+        await held.begun.get()
+        network.cut()
+        held.go.set()
+        assert await asked == b"re: one"
+    assert {(await held.begun.get()).id} == {"r1"}
+
+
+async def test_a_request_over_a_stalled_network(broken: Broken, network: Network) -> None:
+    """It ends at its deadline; the next one does not wait for a connection that says nothing."""
+    behind, transport = await broken.connect(network.url), await broken.connect()
+    async with transport.serve("shop", echo):
+        assert await behind.request("shop", Request("r1", None, b"one"), seconds=10) == b"re: one"
+        network.stall()
+        started = time.monotonic()
+        with pytest.raises(RemoteTimeout, match="r2"):
+            await behind.request("shop", Request("r2", None, b"two"), seconds=TIMEOUT + 1)
+        assert time.monotonic() - started < TIMEOUT + 1.5
+        network.resume()
+        assert await behind.request("shop", Request("r3", None, b"three"), seconds=5) == b"re: three"
+
+
+async def test_a_server_behind_a_broken_network(broken: Broken, network: Network) -> None:
+    """It is cut off in the middle, comes back, and answers what was asked."""
+    behind, transport, held = await broken.connect(network.url), await broken.connect(), Held()
+    async with behind.serve("shop", held):
+        asked = asyncio.create_task(transport.request("shop", Request("r1", "k1", b"one"), seconds=20))
+        await held.begun.get()
+        network.cut()
+        await held.begun.get()
+        held.go.set()
+        assert await asked == b"re: one"
+
+
+async def test_requests_over_a_restart(broken: Broken) -> None:
+    """What was asked before the broker went is answered after it came back."""
+    transport, held = await broken.connect(), Held()
+    async with transport.serve("shop", held):
+        asked = asyncio.create_task(transport.request("shop", Request("r1", "k1", b"one"), seconds=50))
+        await held.begun.get()
+        await asyncio.to_thread(broken.server.stop)
+        held.go.set()
+        await asyncio.to_thread(broken.server.start)
+        assert await asked == b"re: one"
+
+
+async def test_all_connections_of_requests_are_closed_by_force(broken: Broken) -> None:
+    """Requester and server connect again, and every request gets its reply."""
+    transport = await broken.connect()
+    async with transport.serve("shop", echo):
+        closed = asyncio.create_task(broken.control("close_all_connections", "test"))
+        number = 0
+        while not closed.done() or number < 50:
+            body = str(number).encode()
+            reply = await transport.request("shop", Request(f"r{number}", "k", body), seconds=20)
+            assert reply == b"re: " + body
+            number += 1
+        await closed

@@ -1,0 +1,116 @@
+"""That something cannot be received is told for as long as it lasts: by the adapter, and by the health of an application."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from tests.adapters.rabbitmq.broken import TIMEOUT, Broken, feed, placed, publish_all
+from tests.transport.shops import Sold, depot
+from twofold import Application, Command
+from twofold.errors import ConfigurationError
+from twofold.ports import Request
+from twofold_memory import InMemory
+from twofold_rabbitmq._supervision import CHECK
+
+NOTICED = CHECK + 3 * TIMEOUT
+"""Within how many seconds an adapter notices that it is cut off, or that it is not any more."""
+
+
+class Pack(Command[None], name="depot.pack"):
+    pass
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for what the broker brings about."""
+    async with asyncio.timeout(NOTICED):
+        while not await condition():  # noqa: ASYNC110 -- nobody says when
+            await asyncio.sleep(0.05)
+
+
+async def test_health_names_what_is_cut_off_until_it_is_back(broken: Broken) -> None:
+    """A broker that says nothing makes an application unhealthy that receives and serves; it gets well by itself."""
+    app = Application("depot", write=InMemory(), transport=await broken.connect())
+    app.include(depot)
+
+    @app.command_handler(Pack)
+    async def pack(command: Pack) -> None: ...
+
+    app.consume(Sold, source="shop")
+    app.serve(Pack)
+
+    async def healthy() -> bool:
+        return (await app.health()).healthy
+
+    async def both_are_named() -> bool:
+        problems = (await app.health()).problems
+        return {each.partition(": ")[0] for each in problems} == {
+            "depot.shop cannot receive",
+            "depot cannot serve requests",
+        }
+
+    async with app:
+        await until(healthy)
+        with broken.server.paused():
+            await until(both_are_named)
+        await until(healthy)
+
+
+async def test_serving_outlives_a_declaration_of_somebody_else(broken: Broken) -> None:
+    """What it serves from was deleted and made in another form: it says so, and serves again once that is gone."""
+
+    async def echo(request: Request) -> bytes:
+        return request.body
+
+    transport, name = await broken.connect(), f"{broken.prefix}:requests.shop"
+    async with transport.serve("shop", echo) as server:
+
+        async def refused() -> bool:
+            return "ConfigurationError: cannot serve 'shop' with 1 partitions" in str(server.trouble)
+
+        async def serving() -> bool:
+            return server.trouble is None
+
+        async with broken.administrator() as channel:
+            await channel.exchange_delete(name)
+            await channel.exchange_declare(name, exchange_type="direct")
+            await until(refused)
+            await channel.exchange_delete(name)
+            await until(serving)
+        assert await transport.request("shop", Request("r1", None, b"one"), seconds=10) == b"one"
+
+
+async def test_what_cannot_go_back_to_its_queue_stays_parked(broken: Broken) -> None:
+    """The text says what to do, and after that it is delivered again."""
+    transport = await broken.connect()
+    (message,) = placed(1)
+    async with transport.consume(feed()) as consumer:
+        await publish_all(transport, [message])
+        (found,) = await consumer.receive()
+        await consumer.park(found, "no")
+    async with broken.administrator() as channel:
+        await channel.queue_delete(f"{broken.prefix}.mail.0")
+    with pytest.raises(
+        ConfigurationError, match=rf"its queue {broken.prefix}.mail.0 is gone. Start once what consumes it"
+    ):
+        await transport.unpark("mail", [message.id], again=True)
+    assert [each.message for each in await transport.parked("mail")] == [message]
+    await transport.declare(feed())
+    assert await transport.unpark("mail", [message.id], again=True) == 1
+    assert await transport.waiting(feed()) == 1
+
+
+async def test_a_consumer_may_be_called_requests(broken: Broken) -> None:
+    """Its queues and exchange are not those of the services under the same prefix."""
+
+    async def echo(request: Request) -> bytes:
+        return request.body
+
+    transport, wanted = await broken.connect(), feed("requests")
+    (message,) = placed(1)
+    async with transport.serve("0", echo), transport.consume(wanted) as consumer:
+        await publish_all(transport, [message])
+        assert [each.message for each in await consumer.receive()] == [message]
+        assert await transport.request("0", Request("r1", "k", b"one"), seconds=10) == b"one"

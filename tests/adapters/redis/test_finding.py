@@ -1,0 +1,176 @@
+"""Which finds an index answers, and that whatever answers finds the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis as Client
+
+from twofold import View
+from twofold.errors import SchemaMissing, StorageError
+from twofold.ports import Condition, Operator, Ordering, Position, RowChange, Selection
+from twofold_memory import InMemory
+from twofold_redis import Redis
+from twofold_redis._plan import plan_for
+from twofold_redis._shape import shape_of
+
+EQUAL, ABOVE, AT_LEAST, BELOW, AT_MOST, ONE_OF = (
+    *(Operator.EQUAL, Operator.ABOVE, Operator.AT_LEAST),
+    *(Operator.BELOW, Operator.AT_MOST, Operator.ONE_OF),
+)
+
+
+class Ticket(View, name="ticket", key="id", indexes=["team", ("team", "rank"), ("note", "rank"), ("tags", "rank")]):
+    id: str
+    team: str = ""
+    rank: int = 0
+    note: str | None = None
+    other: int = 0
+    tags: tuple[str, ...] = ()
+
+
+@pytest.mark.parametrize(
+    ("where", "order", "index"),
+    [
+        ([], ["id"], ""),
+        ([], ["-id"], ""),
+        ([("id", EQUAL, "x")], ["id"], ""),
+        ([("id", AT_LEAST, "x")], ["id"], ""),
+        ([("team", EQUAL, "a")], ["id"], "team"),
+        ([("team", EQUAL, "a")], ["team", "-id"], "team"),
+        ([], ["team", "id"], "team"),
+        ([("team", EQUAL, "a")], ["rank", "id"], "team,rank"),
+        ([("team", EQUAL, "a"), ("rank", ABOVE, 3), ("rank", BELOW, 9)], ["-rank", "-id"], "team,rank"),
+        ([], ["team", "rank", "id"], "team,rank"),
+        ([("note", EQUAL, None)], ["rank", "id"], "note,rank"),
+    ],
+)
+def test_an_index_answers(where: list[tuple[str, Operator, Any]], order: list[str], index: str) -> None:
+    """What is equal, then what is compared or sorted, in the order of an index, costs as much as it finds."""
+    ordering = tuple(Ordering(field.lstrip("-"), field.startswith("-")) for field in order)
+    plan = plan_for(shape_of(Ticket), Selection(tuple(Condition(*each) for each in where), ordering))
+    assert plan.index is not None
+    assert (plan.index.name, plan.exact, plan.sorted) == (index, True, True)
+
+
+@pytest.mark.parametrize(
+    ("where", "order"),
+    [([("other", EQUAL, 1)], ["id"]), ([], ["other", "id"]), ([], ["team", "-rank", "id"]), ([], ["rank", "id"])],
+)
+def test_no_index_answers(where: list[tuple[str, Operator, Any]], order: list[str]) -> None:
+    """What no index is for looks at all rows."""
+    ordering = tuple(Ordering(field.lstrip("-"), field.startswith("-")) for field in order)
+    plan = plan_for(shape_of(Ticket), Selection(tuple(Condition(*each) for each in where), ordering))
+    assert plan.index is None
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_any_find_is_answered_as_in_memory(store: Redis, seed: int) -> None:
+    """Random rows, changed and deleted, some not committed yet, and random finds: both stores agree."""
+    random, memory = Random(seed), InMemory()
+    for position in range(1, 4):
+        changes = [_change(random, position) for _ in range(60)]
+        for each in (store, memory):
+            transaction = await each.begin()
+            await transaction.rows(Ticket).write(list({change.key: change for change in changes}.values()))
+            await transaction.commit()
+    pending = list(
+        {change.key: change for change in (_change(random, random.randint(2, 5)) for _ in range(9))}.values()
+    )
+    for uncommitted in ((), pending):
+        ours, theirs = await store.begin(), await memory.begin()
+        for transaction in (ours, theirs):
+            await transaction.rows(Ticket).write(uncommitted)
+        for _ in range(150):
+            selection = _selection(random)
+            expected = await theirs.rows(Ticket).select(selection)
+            assert await ours.rows(Ticket).select(selection) == expected, selection
+            assert await ours.rows(Ticket).count(selection.where) == await theirs.rows(Ticket).count(selection.where)
+        await theirs.rollback()
+
+
+def _change(random: Random, position: int) -> RowChange[Ticket]:
+    key = random.choice(["", "a", "ab", "b", "é", "\x00", "a\x00", *map(str, range(30))])
+    row = Ticket(
+        id=key, team=random.choice(["", "a", "a\x00b", "b"]), rank=random.choice([-300, -1, 0, 1, 255, 256, 2**60]),
+        note=random.choice([None, "", "x"]), other=random.randint(0, 3),
+    )  # fmt: skip
+    return RowChange(key, None if random.random() < 0.2 else row, Position(position))
+
+
+def _selection(random: Random) -> Selection:
+    values: dict[str, Sequence[Any]] = {
+        "id": ["", "a", "ab", "7", "\x00"], "team": ["", "a", "b", "zz"], "rank": [-300, 0, 255, 7],
+        "note": ["", "x"], "other": [0, 2],
+    }  # fmt: skip
+    where: list[Condition] = []
+    for field in random.sample(sorted(values), random.randint(0, 3)):
+        operator = random.choice([EQUAL, EQUAL, ABOVE, AT_LEAST, BELOW, AT_MOST, ONE_OF])
+        value: Any = random.choice(values[field])
+        if operator is ONE_OF:
+            value = tuple(random.sample(values[field], random.randint(0, 2)))
+        elif operator is EQUAL and field == "note" and random.random() < 0.5:
+            value = None
+        where.append(Condition(field, operator, value))
+    down = random.random() < 0.5
+    order = [Ordering(field, down) for field in random.sample(["team", "rank", "other"], random.randint(0, 2))]
+    order.append(Ordering("id", down if random.random() < 0.8 else not down))
+    after = tuple(random.choice(values[term.field]) for term in order) if random.random() < 0.4 else None
+    limit = random.choice([None, 1, 3, 20])
+    return Selection(tuple(where), tuple(order), after, limit, random.choice([0, 0, 2]))
+
+
+def _version(indexes: list[str | tuple[str, ...]]) -> type[Any]:
+    """Return a view whose indexes another release has changed."""
+
+    class Item(View, name="item", key="id", indexes=indexes):
+        id: str
+        team: str = "a"
+        rank: int = 0
+
+    return Item
+
+
+async def test_other_indexes_are_noticed_and_made(store: Redis) -> None:
+    """Rows that were written for other indexes are not read wrongly; create_schema makes the new ones."""
+    old, new = _version(["team"]), _version(["rank"])
+    for shadow in (False, True):
+        transaction = await store.begin()
+        rows = [RowChange(str(n), old(id=str(n), rank=-n), Position(n)) for n in range(1, 1200)]
+        await transaction.rows(old, shadow=shadow).write(rows)
+        await transaction.commit()
+    with pytest.raises(SchemaMissing, match=r"rank:integer.*create_schema"):
+        await store.open([new])
+    reader = await store.begin(read_only=True)
+    with pytest.raises(SchemaMissing):
+        await reader.rows(new).count(())
+    await store.create_schema([new])
+    await store.open([new])
+    selection = Selection(order_by=(Ordering("rank"), Ordering("id")), limit=2)
+    for shadow in (False, True):
+        reader = await store.begin(read_only=True)
+        assert [row.rank for row in await reader.rows(new, shadow=shadow).select(selection)] == [-1199, -1198]
+
+
+async def test_who_writes_for_older_indexes_is_refused(store: Redis) -> None:
+    """A process of the older release cannot write rows that the new indexes would not find."""
+    old, new = _version(["team"]), _version(["rank"])
+    transaction = await store.begin()
+    await transaction.rows(old).write([RowChange("a", old(id="a"), Position(1))])
+    await transaction.commit()
+    late = await store.begin()
+    await late.rows(old).write([RowChange("b", old(id="b"), Position(2))])
+    await store.create_schema([new])
+    with pytest.raises(SchemaMissing):
+        await late.commit()
+    assert await (await store.begin()).rows(new).count(()) == 1
+
+
+async def test_something_else_under_the_prefix(client: Client, prefix: str, store: Redis) -> None:
+    """A key that is somebody else's is not a failure that passes."""
+    await client.set(f"{{{prefix}}}:view:ticket:rows", "mine")
+    with pytest.raises(StorageError, match="another prefix"):
+        await (await store.begin()).rows(Ticket).get_many(["a"])

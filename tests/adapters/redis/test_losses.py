@@ -1,0 +1,160 @@
+"""A Redis that loses something loses rows and checkpoints alike: projections read forward again, by themselves."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from decimal import Decimal
+from pathlib import Path
+
+import anyio
+import anyio.lowlevel
+import pytest
+from redis.asyncio import Redis as Client
+
+from tests.servers.process import PrivateServer
+from twofold import Application
+from twofold.errors import ConfigurationError, TransientFailure
+from twofold.ports import Checkpoint, Position, RowChange
+from twofold.testing.conformance._audit import Audit, DepositEach, GetAudit, auditing
+from twofold.testing.conformance._bank import Deposit, Open, bank
+from twofold_memory import InMemory
+from twofold_redis import Redis
+
+AMOUNTS = tuple(range(1, 21))
+ALL = Audit(account_id="a", seen=("opened", *map(str, AMOUNTS)))
+
+
+@asynccontextmanager
+async def running(client: Client, write: InMemory, *, segments: int = 1) -> AsyncIterator[Application]:
+    """Run the bank with its read models in Redis."""
+    app = Application("bank", write=write, read=Redis(client), lease=0.5)
+    for module in (bank, auditing(segments=segments)):
+        app.include(module)
+    async with app:
+        yield app
+
+
+async def found(app: Application, expected: Audit) -> None:
+    """Return once a query finds what is expected, and fail when it does not within some seconds."""
+    seen: Audit | None = None
+    with anyio.move_on_after(20):
+        while True:
+            with suppress(TransientFailure):
+                seen = await app.execute(GetAudit(account_id="a"))
+            if seen == expected:
+                return
+            await anyio.sleep(0.02)
+    raise AssertionError(f"found {seen} at last, expected {expected}")
+
+
+@pytest.mark.parametrize("segments", [1, 3])
+async def test_everything_is_lost(server: PrivateServer, segments: int) -> None:
+    """After FLUSHALL the rows are there again, although nothing happens that would wake the projection."""
+    async with Client.from_url(server.url) as client, running(client, InMemory(), segments=segments) as app:
+        await app.dispatch(Open(account_id="a"))
+        await app.dispatch(DepositEach(account_id="a", amounts=AMOUNTS))
+        await app.settle()
+        await client.flushall()
+        assert await app.execute(GetAudit(account_id="a")) is None
+        await found(app, ALL)
+
+
+async def test_an_older_copy(server: PrivateServer) -> None:
+    """A server that comes back with its data of before is read forward, although nothing happens meanwhile."""
+    files, copy = server.folder / "appendonlydir", server.folder / "copy"
+    write = InMemory()
+    async with Client.from_url(server.url) as client, running(client, write) as app:
+        await app.dispatch(Open(account_id="a"))
+        await app.dispatch(DepositEach(account_id="a", amounts=AMOUNTS[:10]))
+        await app.settle()
+        server.stop()
+        _copied(files, copy)
+        server.start()
+        await app.dispatch(DepositEach(account_id="a", amounts=AMOUNTS[10:]))
+        await found(app, ALL)
+        server.stop()
+        shutil.rmtree(files)
+        _copied(copy, files)
+        server.start()
+        assert await _soon(app) == Audit(account_id="a", seen=ALL.seen[:11]), "the copy is older"
+        await found(app, ALL)
+
+
+async def test_a_server_killed_under_load(server: PrivateServer) -> None:
+    """Whatever a server loses each time it is killed, in the end each event is in its row once, in order."""
+    write = InMemory()
+    async with Client.from_url(server.url) as client, running(client, write) as app:
+        await app.dispatch(Open(account_id="a"))
+        amounts: list[str] = []
+        for kill in range(3):
+            for _ in range(40):
+                await app.dispatch(Deposit(account_id="a", amount=Decimal(len(amounts) + 1)))
+                amounts.append(str(len(amounts) + 1))
+            if kill < 2:
+                server.kill()
+                server.start()
+        await found(app, Audit(account_id="a", seen=("opened", *amounts)))
+
+
+async def test_a_server_that_is_away_is_no_failure_of_an_event(server: PrivateServer) -> None:
+    """While Redis is away nothing is parked; when it is back the projection goes on."""
+    async with Client.from_url(server.url) as client, running(client, InMemory()) as app:
+        await app.dispatch(Open(account_id="a"))
+        await app.settle()
+        server.stop()
+        await app.dispatch(DepositEach(account_id="a", amounts=AMOUNTS))
+        with pytest.raises(TransientFailure):
+            await app.execute(GetAudit(account_id="a"))
+        server.start()
+        await found(app, ALL)
+        assert await app.parked("audit") == []
+
+
+async def test_a_server_that_evicts_is_refused(server: PrivateServer) -> None:
+    """A Redis that throws keys away when its memory is full is told from one that only refuses."""
+    async with Client.from_url(server.url) as client:
+        await client.config_set("maxmemory", "100mb")
+        for policy in ("allkeys-lru", "allkeys-random"):
+            await client.config_set("maxmemory-policy", policy)
+            with pytest.raises(ConfigurationError, match="noeviction"):
+                await Redis(client).open([])
+        for policy in ("noeviction", "volatile-lru"):
+            await client.config_set("maxmemory-policy", policy)
+            await Redis(client).open([])
+
+
+async def test_full_memory_changes_nothing(server: PrivateServer) -> None:
+    """A commit that finds no memory is refused whole, and goes through once there is some."""
+    async with Client.from_url(server.url) as client:
+        await client.config_set("maxmemory", "1")
+        store = Redis(client)
+        with pytest.raises(TransientFailure, match="maxmemory"):
+            await _audited(store)
+        await client.config_set("maxmemory", "0")
+        assert await client.dbsize() == 0
+        await _audited(store)
+
+
+async def _audited(store: Redis) -> None:
+    transaction = await store.begin()
+    await transaction.rows(Audit).write([RowChange("a", ALL, Position(1))])
+    await transaction.advance("audit", expected=None, to=Checkpoint(Position(1), "log"))
+    await transaction.commit()
+
+
+async def _soon(app: Application) -> Audit | None:
+    """Return the first answer after the server was away."""
+    while True:
+        try:
+            return await app.execute(GetAudit(account_id="a"))
+        except TransientFailure:
+            await anyio.lowlevel.checkpoint()
+
+
+def _copied(source: Path, target: Path) -> None:
+    """Copy a folder with its owner."""
+    shutil.copytree(source, target)
+    for path in (source, *source.rglob("*")):
+        shutil.chown(target / path.relative_to(source), path.owner(), path.group())

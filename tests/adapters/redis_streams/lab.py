@@ -1,0 +1,116 @@
+"""A Redis of their own for tests that restart, pause or empty it, and what they do with its streams."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+from redis.asyncio import Redis
+
+from tests.servers.process import PrivateServer
+from twofold.ports import Consumer, Feed, Outcome, WireMessage
+from twofold_redis import RedisStreams
+
+FEED = Feed(consumer="mail", topics=("shop.placed",))
+HANDLED = "handled"
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def messages(number: int, *, keys: int = 20, start: int = 0) -> list[WireMessage]:
+    """Return messages whose ids are numbers, of so many keys."""
+    return [WireMessage(str(n), "shop.placed", f"k{n % keys}", b"{}") for n in range(start, start + number)]
+
+
+@asynccontextmanager
+async def streams(url: str, **options: object) -> AsyncIterator[RedisStreams]:
+    """Connect as a process would."""
+    async with Redis.from_url(url) as client:
+        transport = RedisStreams(client, **{"idle": 1.0, "timeout": 2.0, **options})  # type: ignore[arg-type]
+        await transport.open()
+        yield transport
+
+
+async def publish(transport: RedisStreams, sent: Sequence[WireMessage]) -> None:
+    """Publish until everything is confirmed, as a relay does."""
+    left = list(sent)
+    with anyio.fail_after(30):
+        while left:
+            outcomes = await transport.publisher.publish(left[:500])
+            unconfirmed = [each for each, outcome in zip(left, outcomes, strict=False) if outcome != Outcome.CONFIRMED]
+            left = unconfirmed + left[500:]
+            if unconfirmed:
+                await anyio.sleep(0.05)
+
+
+async def until(condition: Callable[[], Awaitable[bool]], what: str, seconds: float = 20) -> None:
+    """Wait for something that another task, process or the server brings about."""
+    with anyio.move_on_after(seconds):
+        while not await condition():  # noqa: ASYNC110 -- it is on a server, which wakes nobody
+            await anyio.sleep(0.02)
+        return
+    raise AssertionError(f"within {seconds:g} s, {what}")
+
+
+class Reader:
+    """Receives, notes and accepts until it has what is expected; what comes again it recognises."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+        self.seen: set[str] = set()
+
+    async def take(self, consumer: Consumer, number: int, seconds: float = 30) -> None:
+        """Receive until so many different messages have come in all."""
+        with anyio.move_on_after(seconds):
+            while len(self.seen) < number:
+                deliveries = await consumer.receive()
+                for each in deliveries:
+                    if each.message.id not in self.seen:
+                        self.seen.add(each.message.id)
+                        self.found.append(each.message.id)
+                try:
+                    await consumer.accept(deliveries)
+                except RuntimeError:  # Redis is away; they come again, or not
+                    await anyio.sleep(0.05)
+            return
+        raise AssertionError(f"within {seconds:g} s, only {len(self.seen)} of {number} messages came")
+
+
+def in_order(found: Sequence[str], keys: int = 20) -> bool:
+    """Tell whether the first deliveries of each key are in order."""
+    last: dict[int, int] = {}
+    for each in map(int, found):
+        if last.get(each % keys, -1) >= each:
+            return False
+        last[each % keys] = each
+    return True
+
+
+class Worker:
+    """A process that handles messages, notes each in a list on the server, and accepts it."""
+
+    def __init__(self, server: PrivateServer, *, seconds: float = 0.0) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).parent / "worker.py"), server.url, str(seconds)],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            start_new_session=True,
+        )
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def send(self, signal: int) -> None:
+        """Send it a signal."""
+        self.process.send_signal(signal)
+
+
+def now() -> float:
+    """Return a time that only differences are taken of."""
+    return time.monotonic()

@@ -1,0 +1,185 @@
+"""A server that restarts, or loses what it had: consumers come back within ten seconds, and say what is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import anyio
+import pytest
+from redis.asyncio import Redis
+
+from tests.adapters.redis_streams.lab import FEED, Reader, in_order, messages, now, publish, streams, until
+from tests.servers.process import PrivateServer
+from twofold.ports import Outcome
+
+BACK = 10.0
+"""Within how many seconds a consumer is back."""
+
+
+async def test_restarted_twice(server: PrivateServer) -> None:
+    """Restarted at a third and at half of ten thousand messages, the server has lost none, and all arrive in order."""
+    sent = messages(10_000)
+    reader = Reader()
+    async with (
+        streams(server.url) as transport,
+        transport.consume(FEED) as consumer,
+        anyio.create_task_group() as tasks,
+    ):
+
+        async def publishing() -> None:
+            for start in range(0, len(sent), 250):
+                await publish(transport, sent[start : start + 250])
+
+                async def close_behind(start: int = start) -> bool:
+                    return len(reader.seen) > start - 500
+
+                await until(close_behind, "the reader was to keep up", 40)
+
+        tasks.start_soon(publishing)
+        for share in (len(sent) // 3, len(sent) // 2):
+            await reader.take(consumer, share)
+            await anyio.to_thread.run_sync(server.stop)
+            await anyio.to_thread.run_sync(server.start)
+        began = now()
+        await reader.take(consumer, len(sent) // 2 + 200, BACK)
+        assert now() - began < BACK
+        await reader.take(consumer, len(sent))
+    assert in_order(reader.found)
+
+
+async def test_everything_is_gone(server: PrivateServer, client: Redis, caplog: pytest.LogCaptureFixture) -> None:
+    """After FLUSHALL the groups are made anew, which is said aloud, and what is published from then on arrives."""
+    reader = Reader()
+    async with (
+        streams(server.url) as transport,
+        transport.consume(FEED) as consumer,
+        anyio.create_task_group() as tasks,
+    ):
+        await publish(transport, messages(100))
+        await reader.take(consumer, 100)
+        await client.flushall()
+        tasks.start_soon(publish, transport, messages(100, start=100))
+        await reader.take(consumer, 200, BACK)
+    _warned(caplog)
+
+
+@pytest.mark.parametrize("what", ["stream", "group"])
+async def test_one_thing_is_gone(
+    what: str, server: PrivateServer, client: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A deleted stream or a destroyed group is made anew, from the beginning of the stream, and nothing new is missed."""
+    reader = Reader()
+    async with streams(server.url) as transport, transport.consume(FEED) as consumer:
+        await publish(transport, messages(100))
+        await reader.take(consumer, 100)
+        for part in range(8):
+            key = f"{{twofold:{part}}}:stream"
+            await (client.delete(key) if what == "stream" else client.xgroup_destroy(key, "mail"))
+        await publish(transport, messages(100, start=100))
+        await reader.take(consumer, 200, BACK)
+    _warned(caplog)
+
+
+async def test_gone_while_nobody_looked(server: PrivateServer, client: Redis, caplog: pytest.LogCaptureFixture) -> None:
+    """A group that is destroyed while its consumer is stopped is found missing, and gets all that the stream has."""
+    reader = Reader()
+    async with streams(server.url) as transport:
+        await transport.declare(FEED)
+        for part in range(8):
+            await client.xgroup_destroy(f"{{twofold:{part}}}:stream", "mail")
+        await publish(transport, messages(100))
+        async with transport.consume(FEED) as consumer:
+            await reader.take(consumer, 100, BACK)
+    _warned(caplog)
+
+
+async def test_nothing_is_trimmed_while_a_group_is_missing(server: PrivateServer, client: Redis) -> None:
+    """What a stopped consumer's group has lost is still in the stream when the consumer comes back."""
+    sent = messages(3_000)
+    stopped = type(FEED)(consumer="stopped", topics=FEED.topics)
+    async with streams(server.url, idle=0.5) as transport:
+        await transport.declare(stopped)
+        for part in range(8):
+            await client.xgroup_destroy(f"{{twofold:{part}}}:stream", "stopped")
+        reader = Reader()
+        async with transport.consume(FEED) as consumer:
+            await publish(transport, sent)
+            await reader.take(consumer, len(sent))
+            await anyio.sleep(1)  # it would trim twice
+        late = Reader()
+        async with transport.consume(stopped) as consumer:
+            await late.take(consumer, len(sent))
+
+
+async def test_a_stopped_group_loses_nothing(server: PrivateServer, client: Redis) -> None:
+    """While one group is stopped and another keeps up, trimming takes nothing that the stopped one needs."""
+    sent = messages(6_000)
+    stopped = type(FEED)(consumer="stopped", topics=FEED.topics)
+    async with streams(server.url, idle=0.5) as transport:
+        await transport.declare(stopped)
+        reader = Reader()
+        async with transport.consume(FEED) as consumer:
+            for start in range(0, len(sent), 1_000):
+                await publish(transport, sent[start : start + 1_000])
+                await reader.take(consumer, start + 1_000)
+            await anyio.sleep(1)  # it trims twice
+        late = Reader()
+        async with transport.consume(stopped) as consumer:
+            await late.take(consumer, len(sent))
+            assert in_order(late.found)
+
+            async def trimmed() -> bool:
+                kept = [await client.xlen(f"{{twofold:{part}}}:stream") for part in range(8)]
+                return sum(kept) < 8 * 110  # Redis removes whole blocks of a hundred
+
+            await until(trimmed, "what nobody needs any more was to be removed", BACK)
+
+
+async def test_a_paused_server_is_no_success(server: PrivateServer, client: Redis) -> None:
+    """What a paused server does not answer is unknown, what waits behind it is unsent; afterwards all goes on."""
+    reader = Reader()
+    async with streams(server.url, timeout=0.5) as transport, transport.consume(FEED) as consumer:
+        await client.client_pause(1_500)
+        began = now()
+        outcomes = await transport.publisher.publish(messages(50))
+        assert now() - began < 1.2
+        assert set(outcomes) == {Outcome.UNKNOWN}
+        await publish(transport, messages(50))
+        await reader.take(consumer, 50, BACK)
+        assert in_order(reader.found)
+
+
+async def test_trouble_is_told_while_it_lasts(server: PrivateServer, client: Redis) -> None:
+    """The consumer says that Redis does not answer, and that it does again."""
+    async with streams(server.url, timeout=0.5) as transport, transport.consume(FEED) as consumer:
+        receiving = asyncio.create_task(consumer.receive())
+        assert consumer.trouble is None
+        with server.paused():
+            await until(lambda: _true(consumer.trouble is not None), "it was to say that it is cut off", BACK)
+        assert "Redis is away" in str(consumer.trouble)
+        await until(lambda: _true(consumer.trouble is None), "it was to receive again", BACK)
+        await publish(transport, messages(1))
+        assert len(await receiving) == 1
+
+
+async def _true(condition: bool) -> bool:
+    return condition
+
+
+async def test_a_full_server_is_no_success(server: PrivateServer, client: Redis) -> None:
+    """What a server without memory refuses is not confirmed, and can be sent again later."""
+    async with streams(server.url) as transport:
+        await transport.declare(FEED)
+        await client.config_set("maxmemory", "1mb")
+        try:
+            assert set(await transport.publisher.publish(messages(20))) == {Outcome.UNKNOWN}
+        finally:
+            await client.config_set("maxmemory", "0")
+        await publish(transport, messages(20))
+        assert await transport.waiting(FEED) == 20
+
+
+def _warned(caplog: pytest.LogCaptureFixture) -> None:
+    found = [each for each in caplog.records if each.name == "twofold.redis" and each.levelno >= logging.WARNING]
+    assert any("was lost" in each.getMessage() for each in found)

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import pytest
+
+from tests.brokers import REQUESTS, open_requests
+from twofold.testing.conformance import RequestsSuite
+from twofold.testing.conformance.mutants._requests import REQUESTS as BROKEN
+from twofold.testing.conformance.mutants._requests import Broker
+from twofold.testing.conformance.mutants._transport_harness import BrokerMutantSuite
+
+
+@pytest.fixture(params=REQUESTS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Name the adapter of a test."""
+    return str(request.param)
+
+
+@pytest.fixture
+def new_broker(kind: str, request: pytest.FixtureRequest) -> Callable[[], AbstractAsyncContextManager[Any]]:
+    """Give a function that opens a broker on which nobody has served."""
+    return lambda: open_requests(kind, request)
+
+
+class TestMutants(BrokerMutantSuite):
+    """Brokers that mix up, lose or reorder requests, over every adapter."""
+
+    suite = RequestsSuite
+    mutants = BROKEN
+    unbroken = Broker

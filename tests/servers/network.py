@@ -1,0 +1,84 @@
+"""A network between a client and its server that can be stalled and cut."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit, urlunsplit
+
+_CHUNK = 65536
+
+
+class Network:
+    """Passes on what clients and a server say to each other, until told otherwise.
+
+    Args:
+        url: the server.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._target = urlsplit(url)
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._port = 0
+
+    @property
+    def url(self) -> str:
+        """The way to the server through here."""
+        login = self._target.netloc.rpartition("@")[0]
+        place = f"{login}@127.0.0.1:{self._port}" if login else f"127.0.0.1:{self._port}"
+        return urlunsplit(self._target._replace(netloc=place))
+
+    def stall(self) -> None:
+        """Pass nothing on any more, in no direction; connections stay, and new ones are accepted and say nothing."""
+        self._flowing.clear()
+
+    def resume(self) -> None:
+        """Pass everything on again, what was held back too."""
+        self._flowing.set()
+
+    def cut(self) -> None:
+        """Break every connection."""
+        for writer in tuple(self._writers):
+            writer.transport.abort()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Accept connections for the length of a block."""
+        async with asyncio.TaskGroup() as links:
+            server = await asyncio.start_server(lambda *ends: links.create_task(self._accept(*ends)), "127.0.0.1", 0)
+            self._port = server.sockets[0].getsockname()[1]
+            try:
+                yield
+            finally:
+                server.close()
+                self.resume()
+                self.cut()
+
+    async def _accept(self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        ends = {to_client}
+        self._writers.add(to_client)
+        try:
+            await self._flowing.wait()
+            from_server, to_server = await asyncio.open_connection(self._target.hostname, self._target.port)
+            ends.add(to_server)
+            self._writers.add(to_server)
+            async with asyncio.TaskGroup() as ways:
+                ways.create_task(self._pass_on(from_client, to_server))
+                ways.create_task(self._pass_on(from_server, to_client))
+        except OSError:
+            pass  # the server is away: the client is told by the end of its connection
+        finally:
+            self._writers -= ends
+            for end in ends:
+                end.transport.abort()
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while chunk := await reader.read(_CHUNK):
+                await self._flowing.wait()
+                writer.write(chunk)
+                await writer.drain()
+        writer.close()

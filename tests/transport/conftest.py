@@ -1,0 +1,53 @@
+"""Two applications, each with a store of its own, and a broker between them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import pytest
+
+from tests.stores import event_loop_of, stores
+from twofold.ports import Transport, WriteStore
+from twofold_memory import InMemoryTransport
+
+NewStore = Callable[[], AbstractAsyncContextManager[WriteStore]]
+
+
+@pytest.fixture(params=["memory-asyncio", "memory-trio", "sqlite", "postgresql", "mariadb"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Name the adapter of a test's stores."""
+    return str(request.param)
+
+
+@pytest.fixture
+def anyio_backend(kind: str) -> str:
+    """Run the test on the event loop that goes with the adapter."""
+    return event_loop_of(kind)
+
+
+@pytest.fixture
+def new_store(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> NewStore:
+    """Give what opens one more empty store."""
+    return stores(kind, request, tmp_path)
+
+
+@pytest.fixture
+async def here(new_store: NewStore) -> AsyncIterator[WriteStore]:
+    """Give the store of the shop."""
+    async with new_store() as store:
+        yield store
+
+
+@pytest.fixture
+async def there(new_store: NewStore) -> AsyncIterator[WriteStore]:
+    """Give the store of the depot."""
+    async with new_store() as store:
+        yield store
+
+
+@pytest.fixture
+def broker() -> Transport:
+    """Give a broker."""
+    return InMemoryTransport()

@@ -1,0 +1,135 @@
+"""Two applications that know each other only by events: a shop that sells, and a depot that ships."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+
+from twofold import Aggregate, Application, Command, Event, Module, Query, ReadModel, Repository, View, on
+from twofold.ports import Transport, WriteStore
+
+
+class Sold(Event, name="shop.sold"):
+    order_id: str
+    number: int
+
+
+class Renamed(Event, name="shop.renamed"):
+    order_id: str
+
+
+class Order(Aggregate, name="order"):
+    id: str
+    sold: int = 0
+
+    @on(Sold)
+    def _sold(self, event: Sold) -> None:
+        self.id, self.sold = event.order_id, event.number
+
+    @on(Renamed)
+    def _renamed(self, event: Renamed) -> None:
+        pass
+
+
+class Sell(Command[int]):
+    order_id: str
+    number: int = 1
+
+
+class Rename(Command[None]):
+    order_id: str
+
+
+class Parcel(View, name="parcel", key="order_id"):
+    order_id: str
+    numbers: tuple[int, ...] = ()
+
+
+class GetParcel(Query["Parcel | None"]):
+    order_id: str
+
+
+shop = Module("shop")
+
+
+@shop.command_handler(Sell)
+async def sell(command: Sell, orders: Repository[Order]) -> int:
+    """Sell the next so many of an order."""
+    order = await orders.find(command.order_id)
+    if order is None:
+        order = Order.begin(Sold(order_id=command.order_id, number=1))
+        await orders.add(order)
+        command = Sell(order_id=command.order_id, number=command.number - 1)
+    for _ in range(command.number):
+        order.record(Sold(order_id=order.id, number=order.sold + 1))
+    return order.sold
+
+
+@shop.command_handler(Rename)
+async def rename(command: Rename, orders: Repository[Order]) -> None:
+    """Do something that nobody outside hears of."""
+    (await orders.get(command.order_id)).record(Renamed(order_id=command.order_id))
+
+
+depot = Module("depot")
+
+
+@depot.projection("parcels")
+class Parcels:
+    """What was sold, as the depot has heard of it, in the order in which it did."""
+
+    def __init__(self, parcels: ReadModel[Parcel]) -> None:
+        self.parcels = parcels
+
+    @on(Sold)
+    async def sold(self, event: Sold) -> None:
+        """Note one more."""
+        parcel = await self.parcels.get(event.order_id) or Parcel(order_id=event.order_id)
+        await self.parcels.put(Parcel(order_id=event.order_id, numbers=(*parcel.numbers, event.number)))
+
+
+@depot.query_handler(GetParcel)
+async def get_parcel(query: GetParcel, parcels: ReadModel[Parcel]) -> Parcel | None:
+    """Return a parcel."""
+    return await parcels.get(query.order_id)
+
+
+@asynccontextmanager
+async def selling(
+    store: WriteStore, broker: Transport, *, seconds: float | None = 60, **options: Any
+) -> AsyncIterator[Application]:
+    """Run the shop, which publishes what it sells."""
+    app = Application("shop", write=store, transport=broker, lease=0.5, **options)
+    app.include(shop)
+    app.relay(Sold)
+    async with _running(app, seconds):
+        yield app
+
+
+@asynccontextmanager
+async def shipping(
+    store: WriteStore, broker: Transport, *, seconds: float | None = 60, **options: Any
+) -> AsyncIterator[Application]:
+    """Run the depot, which hears of it."""
+    app = Application("depot", write=store, transport=broker, lease=0.5, **options)
+    app.include(depot)
+    app.consume(Sold, source="shop", partitions=2)
+    async with _running(app, seconds):
+        yield app
+
+
+@asynccontextmanager
+async def _running(app: Application, seconds: float | None) -> AsyncIterator[None]:
+    await app.create_schema()
+    with anyio.fail_after(seconds):
+        async with app:
+            yield
+
+
+async def settled(*apps: Application) -> None:
+    """Return when nothing is on its way between these applications, in the order of the way."""
+    for app in apps:
+        await app.settle()

@@ -1,0 +1,301 @@
+"""Commands and queries that another process serves: the same types, one effect, typed errors."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+import pytest
+
+from twofold import (
+    Aggregate,
+    Application,
+    Command,
+    Envelope,
+    Event,
+    Module,
+    Query,
+    ReadModel,
+    RemoteCommandBus,
+    RemoteQueryBus,
+    Repository,
+    View,
+    on,
+)
+from twofold.errors import ConfigurationError, NoRemoteService, RemoteFailure, RemoteTimeout, TransientFailure
+from twofold.ports import Request, Requests, WriteStore
+from twofold_memory import InMemory, InMemoryTransport
+
+
+class Filled(Event, name="stock.filled"):
+    article: str
+    number: int
+
+
+class Taken(Event, name="stock.taken"):
+    number: int
+
+
+class Stock(Aggregate, name="stock"):
+    id: str
+    number: int
+
+    @on(Filled)
+    def _filled(self, event: Filled) -> None:
+        self.id, self.number = event.article, event.number
+
+    @on(Taken)
+    def _taken(self, event: Taken) -> None:
+        self.number -= event.number
+
+
+class Level(View, name="level", key="article"):
+    article: str
+    number: int
+    by: str | None = None
+
+
+class Fill(Command[None], name="stock.fill"):
+    article: str
+    number: int
+
+
+class Take(Command[int], name="stock.take"):
+    article: str
+    number: int
+
+
+class Break(Command[None], name="stock.break"):
+    how: str
+
+
+class GetLevel(Query["Level | None"], name="stock.get_level"):
+    article: str
+
+
+class Unserved(Command[None], name="stock.unserved"):
+    pass
+
+
+class Nameless(Command[None]):
+    pass
+
+
+class OutOfStock(Exception):
+    """There is less than was asked for."""
+
+    def __init__(self, article: str, left: int) -> None:
+        self.article, self.left = article, left
+        super().__init__(f"of {article} only {left} are left")
+
+
+stock = Module("stock")
+
+
+@stock.command_handler(Fill)
+async def fill(command: Fill, stocks: Repository[Stock]) -> None:
+    """Begin with so many."""
+    await stocks.add(Stock.begin(Filled(article=command.article, number=command.number)))
+
+
+@stock.command_handler(Take)
+async def take(command: Take, stocks: Repository[Stock]) -> int:
+    """Take so many, and return how many are left."""
+    found = await stocks.get(command.article)
+    if found.number < command.number:
+        raise OutOfStock(found.id, found.number)
+    found.record(Taken(number=command.number))
+    return found.number
+
+
+@stock.command_handler(Break)
+async def fail(command: Break) -> None:
+    """Fail in some way."""
+    raise {"key": KeyError, "busy": TransientFailure}[command.how]("on purpose")
+
+
+@stock.command_handler(Unserved)
+async def unserved(command: Unserved) -> None:
+    """Be out of reach."""
+    raise AssertionError("nobody may ask for this")
+
+
+@stock.projection("levels")
+class Levels:
+    """How many there are of each article."""
+
+    def __init__(self, levels: ReadModel[Level]) -> None:
+        self.levels = levels
+
+    @on(Filled)
+    async def filled(self, event: Filled, envelope: Envelope[Filled]) -> None:
+        await self.levels.put(Level(article=event.article, number=event.number, by=envelope.tenant))
+
+
+@stock.query_handler(GetLevel)
+async def get_level(query: GetLevel, levels: ReadModel[Level]) -> Level | None:
+    """Return how many there are."""
+    return await levels.get(query.article)
+
+
+stock.serve(Fill, Take, Break, GetLevel, partitions=2)
+
+
+@pytest.fixture
+def broker() -> InMemoryTransport:
+    """Give a broker."""
+    return InMemoryTransport()
+
+
+@asynccontextmanager
+async def serving(store: WriteStore, broker: InMemoryTransport) -> AsyncIterator[Application]:
+    """Run the application that serves."""
+    app = Application("stock", write=store, transport=broker)
+    app.include(stock)
+    await app.create_schema()
+    with anyio.fail_after(60):
+        async with app:
+            yield app
+
+
+async def test_a_command_is_handled_there_and_its_result_comes_back(
+    here: WriteStore, broker: InMemoryTransport
+) -> None:
+    """The caller gets what the handler returned, as the type that the command says."""
+    async with serving(here, broker):
+        commands = RemoteCommandBus(broker, "stock")
+        await commands.dispatch(Fill(article="lamp", number=5))
+        assert await commands.dispatch(Take(article="lamp", number=2)) == 3
+
+
+async def test_a_query_is_answered_there_and_can_wait_for_a_token(here: WriteStore, broker: InMemoryTransport) -> None:
+    """With the token of a session over there, the answer has what that session wrote."""
+    async with serving(here, broker) as app:
+        queries = RemoteQueryBus(broker, "stock")
+        assert await queries.execute(GetLevel(article="lamp")) is None
+        for number in range(1, 11):
+            async with app.session() as session:
+                await session.dispatch(Fill(article=f"lamp {number}", number=number))
+            level = await queries.execute(GetLevel(article=f"lamp {number}"), after=session.token)
+            assert level == Level(article=f"lamp {number}", number=number)
+
+
+async def test_a_key_makes_a_command_take_effect_once(here: WriteStore, broker: InMemoryTransport) -> None:
+    """However often it is sent, and at once, it is one effect and one result."""
+    async with serving(here, broker):
+        commands = RemoteCommandBus(broker, "stock")
+        await commands.dispatch(Fill(article="lamp", number=100))
+        results: list[int] = []
+
+        async def take() -> None:
+            results.append(await commands.dispatch(Take(article="lamp", number=1), idempotency_key="once"))
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(10):
+                tasks.start_soon(take)
+        assert results == [99] * 10
+
+
+async def test_an_error_that_is_listed_is_raised_as_itself(here: WriteStore, broker: InMemoryTransport) -> None:
+    """With its text and its attributes; one that is not listed is a failure that names it."""
+    async with serving(here, broker):
+        await RemoteCommandBus(broker, "stock").dispatch(Fill(article="lamp", number=1))
+        with pytest.raises(OutOfStock, match="of lamp only 1 are left") as raised:
+            await RemoteCommandBus(broker, "stock", errors=[OutOfStock]).dispatch(Take(article="lamp", number=2))
+        assert (raised.value.article, raised.value.left) == ("lamp", 1)
+        with pytest.raises(RemoteFailure, match="OutOfStock in the other process: of lamp only 1 are left") as failed:
+            await RemoteCommandBus(broker, "stock").dispatch(Take(article="lamp", number=2))
+        assert failed.value.name == "OutOfStock"
+        with pytest.raises(RemoteFailure, match="KeyError"):
+            await RemoteCommandBus(broker, "stock").dispatch(Break(how="key"))
+
+
+async def test_a_store_that_is_away_is_no_answer(here: WriteStore, broker: InMemoryTransport) -> None:
+    """The request comes again until its deadline; then nobody knows."""
+    async with serving(here, broker):
+        with pytest.raises(RemoteTimeout):
+            await RemoteCommandBus(broker, "stock", timeout=0.3).dispatch(Break(how="busy"))
+
+
+async def test_only_what_is_served_can_be_asked_for(here: WriteStore, broker: InMemoryTransport) -> None:
+    """A handler alone does not open a command to other processes, and what has no name cannot leave."""
+    async with serving(here, broker):
+        commands = RemoteCommandBus(broker, "stock")
+        with pytest.raises(RemoteFailure, match=r"NoHandler in the other process: stock does not serve this"):
+            await commands.dispatch(Unserved())
+        with pytest.raises(ConfigurationError, match="Nameless to another process: it has no stable name"):
+            await commands.dispatch(Nameless())
+        with pytest.raises(NoRemoteService):
+            await RemoteCommandBus(broker, "nobody").dispatch(Unserved())
+
+
+async def test_a_request_that_is_none_is_answered(here: WriteStore, broker: InMemoryTransport) -> None:
+    """Whoever sends nonsense is told, and the service goes on."""
+    async with serving(here, broker):
+        requests: Requests = broker
+        for body in (b"", b"[]", b"{}", b'{"kind":"command","name":"stock.fill","version":1,"data":{"number":"x"}}'):
+            reply = await requests.request("stock", Request("1", None, body), seconds=5)
+            assert b'"NoHandler"' in reply
+        await RemoteCommandBus(broker, "stock").dispatch(Fill(article="lamp", number=1))
+
+
+async def test_the_conversation_goes_on_there(here: WriteStore, there: WriteStore, broker: InMemoryTransport) -> None:
+    """What is sent while a message is handled carries its tenant, and its correlation and causation."""
+    shop = Application("shop", write=there, transport=broker)
+
+    class Order(Command[None]):
+        article: str
+
+    seen: list[Envelope[Order]] = []
+
+    @shop.command_handler(Order)
+    async def order(command: Order, envelope: Envelope[Order]) -> None:
+        seen.append(envelope)
+        await RemoteCommandBus(broker, "stock").dispatch(Fill(article=command.article, number=1))
+
+    await shop.create_schema()
+    async with serving(here, broker) as app:
+        async with shop, shop.session(tenant="north") as session:
+            await session.dispatch(Order(article="lamp"))
+        await app.settle()
+        level = await app.execute(GetLevel(article="lamp"))
+        assert level is not None
+        assert level.by == "north"
+        (stored,) = [event async for event in here.log.read("stock-lamp")]
+        assert str(seen[0].correlation_id) in stored.metadata
+
+
+async def test_commands_of_one_key_are_handled_in_order(here: WriteStore, broker: InMemoryTransport) -> None:
+    """Sent one after another without waiting, they are handled in that order."""
+    async with serving(here, broker):
+        commands = RemoteCommandBus(broker, "stock")
+        await commands.dispatch(Fill(article="lamp", number=20))
+        left: list[int] = []
+
+        async def take() -> None:
+            left.append(await commands.dispatch(Take(article="lamp", number=1), key="lamp"))
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(take)
+        assert sorted(left, reverse=True) == left == list(range(19, -1, -1))
+
+
+def test_an_application_without_a_carrier_cannot_serve() -> None:
+    """check() says what is missing, all at once, with file and line."""
+    app = Application("no way", write=InMemory())
+    app.serve(Unserved, Nameless)
+    app.serve(Take)
+    with pytest.raises(ConfigurationError) as raised:
+        app.check()
+    text = str(raised.value)
+    for part in (
+        "nothing carries them",
+        "'no way' serves under its name",
+        "Unserved is served and has no handler",
+        "Nameless is served and has no stable name",
+        "a second serve()",
+        f"{__file__}:",
+    ):
+        assert part in text
