@@ -1,0 +1,208 @@
+"""Events that cross from one application to another, while processes of both are killed, paused and cut off."""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import count
+from pathlib import Path
+from random import Random
+from typing import Any, Literal, cast
+
+import anyio
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from tests.brokers import delete
+from tests.crash.crossing import PUBLISHING, RECEIVING, Doubles, Loses, PointedBroker, Reorders, broker, run
+from tests.crash.lab import DEADLINE, Member, until
+from tests.crash.points import Fate
+from tests.transport.shops import GetParcel, Sell, selling, shipping
+from twofold import Application
+from twofold_sqlalchemy import SqlAlchemy
+
+KEYS = [f"order-{number}" for number in range(7)]
+
+
+class Crossing:
+    """A shop on one database, a depot on another, and a broker between them.
+
+    Attributes:
+        sold: how many of each order were sold, as far as the shop has answered.
+    """
+
+    def __init__(self, shop: str, depot: str, broker_url: str, prefix: str, folder: Path) -> None:
+        self.sold: Counter[str] = Counter()
+        self._urls = {"shop": shop, "depot": depot}
+        self._broker = broker_url
+        self._prefix = prefix
+        self._folder = folder
+        self._numbers = count(1)
+        self._members: list[Member] = []
+
+    def start(self, which: Literal["shop", "depot"], fate: Fate | None = None) -> Member:
+        """Start a process of one of the two."""
+        name = f"{which}{next(self._numbers)}"
+        log = self._folder / f"{name}.log"
+        member = Member(name, log, run, which, self._urls[which], self._broker, self._prefix, fate)
+        self._members.append(member)
+        return member
+
+    @asynccontextmanager
+    async def opened(
+        self, which: Literal["shop", "depot"], *, work: bool, broken: type[PointedBroker] = PointedBroker
+    ) -> AsyncIterator[Application]:
+        """Run one of the two here, perhaps on a broker that breaks a promise."""
+        engine = create_async_engine(self._urls[which])
+        application = selling if which == "shop" else shipping
+        try:
+            async with (
+                broker(self._broker, self._prefix) as transport,
+                application(SqlAlchemy(engine), cast(Any, broken(transport, None)), work=work, seconds=None) as app,
+            ):
+                yield app
+        finally:
+            await engine.dispose()
+
+    async def sell(self, app: Application, random: Random, *, done: anyio.Event) -> None:
+        """Sell until told that it is enough."""
+        while not done.is_set():
+            order, number = random.choice(KEYS), random.randint(1, 5)
+            await app.dispatch(Sell(order_id=order, number=number))
+            self.sold[order] += number
+            await anyio.sleep(0.01)
+
+    async def met(self, fates: list[tuple[Literal["shop", "depot"], Fate]]) -> None:
+        """Let a process meet each fate, one of each application at a time."""
+
+        async def one_after_another(which: Literal["shop", "depot"]) -> None:
+            for mine, fate in fates:
+                if mine == which:
+                    await self.start(which, fate).killed()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(one_after_another, "shop")
+            tasks.start_soon(one_after_another, "depot")
+
+    async def finish(self) -> None:
+        """Stop everybody, let clean applications settle, and assert that the depot knows what was sold, once, in order."""
+        for member in self._members:
+            member.kill()
+        async with self.opened("shop", work=True) as shop, self.opened("depot", work=True) as depot:
+            await shop.settle(timeout=DEADLINE)
+            await depot.settle(timeout=DEADLINE)
+            for order, number in self.sold.items():
+                parcel = await depot.execute(GetParcel(order_id=order))
+                assert parcel is not None
+                assert parcel.numbers == tuple(range(1, number + 1))
+            assert not await shop.parked("relay")
+            assert (await depot.health()).healthy
+        assert self.sold.total() > 100
+
+    def close(self) -> None:
+        """End whoever is left."""
+        for member in self._members:
+            member.kill()
+
+
+@pytest.fixture(params=["rabbitmq", "redis-streams"])
+async def crossing(
+    request: pytest.FixtureRequest,
+    new_postgresql_url: Callable[[], str],
+    new_prefix: Callable[[], str],
+    tmp_path: Path,
+) -> AsyncIterator[Crossing]:
+    """Give two databases and a broker, where both applications have been once."""
+    url = request.getfixturevalue("rabbitmq_url" if request.param == "rabbitmq" else "redis_url")
+    prefix = new_prefix()
+    made = Crossing(new_postgresql_url(), new_postgresql_url(), url, prefix, tmp_path)
+    async with AsyncExitStack() as opened:
+        for which in ("depot", "shop"):
+            await opened.enter_async_context(made.opened(which, work=False))
+    yield made
+    made.close()
+    if request.param == "rabbitmq":
+        consumer = f"{prefix}.depot.shop"
+        await delete(url, [f"{consumer}.{part}" for part in (0, 1, "parked")], [prefix, f"{prefix}:requests", consumer])
+    else:
+        async with Redis.from_url(url) as client:
+            async for key in client.scan_iter(f"*{prefix}*", count=10_000):
+                await client.unlink(key)
+
+
+async def test_killed_at_every_point(crossing: Crossing, round_number: int) -> None:
+    """Before and after each step of the relay and of the receiver: nothing is lost, doubled or out of order."""
+    random = Random(round_number)
+    fates: list[tuple[Literal["shop", "depot"], Fate]] = [
+        *(
+            ("shop", Fate(moment, point, random.randint(1, 3)))
+            for point in PUBLISHING
+            for moment in ("before", "after")
+        ),
+        *(
+            ("depot", Fate(moment, point, random.randint(1, 3)))
+            for point in RECEIVING
+            for moment in ("before", "after")
+        ),
+    ]
+    random.shuffle(fates)
+    done = anyio.Event()
+    async with crossing.opened("shop", work=False) as shop, anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: crossing.sell(shop, random, done=done))
+        await crossing.met(fates)
+        done.set()
+    await crossing.finish()
+
+
+async def test_killed_at_random(crossing: Crossing, round_number: int) -> None:
+    """Two processes of each application, and now one, now another is killed and followed by a new one."""
+    random, done = Random(round_number), anyio.Event()
+    async with crossing.opened("shop", work=False) as shop, anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: crossing.sell(shop, random, done=done))
+        running: dict[Literal["shop", "depot"], list[Member]] = {
+            "shop": [crossing.start("shop"), crossing.start("shop")],
+            "depot": [crossing.start("depot"), crossing.start("depot")],
+        }
+        for number in range(8):
+            await anyio.sleep(random.uniform(0.1, 0.7))  # where each is when it dies is left to chance
+            which: Literal["shop", "depot"] = "shop" if number % 2 else "depot"
+            running[which].pop(0).kill()
+            running[which].append(crossing.start(which))
+        done.set()
+    await crossing.finish()
+
+
+async def test_paused_for_longer_than_a_lease(crossing: Crossing, round_number: int) -> None:
+    """One of each sleeps until others have taken over, and wakes up with what it had in hand."""
+    random, done = Random(round_number), anyio.Event()
+    async with crossing.opened("shop", work=False) as shop, anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: crossing.sell(shop, random, done=done))
+        first = [crossing.start("shop"), crossing.start("depot")]
+        await until(lambda: crossing.sold.total() > 50, "something was to be sold", *first)
+        for each in first:
+            each.send(signal.SIGSTOP)
+        crossing.start("shop")
+        crossing.start("depot")
+        sold = crossing.sold.total()
+        await until(lambda: crossing.sold.total() > sold + 300, "more was to be sold", *first)
+        for each in first:
+            each.send(signal.SIGCONT)
+        await until(lambda: crossing.sold.total() > sold + 400, "more was to be sold", *first)
+        done.set()
+    await crossing.finish()
+
+
+@pytest.mark.parametrize("broken", [Loses, Doubles, Reorders])
+async def test_the_lab_notices(crossing: Crossing, broken: type[PointedBroker]) -> None:
+    """An event that is lost, doubled or out of order on the way does not get past the end of a test."""
+    async with crossing.opened("shop", work=True, broken=broken) as shop:
+        for number in range(60):
+            order = KEYS[number % len(KEYS)]
+            await shop.dispatch(Sell(order_id=order, number=2))
+            crossing.sold[order] += 2
+        await shop.settle()
+    with pytest.raises(AssertionError):
+        await crossing.finish()
