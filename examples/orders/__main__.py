@@ -28,7 +28,8 @@ cli = typer.Typer(no_args_is_help=True, add_completion=False, help="Orders, the 
 
 File = Annotated[Path, typer.Argument(help="Invoice lines as CSV, plain or gzip.", exists=True, dir_okay=False)]
 Write = Annotated[str, typer.Option(help="The database of orders and events, as a URL of SQLAlchemy.")]
-Read = Annotated[str | None, typer.Option(help="The database of the read models, where it is another one.")]
+Read = Annotated[str | None, typer.Option(help="Redis or a database for the read models, where it is another one.")]
+Transport = Annotated[str | None, typer.Option(help="RabbitMQ (amqp://) or Redis (redis://) that carries the events.")]
 Share = Annotated[float, typer.Option(min=0, max=1, help="Of the orders, from 0 to 1; shipped ones are paid before.")]
 EventSourced = Annotated[bool, typer.Option(help="Keep orders as their events, not as rows.")]
 Day = Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"])]
@@ -65,16 +66,22 @@ def import_file(
 
 
 @cli.command("work")
-def work(write: Write = FILE, read: Read = None) -> None:
+def work(write: Write = FILE, read: Read = None, transport: Transport = None) -> None:
     """Run the projections until it is told to stop. Several workers may run; they share the work."""
 
     async def run() -> None:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            async with running(write, read) as app:
+            async with running(write, read, transport=transport) as app:
                 show.subscriptions("At work", await app.status())
                 await anext(signals)
 
     asyncio.run(run())
+
+
+@cli.command("figures")
+def figures(write: Write = FILE, read: Read = None) -> None:
+    """Show what the read models add up to."""
+    show.figures(asyncio.run(_answer(write, read, GetFigures())))
 
 
 @cli.command("show")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from sqlalchemy.ext.asyncio import create_async_engine
 
+import places
 from orders import figures as _figures  # noqa: F401 -- registers the query of the totals
 from orders.commands import write_side
 from orders.domain import Order
+from orders.messages import OrderCancelled, OrderCreated, OrderPaid, OrderShipped, ShipOrder
 from orders.read_side import read_side
 from orders.tables import OrderTables, metadata
 from twofold import Application, Module
@@ -19,27 +21,28 @@ from twofold_sqlalchemy import SqlAlchemy
 
 @asynccontextmanager
 async def running(
-    write: str, read: str | None = None, *more: Module, event_sourced: bool = False
+    write: str, read: str | None = None, *more: Module, transport: str | None = None, event_sourced: bool = False
 ) -> AsyncIterator[Application]:
-    """Run the application on the databases of two URLs, or of one. One line says how orders are kept: as rows or events."""
-    engine = create_async_engine(write)
-    reading = create_async_engine(read) if read else engine
-    store = SqlAlchemy(engine, state={Order: OrderTables()})
-    app = Application(
-        "orders",
-        write=store,
-        read=SqlAlchemy(reading) if read else store,
-        event_sourced=[Order] if event_sourced else [],
-        middleware=[retry_conflicts()],
-    )
-    for module in (write_side, read_side, *more):
-        app.include(module)
-    try:
+    """Run the application on what these URLs name. One line says how orders are kept: as rows or events."""
+    async with AsyncExitStack() as opened:
+        engine = create_async_engine(write)
+        opened.push_async_callback(engine.dispose)
+        app = Application(
+            "orders",
+            write=SqlAlchemy(engine, state={Order: OrderTables()}),
+            read=await opened.enter_async_context(places.read_store(read)) if read else None,
+            transport=await opened.enter_async_context(places.transport(transport)) if transport else None,
+            cache=await opened.enter_async_context(places.cache(read)) if read else None,
+            event_sourced=[Order] if event_sourced else [],
+            middleware=[retry_conflicts()],
+        )
+        for module in (write_side, read_side, *more):
+            app.include(module)
+        if transport:
+            app.relay(OrderCreated, OrderPaid, OrderShipped, OrderCancelled, unroutable="drop")
+            app.serve(ShipOrder)
         await app.create_schema()
         async with engine.begin() as connection:
             await connection.run_sync(metadata.create_all)
-        async with app:
-            yield app
-    finally:
-        await reading.dispose()
-        await engine.dispose()
+        await opened.enter_async_context(app)
+        yield app

@@ -86,7 +86,7 @@ def _read(row: Row) -> tuple[dict[str, Any], OrderLine]:
     """Return what a row says about the order that it belongs to, and its line."""
     if len(row.fields) != len(COLUMNS):
         raise BadRow(f"broken row: {len(row.fields)} fields instead of {len(COLUMNS)}")
-    invoice, product, name, number, date, money, customer, country = (text.strip() for text in row.fields)
+    invoice, product, name, number, date, money, customer, country = map(str.strip, row.fields)
     _refuse("broken row: no invoice number", not invoice)
     _refuse("cancellation", invoice.upper().startswith("C"))
     _refuse("accounting adjustment", invoice.upper().startswith("A"))

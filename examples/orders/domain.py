@@ -29,12 +29,7 @@ class ForbiddenTransition(OrderError):
     """The order is in a state from which this cannot happen."""
 
 
-_ALLOWED = {
-    Status.PENDING: {Status.PAID, Status.CANCELLED},
-    Status.PAID: {Status.SHIPPED, Status.CANCELLED},
-    Status.SHIPPED: set[Status](),
-    Status.CANCELLED: set[Status](),
-}
+_ALLOWED = {Status.PENDING: {Status.PAID, Status.CANCELLED}, Status.PAID: {Status.SHIPPED, Status.CANCELLED}}
 
 
 class Order(Aggregate, name="order"):
@@ -50,11 +45,9 @@ class Order(Aggregate, name="order"):
         if not wish.lines:
             raise InvalidOrder(f"order {wish.order_id} has no lines. Add at least one.")
         for line in wish.lines:
-            for what, value in (("quantity", line.quantity), ("price", line.unit_price)):
-                if value <= 0:
-                    raise InvalidOrder(
-                        f"order {wish.order_id}: the {what} of {line.product_id} is {value}, not above 0."
-                    )
+            if line.quantity <= 0 or line.unit_price <= 0:
+                found = f"{line.quantity} of {line.product_id} at {line.unit_price}"
+                raise InvalidOrder(f"order {wish.order_id} has {found}. Quantities and prices are above 0.")
         return cls.begin(OrderCreated(**dict(wish), total=sum((line.amount for line in wish.lines), Decimal())))
 
     @property
@@ -71,7 +64,7 @@ class Order(Aggregate, name="order"):
         self._become(Status.CANCELLED, OrderCancelled(order_id=self.id, placed_at=self.placed_at, total=self.total))
 
     def _become(self, status: Status, event: Event) -> None:
-        if status not in _ALLOWED[self.status]:
+        if status not in _ALLOWED.get(self.status, ()):
             raise ForbiddenTransition(f"order {self.id} is {self.status.value}; it cannot become {status.value}.")
         self.record(event)
 

@@ -26,7 +26,7 @@ class GetFigures(Query[dict[str, Figures]]):
     """What each of the three read models adds up to."""
 
 
-@read_side.query_handler(GetFigures, reads=("order_detail", "user_order_list", "daily_statistics"))
+@read_side.query_handler(GetFigures)
 async def get_figures(
     query: GetFigures, details: ReadModel[OrderDetail], lists: ReadModel[UserOrder], days: ReadModel[DailyStatistics]
 ) -> dict[str, Figures]:

@@ -35,7 +35,7 @@ class PayOrder(Command[None]):
     order_id: str
 
 
-class ShipOrder(Command[None]):
+class ShipOrder(Command[None], name="orders.ship_order"):
     order_id: str
 
 

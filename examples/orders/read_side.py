@@ -6,11 +6,13 @@ from datetime import UTC, date
 
 from orders.messages import OrderCancelled, OrderCreated, OrderPaid, OrderShipped
 from orders.views import DailyStatistics, OrderDetail, ProductSales, Statistics, UserOrder
-from twofold import Module, Page, Query, ReadModel, Rows, on
+from twofold import Cache, Event, Module, Page, Query, ReadModel, Rows, on
 
 read_side = Module("orders, read side")
 
-STATUS = {OrderPaid: "paid", OrderShipped: "shipped", OrderCancelled: "cancelled"}
+STATUS: dict[type[Event], str] = {OrderPaid: "paid", OrderShipped: "shipped", OrderCancelled: "cancelled"}
+KEY = "order:{order_id}"
+CHANGES: dict[type[Event], str] = dict.fromkeys([OrderCreated, *STATUS], KEY)
 
 
 @read_side.projection("order_detail")
@@ -61,8 +63,7 @@ class DailyFigures:
             quantity, amount = so_far.quantity + line.quantity, so_far.amount + line.amount
             grown = {"product_name": line.product_name, "quantity": quantity, "amount": amount}
             sold[key] = so_far.model_copy(update=grown)
-        for sales in sold.values():
-            await self.products.put(sales)
+            await self.products.put(sold[key])
 
     @on(OrderCancelled)
     async def cancelled(self, event: OrderCancelled) -> None:
@@ -75,7 +76,7 @@ class GetOrder(Query[OrderDetail | None]):
     order_id: str
 
 
-@read_side.query_handler(GetOrder, reads="order_detail")
+@read_side.query_handler(GetOrder, cache=Cache(ttl=3600, key=KEY, invalidated_by=CHANGES))
 async def get_order(query: GetOrder, orders: ReadModel[OrderDetail]) -> OrderDetail | None:
     return await orders.get(query.order_id)
 
@@ -86,7 +87,7 @@ class ListUserOrders(Query[Rows[UserOrder]]):
     page_size: int = 20
 
 
-@read_side.query_handler(ListUserOrders, reads="user_order_list")
+@read_side.query_handler(ListUserOrders)
 async def list_user_orders(query: ListUserOrders, orders: ReadModel[UserOrder]) -> Rows[UserOrder]:
     mine, page = {"user_id": query.user_id}, Page(number=query.page, size=query.page_size)
     return await orders.find(mine, order_by="-placed_at", page=page)
@@ -96,7 +97,7 @@ class OrderStatistics(Query[Statistics]):
     day: date
 
 
-@read_side.query_handler(OrderStatistics, reads="daily_statistics")
+@read_side.query_handler(OrderStatistics)
 async def order_statistics(
     query: OrderStatistics, days: ReadModel[DailyStatistics], products: ReadModel[ProductSales]
 ) -> Statistics:

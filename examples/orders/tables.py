@@ -41,16 +41,13 @@ class OrderTables(TableMapping[Order]):
 
     def to_rows(self, order: Order) -> AggregateRows:
         root = {name: getattr(order, name) for name in COPIED} | {"status": order.status.value}
-        return AggregateRows(
-            root, {order_items: [{"number": n, **dict(line)} for n, line in enumerate(order.lines, 1)]}
-        )
+        items = [{"number": number, **dict(line)} for number, line in enumerate(order.lines, 1)]
+        return AggregateRows(root, {order_items: items})
 
     def from_rows(self, rows: AggregateRows) -> Order:
         order = Order.replay()
         for name in COPIED:
             setattr(order, name, rows.root[name])
         order.status = Status(rows.root["status"])
-        order.lines = tuple(
-            OrderLine(**{name: row[name] for name in OrderLine.model_fields}) for row in rows.parts[order_items]
-        )
+        order.lines = tuple(OrderLine(**row) for row in rows.parts[order_items])
         return order

@@ -1,0 +1,80 @@
+"""Where data lives, by URL: what the examples have in common. `?prefix=demo` keeps apart what shares a server.
+
+Each driver is imported where it is used, so that nobody needs one that he does not use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import parse_qs, urlsplit, urlunsplit
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from twofold.ports import CacheStore, ReadStore, Transport
+from twofold_sqlalchemy import SqlAlchemy
+
+
+@asynccontextmanager
+async def database(url: str) -> AsyncIterator[SqlAlchemy]:
+    """Open a database."""
+    engine = create_async_engine(url)
+    try:
+        yield SqlAlchemy(engine)
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def read_store(url: str) -> AsyncIterator[ReadStore]:
+    """Open Redis, or a database of SQLAlchemy."""
+    if url.startswith("redis"):
+        from redis.asyncio import Redis as RedisClient
+
+        from twofold_redis import Redis
+
+        plain, prefix = split_prefix(url)
+        async with RedisClient.from_url(plain) as client:
+            yield Redis(client, prefix=prefix)
+    else:
+        async with database(url) as store:
+            yield store
+
+
+@asynccontextmanager
+async def cache(url: str) -> AsyncIterator[CacheStore | None]:
+    """Open the cache beside the read models; there is one where they are in Redis."""
+    if url.startswith("redis"):
+        from redis.asyncio import Redis as RedisClient
+
+        from twofold_redis import RedisCache
+
+        plain, prefix = split_prefix(url)
+        async with RedisClient.from_url(plain) as client:
+            yield RedisCache(client, prefix=prefix)
+    else:
+        yield None
+
+
+@asynccontextmanager
+async def transport(url: str) -> AsyncIterator[Transport]:
+    """Open RabbitMQ, or Redis Streams."""
+    plain, prefix = split_prefix(url)
+    if url.startswith("redis"):
+        from redis.asyncio import Redis as RedisClient
+
+        from twofold_redis import RedisStreams
+
+        async with RedisClient.from_url(plain) as client:
+            yield RedisStreams(client, prefix=prefix)
+    else:
+        from twofold_rabbitmq import RabbitMQ
+
+        yield RabbitMQ(plain, prefix=prefix)
+
+
+def split_prefix(url: str) -> tuple[str, str]:
+    """Part a URL from the prefix that it may name."""
+    parts = urlsplit(url)
+    (prefix,) = parse_qs(parts.query).get("prefix", ["twofold"])
+    return urlunsplit(parts._replace(query="")), prefix
