@@ -20,6 +20,9 @@ GROUPS = {
     "import": "benchmarks.importing",
     "sqlite": "benchmarks.sqlite",
     "postgresql": "benchmarks.postgresql",
+    "cache": "benchmarks.cache",
+    "rabbitmq": "benchmarks.rabbitmq",
+    "redis-rows": "benchmarks.redis_rows",
     "latency": "benchmarks.latency",
 }
 """The module of each group, imported when it is measured, so that a missing driver costs its own group only."""

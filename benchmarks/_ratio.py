@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
@@ -61,7 +61,7 @@ async def _time(call: Callable[[Any], Awaitable[Any]], argument: Any, number: in
     return (time.perf_counter() - started) / number
 
 
-async def rates(works: dict[str, Callable[[], Awaitable[int]]], *, rounds: int = 3) -> dict[str, float]:
+async def rates(works: Mapping[str, Callable[[], Awaitable[int]]], *, rounds: int = 3) -> dict[str, float]:
     """Return the items a second of each work, the median of rounds that take turns. A work returns its items."""
     found: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(rounds):
