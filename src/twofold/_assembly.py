@@ -22,7 +22,6 @@ from ._check import (
 from ._check_caches import cacheable, check_caches
 from ._check_transport import check_served, check_transport
 from ._command_bus import CommandBus
-from ._dispatch import route
 from ._effects import ProjectionEffect
 from ._entries import CommandEntry, QueryEntry
 from ._event_sourced import EventSourced
@@ -52,6 +51,7 @@ from ._wired import (
 )
 from ._write_side import WriteSide
 from .errors import UndecodableCommand
+from .middleware import compose
 from .ports.transport import Feed
 
 if TYPE_CHECKING:
@@ -197,8 +197,8 @@ def _route_commands(
         once = once_route(plan.invoke, services, committed, inside, repeats)
         if entry.key is not None:
             handle, once = one_at_a_time(handle, entry.key, locks), one_at_a_time(once, entry.key, locks)
-        services.commands._routes[entry.message] = route(outside, handle)
-        services.once._routes[entry.message] = route(outside, once)
+        services.commands._routes[entry.message] = compose(outside, handle)
+        services.once._routes[entry.message] = compose(outside, once)
 
 
 def _route_queries(
@@ -215,4 +215,4 @@ def _route_queries(
         if entry.cache is not None and answers is not None and cacheable(entry.message):
             place = partial(place_of, reads[entry.message], app.read, app.write.log)
             handle = Caching(entry.message, entry.cache, answers, place, app.write.log).around(handle)
-        services.queries._routes[entry.message] = route(middleware_of(app, entry.message), handle)
+        services.queries._routes[entry.message] = compose(middleware_of(app, entry.message), handle)

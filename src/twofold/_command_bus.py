@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
-from ._dispatch import Route, no_handler, route
+from ._dispatch import Handle, no_handler
 from ._handlers import standalone
 from ._messages import Command
 from ._registrations import CommandRegistration
 from .errors import ConfigurationError
-from .middleware import Middleware
+from .middleware import Middleware, compose
 
 R = TypeVar("R")
 C = TypeVar("C", bound=Command[Any])
@@ -34,7 +34,7 @@ class CommandBus:
     """
 
     def __init__(self, *, middleware: Sequence[Middleware] = ()) -> None:
-        self._routes: dict[type[Command[Any]], Route] = {}
+        self._routes: dict[type[Command[Any]], Handle] = {}
         self._middleware = tuple(middleware)
 
     def handler(self, command_type: type[C]) -> CommandRegistration[C]:
@@ -50,7 +50,7 @@ class CommandBus:
                     f"cannot register a second handler of command {command_type.__name__}. A command has one handler; "
                     "publish an event to tell several."
                 )
-            self._routes[command_type] = route(self._middleware, standalone(handler))
+            self._routes[command_type] = compose(self._middleware, standalone(handler))
 
         return CommandRegistration(register)
 
@@ -62,7 +62,7 @@ class CommandBus:
             DispatchCycle: the command is being handled already, further up.
         """
         try:
-            first, rest = self._routes[type(command)]
+            handle = self._routes[type(command)]
         except KeyError:
             raise no_handler("command", command, self._routes) from None
-        return first(command) if rest is None else first(command, rest)
+        return handle(command)

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeAlias
 
 from ._messages import Command, Event, Query
 from .errors import NoHandler
-from .middleware import CallNext, Middleware, compose
 
 Handle: TypeAlias = Callable[[Any], Coroutine[Any, Any, Any]]
 """The whole way of one message type: its middleware and its handler, composed into one callable."""
-
-Route: TypeAlias = tuple[Callable[..., Coroutine[Any, Any, Any]], CallNext | None]
-"""The same for a bus, which calls the outermost middleware itself: that middleware and the rest of the chain, or the
-handler and None. It saves a call a message; see `benchmarks/buses.py`."""
 
 
 _ELSEWHERE = {
@@ -22,11 +17,6 @@ _ELSEWHERE = {
     Command: "It is a command: use dispatch().",
     Event: "It is an event: let an aggregate or the UnitOfWork record it, or publish it on an EventBus.",
 }
-
-
-def route(middleware: Sequence[Middleware], last: Handle) -> Route:
-    """Put middleware around a handler, the first one outermost."""
-    return (middleware[0], compose(middleware[1:], last)) if middleware else (last, None)
 
 
 def no_handler(kind: str, message: object, known: Iterable[type[Any]]) -> NoHandler:

@@ -6,12 +6,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
 
-from ._dispatch import Route, no_handler, route
+from ._dispatch import Handle, no_handler
 from ._handlers import standalone
 from ._messages import Query
 from ._registrations import QueryRegistration
 from .errors import ConfigurationError
-from .middleware import Middleware
+from .middleware import Middleware, compose
 
 R = TypeVar("R")
 Q = TypeVar("Q", bound=Query[Any])
@@ -25,7 +25,7 @@ class QueryBus:
     """
 
     def __init__(self, *, middleware: Sequence[Middleware] = ()) -> None:
-        self._routes: dict[type[Query[Any]], Route] = {}
+        self._routes: dict[type[Query[Any]], Handle] = {}
         self._middleware = tuple(middleware)
 
     def handler(self, query_type: type[Q]) -> QueryRegistration[Q]:
@@ -40,7 +40,7 @@ class QueryBus:
                 raise ConfigurationError(
                     f"cannot register a second handler of query {query_type.__name__}. A query has one handler."
                 )
-            self._routes[query_type] = route(self._middleware, standalone(handler))
+            self._routes[query_type] = compose(self._middleware, standalone(handler))
 
         return QueryRegistration(register)
 
@@ -51,10 +51,10 @@ class QueryBus:
             NoHandler: nothing handles this query.
         """
         try:
-            first, rest = self._routes[type(query)]
+            handle = self._routes[type(query)]
         except KeyError:
             raise no_handler("query", query, self._routes) from None
-        return first(query) if rest is None else first(query, rest)
+        return handle(query)
 
     async def stream(self, query: Query[AsyncIterator[R]]) -> AsyncGenerator[R]:
         """Iterate over the answer of a streaming query, whose handler is an async generator.

@@ -75,6 +75,43 @@ async def test_without_links_the_callable_itself_comes_back() -> None:
     assert compose([], handler) is handler
 
 
+class Adding:
+    """Links of every shape: each adds its number to the message on the way in."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    async def __call__(self, message: Any, call_next: CallNext) -> Any:
+        return await call_next(message.model_copy(update={"number": message.number + self.number}))
+
+    async def method(self, message: Any, call_next: CallNext) -> Any:
+        return await self(message, call_next)
+
+
+async def with_a_default(message: Any, call_next: CallNext, number: int = 100) -> Any:
+    return await Adding(number)(message, call_next)
+
+
+async def with_a_keyword(message: Any, call_next: CallNext, *, number: int = 1_000) -> Any:
+    return await Adding(number)(message, call_next)
+
+
+async def with_any(*args: Any, **kwargs: Any) -> Any:
+    return await Adding(10_000)(*args, **kwargs)
+
+
+async def test_a_link_may_be_any_async_callable() -> None:
+    """Objects, methods, closures, and functions with defaults; one may stand in several chains, and none is changed."""
+
+    async def plain(message: Any, call_next: CallNext) -> Any:
+        return await Adding(100_000)(message, call_next)
+
+    links = [Adding(1), Adding(10).method, with_a_default, with_a_keyword, with_any, plain, plain]
+    for _ in range(2):
+        assert await bus_of(Recorder(), *links).dispatch(Place(number=0)) == "placed 211111"
+    assert plain.__defaults__ is None
+
+
 async def test_a_link_may_replace_the_message() -> None:
     """What a link passes on is what the rest of the chain sees."""
 
