@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
-from typing import Any, Literal, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 import anyio
 
 from ._aggregate import Aggregate
-from ._assembly import Assembly, assemble
 from ._composition import check_composition
 from ._entries import Retry
-from ._explain import explain
+from ._envelope import Origin
 from ._messages import Command, Message, Query
 from ._module import Module
 from ._operations import Operations
-from ._running import Running
-from ._scope import Origin
 from ._session import DEFAULT_TIMEOUT, Answer, Session
 from ._time import SystemClock, UuidV7
 from .errors import ApplicationNotRunning, WiringError
@@ -28,6 +25,10 @@ from .ports.clock import Clock, Ids
 from .ports.requests import Requests
 from .ports.stores import ReadStore, WriteStore
 from .ports.transport import Transport
+
+if TYPE_CHECKING:
+    from ._assembly import Assembly
+    from ._running import Running
 
 R = TypeVar("R")
 
@@ -118,6 +119,8 @@ class Application(Module, Operations):
         Raises:
             NoHandler: nothing handles this message.
         """
+        from ._explain import explain
+
         return explain(self, self._assemble(), message_type)
 
     async def create_schema(self) -> None:
@@ -151,11 +154,11 @@ class Application(Module, Operations):
         origin = Origin(tenant=tenant, trace=trace or {}, headers=headers or {})
         return self._started().session(origin, token)
 
-    async def dispatch(self, command: Command[R], *, idempotency_key: str | None = None) -> R:
+    def dispatch(self, command: Command[R], *, idempotency_key: str | None = None) -> Coroutine[Any, Any, R]:
         """Handle one command in a session of its own; see `Session.dispatch`."""
         if idempotency_key is not None:
-            return await self.session().dispatch(command, idempotency_key=idempotency_key)
-        return await self._started().assembly.services.commands.dispatch(command)
+            return self.session().dispatch(command, idempotency_key=idempotency_key)
+        return (self._running or self._started()).commands.dispatch(command)
 
     async def schedule(self, command: Command[Any], *, at: datetime, id: str | None = None) -> str:
         """Have a command dispatched later, from a session of its own; see `Session.schedule`."""
@@ -203,6 +206,8 @@ class Application(Module, Operations):
         assembly = self._assemble()
         if assembly.faults:
             raise WiringError(sorted(assembly.faults))
+        from ._running import Running
+
         running = Running(self, assembly)
         await running.start(self._work)
         self._running = running
@@ -217,6 +222,8 @@ class Application(Module, Operations):
                     self._running = None
 
     def _assemble(self) -> Assembly:
+        from ._assembly import assemble  # what runs an application is loaded when one is checked or entered
+
         return assemble(self, self._new_session, self._committed)
 
     def _new_session(self) -> Session:

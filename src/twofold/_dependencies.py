@@ -125,7 +125,7 @@ class Dependencies:
         self._aggregates.add(aggregate_type)
         return Binding(
             parameter,
-            lambda scope: Repository(aggregate_type, scope.unit_of_work()),
+            lambda scope: Repository(aggregate_type, scope),
             f"repository of {aggregate_type.__name__}",
             awaited=True,
         )

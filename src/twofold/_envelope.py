@@ -1,4 +1,4 @@
-"""What travels around a message."""
+"""What travels around a message, and what its sender says about it."""
 
 from __future__ import annotations
 
@@ -45,3 +45,22 @@ class Envelope(Generic[M_co]):
     stream: str | None = None
     version: int | None = None
     position: Position | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What the caller of a first message says about it.
+
+    Attributes:
+        tenant: whose data it concerns.
+        trace: the W3C trace context.
+        headers: anything else.
+        correlation_id: the first message of the conversation that it belongs to; itself when None.
+        causation_id: the message that caused it.
+    """
+
+    tenant: str | None = None
+    trace: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    correlation_id: UUID | None = None
+    causation_id: UUID | None = None

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import anyio
 
 from ._cache import CacheStats
 from ._health import Health
-from ._running import Running
 from ._status import SubscriptionStatus
 from .errors import ApplicationNotRunning
 from .ports.schedule import ScheduledCommand
 from .ports.subscription_store import ParkedEvent
+
+if TYPE_CHECKING:
+    from ._running import Running
 
 
 class Operations:

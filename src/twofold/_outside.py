@@ -6,9 +6,9 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ._assembly import Assembly
+from ._envelope import Origin
 from ._inbound import Arrivals, Inbound
 from ._relay import Marks
-from ._scope import Origin
 from ._serving import Serving
 from ._session import Session
 from ._subscription import Subscription

@@ -11,10 +11,9 @@ from uuid import UUID
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
-from ._envelope import Envelope
+from ._envelope import Envelope, Origin
 from ._idempotency import adapter_of
 from ._messages import Command, Message, Query
-from ._scope import Origin
 from .errors import ConfigurationError, RemoteFailure
 
 

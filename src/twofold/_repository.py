@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from ._aggregate import Aggregate, stream_of
 from ._storage import Tracked
-from ._unit_of_work import UnitOfWork
 from .errors import AggregateNotFound, ConcurrencyConflict
+
+if TYPE_CHECKING:
+    from ._scope import Scope
 
 A = TypeVar("A", bound=Aggregate)
 
@@ -19,9 +21,9 @@ class Repository(Generic[A]):
     object each time. Whatever changed in the aggregates is saved when the unit commits; there is no `save`.
     """
 
-    def __init__(self, aggregate_type: type[A], unit: UnitOfWork) -> None:
+    def __init__(self, aggregate_type: type[A], scope: Scope) -> None:
         self._type = aggregate_type
-        self._unit = unit
+        self._scope = scope
 
     async def get(self, id: object, *, expected: int | None = None) -> A:
         """Return an aggregate.
@@ -35,7 +37,7 @@ class Repository(Generic[A]):
             AggregateNotFound: there is none, or it was removed.
             ConcurrencyConflict: it is at another version than expected.
         """
-        tracked = await self._unit.load(self._type, str(id))
+        tracked = await self._scope.unit_of_work().load(self._type, str(id))
         if tracked is None:
             raise AggregateNotFound(
                 f"cannot get {self._type.__name__} {id}: there is none of that id. Use find() when it may be missing."
@@ -48,7 +50,7 @@ class Repository(Generic[A]):
 
     async def find(self, id: object) -> A | None:
         """Return an aggregate, or None when there is none of that id."""
-        tracked = await self._unit.load(self._type, str(id))
+        tracked = await self._scope.unit_of_work().load(self._type, str(id))
         return None if tracked is None else cast(A, tracked.aggregate)
 
     async def version(self, id: object) -> int:
@@ -58,7 +60,7 @@ class Repository(Generic[A]):
             AggregateNotFound: there is none of that id.
         """
         await self.get(id)
-        tracked = await self._unit.load(self._type, str(id))
+        tracked = await self._scope.unit_of_work().load(self._type, str(id))
         return cast(Tracked, tracked).version
 
     async def add(self, aggregate: A) -> None:
@@ -67,8 +69,8 @@ class Repository(Generic[A]):
         Raises:
             AggregateExists: one of that id exists: at once when this unit holds it, else when the unit commits.
         """
-        self._unit.add(aggregate)
+        self._scope.unit_of_work().add(aggregate)
 
     async def remove(self, aggregate: A) -> None:
         """Remove a loaded aggregate at commit. Its id cannot be used again."""
-        self._unit.remove(aggregate)
+        self._scope.unit_of_work().remove(aggregate)

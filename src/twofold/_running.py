@@ -18,13 +18,13 @@ from ._assembly import Assembly
 from ._cache_effect import CacheEffect
 from ._consistency import Consistency
 from ._effects import ProjectionEffect
+from ._envelope import Origin
 from ._health import Health, health
 from ._inline import begin_inline
 from ._outside import Outside
 from ._progress import Log
 from ._rebuild import Rebuild, Report
 from ._retention import Retention
-from ._scope import Origin
 from ._segments import segment_of
 from ._session import Session
 from ._signal import Signal
@@ -65,6 +65,7 @@ class Running:
 
     def __init__(self, app: Application, assembly: Assembly) -> None:
         self.assembly = assembly
+        self.commands = assembly.services.commands
         self.appended = Signal()
         self.identity = ""
         self._app = app

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
-from uuid import UUID
 
 import anyio
 
@@ -66,25 +65,6 @@ class Services:
     container: Any = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
-    """What the caller of a first message says about it.
-
-    Attributes:
-        tenant: whose data it concerns.
-        trace: the W3C trace context.
-        headers: anything else.
-        correlation_id: the first message of the conversation that it belongs to; itself when None.
-        causation_id: the message that caused it.
-    """
-
-    tenant: str | None = None
-    trace: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-    correlation_id: UUID | None = None
-    causation_id: UUID | None = None
-
-
 class Scope:
     """One message being handled. Made for each message, closed when its handler has ended.
 
@@ -92,20 +72,14 @@ class Scope:
     dispatched inside another one shares its unit.
     """
 
-    __slots__ = (
-        "_envelope",
-        "_exits",
-        "_owner",
-        "_read",
-        "_read_only",
-        "_session",
-        "made",
-        "message",
-        "parent",
-        "rows",
-        "services",
-        "unit",
-    )
+    open: bool = False
+    """Whether something was made or begun that has to be closed."""
+    unit: UnitOfWork | None = None
+    rows: dict[type[View], ProjectedRows[Any]] | None = None
+    made: dict[Any, Any] | None = None
+    _envelope: Envelope[Any] | None = None
+    _read: ReadTransaction | None = None
+    _exits: AsyncExitStack | None = None
 
     def __init__(
         self,
@@ -122,12 +96,6 @@ class Scope:
         self._session = session
         self._read_only = read_only
         self._owner = current_task()
-        self.unit: UnitOfWork | None = None
-        self.rows: dict[type[View], ProjectedRows[Any]] | None = None
-        self.made: dict[Any, Any] | None = None
-        self._envelope: Envelope[Any] | None = None
-        self._read: ReadTransaction | None = None
-        self._exits: AsyncExitStack | None = None
 
     @property
     def session(self) -> Session:
@@ -194,6 +162,7 @@ class Scope:
         """Return the unit of work, made at the first look; its transaction begins later still."""
         if self.unit is None:
             self.unit = UnitOfWork(self.services.write, lambda: self.envelope, self._owner, read_only=self._read_only)
+            self.open = self.open or self._read_only
         return self.unit
 
     def committed_rows(self, view: type[V]) -> CommittedRows[V]:
@@ -206,6 +175,7 @@ class Scope:
                     "Await the calls one after another instead of with gather() or a task group."
                 )
             if self._read is None:
+                self.open = True
                 self._read = await self.services.read.begin(read_only=True)
             return self._read.rows(view)
 
@@ -221,13 +191,9 @@ class Scope:
     def exits(self) -> AsyncExitStack:
         """What is closed with this scope."""
         if self._exits is None:
+            self.open = True
             self._exits = AsyncExitStack()
         return self._exits
-
-    @property
-    def open(self) -> bool:
-        """Whether something was made or begun that has to be closed."""
-        return self._read is not None or self._exits is not None or (self._read_only and self.unit is not None)
 
     async def close(self, failure: BaseException | None = None) -> None:
         """Close what was made for the message, last made first, and end what it only read."""

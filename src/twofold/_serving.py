@@ -8,10 +8,10 @@ from typing import Any, NoReturn
 
 import anyio
 
+from ._envelope import Origin
 from ._messages import Command, Message, Query
 from ._remote_wire import Asked, decode_request, encode_error, encode_result
 from ._runner import LAST_PAUSE
-from ._scope import Origin
 from ._session import Session
 from ._wire_types import WireTypes
 from .errors import CommitFailed, NoHandler, TransientFailure, UndecodableCommand

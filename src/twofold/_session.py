@@ -25,8 +25,9 @@ from .errors import ApplicationNotRunning, ConfigurationError, ReadNotReady, Use
 from .ports.event_log import Position, StoredEvent
 
 if TYPE_CHECKING:
+    from ._envelope import Origin
     from ._inbound import Arrivals
-    from ._scope import Origin, Services
+    from ._scope import Services
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import sys
+import asyncio
 
 
 def current_task() -> object:
-    """Return the running task, an object that only that task returns.
-
-    Neither library is imported here: the one that runs the task is loaded already.
-    """
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is not None:
-        try:
-            task: object = asyncio.current_task()
-        except RuntimeError:
-            task = None
-        if task is not None:
-            return task
+    """Return the running task, an object that only that task returns."""
+    try:
+        task: object = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    if task is not None:
+        return task
     from trio.lowlevel import current_task as current_trio_task
 
     return current_trio_task()

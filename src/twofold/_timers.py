@@ -12,8 +12,9 @@ from uuid import UUID
 import anyio
 
 from ._entries import Retry
+from ._envelope import Origin
 from ._once import NEW
-from ._scope import Origin, Scope, Services
+from ._scope import Scope, Services
 from ._session import Session
 from .errors import AfterCommitFailed, CommitFailed, TransientFailure, TwofoldError, UndecodableCommand
 from .ports.schedule import ScheduledCommand

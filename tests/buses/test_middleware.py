@@ -89,14 +89,17 @@ class Adding:
 
 
 async def with_a_default(message: Any, call_next: CallNext, number: int = 100) -> Any:
+    """Add through a parameter that has a default."""
     return await Adding(number)(message, call_next)
 
 
 async def with_a_keyword(message: Any, call_next: CallNext, *, number: int = 1_000) -> Any:
+    """Add through a parameter that is given by name."""
     return await Adding(number)(message, call_next)
 
 
 async def with_any(*args: Any, **kwargs: Any) -> Any:
+    """Add through whatever is given."""
     return await Adding(10_000)(*args, **kwargs)
 
 
@@ -106,7 +109,7 @@ async def test_a_link_may_be_any_async_callable() -> None:
     async def plain(message: Any, call_next: CallNext) -> Any:
         return await Adding(100_000)(message, call_next)
 
-    links = [Adding(1), Adding(10).method, with_a_default, with_a_keyword, with_any, plain, plain]
+    links: list[Middleware] = [Adding(1), Adding(10).method, with_a_default, with_a_keyword, with_any, plain, plain]
     for _ in range(2):
         assert await bus_of(Recorder(), *links).dispatch(Place(number=0)) == "placed 211111"
     assert plain.__defaults__ is None
