@@ -1,4 +1,4 @@
-"""Twofold on Redis: read models, cache and streams."""
+"""Twofold on Redis: read models, cache, streams and hints."""
 
 from twofold.errors import MissingDependency
 
@@ -8,7 +8,8 @@ except ImportError as _error:
     raise MissingDependency("pip install 'twofold[redis]'") from _error
 
 from ._cache import RedisCache
+from ._hints import RedisHints
 from ._store import Redis
 from ._streams import RedisStreams
 
-__all__ = ["Redis", "RedisCache", "RedisStreams"]
+__all__ = ["Redis", "RedisCache", "RedisHints", "RedisStreams"]

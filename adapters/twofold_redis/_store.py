@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from twofold import View
 from twofold.errors import ConfigurationError
 
+from ._cache import RedisCache
+from ._hints import RedisHints
 from ._keys import Keys
 from ._layout import check_memory, index_rows, read_layouts
 from ._leases import RedisSubscriptions
 from ._server import AnyClient, Server
+from ._streams import RedisStreams
 from ._transaction import RedisTransaction
 
 
@@ -22,6 +25,11 @@ class Redis(RedisSubscriptions):
 
     The rows of a batch and its checkpoint are written by one script, all or nothing. A Redis that has lost its last seconds,
     or everything, has lost rows and checkpoints alike: the projections read forward again from where it stands.
+
+    One object serves for whatever else Redis is to do for the application:
+
+        redis = Redis(client)
+        app = Application("orders", write=..., read=redis, cache=redis.cache(), transport=redis.streams())
 
     Args:
         client: the client, on asyncio, of a server or a cluster; the user closes it.
@@ -38,6 +46,24 @@ class Redis(RedisSubscriptions):
                 f"cannot begin keys with {prefix!r}. Use a prefix without braces, of one letter or more."
             )
         super().__init__(Server(client), Keys(prefix))
+        self._client = client
+        self._prefix = prefix
+
+    def cache(self, *, timeout: float = 0.25) -> RedisCache:
+        """Return a cache of queries on the same client, under the same prefix; see `RedisCache`."""
+        return RedisCache(self._client, prefix=self._prefix, timeout=timeout)
+
+    def streams(
+        self, *, partitions: int = 8, idle: float = 5.0, timeout: float = 5.0, window: int = 1_000
+    ) -> RedisStreams:
+        """Return a transport on the same client, under the same prefix; see `RedisStreams`."""
+        return RedisStreams(
+            self._client, prefix=self._prefix, partitions=partitions, idle=idle, timeout=timeout, window=window
+        )
+
+    def hints(self) -> RedisHints:
+        """Return hints between processes on the same client, under the same prefix; see `RedisHints`."""
+        return RedisHints(self._client, prefix=self._prefix)
 
     async def open(self, views: Sequence[type[View]]) -> None:
         """Check that Redis forgets nothing by itself, and that the stored rows have the indexes of these views.

@@ -7,21 +7,19 @@ import logging
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 import anyio
+from redis.asyncio.cluster import RedisCluster
 
 from twofold.errors import ConfigurationError, TransientFailure
 from twofold.ports import Feed, ParkedDelivery, WireMessage
 
 from . import _stream_scripts as scripts
+from ._server import AnyClient
 from ._stream_consumer import StreamConsumer
 from ._stream_holding import Holding
 from ._stream_publisher import StreamPublisher
 from ._stream_server import Arg, Call, Server, octets, text, translated
-
-if TYPE_CHECKING:
-    from redis.asyncio import Redis
 
 logger = logging.getLogger("twofold.redis")
 
@@ -53,7 +51,7 @@ class RedisStreams:
 
     def __init__(
         self,
-        client: Redis,
+        client: AnyClient,
         *,
         prefix: str = "twofold",
         partitions: int = 8,
@@ -61,6 +59,11 @@ class RedisStreams:
         timeout: float = 5.0,
         window: int = 1_000,
     ) -> None:
+        if isinstance(client, RedisCluster):
+            raise ConfigurationError(
+                "cannot carry messages over a RedisCluster: a process waits for several streams in one call, and they are "
+                "on several servers. Use a redis.asyncio.Redis, or RabbitMQ."
+            )
         if not _PREFIX.fullmatch(prefix):
             raise ConfigurationError(
                 f"cannot use the prefix {prefix!r} in Redis. Use 1 to 100 letters, digits, '_', '-', '.' and ':'."

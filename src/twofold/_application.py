@@ -22,6 +22,7 @@ from .errors import ApplicationNotRunning, WiringError
 from .middleware import Middleware
 from .ports.cache import CacheStore
 from .ports.clock import Clock, Ids
+from .ports.hints import Hints
 from .ports.requests import Requests
 from .ports.stores import ReadStore, WriteStore
 from .ports.transport import Transport
@@ -52,6 +53,7 @@ class Application(Module, Operations):
         read: the store of read models; the write store by default. Who made a store's client closes it.
         transport: the broker that carries events to and from other applications.
         cache: where answers of queries are kept that say `cache=`; they are loaded each time without one.
+        hints: what tells other processes of new events, where the write store cannot or should not do that itself.
         requests: what carries the requests of other processes; the transport by default, when it can.
         event_sourced: the aggregates whose events are their state. All others are state stored.
         container: a `dependency_injector` container that provides what handlers ask for besides.
@@ -73,6 +75,7 @@ class Application(Module, Operations):
         transport: Transport | None = None,
         requests: Requests | None = None,
         cache: CacheStore | None = None,
+        hints: Hints | None = None,
         event_sourced: Sequence[type[Aggregate]] = (),
         container: Any = None,
         middleware: Sequence[Middleware] = (),
@@ -92,6 +95,7 @@ class Application(Module, Operations):
         if requests is None and isinstance(transport, Requests):
             self.requests = transport
         self.cache = cache
+        self.hints = hints
         self.container = container
         self.clock: Clock = clock or SystemClock()
         self.ids: Ids = ids or UuidV7()

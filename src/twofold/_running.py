@@ -70,6 +70,7 @@ class Running:
         self.identity = ""
         self._app = app
         self._log = app.write.log
+        self._hints = app.hints
         self._consistency = Consistency(self._log, app.read)
         self._supervisor = Supervisor()
         self._workers: list[Worker] = []
@@ -272,7 +273,7 @@ class Running:
             if self._announced.count != seen:
                 seen = self._announced.count
                 try:
-                    await self._log.announce()
+                    await (self._hints.announce(self.identity) if self._hints else self._log.announce())
                 except TransientFailure as error:
                     logger.debug("other processes were not told of events: %s", error)
 
@@ -280,7 +281,8 @@ class Running:
         """Hear of events that other processes appended. Polling goes on all the same."""
         while True:
             try:
-                await self._log.watch(self.appended.send)
+                heard = self.appended.send
+                await (self._hints.watch(self.identity, heard) if self._hints else self._log.watch(heard))
             except TransientFailure as error:
                 logger.warning("events of other processes are not announced at the moment: %s", error)
             await anyio.sleep(_WATCH_AGAIN)

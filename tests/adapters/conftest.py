@@ -10,10 +10,11 @@ import pytest
 
 from tests.brokers import open_broker, open_requests
 from tests.caches import open_cache
+from tests.hints import open_hints
 from tests.stores import KINDS, event_loop_of, read_stores
 from twofold import View
 from twofold.ports import ReadStore
-from twofold.testing.conformance import Capabilities, NewBroker, NewCache, NewReadStore, NewRequests
+from twofold.testing.conformance import Capabilities, NewBroker, NewCache, NewHints, NewReadStore, NewRequests
 
 
 @pytest.fixture(params=KINDS)
@@ -72,3 +73,9 @@ def new_requests(kind: str, request: pytest.FixtureRequest) -> NewRequests:
 def new_cache(kind: str, request: pytest.FixtureRequest) -> NewCache:
     """Give a function that opens a cache in which there is nothing."""
     return lambda: open_cache(kind, request)
+
+
+@pytest.fixture
+def new_hints(kind: str, request: pytest.FixtureRequest) -> NewHints:
+    """Give a function that opens hints that nobody else uses."""
+    return lambda: open_hints(kind, request)

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from decimal import Decimal
 
 import anyio
 import pytest
+from redis.asyncio import Redis as Client
 
 import twofold._retention
 import twofold._runner
 from twofold.errors import TransientFailure
-from twofold.ports import WriteStore
+from twofold.ports import Hints, WriteStore
 from twofold.testing.conformance._bank import Balance, Deposit, GetBalance, Open, application
+from twofold_memory import InMemoryHints
+from twofold_redis import RedisHints
 
 HOUR = 3600.0
 
 
+@pytest.fixture
+async def hints(request: pytest.FixtureRequest, kind: str) -> AsyncIterator[Hints | None]:
+    """Give what tells other processes of events; PostgreSQL does it itself."""
+    if kind == "postgresql":
+        yield None
+    elif kind.startswith("memory"):
+        yield InMemoryHints()
+    else:
+        async with Client.from_url(request.getfixturevalue("redis_url")) as client:
+            yield RedisHints(client)
+
+
 async def test_an_event_of_another_process_is_announced(
-    store: WriteStore, kind: str, monkeypatch: pytest.MonkeyPatch
+    store: WriteStore, hints: Hints | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A worker that would poll in an hour hears at once of what another process appended, where the database can tell."""
-    if kind != "postgresql":
-        pytest.skip("the store has no hints between processes")
-    worker, front = await application(store), await application(store, work=False)
+    """A worker that would poll in an hour hears at once of what another process appended."""
+    worker, front = await application(store, hints=hints), await application(store, hints=hints, work=False)
     with anyio.fail_after(20):
         async with worker, front, front.session() as session:
             await session.dispatch(Open(account_id="first"))

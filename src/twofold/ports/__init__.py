@@ -15,6 +15,7 @@ from .event_log import (
     Position,
     StoredEvent,
 )
+from .hints import Hints
 from .receiver import Receiver
 from .records import LONGEST_KEY, KeyRecord, RecordStore, RecordTransaction
 from .requests import Answerer, Request, Requests
@@ -53,6 +54,7 @@ __all__ = [
     "Expected",
     "ExpectedVersion",
     "Feed",
+    "Hints",
     "Ids",
     "KeepingTransaction",
     "KeyRecord",

@@ -29,7 +29,7 @@ async def client(redis_url: str, prefix: str) -> AsyncIterator[Client]:
     """A client of a server that others use too; what the test left there is removed."""
     async with Client.from_url(redis_url) as client:
         yield client
-        async for key in client.scan_iter(match=f"{{{prefix}}}*", count=10_000):
+        async for key in client.scan_iter(match=f"*{prefix}*", count=10_000):
             await client.unlink(key)
 
 

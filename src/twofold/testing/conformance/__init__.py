@@ -8,6 +8,7 @@ from ._beside import Beside
 from ._cache import CacheSuite, NewCache
 from ._capabilities import Capabilities
 from ._event_log import EventLogSuite
+from ._hints import HintsSuite, NewHints
 from ._idempotency import IdempotencySuite
 from ._leases import LeaseSuite
 from ._opened import NewReadStore, NewStore
@@ -39,10 +40,12 @@ __all__ = [
     "Connect",
     "ConnectRequests",
     "EventLogSuite",
+    "HintsSuite",
     "IdempotencySuite",
     "LeaseSuite",
     "NewBroker",
     "NewCache",
+    "NewHints",
     "NewReadStore",
     "NewRequests",
     "NewStore",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from ... import Aggregate, Application, Command, Event, Module, Query, ReadModel, Repository, View, on
-from ...ports import WriteStore
+from ...ports import Hints, WriteStore
 from ._beside import stores_of
 
 
@@ -100,10 +100,11 @@ async def get_balance(query: GetBalance, balances: ReadModel[Balance]) -> Balanc
 
 
 async def application(
-    store: WriteStore, *modules: Module, event_sourced: bool = False, work: bool = True
+    store: WriteStore, *modules: Module, event_sourced: bool = False, work: bool = True, hints: Hints | None = None
 ) -> Application:
     """Return an application of the bank and some modules, its tables made."""
-    app = Application("bank", **stores_of(store), event_sourced=[Account] if event_sourced else [], work=work)
+    kept = [Account] if event_sourced else []
+    app = Application("bank", **stores_of(store), event_sourced=kept, work=work, hints=hints)
     for module in (bank, *modules):
         app.include(module)
     await app.create_schema()

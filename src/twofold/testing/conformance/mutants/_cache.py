@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from ....ports import Cached, CacheLease, CacheStore, Position
+from ._mutant import PortMutant
 
 
 class Unbroken:
@@ -125,33 +125,18 @@ class OneLease(Unbroken):
         return self._latest.get(lease.key) is lease and await self.inner.fill(lease, answer, seconds=seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class CacheMutant:
-    """A way to break any cache, and the test that has to notice.
-
-    Attributes:
-        name: what is broken, in words.
-        killed_by: the method of `CacheSuite` that fails on it.
-        break_cache: wraps a cache.
-    """
-
-    name: str
-    killed_by: str
-    break_cache: Callable[[CacheStore], CacheStore]
-
-
 CACHES = (
-    CacheMutant("fills need no lease", "test_a_fill_that_began_before_an_invalidation_never_lands", NoLease),
-    CacheMutant("a deletion leaves its leases", "test_a_deleted_answer_is_not_brought_back", NoLease),
-    CacheMutant("leases of absent keys stay", "test_a_fill_that_began_before_an_invalidation_never_lands", OnlyThere),
-    CacheMutant("one of many is invalidated", "test_an_invalidation_forgets", FirstOnly),
-    CacheMutant("older answers win", "test_an_older_answer_does_not_replace_a_newer_one", LastWins),
-    CacheMutant("logs are one", "test_an_older_answer_does_not_replace_a_newer_one", OneLog),
-    CacheMutant("old answers are given", "test_an_answer_that_is_too_old_is_not_given", NeverTooOld),
-    CacheMutant("new answers are too old", "test_an_answer_that_is_too_old_is_not_given", AlwaysTooOld),
-    CacheMutant("answers do not end", "test_an_answer_ends", ForEver),
-    CacheMutant("long keys are one", "test_keys_may_be_any_text", ShortKeys),
-    CacheMutant("nothing is kept", "test_what_was_filled_in_is_found", Forgetful),
-    CacheMutant("there is one lease at a time", "test_leases_of_one_time_are_equally_good", OneLease),
+    PortMutant("fills need no lease", "test_a_fill_that_began_before_an_invalidation_never_lands", NoLease),
+    PortMutant("a deletion leaves its leases", "test_a_deleted_answer_is_not_brought_back", NoLease),
+    PortMutant("leases of absent keys stay", "test_a_fill_that_began_before_an_invalidation_never_lands", OnlyThere),
+    PortMutant("one of many is invalidated", "test_an_invalidation_forgets", FirstOnly),
+    PortMutant("older answers win", "test_an_older_answer_does_not_replace_a_newer_one", LastWins),
+    PortMutant("logs are one", "test_an_older_answer_does_not_replace_a_newer_one", OneLog),
+    PortMutant("old answers are given", "test_an_answer_that_is_too_old_is_not_given", NeverTooOld),
+    PortMutant("new answers are too old", "test_an_answer_that_is_too_old_is_not_given", AlwaysTooOld),
+    PortMutant("answers do not end", "test_an_answer_ends", ForEver),
+    PortMutant("long keys are one", "test_keys_may_be_any_text", ShortKeys),
+    PortMutant("nothing is kept", "test_what_was_filled_in_is_found", Forgetful),
+    PortMutant("there is one lease at a time", "test_leases_of_one_time_are_equally_good", OneLease),
 )
 """Each is killed by the named test of `CacheSuite`."""

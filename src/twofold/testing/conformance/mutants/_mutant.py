@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from ....ports import WriteStore
 
@@ -21,3 +22,18 @@ class Mutant:
     name: str
     killed_by: str
     break_store: Callable[[WriteStore], WriteStore]
+
+
+@dataclass(frozen=True, slots=True)
+class PortMutant:
+    """The same for an adapter of a port that is no store.
+
+    Attributes:
+        name: what is broken, in words.
+        killed_by: the method of the suite that fails on it.
+        broken: wraps an adapter.
+    """
+
+    name: str
+    killed_by: str
+    broken: Callable[[Any], Any]

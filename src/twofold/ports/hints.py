@@ -1,0 +1,37 @@
+"""Hints between processes that there is something to read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Hints(Protocol):
+    """Wake the readers of other processes early.
+
+    A hint may be lost, come late, or stand for several; readers look again after a while all the same. So nothing is
+    promised but speed, and nothing here may fail a command.
+    """
+
+    async def announce(self, log: str) -> None:
+        """Tell whoever watches that events were appended.
+
+        Args:
+            log: the identity of the log.
+
+        Raises:
+            TransientFailure: nobody could be told.
+        """
+        ...
+
+    async def watch(self, log: str, heard: Callable[[], None]) -> None:
+        """Call `heard` once when it is listened, for what was announced before, then at each hint, until cancelled.
+
+        Args:
+            log: the identity of the log; hints about other ones are not heard.
+            heard: called without waiting for anything.
+
+        Raises:
+            TransientFailure: hints cannot be heard any more. Watch again.
+        """
+        ...
