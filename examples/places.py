@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from twofold.ports import CacheStore, ReadStore, Transport
+from twofold.ports import CacheStore, Hints, ReadStore, Transport
 from twofold_sqlalchemy import SqlAlchemy
 
 
@@ -25,35 +26,31 @@ async def database(url: str) -> AsyncIterator[SqlAlchemy]:
         await engine.dispose()
 
 
+class Reading(NamedTuple):
+    """Where read models are, and what else their place offers: in Redis a cache, and hints that wake workers."""
+
+    store: ReadStore | None = None
+    cache: CacheStore | None = None
+    hints: Hints | None = None
+
+
 @asynccontextmanager
-async def read_store(url: str) -> AsyncIterator[ReadStore]:
-    """Open Redis, or a database of SQLAlchemy."""
-    if url.startswith("redis"):
+async def reading(url: str | None) -> AsyncIterator[Reading]:
+    """Open Redis, or a database of SQLAlchemy; nothing where read models are beside the orders."""
+    if url is None:
+        yield Reading()
+    elif url.startswith("redis"):
         from redis.asyncio import Redis as RedisClient
 
         from twofold_redis import Redis
 
         plain, prefix = split_prefix(url)
         async with RedisClient.from_url(plain) as client:
-            yield Redis(client, prefix=prefix)
+            redis = Redis(client, prefix=prefix)
+            yield Reading(redis, redis.cache(), redis.hints())
     else:
         async with database(url) as store:
-            yield store
-
-
-@asynccontextmanager
-async def cache(url: str) -> AsyncIterator[CacheStore | None]:
-    """Open the cache beside the read models; there is one where they are in Redis."""
-    if url.startswith("redis"):
-        from redis.asyncio import Redis as RedisClient
-
-        from twofold_redis import RedisCache
-
-        plain, prefix = split_prefix(url)
-        async with RedisClient.from_url(plain) as client:
-            yield RedisCache(client, prefix=prefix)
-    else:
-        yield None
+            yield Reading(store)
 
 
 @asynccontextmanager

@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import places
-from orders import figures as _figures  # noqa: F401 -- registers the query of the totals
 from orders.commands import write_side
 from orders.domain import Order
 from orders.messages import OrderCancelled, OrderCreated, OrderPaid, OrderShipped, ShipOrder
@@ -27,12 +26,14 @@ async def running(
     async with AsyncExitStack() as opened:
         engine = create_async_engine(write)
         opened.push_async_callback(engine.dispose)
+        reading = await opened.enter_async_context(places.reading(read))
         app = Application(
             "orders",
             write=SqlAlchemy(engine, state={Order: OrderTables()}),
-            read=await opened.enter_async_context(places.read_store(read)) if read else None,
+            read=reading.store,
+            cache=reading.cache,
+            hints=reading.hints,
             transport=await opened.enter_async_context(places.transport(transport)) if transport else None,
-            cache=await opened.enter_async_context(places.cache(read)) if read else None,
             event_sourced=[Order] if event_sourced else [],
             middleware=[retry_conflicts()],
         )
@@ -44,5 +45,4 @@ async def running(
         await app.create_schema()
         async with engine.begin() as connection:
             await connection.run_sync(metadata.create_all)
-        await opened.enter_async_context(app)
-        yield app
+        yield await opened.enter_async_context(app)

@@ -31,10 +31,13 @@ FILE, REDIS, RABBITMQ = "sqlite+aiosqlite:///reports.db", "redis://127.0.0.1", "
 async def running(store: str, read: str, transport: str, *, work: bool = True) -> AsyncIterator[Application]:
     """Run the service on what these URLs name."""
     async with AsyncExitStack() as opened:
+        reading = await opened.enter_async_context(places.reading(read))
         app = Application(
             "reports",
             write=await opened.enter_async_context(places.database(store)),
-            read=await opened.enter_async_context(places.read_store(read)),
+            read=reading.store,
+            cache=reading.cache,
+            hints=reading.hints,
             transport=await opened.enter_async_context(places.transport(transport)),
             work=work,
         )
