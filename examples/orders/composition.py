@@ -41,6 +41,7 @@ async def running(
             app.include(module)
         if transport:
             app.relay(OrderCreated, OrderPaid, OrderShipped, OrderCancelled, unroutable="drop")
+        if app.requests:  # RabbitMQ carries commands of other services, too
             app.serve(ShipOrder)
         await app.create_schema()
         async with engine.begin() as connection:

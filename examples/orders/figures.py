@@ -18,9 +18,6 @@ class Figures(NamedTuple):
     lines: int = 0
     amount: Decimal = Decimal()
 
-    def plus(self, more: Figures) -> Figures:
-        return Figures(self.orders + more.orders, self.lines + more.lines, self.amount + more.amount)
-
 
 class GetFigures(Query[dict[str, Figures]]):
     """What each of the three read models adds up to."""
@@ -42,7 +39,8 @@ async def _added_up(model: ReadModel[V], figures_of: Callable[[V], Figures]) -> 
     while True:
         page = await model.find(page=Keyset(size=500, after=cursor))
         for row in page.items:
-            total = total.plus(figures_of(row))
+            orders, lines, amount = figures_of(row)
+            total = Figures(total.orders + orders, total.lines + lines, total.amount + amount)
         if page.next is None:
             return total
         cursor = page.next

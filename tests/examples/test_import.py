@@ -55,11 +55,11 @@ write_side = Module("figures of the write side")
 @write_side.query_handler(AddUp)
 async def add_up(query: AddUp, orders: Repository[Order]) -> Figures:
     """Load every order through its repository."""
-    figures = Figures()
+    lines, amount = 0, Decimal()
     for order_id in query.order_ids:
         order = await orders.get(order_id)
-        figures = figures.plus(Figures(1, len(order.lines), order.total))
-    return figures
+        lines, amount = lines + len(order.lines), amount + order.total
+    return Figures(len(query.order_ids), lines, amount)
 
 
 @asynccontextmanager

@@ -61,14 +61,19 @@ async def places(
     name = new_prefix()
     read, transport = f"{redis_url}?prefix={name}", f"{rabbitmq_url}?prefix={name}"
     yield Places(postgresql_url, read, f"{read}-reports", transport, tmp_path)
-    async with RedisClient.from_url(redis_url) as client:
-        async for key in client.scan_iter(f"*{name}*", count=10_000):
-            await client.unlink(key)
+    await clean(redis_url, name)
     consumers = [f"{name}.reports.orders", f"{name}.shipping.orders"]
     queues = [f"{consumer}.{part}" for consumer in consumers for part in ("0", "1", "parked")]
     served = f"{name}:requests.orders"
     exchanges = [name, *consumers, f"{name}:requests", served]
     await delete(rabbitmq_url, [*queues, served, f"{served}.0"], exchanges)
+
+
+async def clean(redis_url: str, name: str) -> None:
+    """Remove what has this name in its keys."""
+    async with RedisClient.from_url(redis_url) as client:
+        async for key in client.scan_iter(f"*{name}*", count=10_000):
+            await client.unlink(key)
 
 
 class Worker:
@@ -142,6 +147,29 @@ async def test_the_real_orders_arrive_through_the_broker(places: Places) -> None
         await reports.settle(timeout=300)
         assert set((await reports.execute(GetFigures())).values()) == {REAL_FIGURES}
         assert (await reports.health()).healthy
+
+
+async def test_the_orders_arrive_over_redis_streams(
+    mysql_url: str, redis_url: str, new_prefix: Callable[[], str], tmp_path: Path
+) -> None:
+    """MariaDB and Redis alone do as well: the sample is the same in the read models of both services."""
+    name = new_prefix()
+    read = f"{redis_url}?prefix={name}"
+    places = Places(mysql_url, read, f"{read}-reports", f"{read}-streams", tmp_path)
+    try:
+        async with reports_running(places.log, places.reports, places.transport):
+            pass
+        with at_work(places, "orders", "reports"):
+            async with orders_running(places.write, places.read, transport=places.transport) as orders:
+                done = await import_orders(orders, SAMPLE.open("rb"), tmp_path / "rejected.csv")
+                await orders.settle(timeout=60)
+                ours = await orders.execute(GetFigures())
+            async with reports_running(places.log, places.reports, places.transport) as reports:
+                await reports.settle(timeout=60)
+                assert await reports.execute(GetFigures()) == ours
+        assert {each.orders for each in ours.values()} == {done["orders created"]}
+    finally:
+        await clean(redis_url, name)
 
 
 async def test_what_is_paid_is_shipped_once(places: Places) -> None:
