@@ -8,7 +8,7 @@ from typing import Final
 
 import anyio
 
-from twofold.errors import CheckpointMoved, CommitFailed, SchemaMissing, TransientFailure, TwofoldError
+from twofold.errors import CheckpointMoved, CommitFailed, ForeignLog, SchemaMissing, TransientFailure, TwofoldError
 
 from ._commit_script import COMMIT
 from ._errors import TRANSLATED, is_lost, translated
@@ -47,7 +47,11 @@ class Commit:
 
     def check_layout(self, view: str, key: str, layout: str) -> None:
         """Demand that the rows of a view are kept as we would keep them, if there are any."""
-        self._check("layout", [key], [layout], lambda found: other_layout(view, found, layout))
+        self._check("kept", [key], [layout], lambda found: other_layout(view, found, layout))
+
+    def check_log(self, view: str, key: str, log: str) -> None:
+        """Demand that the rows of a view come from events of a log, if there are any."""
+        self._check("kept", [key], [log], lambda found: _other_log(view, key, found, log))
 
     def step(self, name: str, keys: list[str], arguments: list[Argument]) -> None:
         """Add something to do; steps are done in their order."""
@@ -68,6 +72,7 @@ class Commit:
         Raises:
             CheckpointMoved: a check failed; nothing was done.
             SchemaMissing: the rows are kept in another way; nothing was done.
+            ForeignLog: the rows come from another log; nothing was done.
             TransientFailure: Redis refused for now; nothing was done.
             CommitFailed: it is *unknown* whether it was done.
         """
@@ -105,6 +110,14 @@ def _unknown(found: str) -> CommitFailed:
 def _moved(subscription: str) -> Callable[[str], TwofoldError]:
     return lambda found: CheckpointMoved(
         f"cannot move the checkpoint of {subscription!r}: {found}. Another worker was here first; nothing was written."
+    )
+
+
+def _other_log(view: str, key: str, found: str, wanted: str) -> ForeignLog:
+    return ForeignLog(
+        f"cannot write the rows of {view!r}: those that are there come from log {found}, these from {wanted}. Give each "
+        "application that uses this Redis a prefix= of its own. If the database was made anew on purpose, unlink what was "
+        f"kept for the old one: the keys {key.rpartition(':')[0]}* and the segments of its projection."
     )
 
 

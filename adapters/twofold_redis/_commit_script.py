@@ -35,9 +35,9 @@ function checks.segments()
   end
   return lost
 end
-function checks.layout()
-  local layout, expected = key(), arg()
-  local found = redis.call('GET', layout)
+function checks.kept()
+  local kept, expected = key(), arg()
+  local found = redis.call('GET', kept)
   if found and found ~= expected then return found end
 end
 
@@ -53,8 +53,10 @@ end
 local steps = {}
 local CHUNK = 1000
 function steps.rows()
-  local rows, gone, members, order, layout = key(), key(), key(), key(), key()
+  local rows, gone, members, order, layout, log = key(), key(), key(), key(), key(), key()
   redis.call('SET', layout, arg(), 'NX')
+  local from = arg()
+  if from ~= '' then redis.call('SET', log, from, 'NX') end
   local indexes, count = {}, tonumber(arg())
   for i = 1, count do indexes[i] = key() end
   local left = tonumber(arg())

@@ -18,6 +18,7 @@ class RowKeys:
         order: a sorted set of the keys of all rows.
         indexes: a sorted set for each index.
         layout: what the view was like when its rows were written.
+        log: the identity of the log whose events they come from.
     """
 
     rows: str
@@ -26,6 +27,7 @@ class RowKeys:
     order: str
     indexes: tuple[str, ...]
     layout: str
+    log: str
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -74,6 +76,7 @@ class Keys:
             f"{base}:order",
             tuple(f"{base}:by:{index}" for index in indexes),
             f"{self._tag}:view:{name}:layout",
+            f"{self._tag}:view:{name}:log",
         )
 
     def aside(self, subscription: str) -> AsideKeys:

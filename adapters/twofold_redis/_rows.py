@@ -198,10 +198,12 @@ def _is_newer(change: RowChange[Any], stored: bytes | None, gone: bytes | None) 
     return change.position >= position
 
 
-def write_rows(commit: Commit, shape: Shape[Any], keys: RowKeys, buffer: RowBuffer[Any]) -> None:
-    """Add the changes of a buffer to a commit."""
+def write_rows(commit: Commit, shape: Shape[Any], keys: RowKeys, buffer: RowBuffer[Any], log: str) -> None:
+    """Add the changes of a buffer to a commit; they come from events of a log, where that is known."""
     commit.check_layout(shape.view.view_name, keys.layout, shape.layout)
-    arguments: list[Argument] = [shape.layout, len(keys.indexes), len(buffer.changes)]
+    if log:
+        commit.check_log(shape.view.view_name, keys.log, log)
+    arguments: list[Argument] = [shape.layout, log, len(keys.indexes), len(buffer.changes)]
     for name, change in buffer.changes.items():
         if change.row is None:
             arguments += [name, int(change.position), b"", b""]
@@ -209,5 +211,5 @@ def write_rows(commit: Commit, shape: Shape[Any], keys: RowKeys, buffer: RowBuff
             members = shape.members(change.row, name)
             packed = b"".join([struct.pack(">I", len(each)) + each for each in members])
             arguments += [name, int(change.position), change.row.model_dump_json(), packed]
-    named = [keys.rows, keys.gone, keys.members, keys.order, keys.layout, *keys.indexes]
+    named = [keys.rows, keys.gone, keys.members, keys.order, keys.layout, keys.log, *keys.indexes]
     commit.step("rows", named, arguments)

@@ -39,6 +39,7 @@ class RedisTransaction:
         self._rows: dict[tuple[type[View], bool], RowBuffer[Any]] = {}
         self._segments: dict[str, SegmentBuffer] = {}
         self._aside: dict[str, AsideBuffer] = {}
+        self._log = ""
 
     def rows(self, view: type[V], *, shadow: bool = False) -> RedisRows[V]:
         """Return the rows of a view."""
@@ -62,6 +63,7 @@ class RedisTransaction:
     ) -> None:
         """Write a checkpoint where the expected one stands."""
         segments = await self._segments_of(subscription)
+        self._log = to.log
         try:
             segments.advance(expected, to, lease)
         except CheckpointMoved as moved:
@@ -106,6 +108,7 @@ class RedisTransaction:
 
         Raises:
             CheckpointMoved: a checkpoint that this transaction moves was moved meanwhile; nothing was written.
+            ForeignLog: it moves a checkpoint of one log, and writes rows that come from another; nothing was written.
             CommitFailed: it is *unknown* whether it was done.
         """
         self._turn.check()
@@ -132,7 +135,7 @@ class RedisTransaction:
                 for old, new in zip(buffer.source.all, here.all, strict=True):
                     commit.step("rename", [old, new], [])
             if buffer.changes:
-                write_rows(commit, shape_of(view), here, buffer)
+                write_rows(commit, shape_of(view), here, buffer, self._log)
 
     def _write_aside(self, commit: Commit) -> None:
         for subscription, buffer in self._aside.items():
