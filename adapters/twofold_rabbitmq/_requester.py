@@ -22,7 +22,8 @@ _REPLIES = "amq.rabbitmq.reply-to"
 """What stands for the channel that asks: the broker hands replies to it directly, and drops those that come too late."""
 
 _PAUSE = 0.1
-"""Seconds until a request is sent again whose fate is unknown."""
+_LAST_PAUSE = 1.0
+"""Seconds until a request is sent again whose fate is unknown, and between attempts to connect for it, at most."""
 
 
 class _Asked:
@@ -89,6 +90,7 @@ class Requester:
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(self._timeout):
+                pause = _PAUSE
                 while True:
                     try:
                         with losses():
@@ -96,7 +98,8 @@ class Requester:
                             return
                     except (*LOST, TransientFailure) as error:
                         asked.trouble = str(error)
-                    await asyncio.sleep(_PAUSE)
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, _LAST_PAUSE)
         raise _not_sent(service, asked.trouble)
 
     async def _ask(self, service: str, request: Request, deadline: float, asked: _Asked) -> bytes:
