@@ -60,7 +60,7 @@ class _Ours:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._broker.remove(self._feed)
+        await self._broker.forget(self._feed.consumer)
         await self._broker.close()
 
     async def publish(self) -> int:

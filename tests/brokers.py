@@ -60,19 +60,19 @@ async def _redis_streams(url: str, prefix: str) -> AsyncIterator[Connect]:
 class Declaring(RabbitMQ):
     """Remembers what was declared, so that nothing is left on a server that others use."""
 
-    def __init__(self, url: str, prefix: str, declared: dict[str, Feed]) -> None:
+    def __init__(self, url: str, prefix: str, declared: set[str]) -> None:
         super().__init__(url, prefix=prefix, timeout=10.0)
         self._declared = declared
 
     async def declare(self, feed: Feed) -> None:
         """Declare a feed, and remember it."""
-        self._declared.setdefault(feed.consumer, feed)
+        self._declared.add(feed.consumer)
         await super().declare(feed)
 
 
 @asynccontextmanager
 async def _rabbitmq(url: str, prefix: str) -> AsyncIterator[Connect]:
-    declared: dict[str, Feed] = {}
+    declared: set[str] = set()
     async with AsyncExitStack() as opened:
         opened.push_async_callback(_clean, url, prefix, declared)
 
@@ -85,12 +85,12 @@ async def _rabbitmq(url: str, prefix: str) -> AsyncIterator[Connect]:
         yield connect
 
 
-async def _clean(url: str, prefix: str, declared: dict[str, Feed]) -> None:
+async def _clean(url: str, prefix: str, declared: set[str]) -> None:
     """Delete what was declared."""
     transport = RabbitMQ(url, prefix=prefix)
     await transport.open()
-    for feed in declared.values():
-        await transport.remove(feed)
+    for consumer in declared:
+        await transport.forget(consumer)
     await transport.close()
     await delete(url, [], [prefix])
 

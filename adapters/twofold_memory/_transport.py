@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import cast
+from typing import Self, cast
 
 import anyio
 
@@ -45,6 +45,11 @@ class InMemoryTransport(InMemoryRequests):
     def publisher(self) -> InMemoryTransport:
         """This object."""
         return self
+
+    @property
+    def trouble(self) -> None:
+        """Nothing keeps it from publishing."""
+        return None
 
     async def publish(self, messages: Sequence[WireMessage]) -> Sequence[Outcome]:
         """Put messages into the queues of those who asked for them.
@@ -115,6 +120,16 @@ class InMemoryTransport(InMemoryRequests):
     async def waiting(self, feed: Feed) -> int:
         """Return how many messages are not settled yet."""
         return self._queues[feed.consumer].waiting() if feed.consumer in self._queues else 0
+
+    async def forget(self, consumer: str) -> bool:
+        """Remove a consumer for good; return whether there was one."""
+        return self._queues.pop(consumer, None) is not None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
 
     def _publish(self, message: WireMessage, unrouted: set[str]) -> Outcome:
         if (unrouted and message.key is None) or message.key in unrouted:

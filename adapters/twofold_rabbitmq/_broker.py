@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Self
 
 import aiormq
 
 from twofold.ports import Answerer, Feed, ParkedDelivery, Request
 
 from . import _parking
+from ._connection import check_url
 from ._consumer import RabbitMQConsumer
 from ._link import Link
 from ._publisher import RabbitMQPublisher
@@ -26,7 +27,9 @@ class RabbitMQ:
 
         app = Application("orders", write=SqlAlchemy(engine), transport=RabbitMQ("amqp://guest:guest@localhost/"))
 
-    It makes its connections itself, one to publish and one for each feed that is received, and closes them. Everything is
+    It makes its connections itself when they are needed, one to publish, one to ask, and one for each feed that is received,
+    and closes them: an application closes its transport, and without one `async with RabbitMQ(url) as broker:` does.
+    Everything is
     declared by whoever starts first: a topic exchange named `prefix`, a quorum queue for each part of a feed,
     `<prefix>.<consumer>.<part>`, and one for what it has set aside, `<prefix>.<consumer>.parked`. No plugin is needed.
 
@@ -37,6 +40,9 @@ class RabbitMQ:
         prefetch: how many messages of a part a consumer may have unsettled.
         timeout: how long an answer of the broker may take, in seconds.
         options: for the driver's `connect`, such as `context`, an `ssl.SSLContext`.
+
+    Raises:
+        ConfigurationError: the URL is none of RabbitMQ.
     """
 
     def __init__(
@@ -49,6 +55,7 @@ class RabbitMQ:
         timeout: float = 5.0,
         options: dict[str, Any] | None = None,
     ) -> None:
+        check_url(url)
         self._url = url
         self._options = options or {}
         self._prefetch = prefetch
@@ -133,7 +140,7 @@ class RabbitMQ:
         )  # fmt: skip
         running = asyncio.create_task(server.run())
         try:
-            await server.ready.wait()
+            await server.tried.wait()
             if server.failed is not None:
                 raise server.failed
             yield server
@@ -143,17 +150,31 @@ class RabbitMQ:
     async def _prepare_to_ask(self, channel: aiormq.Channel) -> None:
         await self._requester.prepare(channel)
 
-    async def remove(self, feed: Feed) -> None:
-        """Delete the queues of a feed that nobody wants any more, with all that they hold, what was set aside included."""
+    async def forget(self, consumer: str) -> bool:
+        """Delete the queues of a consumer, with all that they hold, parked messages too; tell whether there was one."""
         async with self._link.another(self._timeout * 2) as channel:
-            await self._topology.remove(channel, feed)
+            try:
+                await channel.exchange_declare(self._topology.of(consumer), passive=True)
+            except aiormq.ChannelNotFoundEntity:
+                return False
+            await self._topology.forget(channel, consumer)
+            return True
 
     async def waiting(self, feed: Feed) -> int:
         """Return how many messages the queues have, with those that were delivered to this object and are not settled."""
         here = sum(each.unsettled for each in self._consumers.get(feed.consumer, ()))
         async with self._link.another(self._timeout * 2) as channel:
-            counts = [await _ready(channel, queue) for queue in self._topology.queues(feed)]
+            try:
+                counts = [await _ready(channel, queue) for queue in self._topology.queues(feed)]
+            except aiormq.ChannelNotFoundEntity:
+                return here
         return here + sum(counts)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
 
 
 async def _end(running: asyncio.Task[None], leaving: Awaitable[None] | None = None) -> None:

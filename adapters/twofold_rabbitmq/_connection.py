@@ -6,15 +6,19 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import aiormq
 from aiormq.connection import TCPTransportFactory, TLSTransportFactory, TransportFactory
 from yarl import URL
 
-from twofold.errors import TransientFailure
+from twofold.errors import ConfigurationError, TransientFailure
 
 LOST = (aiormq.AMQPError, aiormq.ChannelInvalidStateError, ConnectionError, OSError, TimeoutError)
 """What is raised inside `losses` when the broker, the connection or a channel is gone."""
+
+_REFUSED = (aiormq.AuthenticationError, aiormq.ProbableAuthenticationError, aiormq.ConnectionNotAllowed)
+"""How the broker refuses an account, or an account a virtual host."""
 
 _POLITE = 1.0
 """How long closing waits for the broker, in seconds."""
@@ -49,6 +53,24 @@ def away(error: BaseException) -> TransientFailure:
     """Return what to raise when the broker does not answer."""
     found = f"{type(error).__name__}: {str(error) or 'not in time'}"
     return TransientFailure(f"RabbitMQ does not answer ({found}). See whether it runs, and whether the URL is right.")
+
+
+def check_url(url: str) -> None:
+    """See that a URL is one of RabbitMQ.
+
+    Raises:
+        ConfigurationError: it is not; the text does not repeat it, as it may have a password.
+    """
+    where = urlsplit(url)
+    if where.scheme not in ("amqp", "amqps"):
+        raise ConfigurationError(
+            f"cannot use a URL that begins with {url.partition(':')[0]!r} for RabbitMQ. Give one with amqp:// or amqps://, "
+            "such as amqp://guest:guest@localhost:5672/."
+        )
+    if not where.hostname:
+        raise ConfigurationError(
+            "the URL for RabbitMQ names no host. Give one such as amqp://guest:guest@localhost:5672/."
+        )
 
 
 class Connection:
@@ -99,13 +121,29 @@ class Connection:
 
 
 async def connect(url: str, options: Mapping[str, Any]) -> Connection:
-    """Open a connection."""
+    """Open a connection.
+
+    Raises:
+        ConfigurationError: the broker answers, and does not let us in.
+    """
     transports = _Transports(options.get("transport_factory"))
     try:
         with losses():
             driver = await aiormq.connect(url, **{**options, "transport_factory": transports})
-    except BaseException:
+    except BaseException as error:
         transports.abort()
+        where = urlsplit(url)
+        if isinstance(error, _REFUSED):
+            raise ConfigurationError(
+                f"RabbitMQ at {where.hostname} refuses the user {where.username or 'guest'!r} ({error}). Correct the user, "
+                "the password or the virtual host of the URL, or give this user its permissions."
+            ) from error
+        if isinstance(error, aiormq.InvalidFrameError):  # how the driver tells that the broker closes in the last step
+            raise ConfigurationError(
+                f"RabbitMQ at {where.hostname} does not open the virtual host {unquote(where.path[1:]) or '/'!r} for the "
+                f"user {where.username or 'guest'!r}. Correct the end of the URL, make that virtual host, or give the user "
+                "its permissions there."
+            ) from error
         raise
     assert isinstance(driver, aiormq.Connection)  # noqa: S101 -- the driver's own type says less than it returns
     return Connection(driver, transports)

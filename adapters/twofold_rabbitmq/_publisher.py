@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import aiormq
 from aiormq import spec
 
-from twofold.errors import ConfigurationError, MessageTooLarge, TransientFailure
+from twofold.errors import ConfigurationError, MessageTooLarge, TransientFailure, TwofoldError
 from twofold.ports import LARGEST_BODY, Outcome, WireMessage
 
 from ._connection import LOST, losses
@@ -47,6 +47,8 @@ class RabbitMQPublisher:
         self._timeout = timeout
         self._turns = Turns()
         self._losses = 0
+        self.trouble: str | None = None
+        """Why the last message that was tried was not confirmed; see `Publisher`."""
 
     async def publish(self, messages: Sequence[WireMessage]) -> Sequence[Outcome]:
         """Publish messages; return what became of each."""
@@ -114,24 +116,27 @@ class RabbitMQPublisher:
                         wait=False,
                     )
         except aiormq.PublishError:
+            self.trouble = None
             return Outcome.UNROUTABLE
         except aiormq.DeliveryError:
+            self.trouble = "RabbitMQ has refused it: a queue is full, or does not keep it"
             logger.warning("the broker has refused %s %s: it is not kept by every queue.", message.topic, message.id)
             return Outcome.UNKNOWN
         except (*LOST, TransientFailure, ConfigurationError) as error:
             self._lost(channel, error)
             return Outcome.UNKNOWN
+        self.trouble = None
         return Outcome.CONFIRMED
 
     def _lost(self, channel: aiormq.Channel | None, error: BaseException) -> None:
         """Take note of a loss, once for each channel. A connection that says nothing is no better for the others."""
         if channel is None or self._link.forget(channel, cut=isinstance(error, TimeoutError)):
             self._losses += 1
-            logger.warning(
-                "publishing was interrupted; what was not confirmed has to be published again: %s: %s",
-                type(error).__name__,
-                str(error) or f"no answer within {self._timeout} s",
-            )
+            found = str(error) or f"no answer within {self._timeout:g} s"
+            trouble = found if isinstance(error, TwofoldError) else f"{type(error).__name__}: {found}"
+            if trouble != self.trouble:
+                self.trouble = trouble
+                logger.warning("publishing was interrupted, and what was not confirmed is published again: %s", trouble)
 
 
 def properties_of(message: WireMessage, **headers: str) -> spec.Basic.Properties:

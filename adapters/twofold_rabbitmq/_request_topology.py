@@ -7,7 +7,7 @@ import aiormq
 from twofold.errors import ConfigurationError
 from twofold.ports import Request
 
-from ._topology import BUCKETS, DELIVERIES, REFUSED, Arguments, bucket_of
+from ._topology import BUCKETS, DELIVERIES, REFUSED, Arguments, bucket_of, declare_partitions, partitions_found
 
 
 class RequestTopology:
@@ -43,19 +43,14 @@ class RequestTopology:
         quorum: Arguments = {"x-queue-type": "quorum", "x-delivery-limit": DELIVERIES}
         try:
             await self.declare_exchange(channel)
-            await channel.exchange_declare(
-                shared,
-                exchange_type="fanout",
-                durable=True,
-                internal=True,
-                arguments={"alternate-exchange": f"{partitions} partitions"},
-            )
+            await declare_partitions(channel, shared, partitions)
             await channel.queue_declare(shared, durable=True, arguments=quorum)
             for part in parts:
                 await channel.queue_declare(part, durable=True, arguments=quorum | {"x-single-active-consumer": True})
         except REFUSED as error:
             raise ConfigurationError(
-                f"cannot serve {service!r} with {partitions} partitions: {error}. It was declared in another form before. "
+                f"cannot serve {service!r} with {partitions} partitions: {partitions_found(error)}. It was declared in "
+                "another form before. "
                 f"Serve it as before, or empty and delete its exchange and queues ({shared}*)."
             ) from error
         for bucket in range(BUCKETS):

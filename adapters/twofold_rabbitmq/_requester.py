@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from uuid import uuid4
 
 import aiormq
 from aiormq import spec
 from aiormq.abc import DeliveredMessage
 
-from twofold.errors import MessageTooLarge, NoRemoteService, RemoteTimeout, TransientFailure
+from twofold.errors import MessageTooLarge, NoRemoteService, NotSent, RemoteTimeout, TransientFailure
 from twofold.ports import LARGEST_BODY, Request
 
 from ._connection import LOST, losses
@@ -21,7 +22,17 @@ _REPLIES = "amq.rabbitmq.reply-to"
 """What stands for the channel that asks: the broker hands replies to it directly, and drops those that come too late."""
 
 _PAUSE = 0.1
-"""Seconds until a request is sent again whose fate is unknown."""
+_LAST_PAUSE = 1.0
+"""Seconds until a request is sent again whose fate is unknown, and between attempts to connect for it, at most."""
+
+
+class _Asked:
+    """What became of a request so far."""
+
+    sent = False
+    """Whether the broker may have it."""
+    trouble = "RabbitMQ did not answer in time."
+    """What went wrong last."""
 
 
 class Requester:
@@ -52,22 +63,46 @@ class Requester:
                 f"cannot send {request.id} to {service}: it has {len(request.body)} bytes, and {LARGEST_BODY} are the "
                 "limit. Send a reference to large data."
             )
-        deadline = time.time() + seconds
+        deadline, asked = time.time() + seconds, _Asked()
         try:
             async with asyncio.timeout(seconds):
+                await self._reach(service, asked)
                 while True:
                     try:
                         with losses():
-                            return await self._ask(service, request, deadline)
-                    except (*LOST, TransientFailure):
+                            return await self._ask(service, request, deadline, asked)
+                    except (*LOST, TransientFailure) as error:
+                        asked.trouble = str(error)
                         await asyncio.sleep(_PAUSE)
         except TimeoutError as error:
+            if not asked.sent:
+                raise _not_sent(service, asked.trouble) from error
             raise RemoteTimeout(
                 f"{service} did not answer {request.id} within {seconds} s; whether it was handled is not known. See "
                 "whether it runs, and send it again under the same id."
             ) from error
 
-    async def _ask(self, service: str, request: Request, deadline: float) -> bytes:
+    async def _reach(self, service: str, asked: _Asked) -> None:
+        """Return when there is a connection.
+
+        Raises:
+            NotSent: there has been none for as long as the broker may take to answer.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._timeout):
+                pause = _PAUSE
+                while True:
+                    try:
+                        with losses():
+                            await self._link.channel()
+                            return
+                    except (*LOST, TransientFailure) as error:
+                        asked.trouble = str(error)
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, _LAST_PAUSE)
+        raise _not_sent(service, asked.trouble)
+
+    async def _ask(self, service: str, request: Request, deadline: float, asked: _Asked) -> bytes:
         channel = await self._link.channel()
         call = uuid4().hex
         reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
@@ -76,6 +111,7 @@ class Requester:
         if request.key is not None:
             headers["key"] = request.key
         try:
+            asked.sent = True
             await channel.basic_publish(
                 request.body,
                 exchange=self._topology.exchange,
@@ -114,3 +150,7 @@ class Requester:
         for reply in self._asked.values():
             if not reply.done():
                 reply.set_exception(ConnectionError("the channel that waits for the reply was lost"))
+
+
+def _not_sent(service: str, trouble: str) -> NotSent:
+    return NotSent(f"Nothing was sent to {service!r}, as the broker is away: {trouble}")

@@ -70,7 +70,7 @@ class RabbitMQServer:
         self._turns = Turns()
         self._busy: set[asyncio.Task[None]] = set()
         self._leaving = False
-        self.ready = asyncio.Event()
+        self.tried = self._supervisor.tried
         """Set when it serves for the first time, or has failed to."""
         self.failed: Exception | None = None
         """Why it has not begun to serve."""
@@ -86,9 +86,9 @@ class RabbitMQServer:
             try:
                 await self._supervisor.run()
             except Exception as error:
-                if not self.ready.is_set():
+                if not self.tried.is_set():
                     self.failed = error
-                    self.ready.set()
+                    self.tried.set()
                     return
                 logger.exception("%s cannot be served here and tries again in %.2f s", self._service, _LAST_PAUSE)
             await asyncio.sleep(_LAST_PAUSE)
@@ -109,7 +109,6 @@ class RabbitMQServer:
                 for queue in self._topology.queues(self._service, self._partitions):
                     await watch.receive(queue, self._delivered)
             self._supervisor.receives()
-            self.ready.set()
             await watch.run(self._declare, self._timeout)
         finally:
             # The broker hands these to somebody else now; what they have committed is recognised by its id.

@@ -53,6 +53,8 @@ class Supervisor:
     ) -> None:
         self.trouble: str | None = None
         """What keeps it from receiving at the moment; see `Receiver`."""
+        self.tried = asyncio.Event()
+        """Set when the first attempt has succeeded, or failed."""
         self._name = name
         self._url = url
         self._options = options
@@ -62,6 +64,7 @@ class Supervisor:
     def receives(self) -> None:
         """Take note that all is well."""
         self.trouble = None
+        self.tried.set()
 
     async def run(self) -> None:
         """Receive until cancelled, or until that raises something that is no loss."""
@@ -80,6 +83,7 @@ class Supervisor:
                 if now() - began > _STEADY:
                     pause = _FIRST_PAUSE
                 self.trouble = f"it is cut off from the broker ({type(error).__name__}: {str(error) or 'not in time'})"
+                self.tried.set()
                 logger.warning("%s cannot receive and tries again in %.2f s: %s", self._name, pause, self.trouble)
             except Exception as error:
                 self.trouble = f"{type(error).__name__}: {error}"

@@ -7,6 +7,7 @@ process and release.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TypeAlias
 from zlib import crc32
@@ -25,6 +26,9 @@ BUCKETS = 64
 REFUSED = (aiormq.ChannelPreconditionFailed, aiormq.ConnectionNotAllowed, aiormq.ChannelAccessRefused)
 """How the broker refuses a declaration."""
 
+_CURRENT = re.compile(r"current is (?:the value )?'(\d+) partitions'")
+"""How the broker tells how many parts there are."""
+
 DELIVERIES = 1_000_000
 """How often a queue delivers a message before it sets it aside by itself; the broker's own limit is lower since 4.0."""
 
@@ -32,6 +36,23 @@ DELIVERIES = 1_000_000
 def bucket_of(key: str) -> int:
     """Return the bucket of a key: the CRC-32 of its UTF-8 bytes, modulo `BUCKETS`."""
     return crc32(key.encode()) % BUCKETS
+
+
+async def declare_partitions(channel: aiormq.Channel, exchange: str, partitions: int) -> None:
+    """Declare an exchange through which nothing goes, and whose form says how many parts there are."""
+    await channel.exchange_declare(
+        exchange,
+        exchange_type="fanout",
+        durable=True,
+        internal=True,
+        arguments={"alternate-exchange": f"{partitions} partitions"},
+    )
+
+
+def partitions_found(error: Exception) -> str:
+    """Return what the broker has instead, when it refuses such a declaration."""
+    current = _CURRENT.search(str(error))
+    return f"it has {current[1]}" if current else f"the broker refuses it ({error})"
 
 
 class Topology:
@@ -82,10 +103,14 @@ class Topology:
                 f"cannot let {feed.consumer!r} begin at the beginning: RabbitMQ keeps nothing for those who are not there. "
                 "Say start='now', and let the other application relay(start='beginning') once this one is declared."
             )
+        if feed.partitions > BUCKETS:
+            raise ConfigurationError(
+                f"cannot divide {feed.consumer!r} into {feed.partitions} parts: there are {BUCKETS} at most."
+            )
         parked = self.parked(feed.consumer)
+        await self.declare_exchange(channel)
+        await self._remember_partitions(channel, feed)
         try:
-            await self.declare_exchange(channel)
-            await self._remember_partitions(channel, feed)
             # To look at what is parked is a delivery, too.
             kept: Arguments = {"x-queue-type": "quorum", "x-delivery-limit": DELIVERIES}
             await channel.queue_declare(parked, durable=True, arguments=kept)
@@ -101,28 +126,35 @@ class Topology:
         except REFUSED as error:
             raise ConfigurationError(
                 f"cannot declare what {feed.consumer!r} receives: {error}. What is there under this name was made "
-                "with other settings, such as another number of partitions. Give the consumer another name, or empty and "
-                f"delete its exchange and queues ({self._prefix}.{feed.consumer}*)."
+                "with other settings. Give the consumer another name, or empty and delete its exchange and queues "
+                f"({self._prefix}.{feed.consumer}*)."
             ) from error
         for queue, key in self._bindings(feed):
             await channel.queue_bind(queue, self.exchange, routing_key=key, nowait=True)
         await self.declare_exchange(channel)  # answered when all before it is done
 
-    async def remove(self, channel: aiormq.Channel, feed: Feed) -> None:
-        """Delete what belongs to a feed alone."""
-        for queue in (*self.queues(feed), self.parked(feed.consumer)):
-            await channel.queue_delete(queue)
-        await channel.exchange_delete(f"{self._prefix}.{feed.consumer}")
+    async def forget(self, channel: aiormq.Channel, consumer: str) -> None:
+        """Delete what belongs to a consumer alone, into however many parts it is divided."""
+        for queue in self.queues(Feed(consumer=consumer, topics=(), partitions=BUCKETS)):
+            await channel.queue_delete(queue, nowait=True)  # one that is not there is no error
+        await channel.queue_delete(self.parked(consumer))
+        await channel.exchange_delete(self.of(consumer))
+
+    def of(self, consumer: str) -> str:
+        """Return the exchange that remembers into how many parts a consumer is divided."""
+        return f"{self._prefix}.{consumer}"
 
     async def _remember_partitions(self, channel: aiormq.Channel, feed: Feed) -> None:
         """Let the broker refuse another number of parts: nothing goes through this exchange, but its form is compared."""
-        await channel.exchange_declare(
-            f"{self._prefix}.{feed.consumer}",
-            exchange_type="fanout",
-            durable=True,
-            internal=True,
-            arguments={"alternate-exchange": f"{feed.partitions} partitions"},
-        )
+        try:
+            await declare_partitions(channel, self.of(feed.consumer), feed.partitions)
+        except REFUSED as error:
+            found = partitions_found(error)
+            raise ConfigurationError(
+                f"cannot receive {feed.consumer!r} in {feed.partitions} parts: {found}, and its keys would change their "
+                "places. Keep partitions= as it was, or give the consumer another name. Or let everything be received, "
+                f"remove it with `await RabbitMQ(…).forget({feed.consumer!r})`, and start it anew."
+            ) from error
 
     def _bindings(self, feed: Feed) -> Iterator[tuple[str, str]]:
         queues = self.queues(feed)

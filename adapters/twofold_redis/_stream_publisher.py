@@ -47,6 +47,8 @@ class StreamPublisher:
         self._parts = parts
         self._turns = [asyncio.Lock() for _ in range(parts)]
         self._failures = [0] * parts
+        self.trouble: str | None = None
+        """Why the last message that was tried was not confirmed; see `Publisher`."""
 
     async def publish(self, messages: Sequence[WireMessage]) -> Sequence[Outcome]:
         """Publish messages; return what became of each."""
@@ -56,7 +58,7 @@ class StreamPublisher:
                     f"cannot publish {message.topic} {message.id}: its body has {len(message.body)} bytes, and "
                     f"{LARGEST_BODY} are allowed. Publish a reference to large data."
                 )
-        batch = _Batch(messages, list(self._failures))
+        batch, failed = _Batch(messages, list(self._failures)), sum(self._failures)
         try:
             async with asyncio.timeout(self._server.seconds):
                 for for_all, places in groupby(range(len(messages)), lambda place: messages[place].key is None):
@@ -64,8 +66,16 @@ class StreamPublisher:
                         await self._publish(batch, run, for_all=for_all)
         except (TimeoutError, TransientFailure, ConfigurationError) as error:
             # What was sent is unknown by now, and the rest unsent: that is how they are returned.
-            logger.warning("not published, or not known to be: %s", str(error) or "no answer in time")
+            self._failed(str(error) or f"no answer within {self._server.seconds:g} s")
+        else:
+            if sum(self._failures) == failed:
+                self.trouble = None
         return batch.outcomes
+
+    def _failed(self, trouble: str) -> None:
+        if trouble != self.trouble:
+            self.trouble = trouble
+            logger.warning("not published, or not known to be: %s", trouble)
 
     async def _publish(self, batch: _Batch, places: list[int], *, for_all: bool) -> None:
         if for_all:
@@ -113,7 +123,7 @@ class StreamPublisher:
         found: dict[int, set[Outcome]] = {}
         for (part, chunk), answer in zip(chunks.items(), answers, strict=True):
             if isinstance(answer, Exception):
-                logger.warning("stream %d did not take what was published: %s", part, answer)
+                self._failed(f"stream {part} did not take it: {answer}")
                 self._failures[part] += 1
                 del waiting[part]
             else:

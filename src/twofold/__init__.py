@@ -19,6 +19,7 @@ from ._on import on
 from ._query_bus import QueryBus
 from ._read_model import ReadModel
 from ._remote import RemoteCommandBus, RemoteQueryBus
+from ._remote_session import RemoteSession
 from ._repository import Repository
 from ._scheduler import Scheduler
 from ._session import Answer, Session
@@ -54,6 +55,7 @@ __all__ = [
     "ReadModel",
     "RemoteCommandBus",
     "RemoteQueryBus",
+    "RemoteSession",
     "Repository",
     "Retry",
     "Rows",

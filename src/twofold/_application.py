@@ -51,10 +51,12 @@ class Application(Module, Operations):
         name: what the application is called.
         write: the store of events and aggregates.
         read: the store of read models; the write store by default. Who made a store's client closes it.
-        transport: the broker that carries events to and from other applications.
+        transport: the broker that carries events to and from other applications. An application starts while it is away,
+            and connects when it is back; `health()` says so until then.
         cache: where answers of queries are kept that say `cache=`; they are loaded each time without one.
         hints: what tells other processes of new events, where the write store cannot or should not do that itself.
-        requests: what carries the requests of other processes; the transport by default, when it can.
+        requests: what carries the commands and queries that it serves; the transport by default, when it can. Redis
+            Streams cannot: say `requests=RabbitMQ(url)` beside them. Who made it closes it.
         event_sourced: the aggregates whose events are their state. All others are state stored.
         container: a `dependency_injector` container that provides what handlers ask for besides.
         middleware: runs around every message, the first one outermost.
@@ -213,7 +215,12 @@ class Application(Module, Operations):
         from ._running import Running
 
         running = Running(self, assembly)
-        await running.start(self._work)
+        try:
+            await running.start(self._work)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await running.stop()  # what was opened before is closed again
+            raise
         self._running = running
         return self
 

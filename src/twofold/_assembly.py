@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ._aggregate import Aggregate
+from ._broker import Broker
 from ._cached import Answers, Caching, place_of
 from ._check import (
     check_handlers,
@@ -52,7 +53,6 @@ from ._wired import (
 from ._write_side import WriteSide
 from .errors import UndecodableCommand
 from .middleware import compose
-from .ports.transport import Feed
 
 if TYPE_CHECKING:
     from ._application import Application
@@ -69,7 +69,7 @@ class Assembly:
         reads: the projections that each query reads and that may be behind.
         inline: the projections that commands apply themselves.
         subscriptions: the asynchronous projections, the reactions and the relays.
-        feeds: what is received from a broker.
+        broker: the broker, with what is received from it.
         answers: the cache.
         views: every view that is read or written.
         planned: how each command and query is handled, for `explain`.
@@ -81,7 +81,7 @@ class Assembly:
     reads: Mapping[type[Query[Any]], Sequence[str]]
     inline: Sequence[Projection]
     subscriptions: Sequence[Subscription]
-    feeds: Sequence[Feed]
+    broker: Broker | None
     answers: Answers | None
     views: Sequence[type[View]]
     planned: Mapping[type[Any], Planned]
@@ -111,7 +111,7 @@ def assemble(app: Application, new_session: Callable[[], Session], committed: Ca
         *check_modes(app, app.read is app.write),
         *check_transport(app, has_transport=app.transport is not None),
         *check_caches(app, queries),
-        *check_served(app, has_requests=app.requests is not None),
+        *check_served(app, app.requests, app.transport),
         *check_views(projections, queries),
         *learn_events(app, known_events(app, aggregates), event_types),
         *learn_commands(app, command_types),
@@ -121,10 +121,11 @@ def assemble(app: Application, new_session: Callable[[], Session], committed: Ca
     inline = [projection for projection in projections.values() if projection is not None and projection.inline]
     services.write.inline.extend(inline_step(projection, services) for projection in inline)
     _route_commands(app, commands, services, committed)
+    broker = Broker(app.transport, [feed(app, each) for each in app._consumed]) if app.transport is not None else None
     subscriptions = [
         *projection_subscriptions(app, projections, services),
         *reaction_subscriptions(app, reactions, services, committed),
-        *relay_subscriptions(app),
+        *relay_subscriptions(app, broker),
     ]
     reads = {entry.message: _reads(entry, plan, subscriptions) for entry, plan in queries.items()}
     answers = Answers(app.cache) if app.cache is not None else None
@@ -140,7 +141,7 @@ def assemble(app: Application, new_session: Callable[[], Session], committed: Ca
         answers=answers,
         inline=inline,
         subscriptions=subscriptions,
-        feeds=[feed(app, entry) for entry in app._consumed],
+        broker=broker,
         views=sorted(planner.views, key=lambda view: view.view_name),
         planned=planned,
     )

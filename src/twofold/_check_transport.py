@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from ._entries import ConsumeEntry, RelayEntry
 from ._faults import Fault, Place
+from ._messages import Query
 from ._module import Module
+from .ports.requests import Requests
 
 _ON_BROKERS = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
@@ -28,16 +31,13 @@ def check_transport(module: Module, *, has_transport: bool) -> Iterator[Fault]:
     yield from _check_consumers(module)
 
 
-def check_served(module: Module, *, has_requests: bool) -> Iterator[Fault]:
+def check_served(module: Module, requests: object, transport: object) -> Iterator[Fault]:
     """Yield messages that others may send and that cannot be answered."""
     handled: set[type[Any]] = {entry.message for entry in module._commands}
     handled |= {entry.message for entry in module._queries}
     for entry in module._served:
-        if not has_requests:
-            yield entry.place.fault(
-                "other processes may send messages, and nothing carries them. Say what does: "
-                "Application(..., transport=RabbitMQ(url))."
-            )
+        if not isinstance(requests, Requests):
+            yield entry.place.fault(_no_carrier(requests or transport))
         if not _ON_BROKERS.fullmatch(module.name):
             yield entry.place.fault(
                 f"the application {module.name!r} serves under its name. Use letters, digits, '_', '-' and '.'."
@@ -52,10 +52,27 @@ def check_served(module: Module, *, has_requests: bool) -> Iterator[Fault]:
                     f"{message.__name__} is served and has no stable name. Give it one: class {message.__name__}(..., "
                     f"name='{module.name}.{message.__name__.lower()}')."
                 )
+        names = Counter((issubclass(message, Query), message.message_name) for message in set(entry.messages))
+        for (_, name), times in names.items():
+            if name is not None and times > 1:
+                yield entry.place.fault(f"{times} classes that are served are named {name!r}. Rename all but one.")
     for second in module._served[1:]:
         yield second.place.fault(
             f"a second serve(); the first is at {module._served[0].place}. Name all messages in one call."
         )
+
+
+def _no_carrier(given: object) -> str:
+    if given is None:
+        return (
+            "other processes may send messages, and nothing carries them. Say what does: "
+            "Application(..., transport=RabbitMQ(url))."
+        )
+    return (
+        f"other processes may send messages, and {type(given).__name__} does not carry them: it takes events only. Let "
+        "RabbitMQ do both, Application(..., transport=RabbitMQ(url)), or the messages alone, "
+        "Application(..., requests=RabbitMQ(url))."
+    )
 
 
 def consumer_name(module: Module, entry: ConsumeEntry) -> str:

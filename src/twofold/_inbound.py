@@ -12,15 +12,17 @@ from typing import NamedTuple
 
 import anyio
 
+from ._broker import Broker
 from ._cloud_events import Arrived, Progress, decode
 from ._runner import FIRST_PAUSE, LAST_PAUSE
+from ._telling import tell
 from ._token import Written
 from .errors import CheckpointMoved, DuplicateEvent, ForeignLog, UndecodableEvent
 from .ports.clock import Clock
 from .ports.event_log import START, Expected, Position
 from .ports.stores import WriteStore, WriteTransaction
 from .ports.subscription_store import Checkpoint
-from .ports.transport import Consumer, Delivery, Feed, Transport
+from .ports.transport import Consumer, Delivery, Feed
 
 logger = logging.getLogger("twofold.inbound")
 
@@ -49,14 +51,14 @@ class Inbound:
 
     Args:
         feed: what is received.
-        transport: the broker.
+        broker: the broker.
         store: the write store.
         clock: the time.
         appended: called after events were appended.
     """
 
     def __init__(
-        self, feed: Feed, transport: Transport, store: WriteStore, clock: Clock, appended: Callable[[], None]
+        self, feed: Feed, broker: Broker, store: WriteStore, clock: Clock, appended: Callable[[], None]
     ) -> None:
         self.feed = feed
         self.error: Exception | None = None
@@ -65,25 +67,28 @@ class Inbound:
         """What receives, once there is a broker."""
         self.parked = 0
         """How many messages it has parked since it was started, because they are no events."""
-        self._transport = transport
+        self._broker = broker
         self._store = store
         self._clock = clock
         self._appended = appended
 
     async def run(self) -> None:
         """Receive until cancelled. What is not accepted by then is delivered again."""
+        pause = FIRST_PAUSE
         while True:
             try:
-                async with self._transport.consume(self.feed) as consumer:
-                    self.consumer = consumer
+                transport = await self._broker.reach()
+                async with transport.consume(self.feed) as consumer:
+                    self.consumer, self.error = consumer, None
                     while True:
                         deliveries = await consumer.receive(limit=_BATCH)
                         await self._take_surely(consumer, deliveries)
-                        self.error = None
-            except Exception as error:
-                self.error = error
-                logger.exception("%s cannot receive and goes on in %.2f s", self.feed.consumer, LAST_PAUSE)
-                await anyio.sleep(LAST_PAUSE)
+                        self.error, pause = None, FIRST_PAUSE
+            except Exception as error:  # noqa: BLE001 -- it is told, and tried again
+                self.consumer, self.error = None, error
+                tell(logger, error, "%s cannot receive and goes on in %.2f s", self.feed.consumer, pause)
+                await anyio.sleep(pause)
+                pause = min(pause * 2, LAST_PAUSE)
 
     async def _take_surely(self, consumer: Consumer, deliveries: Sequence[Delivery]) -> None:
         """Take messages, in their order; while the store is away, wait for it."""
@@ -96,10 +101,12 @@ class Inbound:
                     unreadable.pop()
                 await self._take(consumer, readable)
                 return
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 -- it is told, and tried again
                 pause = FIRST_PAUSE if self.error is None else min(pause * 2, LAST_PAUSE)
                 self.error = error
-                logger.exception("%s cannot record what it received and goes on in %.2f s", self.feed.consumer, pause)
+                tell(
+                    logger, error, "%s cannot record what it received and goes on in %.2f s", self.feed.consumer, pause
+                )
                 await anyio.sleep(pause)
 
     async def _park(self, consumer: Consumer, delivery: Delivery, error: UndecodableEvent) -> None:
@@ -193,9 +200,11 @@ class Arrivals:
     Args:
         store: the write store.
         feeds: what is received, each with the number of its parts.
+        sources: the applications that it comes from.
     """
 
-    def __init__(self, store: WriteStore, feeds: Sequence[tuple[Feed, int]]) -> None:
+    def __init__(self, store: WriteStore, feeds: Sequence[tuple[Feed, int]], sources: Sequence[str]) -> None:
+        self.sources = tuple(dict.fromkeys(sources))
         self.name = ", ".join(feed.consumer for feed, _ in feeds)
         """What receives them, for people."""
         self._store = store

@@ -28,13 +28,14 @@ class Operations:
     async def settle(self, *, timeout: float = 30.0) -> None:
         """Return when every subscription has passed the whole log, no event waits for its next try and none is appended.
 
-        Parked events are not waited for. Whether a try is due is for the application's clock to say.
+        Parked events are not waited for; a broker that is away is, as it may have messages. Whether a try is due is for the
+        application's clock to say.
 
         Args:
             timeout: how long to wait, in seconds.
 
         Raises:
-            TimeoutError: they have not by then; the text says how far each is.
+            TimeoutError: they have not by then; the text says how far each is, and what `health` says.
         """
         running = self._started()
         try:
@@ -45,7 +46,8 @@ class Operations:
                 f"{each.name}: {each.behind} behind, {each.retrying} retrying, {each.state}"
                 for each in await self.status()
             )
-            raise TimeoutError(f"the subscriptions did not settle within {timeout} s ({found}).") from error
+            wrong = "".join(f" {problem}." for problem in (await self.health()).problems)
+            raise TimeoutError(f"the subscriptions did not settle within {timeout} s ({found}).{wrong}") from error
 
     async def status(self) -> Sequence[SubscriptionStatus]:
         """Return how every projection and reaction is doing, in the order of registration."""

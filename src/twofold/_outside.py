@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,13 @@ from ._relay import Marks
 from ._serving import Serving
 from ._session import Session
 from ._subscription import Subscription
+from .errors import TransientFailure
 from .ports.subscription_store import Checkpoint
 
 if TYPE_CHECKING:
     from ._application import Application
+
+logger = logging.getLogger("twofold.broker")
 
 Report = Callable[[str, Checkpoint | None], None]
 """Told of the checkpoints of a subscription; None when other processes run some of it."""
@@ -38,36 +42,51 @@ class Outside:
         appended: Callable[[], None],
         open_session: Callable[[Origin, str | None], Session],
     ) -> None:
+        self._name = app.name
         self.inbound: tuple[Inbound, ...] = ()
         self.serving: Serving | None = None
         self.arrivals: Arrivals | None = None
         """What sessions wait for that come from other applications."""
-        self._transport = app.transport
-        self._feeds = assembly.feeds
+        self._broker = broker = assembly.broker
         self._marks: Marks | None = None
         if app.requests is not None:
             for entry in app._served:
                 self.serving = Serving(
                     app.requests, app.name, entry.messages, open_session, partitions=entry.partitions
                 )
-        if app.transport is None:
+        if broker is None:
             return
-        if self._feeds:
-            self.arrivals = Arrivals(app.write, [(feed, app.transport.parts(feed)) for feed in self._feeds])
-        self.inbound = tuple(Inbound(feed, app.transport, app.write, app.clock, appended) for feed in self._feeds)
+        if broker.feeds:
+            parts = [(feed, broker.transport.parts(feed)) for feed in broker.feeds]
+            self.arrivals = Arrivals(app.write, parts, [entry.source for entry in app._consumed])
+        self.inbound = tuple(Inbound(feed, broker, app.write, app.clock, appended) for feed in broker.feeds)
         if app._relays:
-            self._marks = Marks(app.transport, app.name, app.clock, app.ids)
+            self._marks = Marks(broker, app.name, app.clock, app.ids)
 
-    async def open(self) -> None:
-        """Connect to the broker, and have it keep from now on what is to be received."""
-        if self._transport is not None:
-            await self._transport.open()
-            for feed in self._feeds:
-                await self._transport.declare(feed)
+    async def open(self, *, work: bool) -> None:
+        """Connect to the broker, and have it keep from now on what is to be received.
 
-    def jobs(self) -> Iterator[Callable[[], Coroutine[Any, Any, None]]]:
-        """Yield what has to run in a process that works."""
-        for each in (*self.inbound, self.serving, self._marks):
+        Without it an application starts all the same, and connects when it is back. Where nothing is received, and nothing
+        relayed by this process, nobody waits for it at all.
+
+        Args:
+            work: whether this process runs the relay.
+
+        Raises:
+            ConfigurationError: the broker has something in another form, or does not let us in.
+        """
+        broker = self._broker
+        if broker is not None and (broker.feeds or (work and self._marks is not None)):
+            try:
+                await broker.reach()
+            except TransientFailure as error:
+                logger.warning("%s starts without its broker, and connects when it is back: %s", self._name, error)
+
+    def jobs(self, *, work: bool) -> Iterator[Callable[[], Coroutine[Any, Any, None]]]:
+        """Yield what has to run in the background, and what besides in a process that works."""
+        if self._broker is not None and not self._broker.reached:
+            yield self._broker.keep_reaching
+        for each in (*self.inbound, self.serving, self._marks) if work else ():
             if each is not None:
                 yield each.run
 
@@ -88,13 +107,21 @@ class Outside:
 
         return report_both
 
-    async def waiting(self) -> int:
-        """Return how many messages the broker has for this application."""
-        transport = self._transport
-        return 0 if transport is None else sum([await transport.waiting(feed) for feed in self._feeds])
+    async def quiet(self) -> bool:
+        """Return whether the broker has no message for this application; one that is away does not tell."""
+        if self._broker is None or not self._broker.feeds:
+            return True
+        try:
+            transport = await self._broker.reach()
+            return not any([await transport.waiting(feed) for feed in self._broker.feeds])
+        except TransientFailure:
+            return False
 
     def problems(self) -> Iterator[str]:
         """Yield what is wrong, each in a sentence."""
+        away = None if self._broker is None else self._broker.error
+        if away is not None and not any(each.error for each in self.inbound):
+            yield f"the broker is not reached: {type(away).__name__}: {away}"
         for each in self.inbound:
             if each.error is not None:
                 yield f"{each.feed.consumer} cannot receive: {type(each.error).__name__}: {each.error}"
@@ -107,5 +134,5 @@ class Outside:
 
     async def close(self) -> None:
         """Leave the broker."""
-        if self._transport is not None:
-            await self._transport.close()
+        if self._broker is not None:
+            await self._broker.transport.close()

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from uuid import UUID
 
 import anyio
 
+from ._broker import Broker
 from ._cloud_events import PROGRESS, Progress, encode_event, encode_progress, is_foreign
 from ._messages import Event
 from ._signal import Signal
 from ._subscription import Finish, ItemFailed, finish_only
-from .errors import MessageTooLarge, NotPublished
+from .errors import MessageTooLarge, NotPublished, TransientFailure
 from .ports.clock import Clock, Ids
 from .ports.event_log import Position, StoredEvent
 from .ports.stores import WriteStore
 from .ports.subscription_store import Checkpoint
-from .ports.transport import LARGEST_BODY, Outcome, Transport, WireMessage
+from .ports.transport import LARGEST_BODY, Outcome, WireMessage
+
+logger = logging.getLogger("twofold.relay")
 
 _AGAIN = 2.0
 """Seconds after which a relay that has nothing to do says again how far it has come."""
@@ -32,7 +36,7 @@ class RelayEffect:
     relay up, and nothing is set aside.
 
     Args:
-        transport: the broker.
+        broker: the broker.
         store: where the events and the checkpoint are.
         source: the name of the application.
         order_by: the event field that is the ordering key; the stream when None.
@@ -40,9 +44,9 @@ class RelayEffect:
     """
 
     def __init__(
-        self, transport: Transport, store: WriteStore, source: str, order_by: str | None, *, drop_unroutable: bool
+        self, broker: Broker, store: WriteStore, source: str, order_by: str | None, *, drop_unroutable: bool
     ) -> None:
-        self._transport = transport
+        self._broker = broker
         self._store = store
         self._source = source
         self._order_by = order_by
@@ -72,7 +76,7 @@ class RelayEffect:
         return len(items)
 
     async def _publisher_says(self, messages: Sequence[WireMessage]) -> Sequence[Outcome]:
-        return await self._transport.publisher.publish(messages) if messages else ()
+        return await (await self._broker.reach()).publisher.publish(messages) if messages else ()
 
     def _message(self, stored: StoredEvent, event: Event, log: str) -> WireMessage:
         key = stored.stream if self._order_by is None else str(getattr(event, self._order_by))
@@ -97,9 +101,9 @@ class RelayEffect:
                     f"consumes {stored.name} from {self._source!r}, take it out of relay(), or say unroutable='drop'."
                 ),
             )
+        reason = self._broker.transport.publisher.trouble or outcome.value
         return NotPublished(
-            f"cannot publish {stored.name} {stored.id}: the broker did not confirm it ({outcome.value}). It is published "
-            "again until it does; look at the broker."
+            f"cannot publish {stored.name} {stored.id}, and tries until the broker confirms it. It did not: {reason}"
         )
 
 
@@ -107,14 +111,14 @@ class Marks:
     """Tells the receivers of a relay how far it has come, behind all that it published up to there.
 
     Args:
-        transport: the broker.
+        broker: the broker.
         source: the name of the application.
         clock: the time.
         ids: makes identifiers.
     """
 
-    def __init__(self, transport: Transport, source: str, clock: Clock, ids: Ids) -> None:
-        self._transport = transport
+    def __init__(self, broker: Broker, source: str, clock: Clock, ids: Ids) -> None:
+        self._broker = broker
         self._source = source
         self._clock = clock
         self._ids = ids
@@ -133,9 +137,12 @@ class Marks:
             if latest is not None and not latest.parked:
                 mark = self._ids.new()
                 body = encode_progress(Progress(self._source, latest), id=mark, time=self._clock.now())
-                await self._transport.publisher.publish(
-                    [WireMessage(str(mark), progress_topic(self._source), None, body)]
-                )
+                message = WireMessage(str(mark), progress_topic(self._source), None, body)
+                try:
+                    await (await self._broker.reach()).publisher.publish([message])
+                except TransientFailure as error:
+                    logger.debug("receivers are not told how far the relay has come: %s", error)
+                    await anyio.sleep(_AGAIN)
                 await anyio.sleep(_RARELY)
             await self._moved.wait(seen, _AGAIN)
 

@@ -6,25 +6,20 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from ._current import current
+from ._dispatch import no_handler
 from ._messages import Command, Query
 from ._remote_wire import by_name, decode_reply, encode_request
 from ._time import UuidV7
+from ._token import new_in
+from .errors import ConfigurationError, NoRemoteService, NotSent, ReadNotReady, RemoteTimeout
 from .ports.clock import Ids
 from .ports.requests import Request, Requests
 
 R = TypeVar("R")
 
 
-class _Remote:
-    """Sends messages to a service, and reads its answers.
-
-    Args:
-        requests: carries them.
-        service: the name of the application that serves them.
-        timeout: how long an answer is waited for, in seconds.
-        errors: classes of errors that are raised as themselves, with their text and public attributes.
-        ids: makes identifiers; UUIDv7 by default.
-    """
+class Remote:
+    """Sends messages to a service, and reads its answers; what the remote buses and sessions have in common."""
 
     def __init__(
         self,
@@ -35,30 +30,52 @@ class _Remote:
         errors: Sequence[type[Exception]] = (),
         ids: Ids | None = None,
     ) -> None:
+        if not isinstance(requests, Requests):
+            raise ConfigurationError(
+                f"cannot send messages to {service!r} over {type(requests).__name__}: it carries no requests. Give what "
+                "does, such as RabbitMQ(url); Redis Streams carry events only."
+            )
         self._requests = requests
         self._service = service
         self._timeout = timeout
-        self._errors = by_name(errors)
+        self._errors = by_name([ReadNotReady, *errors])
         self._ids = ids or UuidV7()
 
+    async def _dispatch(
+        self, command: Command[R], key: str | None, timeout: float | None, name: str | None, token: str = ""
+    ) -> tuple[R, str]:
+        """Have a command handled; return its result, and the token of what its session has seen now."""
+        if not isinstance(command, Command):
+            raise no_handler("command", command, ())
+        result, seen = await self._ask(command, key, timeout, name or str(self._ids.new()), token)
+        scope = current.get()
+        if seen and scope is not None and scope.message is not None:
+            scope.session.wrote_elsewhere(self._service, new_in(seen, token))
+        return result, seen
+
+    async def _execute(self, query: Query[R], timeout: float | None, token: str) -> R:
+        """Have a query answered."""
+        if not isinstance(query, Query):
+            raise no_handler("query", query, ())
+        result, _ = await self._ask(query, None, timeout, str(self._ids.new()), token)
+        answer: R = result
+        return answer
+
     async def _ask(
-        self,
-        message: Command[Any] | Query[Any],
-        *,
-        key: str | None,
-        timeout: float | None,
-        name: str | None = None,
-        token: str = "",
+        self, message: Command[Any] | Query[Any], key: str | None, timeout: float | None, name: str, token: str
     ) -> tuple[Any, str]:
         scope = current.get()
         cause = scope.envelope if scope is not None and scope.message is not None else None
-        request = Request(name or str(self._ids.new()), key, encode_request(message, cause, token))
+        request = Request(name, key, encode_request(message, cause, token))
         seconds = self._timeout if timeout is None else timeout
-        reply = await self._requests.request(self._service, request, seconds=seconds)
+        try:
+            reply = await self._requests.request(self._service, request, seconds=seconds)
+        except (NoRemoteService, NotSent, RemoteTimeout) as error:
+            raise _told(error, message, self._service, seconds, name) from error
         return decode_reply(type(message), reply, self._errors)
 
 
-class RemoteCommandBus(_Remote):
+class RemoteCommandBus(Remote):
     """Hands commands to the application of another process, with the same types as `CommandBus`.
 
         commands = RemoteCommandBus(rabbitmq, "orders", errors=[InvalidTransition])
@@ -66,7 +83,19 @@ class RemoteCommandBus(_Remote):
 
     A command takes effect once, however often the broker delivers it. What is sent while another message is handled belongs
     to its conversation, and goes out at once: it is not undone when that one fails. Send it from a reaction with an
-    idempotency key that is the same when the reaction is tried again.
+    idempotency key that is the same when the reaction is tried again. Where this application consumes the events of that
+    one, the session in which the message is handled has seen what the command wrote: later queries in it wait for that.
+
+    Args:
+        requests: what carries requests, such as `RabbitMQ(url)`: an application's transport, or one that you made and close
+            yourself (`async with RabbitMQ(url) as broker:`). It connects when the first one is sent.
+        service: the name of the application that serves the commands.
+        timeout: how long an answer is waited for, in seconds.
+        errors: classes of errors that are raised as themselves, with their text and public attributes.
+        ids: makes identifiers; UUIDv7 by default.
+
+    Raises:
+        ConfigurationError: `requests` carries no requests, or two of `errors` have one name.
     """
 
     async def dispatch(
@@ -86,18 +115,31 @@ class RemoteCommandBus(_Remote):
             idempotency_key: as for `Session.dispatch` in that application; a new one by default.
 
         Raises:
+            NoHandler: it is no command, or that application does not serve it; nothing was done.
+            InvalidRequest: that application knows it with other fields; nothing was done.
             NoRemoteService: nobody serves under this name; nothing was done.
+            NotSent: the broker is away; nothing was done.
             RemoteTimeout: no answer came in time. Whether it took effect is not known; with the same idempotency key it can
                 be sent again.
             RemoteFailure: it failed there, by an error that has no class here; one of `errors` is raised as itself.
         """
-        result, _ = await self._ask(command, key=key, timeout=timeout, name=idempotency_key)
-        answer: R = result
-        return answer
+        result, _ = await self._dispatch(command, key, timeout, idempotency_key)
+        return result
 
 
-class RemoteQueryBus(_Remote):
-    """Has queries answered by the application of another process, with the same types as `QueryBus`."""
+class RemoteQueryBus(Remote):
+    """Has queries answered by the application of another process, with the same types as `QueryBus`.
+
+    Args:
+        requests: what carries requests; see `RemoteCommandBus`.
+        service: the name of the application that serves the queries.
+        timeout: how long an answer is waited for, in seconds.
+        errors: classes of errors that are raised as themselves, with their text and public attributes.
+        ids: makes identifiers; UUIDv7 by default.
+
+    Raises:
+        ConfigurationError: `requests` carries no requests, or two of `errors` have one name.
+    """
 
     async def execute(self, query: Query[R], *, timeout: float | None = None, after: str | None = None) -> R:
         """Have a query answered there.
@@ -108,10 +150,38 @@ class RemoteQueryBus(_Remote):
             after: a session token; the answer has what that session wrote.
 
         Raises:
+            NoHandler: it is no query, or that application does not serve it.
+            InvalidRequest: that application knows it with other fields.
             NoRemoteService: nobody serves under this name.
+            NotSent: the broker is away.
             RemoteTimeout: no answer came in time.
+            ReadNotReady: the read models there have not caught up with the token.
             RemoteFailure: it failed there, by an error that has no class here; one of `errors` is raised as itself.
         """
-        result, _ = await self._ask(query, key=None, timeout=timeout, token=after or "")
-        answer: R = result
-        return answer
+        return await self._execute(query, timeout, after or "")
+
+
+def _told(
+    error: NoRemoteService | NotSent | RemoteTimeout,
+    message: Command[Any] | Query[Any],
+    service: str,
+    seconds: float,
+    name: str,
+) -> Exception:
+    """Return what an adapter says of a request as what it means for the message."""
+    what = type(message).__name__
+    if isinstance(error, NoRemoteService):
+        return NoRemoteService(
+            f"cannot send {what}: nobody has ever served as {service!r} at this broker; nothing was done. Start the "
+            f"application of that name with serve({what}), and see whether both use the same broker and prefix."
+        )
+    if isinstance(error, NotSent):
+        return NotSent(f"cannot send {what} to {service!r}; nothing was done. {error}")
+    if isinstance(message, Query):
+        return RemoteTimeout(
+            f"{service!r} did not answer {what} within {seconds:g} s. See whether it runs, and ask again."
+        )
+    return RemoteTimeout(
+        f"{service!r} did not answer {what} within {seconds:g} s; whether it took effect is not known. See whether it runs, "
+        f"and send it again with idempotency_key={name!r}: it takes effect once."
+    )

@@ -14,7 +14,9 @@ from pydantic_core import to_jsonable_python
 from ._envelope import Envelope, Origin
 from ._idempotency import adapter_of
 from ._messages import Command, Message, Query
-from .errors import ConfigurationError, RemoteFailure
+from .errors import ConfigurationError, InvalidRequest, NoHandler, RemoteFailure
+
+_REFUSALS: Mapping[str, type[NoHandler | InvalidRequest]] = {"NoHandler": NoHandler, "InvalidRequest": InvalidRequest}
 
 
 class Asked(NamedTuple):
@@ -109,6 +111,11 @@ def encode_error(error: Exception) -> bytes:
     return json.dumps(reply, ensure_ascii=False).encode()
 
 
+def encode_refusal(error: NoHandler | InvalidRequest) -> bytes:
+    """Return why a request was not begun."""
+    return json.dumps({"refused": {"name": type(error).__name__, "text": str(error)}}, ensure_ascii=False).encode()
+
+
 def decode_reply(message_type: type[Message], body: bytes, errors: Mapping[str, type[Exception]]) -> tuple[Any, str]:
     """Return the result and the token of a reply, or raise what was raised there.
 
@@ -118,9 +125,13 @@ def decode_reply(message_type: type[Message], body: bytes, errors: Mapping[str, 
         errors: the classes of errors that are raised as themselves, by name.
 
     Raises:
+        NoHandler, InvalidRequest: the other process did not begin with it.
         RemoteFailure: the other process raised an error of another class.
     """
     fields = json.loads(body)
+    if "refused" in fields:
+        refused = fields["refused"]
+        raise _REFUSALS.get(refused["name"], InvalidRequest)(refused["text"])
     if "error" in fields:
         raise _error(fields["error"], errors)
     return answers_of(message_type).validate_json(json.dumps(fields["result"])), str(fields["token"])

@@ -12,6 +12,7 @@ from ._progress import Log, Progress
 from ._segments import cut, segment_of
 from ._signal import Signal
 from ._subscription import Subscription
+from ._telling import tell
 from .errors import CheckpointMoved
 from .ports.event_log import LogPage, Position
 from .ports.subscription_store import Checkpoint, Lease
@@ -94,10 +95,10 @@ class Runner:
                 return
             except CheckpointMoved:
                 logger.info("subscription %s: somebody moved its checkpoint", name)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 -- it is told, and tried again
                 pause = FIRST_PAUSE if self.error is None else min(pause * 2, LAST_PAUSE)
                 self.error = error
-                logger.exception("subscription %s failed and goes on in %.2f s", name, pause)
+                tell(logger, error, "subscription %s failed and goes on in %.2f s", name, pause)
                 await anyio.sleep(pause)
 
     async def catch_up(self, upto: Position, between: Callable[[Position], Awaitable[None]]) -> float:

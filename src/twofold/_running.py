@@ -93,7 +93,7 @@ class Running:
         for store in stores:
             await store.open(self.assembly.views)
         self.identity = await self._log.identity()
-        await self._outside.open()
+        await self._outside.open(work=work)
         for projection in self.assembly.inline:
             await begin_inline(projection, self.assembly, self._app.write, self.identity)
         log = self._decoded = Log(self._log, self.identity, self.assembly.event_types, self._app.clock)
@@ -117,8 +117,9 @@ class Running:
             for worker in self._workers:
                 self._supervisor.start(worker.run)
             self._supervisor.start(self._timers.run)
-            for job in self._outside.jobs():
-                self._supervisor.start(job, endless=True)
+        for job in self._outside.jobs(work=work):
+            self._supervisor.start(job, endless=True)
+        if work:
             await self._outside.begun()
 
     async def stop(self) -> None:
@@ -152,7 +153,7 @@ class Running:
                 self.assembly.services.scheduled.send()
             head = await self._log.head()
             arrived = [await self._has_arrived(worker, head) for worker in self._workers]
-            if all(arrived) and not overdue and not await self._outside.waiting() and head == await self._log.head():
+            if all(arrived) and not overdue and await self._outside.quiet() and head == await self._log.head():
                 return
             await self._consistency.moved.wait(seen, 0.05)
 

@@ -7,14 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import anyio
+from pydantic import ValidationError
 
 from ._envelope import Origin
-from ._messages import Command, Message, Query
-from ._remote_wire import Asked, decode_request, encode_error, encode_result
+from ._messages import Message, Query
+from ._remote_wire import Asked, decode_request, encode_error, encode_refusal, encode_result
 from ._runner import LAST_PAUSE
 from ._session import Session
-from ._wire_types import WireTypes
-from .errors import CommitFailed, NoHandler, TransientFailure, UndecodableCommand
+from ._telling import tell
+from .errors import CommitFailed, InvalidRequest, NoHandler, TransientFailure
 from .ports.receiver import Receiver
 from .ports.requests import Request, Requests
 
@@ -52,14 +53,10 @@ class Serving:
         self._requests = requests
         self._open_session = open_session
         self._partitions = partitions
-        commands: WireTypes[Command[Any]] = WireTypes("command", UndecodableCommand)
-        queries: WireTypes[Query[Any]] = WireTypes("query", UndecodableCommand)
-        for message in messages:
-            if issubclass(message, Query):
-                queries.add(message)
-            elif issubclass(message, Command):
-                commands.add(message)
-        self._types: Mapping[str, WireTypes[Any]] = {"command": commands, "query": queries}
+        self._served: Mapping[tuple[str, str | None], type[Message]] = {
+            ("query" if issubclass(message, Query) else "command", message.message_name): message
+            for message in messages
+        }
 
     @property
     def trouble(self) -> str | None:
@@ -76,10 +73,10 @@ class Serving:
                     self._receiver, self._error = receiver, None
                     self.tried.set()
                     await anyio.sleep_forever()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 -- it is told, and tried again
                 self._error = error
                 self.tried.set()
-                logger.exception("cannot serve %s and goes on in %.2f s", self.service, LAST_PAUSE)
+                tell(logger, error, "cannot serve %s and goes on in %.2f s", self.service, LAST_PAUSE)
                 await anyio.sleep(LAST_PAUSE)
 
     async def answer(self, request: Request) -> bytes:
@@ -90,11 +87,14 @@ class Serving:
         """
         try:
             asked = decode_request(request.body)
-            message = self._types[asked.kind].decode(asked.name, asked.version, asked.data)
-        except UndecodableCommand as error:
-            return encode_error(NoHandler(f"{self.service} does not serve this: {error}"))
+            message = self._message(asked)
+        except (NoHandler, InvalidRequest) as error:
+            return encode_refusal(error)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            return encode_error(NoHandler(f"{self.service} cannot read the request: {type(error).__name__}: {error}"))
+            found = f"{type(error).__name__}: {error}"
+            return encode_refusal(
+                InvalidRequest(f"{self.service!r} cannot read this as a request of Twofold: {found}.")
+            )
         try:
             return await self._handle(request, asked, message)
         except (TransientFailure, CommitFailed):
@@ -102,6 +102,34 @@ class Serving:
         except Exception as error:  # noqa: BLE001 -- it is the requester's to deal with
             logger.info("%s answers %s with %s: %s", self.service, asked.name, type(error).__name__, error)
             return encode_error(error)
+
+    def _message(self, asked: Asked) -> Message:
+        """Return what is asked for as a message of the class that is served.
+
+        Raises:
+            NoHandler: it is not served.
+            InvalidRequest: it is served in another version, or with other fields.
+        """
+        message_type, what = self._served.get((asked.kind, asked.name)), f"the {asked.kind} {asked.name!r}"
+        if message_type is None:
+            served = ", ".join(sorted(str(name) for kind, name in self._served if kind == asked.kind)) or "none"
+            kinds = {"query": "Queries", "command": "Commands"}[asked.kind]
+            raise NoHandler(
+                f"{self.service!r} does not serve {what}; nothing was done. {kinds} that it serves: {served}. Add the class "
+                f"to serve(…) in {self.service!r}, which has to have a handler for it."
+            )
+        if asked.version != message_type.message_version:
+            raise InvalidRequest(
+                f"{self.service!r} did not handle {what}: it was sent in version {asked.version}, and is served in version "
+                f"{message_type.message_version}. Deploy the same release of its class on both sides."
+            )
+        try:
+            return message_type.model_validate_json(asked.data)
+        except ValidationError as error:
+            raise InvalidRequest(
+                f"{self.service!r} did not handle {what}: {message_type.__name__} has other fields there. {error}\n"
+                "Deploy the same release of its class on both sides."
+            ) from error
 
     async def _handle(self, request: Request, asked: Asked, message: Any) -> bytes:
         session = self._open_session(asked.origin, asked.token or None)

@@ -12,7 +12,7 @@ from anyio import current_time
 
 from ._cached import at_least
 from ._consistency import Consistency
-from ._current import current
+from ._current import current, handling
 from ._idempotency import Keyed
 from ._inbox import Received
 from ._messages import Command, Query
@@ -222,9 +222,12 @@ class Session:
             raise ConfigurationError(f"cannot execute with on_stale={on_stale!r}: use 'wait', 'raise' or 'return'.")
         reads = self._reads.get(type(query), ())
         scope = current.get()
-        waits = on_stale == "wait" and not (scope is not None and scope.joinable)
+        nested = scope is not None and scope.joinable
+        waits = on_stale == "wait" and not nested
         deadline = current_time() + timeout
-        written, complete = await self._writes.needed(after, timeout if waits else 0.0, must=on_stale != "return")
+        written, complete = await self._writes.needed(
+            after, timeout if waits else 0.0, must=on_stale != "return", handling=nested
+        )
         behind: int | None = 0 if complete else None
         if written is not None and reads:
             if on_stale == "return":
@@ -237,7 +240,7 @@ class Session:
                 await self._consistency.wait(reads, written, deadline - current_time())
         new_enough = None if written is None else written.position if behind == 0 else _NEWEST
         mark = at_least.set(new_enough)
-        mine = None if scope is not None and scope.joinable else current.set(self._scope)
+        mine = None if nested else current.set(self._scope)
         try:
             answer = await self._services.queries.execute(query)
         finally:
@@ -263,7 +266,7 @@ class Session:
         """
         self._check_task()
         deadline = current_time() + timeout
-        written, _ = await self._writes.needed(after, timeout, must=True)
+        written, _ = await self._writes.needed(after, timeout, must=True, handling=handling())
         if written is not None:
             await self._consistency.wait(self._reads.get(type(query), ()), written, deadline - current_time())
         async with aclosing(self._services.queries.stream(query)) as items:
@@ -282,6 +285,10 @@ class Session:
     def wrote(self, events: Sequence[StoredEvent]) -> None:
         """Remember that these events were committed in this session."""
         self._writes.add(events)
+
+    def wrote_elsewhere(self, application: str, written: Sequence[Written]) -> None:
+        """Remember what another application has written for a handler of this session, if its events arrive here."""
+        self._writes.add_elsewhere(application, written)
 
     def saw(self, token: str) -> None:
         """Remember what another session wrote, as if it had been this one."""

@@ -51,10 +51,33 @@ def decode_tokens(token: str) -> Sequence[Written]:
     return [decode_token(each) for each in token.split(".")]
 
 
+def new_in(token: str, before: str) -> Sequence[Written]:
+    """Return what a token says that an earlier one of the same session did not.
+
+    Raises:
+        InvalidToken: one of them is none.
+    """
+    known = decode_tokens(before) if before else ()
+    return [written for written in decode_tokens(token) if written not in known]
+
+
+def merged(written: Sequence[Written]) -> tuple[Written, ...]:
+    """Return what all of these stand for together, one for each log."""
+    logs: dict[str, Written] = {}
+    for each in written:
+        before = logs.get(each.log)
+        logs[each.log] = each if before is None else _both(before, each)
+    return tuple(logs.values())
+
+
 def latest(one: Written | None, other: Written | None) -> Written | None:
     """Return what both stand for together; they belong to one log."""
     if one is None or other is None:
         return one or other
+    return _both(one, other)
+
+
+def _both(one: Written, other: Written) -> Written:
     return Written(one.log, max(one.position, other.position), (*one.events, *other.events))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ._broker import Broker
 from ._cache_effect import CacheEffect, Invalidation, subscription_name
 from ._cache_keys import shape_of
 from ._check_caches import cacheable
@@ -76,10 +77,10 @@ def reaction_subscriptions(
         )
 
 
-def relay_subscriptions(app: Application) -> Iterator[Subscription]:
+def relay_subscriptions(app: Application, broker: Broker | None) -> Iterator[Subscription]:
     """Yield the relay, if there is a broker."""
     for entry in app._relays:
-        if app.transport is None:
+        if broker is None:
             continue
         yield Subscription(
             name=entry.name,
@@ -90,9 +91,7 @@ def relay_subscriptions(app: Application) -> Iterator[Subscription]:
             retry=entry.retry,
             segments=1,  # pipelined as it is, and so it can say how far it has come
             store=app.write,
-            effect=RelayEffect(
-                app.transport, app.write, app.name, entry.order_by, drop_unroutable=entry.unroutable == "drop"
-            ),
+            effect=RelayEffect(broker, app.write, app.name, entry.order_by, drop_unroutable=entry.unroutable == "drop"),
         )
 
 

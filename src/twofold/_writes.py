@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ._token import REMEMBERED, Written, decode_tokens, encode_tokens, latest
+from ._token import REMEMBERED, Written, decode_tokens, encode_tokens, latest, merged
 from .errors import ForeignLog, ReadNotReady
 from .ports.event_log import StoredEvent
 
@@ -21,6 +21,9 @@ class Writes:
         arrivals: knows which events of other logs are recorded here; None when there are none.
     """
 
+    _by_handlers: tuple[Written, ...] = ()
+    """What other applications wrote for handlers of the session, until one of its queries waits for it."""
+
     def __init__(self, log: str, arrivals: Arrivals | None) -> None:
         self.here: Written | None = None
         """What was written to this log; None when nothing was."""
@@ -31,7 +34,7 @@ class Writes:
     @property
     def token(self) -> str:
         """All of it as a text for a header; empty when it is nothing."""
-        return encode_tokens([*((self.here,) if self.here else ()), *self._elsewhere])
+        return encode_tokens(merged([*((self.here,) if self.here else ()), *self._elsewhere, *self._by_handlers]))
 
     def add(self, events: Sequence[StoredEvent]) -> None:
         """Remember that these were written here."""
@@ -48,9 +51,20 @@ class Writes:
         """
         here, elsewhere = self._read(token)
         self.here = latest(self.here, here)
-        self._elsewhere = (*self._elsewhere, *elsewhere)
+        self._elsewhere = merged([*self._elsewhere, *elsewhere])
 
-    async def needed(self, after: str | None, seconds: float, *, must: bool) -> tuple[Written | None, bool]:
+    def add_elsewhere(self, application: str, written: Sequence[Written]) -> None:
+        """Remember what a handler of this session had written by another application, if that arrives here.
+
+        It is waited for once the handler has ended, as what the handler itself writes is.
+        """
+        arrives = self._arrivals is not None and application in self._arrivals.sources
+        known = [each for each in written if arrives or each.log == self._log]
+        self._by_handlers = merged([*self._by_handlers, *known])
+
+    async def needed(
+        self, after: str | None, seconds: float, *, must: bool, handling: bool
+    ) -> tuple[Written | None, bool]:
         """Return what a query has to see, in this log, and whether that is all of it.
 
         What was written to another log is waited for until it has arrived here; it is a place in this log then.
@@ -59,11 +73,15 @@ class Writes:
             after: a token to see besides.
             seconds: how long to wait at most; not at all when it is 0.
             must: whether it is an error that not all has arrived.
+            handling: whether a handler asks, in the middle of what it does.
 
         Raises:
             ReadNotReady: not all has arrived after so many seconds, and it must.
             ForeignLog, InvalidToken: as for `resume`.
         """
+        if self._by_handlers and not handling:
+            by_handlers, self._by_handlers = self._by_handlers, ()
+            self.resume(encode_tokens(by_handlers))
         self._elsewhere, missing = await self._arrived(self._elsewhere, seconds)
         needed, besides = self._read(after) if after else (None, ())
         if besides and self._arrivals is not None:
@@ -72,7 +90,7 @@ class Writes:
             for each in arrived:
                 needed = latest(needed, each)
         if missing and must and self._arrivals is not None:
-            raise ReadNotReady(self._arrivals.name, behind=None)
+            raise ReadNotReady(self._arrivals.name, behind=None, sources=self._arrivals.sources)
         return latest(self.here, needed), not missing
 
     async def _arrived(self, elsewhere: tuple[Written, ...], seconds: float) -> tuple[tuple[Written, ...], bool]:

@@ -43,6 +43,8 @@
     │   ├── NotPublished (RuntimeError)            a broker did not confirm an event, or has no receiver for it
     │   └── RemoteError
     │       ├── NoRemoteService (LookupError)      nobody serves requests under this name
+    │       ├── NotSent (ConnectionError)          the broker is away: the request was not sent, and nothing was done
+    │       ├── InvalidRequest (ValueError)        the other process knows the message with other fields
     │       ├── RemoteTimeout (TimeoutError)       no reply by the deadline; whether it was handled is not known
     │       └── RemoteFailure (RuntimeError)       the other process raised an error that has no class here
     └── ApplicationNotRunning (RuntimeError)       the application was used before it started or after it stopped
@@ -258,15 +260,27 @@ class ReadNotReady(SessionError, TimeoutError):
     """A read model has not caught up with what the session wrote. The command itself succeeded.
 
     Attributes:
-        projection: the projection that is behind.
+        projection: the projection that is behind, or what receives the events that have not arrived.
         behind: how many events of the log it has not passed yet, or holds until a next try; None when that cannot be told.
         parked: True when an event that the session wrote is parked there, so that waiting cannot help.
+        sources: the applications whose events have not arrived; empty when a projection here is behind.
     """
 
-    def __init__(self, projection: str, *, behind: int | None, parked: bool = False) -> None:
+    def __init__(
+        self, projection: str, *, behind: int | None, parked: bool = False, sources: Sequence[str] = ()
+    ) -> None:
         self.projection = projection
         self.behind = behind
         self.parked = parked
+        self.sources = tuple(sources)
+        if sources:
+            others = " or ".join(map(repr, sources))
+            super().__init__(
+                f"the query was not answered: events of {others} that this session has to see have not arrived here, at "
+                f"{projection!r}. The session's commands succeeded. Look at the broker, at the relay of {others} and at "
+                "Application.health() on both sides; wait longer (timeout=), or accept an older answer (on_stale='return')."
+            )
+            return
         if parked:
             found = "an event that this session wrote is parked there, so that waiting cannot help"
             advice = (
@@ -303,6 +317,14 @@ class RemoteError(TransportError):
 
 class NoRemoteService(RemoteError, LookupError):
     """Nobody serves requests under this name; nothing was done."""
+
+
+class NotSent(RemoteError, ConnectionError):
+    """The broker is away: the request was not sent, and nothing was done. It can be sent again as it is."""
+
+
+class InvalidRequest(RemoteError, ValueError):
+    """The other process knows the message with other fields, or in another version; nothing was done."""
 
 
 class RemoteTimeout(RemoteError, TimeoutError):

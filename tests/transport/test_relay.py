@@ -21,6 +21,8 @@ from twofold_memory import InMemory, InMemoryTransport
 class Faulty(InMemoryTransport):
     """A broker that does what a test says with each message, before or instead of what it should do."""
 
+    trouble: str | None = None  # type: ignore[assignment]
+
     def __init__(self) -> None:
         super().__init__()
         self.published: list[WireMessage] = []
@@ -146,12 +148,12 @@ async def test_health_says_that_the_broker_does_not_confirm(here: WriteStore) ->
     broker = Faulty()
     async with selling(here, broker) as shop:
         await broker.declare(Feed(consumer="depot.shop", topics=("shop.sold",)))
-        broker.outcomes = [Outcome.UNKNOWN] * 10_000
+        broker.outcomes, broker.trouble = [Outcome.UNKNOWN] * 10_000, "the disk is full"
         await shop.dispatch(Sell(order_id="a"))
         while not (await shop.health()).problems:  # noqa: ASYNC110 -- health is asked, it does not tell
             await anyio.sleep(0.01)
         problems = (await shop.health()).problems
-        assert "the broker did not confirm it" in problems[0]
+        assert "tries until the broker confirms it. It did not: the disk is full" in problems[0]
         broker.outcomes = []
         await shop.settle()
         assert (await shop.health()).healthy

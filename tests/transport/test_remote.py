@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 import pytest
+from redis.asyncio import Redis as RedisClient
 
 from twofold import (
     Aggregate,
@@ -19,13 +21,25 @@ from twofold import (
     ReadModel,
     RemoteCommandBus,
     RemoteQueryBus,
+    RemoteSession,
     Repository,
     View,
     on,
 )
-from twofold.errors import ConfigurationError, NoRemoteService, RemoteFailure, RemoteTimeout, TransientFailure
+from twofold.errors import (
+    ConfigurationError,
+    InvalidRequest,
+    NoHandler,
+    NoRemoteService,
+    ReadNotReady,
+    RemoteFailure,
+    RemoteTimeout,
+    TransientFailure,
+    UsedFromAnotherTask,
+)
 from twofold.ports import Request, Requests, WriteStore
 from twofold_memory import InMemory, InMemoryTransport
+from twofold_redis import RedisStreams
 
 
 class Filled(Event, name="stock.filled"):
@@ -72,6 +86,10 @@ class Break(Command[None], name="stock.break"):
 
 class GetLevel(Query["Level | None"], name="stock.get_level"):
     article: str
+
+
+class GetTotal(Query[int], name="stock.get_total"):
+    pass
 
 
 class Unserved(Command[None], name="stock.unserved"):
@@ -222,12 +240,126 @@ async def test_only_what_is_served_can_be_asked_for(here: WriteStore, broker: In
     """A handler alone does not open a command to other processes, and what has no name cannot leave."""
     async with serving(here, broker):
         commands = RemoteCommandBus(broker, "stock")
-        with pytest.raises(RemoteFailure, match=r"NoHandler in the other process: stock does not serve this"):
+        with pytest.raises(
+            NoHandler, match=r"'stock' does not serve the command 'stock\.unserved'.*Add the class to serve\(…\)"
+        ):
             await commands.dispatch(Unserved())
         with pytest.raises(ConfigurationError, match="Nameless to another process: it has no stable name"):
             await commands.dispatch(Nameless())
-        with pytest.raises(NoRemoteService):
+        with pytest.raises(NoRemoteService, match="cannot send Unserved: nobody has ever served as 'nobody'"):
             await RemoteCommandBus(broker, "nobody").dispatch(Unserved())
+
+
+async def test_a_bus_takes_its_own_kind_of_message(here: WriteStore, broker: InMemoryTransport) -> None:
+    """What is no command, or no query, is an error as on a bus of this process, and nothing is sent."""
+    async with serving(here, broker) as app:
+        session = RemoteSession(broker, "stock")
+        for dispatch in (RemoteCommandBus(broker, "stock").dispatch, session.dispatch):
+            with pytest.raises(NoHandler, match=r"no handler for command GetLevel: it is no command\. It is a query"):
+                await dispatch(GetLevel(article="lamp"))  # type: ignore[arg-type]
+        for execute in (RemoteQueryBus(broker, "stock").execute, session.execute):
+            with pytest.raises(NoHandler, match=r"no handler for query Fill: it is no query\. It is a command"):
+                await execute(Fill(article="lamp", number=1))  # type: ignore[arg-type]
+        assert await app.execute(GetLevel(article="lamp")) is None
+
+
+async def test_other_fields_are_told_as_such(here: WriteStore, broker: InMemoryTransport) -> None:
+    """A class that differs on the two sides is no missing handler: the text says what differs, and nothing was done."""
+
+    class Refill(Command[None], name="stock.fill"):
+        article: str
+
+    class Fill2(Command[None], name="stock.fill", version=2):
+        article: str
+        number: int
+
+    async with serving(here, broker):
+        commands = RemoteCommandBus(broker, "stock")
+        with pytest.raises(
+            InvalidRequest, match=r"did not handle the command 'stock\.fill': Fill has other fields there.*"
+        ) as raised:
+            await commands.dispatch(Refill(article="lamp"))
+        assert "number" in str(raised.value)
+        with pytest.raises(InvalidRequest, match="it was sent in version 2, and is served in version 1"):
+            await commands.dispatch(Fill2(article="lamp", number=1))
+
+
+async def test_a_time_out_says_how_to_send_it_again(here: WriteStore, broker: InMemoryTransport) -> None:
+    """It names the command and its idempotency key; a query is simply asked again."""
+    async with serving(here, broker):
+        with pytest.raises(RemoteTimeout, match=r"'stock' did not answer Break .* idempotency_key='mine'"):
+            await RemoteCommandBus(broker, "stock", timeout=0.1).dispatch(Break(how="busy"), idempotency_key="mine")
+        queries = RemoteQueryBus(broker, "stock", timeout=0)
+        with pytest.raises(
+            RemoteTimeout, match=r"did not answer GetLevel within 0 s\. See whether it runs, and ask again"
+        ):
+            await queries.execute(GetLevel(article="lamp"))
+
+
+async def test_a_session_sees_its_own_writes_there(here: WriteStore, broker: InMemoryTransport) -> None:
+    """Its queries wait there for what its commands wrote, and so do those of whoever has its token."""
+    async with serving(here, broker):
+        for number in range(1, 11):
+            session = RemoteSession(broker, "stock")
+            assert session.token == ""
+            await session.dispatch(Fill(article=f"lamp {number}", number=number))
+            level = Level(article=f"lamp {number}", number=number)
+            assert await session.execute(GetLevel(article=f"lamp {number}")) == level
+            resumed = RemoteSession(broker, "stock", token=session.token)
+            assert await resumed.execute(GetLevel(article=f"lamp {number}")) == level
+            assert await RemoteQueryBus(broker, "stock").execute(GetLevel(article="x"), after=session.token) is None
+
+
+async def test_a_read_model_there_that_is_not_ready_is_told_as_itself(
+    here: WriteStore, broker: InMemoryTransport
+) -> None:
+    """Whoever asks with a token hears that the answer would not have what was written, and not of a failure."""
+    app = Application("count", write=here, transport=broker)
+
+    @app.query_handler(GetTotal)
+    async def get_total(query: GetTotal) -> int:
+        raise ReadNotReady("levels", behind=3)
+
+    app.serve(GetTotal)
+    await app.create_schema()
+    async with app:
+        with pytest.raises(ReadNotReady) as raised:
+            await RemoteSession(broker, "count").execute(GetTotal())
+        assert (raised.value.projection, raised.value.behind) == ("levels", 3)
+
+
+async def test_a_session_belongs_to_its_task(here: WriteStore, broker: InMemoryTransport) -> None:
+    """From another task it is refused, before anything is sent."""
+    async with serving(here, broker):
+        session = RemoteSession(broker, "stock")
+        refused: list[UsedFromAnotherTask] = []
+
+        async def use() -> None:
+            try:
+                await session.dispatch(Fill(article="lamp", number=1))
+            except UsedFromAnotherTask as error:
+                refused.append(error)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(use)
+        assert "RemoteSession.token" in str(refused[0])
+        assert await session.execute(GetLevel(article="lamp")) is None
+
+
+@pytest.mark.parametrize("make", [RemoteCommandBus, RemoteQueryBus, RemoteSession])
+def test_what_carries_no_requests_is_refused(make: Callable[[Any, str], object]) -> None:
+    """When the bus is made, and not when the first message is sent."""
+    with pytest.raises(ConfigurationError, match=r"over Redis: it carries no requests.*RabbitMQ\(url\)"):
+        make(RedisClient(), "stock")
+
+
+def test_a_transport_that_carries_no_requests_cannot_serve() -> None:
+    """check() says what to give besides, or instead."""
+    for given in ({"transport": RedisStreams(RedisClient())}, {"requests": RedisStreams(RedisClient())}):
+        app = Application("shop", write=InMemory(), **given)  # type: ignore[arg-type]
+        app.serve(Unserved)
+        with pytest.raises(ConfigurationError, match=r"RedisStreams does not carry them.*requests=RabbitMQ\(url\)"):
+            app.check()
 
 
 async def test_a_request_that_is_none_is_answered(here: WriteStore, broker: InMemoryTransport) -> None:
@@ -236,7 +368,7 @@ async def test_a_request_that_is_none_is_answered(here: WriteStore, broker: InMe
         requests: Requests = broker
         for body in (b"", b"[]", b"{}", b'{"kind":"command","name":"stock.fill","version":1,"data":{"number":"x"}}'):
             reply = await requests.request("stock", Request("1", None, body), seconds=5)
-            assert b'"NoHandler"' in reply
+            assert b'"InvalidRequest"' in reply
         await RemoteCommandBus(broker, "stock").dispatch(Fill(article="lamp", number=1))
 
 

@@ -21,6 +21,9 @@ from twofold import (
     Query,
     QueryBus,
     ReadModel,
+    RemoteCommandBus,
+    RemoteQueryBus,
+    RemoteSession,
     Repository,
     Rows,
     Session,
@@ -86,6 +89,15 @@ async def inferred(
     async with aclosing(session.stream(Every())) as every:
         async for row in every:
             assert_type(row, Row)
+
+
+async def inferred_elsewhere(commands: RemoteCommandBus, queries: RemoteQueryBus, session: RemoteSession) -> None:
+    assert_type(await commands.dispatch(Place(number=1)), str)
+    assert_type(await queries.execute(Get(number=1)), Row | None)
+    assert_type(await session.dispatch(Place(number=1), idempotency_key="k"), str)
+    assert_type(await session.execute(Get(number=1), after=session.token), Row | None)
+    await session.dispatch(Get(number=1))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await session.execute(Place(number=1))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 module = Module("typed")

@@ -45,6 +45,8 @@ class Requests(Protocol):
 
         Raises:
             NoRemoteService: nobody has ever served under this name at this broker; nothing was done.
+            NotSent: the broker has been away for the adapter's time-out, or until the deadline; nothing was sent.
+            ConfigurationError: the broker does not let us in, or has what requests need in another form.
             RemoteTimeout: there was no reply by then. Whether it was handled is not known.
             MessageTooLarge: the body has too many bytes; nothing was sent.
         """
@@ -55,7 +57,8 @@ class Requests(Protocol):
     ) -> AbstractAsyncContextManager[Receiver]:
         """Serve requests inside the block; with other processes of the same name it shares the work.
 
-        A request whose `answer` raises or is cancelled is given back and delivered again. Leaving the block waits for those
+        A request whose `answer` raises or is cancelled is given back and delivered again. A broker that is away is no error:
+        the receiver's `trouble` says so, and it serves as soon as the broker is back. Leaving the block waits for those
         under way, for at most a few seconds.
 
         Args:

@@ -55,6 +55,11 @@ class Publisher(Protocol):
     way meanwhile, so that nobody waits for a round trip a message.
     """
 
+    @property
+    def trouble(self) -> str | None:
+        """Why the last message that was tried was not confirmed, in words; None when it was, or had no receiver."""
+        ...
+
     async def publish(self, messages: Sequence[WireMessage]) -> Sequence[Outcome]:
         """Publish messages; return what became of each, in their order.
 
@@ -159,10 +164,11 @@ class Transport(Protocol):
     """A broker: what publishes to it, receives from it, and says what it keeps."""
 
     async def open(self) -> None:
-        """Connect, and declare what publishing needs. It may be called again after `close`.
+        """Connect, and declare what publishing needs. It may be called again, at the same time and after `close` too.
 
         Raises:
             TransientFailure: the broker does not answer.
+            ConfigurationError: it does not let us in, or has what publishing needs in another form.
         """
         ...
 
@@ -209,5 +215,22 @@ class Transport(Protocol):
         ...
 
     async def waiting(self, feed: Feed) -> int:
-        """Return how many messages a feed has that are not settled yet."""
+        """Return how many messages a feed has that are not settled yet; none when it was never declared.
+
+        Raises:
+            TransientFailure: the broker is away.
+        """
+        ...
+
+    async def forget(self, consumer: str) -> bool:
+        """Remove a consumer for good, with what waits for it and what it has set aside; return whether there was one.
+
+        Until then everything is kept for it, also when no process receives any more. Nobody may receive for it meanwhile.
+
+        Args:
+            consumer: its name: `<application>.<source>`, unless `consume(consumer=…)` says another.
+
+        Raises:
+            TransientFailure: the broker is away.
+        """
         ...

@@ -138,6 +138,17 @@ class PublishingCases:
                 for part in range(parts):
                     assert [one.message for one in found if one.partition == part][-1] == everyone
 
+    async def test_nothing_troubles_what_publishes(self, new_broker: NewBroker) -> None:
+        """A publisher that has just published, or found no receiver, has no trouble to tell of."""
+        async with new_broker() as connect:
+            transport = await connect()
+            with in_time():
+                await transport.publisher.publish([message(topic="shop.nobody")])
+            assert transport.publisher.trouble is None
+            await transport.declare(feed())
+            await publish(transport, message())
+            assert transport.publisher.trouble is None
+
     async def test_it_goes_on_after_a_close(self, new_broker: NewBroker) -> None:
         """A transport that was closed opens again; what was declared and published is still there."""
         async with new_broker() as connect:

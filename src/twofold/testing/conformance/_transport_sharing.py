@@ -9,7 +9,7 @@ import pytest
 from anyio.abc import TaskStatus
 
 from ...errors import ConfigurationError
-from ...ports import Feed, Transport, WireMessage
+from ...ports import Feed, Outcome, Transport, WireMessage
 from ._capabilities import Capabilities
 from ._in_time import in_time
 from ._transport_opened import NewBroker, accepted, by_key, contents, feed, left, message, messages, publish, taken
@@ -44,6 +44,38 @@ class SharingCases:
                 await (await connect()).declare(feed())
                 await consumer.accept(first)
             assert await left(transport, feed()) == sent[2:]
+
+    async def test_what_was_never_declared_has_nothing(self, new_broker: NewBroker) -> None:
+        """Nothing waits for it and nothing is parked; that is no error."""
+        async with new_broker() as connect:
+            transport = await connect()
+            assert await transport.waiting(feed("nobody", partitions=2)) == 0
+            assert not await transport.forget("nobody")
+
+    async def test_a_consumer_is_forgotten(self, new_broker: NewBroker, capabilities: Capabilities) -> None:
+        """With what waits for it and what it has set aside; the others keep theirs, and the name may begin anew."""
+        async with new_broker() as connect:
+            transport = await connect()
+            gone, stays = feed("gone", partitions=3), feed("stays")
+            for each in (gone, stays):
+                await transport.declare(each)
+            sent = messages(3)
+            await publish(transport, *sent)
+            async with transport.consume(gone) as consumer:
+                await consumer.park((await taken(consumer, 1))[0], "no")
+            assert await (await connect()).forget("gone")
+            assert not await transport.forget("gone")
+            assert await transport.waiting(gone) == 0
+            assert list(await transport.parked("gone")) == []
+            again = feed("gone")
+            await transport.declare(again)
+            assert await left(transport, again) == []
+            assert (await left(transport, stays))[:3] == sent
+            for name in ("gone", "stays"):
+                assert await transport.forget(name)
+            if capabilities.returns_unroutable:
+                with in_time():
+                    assert list(await transport.publisher.publish([message()])) == [Outcome.UNROUTABLE]
 
     async def test_a_new_consumer_begins_now(self, new_broker: NewBroker) -> None:
         """It gets what is published after its declaration, and nothing from before."""

@@ -23,6 +23,11 @@ class Broker(Around):
     def publisher(self) -> Any:
         return self
 
+    @property
+    def trouble(self) -> str | None:
+        found: str | None = self.inner.publisher.trouble
+        return found
+
     async def publish(self, messages: Sequence[WireMessage]) -> Sequence[Outcome]:
         found: Sequence[Outcome] = await self.inner.publisher.publish(messages)
         return found
@@ -227,6 +232,45 @@ class KeepsParked(Broker):
         return len([each for each in await self.inner.parked(consumer) if each.message.id in ids])
 
 
+class Remembers(Broker):
+    """Forgets nothing."""
+
+    async def forget(self, consumer: str) -> bool:
+        return True
+
+
+class ForgetsParked(Broker):
+    """Forgets what was set aside, and keeps what waits."""
+
+    async def forget(self, consumer: str) -> bool:
+        await self.inner.unpark(consumer, [each.message.id for each in await self.inner.parked(consumer)], again=False)
+        return True
+
+
+class Strict(Broker):
+    """Knows no feed that was not declared."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self._declared: set[str] = set()
+
+    async def declare(self, feed: Feed) -> None:
+        self._declared.add(feed.consumer)
+        await self.inner.declare(feed)
+
+    async def waiting(self, feed: Feed) -> int:
+        waiting: int = await self.inner.waiting(feed)
+        return waiting if feed.consumer in self._declared else -1
+
+
+class Grumbles(Broker):
+    """Is never content."""
+
+    @property
+    def trouble(self) -> str:
+        return "it was not confirmed"
+
+
 class NewestFirst(Broker):
     """Lists what was parked last first."""
 
@@ -273,6 +317,10 @@ BROKERS = (
     mutant("unparked and kept", "test_a_parked_message_is_delivered_again", KeepsParked),
     mutant("dropped and delivered", "test_a_parked_message_is_dropped", AlwaysAgain),
     mutant("dropped and kept", "test_a_parked_message_is_dropped", KeepsParked),
+    mutant("nothing is forgotten", "test_a_consumer_is_forgotten", Remembers),
+    mutant("what waits is not forgotten", "test_a_consumer_is_forgotten", ForgetsParked),
+    mutant("feeds have to be declared", "test_what_was_never_declared_has_nothing", Strict),
+    mutant("trouble goes on", "test_nothing_troubles_what_publishes", Grumbles),
     mutant("newest parked first", "test_parked_messages_are_listed", NewestFirst),
 )
 """Each is killed by the named test of `TransportSuite`."""

@@ -1,0 +1,100 @@
+"""Applications start while RabbitMQ is away, serve and ask when it is back, and are refused what it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from tests.adapters.rabbitmq.broken import Broken
+from tests.servers.process import PrivateServer
+from tests.transport.late import BACK, LateBrokerCases, started
+from tests.transport.shops import Sold
+from twofold import Application, Command, RemoteCommandBus
+from twofold.errors import ConfigurationError, NotSent
+from twofold.ports import Request
+from twofold_memory import InMemory
+from twofold_rabbitmq import RabbitMQ
+
+
+class Pack(Command[str], name="depot.pack"):
+    pass
+
+
+@pytest.fixture
+def connect(server: PrivateServer) -> Callable[[], RabbitMQ]:
+    """Give what makes transports of a process."""
+    prefix = f"t{time.monotonic_ns()}"
+    return lambda: RabbitMQ(server.url, prefix=prefix, timeout=2.0)
+
+
+class TestLateBroker(LateBrokerCases):
+    """Over RabbitMQ."""
+
+
+@pytest.fixture
+async def away(server: PrivateServer) -> AsyncIterator[PrivateServer]:
+    """Give a server that is stopped."""
+    await asyncio.to_thread(server.stop)
+    yield server
+    if not server.answers(server.url):
+        await asyncio.to_thread(server.start)
+
+
+async def test_what_serves_and_asks_waits_for_the_broker(away: PrivateServer, connect: Callable[[], RabbitMQ]) -> None:
+    """Until it is there a command is not sent, which is no failure of the service; then it is answered."""
+    app = Application("depot", write=InMemory(), requests=connect())
+
+    @app.command_handler(Pack)
+    async def pack(command: Pack) -> str:
+        return "packed"
+
+    app.serve(Pack)
+    async with started(app):
+        assert any("depot cannot serve requests: " in each for each in (await app.health()).problems)
+        async with connect() as broker:
+            commands = RemoteCommandBus(broker, "depot", timeout=60)
+            began = time.monotonic()
+            with pytest.raises(
+                NotSent, match=r"cannot send Pack to 'depot'; nothing was done.*RabbitMQ does not answer"
+            ):
+                await commands.dispatch(Pack())
+            assert time.monotonic() - began < 10
+            await asyncio.to_thread(away.start)
+            async with asyncio.timeout(BACK):
+                while not (await app.health()).healthy:  # noqa: ASYNC110 -- nobody says when
+                    await asyncio.sleep(0.05)
+            assert await commands.dispatch(Pack()) == "packed"
+
+
+async def test_a_short_deadline_is_kept(away: PrivateServer) -> None:
+    """A request that cannot be sent before its deadline is not sent, whatever the adapter's own time-out is."""
+    async with RabbitMQ(away.url, timeout=60.0) as broker:
+        began = time.monotonic()
+        with pytest.raises(
+            NotSent, match="Nothing was sent to 'shop', as the broker is away: RabbitMQ does not answer"
+        ):
+            await broker.request("shop", Request("r1", None, b""), seconds=0.5)
+        assert time.monotonic() - began < 5
+
+
+async def test_a_refused_start_leaves_nothing_open(broken: Broken, caplog: pytest.LogCaptureFixture) -> None:
+    """Another number of partitions is refused when the application starts, in words, and its connection is closed."""
+    first = Application("depot", write=InMemory(), transport=RabbitMQ(broken.server.url, prefix=broken.prefix))
+    first.consume(Sold, source="shop", partitions=4)
+    async with first:
+        pass
+    second = Application("depot", write=InMemory(), transport=RabbitMQ(broken.server.url, prefix=broken.prefix))
+    second.consume(Sold, source="shop", partitions=2)
+    with pytest.raises(
+        ConfigurationError, match=r"cannot receive 'depot\.shop' in 2 parts: it has 4, .*forget\('depot\.shop'\)"
+    ) as raised:
+        async with second:
+            pass
+    assert "alternate-exchange" not in str(raised.value)
+    async with asyncio.timeout(10):
+        while (await broken.control("list_connections", "--no-table-headers", "pid")).split():  # noqa: ASYNC110 -- the same
+            await asyncio.sleep(0.1)
+    assert not [each for each in caplog.records if each.name == "asyncio"]

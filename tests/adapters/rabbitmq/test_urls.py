@@ -1,0 +1,43 @@
+"""A URL that cannot work is told as what it is, and is no broker that is away."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.servers.process import PrivateServer
+from twofold.errors import ConfigurationError
+from twofold.ports import Outcome, Request, WireMessage
+from twofold_rabbitmq import RabbitMQ
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:5672", "redis://guest:secret@127.0.0.1:6379", "localhost", "amqp:///", ""])
+def test_what_is_no_url_of_rabbitmq_is_refused_at_once(url: str) -> None:
+    """When the object is made; and no password is repeated."""
+    with pytest.raises(ConfigurationError, match=r"amqp://guest:guest@localhost:5672/") as raised:
+        RabbitMQ(url)
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        (("guest:guest", "guest:secret"), r"refuses the user 'guest'.*Correct the user, the password"),
+        (("/", "/nope"), r"does not open the virtual host 'nope' for the user 'guest'.*make that virtual host"),
+    ],
+    ids=["password", "virtual host"],
+)
+async def test_what_the_broker_refuses_is_no_absence(server: PrivateServer, wrong: tuple[str, str], text: str) -> None:
+    """It answers, and does not let us in: whoever opens, publishes or asks is told what to correct."""
+    login, path = server.url.removesuffix("/"), "/"
+    url = login.replace(*wrong) + path if wrong[0] != "/" else login + wrong[1]
+    async with RabbitMQ(url, timeout=10) as broker:
+        with pytest.raises(ConfigurationError, match=text) as raised:
+            await broker.open()
+        assert "secret" not in str(raised.value)
+        with pytest.raises(ConfigurationError, match=text):
+            await broker.request("shop", Request("r1", None, b""), seconds=10)
+        (outcome,) = await broker.publisher.publish([WireMessage("1", "shop.sold", "a", b"")])
+        assert outcome is Outcome.UNKNOWN
+        assert re.search(text, broker.publisher.trouble or "")

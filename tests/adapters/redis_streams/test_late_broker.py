@@ -1,0 +1,41 @@
+"""Applications start while Redis is away, and are refused what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis as Client
+
+from tests.servers.process import PrivateServer
+from tests.transport.late import Connect, LateBrokerCases, selling
+from twofold.errors import ConfigurationError
+from twofold.ports import Transport
+from twofold_redis import RedisStreams
+
+
+@pytest.fixture
+async def connect(server: PrivateServer) -> AsyncIterator[Connect]:
+    """Give what makes transports of a process, each with a client of its own."""
+    clients: list[Client] = []
+
+    def make() -> Transport:
+        clients.append(Client.from_url(server.url))
+        return RedisStreams(clients[-1], idle=1.0, timeout=2.0, partitions=2)
+
+    yield make
+    for client in clients:
+        await client.aclose()
+
+
+class TestLateBroker(LateBrokerCases):
+    """Over Redis Streams."""
+
+
+async def test_another_number_of_streams_is_refused(server: PrivateServer, client: Client) -> None:
+    """When the application starts, and the broker answers."""
+    async with selling(RedisStreams(client, partitions=2)):
+        pass
+    with pytest.raises(ConfigurationError, match="partitions=2"):
+        async with selling(RedisStreams(client, partitions=4)):
+            pass

@@ -1,0 +1,168 @@
+"""Applications that start before their broker does; the same over every broker that can be stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tests.servers.process import PrivateServer
+from tests.transport.shops import GetParcel, Sell, Sold, depot, shop
+from twofold import Application
+from twofold.errors import ReadNotReady
+from twofold.ports import Transport
+from twofold_memory import InMemory
+
+BACK = 20.0
+"""Within how many seconds everything works after the broker has come."""
+
+Connect = Callable[[], Transport]
+"""Makes a transport to the server of the test, as a process would; nothing connects yet."""
+
+
+@asynccontextmanager
+async def started(*apps: Application) -> AsyncIterator[None]:
+    """Enter applications, and see that none waits for its broker for long."""
+    for app in apps:
+        await app.create_schema()
+        async with asyncio.timeout(10):
+            await app.__aenter__()
+    try:
+        yield
+    finally:
+        for app in reversed(apps):
+            await app.__aexit__(None, None, None)
+
+
+def selling(transport: Transport, **options: Any) -> Application:
+    """Return a shop that relays."""
+    app = Application("shop", write=InMemory(), transport=transport, lease=0.5, **options)
+    app.include(shop)
+    app.relay(Sold)
+    return app
+
+
+def shipping(transport: Transport, **options: Any) -> Application:
+    """Return a depot that consumes."""
+    app = Application("depot", write=InMemory(), transport=transport, lease=0.5, **options)
+    app.include(depot)
+    app.consume(Sold, source="shop")
+    return app
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for what the broker brings about."""
+    async with asyncio.timeout(BACK):
+        while not await condition():  # noqa: ASYNC110 -- nobody says when
+            await asyncio.sleep(0.05)
+
+
+def tracebacks(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return what Twofold has logged with a traceback; drivers log as they like."""
+    return [each.getMessage() for each in caplog.records if each.exc_info and each.name.startswith("twofold")]
+
+
+class LateBrokerCases:
+    """Needs the fixtures `server`, which the test stops and starts, and `connect`."""
+
+    async def test_events_wait_for_the_broker(
+        self, server: PrivateServer, connect: Connect, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Both sides start without it and say so; what is sold meanwhile arrives when it is there, nothing lost."""
+        caplog.set_level(logging.INFO)
+        server.stop()
+        try:
+            store, ship = selling(connect()), shipping(connect())
+            async with started(ship, store):
+                await self._sell_meanwhile(store, ship)
+                await asyncio.to_thread(server.start)
+                async with store.session() as session:
+                    await session.dispatch(Sell(order_id="a"))
+                parcel = await ship.execute(GetParcel(order_id="a"), after=session.token, timeout=BACK)
+                assert parcel is not None
+                assert parcel.numbers == (1, 2, 3)
+
+                await ship.settle()
+
+                async def both_are_well() -> bool:
+                    return (await store.health()).healthy and (await ship.health()).healthy
+
+                await until(both_are_well)
+        finally:
+            if not server.answers(server.url):
+                server.start()
+        assert tracebacks(caplog) == []
+        assert any("starts without its broker" in each for each in caplog.messages)
+
+    async def _sell_meanwhile(self, store: Application, ship: Application) -> None:
+        async with store.session() as session:
+            await session.dispatch(Sell(order_id="a", number=2))
+        with pytest.raises(ReadNotReady, match=r"events of 'shop'"):
+            await ship.execute(GetParcel(order_id="a"), after=session.token, timeout=0.1)
+        with pytest.raises(TimeoutError, match=r"did not settle .* depot\.shop cannot receive: TransientFailure"):
+            await ship.settle(timeout=0.5)
+
+        async def relay_says_why() -> bool:
+            problems = (await store.health()).problems
+            return any(each.startswith("relay fails: TransientFailure: ") for each in problems)
+
+        async def consumer_says_why() -> bool:
+            problems = (await ship.health()).problems
+            return any(each.startswith("depot.shop cannot receive: TransientFailure: ") for each in problems)
+
+        await until(relay_says_why)
+        await until(consumer_says_why)
+
+    async def test_an_outage_is_told_with_its_reason(
+        self, server: PrivateServer, connect: Connect, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The health of a relay says why its broker does not confirm, and the log says so in single lines."""
+        store, ship = selling(connect()), shipping(connect())
+        async with started(ship, store):
+            try:
+                await asyncio.to_thread(server.stop)
+                await store.dispatch(Sell(order_id="a"))
+
+                async def relay_says_why() -> bool:
+                    problems = (await store.health()).problems
+                    return any(re.match(r"relay fails: .* It did not: .*[Cc]onn", each) for each in problems)
+
+                await until(relay_says_why)
+            finally:
+                await asyncio.to_thread(server.start)
+            await store.settle()
+            await ship.settle()
+            assert await ship.execute(GetParcel(order_id="a")) is not None
+        assert tracebacks(caplog) == []
+
+    async def test_a_process_that_only_answers_starts_at_once(self, server: PrivateServer, connect: Connect) -> None:
+        """With a transport that it does not use, a relay that another process runs, or a feed that another one receives."""
+        server.stop()
+        try:
+            idle = Application("idle", write=InMemory(), transport=connect())
+            store, ship = selling(connect(), work=False), shipping(connect(), work=False)
+            async with started(idle, store, ship):
+                await store.dispatch(Sell(order_id="a"))
+                for app in (idle, store, ship):
+
+                    async def it_says_so(app: Application = app) -> bool:
+                        problems = (await app.health()).problems
+                        return any(each.startswith("the broker is not reached: ") for each in problems)
+
+                    await until(it_says_so)
+                await asyncio.to_thread(server.start)
+                for app in (idle, store, ship):
+
+                    async def it_is_reached(app: Application = app) -> bool:
+                        problems = (await app.health()).problems
+                        return not any(each.startswith("the broker is not reached: ") for each in problems)
+
+                    await until(it_is_reached)
+        finally:
+            if not server.answers(server.url):
+                server.start()

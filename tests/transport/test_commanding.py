@@ -1,0 +1,122 @@
+"""An application that commands another one and hears of its events: its sessions see what they commanded."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+import pytest
+
+from tests.transport.shops import GetParcel, Order, Parcel, Sold, depot
+from twofold import Application, Command, RemoteCommandBus, RemoteSession, Repository, Session
+from twofold.errors import ReadNotReady
+from twofold.ports import WriteStore
+from twofold_memory import InMemory, InMemoryTransport
+
+
+class Buy(Command[None], name="shop.buy"):
+    order_id: str
+
+
+class Reorder(Command[Parcel | None]):
+    order_id: str
+
+
+@pytest.fixture
+def broker() -> InMemoryTransport:
+    """Give a broker."""
+    return InMemoryTransport()
+
+
+@asynccontextmanager
+async def running(
+    here: WriteStore, there: WriteStore, broker: InMemoryTransport, *, relays: bool = True
+) -> AsyncIterator[Application]:
+    """Run a shop that serves, and a depot that buys from it; give the depot."""
+    shop = Application("shop", write=here, transport=broker, lease=0.5)
+
+    @shop.command_handler(Buy)
+    async def buy(command: Buy, orders: Repository[Order]) -> None:
+        await orders.add(Order.begin(Sold(order_id=command.order_id, number=1)))
+
+    shop.serve(Buy)
+    if relays:
+        shop.relay(Sold)
+    app = Application("depot", write=there, transport=broker, lease=0.5)
+    app.include(depot)
+    app.consume(Sold, source="shop")
+    bus = RemoteCommandBus(broker, "shop")
+
+    @app.command_handler(Reorder)
+    async def reorder(command: Reorder, session: Session) -> Parcel | None:
+        await bus.dispatch(Buy(order_id=command.order_id))
+        return await session.execute(GetParcel(order_id=command.order_id))
+
+    for each in (shop, app):
+        await each.create_schema()
+    with anyio.fail_after(60):
+        async with app, shop:
+            yield app
+
+
+async def test_a_session_sees_what_its_handlers_commanded(
+    here: WriteStore, there: WriteStore, broker: InMemoryTransport
+) -> None:
+    """A query after the command waits until the events of the other application have come back and are projected."""
+    async with running(here, there, broker) as app:
+        for number in range(1, 11):
+            async with app.session() as session:
+                await session.dispatch(Reorder(order_id=f"o{number}"))
+                assert session.token
+                parcel = await session.execute(GetParcel(order_id=f"o{number}"))
+                assert parcel == Parcel(order_id=f"o{number}", numbers=(1,))
+
+
+async def test_the_token_of_the_session_says_so_too(
+    here: WriteStore, there: WriteStore, broker: InMemoryTransport
+) -> None:
+    """Resumed elsewhere, and as `after=`, it stands for what was commanded; so does the token of a remote session."""
+    async with running(here, there, broker) as app:
+        async with app.session() as session:
+            await session.dispatch(Reorder(order_id="a"))
+        assert await app.session(session.token).execute(GetParcel(order_id="a")) is not None
+        remote = RemoteSession(broker, "shop")
+        await remote.dispatch(Buy(order_id="b"))
+        assert await app.execute(GetParcel(order_id="b"), after=remote.token) is not None
+
+
+async def test_a_handler_does_not_wait_for_what_it_commanded(
+    here: WriteStore, there: WriteStore, broker: InMemoryTransport
+) -> None:
+    """While it runs, a query in it answers at once, as it does for what the handler itself writes."""
+    async with running(here, there, broker, relays=False) as app, app.session() as session:
+        assert await session.dispatch(Reorder(order_id="a")) is None
+        with pytest.raises(
+            ReadNotReady, match=r"events of 'shop' .* have not arrived here, at 'depot\.shop'.*the relay of 'shop'"
+        ) as raised:
+            await session.execute(GetParcel(order_id="a"), timeout=0.05)
+        assert raised.value.sources == ("shop",)
+        answer = await session.execute(GetParcel(order_id="a"), on_stale="return")
+        assert (answer.value, answer.behind) == (None, None)
+
+
+async def test_nobody_waits_for_an_application_that_is_not_heard_of(
+    here: WriteStore, broker: InMemoryTransport
+) -> None:
+    """Where its events are not consumed, a session has nothing to wait for, and goes on."""
+    async with running(here, InMemory(), broker):
+        other = Application("office", write=InMemory(), transport=broker)
+        bus = RemoteCommandBus(broker, "shop")
+
+        class Order(Command[None]):
+            order_id: str
+
+        @other.command_handler(Order)
+        async def order(command: Order) -> None:
+            await bus.dispatch(Buy(order_id=command.order_id))
+
+        await other.create_schema()
+        async with other, other.session() as session:
+            await session.dispatch(Order(order_id="a"))
+            assert session.token == ""
