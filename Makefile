@@ -20,8 +20,8 @@ help: ## show this list
 demo: .venv/.demo ## put some hundred orders through the example, and look at them
 	@$(python) scripts/demo.py
 
-demo-full: .venv/.full ## the same as three services, on PostgreSQL, RabbitMQ and Redis; see make services
-	@$(python) scripts/demo_full.py
+demo-full: .venv/.full ## the same as three services, on PostgreSQL, RabbitMQ and Redis; ARGS=--forget removes what it left
+	@$(python) scripts/demo_full.py $(ARGS)
 
 test: .venv/.test ## run the tests; ARGS="-k name" to choose
 	@$(python) -m pytest $(or $(ARGS),$(all_at_once))

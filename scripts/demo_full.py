@@ -1,4 +1,7 @@
-"""Run the orders example as three services on PostgreSQL, RabbitMQ and Redis, in the folder `demo-full` of the clone."""
+"""Run the orders example as three services on PostgreSQL, RabbitMQ and Redis, in the folder `demo-full` of the clone.
+
+What it leaves on the servers is there to be looked at, until the next run, or until it is told to `--forget`.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import aiormq
+from redis.asyncio import Redis
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -22,6 +27,9 @@ ROOT = Path(__file__).parents[1].resolve()
 FOLDER = ROOT / "demo-full"
 SAMPLE = os.path.relpath(ROOT / "examples" / "orders" / "sample.csv", FOLDER)
 PYTHON = os.path.relpath(sys.executable, FOLDER)
+NAME = FOLDER / "name"
+"""Holds what the last run called its things."""
+
 DEADLINE = 120.0
 """Seconds until everything must have arrived everywhere."""
 
@@ -42,12 +50,31 @@ def missing() -> list[str]:
     return found
 
 
-async def new_database(name: str) -> str:
+async def administer(statement: str) -> None:
     engine = create_async_engine(POSTGRESQL, isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:
-        await connection.exec_driver_sql(f'CREATE DATABASE "{name}"')
+        await connection.exec_driver_sql(statement)
     await engine.dispose()
+
+
+async def new_database(name: str) -> str:
+    await administer(f'CREATE DATABASE "{name}"')
     return make_url(POSTGRESQL).set(database=name).render_as_string(hide_password=False)
+
+
+async def forget(name: str) -> None:
+    """Remove what a run has left on the servers."""
+    await administer(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    async with Redis.from_url(REDIS) as redis:
+        async for key in redis.scan_iter(f"*{name}*", count=10_000):
+            await redis.unlink(key)
+    served, consumers = f"{name}:requests.orders", (f"{name}.reports.orders", f"{name}.shipping.orders")
+    async with aiormq.connect(RABBITMQ) as connection:
+        channel = await connection.channel()
+        for queue in (served, f"{served}.0", *(f"{each}.{part}" for each in consumers for part in (0, 1, "parked"))):
+            await channel.queue_delete(queue)
+        for exchange in (name, served, f"{name}:requests", *consumers):
+            await channel.exchange_delete(exchange)
 
 
 def show(words: Sequence[str]) -> list[str]:
@@ -82,13 +109,18 @@ def wait_for(text: str, *words: str) -> None:
         time.sleep(0.5)
 
 
-def main() -> int:
+def main(*arguments: str) -> int:
     if away := missing():
         print(f"There is no {', no '.join(away)}. Start the servers: make services ARGS='postgresql redis rabbitmq'")
         return 1
+    if NAME.exists():
+        asyncio.run(forget(NAME.read_text("utf-8")))
     shutil.rmtree(FOLDER, ignore_errors=True)
+    if "--forget" in arguments:
+        return 0
     FOLDER.mkdir()
     name = f"twofold-demo-{secrets.token_hex(3)}"
+    NAME.write_text(name, "utf-8")
     write, prefix = asyncio.run(new_database(name)), f"?prefix={name}"
     read, transport = f"{REDIS}{prefix}", f"{RABBITMQ}{prefix}"
     orders = ("--write", write, "--read", read)
@@ -111,11 +143,9 @@ def main() -> int:
         ours = run("orders", "figures", *orders)
         wait_for(ours, "reports", "figures", *reports)
         print(ours, run("reports", "figures", *reports), sep="\n")
-    print(
-        f"To forget it all: drop the database {name}, the keys *{name}* of Redis, and what is called {name}* at RabbitMQ."
-    )
+    print("All of it stays on the servers until the next run. To remove it: make demo-full ARGS=--forget")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))
