@@ -20,6 +20,7 @@ from ._check import (
     learn_events,
 )
 from ._check_caches import cacheable, check_caches
+from ._check_secrets import check_secrets
 from ._check_transport import check_served, check_transport
 from ._command_bus import CommandBus
 from ._effects import ProjectionEffect
@@ -101,7 +102,7 @@ def assemble(app: Application, new_session: Callable[[], Session], committed: Ca
     reactions = {entry: planner.handler(entry, "reaction") for entry in app._reactions}
     projections = {entry: planner.projection(entry) for entry in app._projections}
     aggregates = sorted(planner.aggregates | set(app.event_sourced), key=lambda each: each.__qualname__)
-    event_types = EventTypes()
+    events, event_types = known_events(app, aggregates), EventTypes()
     event_types.add(AggregateRemoved)
     command_types: WireTypes[Command[Any]] = WireTypes("command", UndecodableCommand)
     faults = [
@@ -113,7 +114,8 @@ def assemble(app: Application, new_session: Callable[[], Session], committed: Ca
         *check_caches(app, queries),
         *check_served(app, has_requests=app.requests is not None),
         *check_views(projections, queries),
-        *learn_events(app, known_events(app, aggregates), event_types),
+        *learn_events(app, events, event_types),
+        *check_secrets(app, events, planner.views),
         *learn_commands(app, command_types),
         *check_stores(planner, app.write, app.event_sourced),
     ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
@@ -11,9 +12,10 @@ from uuid import UUID
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
+from ._encoding import json_of
 from ._envelope import Envelope, Origin
 from ._idempotency import adapter_of
-from ._messages import Command, Message, Query
+from ._messages import Command, Message, Query, snake_case
 from .errors import ConfigurationError, RemoteFailure
 
 
@@ -46,14 +48,14 @@ def encode_request(message: Command[Any] | Query[Any], cause: Envelope[Any] | No
         token: what has to be seen before it is answered.
 
     Raises:
-        ConfigurationError: the message has no stable name.
+        ConfigurationError: the message has no stable name, or a field of it has no JSON or is a secret.
     """
     kind = "query" if isinstance(message, Query) else "command"
     if message.message_name is None:
         name = type(message).__name__
         raise ConfigurationError(
             f"cannot send {name} to another process: it has no stable name. Give it one: class {name}(..., "
-            f"name='orders.{name.lower()}')."
+            f"name='orders.{snake_case(name)}')."
         )
     fields: dict[str, Any] = {"kind": kind, "name": message.message_name, "version": message.message_version}
     if cause is not None:
@@ -62,7 +64,7 @@ def encode_request(message: Command[Any] | Query[Any], cause: Envelope[Any] | No
     if token:
         fields["token"] = token
     head = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
-    return f'{head[:-1]},"data":{message.model_dump_json()}}}'.encode()
+    return f'{head[:-1]},"data":{json_of(message, "send", ConfigurationError)}}}'.encode()
 
 
 def decode_request(body: bytes) -> Asked:
@@ -130,10 +132,14 @@ def by_name(errors: Sequence[type[Exception]]) -> Mapping[str, type[Exception]]:
     """Return classes of errors by the names that they have between processes.
 
     Raises:
-        ConfigurationError: two have one name.
+        ConfigurationError: something is no class of errors, or two have one name.
     """
     found: dict[str, type[Exception]] = {}
-    for each in errors:
+    for each in errors if isinstance(errors, Iterable) and not isinstance(errors, str) else [errors]:
+        if errors is each or not (inspect.isclass(each) and issubclass(each, Exception)):
+            raise ConfigurationError(
+                f"cannot raise errors={errors!r:.200} of another process: give a list of classes, such as [InvalidTransition]."
+            )
         if found.setdefault(each.__name__, each) is not each:
             raise ConfigurationError(f"two classes of errors are named {each.__name__!r}. Rename one, or leave it out.")
     return found

@@ -7,11 +7,19 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ._aggregate import Aggregate
+from ._encoding import json_of
 from ._envelope import Envelope
 from ._messages import Event
 from ._metadata import encode_metadata
 from ._storage import Storage, Tracked, removal
-from .errors import AggregateExists, CommitFailed, ConcurrencyConflict, ConfigurationError, TwofoldError
+from .errors import (
+    AggregateExists,
+    CommitFailed,
+    ConcurrencyConflict,
+    ConfigurationError,
+    EventNotRecordable,
+    TwofoldError,
+)
 from .ports.clock import Clock, Ids
 from .ports.event_log import Expected, ExpectedVersion, NewEvent, StoredEvent
 from .ports.stores import WriteStore, WriteTransaction
@@ -51,14 +59,16 @@ class WriteSide:
         Raises:
             ConcurrencyConflict: a stream is not as expected.
             AggregateExists: the stream of a new aggregate exists.
+            EventNotRecordable: a field of an event has no JSON, or is a secret.
         """
         metadata, now = encode_metadata(cause), self.clock.now()
         stored: list[tuple[StoredEvent, Event]] = []
         for stream, events, expected in appends:
             encoded = [
                 NewEvent(
-                    self.ids.new(), event_name(event), event.message_version, event.model_dump_json(), metadata, now
-                )
+                    self.ids.new(), event_name(event), event.message_version,
+                    json_of(event, "record", EventNotRecordable), metadata, now,
+                )  # fmt: skip
                 for event in events
             ]
             try:
