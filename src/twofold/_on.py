@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
 from ._messages import Event
+from .errors import InvalidDefinition
 
 _MARK = "__twofold_on__"
 
@@ -39,7 +41,16 @@ def on(*event_types: type[Event]) -> Any:
 
     Args:
         event_types: the exact event classes; their subclasses are not included.
+
+    Raises:
+        InvalidDefinition: it is given no event, or something else than classes of events.
     """
+    for event_type in event_types or (None,):
+        if not (inspect.isclass(event_type) and issubclass(event_type, Event)):
+            raise InvalidDefinition(
+                f"cannot use @on so: it takes the classes of events, and was given {event_type or 'none'!r:.100}. "
+                "Write @on(SomeEvent) above the method."
+            )
 
     def mark(method: Any) -> Any:
         setattr(method, _MARK, (*getattr(method, _MARK, ()), *event_types))

@@ -254,3 +254,85 @@ async def test_what_to_do_with_a_stale_answer(app: Application) -> None:
     async with app:
         with pytest.raises(ConfigurationError, match="on_stale='wiat'"):
             await app.session().execute(Ask(), on_stale="wiat")  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("given", [(Place,), (lambda self, event: None,), ("Placed",), (Placed, Place), ()])
+def test_a_method_on_what_is_no_event(given: Any) -> None:
+    """`on` without its brackets, of a command or of nothing marks no method, and says how it is written."""
+    with pytest.raises(InvalidDefinition, match=r"cannot use @on so: .*Write @on\(SomeEvent\)"):
+        on(*given)
+
+
+def test_an_async_method_of_an_aggregate() -> None:
+    """Nobody would await it, so the event would change nothing."""
+    with pytest.raises(InvalidDefinition, match=r"cannot apply events by .*Slow\.placed: it is async"):
+
+        class Slow(Aggregate, name="slow"):
+            @on(Placed)
+            async def placed(self, event: Placed) -> None: ...
+
+
+def test_an_aggregate_begun_by_an_event_that_it_does_not_take() -> None:
+    """The first event sets the id, so it has a method."""
+    with pytest.raises(ConfigurationError, match=r"cannot begin Thing with Placed: .*@on\(Placed\).*: none"):
+        Thing.begin(Placed())
+
+
+class Sized(Aggregate, name="sized"):
+    id: str
+    size: int
+
+    @on(Placed)
+    def placed(self, event: Placed) -> None:
+        self.id, self.size = "1", event.number
+
+    def shout(self) -> None:
+        self.record(Shouted())
+
+
+class Shouted(Event, name="mistakes.shouted"):
+    pass
+
+
+@pytest.mark.parametrize("event_sourced", [True, False])
+async def test_an_event_that_changes_nothing(event_sourced: bool) -> None:
+    """A state-stored aggregate may record one; an event-sourced one, whose events are its state, says so by a method."""
+    app = Application("mistakes", write=InMemory(), event_sourced=[Sized] if event_sourced else [])
+
+    @app.command_handler(Place)
+    async def place(command: Place, things: Repository[Sized]) -> str:
+        thing = Sized.begin(Placed())
+        thing.shout()
+        await things.add(thing)
+        return thing.id
+
+    async with app:
+        if event_sourced:
+            with pytest.raises(ConfigurationError, match=r"cannot append Shouted to sized-1: .*@on\(Shouted\)"):
+                await app.dispatch(Place())
+        else:
+            await app.dispatch(Place())
+        assert await app.write.log.head() == (0 if event_sourced else 2)
+
+
+@pytest.mark.parametrize("id", ["unset", None])
+async def test_an_aggregate_without_an_id(app: Application, id: str | None) -> None:
+    """What is added has an id, or nothing could be stored under it."""
+
+    class Nameless(Aggregate, name="nameless"):
+        size: int
+
+        @on(Placed)
+        def placed(self, event: Placed) -> None:
+            self.size = event.number
+            if id is None:
+                self.id = None
+
+    @app.command_handler(Place)
+    async def place(command: Place, things: Repository[Nameless]) -> str:
+        await things.add(Nameless.begin(Placed()))
+        return ""
+
+    async with app:
+        with pytest.raises(ConfigurationError, match="cannot save Nameless: its id is not set. .*set self.id"):
+            await app.dispatch(Place())
