@@ -198,9 +198,11 @@ class Application(Module, Operations):
             return await session.execute(query, after=after, timeout=timeout, on_stale="return")
         return await session.execute(query, after=after, timeout=timeout, on_stale=on_stale)
 
-    async def stream(self, query: Query[AsyncIterator[R]]) -> AsyncGenerator[R]:
+    async def stream(
+        self, query: Query[AsyncIterator[R]], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None
+    ) -> AsyncGenerator[R]:
         """Iterate over the answer of a streaming query in a session of its own; see `Session.stream`."""
-        async with aclosing(self.session().stream(query)) as items:
+        async with aclosing(self.session().stream(query, timeout=timeout, after=after)) as items:
             async for item in items:
                 yield item
 

@@ -112,7 +112,7 @@ def assemble(app: Application, new_session: Callable[[], Session], committed: Ca
         *check_modes(app, app.read is app.write),
         *check_transport(app, has_transport=app.transport is not None),
         *check_caches(app, queries),
-        *check_served(app, has_requests=app.requests is not None),
+        *check_served(app, queries, has_requests=app.requests is not None),
         *check_views(projections, queries),
         *learn_events(app, events, event_types),
         *check_secrets(app, events, planner.views),
@@ -217,4 +217,4 @@ def _route_queries(
         if entry.cache is not None and answers is not None and cacheable(entry.message):
             place = partial(place_of, reads[entry.message], app.read, app.write.log)
             handle = Caching(entry.message, entry.cache, answers, place, app.write.log).around(handle)
-        services.queries._routes[entry.message] = compose(middleware_of(app, entry.message), handle)
+        services.queries._route(entry.message, compose(middleware_of(app, entry.message), handle), streams=plan.streams)

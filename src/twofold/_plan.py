@@ -17,6 +17,7 @@ from ._messages import Event, result_type
 from ._on import marked_methods
 from ._projection import Projection, takes_envelope
 from ._signature import Parameter, Signature, signature_of
+from ._streaming import stream_mismatch
 from ._view import View
 
 
@@ -63,6 +64,7 @@ class Planner:
         if bindings is None:
             return None
         self._check_awaits(entry, function, bindings)
+        self._check_yields(entry, function)
         streams, views = inspect.isasyncgenfunction(function), _views(bindings)
         return Planned(invocation(as_async(entry.handler), bindings), _described(bindings), streams, views)
 
@@ -107,6 +109,7 @@ class Planner:
         if made_with is None or called_with is None:
             return None
         self._check_awaits(entry, call, (*made_with, *called_with))
+        self._check_yields(entry, call)
         invoke, injected = invocation_of_class(entry.handler, made_with, called_with), (*made_with, *called_with)
         return Planned(invoke, _described(injected), inspect.isasyncgenfunction(call), _views(injected))
 
@@ -186,6 +189,21 @@ class Planner:
                 self._fault(
                     entry, f"{entry.label} is not async, and so it cannot use {binding.parameter}. Write `async def`."
                 )
+
+    def _check_yields(self, entry: Entry, call: Callable[..., Any]) -> None:
+        """Find handlers that yield and should not, and those that should and do not."""
+        streams = inspect.isasyncgenfunction(call)
+        if isinstance(entry, QueryEntry):
+            if wrong := stream_mismatch(entry.message, streams):
+                self._fault(entry, f"{entry.label}: {wrong}")
+        elif streams:
+            self._fault(
+                entry, f"{entry.label} has a `yield`, so nothing of it would run: only the handler of a query is a generator."
+            )
+        if inspect.isgeneratorfunction(call):
+            self._fault(
+                entry, f"{entry.label} has a `yield` and is not async, so nothing of it would run. Write `async def`, or return."
+            )
 
     def _fault(self, entry: Entry, message: str) -> None:
         self.faults.append(entry.place.fault(message))

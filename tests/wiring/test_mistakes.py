@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -336,3 +336,80 @@ async def test_an_aggregate_without_an_id(app: Application, id: str | None) -> N
     async with app:
         with pytest.raises(ConfigurationError, match="cannot save Nameless: its id is not set. .*set self.id"):
             await app.dispatch(Place())
+
+
+class Every(Query[AsyncIterator[int]]):
+    upto: int = 2
+
+
+class Some(Query["AsyncIterator[int]"]):
+    upto: int = 2
+
+
+class All(Query[list[int]]):
+    upto: int = 2
+
+
+async def counting(query: Every | Some | All) -> AsyncIterator[int]:
+    for number in range(query.upto):
+        yield number
+
+
+async def counted(query: Every | Some | All) -> list[int]:
+    return list(range(query.upto))
+
+
+@pytest.mark.parametrize(
+    ("query", "handler", "text"),
+    [
+        (All, counting, r"All is answered at once, and this handler is an async generator. .*Query\[AsyncIterator"),
+        (Every, counted, r"Every is answered with a stream, and this handler is no async generator. .*Query\[list"),
+        (Some, counted, "Some is answered with a stream, and this handler is no async generator"),
+    ],
+)
+def test_a_stream_that_is_none(app: Application, query: Any, handler: Any, text: str) -> None:
+    """A query says that it is answered with a stream, and its handler is an async generator: both or neither."""
+    app.query_handler(query)(handler)
+    assert re.search(f"{handler.__qualname__}: {text}", found(app))
+    with pytest.raises(InvalidDefinition, match=text):
+        QueryBus().handler(query)(handler)
+
+
+def test_handlers_with_a_yield(app: Application) -> None:
+    """Nothing of a generator would run, so only queries have one, and it is async."""
+
+    @app.command_handler(Place)  # type: ignore[arg-type]
+    async def place(command: Place):  # type: ignore[no-untyped-def]
+        yield ""
+
+    @app.query_handler(Ask)  # type: ignore[arg-type]
+    def ask(query: Ask):  # type: ignore[no-untyped-def]
+        yield ""
+
+    @app.reaction(Placed, name="r")  # type: ignore[arg-type]
+    class React:
+        async def __call__(self, event: Placed):  # type: ignore[no-untyped-def]
+            yield
+
+    text = found(app)
+    assert "place has a `yield`, so nothing of it would run" in text
+    assert "ask has a `yield` and is not async" in text
+    assert "React has a `yield`" in text
+
+
+@pytest.mark.parametrize("level", ["bus", "application", "session"])
+async def test_a_stream_and_an_answer_are_told_apart(app: Application, level: str) -> None:
+    """`execute` of a streaming query says to stream it, and `stream` of a plain one to execute it."""
+    bus = QueryBus()
+    for each in (app.query_handler, bus.handler):
+        each(Every)(counting)
+        each(All)(counted)
+    async with app:
+        asked: Any = {"bus": bus, "application": app, "session": app.session()}[level]
+        assert [each async for each in asked.stream(Every())] == await asked.execute(All()) == [0, 1]
+        with pytest.raises(NoHandler, match=r"cannot execute Every: it is answered with a stream. .*app.stream\(Every"):
+            await asked.execute(Every())
+        with pytest.raises(NoHandler, match=r"cannot stream All: it is answered at once.*Use execute\(\)"):
+            await anext(asked.stream(All()))
+        with pytest.raises(NoHandler, match="no handler for query Look"):
+            await anext(asked.stream(Look()))
