@@ -35,9 +35,9 @@ class Aggregate:
 
     Methods decide and `record`; methods marked with `on` change the attributes and never refuse. They are not async. The
     first event of all, that of `begin`, has such a method, which sets the `id`. Further events may do without one while the
-    aggregate is state stored: they tell others what happened and change nothing here. When it is event sourced its events are
-    its state, and one without a method is refused when the unit commits; where an event is to change nothing, a method that
-    does nothing says so. The annotated attributes are the aggregate's state; `id` is one of them.
+    aggregate is state stored: they tell others what happened and change nothing here. When it is event sourced, its events
+    are its state, and one without a method is refused when the unit commits; where an event is to change nothing, a method
+    that does nothing says so. The annotated attributes are the aggregate's state; `id` is one of them.
 
     Class arguments:
         name: the stable name of the type; streams are called `name-id`. Letters, digits and `_`.
@@ -80,8 +80,8 @@ class Aggregate:
         for event_type, method, function in marked_methods(cls):
             if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
                 raise InvalidDefinition(
-                    f"cannot apply events by {cls.__qualname__}.{method}: it is async, and nobody would await it. Write `def`, "
-                    "and await what is needed in the handler, before the event is recorded."
+                    f"cannot apply events by {cls.__qualname__}.{method}: it is async, and nobody would await it. Write "
+                    "`def`, and await what is needed in the handler, before the event is recorded."
                 )
             other = cls._appliers.setdefault(event_type, method)
             if other != method:

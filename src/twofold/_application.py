@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 import anyio
 
 from ._aggregate import Aggregate
-from ._composition import check_composition
-from ._entries import Retry
+from ._composition import check_options, check_parts
+from ._entries import MiddlewareEntry, Retry
 from ._envelope import Origin
+from ._facing_outside import here
+from ._faults import calling_frame
 from ._messages import Command, Message, Query
 from ._module import Module
 from ._operations import Operations
@@ -64,6 +66,9 @@ class Application(Module, Operations):
         lease: how long, in seconds, other processes wait before they take over the subscriptions of one that died.
         clock: the time; the system's by default.
         ids: makes identifiers; UUIDv7 by default.
+
+    Raises:
+        ConfigurationError: an argument is something else than it should be.
     """
 
     def __init__(
@@ -87,9 +92,13 @@ class Application(Module, Operations):
         ids: Ids | None = None,
     ) -> None:
         super().__init__(name)
+        check_parts(
+            write=write, read=read, transport=transport, requests=requests, cache=cache, hints=hints, container=container,
+            clock=clock, ids=ids,
+        )  # fmt: skip
+        self.event_sourced = check_options(event_sourced, keep_records, lease, retry_scheduled, middleware)
         self.write = write
         self.read: ReadStore = write if read is None else read
-        self.event_sourced = check_composition(write, read, event_sourced, keep_records, lease)
         self.transport = transport
         self.requests = requests
         if requests is None and isinstance(transport, Requests):
@@ -104,8 +113,8 @@ class Application(Module, Operations):
         self.lease = lease
         self._work = work
         self._running: Running | None = None
-        for each in middleware:
-            self.use(each)
+        place = here(calling_frame(1))
+        self._middleware = [MiddlewareEntry(middleware=each, on=Message, place=place) for each in middleware]
 
     def check(self) -> None:
         """Look for every fault in the wiring. Starting does this too; a test may do it alone.

@@ -11,6 +11,7 @@ from ._aggregate import Aggregate
 from ._cached import Answers, Caching, place_of
 from ._check import (
     check_handlers,
+    check_middleware,
     check_modes,
     check_stores,
     check_subscriptions,
@@ -108,6 +109,7 @@ def assemble(app: Application, new_session: Callable[[], Session], committed: Ca
     faults = [
         *planner.faults,
         *check_handlers(app),
+        *check_middleware(app),
         *check_subscriptions(app),
         *check_modes(app, app.read is app.write),
         *check_transport(app, has_transport=app.transport is not None),

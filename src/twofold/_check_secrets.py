@@ -17,8 +17,8 @@ def check_secrets(module: Module, events: Mapping[type[Event], Place], views: It
     for event_type, place in events.items():
         if names := masked(event_type):
             yield place.fault(
-                f"the event {event_type.__name__} would be stored without its secrets: {', '.join(names)} would come back as "
-                f"{MASK}. {ADVICE}"
+                f"the event {event_type.__name__} would be stored without its secrets: {', '.join(names)} would come "
+                f"back as {MASK}. {ADVICE}"
             )
     for view in sorted(views, key=lambda each: each.__qualname__):
         if names := masked(view):
@@ -30,8 +30,8 @@ def check_secrets(module: Module, events: Mapping[type[Event], Place], views: It
         for message in entry.messages:
             if names := masked(message):
                 yield entry.place.fault(
-                    f"{message.__name__} is served and would be sent without its secrets: {', '.join(names)} would arrive as "
-                    f"{MASK}. {ADVICE}"
+                    f"{message.__name__} is served and would be sent without its secrets: {', '.join(names)} would "
+                    f"arrive as {MASK}. {ADVICE}"
                 )
             if masks(answer_type(message)):
                 yield entry.place.fault(

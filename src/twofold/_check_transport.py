@@ -94,8 +94,8 @@ def _check_consumers(module: Module) -> Iterator[Fault]:
                 yield entry.place.fault(f"{text!r} is no name for a broker. Use letters, digits, '_', '-' and '.'.")
         if entry.source == module.name:
             yield entry.place.fault(
-                f"{module.name!r} consumes its own events, which are in its log already. Register projections and reactions on "
-                "them, and take consume() out; source= is the name of another application."
+                f"{module.name!r} consumes its own events, which are in its log already. Register projections and "
+                "reactions on them, and take consume() out; source= is the name of another application."
             )
         if name in known:
             yield entry.place.fault(

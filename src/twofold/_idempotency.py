@@ -156,7 +156,7 @@ def adapter_of(message_type: type[Message]) -> TypeAdapter[Any]:
 
 
 def answer_type(message_type: type[Message]) -> Any:
-    """Return what a command or query is answered with, its names resolved; Any when it does not say or they are not there."""
+    """Return what a command or query is answered with, its names resolved; Any when that cannot be told."""
     try:
         return _annotation(message_type)
     except (NameError, TypeError, SyntaxError):
@@ -190,8 +190,8 @@ def fingerprint(command: Command[Any]) -> str:
         text = _canonical(command.model_dump(serialize_as_any=True))
     except Exception as error:
         raise ResultNotRecordable(
-            f"cannot dispatch {type(command).__name__} with an idempotency key: {without_json(command)} no JSON ({error}), and so "
-            "a repeat could not be compared with it. Use types that pydantic knows."
+            f"cannot dispatch {type(command).__name__} with an idempotency key: {without_json(command)} no JSON "
+            f"({error}), and so a repeat could not be compared with it. Use types that pydantic knows."
         ) from error
     return sha256(text.encode()).hexdigest()
 

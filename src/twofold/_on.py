@@ -45,12 +45,13 @@ def on(*event_types: type[Event]) -> Any:
     Raises:
         InvalidDefinition: it is given no event, or something else than classes of events.
     """
-    for event_type in event_types or (None,):
-        if not (inspect.isclass(event_type) and issubclass(event_type, Event)):
-            raise InvalidDefinition(
-                f"cannot use @on so: it takes the classes of events, and was given {event_type or 'none'!r:.100}. "
-                "Write @on(SomeEvent) above the method."
-            )
+    given: tuple[object, ...] = event_types
+    wrong = [each for each in given if not (inspect.isclass(each) and issubclass(each, Event))]
+    if wrong or not given:
+        raise InvalidDefinition(
+            f"cannot use @on so: it takes the classes of events, and was given {repr(wrong[0])[:100] if wrong else 'none'}. "
+            "Write @on(SomeEvent) above the method."
+        )
 
     def mark(method: Any) -> Any:
         setattr(method, _MARK, (*getattr(method, _MARK, ()), *event_types))

@@ -198,11 +198,13 @@ class Planner:
                 self._fault(entry, f"{entry.label}: {wrong}")
         elif streams:
             self._fault(
-                entry, f"{entry.label} has a `yield`, so nothing of it would run: only the handler of a query is a generator."
+                entry,
+                f"{entry.label} has a `yield`, so nothing of it would run: only the handler of a query is a generator.",
             )
         if inspect.isgeneratorfunction(call):
             self._fault(
-                entry, f"{entry.label} has a `yield` and is not async, so nothing of it would run. Write `async def`, or return."
+                entry,
+                f"{entry.label} has a `yield` and is not async, so nothing of it would run. Write `async def`, or return.",
             )
 
     def _fault(self, entry: Entry, message: str) -> None:

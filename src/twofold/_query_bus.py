@@ -12,7 +12,7 @@ from ._messages import Query
 from ._registrations import QueryRegistration
 from ._streaming import stream_mismatch
 from .errors import ConfigurationError, InvalidDefinition, NoHandler
-from .middleware import Middleware, compose
+from .middleware import Middleware, checked, compose
 
 R = TypeVar("R")
 Q = TypeVar("Q", bound=Query[Any])
@@ -28,7 +28,7 @@ class QueryBus:
     def __init__(self, *, middleware: Sequence[Middleware] = ()) -> None:
         self._routes: dict[type[Query[Any]], Handle] = {}
         self._streams: dict[type[Query[Any]], Handle] = {}
-        self._middleware = tuple(middleware)
+        self._middleware = checked(middleware)
 
     def handler(self, query_type: type[Q]) -> QueryRegistration[Q]:
         """Register the handler of a query; the decorator returns it unchanged.
@@ -72,8 +72,8 @@ class QueryBus:
         if handle is None:
             if type(query) in self._routes:
                 raise NoHandler(
-                    f"cannot stream {type(query).__name__}: it is answered at once, not with a stream. Use execute(); a stream "
-                    "has a Query[AsyncIterator[…]] and an async generator as its handler."
+                    f"cannot stream {type(query).__name__}: it is answered at once, not with a stream. Use execute(); a "
+                    "stream has a Query[AsyncIterator[…]] and an async generator as its handler."
                 )
             raise no_handler("query", query, self._routes)
         async with aclosing(await handle(query)) as items:

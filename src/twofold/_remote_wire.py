@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
@@ -134,12 +134,15 @@ def by_name(errors: Sequence[type[Exception]]) -> Mapping[str, type[Exception]]:
     Raises:
         ConfigurationError: something is no class of errors, or two have one name.
     """
+    given: Any = errors
+    if not isinstance(given, Collection) or not all(
+        inspect.isclass(each) and issubclass(each, Exception) for each in given
+    ):
+        raise ConfigurationError(
+            f"cannot raise errors={errors!r:.200} of another process: give a list of classes, such as [InvalidTransition]."
+        )
     found: dict[str, type[Exception]] = {}
-    for each in errors if isinstance(errors, Iterable) and not isinstance(errors, str) else [errors]:
-        if errors is each or not (inspect.isclass(each) and issubclass(each, Exception)):
-            raise ConfigurationError(
-                f"cannot raise errors={errors!r:.200} of another process: give a list of classes, such as [InvalidTransition]."
-            )
+    for each in errors:
         if found.setdefault(each.__name__, each) is not each:
             raise ConfigurationError(f"two classes of errors are named {each.__name__!r}. Rename one, or leave it out.")
     return found

@@ -146,7 +146,9 @@ def _encoded(command: Command[Any], types: WireTypes[Command[Any]]) -> str:
     except UndecodableCommand as error:
         raise NotSchedulable(f"cannot schedule {kind}: it could not be read again ({error}).") from error
     except Exception as error:
-        raise NotSchedulable(f"cannot schedule {kind}: {without_json(command)} no JSON ({error}). Use plain types.") from error
+        raise NotSchedulable(
+            f"cannot schedule {kind}: {without_json(command)} no JSON ({error}). Use plain types."
+        ) from error
     if again != command:
         raise NotSchedulable(
             f"cannot schedule {kind}: as JSON it would come back as {again!r:.200}. Let its fields be plain data: no "

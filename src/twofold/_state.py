@@ -58,8 +58,8 @@ class StateCodec(Generic[A]):
 
         if secrets := masked(self._model):
             raise InvalidDefinition(
-                f"cannot keep the state of {aggregate_type.__qualname__} with its secrets: {', '.join(secrets)} would come back "
-                f"as {MASK}. {ADVICE}"
+                f"cannot keep the state of {aggregate_type.__qualname__} with its secrets: {', '.join(secrets)} would "
+                f"come back as {MASK}. {ADVICE}"
             )
 
     def encode(self, aggregate: A) -> str:

@@ -54,6 +54,6 @@ async def nothing_set_aside(attempt: str, store: SubscriptionStore, subscription
     keys = sorted(await store.parked_keys(subscription))
     more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
     return LookupError(
-        f"cannot {attempt} {key!r} of {subscription!r}: nothing of that key is held or parked. Keys with something set aside: "
-        f"{', '.join(map(repr, keys[:_NAMED])) or 'none'}{more}."
+        f"cannot {attempt} {key!r} of {subscription!r}: nothing of that key is held or parked. Keys with something set "
+        f"aside: {', '.join(map(repr, keys[:_NAMED])) or 'none'}{more}."
     )

@@ -37,14 +37,14 @@ class Tracked:
 
     @property
     def id(self) -> str:
-        id = getattr(self.aggregate, "id", None)
-        if id is None:
+        found = getattr(self.aggregate, "id", None)
+        if found is None:
             kind = type(self.aggregate).__name__
             raise ConfigurationError(
-                f"cannot save {kind}: its id is not set. Annotate `id` in the class body, and set self.id before it is added: "
-                f"in the method on its first event, or in __init__ when {kind} is made by that."
+                f"cannot save {kind}: its id is not set. Annotate `id` in the class body, and set self.id before it is "
+                f"added: in the method on its first event, or in __init__ when {kind} is made by that."
             )
-        return str(id)
+        return str(found)
 
     @property
     def stream(self) -> str:

@@ -23,8 +23,8 @@ def stream_mismatch(query_type: type[Query[Any]], streams: bool) -> str | None:
         if streams or declared is Any:
             return None
         return (
-            f"{name} is answered with a stream, and this handler is no async generator. Let it `yield` the items one by one, "
-            f"or let the query have all of them: class {name}(Query[list[…]])."
+            f"{name} is answered with a stream, and this handler is no async generator. Let it `yield` the items one by "
+            f"one, or let the query have all of them: class {name}(Query[list[…]])."
         )
     if not streams:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeAlias
 
 from ._aggregate import Aggregate
@@ -64,13 +65,7 @@ class WriteSide:
         metadata, now = encode_metadata(cause), self.clock.now()
         stored: list[tuple[StoredEvent, Event]] = []
         for stream, events, expected in appends:
-            encoded = [
-                NewEvent(
-                    self.ids.new(), event_name(event), event.message_version,
-                    json_of(event, "record", EventNotRecordable), metadata, now,
-                )  # fmt: skip
-                for event in events
-            ]
+            encoded = [self._encoded(event, metadata, now) for event in events]
             try:
                 entries = await transaction.append(stream, encoded, expected=expected)
             except ConcurrencyConflict as conflict:
@@ -85,6 +80,10 @@ class WriteSide:
             for apply in self.inline:
                 await apply(transaction, stored)
         return [entry for entry, _ in stored]
+
+    def _encoded(self, event: Event, metadata: str, now: datetime) -> NewEvent:
+        data = json_of(event, "record", EventNotRecordable)
+        return NewEvent(self.ids.new(), event_name(event), event.message_version, data, metadata, now)
 
 
 async def commit(transaction: WriteTransaction) -> None:

@@ -188,7 +188,7 @@ class UsedFromAnotherTask(UnitOfWorkError, RuntimeError):
 
 
 class EventNotRecordable(UnitOfWorkError, TypeError):
-    """An event cannot be kept: a field of it has no JSON, or is a secret, which would come back masked. Nothing was written."""
+    """An event cannot be kept: a field has no JSON, or is a secret, which would come back masked. Nothing was written."""
 
 
 class CommitFailed(UnitOfWorkError, RuntimeError):

@@ -94,7 +94,7 @@ async def test_a_stream_is_closed_with_its_iterator(
 
 
 async def test_a_stream_waits_for_a_token(store: WriteStore) -> None:
-    """As a session's, an application's stream begins when the read models have what a token says, and not later than asked."""
+    """As a session's, an application's stream begins when the read models have what a token says, in time."""
     app = streaming(store, [])
 
     @app.command_handler(Count)

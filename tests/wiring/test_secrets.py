@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple
 
 import pytest
-from pydantic import BaseModel, Field, PlainSerializer, Secret, SecretBytes, SecretStr, field_serializer, model_serializer
+from pydantic import (
+    BaseModel,
+    Field,
+    PlainSerializer,
+    Secret,
+    SecretBytes,
+    SecretStr,
+    field_serializer,
+    model_serializer,
+)
 from typing_extensions import TypedDict
 
 from twofold import Aggregate, Application, Command, Event, Query, ReadModel, Repository, UnitOfWork, View, on
@@ -217,7 +226,7 @@ async def test_asterisks_are_no_secret(app: Application) -> None:
 @pytest.mark.parametrize("what", [SecretStr("7"), iter])
 def test_a_command_that_cannot_be_sent(what: Any) -> None:
     """A command for another process is refused with its class and field."""
-    with pytest.raises(ConfigurationError, match="cannot send Buy: its field.*what"):
+    with pytest.raises(ConfigurationError, match=r"cannot send Buy: its field.*what"):
         encode_request(Buy(what=what), None, "")
 
 

@@ -90,7 +90,7 @@ class WorkerRetries:
                 assert counted == dict.fromkeys(range(many), 0) | Counter(segment_of(each.key, many) for each in left)
 
     async def test_a_key_of_which_nothing_is_set_aside(self, new_store: NewStore) -> None:
-        """To retry or discard one is an error that names the keys of which something is: an empty result would say "done"."""
+        """To retry or discard one is an error that names the keys of which something is; nothing would look like success."""
         bad = ACCOUNTS[:2]
         async with opened(new_store) as (store, front), worker(store, working(fail_on=bad)):
             await deposit(front, 1)
