@@ -113,7 +113,7 @@ def assemble(app: Application, new_session: Callable[[], Session], committed: Ca
         *check_subscriptions(app),
         *check_modes(app, app.read is app.write),
         *check_transport(app, has_transport=app.transport is not None),
-        *check_caches(app, queries),
+        *check_caches(app, queries, projections),
         *check_served(app, queries, has_requests=app.requests is not None),
         *check_views(projections, queries),
         *learn_events(app, events, event_types),

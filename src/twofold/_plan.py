@@ -16,7 +16,7 @@ from ._handlers import Invoke, as_async, invocation, invocation_of_class, is_asy
 from ._messages import Event, result_type
 from ._on import marked_methods
 from ._projection import Projection, takes_envelope
-from ._signature import Parameter, Signature, signature_of
+from ._signature import Parameter, Signature, signature_of, written
 from ._streaming import stream_mismatch
 from ._view import View
 
@@ -162,8 +162,8 @@ class Planner:
             if not _gives(returns, result):
                 self._fault(
                     entry,
-                    f"{label} has a wrong signature: {message.__name__} is answered with {_name(result)}, "
-                    f"but it returns {_name(returns)}.",
+                    f"{label} has a wrong signature: {message.__name__} is answered with {written(result)}, "
+                    f"but it returns {written(returns)}.",
                 )
         return self._bindings(entry, parameters[1:], kind)
 
@@ -236,10 +236,6 @@ def _gives(returns: Any, result: Any) -> bool:
     if not (inspect.isclass(returns) and inspect.isclass(result)) or inspect.Parameter.empty in (returns, result):
         return True
     return issubclass(returns, result)
-
-
-def _name(annotation: Any) -> str:
-    return "None" if annotation in (None, NoneType) else getattr(annotation, "__name__", str(annotation))
 
 
 def _views(bindings: Sequence[Binding]) -> frozenset[type[View]]:

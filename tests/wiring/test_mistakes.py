@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -593,3 +593,26 @@ def test_what_is_no_decorator(app: Application, name: str, options: dict[str, st
     """What is called in the composition root is not proposed as a decorator."""
     with pytest.raises(InvalidDefinition, match=rf"cannot use {name} so: .*Write app\.{name}\(Some.*\)\.$"):
         getattr(app, name)("Placed", **options)
+
+
+def test_types_are_printed_as_they_are_written(app: Application) -> None:
+    """A parameter that nothing provides is named with its type, without the modules that this comes from."""
+
+    @app.command_handler(Place)
+    async def place(
+        command: Place,
+        things: list[Repository[Thing] | None],
+        call: Callable[[Row], None],
+        which: Literal["a"],
+        other: dict[str, Row],
+    ) -> str:
+        return ""
+
+    text = found(app)
+    for written in (
+        "'things: list[Repository[Thing] | None]'",
+        "'call: Callable[[Row], None]'",
+        "'which: Literal['a']'",
+        "'other: dict[str, Row]'",
+    ):
+        assert written in text
