@@ -6,7 +6,7 @@ import hashlib
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 from redis import Redis as SyncClient
 from redis.asyncio import Redis as Client
@@ -20,9 +20,10 @@ from ._errors import TRANSLATED, translated
 
 AnyClient: TypeAlias = Client | RedisCluster
 Argument: TypeAlias = bytes | str | int
+C = TypeVar("C")
 
 
-def checked(client: AnyClient, taker: str) -> AnyClient:
+def checked(client: C, taker: str) -> C:
     """Return a client that can be awaited.
 
     Args:

@@ -18,6 +18,7 @@ from twofold import (
     Cache,
     CacheStats,
     Envelope,
+    Event,
     Module,
     Query,
     QueryBus,
@@ -587,7 +588,7 @@ def test_what_invalidates_nothing_is_found() -> None:
         async def opened(self, event: Opened) -> None: ...
 
     app.projection("notes")(Notes)
-    events = {Opened: "note:{account_id}", Deposited: "notes:{account_id}"}
+    events: dict[type[Event], str] = {Opened: "note:{account_id}", Deposited: "notes:{account_id}"}
 
     @app.query_handler(GetNote, cache=Cache(ttl=1, key="notes:{account_id}", invalidated_by=events))
     async def get_note(query: GetNote, notes: ReadModel[Note]) -> Note | None:
