@@ -12,7 +12,7 @@ from twofold.errors import TransientFailure
 from twofold.ports import Cached, CacheLease, Position
 
 from ._errors import TRANSLATED, translated
-from ._server import AnyClient, Argument, Script, Server
+from ._server import AnyClient, Argument, Script, Server, checked
 
 _LEASE: Final = 60_000
 """How long a lease is good, in milliseconds: what takes longer to load is not kept."""
@@ -58,10 +58,13 @@ class RedisCache:
         client: the client, on asyncio, of a server or a cluster; the user closes it.
         prefix: what all keys begin with.
         timeout: how long Redis may take to answer, in seconds; ten times as long where no query waits.
+
+    Raises:
+        ConfigurationError: the client is none on asyncio.
     """
 
     def __init__(self, client: AnyClient, *, prefix: str = "twofold", timeout: float = 0.25) -> None:
-        self._client = client
+        self._client = checked(client, "RedisCache")
         self._timeout = timeout
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._server = Server(client)

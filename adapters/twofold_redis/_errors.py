@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from socket import gaierror
 from typing import Final
 
 from redis import exceptions as found
@@ -29,6 +30,16 @@ def is_lost(error: BaseException) -> bool:
     return isinstance(error, _LOST) and not refused
 
 
+def nobody_there(error: BaseException) -> bool:
+    """Return whether there was nobody to connect to: what is behind it says so."""
+    behind: BaseException | None = error
+    while behind is not None:
+        if isinstance(behind, (ConnectionRefusedError, FileNotFoundError, gaierror)):
+            return True
+        behind = behind.__cause__ or behind.__context__
+    return False
+
+
 def translated(error: BaseException, attempt: str) -> TwofoldError:
     """Return the error to raise from one of redis-py.
 
@@ -43,6 +54,10 @@ def translated(error: BaseException, attempt: str) -> TwofoldError:
         return TransientFailure(f"{text} Every connection of the client's pool is in use: raise max_connections.")
     if isinstance(error, found.OutOfMemoryError) or _code(error, "OOM "):
         return TransientFailure(f"{text} Redis has reached its maxmemory: raise it, or remove what is not needed.")
+    if nobody_there(error):
+        return TransientFailure(
+            f"{text} Nothing answers there: start the server, or correct the address of the client."
+        )
     if isinstance(error, _BUSY) or is_lost(error) or isinstance(error, found.BusyLoadingError):
         return TransientFailure(f"{text} Redis is away or busy; repeat the whole step on a fresh transaction.")
     if any(_code(error, code) for code in _BUSY_CODES):

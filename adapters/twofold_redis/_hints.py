@@ -10,7 +10,7 @@ import anyio
 from twofold.errors import TransientFailure
 
 from ._errors import TRANSLATED, translated
-from ._server import AnyClient, Server
+from ._server import AnyClient, Server, checked
 
 _SILENCE: Final = 15.0
 """After how long without a hint the connection is tried, in seconds."""
@@ -30,10 +30,13 @@ class RedisHints:
     Args:
         client: the client, on asyncio, of a server or a cluster; the user closes it.
         prefix: what the channel's name begins with.
+
+    Raises:
+        ConfigurationError: the client is none on asyncio.
     """
 
     def __init__(self, client: AnyClient, *, prefix: str = "twofold") -> None:
-        self._client = client
+        self._client = checked(client, "RedisHints")
         self._server = Server(client)
         self._prefix = prefix
 

@@ -3,18 +3,46 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
+from redis import Redis as SyncClient
 from redis.asyncio import Redis as Client
 from redis.asyncio.cluster import RedisCluster
+from redis.cluster import RedisCluster as SyncCluster
 from redis.exceptions import NoScriptError
+
+from twofold.errors import ConfigurationError
 
 from ._errors import TRANSLATED, translated
 
 AnyClient: TypeAlias = Client | RedisCluster
 Argument: TypeAlias = bytes | str | int
+C = TypeVar("C")
+
+
+def checked(client: C, taker: str) -> C:
+    """Return a client that can be awaited.
+
+    Args:
+        client: what the user gave.
+        taker: the class that was given it, for the error.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    given: Any = client
+    if inspect.isclass(given) or not hasattr(given, "execute_command"):
+        found = "that is no client"
+    elif isinstance(given, (SyncClient, SyncCluster)):
+        found = "that client is not on asyncio"
+    else:
+        return client
+    raise ConfigurationError(
+        f"cannot make a {taker} of {given!r:.100}: {found}. Build one: redis.asyncio.Redis.from_url('redis://localhost')."
+    )
 
 
 @dataclass(frozen=True, slots=True)

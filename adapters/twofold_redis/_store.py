@@ -12,7 +12,7 @@ from ._hints import RedisHints
 from ._keys import Keys
 from ._layout import check_memory, index_rows, read_layouts
 from ._leases import RedisSubscriptions
-from ._server import AnyClient, Server
+from ._server import AnyClient, Server, checked
 from ._streams import RedisStreams
 from ._transaction import RedisTransaction
 
@@ -37,7 +37,7 @@ class Redis(RedisSubscriptions):
             different prefixes do not meet.
 
     Raises:
-        ConfigurationError: the prefix is empty or has a brace in it.
+        ConfigurationError: the client is none on asyncio, or the prefix is empty or has a brace in it.
     """
 
     def __init__(self, client: AnyClient, *, prefix: str = "twofold") -> None:
@@ -45,7 +45,7 @@ class Redis(RedisSubscriptions):
             raise ConfigurationError(
                 f"cannot begin keys with {prefix!r}. Use a prefix without braces, of one letter or more."
             )
-        super().__init__(Server(client), Keys(prefix))
+        super().__init__(Server(checked(client, "Redis store")), Keys(prefix))
         self._client = client
         self._prefix = prefix
 

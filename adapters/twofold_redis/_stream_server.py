@@ -18,6 +18,7 @@ from redis.exceptions import (
 
 from twofold.errors import ConfigurationError, TransientFailure
 
+from ._errors import nobody_there
 from ._stream_scripts import Script
 
 if TYPE_CHECKING:
@@ -121,7 +122,8 @@ def translated(doing: str) -> Iterator[None]:
         raise TransientFailure(f"cannot {doing}: Redis refused it ({error}).") from error
     except (RedisError, OSError, TimeoutError) as error:
         found = str(error) or "no answer in time"
-        raise TransientFailure(f"cannot {doing}: Redis is away ({type(error).__name__}: {found}).") from error
+        advice = " Start the server, or correct the address of the client." if nobody_there(error) else ""
+        raise TransientFailure(f"cannot {doing}: Redis is away ({type(error).__name__}: {found}).{advice}") from error
 
 
 def text(value: Any) -> str:

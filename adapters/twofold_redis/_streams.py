@@ -15,7 +15,7 @@ from twofold.errors import ConfigurationError, TransientFailure
 from twofold.ports import Feed, ParkedDelivery, WireMessage
 
 from . import _stream_scripts as scripts
-from ._server import AnyClient
+from ._server import AnyClient, checked
 from ._stream_consumer import StreamConsumer
 from ._stream_holding import Holding
 from ._stream_publisher import StreamPublisher
@@ -70,7 +70,7 @@ class RedisStreams:
             )
         if partitions < 1 or window < 1 or idle <= 0 or timeout <= 0:
             raise ConfigurationError("partitions and window of RedisStreams are at least 1, idle and timeout above 0.")
-        self._server = Server(client, prefix, timeout)
+        self._server = Server(checked(client, "RedisStreams"), prefix, timeout)
         self._parts = partitions
         self._idle = idle
         self._window = window

@@ -76,7 +76,8 @@ class SqlAlchemy:
         queue_timeout: seconds to wait for writers of this process, before `TransientFailure`.
 
     Raises:
-        ConfigurationError: the engine is of another database or in memory, or a mapping does not fit its tables.
+        ConfigurationError: there is no engine on asyncio, it is of another database or in memory, or a mapping does not fit
+            its tables.
     """
 
     def __init__(
@@ -87,6 +88,11 @@ class SqlAlchemy:
         busy_timeout: float = 5.0,
         queue_timeout: float = 30.0,
     ) -> None:
+        if not isinstance(engine, AsyncEngine):
+            raise ConfigurationError(
+                f"cannot make a SqlAlchemy store of {engine!r:.100}: it takes an engine on asyncio, such as "
+                "create_async_engine('sqlite+aiosqlite:///orders.db')."
+            )
         dialect = dialect_of(engine.dialect.name, busy_timeout=busy_timeout, queue_timeout=queue_timeout)
         self._database = Database(engine, dialect)
         self._tables = own_tables(dialect, MetaData())

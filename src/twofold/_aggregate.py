@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, ClassVar, Self
 
 from ._messages import Event
 from ._on import marked_methods
-from .errors import InvalidDefinition
+from .errors import ConfigurationError, InvalidDefinition
 
 
 class Aggregate:
@@ -32,15 +33,19 @@ class Aggregate:
             def _paid(self, event: OrderPaid) -> None:
                 self.status = Status.PAID
 
-    Methods decide and `record`; methods marked with `on` change the attributes and never refuse. An event without such
-    a method is recorded all the same. The annotated attributes are the aggregate's state; `id` is one of them.
+    Methods decide and `record`; methods marked with `on` change the attributes and never refuse. They are not async. The
+    first event of all, that of `begin`, has such a method, which sets the `id`. Further events may do without one while the
+    aggregate is state stored: they tell others what happened and change nothing here. When it is event sourced, its events
+    are its state, and one without a method is refused when the unit commits; where an event is to change nothing, a method
+    that does nothing says so. The annotated attributes are the aggregate's state; `id` is one of them.
 
     Class arguments:
         name: the stable name of the type; streams are called `name-id`. Letters, digits and `_`.
         snapshot_every: when it is event sourced, keep a snapshot of its state after so many events; never by default.
 
     Raises:
-        InvalidDefinition: the name is not usable, two methods take one event, or a default can be changed.
+        InvalidDefinition: the name is not usable, two methods take one event, one of them is async, or a default can be
+            changed.
     """
 
     aggregate_name: ClassVar[str] = ""
@@ -72,7 +77,12 @@ class Aggregate:
                     f"Set self.{attribute} where the first event is applied."
                 )
         cls._appliers = {}
-        for event_type, method, _ in marked_methods(cls):
+        for event_type, method, function in marked_methods(cls):
+            if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+                raise InvalidDefinition(
+                    f"cannot apply events by {cls.__qualname__}.{method}: it is async, and nobody would await it. Write "
+                    "`def`, and await what is needed in the handler, before the event is recorded."
+                )
             other = cls._appliers.setdefault(event_type, method)
             if other != method:
                 raise InvalidDefinition(
@@ -82,7 +92,17 @@ class Aggregate:
 
     @classmethod
     def begin(cls, event: Event) -> Self:
-        """Make a new aggregate whose first recorded event is this one. `__init__` is not called."""
+        """Make a new aggregate whose first recorded event is this one. `__init__` is not called.
+
+        Raises:
+            ConfigurationError: no method is marked with `on` for this event, so nothing would set the `id`.
+        """
+        if type(event) not in cls._appliers:
+            taken = ", ".join(each.__name__ for each in cls._appliers) or "none"
+            raise ConfigurationError(
+                f"cannot begin {cls.__qualname__} with {type(event).__name__}: no method takes it, so nothing would be set. "
+                f"Mark one with @on({type(event).__name__}). Events that have a method: {taken}."
+            )
         aggregate = cls.__new__(cls)
         aggregate.record(event)
         return aggregate

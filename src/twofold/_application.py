@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 import anyio
 
 from ._aggregate import Aggregate
-from ._composition import check_composition
-from ._entries import Retry
+from ._composition import check_options, check_parts
+from ._entries import MiddlewareEntry, Retry
 from ._envelope import Origin
+from ._facing_outside import here
+from ._faults import calling_frame
 from ._messages import Command, Message, Query
 from ._module import Module
 from ._operations import Operations
@@ -66,6 +68,9 @@ class Application(Module, Operations):
         lease: how long, in seconds, other processes wait before they take over the subscriptions of one that died.
         clock: the time; the system's by default.
         ids: makes identifiers; UUIDv7 by default.
+
+    Raises:
+        ConfigurationError: an argument is something else than it should be.
     """
 
     def __init__(
@@ -89,9 +94,13 @@ class Application(Module, Operations):
         ids: Ids | None = None,
     ) -> None:
         super().__init__(name)
+        check_parts(
+            write=write, read=read, transport=transport, requests=requests, cache=cache, hints=hints, container=container,
+            clock=clock, ids=ids,
+        )  # fmt: skip
+        self.event_sourced = check_options(event_sourced, keep_records, lease, retry_scheduled, middleware)
         self.write = write
         self.read: ReadStore = write if read is None else read
-        self.event_sourced = check_composition(write, read, event_sourced, keep_records, lease)
         self.transport = transport
         self.requests = requests
         if requests is None and isinstance(transport, Requests):
@@ -106,8 +115,8 @@ class Application(Module, Operations):
         self.lease = lease
         self._work = work
         self._running: Running | None = None
-        for each in middleware:
-            self.use(each)
+        place = here(calling_frame(1))
+        self._middleware = [MiddlewareEntry(middleware=each, on=Message, place=place) for each in middleware]
 
     def check(self) -> None:
         """Look for every fault in the wiring. Starting does this too; a test may do it alone.
@@ -200,9 +209,11 @@ class Application(Module, Operations):
             return await session.execute(query, after=after, timeout=timeout, on_stale="return")
         return await session.execute(query, after=after, timeout=timeout, on_stale=on_stale)
 
-    async def stream(self, query: Query[AsyncIterator[R]]) -> AsyncGenerator[R]:
+    async def stream(
+        self, query: Query[AsyncIterator[R]], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None
+    ) -> AsyncGenerator[R]:
         """Iterate over the answer of a streaming query in a session of its own; see `Session.stream`."""
-        async with aclosing(self.session().stream(query)) as items:
+        async with aclosing(self.session().stream(query, timeout=timeout, after=after)) as items:
             async for item in items:
                 yield item
 

@@ -12,6 +12,7 @@ from ._broker import Broker
 from ._cached import Answers, Caching, place_of
 from ._check import (
     check_handlers,
+    check_middleware,
     check_modes,
     check_stores,
     check_subscriptions,
@@ -21,6 +22,7 @@ from ._check import (
     learn_events,
 )
 from ._check_caches import cacheable, check_caches
+from ._check_secrets import check_secrets
 from ._check_transport import check_served, check_transport
 from ._command_bus import CommandBus
 from ._effects import ProjectionEffect
@@ -101,19 +103,21 @@ def assemble(app: Application, new_session: Callable[[], Session], committed: Ca
     reactions = {entry: planner.handler(entry, "reaction") for entry in app._reactions}
     projections = {entry: planner.projection(entry) for entry in app._projections}
     aggregates = sorted(planner.aggregates | set(app.event_sourced), key=lambda each: each.__qualname__)
-    event_types = EventTypes()
+    events, event_types = known_events(app, aggregates), EventTypes()
     event_types.add(AggregateRemoved)
     command_types: WireTypes[Command[Any]] = WireTypes("command", UndecodableCommand)
     faults = [
         *planner.faults,
         *check_handlers(app),
+        *check_middleware(app),
         *check_subscriptions(app),
         *check_modes(app, app.read is app.write),
         *check_transport(app, has_transport=app.transport is not None),
-        *check_caches(app, queries),
-        *check_served(app, app.requests, app.transport),
+        *check_caches(app, queries, projections),
+        *check_served(app, queries, app.requests, app.transport),
         *check_views(projections, queries),
-        *learn_events(app, known_events(app, aggregates), event_types),
+        *learn_events(app, events, event_types),
+        *check_secrets(app, events, planner.views),
         *learn_commands(app, command_types),
         *check_stores(planner, app.write, app.event_sourced),
     ]
@@ -216,4 +220,4 @@ def _route_queries(
         if entry.cache is not None and answers is not None and cacheable(entry.message):
             place = partial(place_of, reads[entry.message], app.read, app.write.log)
             handle = Caching(entry.message, entry.cache, answers, place, app.write.log).around(handle)
-        services.queries._routes[entry.message] = compose(middleware_of(app, entry.message), handle)
+        services.queries._route(entry.message, compose(middleware_of(app, entry.message), handle), streams=plan.streams)

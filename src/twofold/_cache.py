@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from string import Formatter
 
 from ._messages import Event
+from .errors import InvalidDefinition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +29,9 @@ class Cache:
         invalidated_by: the events that make an answer worthless, each with its key: a text with fields of the event.
         negative_ttl: how long the answer None is kept, in seconds; not at all by default.
         jitter: by which share of itself the time is shorter at random, so that not all end at once.
+
+    Raises:
+        InvalidDefinition: one of them is of another type.
     """
 
     ttl: float
@@ -34,6 +39,22 @@ class Cache:
     invalidated_by: Mapping[type[Event], str] = field(default_factory=dict)
     negative_ttl: float | None = None
     jitter: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("ttl", "negative_ttl", "jitter"):
+            value: object = getattr(self, name)
+            if not isinstance(value, int | float) and (value is not None or name != "negative_ttl"):
+                seconds = f", such as {value.total_seconds():g}" if isinstance(value, timedelta) else ""
+                raise InvalidDefinition(f"cannot cache with {name}={value!r:.100}: give a number of seconds{seconds}.")
+        if not isinstance(self.key, str):
+            raise InvalidDefinition(
+                f"cannot cache with key={self.key!r:.100}: give a text, such as 'order:{{order_id}}'."
+            )
+        if not isinstance(self.invalidated_by, Mapping):
+            raise InvalidDefinition(
+                f"cannot cache with invalidated_by={self.invalidated_by!r:.100}: give the key of each event, such as "
+                "{OrderPaid: 'order:{order_id}'}."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
-from string import Formatter
-from typing import Any
+from string import Formatter, ascii_letters, digits
+from typing import Any, Final
 from urllib.parse import quote
 
 from ._idempotency import adapter_of
 from ._messages import Message, Query
+
+_OF_FIELDS: Final = frozenset(f"{ascii_letters}{digits}_.-~%")
+"""What the values of fields are made of in a key."""
 
 
 class KeyFormat:
@@ -27,6 +31,39 @@ class KeyFormat:
             literal + (quote(format(fields[name], spec), safe="") if name else "")
             for literal, name, spec in self._parts
         )
+
+
+def shape_of_key(text: str) -> list[str | None]:
+    """Return the letters of a key, with None for each field.
+
+    Raises:
+        ValueError: the braces do not match.
+    """
+    shape: list[str | None] = []
+    for literal, name, _, _ in Formatter().parse(text):
+        shape += [*literal, *([] if name is None else [None])]
+    return shape
+
+
+def can_meet(one: Sequence[str | None], other: Sequence[str | None]) -> bool:
+    """Return whether two keys can be equal for some values of their fields, which bring letters, digits and `_.-~%`."""
+    meets = {(0, 0)}
+    for place in ((i, j) for i in range(len(one) + 1) for j in range(len(other) + 1)):
+        if place not in meets:
+            continue
+        i, j = place
+        left, right = one[i] if i < len(one) else "", other[j] if j < len(other) else ""
+        if left is None:
+            meets.add((i + 1, j))
+        if right is None:
+            meets.add((i, j + 1))
+        if left and (left == right):
+            meets.add((i + 1, j + 1))
+        if left is None and right and right in _OF_FIELDS:
+            meets.add((i, j + 1))
+        if right is None and left and left in _OF_FIELDS:
+            meets.add((i + 1, j))
+    return (len(one), len(other)) in meets
 
 
 def shape_of(query_type: type[Query[Any]]) -> str:

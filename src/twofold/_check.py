@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from ._projection import Projection
 from ._view import View
 from ._wire_types import WireTypes
 from .errors import ConfigurationError
+from .middleware import unusable
 from .ports.stores import WriteStore
 
 _NOWHERE = Place("<unknown>", 0)
@@ -87,6 +89,15 @@ def check_modes(module: Module, same_store: bool) -> Iterator[Fault]:
                 f"the projection {projection.name!r} is inline, but read= and write= are two stores. "
                 "One transaction cannot span both; use mode='async'."
             )
+
+
+def check_middleware(module: Module) -> Iterator[Fault]:
+    """Yield middleware that cannot be called as one, and what it is to apply to that is no class."""
+    for entry in module._middleware:
+        if wrong := unusable(entry.middleware):
+            yield entry.place.fault(wrong)
+        if not inspect.isclass(entry.on):
+            yield entry.place.fault(f"on={entry.on!r:.100} is no class. Give that of a message, such as on=Command.")
 
 
 def check_views(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
-from ._entries import ConsumeEntry, RelayEntry
+from ._entries import ConsumeEntry, QueryEntry, RelayEntry
 from ._faults import Fault, Place
-from ._messages import Query
+from ._messages import Message, Query, snake_case
 from ._module import Module
+from ._plan import Planned
 from .ports.requests import Requests
 
 _ON_BROKERS = re.compile(r"[A-Za-z0-9_.-]{1,100}")
@@ -31,8 +32,11 @@ def check_transport(module: Module, *, has_transport: bool) -> Iterator[Fault]:
     yield from _check_consumers(module)
 
 
-def check_served(module: Module, requests: object, transport: object) -> Iterator[Fault]:
+def check_served(
+    module: Module, queries: Mapping[QueryEntry, Planned | None], requests: object, transport: object
+) -> Iterator[Fault]:
     """Yield messages that others may send and that cannot be answered."""
+    streaming = {entry.message for entry, plan in queries.items() if plan is not None and plan.streams}
     handled: set[type[Any]] = {entry.message for entry in module._commands}
     handled |= {entry.message for entry in module._queries}
     for entry in module._served:
@@ -43,15 +47,8 @@ def check_served(module: Module, requests: object, transport: object) -> Iterato
                 f"the application {module.name!r} serves under its name. Use letters, digits, '_', '-' and '.'."
             )
         for message in entry.messages:
-            if message not in handled:
-                yield entry.place.fault(
-                    f"{message.__name__} is served and has no handler. Register one, or take it out."
-                )
-            if message.message_name is None:
-                yield entry.place.fault(
-                    f"{message.__name__} is served and has no stable name. Give it one: class {message.__name__}(..., "
-                    f"name='{module.name}.{message.__name__.lower()}')."
-                )
+            for wrong in _unanswerable(message, module.name, handled, streaming):
+                yield entry.place.fault(wrong)
         names = Counter((issubclass(message, Query), message.message_name) for message in set(entry.messages))
         for (_, name), times in names.items():
             if name is not None and times > 1:
@@ -59,6 +56,24 @@ def check_served(module: Module, requests: object, transport: object) -> Iterato
     for second in module._served[1:]:
         yield second.place.fault(
             f"a second serve(); the first is at {module._served[0].place}. Name all messages in one call."
+        )
+
+
+def _unanswerable(
+    message: type[Message], application: str, handled: Set[type[Any]], streaming: Set[type[Any]]
+) -> Iterator[str]:
+    name = message.__name__
+    if message not in handled:
+        yield f"{name} is served and has no handler. Register one, or take it out."
+    if message in streaming:
+        yield (
+            f"{name} is served and is answered with a stream, which cannot be sent. Let it be answered with a list, page by "
+            "page."
+        )
+    if message.message_name is None:
+        yield (
+            f"{name} is served and has no stable name. Give it one: class {name}(..., "
+            f"name='{application}.{snake_case(name)}')."
         )
 
 
@@ -99,6 +114,11 @@ def _check_consumers(module: Module) -> Iterator[Fault]:
         for text in (entry.source, name):
             if not _ON_BROKERS.fullmatch(text):
                 yield entry.place.fault(f"{text!r} is no name for a broker. Use letters, digits, '_', '-' and '.'.")
+        if entry.source == module.name:
+            yield entry.place.fault(
+                f"{module.name!r} consumes its own events, which are in its log already. Register projections and "
+                "reactions on them, and take consume() out; source= is the name of another application."
+            )
         if name in known:
             yield entry.place.fault(
                 f"two consumers are named {name!r}: here and at {known[name]}. Name all events of a source in one call, "

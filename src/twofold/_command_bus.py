@@ -10,7 +10,7 @@ from ._handlers import standalone
 from ._messages import Command
 from ._registrations import CommandRegistration
 from .errors import ConfigurationError
-from .middleware import Middleware, compose
+from .middleware import Middleware, checked, compose
 
 R = TypeVar("R")
 C = TypeVar("C", bound=Command[Any])
@@ -35,7 +35,7 @@ class CommandBus:
 
     def __init__(self, *, middleware: Sequence[Middleware] = ()) -> None:
         self._routes: dict[type[Command[Any]], Handle] = {}
-        self._middleware = tuple(middleware)
+        self._middleware = checked(middleware)
 
     def handler(self, command_type: type[C]) -> CommandRegistration[C]:
         """Register the handler of a command; the decorator returns it unchanged.

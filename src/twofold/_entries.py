@@ -147,7 +147,7 @@ class UpcasterEntry(Entry):
         return upcaster
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MiddlewareEntry:
     """A middleware with the messages it applies to.
 
@@ -155,14 +155,16 @@ class MiddlewareEntry:
         middleware: the user's async function.
         on: the message class whose subclasses it applies to.
         inside: whether it runs inside the unit of work.
+        place: where that was said.
     """
 
     middleware: Middleware
     on: type[Any]
+    place: Place
     inside: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Expectation:
     """A message that must have a handler, and where that was said."""
 

@@ -10,7 +10,7 @@ from ._handlers import standalone
 from ._messages import Event
 from ._registrations import EventRegistration
 from .errors import HandlersFailed
-from .middleware import Middleware, compose
+from .middleware import Middleware, checked, compose
 
 E = TypeVar("E", bound=Event)
 
@@ -34,7 +34,7 @@ class EventBus:
 
     def __init__(self, *, middleware: Sequence[Middleware] = ()) -> None:
         self._handlers: dict[type[Event], list[Handle]] = {}
-        self._middleware = tuple(middleware)
+        self._middleware = checked(middleware)
 
     def handler(self, *event_types: type[E]) -> EventRegistration[E]:
         """Register a handler of events of exactly these types; the decorator returns it unchanged."""

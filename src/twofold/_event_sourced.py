@@ -54,6 +54,13 @@ class EventSourced:
 
     async def save(self, transaction: WriteTransaction, tracked: Tracked) -> ExpectedVersion | None:
         recorded = len(tracked.aggregate.recorded)
+        for event in tracked.aggregate.recorded:
+            if type(event) not in tracked.aggregate._appliers:
+                raise ConfigurationError(
+                    f"cannot append {type(event).__name__} to {tracked.stream}: {type(tracked.aggregate).__name__} is event "
+                    f"sourced, and no method of it takes this event, so it would change nothing. Mark one with "
+                    f"@on({type(event).__name__}); where nothing is to change, one that does nothing."
+                )
         if not tracked.version and not recorded:
             raise ConfigurationError(
                 f"cannot add {tracked.stream}: it is event sourced and recorded no event. "

@@ -44,7 +44,7 @@ class FacingOutside:
                 with what follows of its key, or "drop" it, where nobody may be listening.
         """
         for event_type in event_types:
-            check_message("relay", event_type, Event)
+            check_message("relay", event_type, Event, write="app.relay(SomeEvent)")
         place = here(calling_frame(1))
         self._relays.append(
             RelayEntry(
@@ -80,7 +80,7 @@ class FacingOutside:
             start: where it begins the first time: "now", or "beginning" with all that the broker has still kept.
         """
         for event_type in event_types:
-            check_message("consume", event_type, Event)
+            check_message("consume", event_type, Event, write="app.consume(SomeEvent, source='orders')")
         self._consumed.append(
             ConsumeEntry(
                 source=source, events=event_types, place=here(calling_frame(1)), consumer=consumer,
@@ -99,7 +99,7 @@ class FacingOutside:
             partitions: into how many parts requests are divided by their key, so that several processes can share them.
         """
         for message in messages:
-            check_message("serve", message, Message)
+            check_message("serve", message, Message, write="app.serve(SomeCommand)")
         self._served.append(ServeEntry(messages=messages, place=here(calling_frame(1)), partitions=partitions))
 
 

@@ -25,6 +25,12 @@ def is_async(call: object) -> bool:
     return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(type(call).__call__)
 
 
+def is_stream(call: object) -> bool:
+    """Return whether calling this gives an async generator; for a class, whether calling its objects does."""
+    call_of = call.__call__ if inspect.isclass(call) else type(call).__call__
+    return inspect.isasyncgenfunction(call) or inspect.isasyncgenfunction(call_of)
+
+
 def as_async(call: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
     """Return an async function as it is; a sync one as one that runs it in a worker thread.
 
@@ -32,7 +38,7 @@ def as_async(call: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]
     """
     if is_async(call):
         return call
-    if inspect.isasyncgenfunction(call) or inspect.isasyncgenfunction(type(call).__call__):
+    if is_stream(call):
 
         async def opened(*args: Any, **kwargs: Any) -> Any:
             return call(*args, **kwargs)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter
 from pydantic_core import to_json
 
+from ._encoding import without_json
 from ._messages import Command, Message, result_type
 from ._once import NEW, check_key
 from .errors import IdempotencyKeyReused, ResultNotRecordable
@@ -154,6 +155,14 @@ def adapter_of(message_type: type[Message]) -> TypeAdapter[Any]:
     return _adapter(_annotation(message_type))
 
 
+def answer_type(message_type: type[Message]) -> Any:
+    """Return what a command or query is answered with, its names resolved; Any when that cannot be told."""
+    try:
+        return _annotation(message_type)
+    except (NameError, TypeError, SyntaxError):
+        return Any
+
+
 def _annotation(command_type: type[Message]) -> Any:
     declared = result_type(command_type)
     if declared is Parameter.empty:
@@ -181,8 +190,8 @@ def fingerprint(command: Command[Any]) -> str:
         text = _canonical(command.model_dump(serialize_as_any=True))
     except Exception as error:
         raise ResultNotRecordable(
-            f"cannot dispatch {type(command).__name__} with an idempotency key: its fields have no JSON ({error}), and so "
-            "a repeat could not be compared with it. Use types that pydantic knows."
+            f"cannot dispatch {type(command).__name__} with an idempotency key: {without_json(command)} no JSON "
+            f"({error}), and so a repeat could not be compared with it. Use types that pydantic knows."
         ) from error
     return sha256(text.encode()).hexdigest()
 

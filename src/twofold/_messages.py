@@ -14,6 +14,7 @@ from .errors import InvalidDefinition
 R_co = TypeVar("R_co", covariant=True)
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*([.\-][A-Za-z0-9_]+)*")
+_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 class Message(BaseModel):
@@ -68,3 +69,8 @@ def result_type(message: type[Any]) -> Any:
         if metadata.get("origin") in (Command, Query):
             return metadata["args"][0]
     return Parameter.empty
+
+
+def snake_case(name: str) -> str:
+    """Return the name of a class as it stands in a wire name: `buy_tool` for `BuyTool`."""
+    return _WORDS.sub("_", name).lower()

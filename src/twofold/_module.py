@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any, TypeVar
@@ -22,9 +23,9 @@ from ._entries import (
 from ._facing_outside import FacingOutside, here
 from ._faults import Place, calling_frame, place_of
 from ._messages import Command, Event, Message, Query
-from ._registrations import CommandRegistration, EventRegistration, QueryRegistration, check_message
+from ._registrations import CommandRegistration, EventRegistration, QueryRegistration, check_message, named
 from ._wire_types import Fields
-from .errors import InvalidDefinition
+from .errors import ConfigurationError, InvalidDefinition
 from .middleware import Middleware
 
 C = TypeVar("C", bound=Command[Any])
@@ -91,6 +92,11 @@ class Module(FacingOutside):
             cache: how its answers are kept, where the application has a cache.
         """
         check_message("query_handler", query_type, Query)
+        if cache is not None and not isinstance(cache, Cache):
+            raise InvalidDefinition(
+                f"cannot cache {query_type.__name__} by cache={cache!r:.100}: say for how long and under which key, such as "
+                "cache=Cache(ttl=60, key='order:{order_id}')."
+            )
         frame = calling_frame(1)
         names_read = (reads,) if isinstance(reads, str) else tuple(reads)
 
@@ -102,6 +108,7 @@ class Module(FacingOutside):
 
         return QueryRegistration(register)
 
+    @named
     def reaction(
         self,
         *event_types: type[E],
@@ -123,7 +130,7 @@ class Module(FacingOutside):
         """
         for event_type in event_types:
             check_message("reaction", event_type, Event)
-        frame = calling_frame(1)
+        frame = calling_frame(2)
 
         def register(handler: Any) -> None:
             place, names = _origin(handler, frame)
@@ -194,11 +201,12 @@ class Module(FacingOutside):
         """Put a middleware around messages; those used first are outermost.
 
         Args:
-            middleware: an async function of the message and `call_next`.
+            middleware: an async function of the message and `call_next`; what makes one by options is called first.
             on: the message class to which, with its subclasses, it applies. Events pass through it in reactions.
             inside: run it inside the unit of work of a command, so that what it records is committed with it.
         """
-        self._middleware.append(MiddlewareEntry(middleware=middleware, on=on, inside=inside))
+        place = here(calling_frame(1))
+        self._middleware.append(MiddlewareEntry(middleware=middleware, on=on, inside=inside, place=place))
 
     def expects(self, *messages: type[Message]) -> None:
         """Say that these commands and queries must have a handler when the application starts."""
@@ -206,7 +214,17 @@ class Module(FacingOutside):
         self._expected.extend(Expectation(message, place_of(message, place)) for message in messages)
 
     def include(self, module: Module) -> None:
-        """Add everything that another module has collected so far."""
+        """Add everything that another module has collected so far. Included again, it adds what is new.
+
+        Raises:
+            ConfigurationError: it is no module of handlers.
+        """
+        if not isinstance(module, Module):
+            advice = "Give the Module that is defined in it" if inspect.ismodule(module) else "Give a Module"
+            raise ConfigurationError(
+                f"cannot include {module!r:.100} in {self.name!r}: it holds no handlers. {advice}, such as billing in "
+                "`billing = Module('billing')`."
+            )
         for attribute in (
             "_commands",
             "_queries",
@@ -219,7 +237,9 @@ class Module(FacingOutside):
             "_middleware",
             "_expected",
         ):
-            getattr(self, attribute).extend(getattr(module, attribute))
+            mine = getattr(self, attribute)
+            known = {id(each) for each in mine}
+            mine.extend(each for each in getattr(module, attribute) if id(each) not in known)
 
 
 def _origin(handler: object, frame: FrameType) -> tuple[Place, Mapping[str, Any]]:

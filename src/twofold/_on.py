@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
 from ._messages import Event
+from .errors import InvalidDefinition
 
 _MARK = "__twofold_on__"
 
@@ -39,7 +41,17 @@ def on(*event_types: type[Event]) -> Any:
 
     Args:
         event_types: the exact event classes; their subclasses are not included.
+
+    Raises:
+        InvalidDefinition: it is given no event, or something else than classes of events.
     """
+    given: tuple[object, ...] = event_types
+    wrong = [each for each in given if not (inspect.isclass(each) and issubclass(each, Event))]
+    if wrong or not given:
+        raise InvalidDefinition(
+            f"cannot use @on so: it takes the classes of events, and was given {repr(wrong[0])[:100] if wrong else 'none'}. "
+            "Write @on(SomeEvent) above the method."
+        )
 
     def mark(method: Any) -> Any:
         setattr(method, _MARK, (*getattr(method, _MARK, ()), *event_types))

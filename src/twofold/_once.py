@@ -75,8 +75,10 @@ def check_key(what: str, key: str) -> str:
         key: the key.
 
     Raises:
-        InvalidKey: it is empty or too long.
+        InvalidKey: it is no text, or is empty or too long.
     """
+    if not isinstance(key, str):
+        raise InvalidKey(f"cannot use {key!r:.100} as {what}: it is no text. Use a str, such as {str(key)[:40]!r}.")
     if 0 < len(key) <= LONGEST_KEY:
         return key
     raise InvalidKey(

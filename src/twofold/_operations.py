@@ -88,7 +88,7 @@ class Operations:
             it is tried next, else parked.
 
         Raises:
-            LookupError: there is no such subscription.
+            LookupError: there is no such subscription, or nothing of this key is set aside, perhaps not any more.
             TimeoutError: nobody has finished it by then; it is still to be done.
         """
         with anyio.fail_after(timeout):
@@ -98,7 +98,7 @@ class Operations:
         """Forget the held and parked events of a key for good, and return them. Later events of the key are handled again.
 
         Raises:
-            LookupError: there is no such subscription.
+            LookupError: there is no such subscription, or nothing of this key is set aside, perhaps not any more.
         """
         return await self._started().discard(subscription, key)
 

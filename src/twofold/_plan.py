@@ -16,7 +16,8 @@ from ._handlers import Invoke, as_async, invocation, invocation_of_class, is_asy
 from ._messages import Event, result_type
 from ._on import marked_methods
 from ._projection import Projection, takes_envelope
-from ._signature import Parameter, Signature, signature_of
+from ._signature import Parameter, Signature, signature_of, written
+from ._streaming import stream_mismatch
 from ._view import View
 
 
@@ -63,6 +64,7 @@ class Planner:
         if bindings is None:
             return None
         self._check_awaits(entry, function, bindings)
+        self._check_yields(entry, function)
         streams, views = inspect.isasyncgenfunction(function), _views(bindings)
         return Planned(invocation(as_async(entry.handler), bindings), _described(bindings), streams, views)
 
@@ -107,6 +109,7 @@ class Planner:
         if made_with is None or called_with is None:
             return None
         self._check_awaits(entry, call, (*made_with, *called_with))
+        self._check_yields(entry, call)
         invoke, injected = invocation_of_class(entry.handler, made_with, called_with), (*made_with, *called_with)
         return Planned(invoke, _described(injected), inspect.isasyncgenfunction(call), _views(injected))
 
@@ -159,8 +162,8 @@ class Planner:
             if not _gives(returns, result):
                 self._fault(
                     entry,
-                    f"{label} has a wrong signature: {message.__name__} is answered with {_name(result)}, "
-                    f"but it returns {_name(returns)}.",
+                    f"{label} has a wrong signature: {message.__name__} is answered with {written(result)}, "
+                    f"but it returns {written(returns)}.",
                 )
         return self._bindings(entry, parameters[1:], kind)
 
@@ -186,6 +189,23 @@ class Planner:
                 self._fault(
                     entry, f"{entry.label} is not async, and so it cannot use {binding.parameter}. Write `async def`."
                 )
+
+    def _check_yields(self, entry: Entry, call: Callable[..., Any]) -> None:
+        """Find handlers that yield and should not, and those that should and do not."""
+        streams = inspect.isasyncgenfunction(call)
+        if isinstance(entry, QueryEntry):
+            if wrong := stream_mismatch(entry.message, streams):
+                self._fault(entry, f"{entry.label}: {wrong}")
+        elif streams:
+            self._fault(
+                entry,
+                f"{entry.label} has a `yield`, so nothing of it would run: only the handler of a query is a generator.",
+            )
+        if inspect.isgeneratorfunction(call):
+            self._fault(
+                entry,
+                f"{entry.label} has a `yield` and is not async, so nothing of it would run. Write `async def`, or return.",
+            )
 
     def _fault(self, entry: Entry, message: str) -> None:
         self.faults.append(entry.place.fault(message))
@@ -216,10 +236,6 @@ def _gives(returns: Any, result: Any) -> bool:
     if not (inspect.isclass(returns) and inspect.isclass(result)) or inspect.Parameter.empty in (returns, result):
         return True
     return issubclass(returns, result)
-
-
-def _name(annotation: Any) -> str:
-    return "None" if annotation in (None, NoneType) else getattr(annotation, "__name__", str(annotation))
 
 
 def _views(bindings: Sequence[Binding]) -> frozenset[type[View]]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from ._dispatch import Handle, no_handler
-from ._handlers import standalone
+from ._handlers import is_stream, standalone
 from ._messages import Query
 from ._registrations import QueryRegistration
-from .errors import ConfigurationError
-from .middleware import Middleware, compose
+from ._streaming import stream_mismatch
+from .errors import ConfigurationError, InvalidDefinition, NoHandler
+from .middleware import Middleware, checked, compose
 
 R = TypeVar("R")
 Q = TypeVar("Q", bound=Query[Any])
@@ -26,13 +27,15 @@ class QueryBus:
 
     def __init__(self, *, middleware: Sequence[Middleware] = ()) -> None:
         self._routes: dict[type[Query[Any]], Handle] = {}
-        self._middleware = tuple(middleware)
+        self._streams: dict[type[Query[Any]], Handle] = {}
+        self._middleware = checked(middleware)
 
     def handler(self, query_type: type[Q]) -> QueryRegistration[Q]:
         """Register the handler of a query; the decorator returns it unchanged.
 
         Raises:
             ConfigurationError: the query has one already.
+            InvalidDefinition: one of query and handler is made for a stream and the other is not.
         """
 
         def register(handler: Any) -> None:
@@ -40,7 +43,10 @@ class QueryBus:
                 raise ConfigurationError(
                     f"cannot register a second handler of query {query_type.__name__}. A query has one handler."
                 )
-            self._routes[query_type] = compose(self._middleware, standalone(handler))
+            handle, streams = standalone(handler), is_stream(handler)
+            if wrong := stream_mismatch(query_type, streams):
+                raise InvalidDefinition(f"cannot register {getattr(handler, '__qualname__', handler)}: {wrong}")
+            self._route(query_type, compose(self._middleware, handle), streams=streams)
 
         return QueryRegistration(register)
 
@@ -48,7 +54,7 @@ class QueryBus:
         """Answer a query. Errors of the handler come through as they are.
 
         Raises:
-            NoHandler: nothing handles this query.
+            NoHandler: nothing handles this query, or it is answered with a stream.
         """
         try:
             handle = self._routes[type(query)]
@@ -60,8 +66,29 @@ class QueryBus:
         """Iterate over the answer of a streaming query, whose handler is an async generator.
 
         Raises:
-            NoHandler: nothing handles this query.
+            NoHandler: nothing handles this query, or it is answered at once.
         """
-        async with aclosing(await self.execute(query)) as items:  # type: ignore[type-var]  # pyright: ignore[reportArgumentType]
+        handle = self._streams.get(type(query))
+        if handle is None:
+            if type(query) in self._routes:
+                raise NoHandler(
+                    f"cannot stream {type(query).__name__}: it is answered at once, not with a stream. Use execute(); a "
+                    "stream has a Query[AsyncIterator[…]] and an async generator as its handler."
+                )
+            raise no_handler("query", query, self._routes)
+        async with aclosing(await handle(query)) as items:
             async for item in items:
                 yield item
+
+    def _route(self, query_type: type[Query[Any]], handle: Handle, *, streams: bool) -> None:
+        """Let a query be answered so; a streaming one is refused by `execute`, which has no time to look."""
+        self._routes[query_type] = _refuse if streams else handle
+        if streams:
+            self._streams[query_type] = handle
+
+
+def _refuse(query: Query[Any]) -> NoReturn:
+    name = type(query).__name__
+    raise NoHandler(
+        f"cannot execute {name}: it is answered with a stream. Iterate over it: async for item in app.stream({name}(…))."
+    )

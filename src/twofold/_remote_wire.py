@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
@@ -11,9 +12,10 @@ from uuid import UUID
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
+from ._encoding import json_of
 from ._envelope import Envelope, Origin
 from ._idempotency import adapter_of
-from ._messages import Command, Message, Query
+from ._messages import Command, Message, Query, snake_case
 from .errors import ConfigurationError, InvalidRequest, NoHandler, RemoteFailure
 
 _REFUSALS: Mapping[str, type[NoHandler | InvalidRequest]] = {"NoHandler": NoHandler, "InvalidRequest": InvalidRequest}
@@ -48,14 +50,14 @@ def encode_request(message: Command[Any] | Query[Any], cause: Envelope[Any] | No
         token: what has to be seen before it is answered.
 
     Raises:
-        ConfigurationError: the message has no stable name.
+        ConfigurationError: the message has no stable name, or a field of it has no JSON or is a secret.
     """
     kind = "query" if isinstance(message, Query) else "command"
     if message.message_name is None:
         name = type(message).__name__
         raise ConfigurationError(
             f"cannot send {name} to another process: it has no stable name. Give it one: class {name}(..., "
-            f"name='orders.{name.lower()}')."
+            f"name='orders.{snake_case(name)}')."
         )
     fields: dict[str, Any] = {"kind": kind, "name": message.message_name, "version": message.message_version}
     if cause is not None:
@@ -64,7 +66,7 @@ def encode_request(message: Command[Any] | Query[Any], cause: Envelope[Any] | No
     if token:
         fields["token"] = token
     head = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
-    return f'{head[:-1]},"data":{message.model_dump_json()}}}'.encode()
+    return f'{head[:-1]},"data":{json_of(message, "send", ConfigurationError)}}}'.encode()
 
 
 def decode_request(body: bytes) -> Asked:
@@ -141,8 +143,15 @@ def by_name(errors: Sequence[type[Exception]]) -> Mapping[str, type[Exception]]:
     """Return classes of errors by the names that they have between processes.
 
     Raises:
-        ConfigurationError: two have one name.
+        ConfigurationError: something is no class of errors, or two have one name.
     """
+    given: Any = errors
+    if not isinstance(given, Collection) or not all(
+        inspect.isclass(each) and issubclass(each, Exception) for each in given
+    ):
+        raise ConfigurationError(
+            f"cannot raise errors={errors!r:.200} of another process: give a list of classes, such as [InvalidTransition]."
+        )
     found: dict[str, type[Exception]] = {}
     for each in errors:
         if found.setdefault(each.__name__, each) is not each:

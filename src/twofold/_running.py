@@ -28,7 +28,7 @@ from ._retention import Retention
 from ._segments import segment_of
 from ._session import Session
 from ._signal import Signal
-from ._status import SubscriptionStatus, set_aside
+from ._status import SubscriptionStatus, nothing_set_aside, set_aside
 from ._supervisor import Supervisor
 from ._timers import Timers, postpone
 from ._worker import Worker
@@ -185,6 +185,8 @@ class Running:
     async def retry(self, subscription: str, key: str) -> Sequence[ParkedEvent]:
         """Let the worker of the key try again now what it has set aside; return what is left when it has."""
         store, now = self.store_of(subscription), self._app.clock.now()
+        if not await store.parked(subscription, key=key):
+            raise await nothing_set_aside("retry", store, subscription, key)
         async with _writing(store) as transaction:
             await transaction.ask_retry(subscription, key, at=now)
         pause = 0.01
@@ -234,7 +236,7 @@ class Running:
         while True:
             segments, parked = await store.segments(subscription), await store.parked(subscription, key=key)
             if not parked:
-                return ()
+                raise await nothing_set_aside("discard", store, subscription, key)
             number, checkpoint, generation, _ = segments[segment_of(key, len(segments))]
             left = replace(checkpoint, parked=checkpoint.parked - len(parked))
             lease = Lease(subscription, number, generation)

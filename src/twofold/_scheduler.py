@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._dispatch import no_handler
-from ._messages import Command
+from ._encoding import without_json
+from ._messages import Command, snake_case
 from ._metadata import encode_metadata
 from ._once import check_key
 from .errors import NotSchedulable, UndecodableCommand
@@ -117,12 +118,17 @@ def _name(command: Command[Any]) -> str:
         kind = type(command).__name__
         raise NotSchedulable(
             f"cannot schedule {kind}: it has no stable name, so it cannot be kept. "
-            f"Give it one: class {kind}(Command[None], name='orders.remind')."
+            f"Give it one: class {kind}(Command[None], name='orders.{snake_case(kind)}')."
         )
     return command.message_name
 
 
 def _in_utc(command: Command[Any], at: datetime) -> datetime:
+    if not isinstance(at, datetime):
+        raise NotSchedulable(
+            f"cannot schedule {type(command).__name__} at {at!r:.100}: that is no time. Give a datetime with a time zone; "
+            "add a timedelta to Clock.now()."
+        )
     if at.tzinfo is None:
         raise NotSchedulable(
             f"cannot schedule {type(command).__name__} at {at.isoformat()}: the time has no time zone. "
@@ -140,7 +146,9 @@ def _encoded(command: Command[Any], types: WireTypes[Command[Any]]) -> str:
     except UndecodableCommand as error:
         raise NotSchedulable(f"cannot schedule {kind}: it could not be read again ({error}).") from error
     except Exception as error:
-        raise NotSchedulable(f"cannot schedule {kind}: its fields have no JSON ({error}). Use plain types.") from error
+        raise NotSchedulable(
+            f"cannot schedule {kind}: {without_json(command)} no JSON ({error}). Use plain types."
+        ) from error
     if again != command:
         raise NotSchedulable(
             f"cannot schedule {kind}: as JSON it would come back as {again!r:.200}. Let its fields be plain data: no "

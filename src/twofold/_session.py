@@ -214,7 +214,7 @@ class Session:
 
         Raises:
             ReadNotReady: the read models have not caught up. The session's commands succeeded all the same.
-            NoHandler: nothing handles this query.
+            NoHandler: nothing handles this query, or it is answered with a stream: use `stream`.
             UsedFromAnotherTask: another task opened this session.
         """
         self._check_task()
@@ -263,6 +263,7 @@ class Session:
 
         Raises:
             ReadNotReady: the read models have not caught up.
+            NoHandler: nothing handles this query, or it is answered at once: use `execute`.
         """
         self._check_task()
         deadline = current_time() + timeout

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Parameter:
     def __str__(self) -> str:
         if self.type is inspect.Parameter.empty:
             return f"'{self.name}' (not annotated)"
-        return f"'{self.name}: {getattr(self.type, '__name__', None) if inspect.isclass(self.type) else self.type}'"
+        return f"'{self.name}: {written(self.type)}'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,23 @@ def signature_of(function: Callable[..., Any], names: Mapping[str, Any]) -> Sign
         if parameter.kind not in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     )
     return Signature(parameters, hints.get("return", inspect.Parameter.empty))
+
+
+def written(annotation: Any) -> str:
+    """Return a type as its user writes it: `Repository[Order]`, without the modules."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if annotation is None or annotation is NoneType:
+        return "None"
+    if isinstance(annotation, list):  # the parameters of a Callable
+        return f"[{', '.join(map(written, annotation))}]"
+    if origin in (Union, UnionType):
+        return " | ".join(map(written, arguments))
+    if origin is Annotated:
+        return written(arguments[0])
+    name = getattr(origin or annotation, "__name__", None) or str(annotation)
+    if origin is Literal:
+        return f"{name}[{', '.join(map(repr, arguments))}]"
+    return f"{name}[{', '.join(map(written, arguments))}]" if arguments and origin else name
 
 
 def _parameter(parameter: inspect.Parameter, annotation: Any) -> Parameter:

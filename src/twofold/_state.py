@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Generic, TypeVar, get_origin, get_type_hints
 from pydantic import BaseModel, ConfigDict, create_model
 
 from ._aggregate import Aggregate
+from ._secrets import ADVICE, MASK, masked
 from .errors import InvalidDefinition
 
 A = TypeVar("A", bound=Aggregate)
@@ -21,7 +22,8 @@ class StateCodec(Generic[A]):
         aggregate_type: a class whose state is all annotated, such as a dataclass.
 
     Raises:
-        InvalidDefinition: an attribute has a type that pydantic cannot write as JSON, or nothing but `id` is annotated.
+        InvalidDefinition: an attribute has a type that pydantic cannot write as JSON, or is a secret, or nothing but `id` is
+            annotated.
     """
 
     def __init__(self, aggregate_type: type[A]) -> None:
@@ -53,6 +55,12 @@ class StateCodec(Generic[A]):
                 f"cannot keep the state of {aggregate_type.__qualname__} as JSON: {error}. "
                 "Use types that pydantic knows, or give the store a mapping of your own."
             ) from error
+
+        if secrets := masked(self._model):
+            raise InvalidDefinition(
+                f"cannot keep the state of {aggregate_type.__qualname__} with its secrets: {', '.join(secrets)} would "
+                f"come back as {MASK}. {ADVICE}"
+            )
 
     def encode(self, aggregate: A) -> str:
         """Return the state as JSON text."""

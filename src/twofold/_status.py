@@ -8,6 +8,9 @@ from typing import Literal, TypeAlias
 from .ports.event_log import Position
 from .ports.subscription_store import Checkpoint, SubscriptionStore
 
+_NAMED = 5
+"""How many keys an error names."""
+
 SubscriptionState: TypeAlias = Literal["running", "standby", "failing", "stopped", "inline"]
 
 
@@ -44,3 +47,13 @@ async def set_aside(store: SubscriptionStore, subscription: str, checkpoint: Che
     counts, held = await store.parked_keys(subscription), await store.retries(subscription)
     retrying = sum(count for key, count in counts.items() if key in held)
     return sum(counts.values()) - retrying, retrying
+
+
+async def nothing_set_aside(attempt: str, store: SubscriptionStore, subscription: str, key: str) -> LookupError:
+    """Return the error for a key of which nothing is set aside; it names keys of which something is."""
+    keys = sorted(await store.parked_keys(subscription))
+    more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
+    return LookupError(
+        f"cannot {attempt} {key!r} of {subscription!r}: nothing of that key is held or parked. Keys with something set "
+        f"aside: {', '.join(map(repr, keys[:_NAMED])) or 'none'}{more}."
+    )

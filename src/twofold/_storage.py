@@ -37,7 +37,14 @@ class Tracked:
 
     @property
     def id(self) -> str:
-        return str(self.aggregate.id)
+        found = getattr(self.aggregate, "id", None)
+        if found is None:
+            kind = type(self.aggregate).__name__
+            raise ConfigurationError(
+                f"cannot save {kind}: its id is not set. Annotate `id` in the class body, and set self.id before it is "
+                f"added: in the method on its first event, or in __init__ when {kind} is made by that."
+            )
+        return str(found)
 
     @property
     def stream(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from pydantic import ValidationError
 
-from ._messages import Message
+from ._messages import Message, snake_case
 from .errors import ConfigurationError, StorageError
 
 M = TypeVar("M", bound=Message)
@@ -45,7 +45,7 @@ class WireTypes(Generic[M]):
             base = kind.capitalize()
             raise ConfigurationError(
                 f"the {kind} {message_type.__qualname__} has no stable name, so it cannot be stored. "
-                f"Give it one: class {message_type.__name__}({base}, name='orders.{_snake(message_type.__name__)}')."
+                f"Give it one: class {message_type.__name__}({base}, name='orders.{snake_case(message_type.__name__)}')."
             )
         known = self._by_name.setdefault(name, message_type)
         if known is not message_type:
@@ -110,7 +110,3 @@ class WireTypes(Generic[M]):
                     f"failed ({type(error).__name__}: {error}). Mend it, and retry what was parked."
                 ) from error
         return fields
-
-
-def _snake(name: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 def middleware_of(app: Application, message_type: type[Message], *, inside: bool = False) -> list[Middleware]:
     """Return the middleware that applies to a message, the outermost first."""
     return [
-        entry.middleware for entry in app._middleware if issubclass(message_type, entry.on) and entry.inside is inside
+        entry.middleware
+        for entry in app._middleware
+        if inspect.isclass(entry.on) and issubclass(message_type, entry.on) and entry.inside is inside
     ]
 
 

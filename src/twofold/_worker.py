@@ -109,7 +109,7 @@ class Worker:
                     f"cannot run {subscription.name!r}: its checkpoint belongs to log {segment.checkpoint.log}, this one is "
                     f"{self._log.identity}. A restored backup or another database counts as another log: point the "
                     "application to the store it belongs to, or give the subscription and its views new names to build it "
-                    "anew."
+                    "anew. Where the database was only made anew for development, empty the read store: it is filled again."
                 )
         if not segments and subscription.start != "beginning":
             await self._begin()

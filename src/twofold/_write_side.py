@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeAlias
 
 from ._aggregate import Aggregate
+from ._encoding import json_of
 from ._envelope import Envelope
 from ._messages import Event
 from ._metadata import encode_metadata
 from ._storage import Storage, Tracked, removal
-from .errors import AggregateExists, CommitFailed, ConcurrencyConflict, ConfigurationError, TwofoldError
+from .errors import (
+    AggregateExists,
+    CommitFailed,
+    ConcurrencyConflict,
+    ConfigurationError,
+    EventNotRecordable,
+    TwofoldError,
+)
 from .ports.clock import Clock, Ids
 from .ports.event_log import Expected, ExpectedVersion, NewEvent, StoredEvent
 from .ports.stores import WriteStore, WriteTransaction
@@ -51,16 +60,12 @@ class WriteSide:
         Raises:
             ConcurrencyConflict: a stream is not as expected.
             AggregateExists: the stream of a new aggregate exists.
+            EventNotRecordable: a field of an event has no JSON, or is a secret.
         """
         metadata, now = encode_metadata(cause), self.clock.now()
         stored: list[tuple[StoredEvent, Event]] = []
         for stream, events, expected in appends:
-            encoded = [
-                NewEvent(
-                    self.ids.new(), event_name(event), event.message_version, event.model_dump_json(), metadata, now
-                )
-                for event in events
-            ]
+            encoded = [self._encoded(event, metadata, now) for event in events]
             try:
                 entries = await transaction.append(stream, encoded, expected=expected)
             except ConcurrencyConflict as conflict:
@@ -75,6 +80,10 @@ class WriteSide:
             for apply in self.inline:
                 await apply(transaction, stored)
         return [entry for entry, _ in stored]
+
+    def _encoded(self, event: Event, metadata: str, now: datetime) -> NewEvent:
+        data = json_of(event, "record", EventNotRecordable)
+        return NewEvent(self.ids.new(), event_name(event), event.message_version, data, metadata, now)
 
 
 async def commit(transaction: WriteTransaction) -> None:

@@ -21,6 +21,7 @@
     │   ├── UnitOfWorkClosed (RuntimeError)        the unit was used after it ended
     │   ├── ReadOnlyUnitOfWork (PermissionError)   a query tried to write
     │   ├── UsedFromAnotherTask (RuntimeError)     a unit or session was shared between tasks
+    │   ├── EventNotRecordable (TypeError)         an event cannot be kept as JSON, or holds a secret
     │   ├── CommitFailed (RuntimeError)            the store did not confirm the commit
     │   └── AfterCommitFailed (RuntimeError)       committed, but a callback after the commit failed
     ├── StorageError
@@ -186,6 +187,10 @@ class ReadOnlyUnitOfWork(UnitOfWorkError, PermissionError):
 
 class UsedFromAnotherTask(UnitOfWorkError, RuntimeError):
     """A unit of work or a session was used from a task that did not open it."""
+
+
+class EventNotRecordable(UnitOfWorkError, TypeError):
+    """An event cannot be kept: a field has no JSON, or is a secret, which would come back masked. Nothing was written."""
 
 
 class CommitFailed(UnitOfWorkError, RuntimeError):

@@ -17,14 +17,14 @@ import logging as _logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from inspect import CO_VARARGS, CO_VARKEYWORDS
+from inspect import CO_VARARGS, CO_VARKEYWORDS, iscoroutinefunction, signature
 from types import FunctionType
 from typing import Any, TypeAlias
 
 import anyio
 
 from ._current import handling
-from .errors import ConcurrencyConflict, NotAuthorised, TransientFailure
+from .errors import ConcurrencyConflict, ConfigurationError, NotAuthorised, TransientFailure
 
 CallNext: TypeAlias = Callable[[Any], Coroutine[Any, Any, Any]]
 """The rest of the chain."""
@@ -33,6 +33,37 @@ Middleware: TypeAlias = Callable[[Any, CallNext], Coroutine[Any, Any, Any]]
 """An async function of a message and the rest of the chain."""
 
 __all__ = ["CallNext", "Middleware", "authorise", "compose", "logging", "retry_conflicts", "timeout", "validation"]
+
+
+def unusable(middleware: object) -> str | None:
+    """Return what is wrong with something that is to be a middleware, and what to do; None when nothing is."""
+    name = getattr(middleware, "__qualname__", None) or repr(middleware)[:100]
+    if not callable(middleware):
+        return f"{name} is no middleware: give an async function of a message and call_next."
+    try:
+        signature(middleware).bind(None, None)
+    except TypeError:
+        return (
+            f"{name} cannot be called with a message and call_next, as a middleware is. If it makes one, call it first: "
+            f"{name}(…)."
+        )
+    except ValueError:  # of a builtin, nobody knows
+        return None
+    if not (iscoroutinefunction(middleware) or iscoroutinefunction(type(middleware).__call__)):
+        return f"{name} is no middleware, as it is not async. Write `async def`, and `return await call_next(message)`."
+    return None
+
+
+def checked(middleware: Sequence[Middleware]) -> tuple[Middleware, ...]:
+    """Return the middleware of a bus that is used alone.
+
+    Raises:
+        ConfigurationError: one of them is none.
+    """
+    for each in middleware:
+        if wrong := unusable(each):
+            raise ConfigurationError(f"cannot make a bus with this middleware: {wrong}")
+    return tuple(middleware)
 
 
 def compose(middleware: Sequence[Middleware], last: CallNext) -> CallNext:

@@ -10,7 +10,8 @@ import anyio.lowlevel
 import pytest
 from dependency_injector import containers, providers
 
-from twofold import Application, Event, Query, ReadModel, View, on
+from twofold import Application, Command, Event, Query, ReadModel, UnitOfWork, View, on
+from twofold.errors import ReadNotReady
 from twofold.ports import WriteStore
 
 
@@ -20,6 +21,10 @@ class Numbered(View, name="streamed", key="number"):
 
 class Counted(Event, name="streams.counted"):
     number: int
+
+
+class Count(Command[None]):
+    """Records an event."""
 
 
 class Every(Query[AsyncIterator[int]]):
@@ -86,3 +91,25 @@ async def test_a_stream_is_closed_with_its_iterator(
         except LookupError:
             assert stop == "by an error"
         assert closed == ["handler", "resource"]
+
+
+async def test_a_stream_waits_for_a_token(store: WriteStore) -> None:
+    """As a session's, an application's stream begins when the read models have what a token says, in time."""
+    app = streaming(store, [])
+
+    @app.command_handler(Count)
+    async def count(command: Count, unit: UnitOfWork) -> None:
+        unit.record(Counted(number=7))
+
+    await app.create_schema()
+    async with app, app.session() as session:
+        await session.dispatch(Count())
+        token = session.token
+        assert [number async for number in app.stream(Every(), after=token)] == [0, 1, 2]
+    resting = Application("streams", write=store, work=False)
+    resting.include(app)
+    resting.container = app.container
+    async with resting, resting.session() as session:
+        await session.dispatch(Count())
+        with pytest.raises(ReadNotReady):
+            await anext(resting.stream(Every(), after=session.token, timeout=0))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
 
-from twofold import Application, Event, Module
+from twofold import Application, Command, Event, Module, Query
 from twofold.errors import InvalidDefinition, WiringError
 from twofold_memory import InMemory, InMemoryTransport
 
@@ -14,6 +16,14 @@ class Sold(Event, name="shop.sold"):
 
 
 class Nameless(Event):
+    pass
+
+
+class BuyTool(Command[None]):
+    pass
+
+
+class Every(Query[AsyncIterator[int]], name="shop.every"):
     pass
 
 
@@ -66,6 +76,33 @@ def test_a_second_relay_is_found() -> None:
     assert_found(app, "a second relay")
 
 
+def test_an_application_that_consumes_itself_is_found() -> None:
+    """Its own events are in its log; received once more they would be recorded twice."""
+    app = Application("shop", write=InMemory(), transport=InMemoryTransport())
+    app.consume(Sold, source="shop")
+    assert_found(app, "'shop' consumes its own events")
+
+
+def test_a_served_stream_is_found() -> None:
+    """One reply answers one request."""
+    app = Application("shop", write=InMemory(), transport=InMemoryTransport())
+    app.serve(Every)
+
+    @app.query_handler(Every)
+    async def every(query: Every) -> AsyncIterator[int]:
+        yield 1
+
+    assert_found(app, "Every is served and is answered with a stream")
+
+
+def test_the_names_that_are_proposed_are_usual_ones() -> None:
+    """The words of a class are told apart."""
+    app = Application("shop", write=InMemory(), transport=InMemoryTransport())
+    app.serve(BuyTool)
+    app.command_handler(BuyTool)(lambda command: None)
+    assert_found(app, "name='shop.buy_tool'")
+
+
 def test_an_order_that_events_do_not_have_is_found() -> None:
     """The ordering key is a field of every event."""
     app = Application("shop", write=InMemory(), transport=InMemoryTransport())
@@ -78,7 +115,7 @@ def test_names_that_a_broker_cannot_carry_are_found(name: str) -> None:
     """Of the application that relays, of sources and of consumers."""
     app = Application(name, write=InMemory(), transport=InMemoryTransport())
     app.relay(Sold)
-    app.consume(Sold, source=name, consumer=f"from {name}")
+    app.consume(Sold, source=f"{name}!", consumer=f"from {name}")
     found = faults_of(app)
     assert len(found) == 3
 

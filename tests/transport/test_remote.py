@@ -355,11 +355,13 @@ def test_what_carries_no_requests_is_refused(make: Callable[[Any, str], object])
 
 def test_a_transport_that_carries_no_requests_cannot_serve() -> None:
     """check() says what to give besides, or instead."""
-    for given in ({"transport": RedisStreams(RedisClient())}, {"requests": RedisStreams(RedisClient())}):
-        app = Application("shop", write=InMemory(), **given)  # type: ignore[arg-type]
-        app.serve(Unserved)
-        with pytest.raises(ConfigurationError, match=r"RedisStreams does not carry them.*requests=RabbitMQ\(url\)"):
-            app.check()
+    streams: Any = RedisStreams(RedisClient())
+    app = Application("shop", write=InMemory(), transport=streams)
+    app.serve(Unserved)
+    with pytest.raises(ConfigurationError, match=r"RedisStreams does not carry them.*requests=RabbitMQ\(url\)"):
+        app.check()
+    with pytest.raises(ConfigurationError, match=r"give what carries requests, such as RabbitMQ\(url\)"):
+        Application("shop", write=InMemory(), requests=streams)
 
 
 async def test_a_request_that_is_none_is_answered(here: WriteStore, broker: InMemoryTransport) -> None:

@@ -70,6 +70,13 @@ class Sqlite(ThroughSqlAlchemy):
         self._busy_timeout = busy_timeout
         self._queue_timeout = queue_timeout
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, Turn] = WeakKeyDictionary()
+        self._file = ""
+
+    def advice(self, error: BaseException | None) -> str:
+        """Return what to do about a file that cannot be opened; SQLite does not name it."""
+        if "unable to open database file" not in str(error):
+            return ""
+        return f"The file is {self._file!r}: create its folder, let it be written to, or correct the URL of the engine."
 
     def looking(self, engine: AsyncEngine) -> AsyncEngine:
         """Statements outside of a transaction are on their own already."""
@@ -94,7 +101,7 @@ class Sqlite(ThroughSqlAlchemy):
             known = _turns[engine.sync_engine] = WeakKeyDictionary()
             event.listen(engine.sync_engine, "do_connect", self._connect)
             event.listen(engine.sync_engine, "begin", _begin)
-        self._turns = known
+        self._turns, self._file = known, str(engine.url.database)
         return engine.execution_options(**{_OWN: True})
 
     async def check(self, connection: AsyncConnection) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import pytest
+from redis import Redis as SyncClient
 from redis.asyncio import Redis as Client
 from redis.asyncio.cluster import RedisCluster
 
 from tests.transport.shops import GetParcel, Sell, Sold, depot, shop
 from twofold import Application
-from twofold.errors import ConfigurationError
+from twofold.errors import ConfigurationError, TransientFailure
 from twofold_memory import InMemory
-from twofold_redis import Redis
+from twofold_redis import Redis, RedisCache, RedisHints, RedisStreams
 
 
 async def test_read_models_cache_transport_and_hints(client: Client, store: Redis, prefix: str) -> None:
@@ -39,3 +42,30 @@ async def test_streams_need_one_server() -> None:
     cluster = RedisCluster(host="127.0.0.1", port=1)
     with pytest.raises(ConfigurationError, match=r"Use a redis.asyncio.Redis, or RabbitMQ"):
         Redis(cluster).streams()
+
+
+@pytest.mark.parametrize("taker", [Redis, RedisCache, RedisStreams, RedisHints])
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ("redis://localhost", "that is no client"),
+        (Client, "that is no client"),
+        (None, "that is no client"),
+        (SyncClient.from_url("redis://localhost"), "that client is not on asyncio"),
+    ],
+)
+def test_what_is_no_client(taker: Any, given: Any, text: str) -> None:
+    """A URL, a class and a client that is not on asyncio are refused where they are given, with how to build one."""
+    with pytest.raises(ConfigurationError, match=rf"{text}\. Build one: redis.asyncio.Redis.from_url"):
+        taker(given)
+
+
+async def test_a_server_that_is_not_there() -> None:
+    """At the start it says to start the server, for a transaction cannot help."""
+    async with Client(port=1) as client:
+        for app in (
+            Application("away", write=InMemory(), read=Redis(client)),
+            Application("away", write=InMemory(), transport=RedisStreams(client)),
+        ):
+            with pytest.raises(TransientFailure, match=r"[sS]tart the server, or correct the address of the client"):
+                await app.__aenter__()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 
 import anyio
+import pytest
 
+from ... import Application
 from ..._segments import segment_of
 from ._audit import settled
 from ._opened import NewStore
@@ -51,6 +54,10 @@ class WorkerRetries:
         async def count(account: str) -> None:
             calls.append(account)
 
+        async def again(app: Application) -> None:
+            with suppress(LookupError):  # nothing is left for whoever comes last
+                await retried(app, bad)
+
         async with opened(new_store) as (store, front):
             async with worker(store, working(fail_on=[bad])):
                 await deposit(front, 1, accounts=[bad])
@@ -58,7 +65,7 @@ class WorkerRetries:
             async with worker(store, working(during=count)) as other:
                 async with anyio.create_task_group() as tasks:
                     for app in (front, other, front):
-                        tasks.start_soon(retried, app, bad)
+                        tasks.start_soon(again, app)
                 assert calls == [bad]
                 assert await front.parked("work") == []
                 assert (await done(front))[bad] == (1,)
@@ -73,7 +80,6 @@ class WorkerRetries:
             async with worker(store, working(segments=many)):
                 gone = await front.discard("work", f"account-{bad[0]}")
                 assert [each.key for each in gone] == [f"account-{bad[0]}"]
-                assert await front.discard("work", "nothing") == ()
                 await deposit(front, 2)
                 await settled(front)
                 left = await front.parked("work")
@@ -82,3 +88,15 @@ class WorkerRetries:
                 assert (found[bad[0]], found.get(bad[1])) == ((2,), None)
                 counted = {each.number: each.checkpoint.parked for each in await store.segments("work")}
                 assert counted == dict.fromkeys(range(many), 0) | Counter(segment_of(each.key, many) for each in left)
+
+    async def test_a_key_of_which_nothing_is_set_aside(self, new_store: NewStore) -> None:
+        """To retry or discard one is an error that names the keys of which something is; nothing would look like success."""
+        bad = ACCOUNTS[:2]
+        async with opened(new_store) as (store, front), worker(store, working(fail_on=bad)):
+            await deposit(front, 1)
+            await settled(front)
+            for attempt in (front.retry, front.discard):
+                with pytest.raises(LookupError, match="'account-mistyped'") as caught:
+                    await attempt("work", "account-mistyped")
+                assert all(f"'account-{account}'" in str(caught.value) for account in bad)
+            assert len(await front.parked("work")) == len(bad)

@@ -1,0 +1,86 @@
+"""Find what JSON masks: a secret that is stored comes back as a row of asterisks."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel, PlainSerializer, Secret, SecretBytes, SecretStr, WrapSerializer
+from typing_extensions import is_typeddict
+
+_SECRETS: Final = (Secret, SecretBytes, SecretStr)
+
+MASK: Final = '"**********"'
+"""What pydantic writes for a secret, as JSON text."""
+
+ADVICE: Final = (
+    "Keep what is no secret, such as a reference to it, or say by a serializer (pydantic's field_serializer) in which form "
+    "it may be stored."
+)
+"""What to do about a field that would come back masked."""
+
+
+def masked(holder: type[Any]) -> list[str]:
+    """Return the fields of a model that would come back from JSON as masks, those of nested ones as `card.number`.
+
+    A field that has a serializer of its own is left to it, and so is what is hidden behind `Any`.
+    """
+    return list(_of_model(holder, ()))
+
+
+def masks(annotation: Any) -> bool:
+    """Return whether values of a type would come back from JSON as masks, whole or in part."""
+    return any(True for _ in _of_type(annotation, "", ()))
+
+
+def is_secret(value: object) -> bool:
+    """Return whether this is a secret."""
+    return isinstance(value, _SECRETS)
+
+
+def _of_model(holder: type[Any], above: tuple[type[Any], ...]) -> Iterator[str]:
+    if issubclass(holder, BaseModel):
+        decorators = holder.__pydantic_decorators__
+        if decorators.model_serializers:
+            return
+        own = {name for each in decorators.field_serializers.values() for name in each.info.fields}
+        for name, field in holder.model_fields.items():
+            if not (field.exclude or {name, "*"} & own or _has_serializer(field.metadata)):
+                yield from _of_type(field.annotation, name, above)
+        return
+    for name, hint in _hints(holder).items():
+        yield from _of_type(hint, name, above)
+
+
+def _of_type(annotation: Any, path: str, above: tuple[type[Any], ...]) -> Iterator[str]:
+    annotation = getattr(annotation, "__value__", annotation)  # of a `type X = ...`
+    origin = get_origin(annotation)
+    if origin is Annotated and _has_serializer(annotation.__metadata__):
+        return
+    for argument in get_args(annotation):
+        yield from _of_type(argument, path, above)
+    plain = origin if inspect.isclass(origin) else annotation
+    if not inspect.isclass(plain) or plain in above:
+        return
+    if issubclass(plain, _SECRETS):
+        yield path
+    elif issubclass(plain, BaseModel) or dataclasses.is_dataclass(plain) or is_typeddict(plain) or _is_named(plain):
+        for inner in _of_model(plain, (*above, plain)):
+            yield f"{path}.{inner}" if path else inner
+
+
+def _is_named(plain: type[Any]) -> bool:
+    return issubclass(plain, tuple) and hasattr(plain, "_fields")
+
+
+def _hints(holder: type[Any]) -> Mapping[str, Any]:
+    try:
+        return get_type_hints(holder, include_extras=True)
+    except (NameError, TypeError):  # whoever makes JSON of it will say so
+        return {}
+
+
+def _has_serializer(metadata: Any) -> bool:
+    return any(isinstance(each, PlainSerializer | WrapSerializer) for each in metadata)
