@@ -186,6 +186,10 @@ class Dialect(Protocol):
         """Return the names of the guards that a table lacks."""
         ...
 
+    async def indexes(self, connection: AsyncConnection, table: Table) -> Sequence[str]:
+        """Return the names of the indexes that a table has."""
+        ...
+
     def same_type(self, found: TypeEngine[Any], wanted: TypeEngine[Any]) -> bool:
         """Return whether a reflected column type is the one that was asked for."""
         ...

@@ -220,6 +220,14 @@ class PostgreSQL(NothingParticular):
         present = {name for (name,) in found}
         return [name for name, _ in self.guards(table) if not name.endswith("()") and name not in present]
 
+    async def indexes(self, connection: AsyncConnection, table: Table) -> Sequence[str]:
+        """Look in `pg_index`."""
+        found = await connection.exec_driver_sql(
+            "SELECT relname FROM pg_index JOIN pg_class ON oid = indexrelid WHERE indrelid = to_regclass($1)",
+            (table.name,),
+        )
+        return [name for (name,) in found]
+
     def same_type(self, found: TypeEngine[Any], wanted: TypeEngine[Any]) -> bool:
         """Compare what the types are called in SQL; a collation is not reflected everywhere and does not count."""
         own: Any = postgresql_dialect()  # type: ignore[no-untyped-call]

@@ -189,6 +189,13 @@ class Sqlite(ThroughSqlAlchemy):
 
     def same_type(self, found: TypeEngine[Any], wanted: TypeEngine[Any]) -> bool:
         """Compare what the types are called in SQL."""
+    async def indexes(self, connection: AsyncConnection, table: Table) -> Sequence[str]:
+        """Look in `sqlite_master`, which also knows those of expressions."""
+        found = await connection.exec_driver_sql(
+            "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ?", (table.name,)
+        )
+        return [name for (name,) in found]
+
         own = sqlite_dialect()
         return found.compile(own) == wanted.compile(own)
 
