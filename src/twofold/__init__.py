@@ -20,6 +20,7 @@ from ._query_bus import QueryBus
 from ._read_model import ReadModel
 from ._remote import RemoteCommandBus, RemoteQueryBus
 from ._repository import Repository
+from ._row_codec import RowCodec
 from ._scheduler import Scheduler
 from ._session import Answer, Session
 from ._state import StateCodec
@@ -56,6 +57,7 @@ __all__ = [
     "RemoteQueryBus",
     "Repository",
     "Retry",
+    "RowCodec",
     "Rows",
     "Scheduler",
     "Session",

@@ -238,6 +238,10 @@ class Dialect(Protocol):
         """Return whether a table or a column is missing."""
         ...
 
+    def is_unfit(self, error: BaseException | None) -> bool:
+        """Return whether it is a value that cannot be kept: too large, of a wrong form, or against a constraint."""
+        ...
+
     def advice(self, error: BaseException | None) -> str:
         """Return a sentence on what to do about an error whose text does not say, or nothing."""
         ...

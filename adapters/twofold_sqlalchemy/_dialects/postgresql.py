@@ -285,6 +285,11 @@ class PostgreSQL(NothingParticular):
         """Recognise an undefined table or column."""
         return _code(error) in _MISSING
 
+    def is_unfit(self, error: BaseException | None) -> bool:
+        """Say yes to data and integrity exceptions, to a row too large for an index, and to what the driver cannot write."""
+        client = isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError)
+        return client or _code(error)[:2] in ("22", "23") or _code(error) == "54000"
+
 
 def _was_lost(error: BaseException | None) -> bool:
     """Recognise that a connection was lost before this statement, which was never sent."""
