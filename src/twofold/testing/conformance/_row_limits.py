@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -90,7 +91,7 @@ class RowLimits:
             }
 
 
-async def _is_refused(store: ReadStore, view: type[View], changes: list[RowChange[View]]) -> bool:
+async def _is_refused(store: ReadStore, view: type[View], changes: Sequence[RowChange[View]]) -> bool:
     """Write and commit; return whether it was refused."""
     async with undone(store) as transaction:
         rows = transaction.rows(view)
