@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-from twofold import View
+from twofold import RowCodec, View
+from twofold.errors import NotStorable, TwofoldError
 from twofold.ports import Condition, Operator, RowChange, Selection
 
 from ._tables import ROWS, Overlay, Row
@@ -36,6 +37,7 @@ class InMemoryRows(Generic[V]):
         overlay: what the transaction sees.
         writing: awaited before a change; it raises when the transaction cannot write.
         check: called before a read; it raises when the transaction cannot be used.
+        refused: notes that an error broke the transaction.
     """
 
     def __init__(
@@ -45,18 +47,20 @@ class InMemoryRows(Generic[V]):
         overlay: Overlay,
         writing: Callable[[], Awaitable[None]],
         check: Callable[[], None],
+        refused: Callable[[TwofoldError], TwofoldError],
     ) -> None:
-        self._view = view
+        self._codec = RowCodec(view)
         self._table = table
         self._overlay = overlay
         self._writing = writing
         self._check = check
+        self._refused = refused
 
     async def get_many(self, keys: Collection[object]) -> Mapping[object, V]:
         """Return the rows that exist, by key."""
         self._check()
         found = ((key, self._overlay.get(self._table, key)) for key in keys)
-        return {key: self._decode(row.text) for key, row in found if row is not None and row.text is not None}
+        return {key: self._codec.decode(row.text) for key, row in found if row is not None and row.text is not None}
 
     async def select(self, selection: Selection) -> Sequence[V]:
         """Return the rows of a selection, in its order."""
@@ -78,16 +82,19 @@ class InMemoryRows(Generic[V]):
         for change in changes:
             old: Row | None = self._overlay.get(self._table, change.key)
             if old is None or old.position <= change.position:
-                text = None if change.row is None else change.row.model_dump_json()
+                text = None if change.row is None else self._encode(change.row)
                 self._overlay.put(self._table, change.key, Row(text, change.position))
 
     def _matching(self, where: Sequence[Condition]) -> list[V]:
         self._check()
-        rows = (self._decode(row.text) for _, row in self._overlay.items(self._table) if row.text is not None)
+        rows = (self._codec.decode(row.text) for _, row in self._overlay.items(self._table) if row.text is not None)
         return [row for row in rows if all(_holds(row, condition) for condition in where)]
 
-    def _decode(self, text: str) -> V:
-        return self._view.model_validate_json(text)
+    def _encode(self, row: V) -> str:
+        try:
+            return self._codec.encode(row)
+        except NotStorable as error:
+            raise self._refused(error) from error.__cause__
 
 
 def _holds(row: View, condition: Condition) -> bool:

@@ -39,7 +39,7 @@ class InMemoryState:
             return None
         text, version = found
         self._overlay.loaded[self._key(id)] = text
-        return Versioned(self._codec.decode(text), version)
+        return Versioned(self._codec.decode(text, id), version)
 
     async def version(self, id: str) -> int | None:
         """Return the version now in the store."""

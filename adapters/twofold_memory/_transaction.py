@@ -108,7 +108,7 @@ class InMemoryTransaction:
 
     def rows(self, view: type[V], *, shadow: bool = False) -> InMemoryRows[V]:
         """Return the rows of a view."""
-        return InMemoryRows(view, rows_of(view, shadow=shadow), self._overlay, self._writing, self._check)
+        return InMemoryRows(view, rows_of(view, shadow=shadow), self._overlay, self._writing, self._check, self._break)
 
     async def clear_shadows(self, views: Sequence[type[View]]) -> None:
         """Remove all shadow rows of these views."""

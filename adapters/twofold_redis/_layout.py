@@ -6,8 +6,6 @@ import struct
 from collections.abc import Sequence
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from twofold import View
 from twofold.errors import ConfigurationError, StorageError
 
@@ -105,11 +103,7 @@ async def _index(server: Server, shape: Shape[Any], keys: RowKeys, attempt: str)
         cursor, pairs = await server.run(_SCAN, [keys.rows], [cursor, _BATCH], attempt)
         arguments: list[Argument] = []
         for name, stored in zip(pairs[::2], pairs[1::2], strict=True):
-            try:
-                row = shape.view.model_validate_json(stored.partition(b" ")[2])
-            except ValidationError as error:
-                raise StorageError(f"cannot {attempt}: a stored row does not fit the class: {error}.") from error
-            members = shape.members(row, name)
+            members = shape.members(shape.codec.decode(stored.partition(b" ")[2]), name)
             arguments += [name, b"".join(struct.pack(">I", len(member)) + member for member in members), *members]
         if arguments:
             await server.run(_INDEX, [keys.members, *keys.indexes], arguments, attempt)

@@ -7,10 +7,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from pydantic import ValidationError
-
 from twofold import View
-from twofold.errors import StorageError
+from twofold.errors import NotStorable
 from twofold.ports import Condition, RowChange, Selection
 
 from ._commit import Commit, other_layout
@@ -32,10 +30,12 @@ class RowBuffer(Generic[V]):
     Attributes:
         source: where the rows under it are; None when there are none.
         changes: the newest change of each key, by the name of its row.
+        encoded: for each of them that is no delete, the row as it is stored, and what it has in the indexes.
     """
 
     source: RowKeys | None
     changes: dict[bytes, RowChange[V]] = field(default_factory=dict)
+    encoded: dict[bytes, tuple[str, bytes]] = field(default_factory=dict)
 
 
 class Found(NamedTuple):
@@ -124,12 +124,29 @@ class RedisRows(Generic[V]):
     async def write(self, changes: Sequence[RowChange[V]]) -> None:
         """Keep changes until the commit, except those that are older than one that is kept."""
         self._turn.check_writable()
-        mine = self._changes()
+        buffer = self._buffer()
         for change in changes:
-            name = self._shape.bare_key(change.key)
-            before = mine.get(name)
+            name, encoded = self._encode(change)
+            before = buffer.changes.get(name)
             if before is None or before.position <= change.position:
-                mine[name] = change
+                buffer.changes[name] = change
+                buffer.encoded[name] = encoded
+
+    def _encode(self, change: RowChange[V]) -> tuple[bytes, tuple[str, bytes]]:
+        """Return the name of a row, its text and its members."""
+        shape = self._shape
+        try:
+            name = shape.bare_key(change.key)
+            if change.row is None:
+                return name, ("", b"")
+            members = [struct.pack(">I", len(each)) + each for each in shape.members(change.row, name)]
+            return name, (shape.codec.encode(change.row), b"".join(members))
+        except NotStorable as error:
+            raise self._turn.broken(error) from error.__cause__
+        except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
+            what = f"{shape.view.__qualname__} {change.key!r:.100}"
+            refused = NotStorable(f"cannot keep {what} in its indexes: {error}. Write another value.")
+            raise self._turn.broken(refused) from error
 
     def _changes(self) -> dict[bytes, RowChange[V]]:
         return self._buffer().changes
@@ -179,14 +196,7 @@ class RedisRows(Generic[V]):
         return Found(*found[1:])
 
     def _decode(self, stored: bytes) -> V:
-        _, _, text = stored.partition(b" ")
-        try:
-            return self._shape.view.model_validate_json(text)
-        except ValidationError as error:
-            raise StorageError(
-                f"cannot read a stored row of {self._shape.view.__qualname__}: it does not fit the class any more: {error}. "
-                "Restore the field, give it a default, or rebuild the projection."
-            ) from error
+        return self._shape.codec.decode(stored.partition(b" ")[2])
 
 
 def _bounds(each: Range) -> tuple[bytes, bytes]:
@@ -205,11 +215,6 @@ def write_rows(commit: Commit, shape: Shape[Any], keys: RowKeys, buffer: RowBuff
         commit.check_log(shape.view.view_name, keys.log, log)
     arguments: list[Argument] = [shape.layout, log, len(keys.indexes), len(buffer.changes)]
     for name, change in buffer.changes.items():
-        if change.row is None:
-            arguments += [name, int(change.position), b"", b""]
-        else:
-            members = shape.members(change.row, name)
-            packed = b"".join([struct.pack(">I", len(each)) + each for each in members])
-            arguments += [name, int(change.position), change.row.model_dump_json(), packed]
+        arguments += [name, int(change.position), *buffer.encoded[name]]
     named = [keys.rows, keys.gone, keys.members, keys.order, keys.layout, keys.log, *keys.indexes]
     commit.step("rows", named, arguments)

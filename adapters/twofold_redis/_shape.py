@@ -11,7 +11,7 @@ from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin
 
 from pydantic import TypeAdapter
 
-from twofold import View
+from twofold import RowCodec, View
 
 from ._encoding import END, SCALARS, Encode, after, bare_text, enumerated, optional, text
 
@@ -79,6 +79,7 @@ class Shape(Generic[V]):
 
     def __init__(self, view: type[V]) -> None:
         self.view = view
+        self.codec = RowCodec(view)
         self.columns = {name: found for name in view.model_fields if (found := _column(view, name)) is not None}
         self.key = self.columns.get(view.view_key) or _any_key(view)
         self.columns[view.view_key] = self.key

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import exc
 
 from twofold.errors import (
+    NotStorable,
     ReadOnlyUnitOfWork,
     SchemaMissing,
     StorageError,
@@ -47,7 +48,9 @@ def translated(error: BaseException, attempt: str, dialect: Dialect) -> TwofoldE
     if dialect.is_missing_table(found):
         return SchemaMissing(f"{text} Create what is missing with create_schema(), or with your migrations.")
     if isinstance(error, exc.IntegrityError):
-        return StorageError(f"{text} A constraint of the database forbids it; nothing was written.")
+        return NotStorable(f"{text} A constraint of the database forbids it; nothing was written.")
     if isinstance(error, OverflowError):
-        return StorageError(f"{text} The database keeps integers of 64 bits; use a str or a Decimal for larger ones.")
+        return NotStorable(f"{text} The database keeps integers of 64 bits; use a str or a Decimal for larger ones.")
+    if isinstance(error, (UnicodeError, exc.DataError)) or dialect.is_unfit(found):
+        return NotStorable(f"{text} Write another value, or give it another type.")
     return StorageError(text)

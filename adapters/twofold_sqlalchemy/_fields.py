@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeAlias, Union, cast, get_args, get_origin
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter
+from pydantic_core import PydanticSerializationError
 from sqlalchemy import Column
 from sqlalchemy.types import TypeEngine
 
@@ -112,7 +113,7 @@ def _field(view: type[View], name: str, codec: Callable[[Kind], Codec]) -> Field
             return Field(name, kind, annotation, optional, certain and annotation is scalar, codec(kind))
     stored = codec(Kind.JSON)
     adapter = _adapter(info.annotation, view.model_config)
-    text = Codec(stored.type, lambda value: adapter.dump_json(value).decode(), adapter.validate_json)
+    text = Codec(stored.type, lambda value: _readable(adapter, value), adapter.validate_json)
     return Field(name, Kind.JSON, object, True, certain, text)
 
 
@@ -132,6 +133,14 @@ def _enum(enum: type[Enum]) -> tuple[Kind, Convert, Convert]:
     if values in ({str}, {int}):
         return (Kind.TEXT if values == {str} else Kind.INTEGER), (lambda member: member.value), enum
     return Kind.TEXT, (lambda member: member.name), enum.__getitem__
+
+
+def _readable(adapter: TypeAdapter[Any], value: Any) -> str:
+    """Return JSON text; of what looks odd to pydantic, such as a part that was made without validation, it is read again."""
+    try:
+        return adapter.dump_json(value, warnings="error").decode()
+    except PydanticSerializationError:
+        return adapter.dump_json(adapter.validate_json(adapter.dump_json(value, warnings=False))).decode()
 
 
 def _adapter(annotation: Any, config: ConfigDict) -> TypeAdapter[Any]:

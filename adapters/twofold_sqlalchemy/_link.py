@@ -118,7 +118,7 @@ class Link:
             raise
 
     def _is_ours(self, error: Exception) -> bool:
-        return isinstance(error, (SQLAlchemyError, OverflowError)) or self.dialect.is_driver_error(error)
+        return isinstance(error, (SQLAlchemyError, OverflowError, UnicodeError)) or self.dialect.is_driver_error(error)
 
     async def look_after_refusal(self, statement: Executable, values: Any) -> Any:
         """Return the first value of a select after a constraint refused a row; None where the database ended it all."""

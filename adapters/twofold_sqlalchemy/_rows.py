@@ -10,11 +10,12 @@ from sqlalchemy import ColumnElement, Table, and_, bindparam, delete, false, fun
 from sqlalchemy.sql.base import Executable
 
 from twofold import View
+from twofold.errors import NotStorable
 from twofold.ports import Condition, Operator, Ordering, RowChange, Selection
 
 from ._database import Database
 from ._fields import Field, Kind
-from ._link import Link
+from ._link import Link, Refused
 from ._views import ViewTable
 
 V = TypeVar("V", bound=View)
@@ -87,7 +88,14 @@ class TableRows(Generic[V]):
             (view, "write"),
             lambda: self._database.dialect.upsert(view.table, view.key, view.table.c["_position"]),
         )
-        await self._link.change_many(prepared, [view.encode(change) for change in changes], attempt)
+        try:
+            rows = [view.encode(change) for change in changes]
+            await self._link.change_many(prepared, rows, attempt)
+        except NotStorable as error:
+            self._link.doom(error)
+            raise
+        except Refused as refused:  # by an index that the user has added
+            raise NotStorable(str(refused.explained(attempt))) from refused.__cause__
 
     def _attempt(self, what: str) -> str:
         return f"{what} of {self._view.view.__qualname__}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import uuid4
 
-from sqlalchemy import Connection, MetaData, Table, insert, inspect, select
+from sqlalchemy import Connection, Index, MetaData, Table, insert, inspect, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twofold import View
@@ -39,12 +39,12 @@ def metadata(views: Sequence[type[View]] = (), *, dialect: str = "sqlite") -> Me
 
 
 async def create(database: Database, tables: Tables, views: Sequence[Table]) -> None:
-    """Create the tables that are missing, the guards of the log and its identity, in one transaction."""
+    """Create the tables and indexes that are missing, the guards of the log and its identity, in one transaction."""
     link = await database.begin()
     try:
         await link.use(database.dialect.hold_schema, "create the schema")
         for table in (*tables.all, *views):
-            await link.use(lambda c, table=table: c.run_sync(_create, table), f"create the table {table.name}")  # type: ignore[misc]
+            await link.use(lambda c, t=table: _create(c, database.dialect, t), f"create the table {table.name}")  # type: ignore[misc]
         missing = await link.use(lambda c: database.dialect.missing_guards(c, tables.events), "look for the triggers")
         for name, statement in database.dialect.guards(tables.events):
             if name.removesuffix("()") in missing:  # a trigger, or the function that it calls
@@ -57,12 +57,22 @@ async def create(database: Database, tables: Tables, views: Sequence[Table]) -> 
         await link.rollback()
 
 
-def _create(connection: Connection, table: Table) -> None:
-    table.create(connection, checkfirst=True)
+async def _create(connection: AsyncConnection, dialect: Dialect, table: Table) -> None:
+    """Create a table, or the indexes that it has not; one that differs otherwise is left alone."""
+    await connection.run_sync(table.create, checkfirst=True)
+    missing = _missing_indexes(table, await dialect.indexes(connection, table))
+    if missing and not await connection.run_sync(_faults_of, table, dialect):
+        for index in missing:
+            await connection.run_sync(index.create)
+
+
+def _missing_indexes(table: Table, found: Collection[str]) -> list[Index]:
+    """Return the indexes that a table should have and has not; their names say of which columns they are."""
+    return sorted((index for index in table.indexes if index.name not in found), key=lambda index: str(index.name))
 
 
 async def verify(database: Database, tables: Tables, views: Sequence[Table]) -> None:
-    """Look for every table, column, guard and the identity.
+    """Look for every table, column, index, guard and the identity.
 
     Raises:
         SchemaMissing: something is missing or differs; the text names all of it.
@@ -76,21 +86,24 @@ async def verify(database: Database, tables: Tables, views: Sequence[Table]) -> 
             for table in (*tables.all, *views)
             for fault in await connection.run_sync(_faults_of, table, database.dialect)
         ]
-        if not found:
-            guards = await database.dialect.missing_guards(connection, tables.events)
-            found = [f"the trigger {name} is missing" for name in guards]
-        if not found:
-            versions = (await connection.execute(select(tables.meta.c.schema_version))).scalars().all()
-            if versions != [SCHEMA]:
-                found = [f"twofold_meta should hold schema version {SCHEMA}, and it holds {list(versions)}"]
+        if found:
+            return found
+        for table in (*tables.all, *views):
+            missing = _missing_indexes(table, await database.dialect.indexes(connection, table))
+            found += [f"the table {table.name} lacks the index {index.name}" for index in missing]
+        guards = await database.dialect.missing_guards(connection, tables.events)
+        found += [f"the trigger {name} is missing" for name in guards]
+        versions = (await connection.execute(select(tables.meta.c.schema_version))).scalars().all()
+        if versions != [SCHEMA]:
+            found.append(f"twofold_meta should hold schema version {SCHEMA}, and it holds {list(versions)}")
         return found
 
     found = await database.look(faults, "look at the tables")
     if found:
         raise SchemaMissing(
-            f"cannot open the store, {len(found)} fault(s) found: {'; '.join(found)}. Create missing tables with "
-            "`await app.create_schema()`, or with your migrations. A table that is there and differs is altered or dropped "
-            "by you; or give the view and its projection new names, to build them anew."
+            f"cannot open the store, {len(found)} fault(s) found: {'; '.join(found)}. Create missing tables and "
+            "indexes with `await app.create_schema()`, or with your migrations. A table that is there and differs is "
+            "altered or dropped by you; or give the view and its projection new names, to build them anew."
         )
 
 

@@ -65,7 +65,7 @@ class JsonStateStore:
             return None
         version, data = rows[0]
         self._loaded[id] = data
-        return Versioned(state.codec.decode(data), version)
+        return Versioned(state.codec.decode(data, id), version)
 
     async def version(self, id: str) -> int | None:
         """Return the version now in the store, or None."""

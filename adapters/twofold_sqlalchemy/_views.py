@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from sqlalchemy import Column, Index, MetaData, Table
 
 from twofold import View
-from twofold.errors import InvalidDefinition, StorageError
+from twofold.errors import InvalidDefinition, NotStorable, StorageError
 from twofold.ports import RowChange
 
 from ._dialects import Dialect
@@ -67,20 +67,28 @@ class ViewTable(Generic[V]):
         self._certain = all(field.certain for field in self.fields) and _builds_plainly(view)
 
     def encode(self, change: RowChange[V]) -> tuple[Any, ...]:
-        """Return a row's values in the order of the table's columns."""
-        if change.row is None:
-            key = self.encode_key(change.key)
-            empty = [key if name == self.view.view_key else None for name, _ in self._encoders]
-            return (*empty, change.position, True)
-        values = change.row.__dict__
-        return (
-            *[
-                value if (value := values[name]) is None or encode is None else encode(value)
-                for name, encode in self._encoders
-            ],
-            change.position,
-            False,
-        )
+        """Return a row's values in the order of the table's columns.
+
+        Raises:
+            NotStorable: a value has no form in the database.
+        """
+        name = self.view.view_key
+        values = {name: change.key} if change.row is None else change.row.__dict__
+        try:
+            if change.row is None:
+                key = self.encode_key(change.key)
+                empty = [key if each == name else None for each, _ in self._encoders]
+                return (*empty, change.position, True)
+            encoded = [
+                value if (value := values[name := field]) is None or encode is None else encode(value)
+                for field, encode in self._encoders
+            ]
+        except (StorageError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
+            raise NotStorable(
+                f"cannot keep {self.view.__qualname__} {change.key!r:.100} in the table {self.table.name}: the field "
+                f"{name!r} is {values[name]!r:.100} ({type(values[name]).__name__}): {error}"
+            ) from error
+        return *encoded, change.position, False
 
     def encode_key(self, key: object) -> Any:
         """Return a key as it is kept."""

@@ -21,6 +21,7 @@ from ._read_model import ReadModel
 from ._remote import RemoteCommandBus, RemoteQueryBus
 from ._remote_session import RemoteSession
 from ._repository import Repository
+from ._row_codec import RowCodec
 from ._scheduler import Scheduler
 from ._session import Answer, Session
 from ._state import StateCodec
@@ -58,6 +59,7 @@ __all__ = [
     "RemoteSession",
     "Repository",
     "Retry",
+    "RowCodec",
     "Rows",
     "Scheduler",
     "Session",

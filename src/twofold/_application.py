@@ -140,10 +140,9 @@ class Application(Module, Operations):
 
     async def create_schema(self) -> None:
         """Create the tables that the stores lack, for their own use and for the read models. Existing ones stay."""
-        views = self._assemble().views
-        await self.write.create_schema(views)
         if self.read is not self.write:
-            await self.read.create_schema(views)
+            await self.write.create_schema(())  # rows are kept in the other one
+        await self.read.create_schema(self._assemble().views)
 
     def session(
         self,

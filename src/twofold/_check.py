@@ -184,7 +184,7 @@ def check_stores(planner: Planner, write: WriteStore, event_sourced: Sequence[ty
         missing = None if aggregate in event_sourced else write.missing_state(aggregate)
         if missing is not None:
             yield place_of(aggregate, _NOWHERE).fault(
-                f"the write store cannot keep {aggregate.__qualname__}: {missing}"
+                f"the write store cannot keep {aggregate.__qualname__}: {_after_name(missing, aggregate)}"
             )
     named: dict[str, type[View]] = {}
     for view in sorted(planner.views, key=lambda each: each.__qualname__):
@@ -193,6 +193,12 @@ def check_stores(planner: Planner, write: WriteStore, event_sourced: Sequence[ty
             yield place_of(view, _NOWHERE).fault(
                 f"two views are named {view.view_name!r}: {view.__qualname__} and {first.__qualname__}. Rename one."
             )
+
+
+def _after_name(missing: str, aggregate: type[Aggregate]) -> str:
+    """Leave out what the fault has said already."""
+    name = aggregate.__qualname__
+    return missing.removeprefix(f"cannot keep the state of {name}: ").removeprefix(f"cannot keep {name}: ")
 
 
 def message_kind(message: type[Any]) -> str:

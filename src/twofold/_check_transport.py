@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ._entries import ConsumeEntry, QueryEntry, RelayEntry
@@ -60,7 +60,7 @@ def check_served(
 
 
 def _unanswerable(
-    message: type[Message], application: str, handled: Set[type[Any]], streaming: Set[type[Any]]
+    message: type[Message], application: str, handled: Collection[type[Any]], streaming: Collection[type[Any]]
 ) -> Iterator[str]:
     name = message.__name__
     if message not in handled:

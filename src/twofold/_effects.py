@@ -14,12 +14,17 @@ from ._metadata import event_envelope
 from ._projection import EventFailed, Projection
 from ._scope import Scope, Services
 from ._subscription import Finish, ItemFailed, finish_only
-from .errors import CheckpointMoved, CommitFailed, TransientFailure
+from .errors import CheckpointMoved, CommitFailed, NotStorable, TransientFailure
 from .ports.event_log import Position, StoredEvent
+from .ports.stores import ReadTransaction
 
 
 class ProjectionEffect:
-    """Applies a batch of events to read models, rows and checkpoint in one transaction of the read store."""
+    """Applies a batch of events to read models, rows and checkpoint in one transaction of the read store.
+
+    Rows are written together, so a store that does not take them does not say whose they are. Then fewer events are applied
+    in a step, half of them each time, until those before the bad one are committed and it stands alone.
+    """
 
     def __init__(self, projection: Projection, services: Services) -> None:
         self.projection = projection
@@ -28,10 +33,20 @@ class ProjectionEffect:
     async def apply(
         self, items: Sequence[tuple[StoredEvent, Event]], finish: Finish, *, at: Position | None = None
     ) -> None:
+        size = len(items)
+        while True:
+            try:
+                return await self._step(items[:size], finish, at)
+            except RowsRefused as refused:
+                if size < 2:
+                    raise ItemFailed(0, refused.error) from refused.error
+                size //= 2
+
+    async def _step(self, items: Sequence[tuple[StoredEvent, Event]], finish: Finish, at: Position | None) -> None:
         transaction = await self._services.read.begin()
         try:
             if items:
-                await self.projection.apply(self._services, transaction, items, at)
+                await self._apply(transaction, items, at)
             await finish(transaction, len(items))
             await transaction.commit()
         except BaseException as failure:
@@ -40,6 +55,26 @@ class ProjectionEffect:
             if isinstance(failure, EventFailed):
                 raise _blamed(failure.index, failure.error) from failure.error
             raise
+
+    async def _apply(
+        self, transaction: ReadTransaction, items: Sequence[tuple[StoredEvent, Event]], at: Position | None
+    ) -> None:
+        try:
+            await self.projection.apply(self._services, transaction, items, at)
+        except NotStorable as refused:
+            raise RowsRefused(refused) from refused
+
+
+class RowsRefused(Exception):
+    """The store did not take a row; the step must be rolled back.
+
+    Attributes:
+        error: what the store said.
+    """
+
+    def __init__(self, error: NotStorable) -> None:
+        super().__init__(error)
+        self.error = error
 
 
 class ReactionEffect:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Mapping
 from hashlib import blake2s
 from typing import Any
-
-from pydantic import ValidationError
 
 from ._aggregate import Aggregate, stream_of
 from ._event_types import EventTypes
 from ._messages import Event
 from ._state import StateCodec
 from ._storage import AggregateRemoved, Tracked
-from .errors import ConfigurationError
+from .errors import ConfigurationError, NotStorable, StorageError
 from .ports.event_log import Expected, ExpectedVersion
 from .ports.snapshots import Snapshot
 from .ports.stores import WriteTransaction
@@ -79,14 +78,18 @@ class EventSourced:
             return None, 0
         try:
             return self._codec.decode(found.data), found.version
-        except ValidationError:
+        except StorageError:
             return None, 0
 
     async def _keep_snapshot(self, transaction: WriteTransaction, tracked: Tracked, version: int) -> None:
         if self._codec is None or tracked.removed or version // self._every == tracked.version // self._every:
             return
-        snapshot = Snapshot(version, self._fingerprint, self._codec.encode(tracked.aggregate))
-        await transaction.keep_snapshot(tracked.stream, snapshot)
+        try:
+            state = self._codec.encode(tracked.aggregate)
+        except NotStorable as error:  # the events are the state: without a snapshot they are read again
+            warnings.warn(f"no snapshot of {tracked.stream} is kept: {error}", stacklevel=2)
+            return
+        await transaction.keep_snapshot(tracked.stream, Snapshot(version, self._fingerprint, state))
 
 
 def fingerprint(aggregate_type: type[Aggregate]) -> str:

@@ -213,7 +213,7 @@ class Progress:
             # Its ordering key cannot be known: its stream stands for it.
             mine = self._is_mine(stored.stream)
             return Item(stored, None, stored.stream, _reason(error)) if mine else None
-        key = stored.stream if order_by is None else str(getattr(event, order_by))
+        key = stored.stream if order_by is None else _plain(str(getattr(event, order_by)))
         return Item(stored, event, key) if self._is_mine(key) else None
 
     def _is_mine(self, key: str) -> bool:
@@ -228,4 +228,11 @@ class Advance(NamedTuple):
 
 
 def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+    return _plain(f"{type(error).__name__}: {error}")
+
+
+def _plain(text: str) -> str:
+    """Return a text that every store can keep, so that whatever comes can be set aside."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.replace("\0", r"\x00").encode("utf-8", "backslashreplace").decode()

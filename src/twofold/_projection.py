@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +74,7 @@ class Projection:
 
         Raises:
             EventFailed: a method raised.
+            NotStorable: the store did not take a row, of any of these events.
         """
         scope = Scope(services, None)
         rows = scope.rows = {
@@ -95,8 +96,24 @@ class Projection:
                     raise EventFailed(index, error) from error
             for model in rows.values():
                 await model.flush()
+            _look_for_refusal(rows.values())
+        except Exception:
+            _look_for_refusal(rows.values())
+            raise
         finally:
+            for model in rows.values():
+                model.ended = True
             await scope.close()
+
+
+def _look_for_refusal(models: Iterable[ProjectedRows[Any]]) -> None:
+    """Raise what the store did not take.
+
+    A method that finds rows writes those that were put before. They may be an earlier event's, whatever it does then.
+    """
+    for model in models:
+        if model.refused is not None:
+            raise model.refused from model.refused.__cause__
 
 
 def takes_envelope(bindings: Sequence[Binding]) -> bool:

@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
 from ._find import Keyset, OrderBy, Page, Rows, Where, conditions, cursor, selection
+from ._row_codec import checked_row
 from ._view import View
-from .errors import ReadOnlyUnitOfWork, RowNotFound
+from .errors import NotStorable, ReadOnlyUnitOfWork, RowNotFound, UnitOfWorkClosed
 from .ports.event_log import START, Position
 from .ports.rows import RowChange, RowReader, RowWriter
 
@@ -50,7 +51,11 @@ class ReadModel(Protocol[V]):
         ...
 
     async def put(self, row: V) -> None:
-        """Store a row, new or in place of the one with its key."""
+        """Store a row, new or in place of the one with its key. It is validated, however it was made.
+
+        Raises:
+            NotStorable: the row is of another view, or one of its fields does not fit.
+        """
         ...
 
     async def update(self, key: object, **fields: Any) -> V:
@@ -58,6 +63,7 @@ class ReadModel(Protocol[V]):
 
         Raises:
             RowNotFound: there is no row of that key.
+            NotStorable: a field does not fit, or there is none of that name.
         """
         ...
 
@@ -134,13 +140,19 @@ class ProjectedRows(CommittedRows[V]):
         self._changed: dict[object, RowChange[V]] = {}
         self.position = START
         """The position of the event that is being projected; the projection's runner sets it."""
+        self.refused: NotStorable | None = None
+        """Why the store did not take what was flushed."""
+        self.ended = False
+        """Whether the projection has ended, and nothing that is put here would be written any more."""
 
     async def get(self, key: object) -> V | None:
+        self._check()
         if key not in self._known:
             self._known[key] = (await self._writer.get_many((key,))).get(key)
         return self._known[key]
 
     async def get_many(self, keys: Collection[object]) -> Mapping[object, V]:
+        self._check()
         unknown = [key for key in keys if key not in self._known]
         if unknown:
             found = await self._writer.get_many(unknown)
@@ -148,7 +160,8 @@ class ProjectedRows(CommittedRows[V]):
         return {key: row for key in keys if (row := self._known[key]) is not None}
 
     async def put(self, row: V) -> None:
-        self._change(row.key, row, self.position)
+        checked = checked_row(self._view, row)
+        self._change(checked.key, checked, self.position)
 
     async def update(self, key: object, **fields: Any) -> V:
         row = await self.get(key)
@@ -157,7 +170,7 @@ class ProjectedRows(CommittedRows[V]):
                 f"cannot update {self._view.__qualname__} {key!r}: there is no such row. "
                 "Put it in the projection of the event that comes first, or check with get()."
             )
-        changed = type(row).model_validate({**dict(row), **fields})
+        changed = checked_row(self._view, row, fields)
         if changed.key != key:
             raise RowNotFound(f"cannot change the key of {self._view.__qualname__} {key!r}: delete and put instead.")
         self._change(key, changed, self.position)
@@ -171,12 +184,24 @@ class ProjectedRows(CommittedRows[V]):
         if self._changed:
             changes = tuple(self._changed.values())
             self._changed.clear()
-            await self._writer.write(changes)
+            try:
+                await self._writer.write(changes)
+            except NotStorable as refused:
+                self.refused = refused
+                raise
 
     def _change(self, key: object, row: V | None, position: Position) -> None:
+        self._check()
         self._known[key] = row
         self._changed[key] = RowChange(key, row, position)
 
     async def _flushed(self) -> RowWriter[V]:
+        self._check()
         await self.flush()
         return self._writer
+
+    def _check(self) -> None:
+        if self.ended:
+            raise UnitOfWorkClosed(
+                f"cannot use the rows of {self._view.__qualname__}: their projection has ended. Use them in its methods."
+            )

@@ -38,7 +38,7 @@ class Remote:
         self._requests = requests
         self._service = service
         self._timeout = timeout
-        self._errors = {ReadNotReady.__name__: ReadNotReady, **by_name(errors)}
+        self._errors = {**by_name([ReadNotReady]), **by_name(errors)}
         self._ids = ids or UuidV7()
 
     async def _dispatch(

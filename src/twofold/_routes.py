@@ -39,7 +39,7 @@ def command_route(
         try:
             result = await invoke(scope, command)
             unit = scope.unit
-            stored = () if unit is None or unit.untouched else await unit.commit()
+            stored = () if unit is None or unit.end_untouched() else await unit.commit()
         except BaseException as failure:
             if scope.unit is not None:
                 await scope.unit.rollback()
@@ -47,6 +47,7 @@ def command_route(
             raise
         finally:
             current.reset(mark)
+            scope.ended = True
         if stored:
             scope.session.wrote(stored)
             committed()
@@ -120,6 +121,8 @@ def query_route(invoke: Invoke, services: Services) -> Handle:
         scope = Scope(services, query, parent.session if parent is not None else None, parent, read_only=True)
         try:
             result = await invoke(scope, query)
+            if scope.unit is not None:
+                scope.unit.check_nothing_recorded()
         except BaseException as failure:
             await scope.close(failure)
             raise
@@ -142,6 +145,8 @@ def stream_route(invoke: Invoke, services: Services) -> Handle:
             async with aclosing(await invoke(scope, query)) as answer:
                 async for item in answer:
                     yield item
+            if scope.unit is not None:
+                scope.unit.check_nothing_recorded()
         finally:
             await scope.close()
 

@@ -87,11 +87,9 @@ class Running:
 
     async def start(self, work: bool) -> None:
         """Open the stores, bring inline projections up to date and start the subscriptions."""
-        stores: list[ReadStore] = [self._app.write]
         if self._app.read is not self._app.write:
-            stores.append(self._app.read)
-        for store in stores:
-            await store.open(self.assembly.views)
+            await self._app.write.open(())  # rows are read from the other one
+        await self._app.read.open(self.assembly.views)
         self.identity = await self._log.identity()
         await self._outside.open(work=work)
         for projection in self.assembly.inline:

@@ -18,7 +18,7 @@ from ._unit_of_work import UnitOfWork
 from ._view import View
 from ._wire_types import WireTypes
 from ._write_side import WriteSide
-from .errors import DispatchCycle, ReadOnlyUnitOfWork, UsedFromAnotherTask
+from .errors import DispatchCycle, ReadOnlyUnitOfWork, UnitOfWorkClosed, UsedFromAnotherTask
 from .ports.rows import RowReader
 from .ports.stores import ReadStore, ReadTransaction
 
@@ -74,6 +74,8 @@ class Scope:
 
     open: bool = False
     """Whether something was made or begun that has to be closed."""
+    ended: bool = False
+    """Whether the handler has ended: what it was given cannot be used any more."""
     unit: UnitOfWork | None = None
     rows: dict[type[View], ProjectedRows[Any]] | None = None
     made: dict[Any, Any] | None = None
@@ -159,7 +161,13 @@ class Scope:
         self._envelope = envelope
 
     def unit_of_work(self) -> UnitOfWork:
-        """Return the unit of work, made at the first look; its transaction begins later still."""
+        """Return the unit of work, made at the first look; its transaction begins later still.
+
+        Raises:
+            UnitOfWorkClosed: the handler has ended.
+        """
+        if self.ended:
+            raise self._over()
         if self.unit is None:
             self.unit = UnitOfWork(self.services.write, lambda: self.envelope, self._owner, read_only=self._read_only)
             self.open = self.open or self._read_only
@@ -169,6 +177,8 @@ class Scope:
         """Return a read model that only reads, one state of the store for the whole scope."""
 
         async def rows() -> RowReader[V]:
+            if self.ended:
+                raise self._over()
             if current_task() is not self._owner:
                 raise UsedFromAnotherTask(
                     f"cannot read {view.__qualname__} here: another task opened this read. "
@@ -187,6 +197,12 @@ class Scope:
             raise ReadOnlyUnitOfWork(f"{view.__qualname__} cannot be written here: this is not a projection.")
         return self.rows[view]
 
+    def _over(self) -> UnitOfWorkClosed:
+        return UnitOfWorkClosed(
+            f"cannot use what the handler of {type(self.message).__name__} was given: it has ended. Take the repository or "
+            "the read model as a parameter wherever it is needed; what should go on afterwards is a reaction, or scheduled."
+        )
+
     @property
     def exits(self) -> AsyncExitStack:
         """What is closed with this scope."""
@@ -197,6 +213,7 @@ class Scope:
 
     async def close(self, failure: BaseException | None = None) -> None:
         """Close what was made for the message, last made first, and end what it only read."""
+        self.ended = True
         if not self.open:
             return
         reading = self.unit if self._read_only else None

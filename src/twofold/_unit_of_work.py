@@ -195,10 +195,9 @@ class UnitOfWork:
         self._closed = True
         return stored
 
-    @property
-    def untouched(self) -> bool:
-        """Whether there is nothing to commit, nothing to run before it and nothing to undo."""
-        return not (
+    def end_untouched(self) -> bool:
+        """End it when there is nothing to commit, to run before that, or to undo; return whether it was so."""
+        self._closed = not (
             self._transaction is not None
             or self._tracked
             or self._recorded
@@ -206,6 +205,21 @@ class UnitOfWork:
             or self._before
             or self._doom is not None
         )
+        return self._closed
+
+    def check_nothing_recorded(self) -> None:
+        """Raise when an aggregate recorded something that a unit which only reads would lose.
+
+        Raises:
+            ReadOnlyUnitOfWork: one did.
+        """
+        for tracked in self._tracked.values():
+            if recorded := tracked.aggregate.recorded:
+                names = ", ".join(type(event).__name__ for event in recorded)
+                raise ReadOnlyUnitOfWork(
+                    f"cannot answer {type(self._cause().message).__name__}: its handler recorded {names} on "
+                    f"{tracked.stream}, and a query changes nothing. Make it a command."
+                )
 
     @property
     def has_after_commit(self) -> bool:

@@ -49,9 +49,20 @@ class View(BaseModel):
         super().__pydantic_init_subclass__(**kwargs)
         if not name and not key:
             return
+        if isinstance(indexes, str):
+            raise InvalidDefinition(
+                f"cannot read indexes={indexes!r} of the view {cls.__qualname__}: it is one text. Make a list of it: "
+                f"indexes=[{indexes!r}]."
+            )
         cls.view_name = name
         cls.view_key = key
         cls.view_indexes = tuple((index,) if isinstance(index, str) else tuple(index) for index in indexes)
+        if not name or not key:
+            raise InvalidDefinition(
+                f"cannot declare the view {cls.__qualname__}: it has a {'key and no name' if key else 'name and no key'}. "
+                f"Say both, the key being the field that identifies a row: class {cls.__name__}(View, "
+                f"name={name or 'order_view'!r}, key={key or next(iter(cls.model_fields), 'id')!r})."
+            )
         if not name.isidentifier() or len(name) > 48:
             raise InvalidDefinition(
                 f"cannot name the view {cls.__qualname__} {name!r}. Use letters, digits and '_', at most 48: "

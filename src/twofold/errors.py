@@ -34,6 +34,7 @@
     │   ├── RebuildRunning (RuntimeError)          another process rebuilds this projection
     │   ├── ForeignLog (RuntimeError)              a checkpoint or token belongs to another log
     │   ├── SchemaMissing (RuntimeError)           the store lacks tables that the application needs
+    │   ├── NotStorable (ValueError)               a row or a state has a value that cannot be kept
     │   ├── RowNotFound (LookupError)              a read model has no row of that key to update
     │   └── InvalidFind (ValueError)               a read model was asked for a field, order or page it cannot give
     ├── SessionError
@@ -247,6 +248,10 @@ class ForeignLog(StorageError, RuntimeError):
 
 class SchemaMissing(StorageError, RuntimeError):
     """The store lacks tables that the application needs."""
+
+
+class NotStorable(StorageError, ValueError):
+    """A row or the state of an aggregate has a value that does not fit its class, or that the store cannot keep."""
 
 
 class RowNotFound(StorageError, LookupError):

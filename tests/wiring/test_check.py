@@ -97,7 +97,8 @@ class NamelessThing(Aggregate):
 
 
 class Stateless(Aggregate, name="stateless"):
-    id: str
+    def __init__(self) -> None:
+        self.id = "1"
 
 
 class Unwritable(Aggregate, name="unwritable"):
@@ -487,12 +488,17 @@ MISTAKES: list[tuple[str, Callable[[], Application], Any, str]] = [
     ("view without rows", lambda: with_projection(TakesNoRow), TakesNoRow, "has no name and key"),
     ("aggregate without a name", lambda: with_command(of_nameless), of_nameless, "has no stable name"),
     ("aggregate without a name", lambda: with_query(of_nameless_too), of_nameless_too, "has no stable name"),
-    ("state that cannot be kept", lambda: with_command(of_stateless), Stateless, "annotates no attribute but 'id'"),
+    (
+        "state that cannot be kept",
+        lambda: with_command(of_stateless),
+        Stateless,
+        "cannot keep Stateless: it annotates no attribute",
+    ),
     (
         "state that cannot be kept",
         lambda: with_command(of_unwritable),
         Unwritable,
-        "cannot keep the state of Unwritable",
+        "the write store cannot keep Unwritable: it has no JSON",
     ),
     ("marker", lambda: with_command(marked), marked, "the application has no container"),
     ("marker", lambda: with_query(marked_wrongly, container=Container()), marked_wrongly, "has no provider 'postman'"),

@@ -61,6 +61,36 @@ class Row(View, name="mistakes_row", key="number"):
     number: int
 
 
+def keyless() -> None:
+    class Keyless(View, name="keyless"):
+        order_id: str
+
+
+def nameless() -> None:
+    class Nameless(View, key="order_id"):
+        order_id: str
+
+
+def one_text() -> None:
+    class OneText(View, name="one_text", key="id", indexes="id"):
+        id: str
+
+
+@pytest.mark.parametrize(
+    ("declare", "said"),
+    [
+        (keyless, "a name and no key. Say both"),
+        (keyless, "class Keyless(View, name='keyless', key='order_id')"),
+        (nameless, "a key and no name. Say both"),
+        (one_text, "indexes='id' of the view"),
+    ],
+)
+def test_a_view_that_is_declared_wrongly(declare: Callable[[], None], said: str) -> None:
+    """What is missing is said, with the line to write."""
+    with pytest.raises(InvalidDefinition, match=re.escape(said)):
+        declare()
+
+
 class Thing(Aggregate, name="thing"):
     id: str
 

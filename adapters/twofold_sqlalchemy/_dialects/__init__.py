@@ -186,6 +186,10 @@ class Dialect(Protocol):
         """Return the names of the guards that a table lacks."""
         ...
 
+    async def indexes(self, connection: AsyncConnection, table: Table) -> Sequence[str]:
+        """Return the names of the indexes that a table has."""
+        ...
+
     def same_type(self, found: TypeEngine[Any], wanted: TypeEngine[Any]) -> bool:
         """Return whether a reflected column type is the one that was asked for."""
         ...
@@ -232,6 +236,10 @@ class Dialect(Protocol):
 
     def is_missing_table(self, error: BaseException | None) -> bool:
         """Return whether a table or a column is missing."""
+        ...
+
+    def is_unfit(self, error: BaseException | None) -> bool:
+        """Return whether it is a value that cannot be kept: too large, of a wrong form, or against a constraint."""
         ...
 
     def advice(self, error: BaseException | None) -> str:

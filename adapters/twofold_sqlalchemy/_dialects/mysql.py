@@ -268,6 +268,16 @@ class MySQL(MySQLErrors, ThroughSqlAlchemy):
         present = {name for (name,) in found}
         return [name for name, _ in self.guards(table) if name not in present]
 
+    async def indexes(self, connection: AsyncConnection, table: Table) -> Sequence[str]:
+        """Look in `information_schema`."""
+        found = await self.fetch(
+            connection,
+            "SELECT DISTINCT index_name FROM information_schema.statistics "
+            "WHERE table_schema = DATABASE() AND table_name = %s",
+            (table.name,),
+        )
+        return [name for (name,) in found]
+
     def same_type(self, found: TypeEngine[Any], wanted: TypeEngine[Any]) -> bool:
         """Compare what the types are called in SQL; the width that MariaDB shows of integers does not count."""
         return mysql_types.same_type(found, wanted)

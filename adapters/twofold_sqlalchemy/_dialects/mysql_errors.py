@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from asyncmy.errors import MySQLError
+from asyncmy.errors import DataError, IntegrityError, MySQLError
 
 from .mysql_types import LONGEST_NAME
 
@@ -30,6 +30,12 @@ _TRANSIENT: Final = {
 }
 
 _MISSING: Final = {1146, 1054}  # no such table, no such column
+
+_UNFIT: Final = {
+    *(1264, 1265, 1292, 1300, 1366, 1406),  # out of range, cut, of a wrong form, not in the character set, too long
+    *(3819, 4025),  # a CHECK
+    1153,  # larger than max_allowed_packet
+}
 
 _READ_ONLY: Final = 1792
 
@@ -70,6 +76,10 @@ class MySQLErrors:
     def is_missing_table(self, error: BaseException | None) -> bool:
         """Recognise an unknown table or column."""
         return code_of(error) in _MISSING
+
+    def is_unfit(self, error: BaseException | None) -> bool:
+        """Say yes to what a column does not take, to a constraint, and to what is too long for one statement."""
+        return isinstance(error, (DataError, IntegrityError)) or code_of(error) in _UNFIT
 
     def advice(self, error: BaseException | None) -> str:
         """Return what to do about an error, where its text does not say."""

@@ -220,6 +220,14 @@ class PostgreSQL(NothingParticular):
         present = {name for (name,) in found}
         return [name for name, _ in self.guards(table) if not name.endswith("()") and name not in present]
 
+    async def indexes(self, connection: AsyncConnection, table: Table) -> Sequence[str]:
+        """Look in `pg_index`."""
+        found = await connection.exec_driver_sql(
+            "SELECT relname FROM pg_index JOIN pg_class ON oid = indexrelid WHERE indrelid = to_regclass($1)",
+            (table.name,),
+        )
+        return [name for (name,) in found]
+
     def same_type(self, found: TypeEngine[Any], wanted: TypeEngine[Any]) -> bool:
         """Compare what the types are called in SQL; a collation is not reflected everywhere and does not count."""
         own: Any = postgresql_dialect()  # type: ignore[no-untyped-call]
@@ -276,6 +284,11 @@ class PostgreSQL(NothingParticular):
     def is_missing_table(self, error: BaseException | None) -> bool:
         """Recognise an undefined table or column."""
         return _code(error) in _MISSING
+
+    def is_unfit(self, error: BaseException | None) -> bool:
+        """Say yes to data and integrity exceptions, to a row too large for an index, and to what the driver cannot write."""
+        client = isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError)
+        return client or _code(error)[:2] in ("22", "23") or _code(error) == "54000"
 
 
 def _was_lost(error: BaseException | None) -> bool:

@@ -37,6 +37,8 @@ _OLDEST = (3, 35, 0)
 
 _MISSING = ("no such table", "no such column", "has no column")
 
+_UNFIT = {sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_CONSTRAINT}
+
 _OWN = "twofold_begun"
 """The execution option of connections whose transactions are begun here and not by SQLAlchemy."""
 
@@ -194,6 +196,13 @@ class Sqlite(ThroughSqlAlchemy):
         present = {name for (name,) in found}
         return [name for name, _ in self.guards(table) if name not in present]
 
+    async def indexes(self, connection: AsyncConnection, table: Table) -> Sequence[str]:
+        """Look in `sqlite_master`, which also knows those of expressions."""
+        found = await connection.exec_driver_sql(
+            "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ?", (table.name,)
+        )
+        return [name for (name,) in found]
+
     def same_type(self, found: TypeEngine[Any], wanted: TypeEngine[Any]) -> bool:
         """Compare what the types are called in SQL."""
         own = sqlite_dialect()
@@ -231,6 +240,10 @@ class Sqlite(ThroughSqlAlchemy):
     def is_missing_table(self, error: BaseException | None) -> bool:
         """Recognise it by its text: SQLite has no code for it."""
         return isinstance(error, sqlite3.OperationalError) and any(text in str(error) for text in _MISSING)
+
+    def is_unfit(self, error: BaseException | None) -> bool:
+        """Say yes to what is too big, and to a constraint."""
+        return isinstance(error, sqlite3.DataError) or _code(error) in _UNFIT
 
     def _connect(self, dialect: Any, record: object, args: list[Any], kwargs: dict[str, Any]) -> Any:
         own = {"async_creator_fn": connect, "busy_timeout": self._busy_timeout}

@@ -106,9 +106,17 @@ class RowWriter(RowReader[V], Protocol[V]):
     async def write(self, changes: Sequence[RowChange[V]]) -> None:
         """Apply changes, at most one a key; what two of one key would do is not defined.
 
-        Integers have 64 bits, signed, and are kept and compared exactly; a store may refuse larger ones.
+        The core hands over rows that fit their view. A store keeps every text without NUL characters and lone surrogates,
+        integers of 64 bits, signed, and times with a zone, and what it keeps comes back equal. What it cannot keep beyond
+        that, or a text that is too long for its keys and indexes, it refuses here and now; nothing is cut or rounded. A
+        view that has a field less can read what was written with it.
 
         A change older than the row's stored position is ignored, also when that row was deleted since: an older write
         never overwrites a newer one and never brings a deleted row back. A change of the same position applies.
+
+        Raises:
+            NotStorable: a row cannot be kept; the text says which, or which value. The transaction must be rolled back, and
+                the same changes without that row can be written in another one. Nothing else is raised for a row, and this
+                for nothing else, since whoever caused it is set aside.
         """
         ...

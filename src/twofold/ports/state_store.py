@@ -22,6 +22,9 @@ class Versioned(NamedTuple):
 class StateStore(Protocol[A_contra]):
     """Load and save the state of aggregates of one type, inside the transaction that gave this store.
 
+    What is written can be loaded: an attribute that does not fit its annotation, or has no form in the store, is refused by
+    `insert` and `update` with `NotStorable`, which names the aggregate, its id and the attribute.
+
     Every write is guarded by a version column, so that of two transactions that loaded the same version one wins. The
     other one's write is refused with `AggregateExists` or `ConcurrencyConflict`, and that dooms its whole transaction:
     what it wrote before cannot be committed, and everything but `rollback` raises `UnitOfWorkDoomed`. In a savepoint a
@@ -29,7 +32,11 @@ class StateStore(Protocol[A_contra]):
     """
 
     async def load(self, id: str) -> Versioned | None:
-        """Return the aggregate and its version, or None when there is no such id."""
+        """Return the aggregate and its version, or None when there is no such id.
+
+        Raises:
+            StorageError: its class has changed, and does not take what is stored; the text names the aggregate and its id.
+        """
         ...
 
     async def version(self, id: str) -> int | None:

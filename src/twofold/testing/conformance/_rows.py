@@ -13,12 +13,13 @@ from ...errors import ReadOnlyUnitOfWork
 from ...ports import Condition, Operator, Ordering, Position, RowChange, Selection
 from ._capabilities import Capabilities
 from ._opened import NewReadStore, NewStore, failed_savepoint, reading, undone, writing
+from ._row_limits import RowLimits
 from ._row_samples import SHEETS, DateKey, NumberKey, Sheet, Task, UuidKey, all_of, change, get, ids, put, tasks
 
 KEY = Ordering("id")
 
 
-class RowsSuite:
+class RowsSuite(RowLimits):
     """What every store promises about writing the rows of its views. Needs the fixtures `new_store`, `capabilities`."""
 
     async def test_values_survive(self, new_store: NewReadStore) -> None:

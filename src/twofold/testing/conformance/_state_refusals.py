@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from ...errors import AggregateExists, ConcurrencyConflict, ReadOnlyUnitOfWork, TwofoldError, UnitOfWorkDoomed
+from ...errors import (
+    AggregateExists,
+    ConcurrencyConflict,
+    NotStorable,
+    ReadOnlyUnitOfWork,
+    StorageError,
+    TwofoldError,
+    UnitOfWorkDoomed,
+)
 from ...ports import Expected, StateStore
 from ._event_log import event, stream_of
 from ._opened import NewStore, reading, undone, writing
-from ._state_samples import Account, account, insert, load, save_again, version
+from ._state_samples import Account, Counted, Counter, Taken, account, insert, load, save_again, version
 
 REFUSED: dict[str, tuple[type[TwofoldError], Callable[[StateStore[Account]], Awaitable[None]]]] = {
     "a taken id": (AggregateExists, lambda state: state.insert("1", account())),
@@ -49,6 +57,50 @@ class StateRefusals:
             assert found is not None
             assert (found[0].saves, found[1]) == (1, 1)
             assert await load(store, "2") is None, "a failed transaction left something"
+
+    async def test_a_state_that_does_not_fit_is_refused(self, new_store: NewStore) -> None:
+        """An attribute that does not fit its annotation is refused before anything is written; the text names it."""
+        async with new_store([]) as store:
+            await insert(store, account("kept"))
+            wrong = account("kept")
+            wrong.saves = cast(int, "many")
+            new = account("new")
+            new.tags = cast(list[str], ["a", object()])
+            writes: list[tuple[Callable[[StateStore[Account]], Awaitable[None]], str, str]] = [
+                (lambda state: state.update("kept", wrong, expected=1), "kept", "saves"),
+                (lambda state: state.insert("new", new), "new", "tags"),
+            ]
+            for write, whose, attribute in writes:
+                async with undone(store) as transaction:
+                    with pytest.raises(NotStorable, match=f"Account {whose}.*{attribute}"):
+                        await write(transaction.state(Account))
+            assert (await version(store, "kept"), await version(store, "new")) == (1, None)
+
+    async def test_a_state_of_an_older_class_is_named(self, new_store: NewStore) -> None:
+        """A stored state that does not fit its class any more is an error that names the aggregate and its id."""
+        old = Counted()
+        old.id, old.count = "no. 7", "many"
+        async with new_store([]) as store:
+            async with writing(store) as transaction:
+                await transaction.state(Counted).insert(old.id, old)
+            async with reading(store) as transaction:
+                with pytest.raises(StorageError, match=r"Counter no\. 7.*count"):
+                    await transaction.state(Counter).load(old.id)
+
+    async def test_an_id_alone_is_a_state(self, new_store: NewStore) -> None:
+        """An aggregate that has an id and nothing else is kept and taken for what it is."""
+        taken = Taken()
+        taken.id = "ada"
+        async with new_store([]) as store:
+            async with writing(store) as transaction:
+                await transaction.state(Taken).insert("ada", taken)
+            with pytest.raises(AggregateExists):
+                async with writing(store) as transaction:
+                    await transaction.state(Taken).insert("ada", taken)
+            async with reading(store) as transaction:
+                found = await transaction.state(Taken).load("ada")
+            assert found is not None
+            assert vars(found.aggregate) == {"id": "ada"}
 
     async def test_a_stale_update_is_refused(self, new_store: NewStore) -> None:
         """Saving with another version than the store's is refused with both versions, and nothing is written."""

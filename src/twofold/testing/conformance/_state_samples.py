@@ -50,6 +50,26 @@ class Other(Aggregate, name="conformance_other"):
     text: str
 
 
+class Counted(Aggregate, name="conformance_counter"):
+    """An aggregate as an older release kept it."""
+
+    id: str
+    count: str
+
+
+class Counter(Aggregate, name="conformance_counter"):
+    """The same aggregate in a release that wants a number."""
+
+    id: str
+    count: int
+
+
+class Taken(Aggregate, name="conformance_taken"):
+    """An aggregate that says by its id alone that something is taken."""
+
+    id: str
+
+
 def account(id: str = "1", *, saves: int = 0) -> Account:
     """Return a new account."""
     made = Account()

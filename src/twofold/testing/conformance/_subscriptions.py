@@ -29,10 +29,11 @@ from ._capabilities import Capabilities
 from ._holding import SubscriptionHolding
 from ._opened import NewStore, writing
 from ._subscription_failures import SubscriptionFailures
+from ._subscription_rows import SubscriptionRows
 from ._watched import READ, watched
 
 
-class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding):
+class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionRows):
     """What the subscriptions of an application do on a store. Needs the fixtures `new_store` and `capabilities`."""
 
     async def test_history_then_live_in_order(self, new_store: NewStore) -> None:

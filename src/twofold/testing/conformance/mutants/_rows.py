@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from itertools import count
 from typing import Any
 
+from ....errors import NotStorable, TransientFailure
 from ....ports import Position, RowChange
+from .._row_limits import Narrow
 from ._broken import Around, Break, WritesQuietly, break_part, break_transaction, commits_anyway
 from ._mutant import Mutant
 
@@ -129,6 +132,44 @@ def guard(applies: Callable[[Any, Any, Any], bool], *, keep_tombstones: bool = T
     return break_part("rows", make)
 
 
+class ReadsOldRowsAsNone(Around):
+    """Finds no rows that were written with another view of the name."""
+
+    async def get_many(self, keys: Collection[object]) -> Any:
+        found = await self.inner.get_many(keys)
+        return {key: row for key, row in found.items() if type(row) is not Narrow}
+
+
+class RefusesQuietly(Around):
+    """Loses a write that holds what it cannot keep, without a word."""
+
+    async def write(self, changes: Sequence[Any]) -> None:
+        with suppress(NotStorable):
+            await self.inner.write(changes)
+
+
+class RefusesAsBroken(Around):
+    """Does not tell a row that cannot be kept from a store that has failed."""
+
+    async def write(self, changes: Sequence[Any]) -> None:
+        try:
+            await self.inner.write(changes)
+        except NotStorable as error:
+            raise TransientFailure(str(error)) from error
+
+
+def _with_fields(change: Callable[[Any], Any]) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """Return what writes other values in the fields that are no keys."""
+
+    def changed(each: Any) -> Any:
+        if each.row is None:
+            return each
+        values = {name: value if value == each.key else change(value) for name, value in each.row.__dict__.items()}
+        return RowChange(each.key, each.row.model_copy(update=values), each.position)
+
+    return lambda changes: [changed(each) for each in changes]
+
+
 def _shortest(value: Any) -> Any:
     short = isinstance(value, Decimal) and len(value.as_tuple().digits) < 9  # others would be rounded
     return value.normalize() if short else value
@@ -203,6 +244,36 @@ MUTANTS: Sequence[Mutant] = (
         "tuples become lists",
         "test_values_survive",
         reading(lambda value: list(value) if type(value) is tuple else value),
+    ),
+    Mutant(
+        "a text ends at its NUL",
+        "test_a_row_is_kept_as_it_is_or_refused",
+        writing(_with_fields(lambda value: value.split("\0")[0] if isinstance(value, str) else value)),
+    ),
+    Mutant(
+        "a lone surrogate is replaced",
+        "test_a_row_is_kept_as_it_is_or_refused",
+        writing(_with_fields(lambda value: value.replace("\ud800", "?") if isinstance(value, str) else value)),
+    ),
+    Mutant(
+        "large numbers are clipped",
+        "test_a_row_is_kept_as_it_is_or_refused",
+        writing(_with_fields(lambda value: min(value, 2**63 - 1) if type(value) is int else value)),
+    ),
+    Mutant(
+        "what cannot be kept is lost quietly",
+        "test_a_row_is_kept_as_it_is_or_refused",
+        break_part("rows", lambda: RefusesQuietly),
+    ),
+    Mutant(
+        "what cannot be kept looks like a store that failed",
+        "test_a_row_is_kept_as_it_is_or_refused",
+        break_part("rows", lambda: RefusesAsBroken),
+    ),
+    Mutant(
+        "rows of an older view are not found",
+        "test_a_view_with_a_field_less_reads_old_rows",
+        break_part("rows", lambda: ReadsOldRowsAsNone),
     ),
     Mutant("own writes are not seen", "test_own_writes_are_seen", break_transaction(ReopensRows)),
     Mutant("a reader sees what others commit", "test_a_reader_sees_one_state", break_transaction(ReopensRows)),

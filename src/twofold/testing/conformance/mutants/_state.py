@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
-from ....errors import ConcurrencyConflict
+from ....errors import ConcurrencyConflict, NotStorable, StorageError
 from ....ports import Versioned
 from ._broken import Around, Break, WritesQuietly, break_part, commits_anyway
 from ._mutant import Mutant
@@ -220,7 +221,40 @@ def _shared(part: Callable[[Any, dict[object, Any]], Any]) -> Break:
     return break_part("state", make)
 
 
+class RefusesQuietly(Around):
+    """Loses a state that does not fit, without a word."""
+
+    async def insert(self, id: str, aggregate: Any) -> None:
+        with suppress(NotStorable):
+            await self.inner.insert(id, aggregate)
+
+    async def update(self, id: str, aggregate: Any, *, expected: int) -> None:
+        with suppress(NotStorable):
+            await self.inner.update(id, aggregate, expected=expected)
+
+
+class NamesNobody(Around):
+    """Does not say whose state cannot be read."""
+
+    async def load(self, id: str) -> Any:
+        try:
+            return await self.inner.load(id)
+        except StorageError as error:
+            raise StorageError("cannot load a state") from error
+
+
+class KeepsNoIdAlone(Around):
+    """Forgets a state that has nothing but its id."""
+
+    async def insert(self, id: str, aggregate: Any) -> None:
+        if set(vars(aggregate)) - {"id"}:
+            await self.inner.insert(id, aggregate)
+
+
 MUTANTS: Sequence[Mutant] = (
+    Mutant("a state that does not fit is lost", "test_a_state_that_does_not_fit_is_refused", state(RefusesQuietly)),
+    Mutant("an unreadable state is nobody's", "test_a_state_of_an_older_class_is_named", state(NamesNobody)),
+    Mutant("an id alone is not kept", "test_an_id_alone_is_a_state", state(KeepsNoIdAlone)),
     Mutant("an update ignores the version", "test_a_stale_update_is_refused", state(UpdatesUnguarded)),
     Mutant("concurrent updates overwrite each other", "test_concurrent_increments", state(UpdatesUnguarded)),
     Mutant("an update of nothing passes", "test_a_stale_update_is_refused", state(UpdatesNothing)),

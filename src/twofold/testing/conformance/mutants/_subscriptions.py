@@ -20,6 +20,7 @@ from ._event_log import (
     logging,
 )
 from ._mutant import Mutant
+from ._rows import RefusesAsBroken, RefusesQuietly
 from ._subscription_store import NoKeys, WritesNoRows, finding, writing
 from ._unguarded import unguarded
 
@@ -240,6 +241,16 @@ SUBSCRIPTIONS: Sequence[Mutant] = (
         "the number of parked events is forgotten",
         "test_a_poison_event_parks_its_key_and_others_flow",
         writing(lambda checkpoint: replace(checkpoint, parked=0)),
+    ),
+    Mutant(
+        "a row that cannot be kept is lost quietly",
+        "test_a_row_that_cannot_be_kept_parks_its_event",
+        break_part("rows", lambda: RefusesQuietly),
+    ),
+    Mutant(
+        "a row that cannot be kept looks like a store that failed",
+        "test_a_row_that_another_event_writes_parks_its_own",
+        break_part("rows", lambda: RefusesAsBroken),
     ),
     Mutant("parked keys are forgotten", "test_a_parked_key_stays_parked", break_store(NoKeys)),
     Mutant("an undecodable event is lost", "test_an_undecodable_event_is_parked", appending(ParksNothing)),
