@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import anyio
@@ -61,11 +62,13 @@ def test_what_is_no_client(taker: Any, given: Any, text: str) -> None:
 
 
 async def test_a_server_that_is_not_there() -> None:
-    """At the start it says to start the server, for a transaction cannot help."""
+    """At the start it says to start the server, for a transaction cannot help; a broker is told of and waited for."""
+    text = r"[sS]tart the server, or correct the address of the client"
     async with Client(port=1) as client:
-        for app in (
-            Application("away", write=InMemory(), read=Redis(client)),
-            Application("away", write=InMemory(), transport=RedisStreams(client)),
-        ):
-            with pytest.raises(TransientFailure, match=r"[sS]tart the server, or correct the address of the client"):
-                await app.__aenter__()
+        with pytest.raises(TransientFailure, match=text):
+            await Application("away", write=InMemory(), read=Redis(client)).__aenter__()
+        app = Application("away", write=InMemory(), transport=RedisStreams(client))
+        app.relay(Sold)
+        async with app:
+            (problem,) = (await app.health()).problems
+            assert re.search(text, problem)
