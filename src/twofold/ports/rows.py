@@ -106,7 +106,8 @@ class RowWriter(RowReader[V], Protocol[V]):
     async def write(self, changes: Sequence[RowChange[V]]) -> None:
         """Apply changes, at most one a key; what two of one key would do is not defined.
 
-        Integers have 64 bits, signed, and are kept and compared exactly; a store may refuse larger ones.
+        Integers have 64 bits, signed, and are kept and compared exactly; a store may refuse larger ones. What it cannot keep
+        it refuses here, and not when the transaction is committed.
 
         A change older than the row's stored position is ignored, also when that row was deleted since: an older write
         never overwrites a newer one and never brings a deleted row back. A change of the same position applies.
