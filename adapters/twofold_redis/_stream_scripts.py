@@ -114,7 +114,7 @@ if #ARGV > 5 then
     local entry = redis.call('XCLAIM', KEYS[2], group, 'holder', 0, ARGV[i])[1]
     if entry and entry[2] then
       add(entry)
-    else
+    else  -- Redis 6 leaves it pending
       redis.call('XACK', KEYS[2], group, ARGV[i])
       missing[#missing + 1] = ARGV[i]
     end

@@ -139,11 +139,12 @@ async def test_a_cancelled_commit_is_awaited(how: str, wire: Wire, prefix: str, 
     async with wire.client(retries=0) as client:
         transaction = await Redis(client, prefix=prefix).begin()
         await transaction.advance("tasks", expected=None, to=at(1))
-        scope = anyio.CancelScope()
+        scope, returned = anyio.CancelScope(), list[str]()
 
         async def commit() -> None:
             with scope:
                 await transaction.commit()
+                returned.append("by its scope")
 
         task = asyncio.create_task(commit())
         await wire.lost.wait()
@@ -154,6 +155,7 @@ async def test_a_cancelled_commit_is_awaited(how: str, wire: Wire, prefix: str, 
         wire.hold.set()
         await asyncio.wait([task])
         assert await store.checkpoint("tasks") == at(1)
+        assert returned == ["by its scope"] * (how == "by its scope")
         assert task.cancelled() is (how == "by asyncio")
 
 
