@@ -112,16 +112,15 @@ async def _awaited(work: Coroutine[Any, Any, T]) -> T:
                 await asyncio.wait({task}, timeout=left)
             except asyncio.CancelledError as error:
                 cancelled = error
-        in_time = task.done()
-        if not in_time:
+        if not task.done():
             task.cancel()
             await asyncio.wait({task})
-    if in_time and not task.cancelled():
-        failure = task.exception()
-        if cancelled is not None:
-            raise cancelled from failure
-        return task.result()
-    raise cancelled or _unknown(f"no answer came for {_PATIENCE:g} s")
+    if task.cancelled():
+        raise cancelled or _unknown(f"no answer came for {_PATIENCE:g} s")
+    failure = task.exception()
+    if cancelled is not None:
+        raise cancelled from failure
+    return task.result()
 
 
 def _unknown(found: str) -> CommitFailed:
