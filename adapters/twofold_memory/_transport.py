@@ -103,19 +103,11 @@ class InMemoryTransport(InMemoryRequests):
 
     async def parked(self, consumer: str) -> Sequence[ParkedDelivery]:
         """Return what a consumer has set aside, oldest first."""
-        return list(self._queues[consumer].parked) if consumer in self._queues else []
+        return self._queues[consumer].parked() if consumer in self._queues else []
 
     async def unpark(self, consumer: str, ids: Sequence[str], *, again: bool) -> int:
         """Take parked messages out; deliver them once more, or drop them."""
-        if consumer not in self._queues:
-            return 0
-        queue = self._queues[consumer]
-        gone = [each for each in queue.parked if each.message.id in ids]
-        for each in gone:
-            queue.parked.remove(each)
-            if again:
-                queue.add(each.message)
-        return len(gone)
+        return self._queues[consumer].unpark(ids, again=again) if consumer in self._queues else 0
 
     async def waiting(self, feed: Feed) -> int:
         """Return how many messages are not settled yet."""
@@ -181,8 +173,9 @@ class InMemoryConsumer:
 
     async def park(self, delivery: Delivery, reason: str) -> None:
         """Set a message aside."""
-        if self._member.open.pop(_number(delivery), None) is not None:
-            self._queue.parked.append(ParkedDelivery(delivery.message, reason))
+        entry = self._member.open.pop(_number(delivery), None)
+        if entry is not None:
+            self._queue.park(entry, reason)
         self._queue.settled()
 
 

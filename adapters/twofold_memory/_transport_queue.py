@@ -44,7 +44,7 @@ class Queue:
 
     def __init__(self, feed: Feed) -> None:
         self.topics = frozenset(feed.topics)
-        self.parked: list[ParkedDelivery] = []
+        self._parked: list[tuple[Entry, str]] = []
         self._ready: list[list[Entry]] = [[] for _ in range(feed.partitions)]
         self._members: list[Member] = []
         self._number = 0
@@ -59,9 +59,29 @@ class Queue:
         """Keep a message, in the part of its key or in every part."""
         own = range(self.partitions) if message.key is None else [crc32(message.key.encode()) % self.partitions]
         for part in own:
-            self._number += 1
-            self._ready[part].append(Entry(self._number, message, part))
+            self._add(message, part)
         self._wake()
+
+    def park(self, entry: Entry, reason: str) -> None:
+        """Set an entry aside that was given to a member."""
+        self._parked.append((entry, reason))
+
+    def parked(self) -> list[ParkedDelivery]:
+        """Return what is set aside, oldest first."""
+        return [ParkedDelivery(entry.message, reason) for entry, reason in self._parked]
+
+    def unpark(self, ids: Sequence[str], *, again: bool) -> int:
+        """Take out what is set aside, and put it behind the others of its part where that is wanted."""
+        gone = [entry for entry, _ in self._parked if entry.message.id in ids]
+        self._parked = [each for each in self._parked if each[0] not in gone]
+        for entry in gone if again else ():
+            self._add(entry.message, entry.partition)
+        self._wake()
+        return len(gone)
+
+    def _add(self, message: WireMessage, part: int) -> None:
+        self._number += 1
+        self._ready[part].append(Entry(self._number, message, part))
 
     def join(self) -> Member:
         """Let one more receive: the parts that nobody has."""

@@ -21,10 +21,10 @@ _NUMBERS: Final = 36
 """The digits behind the key in a member: of the number in the order of parking, and of the position."""
 
 
-def encoded(parked: ParkedEvent) -> str:
+def encoded(parked: ParkedEvent) -> bytes:
     """Return an event as it is kept; the time of its next try is kept beside it."""
     event = parked.event
-    return json.dumps(
+    kept = json.dumps(
         [
             *(str(event.id), event.name, event.schema, event.data, event.metadata, event.time.isoformat()),
             *(event.stream, event.version, int(event.position)),
@@ -33,11 +33,12 @@ def encoded(parked: ParkedEvent) -> str:
         ensure_ascii=False,
         separators=(",", ":"),
     )
+    return kept.encode("utf-8", "backslashreplace")  # what JSON knows a half of a pair by, too
 
 
-def again_text(parked: ParkedEvent) -> str:
+def again_text(again: datetime | None, key: str) -> bytes:
     """Return the time of the next try of an event, and its key; nothing when there is none."""
-    return "" if parked.again is None else f"{parked.again.isoformat()} {parked.key}"
+    return b"" if again is None else f"{again.isoformat()} {key}".encode("utf-8", "surrogatepass")
 
 
 def decoded(kept: bytes, again: bytes | None) -> ParkedEvent:
@@ -53,7 +54,7 @@ def decoded(kept: bytes, again: bytes | None) -> ParkedEvent:
 
 
 def _time(again: bytes | None) -> datetime | None:
-    return None if again is None else datetime.fromisoformat(again.decode().partition(" ")[0])
+    return None if again is None else datetime.fromisoformat(again.partition(b" ")[0].decode())
 
 
 async def read_aside(
@@ -81,7 +82,7 @@ async def read_retries(server: Server, keys: AsideKeys, attempt: str) -> dict[st
     """Return the keys that are held, each with the time of its next try."""
     found: dict[str, datetime] = {}
     for again in await server.command(attempt, "HVALS", keys.again):
-        time, _, key = again.decode().partition(" ")
+        time, _, key = again.decode("utf-8", "surrogatepass").partition(" ")
         found[key] = datetime.fromisoformat(time)
     return found
 
@@ -146,12 +147,18 @@ class AsideBuffer:
         for position in self.gone:
             commit.step("unpark", [keys.events, keys.order, keys.again], [position])
         for position, parked in self.added.items():
-            arguments: list[Argument] = [position, text(parked.key), encoded(parked), again_text(parked)]
+            arguments: list[Argument] = [
+                position,
+                text(parked.key),
+                encoded(parked),
+                again_text(parked.again, parked.key),
+            ]
             commit.step("park", [keys.events, keys.order, keys.again, number], arguments)
         for position, parked in self.blamed.items():
-            commit.step("blame", [keys.events, keys.again], [position, encoded(parked), again_text(parked)])
+            arguments = [position, encoded(parked), again_text(parked.again, parked.key)]
+            commit.step("blame", [keys.events, keys.again], arguments)
         for position, (key, at) in self.asked.items():
-            commit.step("ask", [keys.events, keys.again], [position, f"{at.isoformat()} {key}"])
+            commit.step("ask", [keys.events, keys.again], [position, again_text(at, key)])
 
     async def _there(self, server: Server, positions: set[int], attempt: str) -> set[int]:
         there = {position for position in positions if position in self.added}

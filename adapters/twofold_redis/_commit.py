@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
 
 import anyio
 
@@ -14,6 +15,8 @@ from ._commit_script import COMMIT
 from ._errors import TRANSLATED, is_lost, translated
 from ._keys import Keys
 from ._server import Argument, Server
+
+T = TypeVar("T")
 
 _REMEMBERED: Final = 600_000
 """How long Redis remembers that a commit was done, in milliseconds; longer than a client goes on sending it again."""
@@ -80,11 +83,7 @@ class Commit:
             return
         keys = [self._keys[0], *self._check_keys, *self._keys[1:]]
         arguments = [_REMEMBERED, len(self._refusals), *self._checks, *self._steps]
-        answer: list[bytes] | None = None
-        with anyio.move_on_after(_PATIENCE, shield=True):
-            answer = await self._sent(server, keys, arguments)
-        if answer is None:
-            raise _unknown(f"no answer came for {_PATIENCE:g} s")
+        answer = await _awaited(self._sent(server, keys, arguments))
         if answer[0] != b"done":
             raise self._refusals[int(answer[1]) - 1](answer[2].decode())
 
@@ -99,6 +98,29 @@ class Commit:
                 raise failure from error
             raise CommitFailed(str(failure)) from error
         return answer
+
+
+async def _awaited(work: Coroutine[Any, Any, T]) -> T:
+    """Return what comes of work that was begun, although this task is cancelled: that arrives when it has ended."""
+    task = asyncio.ensure_future(work)
+    end = asyncio.get_running_loop().time() + _PATIENCE
+    cancelled: asyncio.CancelledError | None = None
+    # The scope holds back anyio's cancellations, which would come again at each step; the loop outlasts asyncio's.
+    with anyio.CancelScope(shield=True):
+        while not task.done() and (left := end - asyncio.get_running_loop().time()) > 0:
+            try:
+                await asyncio.wait({task}, timeout=left)
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task})
+    if task.cancelled():
+        raise cancelled or _unknown(f"no answer came for {_PATIENCE:g} s")
+    failure = task.exception()
+    if cancelled is not None:
+        raise cancelled from failure
+    return task.result()
 
 
 def _unknown(found: str) -> CommitFailed:

@@ -1,4 +1,4 @@
-"""What the keys of a store are called. All of them share one hash tag, so that one script may touch any of them."""
+"""What keys are called. What one script touches shares a hash tag: all of a store, or what belongs to one stream."""
 
 from __future__ import annotations
 
@@ -100,3 +100,22 @@ class Keys:
     def number(self) -> str:
         """The key of the last number that a parked event was given."""
         return f"{self._tag}:number"
+
+
+class StreamKeys:
+    """Names the keys of one transport.
+
+    Args:
+        prefix: what all of them begin with.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+
+    def of(self, part: int, *name: str) -> str:
+        """Return what belongs to a stream."""
+        return ":".join((f"{{{self._prefix}:{part}}}", *name))
+
+    def shared(self, *name: str) -> str:
+        """Return what belongs to no stream."""
+        return ":".join((f"{{{self._prefix}}}", *name))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -12,7 +11,7 @@ from twofold.errors import ConfigurationError, StorageError
 from ._commit import other_layout
 from ._keys import Keys, RowKeys
 from ._server import Argument, Script, Server
-from ._shape import Shape, shape_of
+from ._shape import Shape, packed, shape_of
 
 _MEMORY: Final = Script(
     """
@@ -72,24 +71,26 @@ async def read_layouts(server: Server, keys: Keys, views: Sequence[type[View]]) 
     for view in views:
         shape = shape_of(view)
         found = await _layout(server, keys, shape)
-        if found not in (None, shape.layout):
-            raise other_layout(view.view_name, str(found), shape.layout)
+        if found is not None and found != shape.layout:
+            raise other_layout(view.view_name, found, shape.layout)
 
 
 async def index_rows(server: Server, keys: Keys, view: type[View]) -> None:
     """Make the indexes of a view's rows, where there are others."""
     shape, attempt = shape_of(view), f"make the indexes of {view.__qualname__}"
     found = await _layout(server, keys, shape)
-    if found in (None, shape.layout):
+    if found is None or found == shape.layout:
         return
-    key = f"{view.view_key}:{shape.key.kind}"
-    if found != _BEING_MADE and str(found).split("; ")[0] != key:
+    before = [] if found == _BEING_MADE else found.split("; ")
+    key = shape.layout.split("; ")[0]
+    if before and before[0] != key:
         raise StorageError(
-            f"cannot {attempt}: its rows have another key, [{str(found).split('; ')[0]}], not [{key}]. "
+            f"cannot {attempt}: its rows have another key, [{before[0]}], not [{key}]. "
             "Give the view a new name and let its projection fill it."
         )
     live, shadow = (_keys(keys, shape, shadow=shadow) for shadow in (False, True))
-    old = [name for each in (live, shadow) for name in (each.members, *each.indexes)]
+    gone = [keys.rows(view, tuple(map(_index_name, before[1:])), shadow=shadow) for shadow in (False, True)]
+    old = list(dict.fromkeys(name for each in (live, shadow, *gone) for name in (each.members, *each.indexes)))
     await server.run(_UNINDEX, [live.layout, *old], [_BEING_MADE], attempt)
     for each in (live, shadow):
         if shape.indexes:
@@ -104,7 +105,7 @@ async def _index(server: Server, shape: Shape[Any], keys: RowKeys, attempt: str)
         arguments: list[Argument] = []
         for name, stored in zip(pairs[::2], pairs[1::2], strict=True):
             members = shape.members(shape.codec.decode(stored.partition(b" ")[2]), name)
-            arguments += [name, b"".join(struct.pack(">I", len(member)) + member for member in members), *members]
+            arguments += [name, packed(members), *members]
         if arguments:
             await server.run(_INDEX, [keys.members, *keys.indexes], arguments, attempt)
         if cursor == b"0":
@@ -114,7 +115,12 @@ async def _index(server: Server, shape: Shape[Any], keys: RowKeys, attempt: str)
 async def _layout(server: Server, keys: Keys, shape: Shape[Any]) -> str | None:
     layout = _keys(keys, shape, shadow=False).layout
     found = await server.command(f"look at the rows of {shape.view.__qualname__}", "GET", layout)
-    return None if found is None else str(found.decode())
+    return None if found is None else bytes(found).decode()
+
+
+def _index_name(layout: str) -> str:
+    """Return what an index is called of which this is the layout."""
+    return ",".join(column.partition(":")[0] for column in layout.split(",")[:-1])
 
 
 def _keys(keys: Keys, shape: Shape[Any], *, shadow: bool) -> RowKeys:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import struct
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -18,9 +18,23 @@ from ._plan import Plan, Range, plan_for
 from ._scripts import FIND
 from ._server import Argument, Server
 from ._shape import Shape
-from ._turn import Turn
+from ._state import TransactionState
 
 V = TypeVar("V", bound=View)
+
+
+class Written(NamedTuple, Generic[V]):
+    """A change as the commit sends it.
+
+    Attributes:
+        change: the change.
+        text: the row in JSON; nothing when it is deleted.
+        packed: its members of the indexes.
+    """
+
+    change: RowChange[V]
+    text: bytes
+    packed: bytes
 
 
 @dataclass(slots=True)
@@ -34,8 +48,7 @@ class RowBuffer(Generic[V]):
     """
 
     source: RowKeys | None
-    changes: dict[bytes, RowChange[V]] = field(default_factory=dict)
-    encoded: dict[bytes, tuple[str, bytes]] = field(default_factory=dict)
+    changes: dict[bytes, Written[V]] = field(default_factory=dict)
 
 
 class Found(NamedTuple):
@@ -59,18 +72,20 @@ class RedisRows(Generic[V]):
         server: runs scripts.
         shape: the view.
         buffer: returns what the transaction wrote to these rows; asked anew each time, since rows may be swapped.
-        turn: whether the transaction can be used.
+        state: whether the transaction can be used.
     """
 
-    def __init__(self, server: Server, shape: Shape[V], buffer: Callable[[], RowBuffer[V]], turn: Turn) -> None:
+    def __init__(
+        self, server: Server, shape: Shape[V], buffer: Callable[[], RowBuffer[V]], state: TransactionState
+    ) -> None:
         self._server = server
         self._shape = shape
         self._buffer = buffer
-        self._turn = turn
+        self._state = state
 
     async def get_many(self, keys: Collection[object]) -> Mapping[object, V]:
         """Return the rows that exist, by key."""
-        self._turn.check()
+        self._state.check()
         shape, changes = self._shape, self._changes()
         names = {key: shape.bare_key(key) for key in keys if isinstance(key, shape.key.accepts)}
         if not names:
@@ -78,9 +93,9 @@ class RedisRows(Generic[V]):
         found = await self._find(Plan(), "none", list(names.values()))
         result: dict[object, V] = {}
         for (key, name), stored, gone in zip(names.items(), found.stored, found.gone, strict=True):
-            change = changes.get(name)
-            if change is not None and _is_newer(change, stored, gone):
-                row = change.row
+            mine = changes.get(name)
+            if mine is not None and _is_newer(mine.change, stored, gone):
+                row = mine.change.row
             else:
                 row = None if stored is None else self._decode(stored)
             if row is not None:
@@ -89,7 +104,7 @@ class RedisRows(Generic[V]):
 
     async def select(self, selection: Selection) -> Sequence[V]:
         """Return the rows of a selection, in its order."""
-        self._turn.check()
+        self._state.check()
         plan, changes = plan_for(self._shape, selection), self._changes()
         if plan.index is not None and not plan.ranges:
             found = Found([], *(await self._find(plan, "rows", list(changes)))[1:]) if changes else Found([], [], [])
@@ -108,7 +123,7 @@ class RedisRows(Generic[V]):
 
     async def count(self, where: Sequence[Condition]) -> int:
         """Return how many rows match."""
-        self._turn.check()
+        self._state.check()
         plan, changes = plan_for(self._shape, Selection(tuple(where))), self._changes()
         if not plan.exact or plan.index is None:
             what = "all" if plan.index is None else "rows"
@@ -122,41 +137,32 @@ class RedisRows(Generic[V]):
         return int(found.result) - len(matching(shape, replaced, where)) + len(matching(shape, written, where))
 
     async def write(self, changes: Sequence[RowChange[V]]) -> None:
-        """Keep changes until the commit, except those that are older than one that is kept."""
-        self._turn.check_writable()
-        buffer = self._buffer()
-        for change in changes:
-            name, encoded = self._encode(change)
-            before = buffer.changes.get(name)
-            if before is None or before.position <= change.position:
-                buffer.changes[name] = change
-                buffer.encoded[name] = encoded
+        """Keep changes until the commit, except those that are older than one that is kept.
 
-    def _encode(self, change: RowChange[V]) -> tuple[bytes, tuple[str, bytes]]:
-        """Return the name of a row, its text and its members."""
-        shape = self._shape
+        Raises:
+            NotStorable: a row cannot be written as JSON, or does not fit an index.
+        """
+        self._state.check_writable()
+        shape, mine = self._shape, self._changes()
         try:
-            name = shape.bare_key(change.key)
-            if change.row is None:
-                return name, ("", b"")
-            members = [struct.pack(">I", len(each)) + each for each in shape.members(change.row, name)]
-            return name, (shape.codec.encode(change.row), b"".join(members))
+            for change in changes:
+                name = shape.row_name(change.key)
+                before = mine.get(name)
+                if before is None or before.change.position <= change.position:
+                    row = change.row
+                    mine[name] = Written(change, *(shape.written(row, name) if row is not None else (b"", b"")))
         except NotStorable as error:
-            raise self._turn.broken(error) from error.__cause__
-        except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
-            what = f"{shape.view.__qualname__} {change.key!r:.100}"
-            refused = NotStorable(f"cannot keep {what} in its indexes: {error}. Write another value.")
-            raise self._turn.broken(refused) from error
+            raise self._state.broken(error) from error.__cause__
 
-    def _changes(self) -> dict[bytes, RowChange[V]]:
+    def _changes(self) -> dict[bytes, Written[V]]:
         return self._buffer().changes
 
     def _newer(self, found: Found) -> list[tuple[RowChange[V], V | None, bytes]]:
         """Return the changes that will apply, each with the stored row that it replaces."""
         return [
-            (change, None if stored is None else self._decode(stored), name)
-            for (name, change), stored, gone in zip(self._changes().items(), found.stored, found.gone, strict=True)
-            if _is_newer(change, stored, gone)
+            (mine.change, None if stored is None else self._decode(stored), name)
+            for (name, mine), stored, gone in zip(self._changes().items(), found.stored, found.gone, strict=True)
+            if _is_newer(mine.change, stored, gone)
         ]
 
     def _overlaid(self, rows: Sequence[V], found: Found) -> list[V]:
@@ -177,22 +183,21 @@ class RedisRows(Generic[V]):
         index, tail = source.order, 0
         if plan.index is not None and not plan.index.is_order:
             index, tail = source.indexes[shape.indexes.index(plan.index)], shape.tail
-        arguments: list[Argument] = [
-            shape.layout,
-            what,
-            int(plan.reverse),
-            offset,
-            -1 if limit is None else limit,
-            tail,
-        ]
+        asked = {
+            "layout": shape.layout,
+            "what": what,
+            "reverse": plan.reverse,
+            "offset": offset,
+            "limit": -1 if limit is None else limit,
+            "tail": tail,
+            "ranges": len(plan.ranges),
+        }
         ranges = [bound for each in plan.ranges for bound in _bounds(each)]
         keys = source.rows, source.gone, index, source.layout
         attempt = f"read rows of {shape.view.__qualname__}"
-        found = await self._turn.guard(
-            self._server.run(FIND, keys, [*arguments, len(plan.ranges), *ranges, *names], attempt)
-        )
+        found = await self._state.guard(self._server.run(FIND, keys, [json.dumps(asked), *ranges, *names], attempt))
         if found[0] == b"layout":
-            raise self._turn.broken(other_layout(shape.view.view_name, found[1].decode(), shape.layout))
+            raise self._state.broken(other_layout(shape.view.view_name, found[1].decode(), shape.layout))
         return Found(*found[1:])
 
     def _decode(self, stored: bytes) -> V:
@@ -208,13 +213,12 @@ def _is_newer(change: RowChange[Any], stored: bytes | None, gone: bytes | None) 
     return change.position >= position
 
 
-def write_rows(commit: Commit, shape: Shape[Any], keys: RowKeys, buffer: RowBuffer[Any], log: str) -> None:
+def write_rows(commit: Commit, view: str, layout: str, keys: RowKeys, buffer: RowBuffer[Any], log: str) -> None:
     """Add the changes of a buffer to a commit; they come from events of a log, where that is known."""
-    commit.check_layout(shape.view.view_name, keys.layout, shape.layout)
     if log:
-        commit.check_log(shape.view.view_name, keys.log, log)
-    arguments: list[Argument] = [shape.layout, log, len(keys.indexes), len(buffer.changes)]
-    for name, change in buffer.changes.items():
-        arguments += [name, int(change.position), *buffer.encoded[name]]
+        commit.check_log(view, keys.log, log)
+    arguments: list[Argument] = [layout, log, len(keys.indexes), len(buffer.changes)]
+    for name, (change, text, packed) in buffer.changes.items():
+        arguments += [name, int(change.position), text, packed]
     named = [keys.rows, keys.gone, keys.members, keys.order, keys.layout, keys.log, *keys.indexes]
     commit.step("rows", named, arguments)

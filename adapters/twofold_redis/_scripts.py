@@ -8,46 +8,47 @@ from ._server import Script
 
 FIND: Final = Script(
     """
--- KEYS: rows, gone, index, layout. ARGV: layout, what, reverse, offset, limit, tail, ranges (low, high), row keys.
-local layout = redis.call('GET', KEYS[4])
-if layout and layout ~= ARGV[1] then return {'layout', layout} end
-local what, reverse, offset, limit, tail = ARGV[2], ARGV[3] == '1', ARGV[4], ARGV[5], tonumber(ARGV[6])
-local ranges = tonumber(ARGV[7])
+-- KEYS: rows, gone, index, layout. ARGV: what is asked, as JSON; the ranges, each from where to where; the keys of rows.
+local asked, argument = cjson.decode(ARGV[1]), 1
+local function arg() argument = argument + 1 return ARGV[argument] end
 
-local function many(key, names, from, to)
+local layout = redis.call('GET', KEYS[4])
+if layout and layout ~= asked.layout then return {'layout', layout} end
+
+local MOST = 4000  -- how many values Lua takes from a table at a time
+local function many(key, names, from)
   local values = {}
-  for first = from, to, 4000 do
-    for _, value in ipairs({redis.call('HMGET', key, unpack(names, first, math.min(first + 3999, to)))}) do
-      for i = 1, math.min(4000, to - first + 1) do values[#values + 1] = value[i] end
-    end
+  for first = from, #names, MOST do
+    local last = math.min(first + MOST - 1, #names)
+    local some = redis.call('HMGET', key, unpack(names, first, last))
+    for i = 1, last - first + 1 do values[#values + 1] = some[i] end
   end
   return values
 end
 
-local result = what == 'count' and 0 or {}
-if what == 'all' then result = redis.call('HVALS', KEYS[1]) end
-for i = 1, ranges do
-  local low, high = ARGV[6 + 2 * i], ARGV[7 + 2 * i]
-  if what == 'count' then
+local result = asked.what == 'count' and 0 or {}
+if asked.what == 'all' then result = redis.call('HVALS', KEYS[1]) end
+for _ = 1, asked.ranges do
+  local low, high = arg(), arg()
+  if asked.what == 'count' then
     result = result + redis.call('ZLEXCOUNT', KEYS[3], low, high)
   else
     local found
-    if reverse then
-      found = redis.call('ZREVRANGEBYLEX', KEYS[3], high, low, 'LIMIT', offset, limit)
+    if asked.reverse then
+      found = redis.call('ZREVRANGEBYLEX', KEYS[3], high, low, 'LIMIT', asked.offset, asked.limit)
     else
-      found = redis.call('ZRANGEBYLEX', KEYS[3], low, high, 'LIMIT', offset, limit)
+      found = redis.call('ZRANGEBYLEX', KEYS[3], low, high, 'LIMIT', asked.offset, asked.limit)
     end
-    if tail > 0 then
+    if asked.tail > 0 then
       for j, member in ipairs(found) do
         local length = struct.unpack('>I4', member, #member - 3)
-        found[j] = string.sub(member, #member - tail - length + 1, #member - tail)
+        found[j] = string.sub(member, #member - asked.tail - length + 1, #member - asked.tail)
       end
     end
-    for _, value in ipairs(many(KEYS[1], found, 1, #found)) do result[#result + 1] = value end
+    for _, value in ipairs(many(KEYS[1], found, 1)) do result[#result + 1] = value end
   end
 end
-local first = 8 + 2 * ranges
-return {'found', result, many(KEYS[1], ARGV, first, #ARGV), many(KEYS[2], ARGV, first, #ARGV)}
+return {'found', result, many(KEYS[1], ARGV, argument + 1), many(KEYS[2], ARGV, argument + 1)}
 """
 )
 
@@ -113,7 +114,8 @@ for _, number in ipairs(numbers()) do
   if #taken >= tonumber(ARGV[3]) then break end
   local generation, expires, current = lease_of(number)
   if ARGV[4] == '1' or not current or expires <= now then
-    generation = string.format('%.0f', generation + 1)
+    -- Of the clock: after a FLUSHALL, too, no generation is given twice.
+    generation = string.format('%.0f', math.max(generation + 1, now))
     write(number, generation, now + ARGV[2], ARGV[1])
     taken[#taken + 1] = {number, generation}
   end

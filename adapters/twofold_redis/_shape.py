@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -12,6 +13,7 @@ from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin
 from pydantic import TypeAdapter
 
 from twofold import RowCodec, View
+from twofold.errors import NotStorable
 
 from ._encoding import END, SCALARS, Encode, after, bare_text, enumerated, optional, text
 
@@ -105,6 +107,44 @@ class Shape(Generic[V]):
         """Return a key as the name of its row."""
         return bare_text(key) if self._ends else self.key.encode(key)
 
+    def row_name(self, key: Any) -> bytes:
+        """Return a key as the name of the row that it is to be written to.
+
+        Raises:
+            NotStorable: it has no such name.
+        """
+        try:
+            return self.bare_key(key)
+        except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
+            raise self._unwritable(key, self.key.field, error) from error
+
+    def written(self, row: V, bare_key: bytes) -> tuple[bytes, bytes]:
+        """Return what is kept of a row: its JSON text, and its members of the indexes, packed.
+
+        Raises:
+            NotStorable: it cannot be kept.
+        """
+        text = self.codec.encode(row).encode()
+        try:
+            return text, packed(self.members(row, bare_key))
+        except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
+            raise self._unwritable(row.key, self._culprit(row), error) from error
+
+    def _culprit(self, row: V) -> str:
+        """Return the field of a row that does not fit an index."""
+        for field, column in self.columns.items():
+            try:
+                column.encode(getattr(row, field))
+            except (ValueError, TypeError, AttributeError, ArithmeticError):
+                return field
+        return "?"
+
+    def _unwritable(self, key: object, field: str, error: Exception) -> NotStorable:
+        return NotStorable(
+            f"cannot keep {self.view.__qualname__} {key!r:.100} in its indexes: its field {field!r} does not fit: {error}. "
+            "Put a shorter number, or a text that is valid Unicode, into it."
+        )
+
     def members(self, row: V, bare_key: bytes) -> list[bytes]:
         """Return the members that a row has, one for each index."""
         behind = bare_key + (END if self._ends else b"") + struct.pack(">I", len(bare_key))
@@ -120,6 +160,11 @@ class Shape(Generic[V]):
             return bare_key
         ahead = b"".join(column.encode(values[column.field]) for column in index.columns[:-1])
         return ahead + bare_key + (END if self._ends else b"") + struct.pack(">I", len(bare_key))
+
+
+def packed(members: Sequence[bytes]) -> bytes:
+    """Return members one after the other, each behind its length."""
+    return b"".join([struct.pack(">I", len(each)) + each for each in members])
 
 
 @cache

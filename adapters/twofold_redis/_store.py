@@ -11,9 +11,9 @@ from ._cache import RedisCache
 from ._hints import RedisHints
 from ._keys import Keys
 from ._layout import check_memory, index_rows, read_layouts
-from ._leases import RedisSubscriptions
 from ._server import AnyClient, Server, checked
 from ._streams import RedisStreams
+from ._subscriptions import RedisSubscriptions
 from ._transaction import RedisTransaction
 
 

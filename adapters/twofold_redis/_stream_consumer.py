@@ -5,28 +5,31 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, cast
-
-from redis.exceptions import RedisError
+from typing import Final, cast
 
 from twofold.errors import TransientFailure
 from twofold.ports import Delivery
 
 from . import _stream_scripts as scripts
+from ._errors import has_code, translated
+from ._keys import StreamKeys
+from ._server import Argument, Call, Server
 from ._stream_holding import Holding
 from ._stream_part import Part, Receipt
-from ._stream_server import Arg, Call, Server, text
 
 logger = logging.getLogger("twofold.redis")
 
-_PAUSE = 0.2
+_PAUSE: Final = 0.2
 """How long to wait until Redis is asked again that was away, in seconds."""
 
-_EVERYWHERE = 8
+_EVERYWHERE: Final = 8
 """After how many looks at the streams that have something the others are looked at, too."""
 
-_STEP = 1_000
+_STEP: Final = 1_000
 """How many entries are accepted in one step at most."""
+
+_SIZE: Final = 1_048_576
+"""After how many bytes no more entries are asked for at a time: one more may come of each stream."""
 
 
 class StreamConsumer:
@@ -34,6 +37,7 @@ class StreamConsumer:
 
     Args:
         server: runs the scripts.
+        keys: names the keys.
         consumer: the consumer's name.
         holding: the streams that are held.
         background: what claims and renews them; its failure ends the receiving.
@@ -44,6 +48,7 @@ class StreamConsumer:
     def __init__(
         self,
         server: Server,
+        keys: StreamKeys,
         consumer: str,
         holding: Holding,
         background: asyncio.Task[None],
@@ -51,6 +56,7 @@ class StreamConsumer:
         window: int,
     ) -> None:
         self._server = server
+        self._keys = keys
         self._consumer = consumer
         self._holding = holding
         self._background = background
@@ -58,12 +64,17 @@ class StreamConsumer:
         self._window = window
         self._turn = asyncio.Lock()
         self._looks = 0
+        self._slow = False
+        """Whether the last look got no answer: it may have asked for too much."""
+        self._lost = False
+        """Whether a stream or group has to be made anew."""
         self._trouble: str | None = None
 
     @property
     def trouble(self) -> str | None:
         """What keeps it from receiving at the moment."""
-        return self._trouble or self._holding.trouble
+        refused = (part.trouble for part in self._holding.parts.values() if part.trouble is not None)
+        return self._trouble or next(refused, None) or self._holding.trouble
 
     async def receive(self, *, limit: int = 100) -> Sequence[Delivery]:
         """Wait until there are messages; return those that are there. While Redis is away, wait for it."""
@@ -73,11 +84,13 @@ class StreamConsumer:
                     self._background.result()
                 self._holding.changed.clear()
                 try:
+                    await self._mend()
                     found, moved = await self._look(limit)
-                    self._trouble = None
                     if found:
                         return found
-                    if not moved:
+                    if any(part.trouble is not None for part in self._holding.parts.values()):
+                        await asyncio.sleep(_PAUSE)
+                    elif not moved:
                         await self._wait()
                 except TransientFailure as error:
                     if self._trouble is None:
@@ -121,49 +134,69 @@ class StreamConsumer:
             sent = delivery.message
             marked = "" if sent.key is None else f"k{sent.key}"
             keys = [self._key(part, *name) for name in (("lease", self._consumer), ("stream",))]
-            kept = sent.id, sent.topic, marked, sent.body, reason.encode("utf-8", "replace")
-            args: list[Arg] = [part.token, self._consumer, entries[0], *kept]
-            call = Call(scripts.PARK, [*keys, self._key(part, "parked", self._consumer)], args)
-            answer = await self._server.one(call, f"park {sent.id}")
+            kept = sent.id, sent.topic, marked, sent.body, reason.encode("utf-8", "backslashreplace")
+            arguments: list[Argument] = [part.token, self._consumer, entries[0], *kept]
+            keys.append(self._key(part, "parked", self._consumer))
+            answer = await self._server.run(scripts.PARK, keys, arguments, f"park {sent.id}")
             self._settled(part, entries, answer)
 
+    async def _mend(self) -> None:
+        """Make a stream or group anew that is gone. Nothing is read meanwhile that could be lost with a failure."""
+        if self._lost:
+            self._lost = False  # what is still gone is found missing by the next look
+            await self._declare()
+
     async def _look(self, limit: int) -> tuple[list[Delivery], bool]:
-        """Ask for the next entries of the streams that are held, in one round trip."""
+        """Ask for the next entries of the streams that are held, in one round trip; return whether there may be more."""
         parts = [part for part in self._holding.parts.values() if part.held and not part.draining]
         room = min(limit, self._window - sum(len(part.open) for part in self._holding.parts.values()))
+        if not parts:
+            self._trouble = None
         if not parts or room <= 0:
             return [], False
         self._looks += 1
         first = self._looks % len(parts)
         asked = _shares([*parts[first:], *parts[:first]], room, everywhere=self._looks % _EVERYWHERE == 0)
+        if self._slow:  # even one message of each stream may be too much at a time
+            asked = [(part, 1) for part, _ in asked[-1:]]
         if not asked:
             return [], False
-        calls = [(part, part.look(share)) for part, share in asked]
-        answers = await self._server.run([call for _, call in calls], f"receive for {self._consumer}")
+        calls = [part.look(share, _SIZE // len(asked)) for part, share in asked]
+        try:
+            answers = await self._server.together(calls, f"receive for {self._consumer}")
+        except TransientFailure:
+            self._slow = True
+            raise
         found: list[Delivery] = []
-        moved = False
-        for (part, _), answer in zip(calls, answers, strict=True):
+        moved = read = False
+        for (part, _), answer in zip(asked, answers, strict=True):
             if isinstance(answer, Exception):
-                await self._refused(part, answer)
+                self._refused(part, answer)
                 moved = True
                 continue
             understood = part.understand(answer)
             found += understood.deliveries
-            moved = moved or understood.moved
+            moved, read = moved or understood.moved, read or understood.read
             if understood.missing:
                 logger.warning(
                     "stream %d has lost %d entries that %s had not settled: %s",
                     *(part.number, len(understood.missing), self._consumer, ", ".join(understood.missing[:10])),
                 )
+        if read:
+            self._slow, self._trouble = False, None
         self._holding.drop_lost()
         return found, moved or any(not part.quiet for part in parts)
 
-    async def _refused(self, part: Part, error: Exception) -> None:
-        """Make a stream or group that is gone anew; raise any other error."""
-        if not str(error).startswith("NOGROUP") and "requires the key to exist" not in str(error):
-            raise TransientFailure(f"cannot receive for {self._consumer}: Redis refused it ({error}).") from error
-        part.begin_again()
-        await self._declare()
+    def _refused(self, part: Part, error: Exception) -> None:
+        """Note that a stream or group is gone, or what else keeps a stream from being read."""
+        if has_code(error, "NOGROUP") or "requires the key to exist" in str(error):
+            part.begin_again()
+            self._lost = True
+            return
+        trouble = str(translated(error, f"read stream {part.number} for {self._consumer}"))
+        if part.trouble is None:
+            logger.warning("%s goes on with its other streams: %s", self._consumer, trouble)
+        part.trouble = trouble
 
     async def _wait(self) -> None:
         """Wait until something is added to a stream that had nothing, something is refused, or a stream is claimed."""
@@ -186,16 +219,12 @@ class StreamConsumer:
         if not quiet:
             await asyncio.sleep(self._block)
             return
-        streams = {name: part.cursor for name, part in quiet.items()}
-        try:
-            async with asyncio.timeout(self._server.seconds + self._block):
-                found: Any = await self._server.client.xread(
-                    cast("Any", streams), count=1, block=int(self._block * 1000)
-                )
-        except (RedisError, OSError, TimeoutError) as error:
-            raise TransientFailure(f"cannot receive for {self._consumer}: Redis is away ({error}).") from error
+        cursors = [part.cursor for part in quiet.values()]
+        options = "COUNT", 1, "BLOCK", int(self._block * 1000), "STREAMS"
+        attempt = f"receive for {self._consumer}"
+        found = await self._server.command(attempt, "XREAD", *options, *quiet, *cursors, block=self._block)
         for name in list(found) if isinstance(found, dict) else [each[0] for each in found or ()]:
-            quiet[text(name)].quiet = False
+            quiet[name.decode()].quiet = False
         if not found:  # look all the same: their groups may be gone
             for part in quiet.values():
                 part.quiet = False
@@ -203,7 +232,7 @@ class StreamConsumer:
     @property
     def _block(self) -> float:
         """How long to wait at a time for something to be added, in seconds: less than the client lets a reply take."""
-        patience = self._server.client.connection_pool.connection_kwargs.get("socket_timeout")
+        patience = self._server.patience
         return min(1.0, patience / 2) if patience else 1.0
 
     def _settled(self, part: Part, entries: Sequence[str], answer: int) -> None:
@@ -215,7 +244,7 @@ class StreamConsumer:
         self._holding.changed.set()
 
     def _key(self, part: Part, *name: str) -> str:
-        return self._server.key(part.number, *name)
+        return self._keys.of(part.number, *name)
 
 
 def _shares(parts: Sequence[Part], room: int, *, everywhere: bool) -> list[tuple[Part, int]]:

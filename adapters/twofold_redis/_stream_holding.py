@@ -12,8 +12,10 @@ from itertools import count
 from twofold.errors import TransientFailure
 
 from . import _stream_scripts as scripts
+from ._errors import translated
+from ._keys import StreamKeys
+from ._server import Call, Script, Server
 from ._stream_part import Part
-from ._stream_server import Call, Server
 
 logger = logging.getLogger("twofold.redis")
 
@@ -26,18 +28,20 @@ class Holding:
 
     Args:
         server: runs the scripts.
+        keys: names the keys.
         consumer: the consumer's name.
         parts: how many streams there are.
         idle: how long a lease lasts, in seconds.
     """
 
-    def __init__(self, server: Server, consumer: str, parts: int, idle: float) -> None:
+    def __init__(self, server: Server, keys: StreamKeys, consumer: str, parts: int, idle: float) -> None:
         self.parts: dict[int, Part] = {}
         self.changed = asyncio.Event()
         """Set when there may be something to receive where there was nothing."""
-        self.trouble: str | None = None
-        """Why nothing can be renewed and claimed at the moment."""
+        self._away: str | None = None
+        self._untrimmed: str | None = None
         self._server = server
+        self._keys = keys
         self._consumer = consumer
         self._number = parts
         self._idle = idle
@@ -46,6 +50,11 @@ class Holding:
         self._tokens = count(1)
         self._claimed: dict[int, str] = {}
 
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be renewed, claimed or trimmed at the moment."""
+        return self._away or self._untrimmed
+
     async def run(self) -> None:
         """Renew, claim and trim until cancelled."""
         for number in count():
@@ -53,18 +62,18 @@ class Holding:
                 await self.round()
                 if number % _TRIM == _TRIM - 1:
                     await self._trim()
-                self.trouble = None
+                self._away = None
             except TransientFailure as error:
-                if self.trouble is None:
+                if self._away is None:
                     logger.warning("%s cannot renew its leases and goes on trying: %s", self._consumer, error)
-                self.trouble = str(error)
+                self._away = str(error)
             await asyncio.sleep(min(self._idle / 5, 0.5))
 
     async def round(self) -> None:
         """Say that this process is here, renew what it holds, and take or give what is its share."""
         held = list(self.parts.values())
         members = Call(
-            scripts.ATTEND, [self._server.of_all("members", self._consumer)], [self._member, self._milliseconds]
+            scripts.ATTEND, [self._keys.shared("members", self._consumer)], [self._member, self._milliseconds]
         )
         renewals = [self._lease(scripts.RENEW, each, each.token) for each in held]
         present, *renewed = await self._server.each([members, *renewals], f"renew the leases of {self._consumer}")
@@ -90,8 +99,8 @@ class Holding:
             part.lost()
         tokens = {**self._claimed, **{number: part.token for number, part in held.items()}}
         calls = [self._release(number, token) for number, token in tokens.items()]
-        members = self._server.of_all("members", self._consumer)
-        await self._server.run([*calls, Call(scripts.ATTEND, [members], [self._member, 0])], "give streams back")
+        members = self._keys.shared("members", self._consumer)
+        await self._server.together([*calls, Call(scripts.ATTEND, [members], [self._member, 0])], "give streams back")
 
     async def _give(self, share: int) -> None:
         """Give away what is more than this process's share, each stream once nothing of it is open."""
@@ -101,7 +110,7 @@ class Holding:
             if part.draining and not part.open:
                 del self.parts[part.number]
                 part.lost()
-                await self._server.one(self._release(part.number, part.token), f"give stream {part.number} back")
+                await self._server.each([self._release(part.number, part.token)], f"give stream {part.number} back")
 
     async def _claim(self, share: int) -> None:
         wanted = [number for number in range(self._number) if number not in self.parts]
@@ -113,7 +122,7 @@ class Holding:
             calls = [
                 Call(
                     scripts.CLAIM,
-                    [self._server.key(number, "lease", self._consumer)],
+                    [self._keys.of(number, "lease", self._consumer)],
                     [self._claimed[number], self._milliseconds],
                 )
                 for number in asked
@@ -121,19 +130,23 @@ class Holding:
             for number, got in zip(asked, await self._server.each(calls, "claim streams"), strict=True):
                 token = self._claimed.pop(number)
                 if got:
-                    self.parts[number] = Part(self._server, self._consumer, number, token)
+                    self.parts[number] = Part(self._keys, self._consumer, number, token)
                     self.changed.set()
 
     async def _trim(self) -> None:
         calls = [
-            Call(scripts.TRIM, [self._server.key(number, "stream"), self._server.key(number, "feeds")])
+            Call(scripts.TRIM, [self._keys.of(number, "stream"), self._keys.of(number, "feeds")])
             for number in self.parts
         ]
-        if calls:
-            await self._server.each(calls, "trim streams")
+        answers = await self._server.together(calls, "trim streams") if calls else []
+        refused = next((each for each in answers if isinstance(each, Exception)), None)
+        untrimmed = None if refused is None else str(translated(refused, "trim streams"))
+        if untrimmed is not None and self._untrimmed is None:
+            logger.warning("%s keeps more than is needed: %s", self._consumer, untrimmed)
+        self._untrimmed = untrimmed
 
-    def _lease(self, script: scripts.Script, part: Part, token: str) -> Call:
-        return Call(script, [self._server.key(part.number, "lease", self._consumer)], [token, self._milliseconds])
+    def _lease(self, script: Script, part: Part, token: str) -> Call:
+        return Call(script, [self._keys.of(part.number, "lease", self._consumer)], [token, self._milliseconds])
 
     def _release(self, number: int, token: str) -> Call:
-        return Call(scripts.RELEASE, [self._server.key(number, "lease", self._consumer)], [token])
+        return Call(scripts.RELEASE, [self._keys.of(number, "lease", self._consumer)], [token])

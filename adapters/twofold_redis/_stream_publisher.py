@@ -10,11 +10,12 @@ from itertools import groupby
 from typing import Any
 from zlib import crc32
 
-from twofold.errors import ConfigurationError, MessageTooLarge, TransientFailure
+from twofold.errors import MessageTooLarge, StorageError, TransientFailure
 from twofold.ports import LARGEST_BODY, Outcome, WireMessage
 
 from . import _stream_scripts as scripts
-from ._stream_server import Call, Server
+from ._keys import StreamKeys
+from ._server import Argument, Call, Server
 
 logger = logging.getLogger("twofold.redis")
 
@@ -42,8 +43,9 @@ class StreamPublisher:
     What goes to a stream behind messages of which it is not known whether they arrived is not sent.
     """
 
-    def __init__(self, server: Server, parts: int) -> None:
+    def __init__(self, server: Server, keys: StreamKeys, parts: int) -> None:
         self._server = server
+        self._keys = keys
         self._parts = parts
         self._turns = [asyncio.Lock() for _ in range(parts)]
         self._failures = [0] * parts
@@ -64,7 +66,7 @@ class StreamPublisher:
                 for for_all, places in groupby(range(len(messages)), lambda place: messages[place].key is None):
                     for run in ([each] for each in places) if for_all else [list(places)]:
                         await self._publish(batch, run, for_all=for_all)
-        except (TimeoutError, TransientFailure, ConfigurationError) as error:
+        except (TimeoutError, TransientFailure, StorageError) as error:
             # What was sent is unknown by now, and the rest unsent: that is how they are returned.
             self._failed(str(error) or f"no answer within {self._server.seconds:g} s")
         else:
@@ -88,9 +90,7 @@ class StreamPublisher:
             for part in sorted(wanted):
                 await turns.enter_async_context(self._turns[part])
             waiting = {
-                part: batch.chunks(places)
-                for part, places in wanted.items()
-                if self._failures[part] == batch.failures[part]
+                part: batch.chunks(its) for part, its in wanted.items() if self._failures[part] == batch.failures[part]
             }
             if for_all and len(waiting) < self._parts:
                 return
@@ -102,7 +102,7 @@ class StreamPublisher:
                 batch.note(chunk, [Outcome.UNKNOWN] * len(chunk))
             calls = [self._call(part, batch.of(chunk)) for part, chunk in chunks.items()]
             try:
-                answers = await self._server.run(calls, "publish")
+                answers = await self._server.together(calls, "publish")
             except BaseException:  # cancelled, too: those who wait behind these are not sent
                 for part in chunks:
                     self._failures[part] += 1
@@ -134,11 +134,10 @@ class StreamPublisher:
                 batch.note([place], list(outcomes))
 
     def _call(self, part: int, messages: Sequence[WireMessage]) -> Call:
-        args: list[str | bytes] = []
+        arguments: list[Argument] = []
         for each in messages:
-            args += (each.id, each.topic, "" if each.key is None else f"k{each.key}", each.body)
-        key = self._server.key
-        return Call(scripts.PUBLISH, [key(part, "stream"), key(part, "topics")], args)
+            arguments += (each.id, each.topic, "" if each.key is None else f"k{each.key}", each.body)
+        return Call(scripts.PUBLISH, [self._keys.of(part, name) for name in ("stream", "topics")], arguments)
 
 
 class _Batch:

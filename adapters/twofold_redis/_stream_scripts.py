@@ -6,20 +6,13 @@ its reply was lost, comes with a number that was there before and is refused; wh
 
 from __future__ import annotations
 
-from hashlib import sha1
+from typing import Final
 
-
-class Script:
-    """A script, and the name under which a server knows it."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.sha = sha1(text.encode(), usedforsecurity=False).hexdigest()
-
+from ._server import Script
 
 CONFIRMED, UNROUTABLE, UNSENT = range(3)
 
-PUBLISH = Script("""-- keys: stream, topics; arguments: id, topic, key, body of each message
+PUBLISH: Final = Script("""-- keys: stream, topics; arguments: id, topic, key, body of each message
 local outcomes, blocked = {}, {}
 for i = 1, #ARGV, 4 do
   local key = ARGV[i + 2]
@@ -38,7 +31,7 @@ return outcomes
 
 KEPT, NEW, LOST = range(3)
 
-DECLARE = Script("""-- keys: stream, feeds, topics; arguments: consumer, topics, start, keep old topics, known
+DECLARE: Final = Script("""-- keys: stream, feeds, topics; arguments: consumer, topics, start, keep old topics, known
 local had, seen, wanted = redis.call('HGET', KEYS[2], ARGV[1]), {}, {}
 local asked = ARGV[2]
 if had and ARGV[4] == '1' then asked = had .. ' ' .. asked end
@@ -57,17 +50,22 @@ if string.find(made.err, 'BUSYGROUP') then return 0 end
 return made
 """)
 
-FORGET = Script("""-- keys: stream, feeds, topics, lease, parked; arguments: consumer
+FORGET: Final = Script("""-- keys: stream, feeds, topics, lease, parked; arguments: consumer
 local had = redis.call('HDEL', KEYS[2], ARGV[1])
 redis.call('DEL', KEYS[3], KEYS[4], KEYS[5])
-for _, topics in ipairs(redis.call('HVALS', KEYS[2])) do
+local left = redis.call('HVALS', KEYS[2])
+for _, topics in ipairs(left) do
   for topic in string.gmatch(topics, '%S+') do redis.call('HSET', KEYS[3], topic, 1) end
 end
-redis.pcall('XGROUP', 'DESTROY', KEYS[1], ARGV[1])
+if had == 1 and #left == 0 then
+  redis.call('UNLINK', KEYS[1])
+elseif redis.call('EXISTS', KEYS[1]) == 1 then
+  redis.call('XGROUP', 'DESTROY', KEYS[1], ARGV[1])
+end
 return had
 """)
 
-CLAIM = Script("""-- keys: lease; arguments: token, milliseconds
+CLAIM: Final = Script("""-- keys: lease; arguments: token, milliseconds
 local owner = redis.call('HGET', KEYS[1], 'owner')
 if owner and owner ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'reads', 0)
@@ -75,74 +73,87 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1
 """)
 
-RENEW = Script("""-- keys: lease; arguments: token, milliseconds
+RENEW: Final = Script("""-- keys: lease; arguments: token, milliseconds
 if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """)
 
-RELEASE = Script("""-- keys: lease; arguments: token
+RELEASE: Final = Script("""-- keys: lease; arguments: token
 if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 """)
 
-NOT_HELD, DONE, REPEATED = range(3)
+NOT_HELD, REPEATED, PENDING_FOUND, READ_DONE = range(4)
+"""What an answer to a look at a stream begins with."""
 
-PENDING = Script("""-- keys: lease, stream; arguments: token, number of the read, group, first id, count
+PENDING: Final = Script("""-- keys: lease, stream; arguments: token, number of the read, group, first id, count
 if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return {0} end
 redis.call('HSET', KEYS[1], 'reads', ARGV[2])
 local found = {}
 for _, each in ipairs(redis.call('XPENDING', KEYS[2], ARGV[3], ARGV[4], '+', ARGV[5])) do
   found[#found + 1] = {each[1], each[4]}
 end
-return {1, found}
+return {2, found}
 """)
 
-READ = Script("""-- keys: lease, stream, feeds; arguments: token, number of the read, group, count, ids that come again
+READ: Final = Script("""-- keys: lease, stream, feeds; arguments: token, number of the read, group, count, bytes, ids again
+-- Returns entries, ids that are not there any more, the last new id that is known, and whether there may be more at once.
 if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return {0} end
-if tonumber(redis.call('HGET', KEYS[1], 'reads')) ~= tonumber(ARGV[2]) - 1 then return {2} end
+if tonumber(redis.call('HGET', KEYS[1], 'reads')) ~= tonumber(ARGV[2]) - 1 then return {1} end
 redis.call('HSET', KEYS[1], 'reads', ARGV[2])
-local group, found = ARGV[3], {}
-if #ARGV > 4 then
-  local again = redis.call('XCLAIM', KEYS[2], group, 'holder', 0, unpack(ARGV, 5))
-  local there = {}
-  for _, entry in ipairs(again) do
+local group, left, room, found = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), {}
+local function add(entry)
+  local fields = entry[2]
+  found[#found + 1] = {entry[1], fields[2], fields[4], fields[6], fields[8]}
+  room = room - #fields[8]
+end
+if #ARGV > 5 then
+  local missing = {}
+  for i = 6, #ARGV do
+    if room <= 0 then break end
+    local entry = redis.call('XCLAIM', KEYS[2], group, 'holder', 0, ARGV[i])[1]
     if entry and entry[2] then
-      there[entry[1]] = true
-      found[#found + 1] = {entry[1], entry[2][2], entry[2][4], entry[2][6], entry[2][8]}
+      add(entry)
+    else  -- Redis 6 leaves it pending
+      redis.call('XACK', KEYS[2], group, ARGV[i])
+      missing[#missing + 1] = ARGV[i]
     end
   end
-  for i = 5, #ARGV do
-    if not there[ARGV[i]] then redis.call('XACK', KEYS[2], group, ARGV[i]) end
-  end
-  return {1, found, '', 1}
+  return {3, found, missing, '', 1}
 end
 local topics = redis.call('HGET', KEYS[3], group)
 if not topics then return redis.error_reply('NOGROUP the consumer is not declared') end
-local streams = redis.call('XREADGROUP', 'GROUP', group, 'holder', 'COUNT', ARGV[4], 'STREAMS', KEYS[2], '>')
-if not streams then
-  local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
-  return {1, found, newest[1] and newest[1][1] or '0-0', 0}
-end
 local wanted = {}
 for topic in string.gmatch(topics, '%S+') do wanted[topic] = true end
-local entries = streams[1][2]
-for _, entry in ipairs(entries) do
-  local fields = entry[2]
-  if (fields[10] and fields[10] == group) or (not fields[10] and wanted[fields[4]]) then
-    found[#found + 1] = {entry[1], fields[2], fields[4], fields[6], fields[8]}
-  else
-    redis.call('XACK', KEYS[2], group, entry[1])
+-- How large the next entries are is known when they are read: first one, then two, then four.
+local last, step = nil, 1
+while left > 0 and room > 0 do
+  local streams = redis.call(
+    'XREADGROUP', 'GROUP', group, 'holder', 'COUNT', math.min(left, step), 'STREAMS', KEYS[2], '>'
+  )
+  if not streams then break end
+  for _, entry in ipairs(streams[1][2]) do
+    local fields = entry[2]
+    if (fields[10] and fields[10] == group) or (not fields[10] and wanted[fields[4]]) then
+      add(entry)
+    else
+      redis.call('XACK', KEYS[2], group, entry[1])
+    end
+    last, left = entry[1], left - 1
   end
+  step = math.min(2 * step, 16)
 end
-return {1, found, entries[#entries][1], #entries}
+if last then return {3, found, {}, last, 1} end
+local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
+return {3, found, {}, newest[1] and newest[1][1] or '0-0', 0}
 """)
 
-ACCEPT = Script("""-- keys: lease, stream; arguments: token, group, ids
+ACCEPT: Final = Script("""-- keys: lease, stream; arguments: token, group, ids
 if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return -1 end
 return redis.call('XACK', KEYS[2], ARGV[2], unpack(ARGV, 3))
 """)
 
-PARK = Script("""-- keys: lease, stream, parked; arguments: token, group, entry, id, topic, key, body, reason
+PARK: Final = Script("""-- keys: lease, stream, parked; arguments: token, group, entry, id, topic, key, body, reason
 if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return -1 end
 if redis.call('XACK', KEYS[2], ARGV[2], ARGV[3]) == 1 then
   local time = redis.call('TIME')
@@ -152,7 +163,7 @@ end
 return 1
 """)
 
-PARKED = Script("""-- keys: parked
+PARKED: Final = Script("""-- keys: parked
 local found, all = {}, redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do
   local each = cmsgpack.unpack(all[i + 1])
@@ -161,7 +172,7 @@ end
 return found
 """)
 
-UNPARK = Script("""-- keys: stream, parked; arguments: consumer, again, ids
+UNPARK: Final = Script("""-- keys: stream, parked; arguments: consumer, again, ids
 local gone = 0
 for i = 3, #ARGV do
   local kept = redis.call('HGET', KEYS[2], ARGV[i])
@@ -176,7 +187,7 @@ end
 return gone
 """)
 
-WAITING = Script("""-- keys: stream, feeds; arguments: group, last id that is counted or nothing, count
+WAITING: Final = Script("""-- keys: stream, feeds; arguments: group, last id that is counted or nothing, count
 local number, after = 0, ARGV[2]
 if after == '' then
   local groups, found = redis.pcall('XINFO', 'GROUPS', KEYS[1]), false
@@ -198,7 +209,7 @@ end
 return {number, #entries == tonumber(ARGV[3]) and entries[#entries][1] or ''}
 """)
 
-TRIM = Script("""-- keys: stream, feeds; removes what lies below everything that some group still needs
+TRIM: Final = Script("""-- keys: stream, feeds; removes what lies below everything that some group still needs
 local groups, there = redis.pcall('XINFO', 'GROUPS', KEYS[1]), {}
 if groups.err or #groups == 0 then return 0 end
 local low, low_time, low_number
@@ -220,7 +231,7 @@ end
 return redis.call('XTRIM', KEYS[1], 'MINID', '~', low)
 """)
 
-ATTEND = Script("""-- keys: members; arguments: member or nothing, milliseconds; returns how many there are
+ATTEND: Final = Script("""-- keys: members; arguments: member or nothing, milliseconds; returns how many there are
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)

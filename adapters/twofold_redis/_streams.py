@@ -11,15 +11,16 @@ from contextlib import asynccontextmanager
 import anyio
 from redis.asyncio.cluster import RedisCluster
 
-from twofold.errors import ConfigurationError, TransientFailure
-from twofold.ports import Feed, ParkedDelivery, WireMessage
+from twofold.errors import ConfigurationError, StorageError, TransientFailure
+from twofold.ports import Feed, ParkedDelivery
 
 from . import _stream_scripts as scripts
-from ._server import AnyClient, checked
+from ._keys import StreamKeys
+from ._server import AnyClient, Argument, Call, Server, checked
 from ._stream_consumer import StreamConsumer
 from ._stream_holding import Holding
+from ._stream_part import message
 from ._stream_publisher import StreamPublisher
-from ._stream_server import Arg, Call, Server, octets, text, translated
 
 logger = logging.getLogger("twofold.redis")
 
@@ -70,11 +71,13 @@ class RedisStreams:
             )
         if partitions < 1 or window < 1 or idle <= 0 or timeout <= 0:
             raise ConfigurationError("partitions and window of RedisStreams are at least 1, idle and timeout above 0.")
-        self._server = Server(checked(client, "RedisStreams"), prefix, timeout)
+        self._server = Server(checked(client, "RedisStreams"), seconds=timeout)
+        self._keys = StreamKeys(prefix)
+        self._prefix = prefix
         self._parts = partitions
         self._idle = idle
         self._window = window
-        self._publisher = StreamPublisher(self._server, partitions)
+        self._publisher = StreamPublisher(self._server, self._keys, partitions)
 
     async def open(self) -> None:
         """See that Redis answers, and that the prefix has this number of streams.
@@ -83,14 +86,12 @@ class RedisStreams:
             TransientFailure: Redis is away.
             ConfigurationError: the prefix has another number of streams.
         """
-        key = self._server.of_all("partitions")
-        with translated("open the streams"):
-            async with asyncio.timeout(self._server.seconds):
-                await self._server.client.set(key, self._parts, nx=True)
-                found = int(await self._server.client.get(key) or 0)
+        key, attempt = self._keys.shared("partitions"), "open the streams"
+        await self._server.command(attempt, "SET", key, self._parts, "NX")
+        found = int(await self._server.command(attempt, "GET", key) or 0)
         if found != self._parts:
             raise ConfigurationError(
-                f"cannot open the streams of {self._server.prefix!r} with {self._parts} partitions: there are {found}, "
+                f"cannot open the streams of {self._prefix!r} with {self._parts} partitions: there are {found}, "
                 f"and keys would change their streams. Use partitions={found}, or another prefix."
             )
 
@@ -119,7 +120,7 @@ class RedisStreams:
         """Receive the streams that are this process's share, while their leases last."""
         await self.open()
         await self._declare(feed, known=False)
-        holding = Holding(self._server, feed.consumer, self._parts, self._idle)
+        holding = Holding(self._server, self._keys, feed.consumer, self._parts, self._idle)
         background = asyncio.create_task(holding.run(), name=f"twofold leases of {feed.consumer}")
         background.add_done_callback(lambda _: holding.changed.set())
 
@@ -128,7 +129,7 @@ class RedisStreams:
             await self._declare(feed, known=True)
 
         try:
-            yield StreamConsumer(self._server, feed.consumer, holding, background, again, self._window)
+            yield StreamConsumer(self._server, self._keys, feed.consumer, holding, background, again, self._window)
         finally:
             with anyio.CancelScope(shield=True):
                 background.cancel()
@@ -137,22 +138,22 @@ class RedisStreams:
                     logger.error("the leases of %s were not renewed any more", feed.consumer, exc_info=ended)
                 try:
                     await holding.leave()
-                except TransientFailure as error:
+                except (TransientFailure, StorageError) as error:
                     logger.info("%s leaves, and its leases end by themselves: %s", feed.consumer, error)
 
     async def parked(self, consumer: str) -> Sequence[ParkedDelivery]:
         """Return what a consumer has set aside, oldest first."""
-        calls = [Call(scripts.PARKED, [self._server.key(part, "parked", consumer)]) for part in range(self._parts)]
+        calls = [Call(scripts.PARKED, [self._keys.of(part, "parked", consumer)]) for part in range(self._parts)]
         found = [each for some in await self._server.each(calls, f"look at what {consumer} parked") for each in some]
         return [
-            ParkedDelivery(_message(*message), text(reason))
-            for _, *message, reason in sorted(found, key=lambda each: text(each[0]))
+            ParkedDelivery(message(*sent), reason.decode())
+            for _, *sent, reason in sorted(found, key=lambda each: bytes(each[0]))
         ]
 
     async def unpark(self, consumer: str, ids: Sequence[str], *, again: bool) -> int:
         """Take parked messages out: to the end of their streams, for this consumer alone, or to be dropped."""
-        key = self._server.key
-        args: list[Arg] = [consumer, int(again), *ids]
+        key = self._keys.of
+        args: list[Argument] = [consumer, int(again), *ids]
         calls = [
             Call(scripts.UNPARK, [key(part, "stream"), key(part, "parked", consumer)], args)
             for part in range(self._parts)
@@ -166,22 +167,31 @@ class RedisStreams:
             calls = [
                 Call(
                     scripts.WAITING,
-                    [self._server.key(part, "stream"), self._server.key(part, "feeds")],
+                    [self._keys.of(part, "stream"), self._keys.of(part, "feeds")],
                     [feed.consumer, after, _PAGE],
                 )
                 for part, after in left.items()
             ]
             answers = await self._server.each(calls, f"count what waits for {feed.consumer}")
             total += sum(number for number, _ in answers)
-            left = {part: text(last) for part, (_, last) in zip(left, answers, strict=True) if last}
+            left = {part: last.decode() for part, (_, last) in zip(left, answers, strict=True) if last}
         return total
 
     async def forget(self, consumer: str) -> bool:
         """Remove a consumer for good, with what waits for it and what it has parked; return whether there was one.
 
-        Until then everything is kept for it, also when no process runs any more.
+        Until then everything is kept for it, also when no process runs any more. With the last consumer all messages go.
+
+        Raises:
+            ConfigurationError: a process receives for it.
         """
-        key = self._server.key
+        present = await self._attending(consumer, f"forget {consumer}")
+        if present:
+            raise ConfigurationError(
+                f"cannot forget {consumer}: {present} process(es) receive for it, or did {self._idle:g} s ago. Stop them "
+                "first."
+            )
+        key = self._keys.of
         calls = [
             Call(
                 scripts.FORGET,
@@ -191,15 +201,21 @@ class RedisStreams:
             )
             for part in range(self._parts)
         ]
-        return any(await self._server.each(calls, f"forget {consumer}"))
+        had = await self._server.each(calls, f"forget {consumer}")
+        await self._server.command(f"forget {consumer}", "UNLINK", self._keys.shared("members", consumer))
+        return any(had)
+
+    async def _attending(self, consumer: str, attempt: str) -> int:
+        """Return how many processes receive for a consumer."""
+        members = [self._keys.shared("members", consumer)]
+        return int(await self._server.run(scripts.ATTEND, members, ["", 0], attempt))
 
     async def _declare(self, feed: Feed, *, known: bool) -> None:
-        members = Call(scripts.ATTEND, [self._server.of_all("members", feed.consumer)], ["", 0])
-        others = await self._server.one(members, f"declare {feed.consumer}")
+        others = await self._attending(feed.consumer, f"declare {feed.consumer}")
         start = "0" if feed.start == "beginning" else "$"
-        args: list[Arg] = [feed.consumer, " ".join(feed.topics), start, int(bool(others)), int(known)]
+        args: list[Argument] = [feed.consumer, " ".join(feed.topics), start, int(bool(others)), int(known)]
         calls = [
-            Call(scripts.DECLARE, [self._server.key(part, name) for name in ("stream", "feeds", "topics")], args)
+            Call(scripts.DECLARE, [self._keys.of(part, name) for name in ("stream", "feeds", "topics")], args)
             for part in range(self._parts)
         ]
         for part, became in enumerate(await self._server.each(calls, f"declare {feed.consumer}")):
@@ -207,10 +223,5 @@ class RedisStreams:
                 logger.warning(
                     "the group of %s on stream %d of %s was lost, and what it had not settled may be lost as well. It is "
                     "made anew and reads from the beginning of the stream; receivers recognise what they had.",
-                    *(feed.consumer, part, self._server.prefix),
+                    *(feed.consumer, part, self._prefix),
                 )
-
-
-def _message(id: bytes, topic: bytes, key: bytes, body: bytes) -> WireMessage:
-    marked = text(key)
-    return WireMessage(text(id), text(topic), marked[1:] if marked else None, octets(body))

@@ -17,7 +17,7 @@ from ._rows import RedisRows, RowBuffer, write_rows
 from ._segments import SegmentBuffer, read_segments
 from ._server import Server
 from ._shape import shape_of
-from ._turn import Turn
+from ._state import TransactionState
 
 T = TypeVar("T")
 V = TypeVar("V", bound=View)
@@ -35,7 +35,7 @@ class RedisTransaction:
     def __init__(self, server: Server, keys: Keys, *, read_only: bool) -> None:
         self._server = server
         self._keys = keys
-        self._turn = Turn(read_only=read_only)
+        self._state = TransactionState(read_only=read_only)
         self._rows: dict[tuple[type[View], bool], RowBuffer[Any]] = {}
         self._segments: dict[str, SegmentBuffer] = {}
         self._aside: dict[str, AsideBuffer] = {}
@@ -43,17 +43,17 @@ class RedisTransaction:
 
     def rows(self, view: type[V], *, shadow: bool = False) -> RedisRows[V]:
         """Return the rows of a view."""
-        return RedisRows(self._server, shape_of(view), lambda: self._buffer(view, shadow), self._turn)
+        return RedisRows(self._server, shape_of(view), lambda: self._buffer(view, shadow), self._state)
 
     async def clear_shadows(self, views: Sequence[type[View]]) -> None:
         """Remove all shadow rows of these views."""
-        self._turn.check_writable()
+        self._state.check_writable()
         for view in views:
             self._rows[view, True] = RowBuffer(None)
 
     async def swap_shadows(self, views: Sequence[type[View]]) -> None:
         """Replace the rows of these views by their shadow rows."""
-        self._turn.check_writable()
+        self._state.check_writable()
         for view in views:
             self._rows[view, False] = self._buffer(view, True)
             self._rows[view, True] = RowBuffer(None)
@@ -67,7 +67,7 @@ class RedisTransaction:
         try:
             segments.advance(expected, to, lease)
         except CheckpointMoved as moved:
-            raise self._turn.broken(moved) from None
+            raise self._state.broken(moved) from None
 
     async def divide(self, subscription: str, checkpoints: Sequence[Checkpoint], *, leases: Sequence[Lease]) -> None:
         """Replace the segments of a subscription by others."""
@@ -75,11 +75,11 @@ class RedisTransaction:
         try:
             segments.divide(checkpoints, leases)
         except CheckpointMoved as moved:
-            raise self._turn.broken(moved) from None
+            raise self._state.broken(moved) from None
 
     async def park(self, subscription: str, events: Sequence[ParkedEvent]) -> None:
         """Set events aside."""
-        self._turn.check_writable()
+        self._state.check_writable()
         self._aside_of(subscription).park(events)
 
     async def unpark(self, subscription: str, positions: Sequence[Position]) -> int:
@@ -89,7 +89,7 @@ class RedisTransaction:
 
     async def adopt_parked(self, subscription: str, *, of: str) -> None:
         """Let the events that another subscription has set aside take the place of this one's."""
-        self._turn.check_writable()
+        self._state.check_writable()
         self._aside[subscription] = self._aside_of(of)
         self._aside[of] = AsideBuffer(None)
 
@@ -111,23 +111,25 @@ class RedisTransaction:
             ForeignLog: it moves a checkpoint of one log, and writes rows that come from another; nothing was written.
             CommitFailed: it is *unknown* whether it was done.
         """
-        self._turn.check()
+        self._state.check()
         commit = Commit(self._keys)
         for subscription, segments in self._segments.items():
             segments.write(commit, self._keys.segments(subscription))
         self._write_aside(commit)
         self._write_rows(commit)
-        await self._turn.guard(commit.send(self._server))
-        self._turn.end()
+        await self._state.guard(commit.send(self._server))
+        self._state.end()
 
     async def rollback(self) -> None:
         """Forget everything."""
-        self._turn.end()
+        self._state.end()
 
     def _write_rows(self, commit: Commit) -> None:
         """Bring rows to where they are wanted, then write to them; the rows themselves come before their shadows."""
         for (view, shadow), buffer in sorted(self._rows.items(), key=lambda each: each[0][1]):
-            here = self._row_keys(view, shadow)
+            here, layout = self._row_keys(view, shadow), shape_of(view).layout
+            if buffer.source != here or buffer.changes:
+                commit.check_layout(view.view_name, here.layout, layout)
             if buffer.source is None:
                 for key in here.all:
                     commit.step("drop", [key], [])
@@ -135,7 +137,7 @@ class RedisTransaction:
                 for old, new in zip(buffer.source.all, here.all, strict=True):
                     commit.step("rename", [old, new], [])
             if buffer.changes:
-                write_rows(commit, shape_of(view), here, buffer, self._log)
+                write_rows(commit, view.view_name, layout, here, buffer, self._log)
 
     def _write_aside(self, commit: Commit) -> None:
         for subscription, buffer in self._aside.items():
@@ -159,16 +161,18 @@ class RedisTransaction:
         return self._keys.rows(view, tuple(index.name for index in shape_of(view).indexes), shadow=shadow)
 
     async def _segments_of(self, subscription: str) -> SegmentBuffer:
-        self._turn.check_writable()
+        self._state.check_writable()
         if subscription not in self._segments:
-            self._segments[subscription] = await self._turn.guard(read_segments(self._server, self._keys, subscription))
+            self._segments[subscription] = await self._state.guard(
+                read_segments(self._server, self._keys, subscription)
+            )
         return self._segments[subscription]
 
     def _aside_of(self, subscription: str) -> AsideBuffer:
-        self._turn.check_writable()
+        self._state.check_writable()
         if subscription not in self._aside:
             self._aside[subscription] = AsideBuffer(self._keys.aside(subscription))
         return self._aside[subscription]
 
     async def _changed(self, work: Awaitable[T]) -> T:
-        return await self._turn.guard(work)
+        return await self._state.guard(work)

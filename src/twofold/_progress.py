@@ -11,6 +11,7 @@ import anyio
 
 from ._event_types import EventTypes
 from ._messages import Event
+from ._reason import reason_of, storable
 from ._segments import segment_of
 from ._subscription import ItemFailed, Subscription
 from .errors import CheckpointMoved, UndecodableEvent
@@ -127,7 +128,7 @@ class Progress:
 
     async def _blame(self, parked: ParkedEvent, error: Exception, again: datetime | None) -> None:
         blamed = parked._replace(
-            reason=_reason(error), attempts=parked.attempts + 1, time=self._log.clock.now(), again=again
+            reason=reason_of(error), attempts=parked.attempts + 1, time=self._log.clock.now(), again=again
         )
         transaction = await self._subscription.store.begin()
         try:
@@ -154,7 +155,7 @@ class Progress:
                 return await self._step(ready, aside, last)
             except ItemFailed as failed:
                 item, now = ready[failed.index], self._log.clock.now()
-                held = ParkedEvent(item.stored, item.key, _reason(failed.error), 1, now, self._next_try(1))
+                held = ParkedEvent(item.stored, item.key, reason_of(failed.error), 1, now, self._next_try(1))
                 ready, aside, last = ready[: failed.index], [*aside, held], item.stored.position
 
     async def _step(self, ready: Sequence[Item], aside: Sequence[ParkedEvent], last: Position) -> None:
@@ -212,8 +213,8 @@ class Progress:
         except UndecodableEvent as error:
             # Its ordering key cannot be known: its stream stands for it.
             mine = self._is_mine(stored.stream)
-            return Item(stored, None, stored.stream, _reason(error)) if mine else None
-        key = stored.stream if order_by is None else _plain(str(getattr(event, order_by)))
+            return Item(stored, None, stored.stream, reason_of(error)) if mine else None
+        key = stored.stream if order_by is None else storable(str(getattr(event, order_by)))
         return Item(stored, event, key) if self._is_mine(key) else None
 
     def _is_mine(self, key: str) -> bool:
@@ -225,14 +226,3 @@ class Advance(NamedTuple):
 
     checkpoint: Checkpoint
     parked_keys: set[str]
-
-
-def _reason(error: Exception) -> str:
-    return _plain(f"{type(error).__name__}: {error}")
-
-
-def _plain(text: str) -> str:
-    """Return a text that every store can keep, so that whatever comes can be set aside."""
-    if text.isascii() and "\0" not in text:
-        return text
-    return text.replace("\0", r"\x00").encode("utf-8", "backslashreplace").decode()

@@ -14,6 +14,7 @@ import anyio
 from ._entries import Retry
 from ._envelope import Origin
 from ._once import NEW
+from ._reason import reason_of
 from ._scope import Scope, Services
 from ._session import Session
 from .errors import AfterCommitFailed, CommitFailed, TransientFailure, TwofoldError, UndecodableCommand
@@ -111,7 +112,7 @@ class Timers:
 
     async def _postpone(self, entry: ScheduledCommand, delay: float | None, attempts: int, error: Exception) -> bool:
         again = None if delay is None else self._clock.now() + timedelta(seconds=delay)
-        reason = f"{type(error).__name__}: {error}"
+        reason = reason_of(error)
         logger.warning(
             "%s, scheduled as %r, failed and is %s: %s", entry.name, entry.id,
             "kept until somebody looks at it" if again is None else f"tried again in {delay:.2f} s", reason,

@@ -22,7 +22,7 @@ class ScheduledCommand(NamedTuple):
         metadata: the envelope of the message that scheduled it, as JSON text.
         again: when it is tried next, UTC, at first when it is due; None when it has failed too often and waits for somebody.
         attempts: how often it has failed.
-        reason: why it failed last, in words, with the class of the error.
+        reason: why it failed last, in words, with the class of the error: valid Unicode, without NUL.
     """
 
     tenant: str

@@ -64,7 +64,7 @@ class ParkedEvent(NamedTuple):
     Attributes:
         event: the event as it is stored in the log.
         key: the ordering key whose events are held back.
-        reason: why, in words, with the class of the error.
+        reason: why, in words, with the class of the error: valid Unicode, without NUL.
         attempts: how often it was tried; 0 when it only follows another event of its key.
         time: when it was set aside, or failed last, UTC.
         again: when it is tried again by itself, UTC, by the application's clock; None only on request, and for what

@@ -210,7 +210,8 @@ class Transport(Protocol):
         Args:
             consumer: the consumer that parked them.
             ids: the ids of the messages.
-            again: deliver them to that consumer once more, durably before they are forgotten; otherwise they are dropped.
+            again: deliver them to that consumer once more, durably before they are forgotten, and to no part that had
+                not parked them; otherwise they are dropped.
         """
         ...
 

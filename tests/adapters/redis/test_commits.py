@@ -14,9 +14,27 @@ from redis.asyncio import Redis as Client
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from twofold.errors import CheckpointMoved, CommitFailed, TransientFailure, UnitOfWorkClosed, UnitOfWorkDoomed
-from twofold.ports import Checkpoint, Position, RowChange
+from twofold.errors import (
+    CheckpointMoved,
+    CommitFailed,
+    StorageError,
+    TransientFailure,
+    UnitOfWorkClosed,
+    UnitOfWorkDoomed,
+)
+from twofold.ports import (
+    Checkpoint,
+    Condition,
+    Lease,
+    Operator,
+    Ordering,
+    ParkedEvent,
+    Position,
+    RowChange,
+    Selection,
+)
 from twofold.testing.conformance._row_samples import Task, all_of
+from twofold.testing.conformance._subscription_store import events
 from twofold_redis import Redis
 
 
@@ -114,24 +132,31 @@ async def test_an_answer_that_stays_away(wire: Wire, prefix: str, store: Redis) 
     assert await store.checkpoint("tasks") == at(1)
 
 
-async def test_a_cancelled_commit_is_awaited(wire: Wire, prefix: str, store: Redis) -> None:
+@pytest.mark.parametrize("how", ["by its scope", "by asyncio"])
+async def test_a_cancelled_commit_is_awaited(how: str, wire: Wire, prefix: str, store: Redis) -> None:
     """A commit that was sent ends before its task does, so that nobody goes on while it is under way."""
     wire.hold = asyncio.Event()
-    ended: list[str] = []
-    async with wire.client(retries=0) as client, anyio.create_task_group() as tasks:
+    async with wire.client(retries=0) as client:
         transaction = await Redis(client, prefix=prefix).begin()
         await transaction.advance("tasks", expected=None, to=at(1))
+        scope, returned = anyio.CancelScope(), list[str]()
 
         async def commit() -> None:
-            await transaction.commit()
-            ended.append("committed")
+            with scope:
+                await transaction.commit()
+                returned.append("by its scope")
 
-        tasks.start_soon(commit)
+        task = asyncio.create_task(commit())
         await wire.lost.wait()
-        tasks.cancel_scope.cancel()
+        for _ in range(2):
+            scope.cancel() if how == "by its scope" else task.cancel()
+            await asyncio.wait([task], timeout=0.05)
+        assert not task.done()
         wire.hold.set()
-    assert ended == ["committed"]
-    assert await store.checkpoint("tasks") == at(1)
+        await asyncio.wait([task])
+        assert await store.checkpoint("tasks") == at(1)
+        assert returned == ["by its scope"] * (how == "by its scope")
+        assert task.cancelled() is (how == "by asyncio")
 
 
 async def test_a_checkpoint_that_moves_before_the_commit(store: Redis) -> None:
@@ -144,6 +169,85 @@ async def test_a_checkpoint_that_moves_before_the_commit(store: Redis) -> None:
     with pytest.raises(CheckpointMoved, match=r"'tasks'.*stands at 1 0 log"):
         await other.commit()
     assert list(await all_of(store, Task)) == ["one"]
+
+
+async def test_a_lease_of_before_everything_was_lost(client: Client, store: Redis, prefix: str) -> None:
+    """After a loss a segment may be claimed anew; whoever held it before is no holder any more."""
+
+    async def claimed(owner: str) -> Lease:
+        first = await store.begin()
+        await first.divide("tasks", [at(0)], leases=())
+        await first.commit()
+        (lease,) = await store.claim("tasks", owner, seconds=60, limit=1)
+        return lease
+
+    before = await claimed("before")
+    await client.unlink(f"{{{prefix}}}:segments:tasks")
+    after = await claimed("after")
+    assert await store.renew([before], seconds=60) == []
+    await store.release([before])
+    late = await store.begin()
+    with pytest.raises(CheckpointMoved, match="lease"):
+        await late.advance("tasks", expected=at(0), to=at(1), lease=before)
+    await late.rollback()
+    assert await store.renew([after], seconds=60) == [after]
+
+
+async def test_more_rows_than_lua_takes_at_a_time(store: Redis) -> None:
+    """Nine thousand rows are written by one commit, found by one find, read by their keys, and deleted."""
+    transaction = await store.begin()
+    rows = {str(number): Task(id=str(number), rank=number) for number in range(9_000)}
+    await transaction.rows(Task).write([RowChange(key, row, Position(1)) for key, row in rows.items()])
+    await transaction.commit()
+    reader = (await store.begin(read_only=True)).rows(Task)
+    by_team = Selection((Condition("team", Operator.EQUAL, "a"),), (Ordering("rank"), Ordering("id")))
+    assert [row.id for row in await reader.select(by_team)] == list(rows)
+    assert await reader.get_many([*rows, "none"]) == rows
+    transaction = await store.begin()
+    await transaction.rows(Task).write([RowChange(key, None, Position(2)) for key in rows])
+    assert await transaction.rows(Task).count(()) == 0
+    await transaction.commit()
+    assert await all_of(store, Task) == {}
+
+
+async def test_positions_are_whole_numbers(store: Redis) -> None:
+    """Of two changes whose positions no number of Lua tells apart the newer one stays."""
+    for position in (2**53 + 1, 2**53, 99):
+        transaction = await store.begin()
+        await transaction.rows(Task).write([RowChange("a", Task(id="a", note=str(position)), Position(position))])
+        await transaction.commit()
+    assert await all_of(store, Task) == {"a": Task(id="a", note=str(2**53 + 1))}
+
+
+@pytest.mark.parametrize(
+    ("row", "field"),
+    [
+        (Task(id="k", rank=1 << 1_100), "rank"),
+        (Task(id="k", team="b\udcff"), "team"),
+        (Task(id="k", note="b\udcff"), "note"),
+        (Task(id="k\udcff"), "id"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+async def test_a_row_that_cannot_be_kept(store: Redis, row: Task, field: str) -> None:
+    """It is refused when it is written, with its view, its key and its field; what else is written can be committed."""
+    transaction = await store.begin()
+    with pytest.raises(StorageError, match=f"row 'k.* of Task: its field '{field}'"):
+        await transaction.rows(Task).write([RowChange(row.id, row, Position(1))])
+    await transaction.rows(Task).write([RowChange("a", Task(id="a"), Position(1))])
+    await transaction.commit()
+    assert await all_of(store, Task) == {"a": Task(id="a")}
+
+
+async def test_words_that_are_no_text_are_parked(store: Redis) -> None:
+    """Half a surrogate pair in a reason or a key is kept as it is."""
+    (event,) = events(1)
+    given = ParkedEvent(event, "k\udcff", "no file b\udcff ☕", 1, event.time, event.time)
+    transaction = await store.begin()
+    await transaction.park("tasks", [given])
+    await transaction.commit()
+    assert await store.parked("tasks") == [given]
+    assert list(await store.parked_keys("tasks")) == list(await store.retries("tasks")) == ["k\udcff"]
 
 
 async def test_a_lease_that_is_lost_before_the_commit(store: Redis) -> None:
@@ -185,12 +289,14 @@ async def test_nothing_answers() -> None:
 
 
 async def test_a_client_that_decodes(redis_url: str, prefix: str, store: Redis) -> None:
-    """A client that was made to return texts will do as well, and so will one that speaks RESP3."""
-    kinds: list[dict[str, Any]] = [{"decode_responses": True}, {"protocol": 3}, {"protocol": 2}]
+    """A client that was made to return texts, or to send other bytes, will do as well, and so will one that speaks RESP3."""
+    latin: dict[str, Any] = {"encoding": "latin-1", "decode_responses": True}
+    kinds: list[dict[str, Any]] = [{"decode_responses": True}, {"protocol": 3}, {"protocol": 2}, latin]
     for number, options in enumerate(kinds, start=1):
         async with Client.from_url(redis_url, **options) as client:
             same = Redis(client, prefix=prefix)
             transaction = await same.begin()
-            await transaction.rows(Task).write([RowChange("a", Task(id="a", rank=number), Position(number))])
+            row = Task(id="ß☕", rank=number, team="é", note="naïve")
+            await transaction.rows(Task).write([RowChange(row.id, row, Position(number))])
             await transaction.commit()
-            assert await all_of(same, Task) == await all_of(store, Task) == {"a": Task(id="a", rank=number)}
+            assert await all_of(same, Task) == await all_of(store, Task) == {row.id: row}

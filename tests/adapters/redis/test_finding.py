@@ -169,6 +169,39 @@ async def test_who_writes_for_older_indexes_is_refused(store: Redis) -> None:
     assert await (await store.begin()).rows(new).count(()) == 1
 
 
+@pytest.mark.parametrize("step", ["swaps", "clears"])
+async def test_a_rebuild_of_an_older_release_is_refused(store: Redis, step: str) -> None:
+    """Rows that were gathered for other indexes do not take the place of those that have the new ones."""
+    old, new = _version(["team"]), _version(["rank"])
+    transaction = await store.begin()
+    await transaction.rows(old).write([RowChange("a", old(id="a"), Position(1))])
+    await transaction.rows(old, shadow=True).write([RowChange("b", old(id="b"), Position(2))])
+    await transaction.commit()
+    await store.create_schema([new])
+    late = await store.begin()
+    await (late.swap_shadows([old]) if step == "swaps" else late.clear_shadows([old]))
+    with pytest.raises(SchemaMissing):
+        await late.commit()
+    reader = await store.begin(read_only=True)
+    assert list(await reader.rows(new).get_many(["a", "b"])) == ["a"]
+    assert await reader.rows(new, shadow=True).count(()) == 1
+
+
+async def test_indexes_that_are_wanted_no_more_are_removed(store: Redis, client: Client, prefix: str) -> None:
+    """Of the old indexes, those of a rebuild too, nothing stays behind."""
+    old, new = _version(["team", ("team", "rank"), "rank"]), _version(["rank"])
+    for shadow in (False, True):
+        transaction = await store.begin()
+        await transaction.rows(old, shadow=shadow).write([RowChange("a", old(id="a"), Position(1))])
+        await transaction.commit()
+    await store.create_schema([new])
+    found = {key.decode().partition(":by:")[2] async for key in client.scan_iter(f"{{{prefix}}}:view:*:by:*", 1_000)}
+    assert found == {"rank"}
+    await store.create_schema([_version([])])
+    assert [key async for key in client.scan_iter(f"{{{prefix}}}:view:*:by:*", 1_000)] == []
+    assert [key async for key in client.scan_iter(f"{{{prefix}}}:view:*:members", 1_000)] == []
+
+
 async def test_something_else_under_the_prefix(client: Client, prefix: str, store: Redis) -> None:
     """A key that is somebody else's is not a failure that passes."""
     await client.set(f"{{{prefix}}}:view:ticket:rows", "mine")

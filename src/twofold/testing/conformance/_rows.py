@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date
 from itertools import permutations
 from uuid import UUID
@@ -9,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from ..._view import View
-from ...errors import ReadOnlyUnitOfWork
+from ...errors import ReadOnlyUnitOfWork, TwofoldError
 from ...ports import Condition, Operator, Ordering, Position, RowChange, Selection
 from ._capabilities import Capabilities
 from ._opened import NewReadStore, NewStore, failed_savepoint, reading, undone, writing
@@ -36,6 +37,22 @@ class RowsSuite(RowLimits):
             assert loaded.at.tzinfo is not None
             assert type(loaded.lines) is tuple
             assert {name: type(value) for name, value in loaded} == {name: type(value) for name, value in row}
+
+    async def test_what_cannot_be_kept_is_refused_by_the_write(self, new_store: NewReadStore) -> None:
+        """Half a surrogate pair, or a number of 1,100 bits, is kept as it is or refused at once; the commit never fails."""
+        for row in (Task(id="a", note="b\udcff"), Task(id="a", team="b\udcff"), Task(id="a", rank=1 << 1_100)):
+            async with new_store([Task]) as store:
+                transaction = await store.begin()
+                kept = {}
+                try:
+                    with suppress(TwofoldError, ValueError, OverflowError):
+                        await transaction.rows(Task).write([RowChange("a", row, Position(1))])
+                        kept = {"a": row}
+                    if kept:
+                        await transaction.commit()
+                finally:
+                    await transaction.rollback()
+                assert await all_of(store, Task) == kept
 
     async def test_keys(self, new_store: NewReadStore) -> None:
         """A key is any text, a number, a UUID or a date, and finds exactly its row."""

@@ -160,13 +160,17 @@ class SchedulerSuite:
                 assert await reminded(store) == ["a"]
 
     async def test_a_failing_command_is_tried_again_and_holds_nobody_up(self, new_store: NewStore) -> None:
-        """It comes again after a pause, others meanwhile; when its tries are used up it stays, and health names it."""
+        """It comes again after a pause, others meanwhile; when its tries are used up it stays, and health names it.
+
+        What its error quotes may be no text to a database.
+        """
         dial, tries, heals = Dial(), list[str](), False
+        reason = "Broken: naïve b\\udcff\\x00"
 
         async def during(command: Remind) -> None:
             if command.note == "bad" and not heals:
                 tries.append(command.note)
-                raise Broken("oh")
+                raise Broken("naïve b\udcff\x00")
 
         module = reminding(during)
         async with new_store([]) as store, started(reminders(store, module, clock=dial)) as app:
@@ -177,15 +181,15 @@ class SchedulerSuite:
             assert await reminded(store) == ["good"]
             assert len(await app.scheduled()) == 1
             (waiting,) = await app.scheduled()
-            assert (waiting.attempts, waiting.reason, waiting.again) == (1, "Broken: oh", dial.after(10))
+            assert (waiting.attempts, waiting.reason, waiting.again) == (1, reason, dial.after(10))
             assert await app.stuck() == []
             dial.time = dial.after(10)
             await settled(app)
             assert tries == ["bad", "bad"]
             assert len(await app.stuck()) == 1
             (stuck,) = await app.stuck()
-            assert (stuck.id, stuck.attempts, stuck.reason, stuck.again) == ("b", 2, "Broken: oh", None)
-            assert ["'b', failed 2 time(s): Broken: oh" in each for each in (await app.health()).problems] == [True]
+            assert (stuck.id, stuck.attempts, stuck.reason, stuck.again) == ("b", 2, reason, None)
+            assert [f"'b', failed 2 time(s): {reason}" in each for each in (await app.health()).problems] == [True]
             heals = True
             assert await app.try_again(stuck)
             await settled(app)

@@ -11,7 +11,7 @@ from uuid import uuid4
 import anyio
 import anyio.lowlevel
 
-from ... import Application, CommandBus, Module
+from ... import Application, CommandBus, Module, ReadModel, on
 from ...ports import Checkpoint, Expected, NewEvent, RowChange, WriteStore
 from ._audit import ONCE, Audit, audited, auditing, auditing_only, deposits, running, settled, stop_at_once
 from ._bank import Deposit, GetBalance, Open, Opened, application
@@ -159,6 +159,27 @@ class SubscriptionFailures:
                 "fine": ("opened", "1"),
             }
             assert {each.name: each.parked for each in await app.status()} == {"balances": 0, "audit": 2}
+
+    async def test_a_failure_is_parked_whatever_its_words(self, new_store: NewStore) -> None:
+        """An error that quotes what is no text, as a file name may be, is written down like any other."""
+        module = Module("words")
+
+        @module.projection("words", retry=ONCE)
+        class Words:
+            def __init__(self, rows: ReadModel[Audit]) -> None: ...
+
+            @on(Opened)
+            async def opened(self, event: Opened) -> None:
+                if event.account_id == "bad":
+                    raise FileNotFoundError("no file b\udcff\x00.txt, naïve ☕")
+
+        async with new_store([]) as store, running(store, module) as app:
+            for account in ("bad", "good"):
+                await app.dispatch(Open(account_id=account))
+            await settled(app)
+            (parked,) = await app.parked("words")
+            assert parked.key == "account-bad"
+            assert parked.reason == "FileNotFoundError: no file b\\udcff\\x00.txt, naïve ☕"
 
     async def test_a_parked_key_stays_parked(self, new_store: NewStore) -> None:
         """After a restart what comes for a key that has parked events is parked behind them, others flow."""

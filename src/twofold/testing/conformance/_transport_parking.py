@@ -86,3 +86,31 @@ class ParkingCases:
             assert await transport.unpark("mail", [sent[0].id, sent[2].id], again=False) == 2
             assert list(await transport.parked("mail")) == [ParkedDelivery(sent[1], REASON)]
             assert await left(transport, feed()) == []
+
+    async def test_what_is_for_every_part_comes_again_once(self, new_broker: NewBroker) -> None:
+        """A message for every part that several have parked comes again to these at most, and to none of them twice."""
+        async with new_broker() as connect:
+            transport = await connect()
+            wanted = feed(partitions=3)
+            parts = transport.parts(wanted)
+            everyone, last = message("for all", key=None), message("the last one", key=None)
+            async with transport.consume(wanted) as consumer:
+                await publish(transport, everyone)
+                found = await taken(consumer, parts)
+                mine = {each.partition for each in found[:2]}
+                for each in found[:2]:
+                    await consumer.park(each, REASON)
+                await consumer.accept(found[2:])
+                assert await transport.unpark("mail", [everyone.id], again=True) >= 1
+                await publish(transport, last)
+                again: list[int] = []
+                while parts:
+                    for each in await taken(consumer, 1):
+                        await consumer.accept([each])
+                        if each.message == last:
+                            parts -= 1
+                        else:
+                            again.append(each.partition)
+            assert again
+            assert len(set(again)) == len(again)
+            assert set(again) <= mine

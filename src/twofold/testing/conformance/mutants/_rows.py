@@ -9,10 +9,10 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from ....errors import NotStorable, TransientFailure
+from ....errors import NotStorable, StorageError, TransientFailure
 from ....ports import Position, RowChange
 from .._row_limits import Narrow
-from ._broken import Around, Break, WritesQuietly, break_part, break_transaction, commits_anyway
+from ._broken import Around, Break, WritesQuietly, appending, break_part, break_transaction, commits_anyway
 from ._mutant import Mutant
 
 
@@ -42,6 +42,28 @@ class Writes(Around):
 
     async def write(self, changes: Sequence[Any]) -> None:
         await self.inner.write(self._change(changes))
+
+
+class RefusesLate(Around):
+    """A transaction whose commit refuses a row that is not ASCII, or a long number."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self._refused = False
+
+    def rows(self, view: Any, **how: Any) -> Any:
+        return Writes(self.inner.rows(view, **how), self._kept)
+
+    def _kept(self, changes: Sequence[Any]) -> Sequence[Any]:
+        strange = [each for each in changes if each.row and not (each.row.team + (each.row.note or "")).isascii()]
+        strange += [each for each in changes if each.row and each.row.rank.bit_length() > 64]
+        self._refused = self._refused or bool(strange)
+        return [each for each in changes if each not in strange]
+
+    async def commit(self) -> None:
+        if self._refused:
+            raise StorageError("cannot commit: Task has a strange value")
+        await self.inner.commit()
 
 
 class Keys(Around):
@@ -176,6 +198,9 @@ def _shortest(value: Any) -> Any:
 
 
 MUTANTS: Sequence[Mutant] = (
+    Mutant(
+        "rows are refused by the commit", "test_what_cannot_be_kept_is_refused_by_the_write", appending(RefusesLate)
+    ),
     Mutant("an older row overwrites a newer one", "test_older_writes_lose_in_any_order", guard(lambda *_: True)),
     Mutant(
         "an older row overwrites a newer one of its transaction",

@@ -108,6 +108,13 @@ class ParksNothing(Around):
         return None
 
 
+class ParksPlainly(Around):
+    """Cannot write a reason that is not ASCII."""
+
+    async def park(self, subscription: str, events: Sequence[ParkedEvent]) -> None:
+        await self.inner.park(subscription, [each for each in events if each.reason.encode("ascii")])
+
+
 class ParksTheFirst(Around):
     """Loses what is parked behind the event that failed."""
 
@@ -252,6 +259,7 @@ SUBSCRIPTIONS: Sequence[Mutant] = (
         "test_a_row_that_another_event_writes_parks_its_own",
         break_part("rows", lambda: RefusesAsBroken),
     ),
+    Mutant("a reason is not written", "test_a_failure_is_parked_whatever_its_words", appending(ParksPlainly)),
     Mutant("parked keys are forgotten", "test_a_parked_key_stays_parked", break_store(NoKeys)),
     Mutant("an undecodable event is lost", "test_an_undecodable_event_is_parked", appending(ParksNothing)),
     Mutant(

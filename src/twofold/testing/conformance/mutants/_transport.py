@@ -313,6 +313,7 @@ BROKERS = (
     mutant("parts are changed", "test_another_number_of_parts_is_refused", AnyParts),
     mutant("open messages are not counted", "test_what_waits_is_counted", ReadyOnly),
     mutant("unparked for everybody", "test_a_parked_message_is_delivered_again", ForEverybody),
+    mutant("unparked for every part", "test_what_is_for_every_part_comes_again_once", ForEverybody),
     mutant("unparked to be dropped", "test_a_parked_message_is_delivered_again", NeverAgain),
     mutant("unparked and kept", "test_a_parked_message_is_delivered_again", KeepsParked),
     mutant("dropped and delivered", "test_a_parked_message_is_dropped", AlwaysAgain),

@@ -10,7 +10,7 @@ from twofold.errors import ReadOnlyUnitOfWork, TwofoldError, UnitOfWorkClosed, U
 T = TypeVar("T")
 
 
-class Turn:
+class TransactionState:
     """Begun, then broken or not, then ended.
 
     Args:

@@ -1,4 +1,4 @@
-"""Segments and who holds them: each call is one script, by the clock of Redis."""
+"""What a store answers about subscriptions outside of transactions: each call is one script, by the clock of Redis."""
 
 from __future__ import annotations
 

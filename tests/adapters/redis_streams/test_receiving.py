@@ -1,0 +1,149 @@
+"""Receiving from several streams: what happens to one is no matter of the others."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import anyio
+import pytest
+from redis.asyncio import Redis
+
+from tests.adapters.redis_streams.lab import FEED, messages, publish, streams, until
+from tests.servers.network import Network
+from tests.servers.process import PrivateServer
+from twofold.errors import TransientFailure
+from twofold.ports import Delivery, Feed, WireMessage
+from twofold_redis._stream_consumer import StreamConsumer
+from twofold_redis._stream_publisher import part_of
+
+KEYS = [next(key for key in map(str, range(99)) if part_of(key, 2) == part) for part in range(2)]
+"""A key of each of two streams."""
+
+
+def to(part: int, *names: str) -> list[WireMessage]:
+    """Return messages for one of two streams."""
+    return [WireMessage(name, "shop.placed", KEYS[part], b"{}") for name in names]
+
+
+async def received(consumer: StreamConsumer, number: int) -> list[str]:
+    """Receive and accept so many messages."""
+    found: list[Delivery] = []
+    with anyio.fail_after(10):
+        while len(found) < number:
+            some = await consumer.receive()
+            await consumer.accept(some)
+            found += some
+    return [each.message.id for each in found]
+
+
+async def test_a_stream_that_cannot_be_read(
+    server: PrivateServer, client: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The others are received from meanwhile; it is said once, and for as long as it lasts."""
+    async with streams(server.url, partitions=2) as transport, transport.consume(FEED) as consumer:
+        await publish(transport, to(0, "before") + to(1, "before, too"))
+        await received(consumer, 2)
+        await client.rename("{twofold:1}:feeds", "{twofold:1}:aside")
+        await client.set("{twofold:1}:feeds", "somebody else's")
+        await publish(transport, to(0, *"abc") + to(1, *"xyz"))
+        assert await received(consumer, 3) == ["a", "b", "c"]
+        with anyio.move_on_after(1):
+            await consumer.receive()
+        assert "stream 1" in str(consumer.trouble)
+        await client.delete("{twofold:1}:feeds")
+        await client.rename("{twofold:1}:aside", "{twofold:1}:feeds")
+        await publish(transport, to(0, "d"))
+        assert set(await received(consumer, 4)) == {"d", "x", "y", "z"}
+        await until(lambda: _true(consumer.trouble is None), "the trouble was to be over")
+        assert await transport.waiting(FEED) == 0
+    assert len([each for each in caplog.records if "goes on with its other streams" in each.getMessage()]) == 1
+
+
+async def test_what_was_read_survives_a_failure_to_make_a_group_anew(
+    server: PrivateServer, client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a failure nor a cancellation of what mends one stream loses what was read from another."""
+    async with streams(server.url, partitions=2) as transport, transport.consume(FEED) as consumer:
+        await publish(transport, to(0, "0") + to(1, "0, too"))
+        await received(consumer, 2)
+        declare, failures = consumer._declare, ["fails", "is cancelled"]
+
+        async def failing() -> None:
+            if failures and failures.pop(0) == "fails":
+                raise TransientFailure("Redis is away")
+            if failures:
+                await asyncio.Event().wait()
+            await declare()
+
+        monkeypatch.setattr(consumer, "_declare", failing)
+        for number in range(1, 6):
+            await client.xgroup_destroy("{twofold:1}:stream", "mail")
+            await publish(transport, to(0, str(number)))
+            found: list[str] = []
+            while str(number) not in found:
+                with anyio.move_on_after(0.3):
+                    found += await received(consumer, 1)
+            assert [each for each in found if "too" not in each] == [str(number)]
+        assert not failures
+
+
+async def test_a_line_that_is_too_slow(server: PrivateServer, caplog: pytest.LogCaptureFixture) -> None:
+    """After a time-out as little as possible is asked for: otherwise the same would be asked for again, for ever."""
+    network = Network(server.url)
+    async with (
+        network.running(),
+        streams(server.url) as transport,
+        streams(network.url, timeout=0.3) as behind,
+        behind.consume(FEED) as consumer,
+    ):
+        await publish(transport, messages(1))
+        await received(consumer, 1)
+        receiving = asyncio.create_task(consumer.receive(limit=400))
+        network.stall()
+        await publish(transport, messages(400))
+        await until(lambda: _true(consumer._slow), "the look was to end without an answer")
+        network.resume()
+        with anyio.fail_after(10):
+            assert len(await receiving) == 1
+            assert len(await consumer.receive(limit=400)) > 1
+    assert len([each for each in caplog.records if "cannot receive and goes on" in each.getMessage()]) == 1
+
+
+async def test_no_more_are_open_than_the_window_has(server: PrivateServer) -> None:
+    """So many messages are handed out and not settled, and then one for each that is."""
+    async with streams(server.url, window=10) as transport, transport.consume(FEED) as consumer:
+        await publish(transport, messages(200))
+        found: list[Delivery] = []
+        with anyio.fail_after(10):
+            while len(found) < 10:
+                found += await consumer.receive()
+            assert len(found) == 10
+            for _ in range(20):
+                await consumer.accept([found.pop(0)])
+                found += await consumer.receive()
+                assert len(found) == 10
+
+
+async def test_topics_of_another_release_are_kept_while_it_runs(server: PrivateServer, client: Redis) -> None:
+    """What a running process asked for is published for it and received by it, although a newer one asks for less."""
+    newer = Feed(consumer=FEED.consumer, topics=("shop.paid",))
+    async with streams(server.url) as transport:
+        async with transport.consume(FEED) as consumer:
+            await publish(transport, messages(1))
+            await received(consumer, 1)
+            await transport.declare(newer)
+            await publish(transport, [*messages(1), WireMessage("paid", "shop.paid", "k0", b"{}")])
+            assert await received(consumer, 2) == ["0", "paid"]
+        await transport.declare(newer)
+        assert await client.hget("{twofold:0}:feeds", "mail") == b"shop.paid"
+
+
+async def _true(condition: bool) -> bool:
+    return condition
+
+
+@pytest.fixture(autouse=True)
+def said(caplog: pytest.LogCaptureFixture) -> None:
+    """Note what is said to people."""
+    caplog.set_level(logging.WARNING, "twofold.redis")
