@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, Self, TypeVar
 
 import aiosqlite
+from aiosqlite.core import _STOP_RUNNING_SENTINEL
 
 from .._tasks import completed, uninterrupted
 
@@ -70,13 +71,23 @@ class OneHopConnection(aiosqlite.Connection):
         self._thread.daemon = True
         self._busy_timeout = busy_timeout
         self._query_only = False
-        self._stopped: asyncio.Future[Any] | None = None
+        self._stopped = False
 
-    def stop(self) -> asyncio.Future[Any] | None:
-        """Stop the thread, once: of two requests, as SQLAlchemy makes them when it is cancelled, the second would hang."""
-        if self._stopped is None:
-            self._stopped = super().stop()
-        return self._stopped
+    def stop(self) -> None:
+        """Stop the thread, once, and let nobody wait for it.
+
+        Of two requests, as SQLAlchemy makes them when it is cancelled, the second would hang; and a loop that has ended
+        meanwhile cannot be told.
+        """
+        if not self._stopped:
+            self._stopped, self._running = True, False
+            self._tx.put_nowait((None, self._close_and_end))
+
+    def _close_and_end(self) -> object:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+        return _STOP_RUNNING_SENTINEL
 
     def cursor(self) -> Any:  # aiosqlite's own is a class of its own too, given by a decorator
         """Return a cursor that fetches all rows when it executes."""

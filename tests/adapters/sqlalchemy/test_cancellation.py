@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -253,3 +254,19 @@ async def test_a_connection_that_is_stopped_twice_ends(tmp_path: Path) -> None:
     connection.stop()
     with anyio.fail_after(5), pytest.raises(ValueError, match="closed"):
         await connection.close()
+
+
+def test_a_connection_that_is_given_up_outlives_its_loop(tmp_path: Path) -> None:
+    """Its thread ends by itself, without speaking to a loop that has ended meanwhile."""
+    go = threading.Event()
+
+    async def give_up() -> threading.Thread:
+        connection = await connect(tmp_path / "given-up.db", busy_timeout=1.0)
+        connection._tx.put_nowait((None, go.wait))
+        connection.stop()
+        return connection._thread
+
+    thread = asyncio.run(give_up())
+    go.set()
+    thread.join(10)
+    assert not thread.is_alive()
