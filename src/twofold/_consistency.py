@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import anyio
 
+from ._cloud_events import origin_of
 from ._signal import Signal
 from ._token import Written
 from .errors import ForeignLog, ReadNotReady
@@ -118,9 +119,11 @@ class Consistency:
 
     async def _held(self, projection: str, written: Written) -> int:
         """Return how many of the written events are dealt with later, and raise when one is only on request."""
-        aside, wrote = await self._read.parked(projection), set(written.events)
+        aside, wrote, origins = await self._read.parked(projection), set(written.events), set(written.origins)
         held = {each.key for each in aside if each.again is not None}
-        mine = [each for each in aside if each.event.position in wrote]
+        mine = [
+            each for each in aside if each.event.position in wrote or (origins and origin_of(each.event) in origins)
+        ]
         if any(each.key not in held for each in mine):
             raise ReadNotReady(projection, behind=None, parked=True)
         return len(mine)

@@ -6,44 +6,36 @@ From there the one runner takes them to projections and reactions, with checkpoi
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import TypeAlias
+from uuid import UUID, uuid4
 
 import anyio
 
+from ._arrivals import part_of
 from ._broker import Broker
-from ._cloud_events import Arrived, Progress, decode
+from ._cloud_events import Arrived, Mark, Wanted
+from ._cloud_events_read import decode
 from ._runner import FIRST_PAUSE, LAST_PAUSE
 from ._telling import tell
-from ._token import Written
-from .errors import CheckpointMoved, DuplicateEvent, ForeignLog, UndecodableEvent
+from .errors import CheckpointMoved, CommitFailed, DuplicateEvent, TransientFailure, UndecodableEvent
 from .ports.clock import Clock
-from .ports.event_log import START, Expected, Position
+from .ports.event_log import Expected, NewEvent, Position
 from .ports.stores import WriteStore, WriteTransaction
 from .ports.subscription_store import Checkpoint
 from .ports.transport import Consumer, Delivery, Feed
 
 logger = logging.getLogger("twofold.inbound")
 
-_FIRST_POLL = 0.002
-_LAST_POLL = 0.1
-"""How long somebody who waits for another application's events lets pass until the store is asked again, in seconds."""
+Received: TypeAlias = tuple[Delivery, Arrived | Mark | None]
+"""A message with what is in it; None when that is for another feed."""
 
 _BATCH = 200
 """How many messages are recorded in one transaction at most."""
 
-
-class Part(NamedTuple):
-    """The names of the two checkpoints of a part of a feed: how far its source is, and where its last event is here."""
-
-    arrived: str
-    recorded: str
-
-
-def part_of(consumer: str, number: int) -> Part:
-    """Return the names for a part of a feed."""
-    return Part(f"{consumer}.{number}", f"{consumer}.{number}.recorded")
+_AGAIN = TransientFailure, CommitFailed, CheckpointMoved
+"""Failures that say nothing about the messages."""
 
 
 class Inbound:
@@ -51,6 +43,7 @@ class Inbound:
 
     Args:
         feed: what is received.
+        wanted: what it is about.
         broker: the broker.
         store: the write store.
         clock: the time.
@@ -58,7 +51,13 @@ class Inbound:
     """
 
     def __init__(
-        self, feed: Feed, broker: Broker, store: WriteStore, clock: Clock, appended: Callable[[], None]
+        self,
+        feed: Feed,
+        wanted: Wanted,
+        broker: Broker,
+        store: WriteStore,
+        clock: Clock,
+        appended: Callable[[], None],
     ) -> None:
         self.feed = feed
         self.error: Exception | None = None
@@ -66,7 +65,8 @@ class Inbound:
         self.consumer: Consumer | None = None
         """What receives, once there is a broker."""
         self.parked = 0
-        """How many messages it has parked since it was started, because they are no events."""
+        """How many messages it has parked since it was started, because they are no events or cannot be recorded."""
+        self._wanted = wanted
         self._broker = broker
         self._store = store
         self._clock = clock
@@ -93,7 +93,7 @@ class Inbound:
     async def _take_surely(self, consumer: Consumer, deliveries: Sequence[Delivery]) -> None:
         """Take messages, in their order; while the store is away, wait for it."""
         pause = FIRST_PAUSE
-        readable, unreadable = _decoded(deliveries)
+        readable, unreadable = self._decoded(deliveries)
         while True:
             try:
                 while unreadable:
@@ -109,151 +109,132 @@ class Inbound:
                 )
                 await anyio.sleep(pause)
 
-    async def _park(self, consumer: Consumer, delivery: Delivery, error: UndecodableEvent) -> None:
-        logger.warning("%s parks message %s: %s", self.feed.consumer, delivery.message.id, error)
-        await consumer.park(delivery, str(error))
+    def _decoded(self, deliveries: Sequence[Delivery]) -> tuple[list[Received], list[tuple[Delivery, str]]]:
+        """Part what can be read from what cannot, the last of these first."""
+        readable: list[Received] = []
+        unreadable: list[tuple[Delivery, str]] = []
+        for delivery in deliveries:
+            try:
+                readable.append((delivery, decode(delivery.message.body, self._wanted)))
+            except UndecodableEvent as error:
+                unreadable.insert(0, (delivery, str(error)))
+        return readable, unreadable
+
+    async def _park(self, consumer: Consumer, delivery: Delivery, reason: str) -> None:
+        logger.warning("%s parks message %s: %s", self.feed.consumer, delivery.message.id, reason)
+        await consumer.park(delivery, reason)
         self.parked += 1
 
-    async def _take(self, consumer: Consumer, readable: Sequence[tuple[Delivery, Arrived | Progress]]) -> None:
+    async def _take(self, consumer: Consumer, readable: list[Received]) -> None:
         try:
             await self._record(readable)
-        except DuplicateEvent:
-            # The inbox has forgotten one that the log still has: find out which.
-            for each in readable:
-                try:
-                    await self._record([each])
-                except DuplicateEvent:
-                    logger.info("%s received message %s once more", self.feed.consumer, each[0].message.id)
+        except _AGAIN:
+            raise
+        except Exception as error:  # noqa: BLE001 -- found out below
+            logger.info("%s takes what it received one by one: %s", self.feed.consumer, error)
+            await self._take_one_by_one(consumer, readable)
         await consumer.accept([delivery for delivery, _ in readable])
 
-    async def _record(self, received: Sequence[tuple[Delivery, Arrived | Progress]]) -> None:
-        """Append what is new, and note how far the source has come, in one transaction.
+    async def _take_one_by_one(self, consumer: Consumer, readable: list[Received]) -> None:
+        """Find what the inbox has forgotten and the log still has, and park what the store will never take."""
+        for each in tuple(readable):
+            delivery, found = each
+            try:
+                await self._record([each])
+            except DuplicateEvent:
+                if not isinstance(found, Arrived):
+                    raise
+                logger.info("%s received message %s once more", self.feed.consumer, delivery.message.id)
+                await self._record([each], known={found.event.id: await self._place_of(found)})
+            except _AGAIN:
+                raise
+            except Exception as error:  # noqa: BLE001 -- raised if it is no fault of the message, else parked
+                await self._try_store()
+                await self._park(consumer, delivery, f"the store refuses it: {type(error).__name__}: {error}")
+                readable.remove(each)
 
-        Raises:
-            DuplicateEvent: an event is in the log, and not in the inbox.
-        """
+    async def _try_store(self) -> None:
+        """Raise what the store fails with if it takes no ordinary event either; nothing is written."""
+        event = NewEvent(uuid4(), min(self._wanted.types), 1, "{}", "{}", self._clock.now())
         transaction = await self._store.begin()
         try:
-            recorded = await self._append(transaction, received)
-            arrived = {each[0].partition: each[1].checkpoint for each in received if isinstance(each[1], Progress)}
-            log = await self._store.log.identity()
-            for number, position in recorded.items():
-                await self._note(transaction, part_of(self.feed.consumer, number).recorded, Checkpoint(position, log))
-            for number, checkpoint in arrived.items():
-                await self._note(transaction, part_of(self.feed.consumer, number).arrived, checkpoint)
-            await transaction.commit()
+            await transaction.append(f"{self._wanted.source}/", [event], expected=Expected.ANY)
         finally:
             with anyio.CancelScope(shield=True):
                 await transaction.rollback()
-        if recorded or arrived:
+
+    async def _place_of(self, arrived: Arrived) -> Position:
+        """Return where an event is that the log has already."""
+        places = {stored.id: stored.position async for stored in self._store.log.read(arrived.stream)}
+        return places.get(arrived.event.id) or await self._store.log.head()
+
+    async def _record(self, received: Sequence[Received], *, known: Mapping[UUID, Position] | None = None) -> None:
+        """Append what is new, and note how far the source has come, in one transaction; none when there is no news.
+
+        Args:
+            received: messages in their order.
+            known: events of them that are in the log already, and where.
+
+        Raises:
+            DuplicateEvent: an event is in the log, and neither in the inbox nor known.
+        """
+        consumer, store = self.feed.consumer, self._store
+        events = [(delivery, found) for delivery, found in received if isinstance(found, Arrived)]
+        marks = {
+            part_of(consumer, delivery.partition).arrived: found.checkpoint
+            for delivery, found in received
+            if isinstance(found, Mark)
+        }
+        recorded = {part_of(consumer, delivery.partition).recorded for delivery, _ in events}
+        before = {name: await store.checkpoint(name) for name in (*marks, *recorded)}
+        # A lower one counts too, as that of a source that was restored from a backup.
+        moved = {name: mark for name, mark in marks.items() if mark != before[name]}
+        if not events and not moved:
+            return
+        log = await store.log.identity()
+        transaction = await store.begin()
+        try:
+            places = await self._append(transaction, events, known or {})
+            for name, position in places.items():
+                last = before[name]
+                if last is None or last.log != log or last.position < position:
+                    await transaction.advance(name, expected=last, to=Checkpoint(position, log))
+            for name, mark in moved.items():
+                _warn_of_another_log(name, before[name], mark)
+                await transaction.advance(name, expected=before[name], to=mark)
+            if places or moved:
+                await transaction.commit()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await transaction.rollback()
+        if places:
             self._appended()
 
     async def _append(
-        self, transaction: WriteTransaction, received: Sequence[tuple[Delivery, Arrived | Progress]]
-    ) -> dict[int, Position]:
-        """Append the events that the inbox does not know; return the last position of each part."""
-        now, last = self._clock.now(), dict[int, Position]()
-        for (number, stream), run in groupby(_events(received), lambda each: (each[0].partition, each[1].stream)):
-            new = [
+        self,
+        transaction: WriteTransaction,
+        events: Sequence[tuple[Delivery, Arrived]],
+        known: Mapping[UUID, Position],
+    ) -> Mapping[str, Position]:
+        """Append the events that the inbox does not know; return where the last one of each part is."""
+        now, last = self._clock.now(), dict[str, Position]()
+        for (number, stream), run in groupby(events, lambda each: (each[0].partition, each[1].stream)):
+            claimed = [
                 arrived.event
-                for delivery, arrived in run
-                if await transaction.claim_message(self.feed.consumer, delivery.message.id, time=now)
+                for _, arrived in run
+                if await transaction.claim_message(self.feed.consumer, str(arrived.event.id), time=now)
             ]
+            places = [known[event.id] for event in claimed if event.id in known]
+            new = [event for event in claimed if event.id not in known]
             if new:
-                last[number] = (await transaction.append(stream, new, expected=Expected.ANY))[-1].position
+                stored = await transaction.append(stream, new, expected=Expected.ANY)
+                places.append(stored[-1].position)
+            if places:
+                name = part_of(self.feed.consumer, number).recorded
+                last[name] = max(last.get(name, places[-1]), *places)
         return last
 
-    async def _note(self, transaction: WriteTransaction, name: str, checkpoint: Checkpoint) -> None:
-        found = await self._store.checkpoint(name)
-        if found is not None and found.log != checkpoint.log:
-            logger.warning("%s: the source has another log than before (%s, now %s)", name, found.log, checkpoint.log)
-        elif found is not None and found.position >= checkpoint.position:
-            return
-        try:
-            await transaction.advance(name, expected=found, to=checkpoint)
-        except CheckpointMoved:
-            logger.info("%s: another process received it as well", name)
-            raise
 
-
-def _decoded(
-    deliveries: Sequence[Delivery],
-) -> tuple[list[tuple[Delivery, Arrived | Progress]], list[tuple[Delivery, UndecodableEvent]]]:
-    """Part what can be read from what cannot, the last of these first."""
-    readable: list[tuple[Delivery, Arrived | Progress]] = []
-    unreadable: list[tuple[Delivery, UndecodableEvent]] = []
-    for delivery in deliveries:
-        try:
-            readable.append((delivery, decode(delivery.message.body)))
-        except UndecodableEvent as error:
-            unreadable.insert(0, (delivery, error))
-    return readable, unreadable
-
-
-def _events(received: Sequence[tuple[Delivery, Arrived | Progress]]) -> Iterator[tuple[Delivery, Arrived]]:
-    return ((delivery, found) for delivery, found in received if isinstance(found, Arrived))
-
-
-class Arrivals:
-    """Knows which events of other logs are recorded here, so that a token of another application can be waited for.
-
-    Args:
-        store: the write store.
-        feeds: what is received, each with the number of its parts.
-        sources: the applications that it comes from.
-    """
-
-    def __init__(self, store: WriteStore, feeds: Sequence[tuple[Feed, int]], sources: Sequence[str]) -> None:
-        self.sources = tuple(dict.fromkeys(sources))
-        self.name = ", ".join(feed.consumer for feed, _ in feeds)
-        """What receives them, for people."""
-        self._store = store
-        self._parts = [part_of(feed.consumer, number) for feed, count in feeds for number in range(count)]
-
-    async def wait(
-        self, elsewhere: Sequence[Written], log: str, seconds: float
-    ) -> tuple[Sequence[Written], Sequence[Written]]:
-        """Wait for what was written to other logs; return where it is in this one, and what has not arrived by then.
-
-        Args:
-            elsewhere: what was written.
-            log: the identity of this log.
-            seconds: how long to wait at most; not at all when it is 0.
-
-        Raises:
-            ForeignLog: nothing that was received here comes from such a log.
-        """
-        deadline, pause = anyio.current_time() + seconds, _FIRST_POLL
-        arrived: list[Written] = []
-        missing = list(elsewhere)
-        while missing:
-            position = await self._position_of(missing[0])
-            if position is not None:
-                arrived.append(Written(log, position, ()))
-                del missing[0]
-                continue
-            left = deadline - anyio.current_time()
-            if left <= 0:
-                break
-            await anyio.sleep(min(pause, left))
-            pause = min(pause * 2, _LAST_POLL)
-        return arrived, missing
-
-    async def _position_of(self, written: Written) -> Position | None:
-        """Return the position here behind which nothing of that comes any more; None when it may yet."""
-        upto, foreign = START, 0
-        for part in self._parts:
-            arrived = await self._store.checkpoint(part.arrived)
-            if arrived is not None and arrived.log != written.log:
-                foreign += 1
-                continue
-            if arrived is None or arrived.position < written.position:
-                return None
-            recorded = await self._store.checkpoint(part.recorded)
-            upto = max(upto, recorded.position if recorded is not None else START)
-        if foreign == len(self._parts):
-            raise ForeignLog(
-                f"cannot resume this session: its token belongs to log {written.log}, and no application whose events are "
-                f"received here ({self.name}) has that log. Start a session without it."
-            )
-        return upto
+def _warn_of_another_log(name: str, before: Checkpoint | None, mark: Checkpoint) -> None:
+    if before is not None and before.log != mark.log:
+        logger.warning("%s: the source has another log than before (%s, now %s)", name, before.log, mark.log)

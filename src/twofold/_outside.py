@@ -6,13 +6,15 @@ import logging
 from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
+from ._arrivals import Arrivals
 from ._assembly import Assembly
 from ._envelope import Origin
-from ._inbound import Arrivals, Inbound
+from ._inbound import Inbound
 from ._relay import Marks
 from ._serving import Serving
 from ._session import Session
 from ._subscription import Subscription
+from ._wired import wanted
 from .errors import TransientFailure
 from .ports.subscription_store import Checkpoint
 
@@ -57,9 +59,12 @@ class Outside:
         if broker is None:
             return
         if broker.feeds:
-            parts = [(feed, broker.transport.parts(feed)) for feed in broker.feeds]
-            self.arrivals = Arrivals(app.write, parts, [entry.source for entry in app._consumed])
-        self.inbound = tuple(Inbound(feed, broker, app.write, app.clock, appended) for feed in broker.feeds)
+            feeds = list(zip(app._consumed, broker.feeds, strict=True))
+            parts = [(entry.source, feed, broker.transport.parts(feed)) for entry, feed in feeds]
+            self.arrivals = Arrivals(app.write, parts)
+            self.inbound = tuple(
+                Inbound(feed, wanted(app, entry), broker, app.write, app.clock, appended) for entry, feed in feeds
+            )
         if app._relays:
             self._marks = Marks(broker, app.name, app.clock, app.ids)
 
@@ -128,7 +133,7 @@ class Outside:
             elif each.consumer is not None and each.consumer.trouble is not None:
                 yield f"{each.feed.consumer} cannot receive: {each.consumer.trouble}"
             if each.parked:
-                yield f"{each.feed.consumer} has parked {each.parked} message(s) that are no events: see Transport.parked"
+                yield f"{each.feed.consumer} has parked {each.parked} message(s) that it cannot record: see Transport.parked"
         if self.serving is not None and self.serving.trouble is not None:
             yield f"{self.serving.service} cannot serve requests: {self.serving.trouble}"
 

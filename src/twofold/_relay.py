@@ -9,7 +9,7 @@ from uuid import UUID
 import anyio
 
 from ._broker import Broker
-from ._cloud_events import PROGRESS, Progress, encode_event, encode_progress, is_foreign
+from ._cloud_events import PROGRESS, Mark, encode_event, encode_mark, is_foreign
 from ._messages import Event
 from ._signal import Signal
 from ._subscription import Finish, ItemFailed, finish_only
@@ -18,7 +18,7 @@ from .ports.clock import Clock, Ids
 from .ports.event_log import Position, StoredEvent
 from .ports.stores import WriteStore
 from .ports.subscription_store import Checkpoint
-from .ports.transport import LARGEST_BODY, Outcome, WireMessage
+from .ports.transport import Outcome, WireMessage
 
 logger = logging.getLogger("twofold.relay")
 
@@ -63,36 +63,49 @@ class RelayEffect:
     async def _publish(self, items: Sequence[tuple[StoredEvent, Event]]) -> int:
         """Publish what is not confirmed yet; return how many are confirmed from the first on."""
         log = await self._store.log.identity()
+        self._ahead &= {stored.id for stored, _ in items}
         self._ahead.update(stored.id for stored, _ in items if is_foreign(stored))
         messages = [self._message(stored, event, log) for stored, event in items if stored.id not in self._ahead]
-        small = [message for message in messages if len(message.body) <= LARGEST_BODY]
-        outcomes = dict(zip((each.id for each in small), await self._publisher_says(small), strict=True))
+        outcomes = dict(zip((each.id for each in messages), await self._publisher_says(messages), strict=True))
         self._ahead.update(UUID(sent) for sent, outcome in outcomes.items() if outcome in self._settled)
         for index, (stored, _) in enumerate(items):
             if stored.id not in self._ahead:
                 if index:
                     return index
-                raise self._failure(stored, outcomes.get(str(stored.id)))
+                raise self._failure(stored, outcomes[str(stored.id)])
         return len(items)
 
-    async def _publisher_says(self, messages: Sequence[WireMessage]) -> Sequence[Outcome]:
-        return await (await self._broker.reach()).publisher.publish(messages) if messages else ()
+    async def _publisher_says(self, messages: Sequence[WireMessage]) -> Sequence[Outcome | MessageTooLarge]:
+        if not messages:
+            return ()
+        publisher = (await self._broker.reach()).publisher
+        try:
+            return await publisher.publish(messages)
+        except MessageTooLarge as error:
+            if len(messages) == 1:
+                return [error]
+        return await self._one_by_one(messages)
+
+    async def _one_by_one(self, messages: Sequence[WireMessage]) -> Sequence[Outcome | MessageTooLarge]:
+        """Publish where one is too large; what follows one of its key that is not confirmed waits."""
+        outcomes: list[Outcome | MessageTooLarge] = []
+        stopped = set[str | None]()
+        for message in messages:
+            (outcome,) = [Outcome.UNSENT] if message.key in stopped else await self._publisher_says([message])
+            if outcome is not Outcome.CONFIRMED:
+                stopped.add(message.key)
+            outcomes.append(outcome)
+        return outcomes
 
     def _message(self, stored: StoredEvent, event: Event, log: str) -> WireMessage:
         key = stored.stream if self._order_by is None else str(getattr(event, self._order_by))
         body = encode_event(stored, source=self._source, key=key, log=log)
         return WireMessage(str(stored.id), stored.name, key, body)
 
-    def _failure(self, stored: StoredEvent, outcome: Outcome | None) -> Exception:
+    def _failure(self, stored: StoredEvent, outcome: Outcome | MessageTooLarge) -> Exception:
         """Return why the first event of a page was not published: a fault of the event, or of the broker."""
-        if outcome is None:
-            return ItemFailed(
-                0,
-                MessageTooLarge(
-                    f"cannot publish {stored.name} {stored.id}: as a CloudEvent it has more than {LARGEST_BODY} bytes. "
-                    "Publish a reference to large data, and discard this one."
-                ),
-            )
+        if isinstance(outcome, MessageTooLarge):
+            return ItemFailed(0, outcome)
         if outcome is Outcome.UNROUTABLE:
             return ItemFailed(
                 0,
@@ -136,7 +149,7 @@ class Marks:
             seen, latest = self._moved.count, self._latest
             if latest is not None and not latest.parked:
                 mark = self._ids.new()
-                body = encode_progress(Progress(self._source, latest), id=mark, time=self._clock.now())
+                body = encode_mark(Mark(self._source, latest), id=mark, time=self._clock.now())
                 message = WireMessage(str(mark), progress_topic(self._source), None, body)
                 try:
                     await (await self._broker.reach()).publisher.publish([message])

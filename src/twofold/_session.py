@@ -25,8 +25,8 @@ from .errors import ApplicationNotRunning, ConfigurationError, ReadNotReady, Use
 from .ports.event_log import Position, StoredEvent
 
 if TYPE_CHECKING:
+    from ._arrivals import Arrivals
     from ._envelope import Origin
-    from ._inbound import Arrivals
     from ._scope import Services
 
 R = TypeVar("R")

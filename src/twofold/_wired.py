@@ -11,6 +11,7 @@ from ._cache_effect import CacheEffect, Invalidation, subscription_name
 from ._cache_keys import shape_of
 from ._check_caches import cacheable
 from ._check_transport import consumer_name
+from ._cloud_events import Wanted
 from ._effects import ProjectionEffect, ReactionEffect, reaction_handle
 from ._entries import ConsumeEntry, ProjectionEntry, ReactionEntry, Retry
 from ._messages import Event, Message, Query
@@ -100,8 +101,18 @@ def relay_subscriptions(app: Application, broker: Broker | None) -> Iterator[Sub
 
 def feed(app: Application, entry: ConsumeEntry) -> Feed:
     """Return what is received."""
-    topics = (*(str(event_type.message_name) for event_type in entry.events), progress_topic(entry.source))
+    topics = (*_names(entry), progress_topic(entry.source))
     return Feed(consumer=consumer_name(app, entry), topics=topics, partitions=entry.partitions, start=entry.start)
+
+
+def wanted(app: Application, entry: ConsumeEntry) -> Wanted:
+    """Return what a feed takes of what it receives: topics may be those of several sources."""
+    by_others = frozenset((each.source, name) for each in app._consumed for name in _names(each))
+    return Wanted(entry.source, frozenset(_names(entry)), by_others)
+
+
+def _names(entry: ConsumeEntry) -> Iterator[str]:
+    return (str(event_type.message_name) for event_type in entry.events)
 
 
 def cache_subscription(app: Application, reads: Mapping[type[Query[Any]], Sequence[str]]) -> Iterator[Subscription]:

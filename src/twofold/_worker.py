@@ -170,6 +170,7 @@ class Worker:
                     await runner.run()
             finally:
                 del self._held[lease]
+                self._moved()  # others may move it from now on: what was reported of it is no longer true
                 self._lost_at = anyio.current_time()
                 self._changed.send()
                 with anyio.move_on_after(_RELEASE, shield=True):

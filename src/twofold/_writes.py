@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ._token import REMEMBERED, Written, decode_tokens, encode_tokens, latest, merged
+from anyio import current_time
+
+from ._token import KEPT, Written, decode_tokens, encode_tokens, latest, merged
 from .errors import ForeignLog, ReadNotReady
 from .ports.event_log import StoredEvent
 
 if TYPE_CHECKING:
-    from ._inbound import Arrivals
+    from ._arrivals import Arrivals
 
 
 class Writes:
@@ -39,8 +41,12 @@ class Writes:
     def add(self, events: Sequence[StoredEvent]) -> None:
         """Remember that these were written here."""
         positions = tuple(event.position for event in events)
-        before = self.here.events if self.here else ()
-        self.here = Written(self._log, positions[-1], (*before, *positions)[-REMEMBERED * 32 :])
+        before = self.here
+        if before is None:
+            self.here = Written(self._log, positions[-1], positions[-KEPT:])
+        else:
+            last = max(before.position, positions[-1])
+            self.here = Written(self._log, last, (*before.events, *positions)[-KEPT:], before.origins)
 
     def resume(self, token: str) -> None:
         """Remember what a token says, as if it had been written by this session.
@@ -79,13 +85,14 @@ class Writes:
             ReadNotReady: not all has arrived after so many seconds, and it must.
             ForeignLog, InvalidToken: as for `resume`.
         """
+        deadline = current_time() + seconds
         if self._by_handlers and not handling:
             by_handlers, self._by_handlers = self._by_handlers, ()
             self.resume(encode_tokens(by_handlers))
         self._elsewhere, missing = await self._arrived(self._elsewhere, seconds)
         needed, besides = self._read(after) if after else (None, ())
         if besides and self._arrivals is not None:
-            arrived, left = await self._arrivals.wait(besides, self._log, seconds)
+            arrived, left = await self._arrivals.wait(besides, self._log, max(0.0, deadline - current_time()))
             missing = missing or bool(left)
             for each in arrived:
                 needed = latest(needed, each)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
@@ -22,6 +22,7 @@ from tests.crash.lab import DEADLINE, Member, until
 from tests.crash.points import Fate
 from tests.transport.shops import GetParcel, Sell, selling, shipping
 from twofold import Application
+from twofold.errors import ReadNotReady
 from twofold_sqlalchemy import SqlAlchemy
 
 KEYS = [f"order-{number}" for number in range(7)]
@@ -32,10 +33,13 @@ class Crossing:
 
     Attributes:
         sold: how many of each order were sold, as far as the shop has answered.
+        seen: how many sales the depot was asked for with the shop's token, while processes were killed.
     """
 
     def __init__(self, shop: str, depot: str, broker_url: str, prefix: str, folder: Path) -> None:
         self.sold: Counter[str] = Counter()
+        self.seen = 0
+        self._unseen: deque[tuple[str, str, int]] = deque()
         self._urls = {"shop": shop, "depot": depot}
         self._broker = broker_url
         self._prefix = prefix
@@ -71,9 +75,46 @@ class Crossing:
         """Sell until told that it is enough."""
         while not done.is_set():
             order, number = random.choice(KEYS), random.randint(1, 5)
-            await app.dispatch(Sell(order_id=order, number=number))
+            async with app.session() as session:
+                await session.dispatch(Sell(order_id=order, number=number))
             self.sold[order] += number
+            self._unseen.append((session.token, order, self.sold[order]))
             await anyio.sleep(0.01)
+
+    async def look(self, depot: Application, *, done: anyio.Event) -> None:
+        """Ask the depot for each sale with the token of the shop, until told that it is enough."""
+        while not done.is_set():
+            if not self._unseen:
+                await anyio.sleep(0.01)
+            elif await self._has_seen(depot, *self._unseen[0], timeout=0.5):
+                self._unseen.popleft()
+                self.seen += 1
+
+    async def _has_seen(self, depot: Application, token: str, order: str, number: int, *, timeout: float) -> bool:
+        """Assert that the depot knows a sale, as soon as it says that it does."""
+        try:
+            parcel = await depot.session(token).execute(GetParcel(order_id=order), timeout=timeout)
+        except ReadNotReady as error:
+            if error.parked:
+                raise
+            return False
+        assert parcel is not None
+        assert parcel.numbers[:number] == tuple(range(1, number + 1))
+        return True
+
+    @asynccontextmanager
+    async def trading(self, random: Random) -> AsyncIterator[None]:
+        """Sell here all the time, and look over there whether it has arrived."""
+        done = anyio.Event()
+        async with (
+            self.opened("shop", work=False) as shop,
+            self.opened("depot", work=False) as depot,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(lambda: self.sell(shop, random, done=done))
+            tasks.start_soon(lambda: self.look(depot, done=done))
+            yield
+            done.set()
 
     async def met(self, fates: list[tuple[Literal["shop", "depot"], Fate]]) -> None:
         """Let a process meet each fate, one of each application at a time."""
@@ -98,6 +139,8 @@ class Crossing:
                 parcel = await depot.execute(GetParcel(order_id=order))
                 assert parcel is not None
                 assert parcel.numbers == tuple(range(1, number + 1))
+            while self._unseen:
+                assert await self._has_seen(depot, *self._unseen.popleft(), timeout=DEADLINE)
             assert not await shop.parked("relay")
             assert (await depot.health()).healthy
         assert self.sold.total() > 100
@@ -149,19 +192,15 @@ async def test_killed_at_every_point(crossing: Crossing, round_number: int) -> N
         ),
     ]
     random.shuffle(fates)
-    done = anyio.Event()
-    async with crossing.opened("shop", work=False) as shop, anyio.create_task_group() as tasks:
-        tasks.start_soon(lambda: crossing.sell(shop, random, done=done))
+    async with crossing.trading(random):
         await crossing.met(fates)
-        done.set()
     await crossing.finish()
 
 
 async def test_killed_at_random(crossing: Crossing, round_number: int) -> None:
     """Two processes of each application, and now one, now another is killed and followed by a new one."""
-    random, done = Random(round_number), anyio.Event()
-    async with crossing.opened("shop", work=False) as shop, anyio.create_task_group() as tasks:
-        tasks.start_soon(lambda: crossing.sell(shop, random, done=done))
+    random = Random(round_number)
+    async with crossing.trading(random):
         running: dict[Literal["shop", "depot"], list[Member]] = {
             "shop": [crossing.start("shop"), crossing.start("shop")],
             "depot": [crossing.start("depot"), crossing.start("depot")],
@@ -171,15 +210,13 @@ async def test_killed_at_random(crossing: Crossing, round_number: int) -> None:
             which: Literal["shop", "depot"] = "shop" if number % 2 else "depot"
             running[which].pop(0).kill()
             running[which].append(crossing.start(which))
-        done.set()
     await crossing.finish()
 
 
 async def test_paused_for_longer_than_a_lease(crossing: Crossing, round_number: int) -> None:
     """One of each sleeps until others have taken over, and wakes up with what it had in hand."""
-    random, done = Random(round_number), anyio.Event()
-    async with crossing.opened("shop", work=False) as shop, anyio.create_task_group() as tasks:
-        tasks.start_soon(lambda: crossing.sell(shop, random, done=done))
+    random = Random(round_number)
+    async with crossing.trading(random):
         first = [crossing.start("shop"), crossing.start("depot")]
         await until(lambda: crossing.sold.total() > 50, "something was to be sold", *first)
         for each in first:
@@ -191,7 +228,7 @@ async def test_paused_for_longer_than_a_lease(crossing: Crossing, round_number: 
         for each in first:
             each.send(signal.SIGCONT)
         await until(lambda: crossing.sold.total() > sold + 400, "more was to be sold", *first)
-        done.set()
+    assert crossing.seen
     await crossing.finish()
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from twofold._cloud_events import Arrived, Progress, decode, encode_event, encode_progress, is_foreign
+from twofold import _cloud_events_read
+from twofold._cloud_events import Arrived, Mark, Wanted, encode_event, encode_mark, is_foreign, origin_of
 from twofold._metadata import event_envelope
 from twofold.errors import UndecodableEvent
-from twofold.ports import Checkpoint, Position, StoredEvent
+from twofold.ports import LARGEST_BODY, Checkpoint, Position, StoredEvent
 
 METADATA: dict[str, Any] = {
     "correlation_id": "018f0000-0000-7000-8000-000000000001",
@@ -30,6 +32,13 @@ def stored(**changes: Any) -> StoredEvent:
         json.dumps(METADATA), datetime(2024, 5, 17, 12, 0, 0, 123456, UTC), "order-A-1", 3, Position(2**60),
     )  # fmt: skip
     return event._replace(**changes)
+
+
+def decode(body: bytes, source: str = "legacy", *types: str) -> Arrived | Mark:
+    """Read a CloudEvent where it is wanted."""
+    found = _cloud_events_read.decode(body, Wanted(source, frozenset(types or ("paid", "orders.order_placed"))))
+    assert found is not None
+    return found
 
 
 def foreign(**attributes: Any) -> bytes:
@@ -66,7 +75,7 @@ def test_the_attributes_are_those_of_the_specification() -> None:
 def test_an_event_arrives_as_it_was_sent() -> None:
     """Identity, name, version, fields, time and envelope survive; the stream says whose it was."""
     event = stored()
-    arrived = decode(encode_event(event, source="orders", key="A-1", log="l1"))
+    arrived = decode(encode_event(event, source="orders", key="A-1", log="l1"), "orders")
     assert isinstance(arrived, Arrived)
     assert arrived.stream == "orders/order-A-1"
     assert arrived.event[:3] == event[:3]
@@ -77,6 +86,8 @@ def test_an_event_arrives_as_it_was_sent() -> None:
     origin = {"source": "orders", "log": "l1", "position": str(2**60), "version": "3"}
     assert json.loads(arrived.event.metadata)["origin"] == origin
     assert is_foreign(kept)
+    assert origin_of(kept) == ("l1", 2**60)
+    assert origin_of(event) is None
     assert not is_foreign(event)
 
 
@@ -87,8 +98,8 @@ def test_a_header_that_looks_like_an_origin_is_none() -> None:
 
 def test_progress_arrives_as_it_was_sent() -> None:
     """How far a relay has come survives the way."""
-    progress = Progress("orders", Checkpoint(Position(2**60), "l1"))
-    assert decode(encode_progress(progress, id=uuid4(), time=datetime.now(UTC))) == progress
+    mark = Mark("orders", Checkpoint(Position(2**60), "l1"))
+    assert decode(encode_mark(mark, id=uuid4(), time=datetime.now(UTC)), "orders") == mark
 
 
 def test_an_event_of_another_toolkit_needs_only_what_is_required() -> None:
@@ -96,7 +107,7 @@ def test_an_event_of_another_toolkit_needs_only_what_is_required() -> None:
     first, again = decode(foreign()), decode(foreign())
     assert isinstance(first, Arrived)
     assert isinstance(again, Arrived)
-    assert first.event.id == again.event.id != decode(foreign(source="other")).event.id  # type: ignore[union-attr]
+    assert first.event.id == again.event.id != decode(foreign(source="other"), "other").event.id  # type: ignore[union-attr]
     assert (first.event.name, first.event.schema, first.event.data) == ("paid", 1, "{}")
     assert first.stream == "legacy/7"
     assert json.loads(first.event.metadata)["correlation_id"] == str(first.event.id)
@@ -111,6 +122,47 @@ def test_times_are_utc() -> None:
     assert found.event.time.tzinfo == UTC
 
 
+def test_attributes_that_are_null_are_none() -> None:
+    """As the specification says."""
+    found = decode(foreign(time=None, subject=None, schemaversion=None, data=None, tenant=None))
+    assert isinstance(found, Arrived)
+    assert (found.stream, found.event.schema, found.event.data) == ("legacy/7", 1, "{}")
+
+
+@pytest.mark.parametrize("form", [{}, {"datacontenttype": "application/vnd.legacy+json; charset=utf-8"}])
+def test_data_may_be_in_base64(form: dict[str, str]) -> None:
+    """It is the same data."""
+    found = decode(foreign(data_base64=b64encode(b'{"amount": "\xc3\xa9"}').decode(), **form))
+    assert isinstance(found, Arrived)
+    assert json.loads(found.event.data) == {"amount": "é"}
+
+
+@pytest.mark.parametrize("moment", ["1000-01-01T00:00:00Z", "1969-07-20T20:17:40+00:00", "9998-12-31T23:59:59.999999Z"])
+def test_times_that_every_store_keeps_are_taken(moment: str) -> None:
+    """Old ones too."""
+    found = decode(foreign(time=moment))
+    assert isinstance(found, Arrived)
+    assert found.event.time == datetime.fromisoformat(moment)
+
+
+def test_what_is_for_another_feed_is_left_to_it() -> None:
+    """Two sources may publish events of one name to one topic; each feed takes those of its own."""
+    wanted = Wanted("legacy", frozenset(["paid"]), frozenset([("legacy", "paid"), ("other", "paid")]))
+    assert isinstance(_cloud_events_read.decode(foreign(), wanted), Arrived)
+    assert _cloud_events_read.decode(foreign(source="other"), wanted) is None
+    for attributes in ({"source": "third"}, {"source": "other", "type": "sold"}):
+        with pytest.raises(UndecodableEvent, match="its source is"):
+            _cloud_events_read.decode(foreign(**attributes), wanted)
+
+
+def _deep(levels: int) -> bytes:
+    return foreign(data={"deep": 0}).replace(b"0}", b"[" * levels + b"]" * levels + b"}")
+
+
+def _literal(text: bytes) -> bytes:
+    return foreign(data={"amount": 0}).replace(b"0}", text + b"}")
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -120,14 +172,79 @@ def test_times_are_utc() -> None:
         b"7",
         b"{}",
         foreign(specversion="0.3"),
+        foreign(source="other"),
+        foreign(source=["legacy"]),
+        foreign(type="other"),
+        foreign(type={}),
+        foreign(id=""),
+        foreign(id=7),
+        foreign(id="half \ud800"),
+        foreign(id="nul \0"),
+        foreign(id="7" * 1_001),
+        foreign(subject="s" * 374),
+        foreign(subject=["s"]),
+        foreign(subject="half \ud800"),
+        foreign(subject="nul \0"),
+        foreign(tenant=["north"]),
         foreign(time="yesterday"),
+        foreign(time=1715940000),
         foreign(time="2024-05-17T12:00:00"),
+        foreign(time="0001-01-01T00:00:00Z"),
+        foreign(time="0001-01-01T00:00:00+23:59"),
+        foreign(time="0999-12-31T23:59:59Z"),
+        foreign(time="9999-12-31T23:59:59Z"),
+        foreign(time="9999-12-31T23:59:59-23:59"),
         foreign(schemaversion="two"),
+        foreign(schemaversion=0),
+        foreign(schemaversion=2**31),
+        foreign(schemaversion=1.5),
+        foreign(schemaversion=True),
+        foreign(schemaversion=0).replace(b'"schemaversion": 0', b'"schemaversion": 1e999'),
+        foreign(originposition=0),
+        foreign(originposition=str(2**63)),
+        foreign(originposition="9" * 5_000),
+        foreign(originlog=7),
+        foreign(sequence=7),
         foreign(twofoldheaders="{"),
+        foreign(twofoldheaders="[]"),
+        foreign(twofoldheaders='{"a": "\\u0000"}'),
+        foreign(data="text"),
+        foreign(data=[1]),
+        foreign(data={"amount": "nul \0"}),
+        foreign(data={"amount": "half \ud800"}),
+        foreign(data="<a/>", datacontenttype="text/xml"),
+        foreign(datacontenttype=7),
+        foreign(data_base64="???"),
+        foreign(data_base64="eA=="),
+        foreign(data_base64=7),
+        foreign(data_base64="e30=", data={}),
+        foreign(data_base64="e30=", datacontenttype="application/octet-stream"),
+        _literal(b"NaN"),
+        _literal(b"-Infinity"),
+        _literal(b"1e999"),
+        _literal(b"9" * 5_000),
+        _deep(100),
+        _deep(100_000),
+        b"[" * 100_000 + b"]" * 100_000,
+        foreign(data={"amount": "x" * LARGEST_BODY}),
         foreign(type="twofold.progress"),
+        foreign(type="twofold.progress", originlog="l1", originposition="-1"),
+        foreign(type="twofold.progress", originlog="l1", originposition=str(2**63)),
+        foreign(type="twofold.progress", originlog="l1", originposition="1e9"),
+        foreign(type="twofold.progress", originlog="", originposition="1"),
+        foreign(type="twofold.progress", originlog="l1", originposition="1", source="other"),
     ],
+    ids=lambda body: f"{len(body)} bytes, {body[-70:]!r}",
 )
 def test_anything_else_is_refused(body: bytes) -> None:
     """The error says what was found and what to do."""
-    with pytest.raises(UndecodableEvent, match=r"as a CloudEvent 1\.0 in JSON .*Publish such events"):
+    with pytest.raises(UndecodableEvent, match=r"as a CloudEvent 1\.0 in JSON of 'legacy' .*Publish such events"):
         decode(body)
+
+
+@pytest.mark.parametrize(
+    "body", [_deep(98), foreign(data={"amount": "a backslash and \\u0000"}), foreign(subject="s" * 373)]
+)
+def test_what_is_just_within_the_limits_is_taken(body: bytes) -> None:
+    """They are no narrower than they say."""
+    assert isinstance(decode(body), Arrived)

@@ -67,7 +67,8 @@ class Publisher(Protocol):
         from several tasks are allowed. Cancelled, it leaves open what became of them.
 
         Raises:
-            MessageTooLarge: a body has more than `LARGEST_BODY` bytes; nothing was sent.
+            MessageTooLarge: a body has more than `LARGEST_BODY` bytes, or something else of a message is longer than this
+                broker takes; nothing was sent. The text says of which message, and what to do.
         """
         ...
 

@@ -1,0 +1,110 @@
+"""What comes from a shop, as it is on a broker, and a depot that can be held up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+from zlib import crc32
+
+import anyio
+
+from tests.transport.shops import GetParcel, Parcel, Sold
+from twofold import Application, Module, ReadModel, Retry, on
+from twofold._cloud_events import Mark, encode_mark
+from twofold._token import Written, encode_token
+from twofold.ports import Checkpoint, Feed, Lease, Position, Transport, WireMessage, WriteStore
+
+LOG = "log-of-the-shop"
+
+
+def key_of(part: int) -> str:
+    """Return a key whose messages fall to one of two parts."""
+    return next(key for key in map(str, range(100)) if crc32(key.encode()) % 2 == part)
+
+
+def sold(number: int, order: str = "a", *, key: str = "k", **attributes: Any) -> WireMessage:
+    """Return a sale; its place in the shop's log is its number."""
+    body = {
+        "specversion": "1.0", "id": f"{order} {number}", "source": "shop", "type": "shop.sold", "subject": f"order-{order}",
+        "originlog": LOG, "originposition": str(number), "data": {"order_id": order, "number": number},
+    }  # fmt: skip
+    return WireMessage(str(uuid4()), "shop.sold", key, json.dumps(body | attributes).encode())
+
+
+def mark(position: int, log: str = LOG, *, key: str | None = None, source: str = "shop") -> WireMessage:
+    """Return what says how far the shop's relay has come."""
+    body = encode_mark(Mark(source, Checkpoint(Position(position), log)), id=uuid4(), time=datetime.now(UTC))
+    return WireMessage(str(uuid4()), "twofold.progress.shop", key, body)
+
+
+def token(*positions: int, log: str = LOG) -> str:
+    """Return the token of a session of the shop that wrote at these positions."""
+    return encode_token(Written(log, Position(positions[-1]), tuple(map(Position, positions))))
+
+
+class Faults:
+    """Whether a depot fails to note a sale."""
+
+    on = False
+
+
+@asynccontextmanager
+async def held_up(store: WriteStore) -> AsyncIterator[None]:
+    """Let nobody bring the depot's parcels up to date."""
+    leases: Sequence[Lease] = ()
+    while not leases:
+        leases = await store.claim("parcels", "nobody", seconds=600, limit=1, force=True)
+        await anyio.sleep(0.001)
+    yield
+    await store.release(leases)
+
+
+@asynccontextmanager
+async def receiving(
+    store: WriteStore,
+    broker: Transport,
+    faults: Faults | None = None,
+    *,
+    retry: Retry = Retry(attempts=1),
+    partitions: int = 1,
+    sources: tuple[str, ...] = ("shop",),
+    **consume: Any,
+) -> AsyncIterator[Application]:
+    """Run a depot that notes sales."""
+    depot = Module("depot")
+
+    @depot.projection("parcels", retry=retry)
+    class Parcels:
+        def __init__(self, parcels: ReadModel[Parcel]) -> None:
+            self.parcels = parcels
+
+        @on(Sold)
+        async def sold(self, event: Sold) -> None:
+            if faults is not None and faults.on:
+                raise ValueError("this one fails")
+            parcel = await self.parcels.get(event.order_id) or Parcel(order_id=event.order_id)
+            await self.parcels.put(Parcel(order_id=event.order_id, numbers=(*parcel.numbers, event.number)))
+
+    @depot.query_handler(GetParcel)
+    async def get_parcel(query: GetParcel, parcels: ReadModel[Parcel]) -> Parcel | None:
+        return await parcels.get(query.order_id)
+
+    app = Application("depot", write=store, transport=broker, lease=0.5)
+    app.include(depot)
+    for source in sources:
+        app.consume(Sold, source=source, partitions=partitions, **consume)
+    await app.create_schema()
+    with anyio.fail_after(60):
+        async with app:
+            yield app
+
+
+async def taken(broker: Transport, *messages: WireMessage, consumer: str = "depot.shop") -> None:
+    """Publish messages, and return when the depot has recorded them."""
+    await broker.publisher.publish(messages)
+    while await broker.waiting(Feed(consumer=consumer, topics=())):  # noqa: ASYNC110 -- nobody says when
+        await anyio.sleep(0.005)
