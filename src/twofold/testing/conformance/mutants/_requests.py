@@ -188,6 +188,8 @@ class Truncates(Broker):
 class Abandons(Broker):
     """Stops what is under way when it leaves."""
 
+    also_at_the_end = True
+
     @asynccontextmanager
     async def serve(self, service: str, answer: Answerer, **options: Any) -> AsyncIterator[None]:
         left = anyio.Event()
@@ -209,8 +211,53 @@ class Abandons(Broker):
             return reply
 
         async with self.inner.serve(service, answered, **options):
+            try:
+                yield
+            except anyio.get_cancelled_exc_class():
+                left.set()
+                raise
+            if self.also_at_the_end:
+                left.set()
+
+
+class AbandonsWhenCancelled(Abandons):
+    """Stops what is under way when it is cancelled."""
+
+    also_at_the_end = False
+
+
+class Greedy(Broker):
+    """Takes as many requests as come, and answers them however long it has been leaving."""
+
+    @asynccontextmanager
+    async def serve(self, service: str, answer: Answerer, **options: Any) -> AsyncIterator[None]:
+        free = anyio.Semaphore(options.pop("concurrency", 16))
+
+        async def answered(request: Request) -> bytes:
+            async with free:
+                return await answer(request)
+
+        async with self.inner.serve(service, answered, concurrency=100, **options):
             yield
-            left.set()
+
+
+class AllAtOnce(Broker):
+    """Handles as many requests as come."""
+
+    @asynccontextmanager
+    async def serve(self, service: str, answer: Answerer, **options: Any) -> AsyncIterator[None]:
+        async with self.inner.serve(service, answer, **{**options, "concurrency": 100}):
+            yield
+
+
+class TruncatesReplies(Broker):
+    """Sends the beginning of a reply that is too large."""
+
+    def answering(self, answer: Answerer) -> Answerer:
+        async def answered(request: Request) -> bytes:
+            return (await answer(request))[:LARGEST_BODY]
+
+        return answered
 
 
 class OneService(Broker):
@@ -256,6 +303,10 @@ REQUESTS = (
     _alone("all keys take turns", "test_other_keys_do_not_wait", OneKey),
     _alone("what is too large is cut", "test_a_body_has_a_limit", Truncates),
     _alone("leaving stops what is under way", "test_leaving_waits_for_what_is_under_way", Abandons),
+    _alone("leaving by cancellation stops it", "test_leaving_by_cancellation_waits_too", AbandonsWhenCancelled),
+    _alone("what waits is begun while leaving", "test_what_waits_is_left_to_another", Greedy),
+    _alone("any number is handled at once", "test_so_many_are_handled_at_once", AllAtOnce),
+    _alone("large replies are cut", "test_a_reply_has_a_limit", TruncatesReplies),
     _alone("services are one", "test_services_do_not_mix", OneService),
 )
 """Each is killed by the named test of `RequestsSuite`."""
