@@ -145,9 +145,8 @@ class RabbitMQConsumer:
 
     async def _delivered(self, window: Window, part: int, delivered: DeliveredMessage) -> None:
         """Take a message from the driver, which calls this in the order of delivery."""
-        if window is self._window:
-            window.arrived(delivered.delivery_tag or 0, _delivery(delivered, part, window.generation))
-            self._arrived.set()
+        window.arrived(delivered.delivery_tag or 0, _delivery(delivered, part, window.generation))
+        self._arrived.set()
 
 
 def _delivery(delivered: DeliveredMessage, part: int, generation: int) -> Delivery:

@@ -25,6 +25,7 @@ from twofold import (
     RemoteQueryBus,
     RemoteSession,
     Repository,
+    Session,
     View,
     on,
 )
@@ -456,15 +457,21 @@ async def test_a_sender_says_what_it_handles(here: WriteStore) -> None:
         seen.append(envelope)
         await RemoteCommandBus(Noting(), "stock").dispatch(Fill(article="lamp", number=1))
 
-    await app.create_schema()
-    async with app, app.session(tenant="north", headers={"user": "ada"}) as session:
+    @app.command_handler(Break)
+    async def begin(command: Break, session: Session) -> None:
         await session.dispatch(Unserved())
+
+    await app.create_schema()
+    trace = {"traceparent": "00-1-2-01"}
+    async with app, app.session(tenant="north", trace=trace, headers={"user": "ada"}) as session:
+        await session.dispatch(Break(how="not"))
     origin = json.loads(asked[0].body)["origin"]
+    assert origin["causation_id"] != origin["correlation_id"]
     assert origin == {
         "correlation_id": str(seen[0].correlation_id),
         "causation_id": str(seen[0].id),
         "tenant": "north",
-        "trace": dict(seen[0].trace),
+        "trace": trace,
         "headers": {"user": "ada"},
     }
 

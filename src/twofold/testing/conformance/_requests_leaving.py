@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import anyio
+from anyio.abc import TaskStatus
 
 from ...ports import Request, Requests
 from ._in_time import in_time
@@ -31,11 +32,16 @@ class LeavingCases:
 
     async def test_leaving_by_cancellation_waits_too(self, new_requests: NewRequests) -> None:
         """A server whose block is cancelled finishes what it has begun, and nobody is asked twice."""
-        answer = Held()
+        answer, under_way = Held(), list[int]()
+
+        async def serve(server: Requests, *, task_status: TaskStatus[anyio.CancelScope]) -> None:
+            await serving(server, answer, task_status=task_status)
+            under_way.append(answer.together)
+
         async with new_requests() as connect:
             client, server = await connect(), await connect()
             async with anyio.create_task_group() as tasks:
-                scope = await tasks.start(serving, server, answer)
+                scope = await tasks.start(serve, server)
                 async with asking(client, request("hello", key="k")) as replies:
                     with in_time():
                         await answer.first.wait()
@@ -45,6 +51,7 @@ class LeavingCases:
                         await replies.came.wait()
                 assert replies.replies == [b"re: hello"]
             assert len(answer.begun) == 1
+            assert under_way == [0]
 
     async def test_what_waits_is_left_to_another(self, new_requests: NewRequests) -> None:
         """What a server has not begun when it leaves is not begun by it any more: the next server answers it."""
