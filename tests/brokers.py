@@ -129,7 +129,7 @@ async def _requests_in_memory() -> AsyncIterator[ConnectRequests]:
 class Serving(RabbitMQ):
     """Remembers who served."""
 
-    def __init__(self, url: str, prefix: str, served: dict[str, int]) -> None:
+    def __init__(self, url: str, prefix: str, served: set[str]) -> None:
         super().__init__(url, prefix=prefix, timeout=10.0)
         self._served = served
 
@@ -138,14 +138,14 @@ class Serving(RabbitMQ):
         self, service: str, answer: Answerer, *, partitions: int = 1, concurrency: int = 16
     ) -> AsyncIterator[RabbitMQServer]:
         """Serve, and remember it."""
-        self._served[service] = partitions
+        self._served.add(service)
         async with super().serve(service, answer, partitions=partitions, concurrency=concurrency) as server:
             yield server
 
 
 @asynccontextmanager
 async def _requests_over_rabbitmq(url: str, prefix: str) -> AsyncIterator[ConnectRequests]:
-    served: dict[str, int] = {}
+    served: set[str] = set()
     async with AsyncExitStack() as opened:
         opened.push_async_callback(_clean_services, url, prefix, served)
 
@@ -158,8 +158,9 @@ async def _requests_over_rabbitmq(url: str, prefix: str) -> AsyncIterator[Connec
         yield connect
 
 
-async def _clean_services(url: str, prefix: str, served: dict[str, int]) -> None:
+async def _clean_services(url: str, prefix: str, served: set[str]) -> None:
     """Delete what was declared to serve."""
-    names = {f"{prefix}:requests.{service}": partitions for service, partitions in served.items()}
-    queues = [f"{name}.{part}" for name, partitions in names.items() for part in range(partitions)]
-    await delete(url, [*names, *queues], [prefix, f"{prefix}:requests", *names])
+    async with RabbitMQ(url, prefix=prefix) as transport:
+        for service in served:
+            await transport.forget_service(service)
+    await delete(url, [], [prefix, f"{prefix}:requests"])

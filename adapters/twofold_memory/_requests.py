@@ -13,8 +13,8 @@ from zlib import crc32
 import anyio
 from anyio.abc import TaskGroup
 
-from twofold.errors import MessageTooLarge, NoRemoteService, RemoteTimeout
-from twofold.ports import LARGEST_BODY, Answerer, Request
+from twofold.errors import NoRemoteService, RemoteTimeout
+from twofold.ports import Answerer, Request, check_body
 
 logger = logging.getLogger("twofold.memory")
 
@@ -34,6 +34,7 @@ class Asked:
     deadline: float = field(compare=False)
     attempts: int = field(default=0, compare=False)
     reply: bytes | None = field(default=None, compare=False)
+    forgotten: bool = field(default=False, compare=False)
     replied: anyio.Event = field(default_factory=anyio.Event, compare=False)
 
 
@@ -41,7 +42,7 @@ class Server:
     """One block that serves."""
 
     def __init__(self) -> None:
-        self.running = 0
+        self.running: set[anyio.CancelScope] = set()
 
     @property
     def trouble(self) -> None:
@@ -61,35 +62,34 @@ class Service:
 
     def add(self, asked: Asked) -> None:
         """Let somebody answer a request."""
+        self._drop_late()
         insort(self._waiting, asked)
         self.wake()
 
     def forget(self, asked: Asked) -> None:
         """Let nobody begin a request any more."""
+        asked.forgotten = True
         if asked in self._waiting:
             self._waiting.remove(asked)
 
     async def take(self, server: Server) -> Asked:
         """Wait for a request that is this server's to answer, and whose key is free."""
         while True:
-            now = anyio.current_time()
-            self._waiting = [each for each in self._waiting if each.deadline > now]
+            self._drop_late()
             for each in self._waiting:
                 key = each.request.key
                 if key is None or (key not in self._busy and self._owner(key) is server):
                     self._waiting.remove(each)
                     if key is not None:
                         self._busy.add(key)
-                    server.running += 1
                     return each
             await self._changed.wait()
 
-    def done(self, server: Server, asked: Asked) -> None:
+    def done(self, asked: Asked) -> None:
         """Free the key of a request; one without a reply waits again."""
-        server.running -= 1
         if asked.request.key is not None:
             self._busy.discard(asked.request.key)
-        if asked.reply is None:
+        if asked.reply is None and not asked.forgotten:
             insort(self._waiting, asked)
         self.wake()
 
@@ -102,6 +102,10 @@ class Service:
         """Let everybody look again."""
         self._changed.set()
         self._changed = anyio.Event()
+
+    def _drop_late(self) -> None:
+        now = anyio.current_time()
+        self._waiting = [each for each in self._waiting if each.deadline > now]
 
     def _owner(self, key: str) -> Server:
         return self.servers[crc32(key.encode()) % self.partitions % len(self.servers)]
@@ -120,13 +124,9 @@ class InMemoryRequests:
         Raises:
             NoRemoteService: nobody has ever served under this name here; nothing was done.
             RemoteTimeout: there was no reply by then.
-            MessageTooLarge: the body has more than `LARGEST_BODY` bytes; nothing was sent.
+            MessageTooLarge: the body has more than `LARGEST_BODY` bytes, and nothing was sent; or the reply has.
         """
-        if len(request.body) > LARGEST_BODY:
-            raise MessageTooLarge(
-                f"cannot ask {service!r}: the request has {len(request.body)} bytes, and {LARGEST_BODY} are allowed. "
-                "Send a reference to large data."
-            )
+        check_body(request.body, f"send {request.id} to {service!r}")
         asked_of = self._services.get(service)
         if asked_of is None:
             known = ", ".join(sorted(self._services)) or "none"
@@ -143,6 +143,7 @@ class InMemoryRequests:
                 f"{service!r} did not reply within {seconds:g} s. Whether the request was handled is not known: send it "
                 "again with the same id."
             )
+        check_body(asked.reply, f"receive what {service!r} replies to {request.id}, which it has handled")
         return asked.reply
 
     @asynccontextmanager
@@ -163,19 +164,27 @@ class InMemoryRequests:
                 try:
                     yield server
                 except anyio.get_cancelled_exc_class():
+                    await _leave(taking, served, server)
                     raise
                 except BaseException as error:  # noqa: BLE001 -- raised below, and not as a group
                     failed = error
-                taking.cancel()
                 if failed is None or isinstance(failed, Exception):
-                    with anyio.move_on_after(_LEAVING):
-                        await served.quiet(server)
+                    await _leave(taking, served, server)
                 tasks.cancel_scope.cancel()
         finally:
             served.servers.remove(server)
             served.wake()
         if failed is not None:
             raise failed
+
+
+async def _leave(taking: anyio.CancelScope, served: Service, server: Server) -> None:
+    """Begin nothing more, wait a moment for what is under way, and give up the rest."""
+    taking.cancel()
+    with anyio.CancelScope(shield=True), anyio.move_on_after(_LEAVING):
+        await served.quiet(server)
+    for each in tuple(server.running):
+        each.cancel()
 
 
 async def _take(
@@ -186,11 +195,15 @@ async def _take(
         while True:
             await free.acquire()
             asked = await served.take(server)
-            tasks.start_soon(_answer, free, served, server, answer, asked)
+            alone = anyio.CancelScope(shield=True)  # it outlives the cancellation of its server
+            server.running.add(alone)
+            tasks.start_soon(_answer, alone, free, served, server, answer, asked)
 
 
-async def _answer(free: anyio.Semaphore, served: Service, server: Server, answer: Answerer, asked: Asked) -> None:
-    try:
+async def _answer(
+    scope: anyio.CancelScope, free: anyio.Semaphore, served: Service, server: Server, answer: Answerer, asked: Asked
+) -> None:
+    with scope:
         asked.attempts += 1
         try:
             asked.reply = await answer(asked.request)
@@ -199,6 +212,7 @@ async def _answer(free: anyio.Semaphore, served: Service, server: Server, answer
             pause = min(0.01 * 2**asked.attempts, _LONGEST_PAUSE)
             logger.exception("request %s failed and is delivered again in %.2f s", asked.request.id, pause)
             await anyio.sleep(pause)
-    finally:
-        served.done(server, asked)
-        free.release()
+        finally:
+            server.running.discard(scope)
+            served.done(asked)
+            free.release()

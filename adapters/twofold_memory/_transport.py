@@ -9,8 +9,8 @@ from typing import Self, cast
 
 import anyio
 
-from twofold.errors import ConfigurationError, MessageTooLarge
-from twofold.ports import LARGEST_BODY, Delivery, Feed, Outcome, ParkedDelivery, WireMessage
+from twofold.errors import ConfigurationError
+from twofold.ports import Delivery, Feed, Outcome, ParkedDelivery, WireMessage, check_body
 
 from ._requests import InMemoryRequests
 from ._transport_queue import Member, Queue
@@ -58,11 +58,7 @@ class InMemoryTransport(InMemoryRequests):
             MessageTooLarge: a body has more than `LARGEST_BODY` bytes; nothing was sent.
         """
         for message in messages:
-            if len(message.body) > LARGEST_BODY:
-                raise MessageTooLarge(
-                    f"cannot publish {message.topic} {message.id}: its body has {len(message.body)} bytes, and "
-                    f"{LARGEST_BODY} are allowed. Publish a reference to large data."
-                )
+            check_body(message.body, f"publish {message.topic} {message.id}")
         await anyio.lowlevel.checkpoint()
         unrouted: set[str] = set()
         return [self._publish(message, unrouted) for message in messages]

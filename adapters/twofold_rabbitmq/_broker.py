@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
 import aiormq
+import anyio
 
 from twofold.ports import Answerer, Feed, ParkedDelivery, Request
 
@@ -105,7 +106,7 @@ class RabbitMQ:
             yield consumer
         finally:
             here.remove(consumer)
-            await asyncio.shield(asyncio.create_task(_end(running)))
+            await _end(running)
 
     async def parked(self, consumer: str) -> Sequence[ParkedDelivery]:
         """Return what a consumer has set aside, oldest first."""
@@ -145,7 +146,7 @@ class RabbitMQ:
                 raise server.failed
             yield server
         finally:
-            await asyncio.shield(asyncio.create_task(_end(running, server.leave())))
+            await _end(running, server.leave)
 
     async def _prepare_to_ask(self, channel: aiormq.Channel) -> None:
         await self._requester.prepare(channel)
@@ -158,6 +159,17 @@ class RabbitMQ:
             except aiormq.ChannelNotFoundEntity:
                 return False
             await self._topology.forget(channel, consumer)
+            return True
+
+    async def forget_service(self, service: str) -> bool:
+        """Delete the queues of a service, with the requests in them; tell whether it was ever served."""
+        async with self._link.another(self._timeout * 2) as channel:
+            shared, *_ = self._requests.queues(service, 1)
+            try:
+                await channel.exchange_declare(shared, passive=True)
+            except aiormq.ChannelNotFoundEntity:
+                return False
+            await self._requests.forget(channel, service)
             return True
 
     async def waiting(self, feed: Feed) -> int:
@@ -177,11 +189,17 @@ class RabbitMQ:
         await self.close()
 
 
-async def _end(running: asyncio.Task[None], leaving: Awaitable[None] | None = None) -> None:
-    if leaving is not None:
-        await leaving
-    running.cancel()
-    await asyncio.wait([running])
+async def _end(running: asyncio.Task[None], leave: Callable[[], Awaitable[None]] | None = None) -> None:
+    """End what runs, however often this task is cancelled meanwhile: by a scope of anyio, again and again."""
+
+    async def end() -> None:
+        if leave is not None:
+            await leave()
+        running.cancel()
+        await asyncio.wait([running])
+
+    with anyio.CancelScope(shield=True):
+        await asyncio.shield(asyncio.create_task(end()))
 
 
 async def _ready(channel: aiormq.Channel, queue: str) -> int:

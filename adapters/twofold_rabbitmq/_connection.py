@@ -17,6 +17,9 @@ from twofold.errors import ConfigurationError, TransientFailure
 LOST = (aiormq.AMQPError, aiormq.ChannelInvalidStateError, ConnectionError, OSError, TimeoutError)
 """What is raised inside `losses` when the broker, the connection or a channel is gone."""
 
+CHECK = 3.0
+"""Seconds between two looks at a connection and at what was declared: what was lost is made anew."""
+
 _REFUSED = (aiormq.AuthenticationError, aiormq.ProbableAuthenticationError, aiormq.ConnectionNotAllowed)
 """How the broker refuses an account, or an account a virtual host."""
 

@@ -10,16 +10,14 @@ from typing import Any
 import aiormq
 from aiormq.abc import DeliveredMessage
 
+from twofold.errors import TransientFailure
 from twofold.ports import Delivery, Feed, WireMessage
 
 from ._connection import LOST, Connection, away, losses
-from ._publisher import properties_of
+from ._publisher import LONGEST_KEY, properties_of
 from ._supervision import Supervisor, Watch
 from ._topology import Topology
 from ._window import Receipt, Window
-
-_LONGEST_REASON = 4_000
-"""How much of a reason is kept, in characters: it travels in a frame that the broker bounds."""
 
 
 class RabbitMQConsumer:
@@ -92,18 +90,20 @@ class RabbitMQConsumer:
         """Keep a message in the queue of what is set aside, then accept it.
 
         Raises:
-            TransientFailure: the broker did not confirm that it keeps it; it is not settled.
+            TransientFailure: the broker did not confirm that it keeps it; it is not settled, and comes again.
         """
         channel = self._channel
         if channel is None or not list(self._tags([delivery])):
-            return
+            raise TransientFailure(
+                f"cannot park {delivery.message.id}: the connection over which it came was lost. It comes again."
+            )
         queue = self._topology.queues(self._feed)[delivery.partition]
         try:
             with losses():
                 await channel.basic_publish(
                     delivery.message.body,
                     routing_key=self._topology.parked(self._feed.consumer),
-                    properties=properties_of(delivery.message, reason=reason[:_LONGEST_REASON], queue=queue),
+                    properties=properties_of(_bounded(delivery.message), reason=reason[:LONGEST_KEY], queue=queue),
                     mandatory=True,
                     timeout=self._timeout,
                 )
@@ -145,9 +145,8 @@ class RabbitMQConsumer:
 
     async def _delivered(self, window: Window, part: int, delivered: DeliveredMessage) -> None:
         """Take a message from the driver, which calls this in the order of delivery."""
-        if window is self._window:
-            window.arrived(delivered.delivery_tag or 0, _delivery(delivered, part, window.generation))
-            self._arrived.set()
+        window.arrived(delivered.delivery_tag or 0, _delivery(delivered, part, window.generation))
+        self._arrived.set()
 
 
 def _delivery(delivered: DeliveredMessage, part: int, generation: int) -> Delivery:
@@ -161,12 +160,19 @@ def _delivery(delivered: DeliveredMessage, part: int, generation: int) -> Delive
     )
 
 
+def _bounded(message: WireMessage) -> WireMessage:
+    """Return a message with what travels beside its body cut: the broker closes a connection whose frame is too large."""
+    key = None if message.key is None else message.key[:LONGEST_KEY]
+    return message._replace(id=message.id[:LONGEST_KEY], key=key)
+
+
 def message_of(delivered: DeliveredMessage) -> WireMessage:
     """Return the message as it was published."""
     properties = delivered.header.properties
-    key = (properties.headers or {}).get("key")
+    headers = properties.headers or {}
+    key = headers.get("key")
     return WireMessage(
-        id=properties.message_id or "",
+        id=str(headers.get("id", properties.message_id or "")),
         topic=properties.message_type or "",
         key=None if key is None else str(key),
         body=delivered.body,

@@ -9,7 +9,7 @@ from typing import Any
 
 import aiormq
 
-from ._connection import LOST, Connection, away, connect, losses
+from ._connection import CHECK, LOST, Connection, away, connect, losses
 
 
 class Link:
@@ -36,6 +36,7 @@ class Link:
         self._connection: Connection | None = None
         self._channel: aiormq.Channel | None = None
         self._making: asyncio.Task[aiormq.Channel] | None = None
+        self._looking: asyncio.Task[None] | None = None
 
     async def channel(self) -> aiormq.Channel:
         """Return an open channel. All who ask at the same time wait for the same attempt, and share its failure.
@@ -62,12 +63,13 @@ class Link:
             TransientFailure: the broker does not answer in time, or went away inside the block.
         """
         await self.channel()
+        connection = self._connection
         try:
             with losses():
                 async with asyncio.timeout(self._timeout):
-                    if self._connection is None:
+                    if connection is None:
                         raise ConnectionError("the connection was lost")
-                    channel = await self._connection.channel(confirms=True)
+                    channel = await connection.channel(confirms=True)
                 try:
                     async with asyncio.timeout(seconds):
                         yield channel
@@ -75,6 +77,8 @@ class Link:
                     with suppress(*LOST), losses():
                         await channel.close(timeout=self._timeout)
         except LOST as error:
+            if isinstance(error, TimeoutError) and connection is not None:
+                connection.cut()
             raise away(error) from error
 
     def forget(self, channel: aiormq.Channel, *, cut: bool) -> bool:
@@ -99,6 +103,8 @@ class Link:
         connection, self._connection, self._channel = self._connection, None, None
         if connection is not None:
             await connection.close()
+        if self._looking is not None:
+            self._looking.cancel()
 
     async def _make(self) -> aiormq.Channel:
         try:
@@ -116,7 +122,25 @@ class Link:
                 raise away(error) from error
             raise
         self._channel = channel
+        if self._looking is not None:
+            self._looking.cancel()
+        self._looking = asyncio.create_task(self._look(self._connection, channel))
         return channel
+
+    async def _look(self, connection: Connection, channel: aiormq.Channel) -> None:
+        """Ask now and then whether the broker is there, and cut a connection that says nothing.
+
+        Who publishes notices by itself. Who waits for a reply, or for less than the time-out, would wait for the driver,
+        which takes minutes.
+        """
+        with suppress(*LOST), losses():
+            while not channel.is_closed:
+                await asyncio.sleep(CHECK)
+                try:
+                    async with asyncio.timeout(self._timeout):
+                        await channel.basic_qos(prefetch_count=0)  # changes nothing, and is answered
+                except TimeoutError:
+                    connection.cut()
 
     def _made(self, making: asyncio.Task[aiormq.Channel]) -> None:
         self._making = None

@@ -11,6 +11,7 @@ from aiormq.abc import DeliveredMessage
 from twofold.errors import ConfigurationError
 from twofold.ports import ParkedDelivery
 
+from ._connection import losses
 from ._consumer import message_of
 from ._publisher import properties_of
 
@@ -21,7 +22,8 @@ async def look(channel: aiormq.Channel, queue: str, timeout: float) -> Sequence[
     async for each in _kept(channel, queue, timeout):
         headers = each.header.properties.headers or {}
         reason = str(headers.get("reason", "it was delivered too often, and its consumer died each time"))
-        found.setdefault(each.header.properties.message_id or "", ParkedDelivery(message_of(each), reason))
+        message = message_of(each)
+        found.setdefault(message.id, ParkedDelivery(message, reason))
     return list(found.values())
 
 
@@ -61,7 +63,14 @@ async def take(
 
 async def _kept(channel: aiormq.Channel, queue: str, timeout: float) -> AsyncIterator[DeliveredMessage]:
     while True:
-        found = await channel.basic_get(queue, timeout=timeout)
+        try:
+            with losses():
+                found = await channel.basic_get(queue, timeout=timeout)
+        except aiormq.InvalidFrameError as error:
+            raise ConfigurationError(
+                f"cannot look further into {queue}: the next message in it cannot be read ({error}). Take it out in the "
+                f"broker's own console, or drop everything in it with rabbitmqctl purge_queue {queue}."
+            ) from error
         if isinstance(found.delivery, spec.Basic.GetEmpty):
             return
         yield found

@@ -10,10 +10,11 @@ import aiormq
 from aiormq import spec
 
 from twofold.errors import ConfigurationError, MessageTooLarge, TransientFailure, TwofoldError
-from twofold.ports import LARGEST_BODY, Outcome, WireMessage
+from twofold.ports import Outcome, WireMessage, check_body
 
 from ._connection import LOST, losses
 from ._link import Link
+from ._sending import send
 from ._topology import Topology
 from ._turns import Turns
 
@@ -23,7 +24,7 @@ logger = logging.getLogger("twofold.rabbitmq")
 _LONGEST_NAME = 240
 """How long ids and topics are at most, in bytes: the protocol's short texts have 255."""
 
-_LONGEST_KEY = 4_000
+LONGEST_KEY = 4_000
 """How long keys are at most, in bytes: they travel in a frame that the broker bounds."""
 
 
@@ -53,15 +54,11 @@ class RabbitMQPublisher:
     async def publish(self, messages: Sequence[WireMessage]) -> Sequence[Outcome]:
         """Publish messages; return what became of each."""
         for message in messages:
-            if len(message.body) > LARGEST_BODY:
-                raise MessageTooLarge(
-                    f"cannot publish {message.topic} {message.id}: it has {len(message.body)} bytes, and {LARGEST_BODY} are "
-                    "the limit. Publish a reference to large data."
-                )
+            check_body(message.body, f"publish {message.topic[:80]} {message.id[:80]}")
             for what, text, limit in (
                 ("id", message.id, _LONGEST_NAME),
                 ("topic", message.topic, _LONGEST_NAME),
-                ("key", message.key or "", _LONGEST_KEY),
+                ("key", message.key or "", LONGEST_KEY),
             ):
                 if len(text.encode()) > limit:
                     raise MessageTooLarge(
@@ -107,13 +104,12 @@ class RabbitMQPublisher:
             with losses():
                 async with asyncio.timeout(self._timeout):
                     channel = await self._link.channel()
-                    await channel.basic_publish(
+                    await send(
+                        channel,
                         message.body,
                         exchange=self._topology.exchange,
                         routing_key=self._topology.routing_key(message.key, message.topic),
                         properties=properties_of(message),
-                        mandatory=True,
-                        wait=False,
                     )
         except aiormq.PublishError:
             self.trouble = None
@@ -140,13 +136,15 @@ class RabbitMQPublisher:
 
 
 def properties_of(message: WireMessage, **headers: str) -> spec.Basic.Properties:
-    """Return what travels beside the body."""
-    known = headers if message.key is None else {"key": message.key, **headers}
+    """Return what travels beside the body.
+
+    The id is a header: the driver tells by `message_id` which of its sends comes back, and makes one for each.
+    """
+    known = {"id": message.id, **({} if message.key is None else {"key": message.key}), **headers}
     return spec.Basic.Properties(
         content_type="application/cloudevents+json",
         delivery_mode=2,
         headers=dict(known),
-        message_id=message.id,
         message_type=message.topic,
     )
 

@@ -7,7 +7,10 @@ import aiormq
 from twofold.errors import ConfigurationError
 from twofold.ports import Request
 
-from ._topology import BUCKETS, DELIVERIES, REFUSED, Arguments, bucket_of, declare_partitions, partitions_found
+from ._topology import BUCKETS, REFUSED, Arguments, bucket_of, declare_partitions, partitions_found
+
+_DELIVERIES = 50
+"""How often a request is delivered at most: one that ends every server, or its connection, is dropped then."""
 
 
 class RequestTopology:
@@ -40,7 +43,7 @@ class RequestTopology:
             ConfigurationError: it is there with another number of partitions.
         """
         shared, *parts = self.queues(service, partitions)
-        quorum: Arguments = {"x-queue-type": "quorum", "x-delivery-limit": DELIVERIES}
+        quorum: Arguments = {"x-queue-type": "quorum", "x-delivery-limit": _DELIVERIES}
         try:
             await self.declare_exchange(channel)
             await declare_partitions(channel, shared, partitions)
@@ -51,16 +54,17 @@ class RequestTopology:
             raise ConfigurationError(
                 f"cannot serve {service!r} with {partitions} partitions: {partitions_found(error)}. It was declared in "
                 "another form before. "
-                f"Serve it as before, or empty and delete its exchange and queues ({shared}*)."
+                f"Serve it as before, or delete what it has with `await RabbitMQ(…).forget_service({service!r})`."
             ) from error
         for bucket in range(BUCKETS):
             queue = parts[bucket % len(parts)]
             await channel.queue_bind(queue, self.exchange, routing_key=f"{bucket}.{service}", nowait=True)
         await channel.queue_bind(shared, self.exchange, routing_key=f"any.{service}")
 
-    async def remove(self, channel: aiormq.Channel, service: str, partitions: int) -> None:
-        """Delete what belongs to a service alone."""
-        queues = self.queues(service, partitions)
-        for queue in queues:
-            await channel.queue_delete(queue)
-        await channel.exchange_delete(queues[0])
+    async def forget(self, channel: aiormq.Channel, service: str) -> None:
+        """Delete what belongs to a service alone, into however many parts it is divided."""
+        shared, *parts = self.queues(service, BUCKETS)
+        for queue in parts:
+            await channel.queue_delete(queue, nowait=True)  # one that is not there is no error
+        await channel.queue_delete(shared)
+        await channel.exchange_delete(shared)

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from typing import NamedTuple
 from uuid import uuid4
 
 import aiormq
-from aiormq import spec
 from aiormq.abc import DeliveredMessage
 
 from twofold.errors import MessageTooLarge, NoRemoteService, NotSent, RemoteTimeout, TransientFailure
-from twofold.ports import LARGEST_BODY, Request
+from twofold.ports import LARGEST_BODY, Request, check_body
 
 from ._connection import LOST, losses
 from ._link import Link
 from ._request_topology import RequestTopology
-
-_REPLIES = "amq.rabbitmq.reply-to"
-"""What stands for the channel that asks: the broker hands replies to it directly, and drops those that come too late."""
+from ._request_wire import REPLIES, TOO_LARGE, asking
+from ._sending import send
+from ._turns import Turns
 
 _PAUSE = 0.1
 _LAST_PAUSE = 1.0
@@ -35,8 +34,15 @@ class _Asked:
     """What went wrong last."""
 
 
+class _Call(NamedTuple):
+    channel: aiormq.Channel
+    reply: asyncio.Future[DeliveredMessage]
+
+
 class Requester:
     """Asks over one channel. A request whose connection was lost is sent again, under the same id, until its deadline.
+
+    Requests of one key are sent one after another: the next when the broker has the one before.
 
     Args:
         link: the connection and its channel; it prepares the channel with `prepare`.
@@ -48,32 +54,33 @@ class Requester:
         self._link = link
         self._topology = topology
         self._timeout = timeout
-        self._asked: dict[str, asyncio.Future[bytes]] = {}
+        self._turns = Turns()
+        self._calls: dict[str, _Call] = {}
 
     async def prepare(self, channel: aiormq.Channel) -> None:
         """Declare what requests are sent to, and receive replies; whoever waited on a lost channel asks again."""
         await self._topology.declare_exchange(channel)
-        await channel.basic_consume(_REPLIES, self._replied, no_ack=True)
-        channel.closing.add_done_callback(lambda _: self._lost())
+        await channel.basic_consume(REPLIES, self._replied, no_ack=True)
+        channel.closing.add_done_callback(lambda _: self._lost(channel))
 
     async def request(self, service: str, request: Request, *, seconds: float) -> bytes:
         """Send a request; return the reply."""
-        if len(request.body) > LARGEST_BODY:
-            raise MessageTooLarge(
-                f"cannot send {request.id} to {service}: it has {len(request.body)} bytes, and {LARGEST_BODY} are the "
-                "limit. Send a reference to large data."
-            )
-        deadline, asked = time.time() + seconds, _Asked()
+        check_body(request.body, f"send {request.id} to {service!r}")
+        asked, deadline = _Asked(), asyncio.get_running_loop().time() + seconds
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout_at(deadline):
                 await self._reach(service, asked)
                 while True:
+                    call = uuid4().hex
                     try:
                         with losses():
-                            return await self._ask(service, request, deadline, asked)
+                            await self._send(service, request, call, deadline, asked)
+                            return _read(await self._calls[call].reply, service, request)
                     except (*LOST, TransientFailure) as error:
                         asked.trouble = str(error)
-                        await asyncio.sleep(_PAUSE)
+                    finally:
+                        self._calls.pop(call, None)
+                    await asyncio.sleep(_PAUSE)
         except TimeoutError as error:
             if not asked.sent:
                 raise _not_sent(service, asked.trouble) from error
@@ -102,54 +109,65 @@ class Requester:
                     pause = min(pause * 2, _LAST_PAUSE)
         raise _not_sent(service, asked.trouble)
 
-    async def _ask(self, service: str, request: Request, deadline: float, asked: _Asked) -> bytes:
+    async def _send(self, service: str, request: Request, call: str, deadline: float, asked: _Asked) -> None:
+        """Return when the broker has the request; nothing else of its key is sent meanwhile."""
+        turn = self._turns.of(f"{service} {request.key}") if request.key is not None else nullcontext()
+        async with turn:
+            while True:
+                try:
+                    with losses():
+                        return await self._try_to_send(service, request, call, deadline, asked)
+                except (*LOST, TransientFailure) as error:
+                    asked.trouble = str(error)
+                await asyncio.sleep(_PAUSE)
+
+    async def _try_to_send(self, service: str, request: Request, call: str, deadline: float, asked: _Asked) -> None:
         channel = await self._link.channel()
-        call = uuid4().hex
-        reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._asked[call] = reply
-        headers: dict[str, str | int] = {"deadline": int(deadline * 1000)}
-        if request.key is not None:
-            headers["key"] = request.key
+        loop = asyncio.get_running_loop()
+        self._calls[call] = _Call(channel, loop.create_future())
+        sent_before, asked.sent = asked.sent, True
         try:
-            asked.sent = True
-            await channel.basic_publish(
-                request.body,
-                exchange=self._topology.exchange,
-                routing_key=self._topology.routing_key(service, request),
-                properties=spec.Basic.Properties(
-                    content_type="application/json",
-                    correlation_id=call,
-                    delivery_mode=2,
-                    expiration=str(max(1, int((deadline - time.time()) * 1000))),
-                    headers=dict(headers),
-                    message_id=request.id,
-                    reply_to=_REPLIES,
-                ),
-                mandatory=True,
-                timeout=self._timeout,
-                wait=False,
-            )
-            return await reply
+            async with asyncio.timeout(self._timeout):
+                await send(
+                    channel,
+                    request.body,
+                    exchange=self._topology.exchange,
+                    routing_key=self._topology.routing_key(service, request),
+                    properties=asking(request, call, deadline - loop.time()),
+                )
         except TimeoutError:
             self._link.forget(channel, cut=True)  # a connection that says nothing is no better for the others
             raise
         except aiormq.PublishError as error:
-            raise NoRemoteService(
-                f"cannot send {request.id} to {service!r}: nobody has ever served under this name at this broker. Start the "
-                "application of that name with serve(...), or see whether both use the same prefix."
-            ) from error
-        finally:
-            del self._asked[call]
+            if sent_before:
+                raise TransientFailure(f"nobody serves as {service!r} any more") from error
+            raise _nobody(service, request) from error
 
     async def _replied(self, delivered: DeliveredMessage) -> None:
-        reply = self._asked.get(delivered.header.properties.correlation_id or "")
-        if reply is not None and not reply.done():
-            reply.set_result(delivered.body)
+        call = self._calls.get(delivered.header.properties.correlation_id or "")
+        if call is not None and not call.reply.done():
+            call.reply.set_result(delivered)
 
-    def _lost(self) -> None:
-        for reply in self._asked.values():
-            if not reply.done():
-                reply.set_exception(ConnectionError("the channel that waits for the reply was lost"))
+    def _lost(self, channel: aiormq.Channel) -> None:
+        for call in self._calls.values():
+            if call.channel is channel:
+                call.reply.cancel()
+
+
+def _read(reply: DeliveredMessage, service: str, request: Request) -> bytes:
+    if reply.header.properties.message_type == TOO_LARGE:
+        raise MessageTooLarge(
+            f"cannot receive what {service!r} replies to {request.id}, which it has handled: it has {reply.body.decode()} "
+            f"bytes, and {LARGEST_BODY} are the limit. Ask for less at a time."
+        )
+    return reply.body
+
+
+def _nobody(service: str, request: Request) -> NoRemoteService:
+    return NoRemoteService(
+        f"cannot send {request.id} to {service!r}: nobody has ever served under this name at this broker. Start the "
+        "application of that name with serve(...), or see whether both use the same prefix."
+    )
 
 
 def _not_sent(service: str, trouble: str) -> NotSent:

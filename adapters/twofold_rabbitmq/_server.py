@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from typing import Any
@@ -13,10 +12,11 @@ import aiormq
 from aiormq import spec
 from aiormq.abc import DeliveredMessage
 
-from twofold.ports import Answerer, Request
+from twofold.ports import LARGEST_BODY, Answerer
 
 from ._connection import LOST, Connection, losses
 from ._request_topology import RequestTopology
+from ._request_wire import REPLIES, TOO_LARGE, request_of, seconds_left
 from ._supervision import Supervisor, Watch
 from ._turns import Turns
 
@@ -68,7 +68,8 @@ class RabbitMQServer:
         self._prefetch = concurrency * 4  # so that one slow key does not fill the window
         self._timeout = timeout
         self._turns = Turns()
-        self._busy: set[asyncio.Task[None]] = set()
+        self._waiting: set[asyncio.Task[None]] = set()
+        self._begun: set[asyncio.Task[None]] = set()
         self._leaving = False
         self.tried = self._supervisor.tried
         """Set when it serves for the first time, or has failed to."""
@@ -94,10 +95,12 @@ class RabbitMQServer:
             await asyncio.sleep(_LAST_PAUSE)
 
     async def leave(self) -> None:
-        """Begin nothing more, and wait a moment for what is under way."""
+        """Begin nothing more, and wait a moment for what is under way; the broker hands the rest to others."""
         self._leaving = True
-        if self._busy:
-            await asyncio.wait(self._busy, timeout=_LEAVE)
+        for task in self._waiting:
+            task.cancel()
+        if self._begun:
+            await asyncio.wait(self._begun, timeout=_LEAVE)
 
     async def _serve_over(self, connection: Connection) -> None:
         try:
@@ -112,7 +115,7 @@ class RabbitMQServer:
             await watch.run(self._declare, self._timeout)
         finally:
             # The broker hands these to somebody else now; what they have committed is recognised by its id.
-            for task in self._busy:
+            for task in self._waiting | self._begun:
                 task.cancel()
 
     async def _declare(self, channel: aiormq.Channel) -> None:
@@ -120,38 +123,59 @@ class RabbitMQServer:
 
     async def _delivered(self, delivered: DeliveredMessage) -> None:
         """Begin a request; the driver calls this in the order of delivery, each time in a task of its own."""
-        if self._leaving:
+        task: asyncio.Task[Any] | None = asyncio.current_task()
+        if self._leaving or task is None:
             return  # it goes back when the connection closes
-        task = asyncio.current_task()
-        if task is not None:
-            self._busy.add(task)
-            task.add_done_callback(self._busy.discard)
-        properties = delivered.header.properties
-        headers = properties.headers or {}
-        key = headers.get("key")
-        request = Request(properties.message_id or "", None if key is None else str(key), delivered.body)
-        deadline = headers.get("deadline")
-        async with self._turns.of(request.key) if key is not None else nullcontext():
-            reply = await self._answered(request, int(deadline) / 1000 if isinstance(deadline, int) else 0.0)
-        await self._settle(delivered, reply)
+        self._waiting.add(task)
+        try:
+            await self._deal_with(task, delivered)
+        finally:
+            self._waiting.discard(task)
+            self._begun.discard(task)
 
-    async def _answered(self, request: Request, deadline: float) -> bytes | None:
-        """Answer a request, however often that takes before its deadline; return None when it has passed."""
-        pause = _FIRST_PAUSE
-        while time.time() < deadline:
-            try:
+    async def _deal_with(self, task: asyncio.Task[None], delivered: DeliveredMessage) -> None:
+        """Answer a request, however often that takes before its deadline."""
+        request, now, pause = request_of(delivered), asyncio.get_running_loop().time, _FIRST_PAUSE
+        deadline = now() + seconds_left(delivered, self._service)
+        async with self._turns.of(request.key) if request.key is not None else nullcontext():
+            while now() < deadline:
                 async with self._slots:
-                    return await self._answer(request)
-            except Exception:
-                logger.exception("%s could not answer %s and tries again in %.2f s", self._service, request.id, pause)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, _LAST_PAUSE)
-        return None
+                    if now() >= deadline:
+                        break
+                    self._waiting.discard(task)
+                    self._begun.add(task)
+                    try:
+                        reply = await self._answer(request)
+                    except Exception as error:
+                        if self._leaving:
+                            logger.info("%s leaves %s to another server: %s", self._service, request.id, error)
+                            return
+                        logger.exception(
+                            "%s could not answer %s and tries again in %.2f s", self._service, request.id, pause
+                        )
+                    else:
+                        await self._settle(delivered, reply)
+                        return
+                    self._begun.discard(task)
+                    self._waiting.add(task)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LAST_PAUSE)
+        logger.warning(
+            "%s drops %s, whose deadline has passed: its requester has been told.", self._service, request.id
+        )
+        await self._settle(delivered, None)
 
     async def _settle(self, delivered: DeliveredMessage, reply: bytes | None) -> None:
+        """Send the reply, if there is one, and tell the broker that the request is dealt with."""
         channel, properties = delivered.channel, delivered.header.properties
+        to, kind = properties.reply_to or "", None
+        if reply is not None and to and not to.startswith(REPLIES):
+            logger.warning("%s does not reply to %r, which is no requester but a queue.", self._service, to)
+            reply = None
+        if reply is not None and len(reply) > LARGEST_BODY:
+            reply, kind = str(len(reply)).encode(), TOO_LARGE
         with suppress(*LOST), losses():  # it comes again, and its reply with it
-            if reply is not None and properties.reply_to:
-                answer = spec.Basic.Properties(correlation_id=properties.correlation_id)
-                await channel.basic_publish(reply, routing_key=properties.reply_to, properties=answer)
+            if reply is not None and to:
+                answer = spec.Basic.Properties(correlation_id=properties.correlation_id, message_type=kind)
+                await channel.basic_publish(reply, routing_key=to, properties=answer)
             await channel.basic_ack(delivered.delivery_tag or 0)

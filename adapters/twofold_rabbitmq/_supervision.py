@@ -15,12 +15,9 @@ from aiormq.abc import DeliveredMessage
 
 from twofold.errors import TransientFailure
 
-from ._connection import LOST, Connection, connect, losses
+from ._connection import CHECK, LOST, Connection, connect, losses
 
 logger = logging.getLogger("twofold.rabbitmq")
-
-CHECK = 3.0
-"""Seconds between two looks at what was declared: what was deleted, or has lost its bindings, is made anew."""
 
 _FIRST_PAUSE = 0.05
 _LAST_PAUSE = 2.0

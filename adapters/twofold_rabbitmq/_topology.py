@@ -29,8 +29,11 @@ REFUSED = (aiormq.ChannelPreconditionFailed, aiormq.ConnectionNotAllowed, aiormq
 _CURRENT = re.compile(r"current is (?:the value )?'(\d+) partitions'")
 """How the broker tells how many parts there are."""
 
-DELIVERIES = 1_000_000
-"""How often a queue delivers a message before it sets it aside by itself; the broker's own limit is lower since 4.0."""
+_DELIVERIES = 300
+"""How often a message is delivered until its queue sets it aside: one that ends every consumer, or its connection."""
+
+_LOOKS = 1_000_000
+"""How often what is set aside may be looked at; the broker's own limit is 20 since 4.0."""
 
 
 def bucket_of(key: str) -> int:
@@ -112,13 +115,13 @@ class Topology:
         await self._remember_partitions(channel, feed)
         try:
             # To look at what is parked is a delivery, too.
-            kept: Arguments = {"x-queue-type": "quorum", "x-delivery-limit": DELIVERIES}
+            kept: Arguments = {"x-queue-type": "quorum", "x-delivery-limit": _LOOKS}
             await channel.queue_declare(parked, durable=True, arguments=kept)
             for queue in self.queues(feed):
                 arguments: Arguments = {
                     "x-queue-type": "quorum",
                     "x-single-active-consumer": True,
-                    "x-delivery-limit": DELIVERIES,
+                    "x-delivery-limit": _DELIVERIES,
                     "x-dead-letter-exchange": "",
                     "x-dead-letter-routing-key": parked,
                 }

@@ -24,9 +24,13 @@ class Turns:
                 await asyncio.shield(before)
             yield
         finally:
+            waited = before if before is not None and not before.done() else None  # cancelled: the turn is another's
             if self._last.get(key) is mine:
-                del self._last[key]
-            if before is not None and not before.done():
-                before.add_done_callback(lambda _: mine.set_result(None))  # cancelled while it waited: the turn goes on
-            else:
+                if waited is None:
+                    del self._last[key]
+                else:
+                    self._last[key] = waited
+            if waited is None:
                 mine.set_result(None)
+            else:
+                waited.add_done_callback(lambda _: mine.set_result(None))

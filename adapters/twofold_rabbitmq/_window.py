@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -59,7 +59,7 @@ class Window:
     def refuse(self, tags: Iterable[int]) -> None:
         """Let deliveries wait again, at their places."""
         for tag in tags:
-            if tag in self._unsettled:
+            if tag in self._unsettled and not self._is_waiting(tag):
                 self._refused[tag] += 1
                 insort(self._waiting, tag)
 
@@ -83,4 +83,9 @@ class Window:
 
     def _forget(self, tag: int) -> None:
         del self._unsettled[tag]
-        del self._refused[tag]
+        if self._refused.pop(tag, 0) and self._is_waiting(tag):
+            del self._waiting[bisect_left(self._waiting, tag)]
+
+    def _is_waiting(self, tag: int) -> bool:
+        at = bisect_left(self._waiting, tag)
+        return at < len(self._waiting) and self._waiting[at] == tag

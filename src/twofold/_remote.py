@@ -91,11 +91,12 @@ class RemoteCommandBus(Remote):
             yourself (`async with RabbitMQ(url) as broker:`). It connects when the first one is sent.
         service: the name of the application that serves the commands.
         timeout: how long an answer is waited for, in seconds.
-        errors: classes of errors that are raised as themselves, with their text and public attributes.
+        errors: classes of errors that are raised as themselves, with their text, and the public attributes that they
+            declare: as parameters of their constructor, or by annotations.
         ids: makes identifiers; UUIDv7 by default.
 
     Raises:
-        ConfigurationError: `requests` carries no requests, or two of `errors` have one name.
+        ConfigurationError: `requests` carries no requests; two of `errors` have one name, or one is a group.
     """
 
     async def dispatch(
@@ -121,6 +122,7 @@ class RemoteCommandBus(Remote):
             NotSent: the broker is away; nothing was done.
             RemoteTimeout: no answer came in time. Whether it took effect is not known; with the same idempotency key it can
                 be sent again.
+            MessageTooLarge: it has too many bytes, and nothing was done; or its result has, and it took effect.
             RemoteFailure: it failed there, by an error that has no class here; one of `errors` is raised as itself.
         """
         result, _ = await self._dispatch(command, key, timeout, idempotency_key)
@@ -134,11 +136,12 @@ class RemoteQueryBus(Remote):
         requests: what carries requests; see `RemoteCommandBus`.
         service: the name of the application that serves the queries.
         timeout: how long an answer is waited for, in seconds.
-        errors: classes of errors that are raised as themselves, with their text and public attributes.
+        errors: classes of errors that are raised as themselves, with their text, and the public attributes that they
+            declare: as parameters of their constructor, or by annotations.
         ids: makes identifiers; UUIDv7 by default.
 
     Raises:
-        ConfigurationError: `requests` carries no requests, or two of `errors` have one name.
+        ConfigurationError: `requests` carries no requests; two of `errors` have one name, or one is a group.
     """
 
     async def execute(self, query: Query[R], *, timeout: float | None = None, after: str | None = None) -> R:
@@ -156,6 +159,7 @@ class RemoteQueryBus(Remote):
             NotSent: the broker is away.
             RemoteTimeout: no answer came in time.
             ReadNotReady: the read models there have not caught up with the token.
+            MessageTooLarge: it has too many bytes, or its answer has.
             RemoteFailure: it failed there, by an error that has no class here; one of `errors` is raised as itself.
         """
         return await self._execute(query, timeout, after or "")

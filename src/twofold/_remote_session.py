@@ -31,11 +31,11 @@ class RemoteSession(Remote):
         service: the name of the application that serves the messages.
         token: the token of an earlier session of that application: this one sees what that one wrote.
         timeout: how long an answer is waited for, in seconds.
-        errors: classes of errors that are raised as themselves, with their text and public attributes.
+        errors: classes of errors that are raised as themselves; see `RemoteCommandBus`.
         ids: makes identifiers; UUIDv7 by default.
 
     Raises:
-        ConfigurationError: `requests` carries no requests, or two of `errors` have one name.
+        ConfigurationError: `requests` carries no requests; two of `errors` have one name, or one is a group.
     """
 
     def __init__(

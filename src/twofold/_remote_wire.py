@@ -128,22 +128,40 @@ def decode_reply(message_type: type[Message], body: bytes, errors: Mapping[str, 
 
     Raises:
         NoHandler, InvalidRequest: the other process did not begin with it.
-        RemoteFailure: the other process raised an error of another class.
+        RemoteFailure: the other process raised an error of another class, or its reply is none.
     """
+    try:
+        failure, result, token = _read(message_type, body, errors)
+    except Exception as error:
+        name = type(error).__name__
+        raise RemoteFailure(
+            name,
+            f"the other process has answered {message_type.__name__}, and its reply cannot be read ({name}: {error}). "
+            "Deploy the same release of the class on both sides.",
+        ) from error
+    if failure is not None:
+        raise failure
+    return result, token
+
+
+def _read(
+    message_type: type[Message], body: bytes, errors: Mapping[str, type[Exception]]
+) -> tuple[Exception | None, Any, str]:
     fields = json.loads(body)
     if "refused" in fields:
         refused = fields["refused"]
-        raise _REFUSALS.get(refused["name"], InvalidRequest)(refused["text"])
+        return _REFUSALS.get(refused["name"], InvalidRequest)(refused["text"]), None, ""
     if "error" in fields:
-        raise _error(fields["error"], errors)
-    return answers_of(message_type).validate_json(json.dumps(fields["result"])), str(fields["token"])
+        return _error(fields["error"], errors), None, ""
+    return None, answers_of(message_type).validate_json(json.dumps(fields["result"])), str(fields["token"])
 
 
 def by_name(errors: Sequence[type[Exception]]) -> Mapping[str, type[Exception]]:
     """Return classes of errors by the names that they have between processes.
 
     Raises:
-        ConfigurationError: something is no class of errors, or two have one name.
+        ConfigurationError: something is no class of errors, two have one name, or one cannot be made from its text and
+            attributes.
     """
     given: Any = errors
     if not isinstance(given, Collection) or not all(
@@ -154,9 +172,24 @@ def by_name(errors: Sequence[type[Exception]]) -> Mapping[str, type[Exception]]:
         )
     found: dict[str, type[Exception]] = {}
     for each in errors:
+        if issubclass(each, BaseExceptionGroup):
+            raise ConfigurationError(
+                f"cannot raise {each.__name__} as itself: the errors in the group stay in the other process. Leave it out, "
+                "and catch RemoteFailure; its name says which it was."
+            )
         if found.setdefault(each.__name__, each) is not each:
             raise ConfigurationError(f"two classes of errors are named {each.__name__!r}. Rename one, or leave it out.")
     return found
+
+
+def _declared(error: type[Exception]) -> frozenset[str]:
+    """Return the attributes that a class of errors says that it has: parameters of its constructor, and annotations."""
+    names: set[str] = set()
+    for each in error.__mro__[: error.__mro__.index(Exception)]:
+        names.update(inspect.get_annotations(each))
+        if "__init__" in vars(each):
+            names.update(inspect.signature(vars(each)["__init__"]).parameters)
+    return frozenset(name for name in names if not name.startswith("_") and not hasattr(Exception, name))
 
 
 def _error(fields: Mapping[str, Any], errors: Mapping[str, type[Exception]]) -> Exception:
@@ -166,7 +199,8 @@ def _error(fields: Mapping[str, Any], errors: Mapping[str, type[Exception]]) -> 
         return RemoteFailure(name, f"{name} in the other process: {text}")
     error = known.__new__(known)
     error.args = (text,)
-    vars(error).update({name: value for name, value in fields.get("fields", {}).items() if not name.startswith("_")})
+    given, declared = fields.get("fields", {}), _declared(known)
+    vars(error).update({name: value for name, value in given.items() if name in declared})
     return error
 
 

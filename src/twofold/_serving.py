@@ -15,7 +15,7 @@ from ._remote_wire import Asked, decode_request, encode_error, encode_refusal, e
 from ._runner import LAST_PAUSE
 from ._session import Session
 from ._telling import tell
-from .errors import CommitFailed, InvalidRequest, NoHandler, TransientFailure
+from .errors import ApplicationNotRunning, CommitFailed, InvalidRequest, NoHandler, TransientFailure
 from .ports.receiver import Receiver
 from .ports.requests import Request, Requests
 
@@ -84,20 +84,21 @@ class Serving:
 
         Raises:
             TransientFailure, CommitFailed: the store is away, or did not confirm; the request has to come again.
+            ApplicationNotRunning: this application is stopping; the request is another server's.
         """
         try:
             asked = decode_request(request.body)
             message = self._message(asked)
         except (NoHandler, InvalidRequest) as error:
             return encode_refusal(error)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except Exception as error:  # noqa: BLE001 -- whatever it is that somebody sends, it is no request
             found = f"{type(error).__name__}: {error}"
             return encode_refusal(
                 InvalidRequest(f"{self.service!r} cannot read this as a request of Twofold: {found}.")
             )
         try:
             return await self._handle(request, asked, message)
-        except (TransientFailure, CommitFailed):
+        except (TransientFailure, CommitFailed, ApplicationNotRunning):
             raise
         except Exception as error:  # noqa: BLE001 -- it is the requester's to deal with
             logger.info("%s answers %s with %s: %s", self.service, asked.name, type(error).__name__, error)

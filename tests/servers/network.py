@@ -21,6 +21,7 @@ class Network:
         self._target = urlsplit(url)
         self._flowing = asyncio.Event()
         self._flowing.set()
+        self._swallowed: list[asyncio.Event] = []
         self._writers: set[asyncio.StreamWriter] = set()
         self._port = 0
 
@@ -35,9 +36,17 @@ class Network:
         """Pass nothing on any more, in no direction; connections stay, and new ones are accepted and say nothing."""
         self._flowing.clear()
 
+    def swallow(self) -> None:
+        """Pass nothing on over the connections that there are, as a router that has forgotten them; new ones work."""
+        self._flowing.clear()
+        self._swallowed.append(self._flowing)
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+
     def resume(self) -> None:
         """Pass everything on again, what was held back too."""
-        self._flowing.set()
+        for each in (self._flowing, *self._swallowed):
+            each.set()
 
     def cut(self) -> None:
         """Break every connection."""
@@ -60,14 +69,15 @@ class Network:
     async def _accept(self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         ends = {to_client}
         self._writers.add(to_client)
+        flowing = self._flowing
         try:
-            await self._flowing.wait()
+            await flowing.wait()
             from_server, to_server = await asyncio.open_connection(self._target.hostname, self._target.port)
             ends.add(to_server)
             self._writers.add(to_server)
             async with asyncio.TaskGroup() as ways:
-                ways.create_task(self._pass_on(from_client, to_server))
-                ways.create_task(self._pass_on(from_server, to_client))
+                ways.create_task(self._pass_on(from_client, to_server, flowing))
+                ways.create_task(self._pass_on(from_server, to_client, flowing))
         except OSError:
             pass  # the server is away: the client is told by the end of its connection
         finally:
@@ -75,10 +85,12 @@ class Network:
             for end in ends:
                 end.transport.abort()
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass_on(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flowing: asyncio.Event
+    ) -> None:
         with suppress(OSError):
             while chunk := await reader.read(_CHUNK):
-                await self._flowing.wait()
+                await flowing.wait()
                 writer.write(chunk)
                 await writer.drain()
         writer.close()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 import anyio
 import pytest
@@ -23,11 +25,14 @@ from twofold import (
     RemoteQueryBus,
     RemoteSession,
     Repository,
+    Session,
     View,
     on,
 )
 from twofold.errors import (
+    ApplicationNotRunning,
     ConfigurationError,
+    HandlersFailed,
     InvalidRequest,
     NoHandler,
     NoRemoteService,
@@ -398,6 +403,194 @@ async def test_the_conversation_goes_on_there(here: WriteStore, there: WriteStor
         assert level.by == "north"
         (stored,) = [event async for event in here.log.read("stock-lamp")]
         assert str(seen[0].correlation_id) in stored.metadata
+
+
+async def test_what_a_message_says_of_itself_arrives(here: WriteStore, broker: InMemoryTransport) -> None:
+    """Tenant, headers, trace, correlation and causation of what is sent while a message is handled are those of that one."""
+    app = Application("deep", write=here, transport=broker)
+    seen: list[Envelope[Fill]] = []
+
+    @app.command_handler(Fill)
+    async def fill(command: Fill, envelope: Envelope[Fill]) -> None:
+        seen.append(envelope)
+
+    app.serve(Fill)
+    asked = json.dumps(
+        {
+            "kind": "command",
+            "name": "stock.fill",
+            "version": 1,
+            "data": {"article": "lamp", "number": 1},
+            "origin": {
+                "correlation_id": str(UUID(int=1)),
+                "causation_id": str(UUID(int=2)),
+                "tenant": "north",
+                "trace": {"traceparent": "00-1-2-01"},
+                "headers": {"user": "ada"},
+            },
+        }
+    ).encode()
+    await app.create_schema()
+    async with app:
+        requests: Requests = broker
+        await requests.request("deep", Request("1", None, asked), seconds=5)
+    (envelope,) = seen
+    assert (envelope.correlation_id, envelope.causation_id) == (UUID(int=1), UUID(int=2))
+    assert (envelope.tenant, envelope.trace["traceparent"], dict(envelope.headers)) == (
+        "north",
+        "00-1-2-01",
+        {"user": "ada"},
+    )
+
+
+async def test_a_sender_says_what_it_handles(here: WriteStore) -> None:
+    """The request of a remote bus carries all of the message in whose handling it is sent."""
+    app = Application("shop", write=here)
+    asked: list[Request] = []
+    seen: list[Envelope[Unserved]] = []
+
+    class Noting(InMemoryTransport):
+        async def request(self, service: str, request: Request, *, seconds: float) -> bytes:
+            asked.append(request)
+            return b'{"token":"","result":null}'
+
+    @app.command_handler(Unserved)
+    async def unserved(command: Unserved, envelope: Envelope[Unserved]) -> None:
+        seen.append(envelope)
+        await RemoteCommandBus(Noting(), "stock").dispatch(Fill(article="lamp", number=1))
+
+    @app.command_handler(Break)
+    async def begin(command: Break, session: Session) -> None:
+        await session.dispatch(Unserved())
+
+    await app.create_schema()
+    trace = {"traceparent": "00-1-2-01"}
+    async with app, app.session(tenant="north", trace=trace, headers={"user": "ada"}) as session:
+        await session.dispatch(Break(how="not"))
+    origin = json.loads(asked[0].body)["origin"]
+    assert origin["causation_id"] != origin["correlation_id"]
+    assert origin == {
+        "correlation_id": str(seen[0].correlation_id),
+        "causation_id": str(seen[0].id),
+        "tenant": "north",
+        "trace": trace,
+        "headers": {"user": "ada"},
+    }
+
+
+async def test_a_reply_that_is_none_is_a_failure_there(here: WriteStore) -> None:
+    """Whatever comes back, the caller gets an error of ours that says so."""
+    bodies = [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"result":"x","token":""}',
+        b'{"error":5}',
+        b'{"refused":{}}',
+        b"[" * 100_000,
+        b"\xff",
+    ]
+
+    class Nonsense(InMemoryTransport):
+        async def request(self, service: str, request: Request, *, seconds: float) -> bytes:
+            return bodies.pop()
+
+    while bodies:
+        with pytest.raises(RemoteFailure, match="has answered Take, and its reply cannot be read"):
+            await RemoteCommandBus(Nonsense(), "stock").dispatch(Take(article="lamp", number=1))
+
+
+async def test_an_error_gets_only_the_attributes_that_it_declares(here: WriteStore) -> None:
+    """Nothing from the wire takes the place of its methods, of what is private, or of what its class does not know."""
+    fields = {"article": "lamp", "left": 1, "with_traceback": 1, "args": 2, "_secret": 3, "__notes__": [4], "other": 5}
+    reply = json.dumps({"error": {"name": "OutOfStock", "text": "none left", "fields": fields}}).encode()
+
+    class Shadowing(InMemoryTransport):
+        async def request(self, service: str, request: Request, *, seconds: float) -> bytes:
+            return reply
+
+    with pytest.raises(OutOfStock, match="none left") as raised:
+        await RemoteCommandBus(Shadowing(), "stock", errors=[OutOfStock]).dispatch(Take(article="lamp", number=1))
+    assert {name: value for name, value in vars(raised.value).items() if name != "__notes__"} == {
+        "article": "lamp",
+        "left": 1,
+    }
+    assert getattr(raised.value, "__notes__", []) != [4]
+    assert raised.value.with_traceback(None) is raised.value
+
+
+def test_a_group_of_errors_cannot_come_back_as_itself(broker: InMemoryTransport) -> None:
+    """It is refused when the bus is made."""
+    with pytest.raises(ConfigurationError, match="cannot raise HandlersFailed as itself"):
+        RemoteCommandBus(broker, "stock", errors=[HandlersFailed])
+
+
+async def test_an_application_that_is_not_running_leaves_a_request_to_another(
+    here: WriteStore, broker: InMemoryTransport
+) -> None:
+    """It is no answer that this server stops: the next one handles it."""
+    calls: list[Take] = []
+    app = Application("stock", write=here, transport=broker)
+
+    @app.command_handler(Take)
+    async def take(command: Take) -> int:
+        calls.append(command)
+        if len(calls) == 1:
+            raise ApplicationNotRunning("it has stopped")
+        return 7
+
+    app.serve(Take)
+    await app.create_schema()
+    async with app:
+        assert await RemoteCommandBus(broker, "stock").dispatch(Take(article="lamp", number=1)) == 7
+    assert len(calls) == 2
+
+
+async def test_requests_that_nobody_waits_for_are_not_kept(broker: InMemoryTransport) -> None:
+    """Once their deadline has passed; nobody has to serve for that."""
+    requests: Requests = broker
+
+    async def never(request: Request) -> bytes:
+        raise AssertionError(request)
+
+    async with requests.serve("shop", never):
+        pass
+    for number in range(100):
+        with anyio.move_on_after(0):
+            await requests.request("shop", Request(str(number), None, b""), seconds=0)
+    with pytest.raises(RemoteTimeout):
+        await requests.request("shop", Request("last", None, b""), seconds=0)
+    assert not broker._services["shop"]._waiting
+
+
+async def test_a_start_that_is_given_up_leaves_nothing_running(here: WriteStore, broker: InMemoryTransport) -> None:
+    """Whoever waits for less than it takes finds the store closed, and can start the application again."""
+    held, scope = anyio.Event(), anyio.CancelScope()
+    served: list[str] = []
+
+    class Slow(InMemoryTransport):
+        @asynccontextmanager
+        async def serve(self, service: str, answer: Any, **options: Any) -> AsyncIterator[Any]:
+            served.append("begins")
+            scope.cancel()
+            try:
+                await held.wait()
+                async with super().serve(service, answer, **options) as server:
+                    yield server
+            finally:
+                served.append("ends")
+
+    app = Application("stock", write=here, transport=Slow())
+    app.include(stock)
+    await app.create_schema()
+    with scope:
+        async with app:
+            raise AssertionError("it cannot have started")
+    assert scope.cancelled_caught
+    assert served == ["begins", "ends"]
+    held.set()
+    async with app:
+        assert await app.execute(GetLevel(article="lamp")) is None
 
 
 async def test_commands_of_one_key_are_handled_in_order(here: WriteStore, broker: InMemoryTransport) -> None:

@@ -35,6 +35,7 @@ from .transport import (
     Publisher,
     Transport,
     WireMessage,
+    check_body,
 )
 
 __all__ = [
@@ -95,4 +96,5 @@ __all__ = [
     "WireMessage",
     "WriteStore",
     "WriteTransaction",
+    "check_body",
 ]

@@ -24,7 +24,8 @@ class Request(NamedTuple):
 
 
 Answerer = Callable[[Request], Awaitable[bytes]]
-"""Handles a request and returns the reply. It never raises for what the requester should know: that is a reply too."""
+"""Handles a request and returns the reply, of at most `LARGEST_BODY` bytes. It never raises for what the requester should
+know: that is a reply too."""
 
 
 @runtime_checkable
@@ -48,7 +49,7 @@ class Requests(Protocol):
             NotSent: the broker has been away for the adapter's time-out, or until the deadline; nothing was sent.
             ConfigurationError: the broker does not let us in, or has what requests need in another form.
             RemoteTimeout: there was no reply by then. Whether it was handled is not known.
-            MessageTooLarge: the body has too many bytes; nothing was sent.
+            MessageTooLarge: the body has too many bytes, and nothing was sent; or the reply has, and it was handled.
         """
         ...
 
@@ -58,8 +59,8 @@ class Requests(Protocol):
         """Serve requests inside the block; with other processes of the same name it shares the work.
 
         A request whose `answer` raises or is cancelled is given back and delivered again. A broker that is away is no error:
-        the receiver's `trouble` says so, and it serves as soon as the broker is back. Leaving the block waits for those
-        under way, for at most a few seconds.
+        the receiver's `trouble` says so, and it serves as soon as the broker is back. Leaving the block, by cancellation
+        too, waits for those under way, for at most a few seconds; no other is begun here any more, and goes to the next.
 
         Args:
             service: the name to serve under.

@@ -8,10 +8,28 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal, NamedTuple, Protocol
 
+from ..errors import MessageTooLarge
 from .receiver import Receiver
 
 LARGEST_BODY: Final = 1_048_576
 """How large the body of a message is at most, in bytes."""
+
+
+def check_body(body: bytes, attempt: str) -> None:
+    """See that a body is not too large.
+
+    Args:
+        body: the body.
+        attempt: what is tried with it, such as "publish shop.sold 1".
+
+    Raises:
+        MessageTooLarge: it has more than `LARGEST_BODY` bytes.
+    """
+    if len(body) > LARGEST_BODY:
+        raise MessageTooLarge(
+            f"cannot {attempt}: it has {len(body)} bytes, and {LARGEST_BODY} are the limit. Keep large data elsewhere, and "
+            "send a reference to it."
+        )
 
 
 class WireMessage(NamedTuple):

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 
+import aiormq
 import pytest
+from aiormq import spec
+from aiormq.abc import ChannelFrame
+from pamqp import frame
+from pamqp.body import ContentBody
+from pamqp.header import ContentHeader
 
 from tests.brokers import open_broker
-from twofold.errors import MessageTooLarge
+from twofold.errors import ConfigurationError, MessageTooLarge
 from twofold.ports import Outcome, Transport, WireMessage
 from twofold.testing.conformance._transport_opened import feed, message, publish, taken
+from twofold_rabbitmq import RabbitMQ, _topology
 
 
 @pytest.fixture
@@ -62,3 +70,88 @@ async def test_a_name_that_is_too_long_is_refused(transport: Transport, what: st
         await transport.publisher.publish([message("before"), LONG[what]()])
     assert await transport.waiting(feed()) == 0
     assert await transport.publisher.publish([message("after")]) == [Outcome.CONFIRMED]
+
+
+async def test_a_message_with_a_large_key_is_parked(rabbitmq_url: str, transport: Transport) -> None:
+    """What somebody else has published may fill a frame: the key is cut, and the connection goes on."""
+    await transport.declare(feed())
+    await _publish(
+        rabbitmq_url, transport, b"broken", spec.Basic.Properties(message_id="big", headers={"key": "x" * 130_800})
+    )
+    async with transport.consume(feed()) as consumer:
+        (big,) = await taken(consumer, 1)
+        assert big.message.key == "x" * 130_800
+        await consumer.park(big, "no")
+        await publish(transport, message("good"))
+        (good,) = await taken(consumer, 1)
+        await consumer.accept([good])
+        assert good.message.body == b"good"
+    (parked,) = await transport.parked("mail")
+    assert (parked.message.id, parked.message.body, parked.message.key) == ("big", b"broken", "x" * 4_000)
+
+
+async def test_what_is_parked_twice_is_one(transport: Transport) -> None:
+    """It is shown once, delivered again once, and gone then."""
+    async with transport.consume(feed()) as consumer:
+        same = message("bad")
+        for _ in range(2):
+            await publish(transport, same)
+            (bad,) = await taken(consumer, 1)
+            await consumer.park(bad, "no")
+    assert [each.message for each in await transport.parked("mail")] == [same]
+    assert await transport.unpark("mail", [same.id], again=True) == 1
+    assert await transport.parked("mail") == []
+    assert await transport.waiting(feed()) == 1
+
+
+async def test_what_cannot_be_read_ends_in_the_parked_queue(
+    rabbitmq_url: str, transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message that the driver cannot read breaks the connection each time, until the broker sets it aside by itself."""
+    monkeypatch.setattr(_topology, "_DELIVERIES", 3)
+    await transport.declare(feed())
+    await _publish(
+        rabbitmq_url, transport, b"x", spec.Basic.Properties(message_id="MMMM"), replaced=(b"MMMM", b"\xff\xfe\xfd\xfc")
+    )
+    async with transport.consume(feed()) as consumer:
+        async with asyncio.timeout(20):
+            while "InvalidFrameError" not in str(consumer.trouble):  # noqa: ASYNC110 -- nobody says when
+                await asyncio.sleep(0.01)
+            while await transport.waiting(feed()):  # noqa: ASYNC110 -- the same
+                await asyncio.sleep(0.1)
+            while consumer.trouble is not None:  # noqa: ASYNC110 -- the same
+                await asyncio.sleep(0.05)
+        await publish(transport, message("good"))
+        (good,) = await taken(consumer, 1)
+        assert good.message.body == b"good"
+    with pytest.raises(
+        ConfigurationError, match=r"cannot look further into .*mail\.parked: the next message in it cannot be read"
+    ):
+        await transport.parked("mail")
+
+
+async def _publish(
+    url: str,
+    transport: Transport,
+    body: bytes,
+    properties: spec.Basic.Properties,
+    *,
+    replaced: tuple[bytes, bytes] | None = None,
+) -> None:
+    """Publish what somebody else may, in frames of our own."""
+    assert isinstance(transport, RabbitMQ)
+    way = transport._topology
+    async with aiormq.connect(url) as connection:
+        channel = await connection.channel()
+        assert isinstance(channel, aiormq.Channel)
+        publishing = spec.Basic.Publish(exchange=way.exchange, routing_key=way.routing_key(None, message().topic))
+        frames: list[spec.Basic.Publish | ContentHeader | ContentBody] = [
+            publishing,
+            ContentHeader(properties=properties, body_size=len(body)),
+            ContentBody(body),
+        ]
+        data = b"".join(frame.marshal(each, channel.number) for each in frames)
+        if replaced is not None:
+            data = data.replace(*replaced)
+        await channel.write_queue.put(ChannelFrame(payload=data, should_close=False, drain_future=None))
+        await channel.basic_qos(prefetch_count=0)  # answered when the broker has it

@@ -13,7 +13,7 @@ from twofold import Application, Command
 from twofold.errors import ConfigurationError
 from twofold.ports import Request
 from twofold_memory import InMemory
-from twofold_rabbitmq._supervision import CHECK
+from twofold_rabbitmq._connection import CHECK
 
 NOTICED = CHECK + 3 * TIMEOUT
 """Within how many seconds an adapter notices that it is cut off, or that it is not any more."""

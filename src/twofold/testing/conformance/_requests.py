@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import anyio
 import pytest
-from anyio.abc import TaskStatus
 
 from ...errors import MessageTooLarge, NoRemoteService, RemoteTimeout
 from ...ports import LARGEST_BODY, Answerer, Request, Requests
 from ._in_time import in_time
-from ._requests_opened import LONG, NAME, SHORT, Held, NewRequests, echo, request
+from ._requests_leaving import LeavingCases
+from ._requests_opened import LONG, NAME, SHORT, Held, NewRequests, asking, echo, request, serving
 
 
-class RequestsSuite:
+class RequestsSuite(LeavingCases):
     """What a broker does with requests. Needs the fixture `new_requests`.
 
     `new_requests` opens a broker on which nobody has served, and gives a function that connects to it: each call returns
@@ -100,7 +97,7 @@ class RequestsSuite:
             client, server = await connect(), await connect()
             async with server.serve(NAME, echo):
                 pass
-            async with _asking(client, request("early")) as replies:
+            async with asking(client, request("early")) as replies:
                 await anyio.sleep(SHORT / 4)
                 async with server.serve(NAME, echo):
                     with in_time():
@@ -114,8 +111,8 @@ class RequestsSuite:
             sent = request("hello", key="k")
             client, server, successor = await connect(), await connect(), await connect()
             async with anyio.create_task_group() as tasks:
-                scope = await tasks.start(_serving, server, dying)
-                async with _asking(client, sent) as replies:
+                scope = await tasks.start(serving, server, dying)
+                async with asking(client, sent) as replies:
                     with in_time():
                         await dying.first.wait()
                     scope.cancel()
@@ -149,7 +146,7 @@ class RequestsSuite:
         answer = Held()
         async with new_requests() as connect, (await connect()).serve(NAME, answer):
             client = await connect()
-            async with _asking(client, request("slow", key="a")) as slow:
+            async with asking(client, request("slow", key="a")) as slow:
                 with in_time():
                     await answer.first.wait()
                     for key in ("b", "c", None, None):
@@ -176,31 +173,50 @@ class RequestsSuite:
 
     async def test_a_body_has_a_limit(self, new_requests: NewRequests) -> None:
         """The largest body is carried, one byte more is an error, and nothing is sent."""
-        answer = Held(0)
+        seen: list[Request] = []
+
+        async def answer(asked: Request) -> bytes:
+            seen.append(asked)
+            return asked.body
+
         async with new_requests() as connect, (await connect()).serve(NAME, answer):
             client = await connect()
             with pytest.raises(MessageTooLarge):
                 await client.request(NAME, request("x" * (LARGEST_BODY + 1)), seconds=LONG)
             with in_time():
-                assert len(await client.request(NAME, request("x" * LARGEST_BODY), seconds=LONG)) > LARGEST_BODY
-            assert len(answer.begun) == 1
+                assert await client.request(NAME, request("x" * LARGEST_BODY), seconds=LONG) == b"x" * LARGEST_BODY
+            assert len(seen) == 1
 
-    async def test_leaving_waits_for_what_is_under_way(self, new_requests: NewRequests) -> None:
-        """A server that stops finishes what it has begun."""
-        answer = Held()
-        async with new_requests() as connect:
-            client, server = await connect(), await connect()
-            async with server.serve(NAME, echo):
-                pass
-            async with anyio.create_task_group() as tasks, _asking(client, request("hello")) as replies:
-                async with server.serve(NAME, answer):
-                    with in_time():
-                        await answer.first.wait()
+    async def test_a_reply_has_a_limit(self, new_requests: NewRequests) -> None:
+        """The largest is carried; one byte more is an error at once, and the request is not handled again."""
+        sizes = {b"largest": LARGEST_BODY, b"larger": LARGEST_BODY + 1, b"next": 1}
+        seen: list[bytes] = []
+
+        async def answer(asked: Request) -> bytes:
+            seen.append(asked.body)
+            return b"x" * sizes[asked.body]
+
+        async with new_requests() as connect, (await connect()).serve(NAME, answer):
+            client = await connect()
+            with in_time(LONG / 2):
+                assert len(await client.request(NAME, request("largest"), seconds=LONG)) == LARGEST_BODY
+                with pytest.raises(MessageTooLarge, match=str(LARGEST_BODY)):
+                    await client.request(NAME, request("larger"), seconds=LONG)
+                assert await client.request(NAME, request("next"), seconds=LONG) == b"x"
+            assert seen == list(sizes)
+
+    async def test_so_many_are_handled_at_once(self, new_requests: NewRequests) -> None:
+        """As many as `concurrency` says, whatever keys they have."""
+        answer = Held(2)
+        async with new_requests() as connect, (await connect()).serve(NAME, answer, concurrency=2):
+            client = await connect()
+            with in_time(LONG):
+                async with anyio.create_task_group() as tasks:
+                    for number in range(8):
+                        tasks.start_soon(_ask, client, request(key=f"k{number}" if number % 2 else None))
+                    await answer.full.wait()
                     tasks.start_soon(answer.let_go, SHORT / 4)
-                with in_time():
-                    await replies.came.wait()
-            assert replies.replies == [b"re: hello"]
-            assert len(answer.begun) == 1
+            assert answer.most == 2
 
     async def test_services_do_not_mix(self, new_requests: NewRequests) -> None:
         """Each service answers what was sent to its name."""
@@ -222,32 +238,5 @@ class RequestsSuite:
                     assert await client.request(name, request(key="k"), seconds=LONG) == name.encode()
 
 
-class _Replies:
-    def __init__(self) -> None:
-        self.replies: list[bytes] = []
-        self.came = anyio.Event()
-
-
-@asynccontextmanager
-async def _asking(client: Requests, sent: Request) -> AsyncIterator[_Replies]:
-    """Wait for a reply while the block runs, and after it."""
-    replies = _Replies()
-
-    async def ask() -> None:
-        replies.replies.append(await client.request(NAME, sent, seconds=LONG))
-        replies.came.set()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(ask)
-        yield replies
-
-
 async def _ask(client: Requests, sent: Request) -> None:
     await client.request(NAME, sent, seconds=LONG)
-
-
-async def _serving(server: Requests, answer: Answerer, *, task_status: TaskStatus[anyio.CancelScope]) -> None:
-    with anyio.CancelScope() as scope:
-        async with server.serve(NAME, answer):
-            task_status.started(scope)
-            await anyio.sleep_forever()

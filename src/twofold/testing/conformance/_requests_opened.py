@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import count
 from typing import TypeAlias
 
 import anyio
+from anyio.abc import TaskStatus
 
-from ...ports import Request, Requests
+from ...ports import Answerer, Request, Requests
 
 ConnectRequests: TypeAlias = Callable[[], Awaitable[Requests]]
 """Returns an adapter that is open, as another process would have its own; it is closed with the broker."""
@@ -40,6 +41,8 @@ class Held:
     def __init__(self, held: int = 1) -> None:
         self.begun: list[Request] = []
         self.first = anyio.Event()
+        self.full = anyio.Event()
+        """Set when it holds as many as it was told to."""
         self.go = anyio.Event()
         self.together = 0
         self.most = 0
@@ -57,7 +60,39 @@ class Held:
         try:
             if len(self.begun) <= self._held:
                 self.first.set()
+                if len(self.begun) == self._held:
+                    self.full.set()
                 await self.go.wait()
             return await echo(asked)
         finally:
             self.together -= 1
+
+
+class Replies:
+    """The replies that came."""
+
+    def __init__(self) -> None:
+        self.replies: list[bytes] = []
+        self.came = anyio.Event()
+
+
+@asynccontextmanager
+async def asking(client: Requests, sent: Request) -> AsyncIterator[Replies]:
+    """Wait for a reply while the block runs, and after it."""
+    replies = Replies()
+
+    async def ask() -> None:
+        replies.replies.append(await client.request(NAME, sent, seconds=LONG))
+        replies.came.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask)
+        yield replies
+
+
+async def serving(server: Requests, answer: Answerer, *, task_status: TaskStatus[anyio.CancelScope]) -> None:
+    """Serve until the scope that it tells is cancelled."""
+    with anyio.CancelScope() as scope:
+        async with server.serve(NAME, answer):
+            task_status.started(scope)
+            await anyio.sleep_forever()

@@ -10,24 +10,8 @@ import anyio
 
 from ....errors import NoRemoteService, RemoteTimeout
 from ....ports import LARGEST_BODY, Answerer, Request
-from ._broken import Around
+from ._requests_leaving import Abandons, AbandonsWhenCancelled, AllAtOnce, Broker, Greedy
 from ._transport_harness import BrokerMutant
-
-
-class Broker(Around):
-    """An adapter that wraps what requesters ask and what servers answer."""
-
-    async def request(self, service: str, request: Request, *, seconds: float) -> bytes:
-        reply: bytes = await self.inner.request(service, request, seconds=seconds)
-        return reply
-
-    @asynccontextmanager
-    async def serve(self, service: str, answer: Answerer, **options: Any) -> AsyncIterator[None]:
-        async with self.inner.serve(service, self.answering(answer), **options):
-            yield
-
-    def answering(self, answer: Answerer) -> Answerer:
-        return answer
 
 
 class Ascii(Broker):
@@ -185,32 +169,14 @@ class Truncates(Broker):
         return await super().request(service, request._replace(body=request.body[:LARGEST_BODY]), seconds=seconds)
 
 
-class Abandons(Broker):
-    """Stops what is under way when it leaves."""
+class TruncatesReplies(Broker):
+    """Sends the beginning of a reply that is too large."""
 
-    @asynccontextmanager
-    async def serve(self, service: str, answer: Answerer, **options: Any) -> AsyncIterator[None]:
-        left = anyio.Event()
-
+    def answering(self, answer: Answerer) -> Answerer:
         async def answered(request: Request) -> bytes:
-            reply = b""
-            async with anyio.create_task_group() as tasks:
+            return (await answer(request))[:LARGEST_BODY]
 
-                async def run() -> None:
-                    nonlocal reply
-                    reply = await answer(request)
-                    tasks.cancel_scope.cancel()
-
-                tasks.start_soon(run)
-                await left.wait()
-                tasks.cancel_scope.cancel()
-            if not reply:
-                raise ConnectionError("the server has stopped")
-            return reply
-
-        async with self.inner.serve(service, answered, **options):
-            yield
-            left.set()
+        return answered
 
 
 class OneService(Broker):
@@ -256,6 +222,10 @@ REQUESTS = (
     _alone("all keys take turns", "test_other_keys_do_not_wait", OneKey),
     _alone("what is too large is cut", "test_a_body_has_a_limit", Truncates),
     _alone("leaving stops what is under way", "test_leaving_waits_for_what_is_under_way", Abandons),
+    _alone("leaving by cancellation stops it", "test_leaving_by_cancellation_waits_too", AbandonsWhenCancelled),
+    _alone("what waits is begun while leaving", "test_what_waits_is_left_to_another", Greedy),
+    _alone("any number is handled at once", "test_so_many_are_handled_at_once", AllAtOnce),
+    _alone("large replies are cut", "test_a_reply_has_a_limit", TruncatesReplies),
     _alone("services are one", "test_services_do_not_mix", OneService),
 )
 """Each is killed by the named test of `RequestsSuite`."""

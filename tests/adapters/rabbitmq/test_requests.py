@@ -1,0 +1,191 @@
+"""Requests in order, servers that stop, and what others send that is none."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import AsyncExitStack
+
+import pytest
+from aiormq import spec
+
+from tests.adapters.rabbitmq.broken import TIMEOUT, Broken, feed
+from tests.servers.network import Network
+from twofold import Application, Command, RemoteCommandBus
+from twofold.errors import NoRemoteService, RemoteTimeout, TransientFailure
+from twofold.ports import Request
+from twofold_memory import InMemory
+from twofold_rabbitmq import RabbitMQ, _request_wire
+from twofold_rabbitmq._connection import CHECK
+
+
+class Pack(Command[int], name="depot.pack"):
+    number: int
+
+
+async def echo(request: Request) -> bytes:
+    """Reply with what came."""
+    return b"re: " + request.body
+
+
+async def test_requests_of_a_key_stay_in_order_when_the_connection_is_lost(broken: Broken, network: Network) -> None:
+    """One that was sent a moment later is not handled before, whenever that moment is."""
+    transport, behind, seen = await broken.connect(), await broken.connect(network.url), list[str]()
+
+    async def note(request: Request) -> bytes:
+        seen.append(request.id)
+        return b""
+
+    async with transport.serve("shop", note):
+        await behind.request("shop", Request("first", "k", b""), seconds=10)
+        for number in range(8):
+            seen.clear()
+            network.cut()
+            before = asyncio.create_task(behind.request("shop", Request(f"{number}-1", "k", b""), seconds=10))
+            await asyncio.sleep(0.03)
+            after = asyncio.create_task(behind.request("shop", Request(f"{number}-2", "k", b""), seconds=10))
+            await asyncio.gather(before, after)
+            assert list(dict.fromkeys(seen)) == [f"{number}-1", f"{number}-2"]
+
+
+async def test_one_id_asked_at_once_of_nobody(broken: Broken) -> None:
+    """Each is told that there is nobody."""
+    transport = await broken.connect()
+    asked = [transport.request("nobody", Request("same", None, b""), seconds=5) for _ in range(3)]
+    errors = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(each) for each in errors] == [NoRemoteService] * 3
+
+
+async def test_what_may_have_been_handled_is_not_said_to_be_undone(broken: Broken, network: Network) -> None:
+    """When a request is sent again and the service is gone meanwhile, nobody knows what became of it."""
+    transport, behind, begun = await broken.connect(), await broken.connect(network.url), asyncio.Event()
+
+    async def never(request: Request) -> bytes:
+        begun.set()
+        await asyncio.Event().wait()
+        return b""
+
+    async with AsyncExitStack() as serving:
+        await serving.enter_async_context(transport.serve("shop", never))
+        asked = asyncio.create_task(behind.request("shop", Request("r1", None, b""), seconds=12))
+        await begun.wait()
+        network.stall()
+        network.cut()
+        await serving.aclose()
+        assert await transport.forget_service("shop")
+        network.resume()
+        with pytest.raises(RemoteTimeout):
+            await asked
+    assert not await transport.forget_service("shop")
+
+
+async def test_a_connection_that_says_nothing_is_cut(broken: Broken, network: Network) -> None:
+    """Although each request waits for less than the time-out, and new connections would work."""
+    transport, behind = await broken.connect(), await broken.connect(network.url)
+    await behind.declare(feed())
+    async with transport.serve("shop", echo):
+        assert await behind.request("shop", Request("r1", None, b"1"), seconds=5) == b"re: 1"
+        network.swallow()
+        async with asyncio.timeout(CHECK + 2 * TIMEOUT + 2):
+            reply, numbers = b"", 0
+            while not reply:
+                numbers += 1
+                try:
+                    reply = await behind.request("shop", Request(f"s{numbers}", None, b"2"), seconds=TIMEOUT / 2)
+                except RemoteTimeout:
+                    continue
+            assert reply == b"re: 2"
+            assert numbers > 1
+            try:
+                await behind.waiting(feed())
+            except TransientFailure:
+                assert await behind.waiting(feed()) == 0
+
+
+async def test_an_application_that_stops_leaves_requests_to_another(broken: Broken) -> None:
+    """Under load it finishes what it has begun, nobody gets an error, and none is handled twice."""
+    store, handled = InMemory(), list[int]()
+
+    def application() -> Application:
+        app = Application(
+            "depot", write=store, transport=RabbitMQ(broken.server.url, prefix=broken.prefix, timeout=TIMEOUT)
+        )
+
+        @app.command_handler(Pack)
+        async def pack(command: Pack) -> int:
+            await asyncio.sleep(0.02)
+            handled.append(command.number)
+            return command.number
+
+        app.serve(Pack)
+        return app
+
+    commands = RemoteCommandBus(await broken.connect(), "depot", timeout=30)
+    async with AsyncExitStack() as one:
+        await one.enter_async_context(application())
+        async with application():
+            sent = [
+                asyncio.create_task(
+                    commands.dispatch(Pack(number=number), key=f"k{number % 4}" if number % 2 else None)
+                )
+                for number in range(200)
+            ]
+            async with asyncio.timeout(30):
+                while len(handled) < 20:  # noqa: ASYNC110 -- the server says when
+                    await asyncio.sleep(0.01)
+                await one.aclose()
+            assert await asyncio.gather(*sent) == list(range(200))
+    assert sorted(handled) == list(range(200))
+
+
+async def test_another_clock_does_not_drop_what_the_broker_hands_out(
+    broken: Broken, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server whose clock is ahead answers, and says that the clocks differ."""
+
+    class Ahead:
+        """A clock."""
+
+        times = iter([time.time(), time.time() + 60])
+
+        def time(self) -> float:
+            """Return the requester's time, then the server's."""
+            return next(self.times)
+
+    transport = await broken.connect()
+    async with transport.serve("shop", echo):
+        monkeypatch.setattr(_request_wire, "time", Ahead())
+        assert await transport.request("shop", Request("r1", None, b"one"), seconds=5) == b"re: one"
+    assert "whether the clocks of this machine and of the requester's agree" in caplog.text
+
+
+async def test_what_is_no_request_blocks_nobody(broken: Broken, caplog: pytest.LogCaptureFixture) -> None:
+    """A deadline that never comes, and a queue to reply to that is no requester's, are not heeded."""
+    caplog.set_level(logging.WARNING, "twofold.rabbitmq")
+    transport = await broken.connect()
+
+    async def refuse(request: Request) -> bytes:
+        if request.body == b"evil":
+            raise ValueError("no")
+        return await echo(request)
+
+    async with transport.serve("shop", refuse, concurrency=1), broken.administrator() as channel:
+        await channel.queue_declare(f"{broken.prefix}.victim", auto_delete=True)
+        for headers, body in [({"deadline": 2**62}, b"evil")] * 8 + [({}, b"fine")]:
+            await channel.basic_publish(
+                body,
+                exchange=f"{broken.prefix}:requests",
+                routing_key="any.shop",
+                properties=spec.Basic.Properties(
+                    headers=dict(headers),
+                    reply_to=f"{broken.prefix}.victim",
+                    expiration="60000" if not headers else None,
+                ),
+            )
+        assert await transport.request("shop", Request("r1", None, b"one"), seconds=10) == b"re: one"
+        found = await channel.queue_declare(f"{broken.prefix}.victim", passive=True)
+        assert found.message_count == 0
+        await channel.queue_delete(f"{broken.prefix}.victim")
+    assert "drops" in caplog.text
+    assert "which is no requester but a queue" in caplog.text

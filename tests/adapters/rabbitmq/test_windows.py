@@ -1,0 +1,131 @@
+"""What a consumer has: as much as it wants, settled only over the connection over which it came."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from itertools import pairwise
+
+import pytest
+
+from tests.adapters.rabbitmq.broken import Broken, feed, placed, publish_all
+from tests.servers.network import Network
+from twofold.errors import TransientFailure
+from twofold.ports import Delivery, WireMessage
+from twofold_rabbitmq import _supervision
+from twofold_rabbitmq._connection import Connection
+from twofold_rabbitmq._consumer import RabbitMQConsumer
+from twofold_rabbitmq._supervision import Supervisor
+from twofold_rabbitmq._window import Receipt, Window
+
+
+class Enough(Exception):
+    """Ends what goes on for ever."""
+
+
+async def until_unsettled(consumer: RabbitMQConsumer, number: int) -> None:
+    """Wait until the broker has delivered so many."""
+    async with asyncio.timeout(15):
+        while consumer.unsettled != number:  # noqa: ASYNC110 -- nobody says when
+            await asyncio.sleep(0.01)
+
+
+def delivery(tag: int) -> Delivery:
+    """Return a delivery of the first channel."""
+    return Delivery(WireMessage(str(tag), "t", "k", b""), 0, 1, Receipt(1, tag))
+
+
+def test_what_is_accepted_after_it_was_refused_does_not_wait() -> None:
+    """It is not handed out again, and what waits behind it is."""
+    window = Window(1)
+    for tag in (1, 2, 3):
+        window.arrived(tag, delivery(tag))
+    window.take(2)
+    window.refuse([1, 2])
+    window.refuse([1])
+    assert window.settle([1]) == (1, [])
+    assert [each.message.id for each in window.take(10)] == ["2", "3"]
+    assert not window.waits
+
+
+async def test_no_more_than_the_prefetch_is_delivered(broken: Broken) -> None:
+    """The rest waits at the broker, however much there is."""
+    transport = await broken.connect(prefetch=5)
+    await transport.declare(feed())
+    await publish_all(transport, placed(40))
+    async with transport.consume(feed()) as consumer, broken.administrator() as channel:
+        async with asyncio.timeout(15):
+            while consumer.unsettled < 5:  # noqa: ASYNC110 -- nobody says when
+                await asyncio.sleep(0.01)
+        found = await channel.queue_declare(f"{broken.prefix}.mail.0", passive=True)
+        assert found.message_count == 35
+        assert len(await consumer.receive()) == consumer.unsettled == 5
+
+
+async def test_a_delivery_of_a_lost_connection_settles_nothing(broken: Broken, network: Network) -> None:
+    """Accepting, refusing and parking it leave alone what has the same number on the new one."""
+    transport, behind = await broken.connect(), await broken.connect(network.url)
+    async with behind.consume(feed()) as consumer:
+        await publish_all(transport, placed(3))
+        await until_unsettled(consumer, 3)
+        old = await consumer.receive()
+        network.cut()
+        await until_unsettled(consumer, 0)
+        with pytest.raises(TransientFailure, match=r"cannot park .* It comes again"):
+            await consumer.park(old[0], "no")
+        await until_unsettled(consumer, 3)
+        again = await consumer.receive()
+        await consumer.accept(old)
+        await consumer.refuse(old)
+        with pytest.raises(TransientFailure, match=r"cannot park .* It comes again"):
+            await consumer.park(old[0], "no")
+        assert consumer.unsettled == 3
+        await consumer.accept(again)
+    assert await transport.waiting(feed()) == 0
+    assert not await transport.parked("mail")
+
+
+async def test_a_late_delivery_of_a_lost_connection_is_dropped(broken: Broken, network: Network) -> None:
+    """The driver may hand it over when the next connection is there already, and the broker delivers it again."""
+    transport, behind = await broken.connect(), await broken.connect(network.url)
+    (message,) = placed(1)
+    late = asyncio.Event()
+    async with behind.consume(feed()) as consumer:
+        delivered, held = consumer._delivered, []
+
+        async def hold(*arguments: object) -> None:
+            held.append(arguments)
+            late.set()
+
+        consumer._delivered = hold  # type: ignore[method-assign, assignment]
+        network.cut()
+        await publish_all(transport, [message])
+        await late.wait()
+        consumer._delivered = delivered  # type: ignore[method-assign]
+        network.cut()
+        await until_unsettled(consumer, 1)
+        await delivered(*held[0])  # type: ignore[arg-type]
+        assert consumer.unsettled == 1
+        assert [each.message for each in await consumer.receive()] == [message]
+
+
+async def test_pauses_begin_anew_after_a_steady_connection(
+    broken: Broken, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They grow while connections break at once, and not once one has lasted."""
+    lasted = iter([1_000.0, 1_000.0, 1_000.0, -1.0, 1_000.0])
+
+    async def breaks(connection: Connection) -> None:
+        steady = next(lasted, None)
+        if steady is None:
+            raise Enough
+        monkeypatch.setattr(_supervision, "_STEADY", steady)
+        raise TransientFailure("it broke")
+
+    caplog.set_level(logging.WARNING, "twofold.rabbitmq")
+    supervisor = Supervisor("mail", broken.server.url, {}, 5.0, breaks)
+    with pytest.raises(Enough):
+        await supervisor.run()
+    pauses = [float(each.args[1]) for each in caplog.records if isinstance(each.args, tuple)]  # type: ignore[arg-type]
+    grows = [after > before for before, after in pairwise(pauses)]
+    assert grows == [True, True, False, True]
