@@ -9,7 +9,7 @@ import pytest
 from tests.brokers import REQUESTS, open_requests
 from twofold.testing.conformance import RequestsSuite
 from twofold.testing.conformance.mutants._requests import REQUESTS as BROKEN
-from twofold.testing.conformance.mutants._requests import Broker
+from twofold.testing.conformance.mutants._requests_leaving import Broker
 from twofold.testing.conformance.mutants._transport_harness import BrokerMutantSuite
 
 
