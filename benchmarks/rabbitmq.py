@@ -1,4 +1,4 @@
-"""Publishing and consuming over RabbitMQ: against raw aio-pika doing the same, and against FastStream."""
+"""Relaying, publishing and consuming over RabbitMQ: against raw aio-pika doing the same, and against FastStream."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from itertools import count
 from pathlib import Path
 from typing import Self
 from uuid import uuid4
@@ -15,10 +16,14 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMessage, AbstractQueue
 
 from benchmarks._ratio import Ratio, as_fast, rates
-from twofold.ports import Feed, Outcome, WireMessage
+from benchmarks.sqlite import Counted, encoded
+from twofold import Application
+from twofold.ports import Expected, Feed, Outcome, WireMessage
+from twofold_memory import InMemory
 from twofold_rabbitmq import RabbitMQ
 
 MESSAGES, PAGE, KEYS, PREFETCH, ROUNDS = 10_000, 500, 1_000, 200, 5
+RELAYED = 30_000  # an application starts and settles for each round
 BODY = b'{"order_id":"o-123456","user_id":42,"lines":[{"sku":"table","quantity":1,"price":"129.90"}]}' * 4
 TOPIC = "bench.placed"
 PEER = Path(__file__).parents[1] / ".venv-peers" / "bin" / "python"
@@ -31,6 +36,7 @@ async def measure() -> AsyncIterator[Ratio]:
         ours = await opened.enter_async_context(_Ours())
         raw = await opened.enter_async_context(_Raw())
         works = {
+            "relay": ours.relay,
             "publish": ours.publish,
             "raw publish": raw.publish,
             "consume": ours.consume,
@@ -40,6 +46,8 @@ async def measure() -> AsyncIterator[Ratio]:
         sent = f"RabbitMQ: publish, pages of {PAGE} messages of {KEYS:,} keys, confirmed"
         received = f"RabbitMQ: consume, prefetch {PREFETCH}, acknowledged"
         yield as_fast(sent, "raw aio-pika, gathered", found["publish"], found["raw publish"], 0.8)
+        relayed = f"RabbitMQ: relay of {RELAYED:,} events of {KEYS:,} streams, from a log in memory"
+        yield as_fast(relayed, "raw aio-pika, gathered", found["relay"], found["raw publish"], 0.8)
         yield as_fast(received, "raw aio-pika, ack each", found["consume"], found["raw consume"], 0.7)
         if _peer_is_installed():
             publishing, consuming = await asyncio.to_thread(_peer)
@@ -53,18 +61,36 @@ class _Ours:
     def __init__(self) -> None:
         self._broker = RabbitMQ(SERVER, prefix=f"twofold-bench-{uuid4().hex[:8]}", window=PAGE, prefetch=PREFETCH)
         self._feed = Feed(consumer="bench", topics=(TOPIC,))
+        self._store = InMemory()
+        self._relays = count(1)
 
     async def __aenter__(self) -> Self:
         await self._broker.open()
         await self._broker.declare(self._feed)
+        transaction = await self._store.begin()
+        for number in range(RELAYED):
+            await transaction.append(f"order/{number % KEYS}", [encoded(number)], expected=Expected.ANY)
+        await transaction.commit()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._broker.forget(self._feed.consumer)
         await self._broker.close()
 
+    async def relay(self) -> int:
+        """Relay all events of the log, each time under another name."""
+        feed = Feed(consumer="relayed", topics=("bench.counted",))
+        await self._broker.declare(feed)
+        app = Application("bench", write=self._store, transport=self._broker)
+        app.relay(Counted, name=f"relay {next(self._relays)}", start="beginning")
+        async with app:
+            await app.settle(timeout=60)
+        await self._broker.open()
+        await self._broker.forget("relayed")
+        return RELAYED
+
     async def publish(self) -> int:
-        """Publish as a relay does."""
+        """Publish pages at once."""
         for first in range(0, MESSAGES, PAGE):
             page = [WireMessage(f"{uuid4()}", TOPIC, f"k{each % KEYS}", BODY) for each in range(first, first + PAGE)]
             outcomes = await self._broker.publisher.publish(page)
