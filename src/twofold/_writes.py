@@ -24,14 +24,15 @@ class Writes:
     def __init__(self, log: str, arrivals: Arrivals | None) -> None:
         self.here: Written | None = None
         """What was written to this log; None when nothing was."""
-        self._elsewhere: tuple[Written, ...] = ()
+        self.elsewhere: tuple[Written, ...] = ()
+        """What was written to others, and is not known to have arrived here."""
         self._log = log
         self._arrivals = arrivals
 
     @property
     def token(self) -> str:
         """All of it as a text for a header; empty when it is nothing."""
-        return encode_tokens([*((self.here,) if self.here else ()), *self._elsewhere])
+        return encode_tokens([*((self.here,) if self.here else ()), *self.elsewhere])
 
     def add(self, events: Sequence[StoredEvent]) -> None:
         """Remember that these were written here."""
@@ -48,7 +49,7 @@ class Writes:
         """
         here, elsewhere = self._read(token)
         self.here = latest(self.here, here)
-        self._elsewhere = (*self._elsewhere, *elsewhere)
+        self.elsewhere = (*self.elsewhere, *elsewhere)
 
     async def needed(self, after: str | None, seconds: float, *, must: bool) -> tuple[Written | None, bool]:
         """Return what a query has to see, in this log, and whether that is all of it.
@@ -64,7 +65,7 @@ class Writes:
             ReadNotReady: not all has arrived after so many seconds, and it must.
             ForeignLog, InvalidToken: as for `resume`.
         """
-        self._elsewhere, missing = await self._arrived(self._elsewhere, seconds)
+        self.elsewhere, missing = await self._arrived(self.elsewhere, seconds)
         needed, besides = self._read(after) if after else (None, ())
         if besides and self._arrivals is not None:
             arrived, left = await self._arrivals.wait(besides, self._log, seconds)
