@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import anyio
 
-from twofold.ports import Cached, CacheLease, Position
+from twofold.ports import Cached, CacheKey, CacheLease, Position
 
 
 class Kept(NamedTuple):
-    """An answer, and when it ends by the clock of the event loop."""
+    """An answer, the mark of the lease that it was filled by, and when it ends by the clock of the event loop."""
 
     answer: Cached
+    mark: str
     ends: float
 
 
 class InMemoryCache:
     """Keep answers in this process. Others do not see them, nor that they are invalidated: use it where there is one.
+
+    Each key has a mark from its first lookup until it is invalidated. What was filled in under another mark is not there.
 
     Args:
         size: how many answers are kept at most; those that were not asked for longest go first.
@@ -28,41 +31,54 @@ class InMemoryCache:
 
     def __init__(self, *, size: int = 10_000) -> None:
         self._size = size
-        self._kept: OrderedDict[str, Kept] = OrderedDict()
-        self._leases: OrderedDict[str, str] = OrderedDict()
+        self._kept: OrderedDict[tuple[CacheKey, str | None], Kept] = OrderedDict()
+        self._marks: OrderedDict[CacheKey, str] = OrderedDict()
 
-    async def lookup(self, key: str, *, at_least: Position | None = None) -> Cached | CacheLease:
+    async def lookup(
+        self, key: CacheKey, tenant: str | None = None, *, at_least: Position | None = None
+    ) -> Cached | CacheLease:
         """Return what is kept, or the lease to fill it in."""
-        kept = self._kept.get(key)
-        if kept is not None and kept.ends > anyio.current_time():
-            self._kept.move_to_end(key)
-            if at_least is None or kept.answer.position >= at_least:
-                return kept.answer
-        mark = self._leases.setdefault(key, uuid4().hex)
-        self._leases.move_to_end(key)
-        while len(self._leases) > self._size:
-            self._leases.popitem(last=False)
-        return CacheLease(key, mark)
+        mark = self._marks.get(key)
+        if mark is None:
+            mark = self._marks[key] = uuid4().hex
+        self._marks.move_to_end(key)
+        kept = self._there(key, tenant, mark)
+        if kept is not None:
+            self._kept.move_to_end((key, tenant))
+            if at_least is None or kept.position >= at_least:
+                return kept
+        _shorten(self._marks, self._size)
+        return CacheLease(key, tenant, mark)
 
     async def fill(self, lease: CacheLease, answer: Cached, *, seconds: float) -> bool:
-        """Keep an answer, if the lease is good and none is newer."""
-        now, kept = anyio.current_time(), self._kept.get(lease.key)
-        if self._leases.get(lease.key) != lease.mark:
+        """Keep an answer, if the lease is good and it is later than what is there."""
+        if self._marks.get(lease.key) != lease.mark:
             return False
-        if kept is not None and kept.ends > now and _is_newer(kept.answer, answer):
+        there = self._there(lease.key, lease.tenant, lease.mark)
+        if there is not None and there.log == answer.log and there.position >= answer.position:
             return False
-        self._kept[lease.key] = Kept(answer, now + seconds)
-        self._kept.move_to_end(lease.key)
-        while len(self._kept) > self._size:
-            self._kept.popitem(last=False)
+        place = lease.key, lease.tenant
+        self._kept[place] = Kept(answer, lease.mark, anyio.current_time() + seconds)
+        self._kept.move_to_end(place)
+        _shorten(self._kept, self._size)
         return True
 
-    async def invalidate(self, keys: Sequence[str]) -> None:
+    async def invalidate(self, keys: Sequence[CacheKey]) -> None:
         """Forget answers and leases."""
         for key in keys:
-            self._kept.pop(key, None)
-            self._leases.pop(key, None)
+            self._marks.pop(key, None)
+
+    async def forget(self, queries: Sequence[str]) -> None:
+        """Forget answers and leases of whole queries."""
+        await self.invalidate([key for key in self._marks if key.query in queries])
+
+    def _there(self, key: CacheKey, tenant: str | None, mark: str) -> Cached | None:
+        kept = self._kept.get((key, tenant))
+        if kept is None or kept.mark != mark or kept.ends <= anyio.current_time():
+            return None
+        return kept.answer
 
 
-def _is_newer(one: Cached, other: Cached) -> bool:
-    return one.log == other.log and one.position > other.position
+def _shorten(entries: OrderedDict[Any, Any], size: int) -> None:
+    while len(entries) > size:
+        entries.popitem(last=False)

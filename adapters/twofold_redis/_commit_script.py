@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from ._lua import OLDER
 from ._server import Script
 
 COMMIT: Final = Script(
-    """
+    OLDER
+    + """
 -- KEYS[1] says that this commit was done; a client that lost the answer may send it again. It is written first: of all
 -- that follows it is what a Redis without memory refuses, before anything was changed.
 local argument, name = 1, 1
@@ -39,11 +41,6 @@ function checks.kept()
   local kept, expected = key(), arg()
   local found = redis.call('GET', kept)
   if found and found ~= expected then return found end
-end
-
--- Positions have up to 64 bits, more than a number of Lua: they are compared as texts.
-local function older(one, other)
-  return #one < #other or (#one == #other and one < other)
 end
 
 local function call(command, key, values)

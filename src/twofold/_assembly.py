@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ._aggregate import Aggregate
 from ._broker import Broker
-from ._cached import Answers, Caching, place_of
+from ._cache_answers import Answers
+from ._cache_plan import CachedQuery, cached_queries
+from ._cached import Caching
 from ._check import (
     check_handlers,
     check_middleware,
@@ -21,10 +22,11 @@ from ._check import (
     learn_commands,
     learn_events,
 )
-from ._check_caches import cacheable, check_caches
+from ._check_caches import check_caches
 from ._check_secrets import check_secrets
 from ._check_transport import check_served, check_transport
 from ._command_bus import CommandBus
+from ._consistency import Consistency
 from ._effects import ProjectionEffect
 from ._entries import CommandEntry, QueryEntry
 from ._event_sourced import EventSourced
@@ -45,7 +47,7 @@ from ._subscription import Subscription
 from ._view import View
 from ._wire_types import WireTypes
 from ._wired import (
-    cache_subscription,
+    cache_subscriptions,
     feed,
     middleware_of,
     projection_subscriptions,
@@ -72,7 +74,9 @@ class Assembly:
         inline: the projections that commands apply themselves.
         subscriptions: the asynchronous projections, the reactions and the relays.
         broker: the broker, with what is received from it.
+        consistency: knows how far the projections are.
         answers: the cache.
+        cached: the queries whose answers it keeps.
         views: every view that is read or written.
         planned: how each command and query is handled, for `explain`.
     """
@@ -84,7 +88,9 @@ class Assembly:
     inline: Sequence[Projection]
     subscriptions: Sequence[Subscription]
     broker: Broker | None
+    consistency: Consistency
     answers: Answers | None
+    cached: Sequence[CachedQuery]
     views: Sequence[type[View]]
     planned: Mapping[type[Any], Planned]
 
@@ -133,8 +139,9 @@ def assemble(app: Application, new_session: Callable[[], Session], committed: Ca
     ]
     reads = {entry.message: _reads(entry, plan, subscriptions) for entry, plan in queries.items()}
     answers = Answers(app.cache) if app.cache is not None else None
-    _route_queries(app, queries, services, reads, answers)
-    subscriptions.extend(cache_subscription(app, reads))
+    cached, consistency = cached_queries(app._queries, reads), Consistency(app.write.log, app.read)
+    _route_queries(app, queries, services, cached, answers)
+    subscriptions.extend(cache_subscriptions(app, cached, consistency))
     planned: dict[type[Any], Planned] = {entry.message: plan for entry, plan in commands.items() if plan is not None}
     planned.update({entry.message: plan for entry, plan in queries.items() if plan is not None})
     return Assembly(
@@ -142,7 +149,9 @@ def assemble(app: Application, new_session: Callable[[], Session], committed: Ca
         services=services,
         event_types=event_types,
         reads=reads,
+        consistency=consistency,
         answers=answers,
+        cached=cached,
         inline=inline,
         subscriptions=subscriptions,
         broker=broker,
@@ -210,14 +219,14 @@ def _route_queries(
     app: Application,
     planned: Mapping[QueryEntry, Planned | None],
     services: Services,
-    reads: Mapping[type[Query[Any]], Sequence[str]],
+    cached: Sequence[CachedQuery],
     answers: Answers | None,
 ) -> None:
+    kept = {query.message: query for query in cached}
     for entry, plan in planned.items():
         if plan is None:
             continue
         handle = stream_route(plan.invoke, services) if plan.streams else query_route(plan.invoke, services)
-        if entry.cache is not None and answers is not None and cacheable(entry.message):
-            place = partial(place_of, reads[entry.message], app.read, app.write.log)
-            handle = Caching(entry.message, entry.cache, answers, place, app.write.log).around(handle)
+        if entry.message in kept and answers is not None:
+            handle = Caching(kept[entry.message], answers, app.write, app.read).around(handle)
         services.queries._route(entry.message, compose(middleware_of(app, entry.message), handle), streams=plan.streams)

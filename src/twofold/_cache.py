@@ -26,7 +26,8 @@ class Cache:
         ttl: how long an answer is kept, in seconds.
         key: what answers are kept under: a text with fields of the query in braces. Queries with equal keys have equal
             answers; tenants do not meet.
-        invalidated_by: the events that make an answer worthless, each with its key: a text with fields of the event.
+        invalidated_by: the events that make an answer worthless, for every tenant, each with its key: a text with fields of
+            the event.
         negative_ttl: how long the answer None is kept, in seconds; not at all by default.
         jitter: by which share of itself the time is shorter at random, so that not all end at once.
 
@@ -65,7 +66,7 @@ class CacheStats:
         hits: answers that were found.
         misses: answers that were not, or were too old for who asked.
         fills: answers that were put in.
-        refused: answers that were not, because their key was invalidated while they were loaded, or newer ones were there.
+        refused: answers that were not, because their key was invalidated while they were loaded, or others were as new.
         failures: calls that failed or took too long; their queries were answered without the cache.
     """
 
@@ -76,10 +77,10 @@ class CacheStats:
     failures: int = 0
 
 
-def fields_of(key: str) -> list[str]:
-    """Return the names in the braces of a key.
+def fields_of(key: str) -> list[tuple[str, str, str | None]]:
+    """Return the names in the braces of a key, each with its format and its conversion.
 
     Raises:
         ValueError: the braces do not match.
     """
-    return [name for _, name, _, _ in Formatter().parse(key) if name is not None]
+    return [(name, spec or "", conversion) for _, name, spec, conversion in Formatter().parse(key) if name is not None]

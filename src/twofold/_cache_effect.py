@@ -2,96 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from hashlib import sha256
-from typing import NamedTuple
+import logging
+from collections.abc import Sequence
 
-from ._cache_keys import KeyFormat, stored_key
+from ._cache_keys import KeyFormat
+from ._cache_plan import CachedQuery
 from ._consistency import Consistency
 from ._messages import Event
-from ._metadata import event_envelope
 from ._subscription import Finish, finish_only
 from ._token import Written
-from .ports.cache import CacheStore
+from .ports.cache import CacheKey, CacheStore
 from .ports.event_log import Position, StoredEvent
 from .ports.stores import WriteStore
+
+logger = logging.getLogger("twofold.cache")
 
 _PATIENCE = 1.0
 """How long a page waits for the projections before it is begun again, in seconds."""
 
 
-class Invalidation(NamedTuple):
-    """What an event does to the answers of a query.
-
-    Attributes:
-        key: a text with fields of the event.
-        shape: the query, and the shape of its answers.
-        reads: the projections that it reads.
-    """
-
-    key: str
-    shape: str
-    reads: Sequence[str]
-
-
-Invalidations = Mapping[type[Event], Sequence[Invalidation]]
-
-
 class CacheEffect:
-    """Waits until the projections that a query reads have passed an event, then invalidates its answers, then moves on.
+    """Waits until the projections that some queries read have passed an event, then ends their answers, then moves on.
 
     So an answer that is loaded after the invalidation has what the event changed, and a crash in between repeats it. An
     event that a projection has set aside is passed: as long as there is one, the answers that lack it are not kept.
 
     Args:
-        invalidations: what each event does.
+        queries: the queries; all of them read the same projections.
         cache: the cache.
         store: where the checkpoint is.
+        consistency: knows how far the projections are.
     """
 
-    def __init__(self, invalidations: Invalidations, cache: CacheStore, store: WriteStore) -> None:
-        self._invalidations = {
-            event_type: [(KeyFormat(each.key), each) for each in several]
-            for event_type, several in invalidations.items()
-        }
+    def __init__(
+        self, queries: Sequence[CachedQuery], cache: CacheStore, store: WriteStore, consistency: Consistency
+    ) -> None:
+        self._ends: dict[type[Event], list[tuple[KeyFormat, CachedQuery]]] = {}
+        for query in queries:
+            for event_type, key in query.cache.invalidated_by.items():
+                self._ends.setdefault(event_type, []).append((KeyFormat(key), query))
+        self._reads = queries[0].reads
         self._cache = cache
         self._store = store
-        self.consistency: Consistency | None = None
-        """Set when the application runs."""
+        self._consistency = consistency
 
     async def apply(
         self, items: Sequence[tuple[StoredEvent, Event]], finish: Finish, *, at: Position | None = None
     ) -> None:
         if items:
             log = await self._store.log.identity()
-            await self._wait(items, log)
-            await self._cache.invalidate(self._keys(items, log))
+            await self._consistency.wait(self._reads, Written(log, items[-1][0].position, ()), _PATIENCE)
+            await self._end([event for _, event in items], log)
         await finish_only(self._store, finish, len(items))
 
-    async def _wait(self, items: Sequence[tuple[StoredEvent, Event]], log: str) -> None:
-        if self.consistency is None:
-            raise RuntimeError("the cache's subscription runs only in an application that was entered")
-        reads = {name for _, event in items for _, each in self._invalidations[type(event)] for name in each.reads}
-        await self.consistency.wait(sorted(reads), Written(log, items[-1][0].position, ()), _PATIENCE)
-
-    def _keys(self, items: Sequence[tuple[StoredEvent, Event]], log: str) -> list[str]:
-        return list(
-            dict.fromkeys(
-                stored_key(key.of(event), each.shape, log, event_envelope(stored, event).tenant)
-                for stored, event in items
-                for key, each in self._invalidations[type(event)]
-            )
-        )
-
-
-def subscription_name(invalidations: Invalidations) -> str:
-    """Return the name of the checkpoint: another one for other invalidations.
-
-    While two releases run side by side, neither passes an event for the other.
-    """
-    told = sorted(
-        f"{event_type.message_name} {each.shape} {each.key}"
-        for event_type, several in invalidations.items()
-        for each in several
-    )
-    return f"twofold.cache.{sha256(repr(told).encode()).hexdigest()[:8]}"
+    async def _end(self, events: Sequence[Event], log: str) -> None:
+        """End the answers whose keys these events name; all of a query's when an event has no key for it."""
+        keys: dict[CacheKey, None] = {}
+        queries: dict[str, None] = {}
+        for event in events:
+            for key, query in self._ends[type(event)]:
+                kept_as = query.kept_as(log)
+                try:
+                    keys[CacheKey(kept_as, key.of(event))] = None
+                except Exception as error:  # noqa: BLE001 -- a value of any type may refuse its format
+                    queries[kept_as] = None
+                    logger.warning(
+                        "cannot make the key %r of an event, and forget all cached answers of %s instead: %s",
+                        query.cache.invalidated_by[type(event)],
+                        query.message.__name__,
+                        error,
+                    )
+        await self._cache.invalidate(list(keys))
+        if queries:
+            await self._cache.forget(list(queries))

@@ -25,10 +25,10 @@ class KeyFormat:
         self._parts = [(literal, name or "", spec or "") for literal, name, spec, _ in Formatter().parse(text)]
 
     def of(self, message: Message) -> str:
-        """Return the key of a message."""
+        """Return the key of a message. A value that its format does not fit raises what its type raises."""
         fields = vars(message)
         return "".join(
-            literal + (quote(format(fields[name], spec), safe="") if name else "")
+            literal + (quote(format(fields[name], spec), safe="", errors="surrogatepass") if name else "")
             for literal, name, spec in self._parts
         )
 
@@ -66,13 +66,17 @@ def can_meet(one: Sequence[str | None], other: Sequence[str | None]) -> bool:
     return (len(one), len(other)) in meets
 
 
+def cacheable(query_type: type[Query[Any]]) -> bool:
+    """Return whether the answers of a query have JSON."""
+    try:
+        adapter_of(query_type).json_schema()
+    except Exception:  # noqa: BLE001 -- pydantic raises what it likes for a type that it does not know
+        return False
+    return True
+
+
 def shape_of(query_type: type[Query[Any]]) -> str:
     """Return what is another for another query or another shape of its answers."""
     name = query_type.message_name or f"{query_type.__module__}.{query_type.__qualname__}"
     schema = adapter_of(query_type).json_schema()
     return sha256(f"{name} {schema}".encode()).hexdigest()[:12]
-
-
-def stored_key(key: str, shape: str, log: str, tenant: str | None) -> str:
-    """Return what an answer is kept under: tenants, logs and shapes do not meet."""
-    return f"{'' if tenant is None else quote(tenant, safe='')}/{key}@{shape}.{log}"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 from ._cache import fields_of
-from ._cache_keys import can_meet, shape_of_key
+from ._cache_keys import cacheable, can_meet, shape_of_key
 from ._entries import ProjectionEntry, QueryEntry
 from ._faults import Fault
-from ._idempotency import adapter_of
-from ._messages import Message, Query
+from ._messages import Message
 from ._module import Module
 from ._plan import Planned
 from ._projection import Projection
@@ -45,29 +47,56 @@ def check_caches(
             )
 
 
-def cacheable(query_type: type[Query[Any]]) -> bool:
-    """Return whether the answers of a query have JSON."""
-    try:
-        adapter_of(query_type).json_schema()
-    except Exception:  # noqa: BLE001 -- pydantic raises what it likes for a type that it does not know
-        return False
-    return True
-
-
 def _check_key(entry: QueryEntry, key: str, message_type: type[Message]) -> Iterator[Fault]:
     try:
-        names = fields_of(key)
+        fields = fields_of(key)
+        key.encode()
     except ValueError as error:
         yield entry.place.fault(
             f"the key {key!r} cannot be read: {error}. Write fields in braces: 'order:{{order_id}}'."
         )
         return
-    for name in names:
+    for name, spec, conversion in fields:
         if name not in message_type.model_fields:
             yield entry.place.fault(
                 f"the key {key!r} has {name!r}, which is not a field of {message_type.__name__}. "
                 f"Its fields are: {', '.join(message_type.model_fields)}."
             )
+            continue
+        if conversion:
+            yield entry.place.fault(f"the key {key!r} has the conversion !{conversion}. Take it out.")
+        misfit = _misfit(message_type.model_fields[name].annotation, spec) if spec else None
+        if misfit is not None:
+            yield entry.place.fault(
+                f"the key {key!r} writes {name!r} of {message_type.__name__} as {spec!r}, which some values do not fit: "
+                f"{misfit}. Give it a format that fits all of them, or none."
+            )
+
+
+_DAY = datetime(2000, 1, 1, tzinfo=UTC)
+_SAMPLES: Mapping[Any, Any] = {
+    **{each: each() for each in (str, int, float, bool, Decimal)},
+    date: _DAY.date(),
+    datetime: _DAY,
+    time: _DAY.time(),
+}
+"""A value of each type whose formats are known."""
+
+
+def _misfit(annotation: Any, spec: str) -> str | None:
+    """Return why some value of a type has no such format, as far as the type tells."""
+    if get_origin(annotation) in (Union, UnionType):
+        return next(filter(None, (_misfit(each, spec) for each in get_args(annotation))), None)
+    if annotation in _SAMPLES:
+        try:
+            format(_SAMPLES[annotation], spec)
+        except (ValueError, TypeError) as error:
+            return str(error)
+    elif isinstance(annotation, type) and annotation not in (Any, object):
+        own: Any = annotation.__format__
+        if own is object.__format__:
+            return f"{annotation.__name__} has no formats"
+    return None
 
 
 def _check_match(entry: QueryEntry, key: str, event_type: type[Message], other: str) -> Iterator[Fault]:

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from ._assembly import Assembly
-from ._cache_effect import CacheEffect
-from ._consistency import Consistency
+from ._cache_plan import forget_answers
 from ._effects import ProjectionEffect
 from ._envelope import Origin
 from ._health import Health, health
@@ -71,12 +70,9 @@ class Running:
         self._app = app
         self._log = app.write.log
         self._hints = app.hints
-        self._consistency = Consistency(self._log, app.read)
+        self._consistency = assembly.consistency
         self._supervisor = Supervisor()
         self._workers: list[Worker] = []
-        for each in assembly.subscriptions:
-            if isinstance(each.effect, CacheEffect):
-                each.effect.consistency = self._consistency
         self._outside = Outside(app, assembly, self.committed, self.session)
         self._timers = Timers(assembly.services, self._session_of, app.retry_scheduled)
         self._drain = _DRAIN
@@ -222,6 +218,7 @@ class Running:
                 planned, services = each.effect.projection, assembly.services
                 rebuild = Rebuild(each, planned, services, self._decoded, self._owner, self._app.lease)
                 await rebuild.run(report, restart=restart)
+                await forget_answers(self._app.cache, assembly.cached, projection, self.identity)
                 return
         known = [each.name for each in assembly.subscriptions if isinstance(each.effect, ProjectionEffect)]
         raise LookupError(

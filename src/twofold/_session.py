@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, cast, ov
 
 from anyio import current_time
 
-from ._cached import at_least
+from ._cache_loads import at_least
 from ._consistency import Consistency
 from ._current import current, handling
 from ._idempotency import Keyed
@@ -22,7 +22,7 @@ from ._tasks import current_task
 from ._token import Written, encode_token
 from ._writes import Writes
 from .errors import ApplicationNotRunning, ConfigurationError, ReadNotReady, UsedFromAnotherTask
-from .ports.event_log import Position, StoredEvent
+from .ports.event_log import StoredEvent
 
 if TYPE_CHECKING:
     from ._arrivals import Arrivals
@@ -34,9 +34,6 @@ R_co = TypeVar("R_co", covariant=True)
 
 _END = object()
 """The end of a stream that has nothing in it."""
-
-_NEWEST = Position(2**63 - 1)
-"""Newer than any answer that is kept: one is loaded."""
 
 DEFAULT_TIMEOUT = 5.0
 """How long a query waits for its read models, in seconds."""
@@ -224,10 +221,13 @@ class Session:
         scope = current.get()
         nested = scope is not None and scope.joinable
         waits = on_stale == "wait" and not nested
-        deadline = current_time() + timeout
-        written, complete = await self._writes.needed(
-            after, timeout if waits else 0.0, must=on_stale != "return", handling=nested
-        )
+        written, complete, left = self._writes.here, True, timeout
+        if after is not None or self._writes.elsewhere:
+            deadline = current_time() + timeout
+            written, complete = await self._writes.needed(
+                after, timeout if waits else 0.0, must=on_stale != "return", handling=nested
+            )
+            left = deadline - current_time()
         behind: int | None = 0 if complete else None
         if written is not None and reads:
             if on_stale == "return":
@@ -237,9 +237,8 @@ class Session:
                     if missing := await self._consistency.behind(projection, written):
                         raise ReadNotReady(projection, behind=missing)
             else:
-                await self._consistency.wait(reads, written, deadline - current_time())
-        new_enough = None if written is None else written.position if behind == 0 else _NEWEST
-        mark = at_least.set(new_enough)
+                await self._consistency.wait(reads, written, left)
+        mark = at_least.set(None if written is None else written.position)
         mine = None if nested else current.set(self._scope)
         try:
             answer = await self._services.queries.execute(query)

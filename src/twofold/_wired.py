@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ._broker import Broker
-from ._cache_effect import CacheEffect, Invalidation, subscription_name
-from ._cache_keys import shape_of
-from ._check_caches import cacheable
+from ._cache_effect import CacheEffect
+from ._cache_plan import CachedQuery
 from ._check_transport import consumer_name
 from ._cloud_events import Wanted
+from ._consistency import Consistency
 from ._effects import ProjectionEffect, ReactionEffect, reaction_handle
 from ._entries import ConsumeEntry, ProjectionEntry, ReactionEntry, Retry
-from ._messages import Event, Message, Query
+from ._messages import Message
 from ._plan import Planned
 from ._projection import Projection
 from ._relay import RelayEffect, progress_topic
@@ -115,23 +115,26 @@ def _names(entry: ConsumeEntry) -> Iterator[str]:
     return (str(event_type.message_name) for event_type in entry.events)
 
 
-def cache_subscription(app: Application, reads: Mapping[type[Query[Any]], Sequence[str]]) -> Iterator[Subscription]:
-    """Yield what invalidates cached answers, if there is a cache."""
-    invalidations: dict[type[Event], list[Invalidation]] = {}
-    for entry in app._queries:
-        if entry.cache is not None and cacheable(entry.message):
-            for event_type, key in entry.cache.invalidated_by.items():
-                invalidation = Invalidation(key, shape_of(entry.message), reads[entry.message])
-                invalidations.setdefault(event_type, []).append(invalidation)
-    if app.cache is not None and invalidations:
+def cache_subscriptions(
+    app: Application, queries: Sequence[CachedQuery], consistency: Consistency
+) -> Iterator[Subscription]:
+    """Yield what ends cached answers, if there is a cache."""
+    ended: dict[str, list[CachedQuery]] = {}
+    for query in queries:
+        if query.subscription:
+            ended.setdefault(query.subscription, []).append(query)
+    for name, several in ended.items():
+        if app.cache is None:
+            continue
+        event_types = {event_type for query in several for event_type in query.cache.invalidated_by}
         yield Subscription(
-            name=subscription_name(invalidations),
+            name=name,
             kind="cache",
-            events=frozenset(str(event_type.message_name) for event_type in invalidations),
+            events=frozenset(str(event_type.message_name) for event_type in event_types),
             start="now",
             order_by=None,
             retry=Retry(),
             segments=1,
             store=app.write,
-            effect=CacheEffect(invalidations, app.cache, app.write),
+            effect=CacheEffect(several, app.cache, app.write, consistency),
         )

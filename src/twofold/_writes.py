@@ -30,8 +30,14 @@ class Writes:
         self.here: Written | None = None
         """What was written to this log; None when nothing was."""
         self._elsewhere: tuple[Written, ...] = ()
+        """What was written to others, and is not known to have arrived here."""
         self._log = log
         self._arrivals = arrivals
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether something that was written to other logs is to be seen."""
+        return bool(self._elsewhere or self._by_handlers)
 
     @property
     def token(self) -> str:

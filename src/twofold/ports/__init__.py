@@ -3,7 +3,7 @@
 The conformance suites in `twofold.testing.conformance` test every sentence that can be tested.
 """
 
-from .cache import Cached, CacheLease, CacheStore
+from .cache import Cached, CacheKey, CacheLease, CacheStore
 from .clock import Clock, Ids
 from .event_log import (
     START,
@@ -43,6 +43,7 @@ __all__ = [
     "LONGEST_KEY",
     "START",
     "Answerer",
+    "CacheKey",
     "CacheLease",
     "CacheStore",
     "Cached",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,10 +16,12 @@ from redis.asyncio.cluster import RedisCluster
 from tests.servers.process import PrivateServer
 from tests.servers.redis import Redis as Kind
 from twofold import Application
+from twofold.ports import CacheStore
+from twofold.testing.conformance import CacheSuite
 from twofold.testing.conformance._audit import Audit, DepositEach, GetAudit, auditing
 from twofold.testing.conformance._bank import Open, bank
 from twofold_memory import InMemory
-from twofold_redis import Redis
+from twofold_redis import Redis, RedisCache
 
 
 @pytest.fixture
@@ -27,8 +32,9 @@ def server() -> PrivateServer:
     return Kind().private("--cluster-enabled", "yes", "--cluster-require-full-coverage", "no")
 
 
-async def test_an_application_reads_from_a_cluster(server: PrivateServer) -> None:
-    """Projections run, fail, are rebuilt and read; every key is in the slot of the store's hash tag."""
+@asynccontextmanager
+async def clustered(server: PrivateServer) -> AsyncIterator[tuple[RedisCluster, Client]]:
+    """Let the server hold every slot; give a client of the cluster, and one of the server itself."""
     try:
         async with Client.from_url(server.url) as node:
             ask: Any = node.execute_command
@@ -38,11 +44,32 @@ async def test_an_application_reads_from_a_cluster(server: PrivateServer) -> Non
                     await anyio.sleep(0.05)
             where = urlsplit(server.url)
             async with RedisCluster(host=str(where.hostname), port=int(where.port or 0)) as client:
-                await _worked(client)
-            slots = {await ask("CLUSTER", "KEYSLOT", key) for key in await node.keys()}
-        assert len(slots) == 1
+                yield client, node
     finally:
         server.remove()
+
+
+async def test_an_application_reads_from_a_cluster(server: PrivateServer) -> None:
+    """Projections run, fail, are rebuilt and read; every key is in the slot of the store's hash tag."""
+    async with clustered(server) as (client, node):
+        await _worked(client)
+        ask: Any = node.execute_command
+        slots = {await ask("CLUSTER", "KEYSLOT", key) for key in await node.keys()}
+        assert len(slots) == 1
+
+
+async def test_a_cluster_is_a_cache(server: PrivateServer) -> None:
+    """It keeps, ends and forgets answers, whose keys are spread over all slots."""
+    async with clustered(server) as (client, _):
+        caches = count()
+
+        @asynccontextmanager
+        async def new_cache() -> AsyncIterator[CacheStore]:
+            yield RedisCache(client, prefix=f"cache{next(caches)}")
+
+        for case in dir(CacheSuite):
+            if case.startswith("test_"):
+                await getattr(CacheSuite(), case)(new_cache)
 
 
 async def _worked(client: RedisCluster) -> None:

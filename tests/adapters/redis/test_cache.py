@@ -1,0 +1,174 @@
+"""What only the cache in Redis has to promise: on a cluster, under load, and among what others write."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+from redis.asyncio import Redis as Client
+
+from tests.servers.process import PrivateServer
+from twofold.errors import TransientFailure
+from twofold.ports import Cached, CacheKey, CacheLease, Position
+from twofold.testing.conformance._cache import answer, keep, key, lease_of
+from twofold_redis import RedisCache
+
+
+class Distant(Client):
+    """A client that is far from its server."""
+
+    latency = 0.0
+
+    async def execute_command(self, *arguments: Any, **options: Any) -> Any:
+        """Send a command, and wait."""
+        await asyncio.sleep(self.latency)
+        sent: Any = super().execute_command
+        return await sent(*arguments, **options)
+
+
+def distant(url: str) -> Distant:
+    """Return a client whose latency is set later."""
+    return cast(Distant, Distant.from_url(url))
+
+
+async def test_waiting_for_a_turn_is_not_being_late(redis_url: str, prefix: str) -> None:
+    """Hundreds of calls at once take longer than one of them may, and none fails."""
+    async with distant(redis_url) as client:
+        cache = RedisCache(client, prefix=prefix, timeout=1.0)
+        await asyncio.gather(*(cache.lookup(key("k")) for _ in range(50)))
+        client.latency, began = 0.2, asyncio.get_running_loop().time()
+        await asyncio.gather(*(cache.lookup(key("k")) for _ in range(300)))
+        assert asyncio.get_running_loop().time() - began > 1.0
+        await client.unlink(*[name async for name in client.scan_iter(f"{prefix}:*")])
+
+
+async def test_an_event_loop_that_stands_still_is_not_a_late_redis(redis_url: str, prefix: str) -> None:
+    """The time was over before anybody could look for the answer."""
+    async with distant(redis_url) as client:
+        cache = RedisCache(client, prefix=prefix, timeout=0.4)
+        await cache.lookup(key("k"))
+        client.latency = 0.05
+        looking = asyncio.create_task(cache.lookup(key("k")))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        time.sleep(0.6)  # noqa: ASYNC251 -- it is what the test is about
+        assert isinstance(await looking, CacheLease)
+        await client.unlink(*[name async for name in client.scan_iter(f"{prefix}:*")])
+
+
+async def test_a_redis_that_hangs_costs_the_time_of_one_call(server: PrivateServer) -> None:
+    """However many wait for their turn: when one is late, they fail with it. So do fills and invalidations."""
+    async with Client.from_url(server.url) as client:
+        cache, clock = RedisCache(client, timeout=0.2), asyncio.get_running_loop().time
+        leases = await asyncio.gather(*(lease_of(cache) for _ in range(50)))
+        with server.paused():
+            began = clock()
+            found = await asyncio.gather(*(cache.lookup(key("k")) for _ in range(1000)), return_exceptions=True)
+            assert all(isinstance(each, TransientFailure) for each in found)
+            assert clock() - began < 2.0
+            with pytest.raises(TransientFailure, match="did not answer in time"):
+                await cache.fill(leases[0], answer("late"), seconds=60)
+            with pytest.raises(TransientFailure, match="did not answer in time"):
+                await cache.invalidate([key("k")])
+
+
+class Counting(Client):
+    """A client that writes down what it sends."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.sent: list[str] = []
+
+    async def execute_command(self, *arguments: Any, **options: Any) -> Any:
+        """Send a command."""
+        self.sent.append(arguments[0])
+        sent: Any = super().execute_command
+        return await sent(*arguments, **options)
+
+
+async def test_a_hit_is_one_call(redis_url: str, client: Client, prefix: str) -> None:
+    """An MGET, or, once in a tenth of a second, the script that asks which run of the server it is."""
+    async with Counting.from_url(redis_url) as counting:
+        cache, sent = RedisCache(counting, prefix=prefix), cast(Counting, counting).sent
+        await keep(cache, answer("kept"))
+        for _ in range(2):
+            await asyncio.sleep(0.11)
+            sent.clear()
+            assert await cache.lookup(key("k")) == answer("kept")
+            assert sent == ["EVALSHA"]
+            for _ in range(10):
+                assert await cache.lookup(key("k")) == answer("kept")
+            assert len(sent) == 11
+            assert "MGET" in sent
+
+
+async def test_nothing_stays_for_ever(client: Client, prefix: str) -> None:
+    """Marks and answers end by themselves, and a mark not before its answers."""
+    cache = RedisCache(client, prefix=prefix)
+    await lease_of(cache, "left")
+    await keep(cache, answer("kept"), "kept", seconds=600)
+    names = [name async for name in client.scan_iter(f"{prefix}:*")]
+    left = {name.decode().partition("{")[2]: await client.pttl(name) for name in names}
+    assert sorted(left) == ["q kept}:answer", "q kept}:mark", "q left}:mark"]
+    assert 0 < left["q left}:mark"] <= 60_000
+    assert all(500_000 < left[f"q kept}}:{each}"] <= 600_000 for each in ("answer", "mark"))
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"garbage", b"", b"%s x log\n{}", b"%s 1 log\n\xff\xfe", b"%s 1 log", b"other 1 log\n{}"]
+)
+async def test_what_others_wrote_is_not_there(client: Client, prefix: str, garbage: bytes) -> None:
+    """It is replaced by the next answer."""
+    cache = RedisCache(client, prefix=prefix)
+    lease = await lease_of(cache)
+    mark = lease.mark.encode()
+    await client.set(f"{prefix}:cache:{{q k}}:answer", garbage.replace(b"%s", mark))
+    await keep(cache, answer("mine", 0))
+    assert await cache.lookup(key("k")) == answer("mine", 0)
+
+
+@pytest.mark.parametrize("options", [{"decode_responses": True}, {"encoding": "latin-1"}, {"protocol": 3}])
+async def test_any_client_will_do(redis_url: str, prefix: str, client: Client, options: dict[str, Any]) -> None:
+    """Whatever it encodes and decodes otherwise."""
+    async with Client.from_url(redis_url, **options) as other:
+        cache = RedisCache(other, prefix=prefix)
+        kept = Cached('"ü€"', Position(1), "l")
+        lease = await cache.lookup(CacheKey("q", "é€"), "ö")
+        assert isinstance(lease, CacheLease)
+        assert await cache.fill(lease, kept, seconds=60)
+        assert await RedisCache(client, prefix=prefix).lookup(CacheKey("q", "é€"), "ö") == kept
+        await cache.forget(["q"])
+        assert isinstance(await cache.lookup(CacheKey("q", "é€"), "ö"), CacheLease)
+
+
+async def test_forgetting_takes_letters_as_they_are(client: Client, new_prefix: Callable[[], str]) -> None:
+    """What stands for others in a pattern of Redis stands for itself in a prefix and in the name of a query."""
+    prefix = new_prefix()
+    starred, other = RedisCache(client, prefix=f"{prefix}[a]*"), RedisCache(client, prefix=f"{prefix}axx")
+    for cache in (starred, other):
+        for query in ("q", "q*"):
+            lease = await cache.lookup(CacheKey(query, "k"))
+            assert isinstance(lease, CacheLease)
+            assert await cache.fill(lease, answer(query), seconds=60)
+    await starred.forget(["q*"])
+    assert isinstance(await starred.lookup(CacheKey("q*", "k")), CacheLease)
+    assert await starred.lookup(CacheKey("q", "k")) == answer("q")
+    assert await other.lookup(CacheKey("q*", "k")) == answer("q*")
+    async for name in client.scan_iter(f"{prefix}*"):
+        await client.unlink(name)
+
+
+async def test_what_is_of_an_earlier_run_is_worth_nothing(client: Client, prefix: str) -> None:
+    """A mark that a snapshot brought back was perhaps invalidated since: no answer is given, and no lease is good."""
+    cache = RedisCache(client, prefix=prefix)
+    lease = await lease_of(cache)
+    run, _, unique = lease.mark.partition(":")
+    assert run == (await client.info("server"))["run_id"]
+    earlier = CacheLease(lease.key, None, f"{'0' * 40}:{unique}")
+    await client.set(f"{prefix}:cache:{{q k}}:mark", earlier.mark)
+    await client.set(f"{prefix}:cache:{{q k}}:answer", f'{earlier.mark} 1 log\n"old"')
+    assert not await cache.fill(earlier, answer("old"), seconds=60)
+    await keep(cache, answer("new"))

@@ -1,0 +1,192 @@
+"""What cannot be cached is found by check(), and keys tell apart what is not the same."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from uuid import UUID
+
+import anyio
+import pytest
+
+from tests.cached_bank import GetCached
+from twofold import Application, Cache, Envelope, Query, Session
+from twofold.errors import WiringError
+from twofold.ports import Cached, CacheLease, CacheStore
+from twofold.testing.conformance._bank import Balance, Open, Opened
+from twofold.testing.conformance._bank import bank as bank_module
+from twofold_memory import InMemory, InMemoryCache
+
+
+class Broken(Query[int]):
+    pass
+
+
+class Colour(Enum):
+    RED = 1
+
+
+class GetFormatted(Query[int]):
+    text: str
+    number: int
+    price: Decimal
+    day: date
+    maybe: datetime | None
+    id: UUID
+    colour: Colour
+
+
+class GetTenant(Query["str | None"]):
+    account_id: str
+    place: str = ""
+
+
+class GetNumber(Query[int]):
+    pass
+
+
+def test_a_cache_that_cannot_be_is_found() -> None:
+    """check() finds unknown fields, times that are none, answers without JSON and streams, with file and line."""
+
+    class Counted(Query[AsyncIterator[int]]):
+        pass
+
+    app = Application("bank", write=InMemory())
+
+    @app.query_handler(GetCached, cache=Cache(ttl=0, key="a:{account}", invalidated_by={Opened: "a:{id}"}, jitter=1))
+    async def get_cached(query: GetCached) -> Balance | None:
+        return None
+
+    @app.query_handler(Broken, cache=Cache(ttl=1, key="a:{", negative_ttl=-1))
+    async def broken(query: Broken) -> int:
+        return 1
+
+    @app.query_handler(Counted, cache=Cache(ttl=1, key="counted"))
+    async def counted(query: Counted) -> AsyncIterator[int]:
+        yield 1
+
+    with pytest.raises(WiringError) as raised:
+        app.check()
+    text = str(raised.value)
+    for part in (
+        "'account', which is not a field of GetCached",
+        "'id', which is not a field of Opened",
+        "the cache of GetCached keeps answers for no time",
+        "jitter=1",
+        "the key 'a:{' cannot be read",
+        "the cache of Broken keeps answers for no time",
+        "Counted answers with a stream",
+    ):
+        assert part in text
+    assert text.count(f"{__file__}:") == len(raised.value.faults) == 7
+
+
+def formatted(key: str) -> Application:
+    """Return an application with a query that is kept under a key."""
+    app = Application("bank", write=InMemory())
+
+    @app.query_handler(GetFormatted, cache=Cache(ttl=1, key=key))
+    async def get_formatted(query: GetFormatted) -> int:
+        return 1
+
+    return app
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("{text!r}", "{text:.2f}", "{number:%Y}", "{number:{text}}", "{maybe:%Y-%m}", "{id:>40}"),
+        "{price:d}",
+    ],
+)
+def test_a_format_that_no_value_has_is_found(key: str) -> None:
+    """Where the type of the field says so: some value of it, or None, would have no key."""
+    with pytest.raises(WiringError, match="the key "):
+        formatted(key).check()
+
+
+@pytest.mark.parametrize("key", ["{text:>9}", "{number:05d}", "{day:%Y-%m}", "{price:.2f}", "{maybe}{id}{colour:>9}"])
+def test_a_format_that_fits_is_none(key: str) -> None:
+    """Values of these types have a key."""
+    formatted(key).check()
+
+
+@asynccontextmanager
+async def telling_tenants(store: CacheStore, key: str = "{account_id}") -> AsyncIterator[Application]:
+    """Run an application whose answers are the tenants for whom they were loaded."""
+    app = Application("bank", write=InMemory(), cache=store)
+    app.include(bank_module)
+
+    @app.query_handler(GetTenant, cache=Cache(ttl=60, key=key))
+    async def get_tenant(query: GetTenant, envelope: Envelope[GetTenant]) -> str | None:
+        return f"{envelope.tenant} {query.account_id} {query.place}"
+
+    seen: list[str | None] = []
+
+    @app.reaction(Opened, name="ask")
+    async def ask(event: Opened, session: Session) -> None:
+        seen.append(await session.execute(GetTenant(account_id=event.account_id)))
+
+    with anyio.fail_after(30):
+        async with app:
+            yield app
+            await app.settle()
+            assert all(each is not None and each.startswith("north") for each in seen)
+
+
+async def test_answers_belong_to_the_tenant_for_whom_they_were_loaded(store: CacheStore) -> None:
+    """Asked in a session, without one, and in a reaction: nobody gets what was loaded for another."""
+    async with telling_tenants(store) as app:
+        async with app.session(tenant="north") as north:
+            await north.dispatch(Open(account_id="a"))
+            await app.settle()
+            for _ in range(2):
+                assert await north.execute(GetTenant(account_id="a")) == "north a "
+        for _ in range(2):
+            assert await app.execute(GetTenant(account_id="a")) == "None a "
+            assert await app.session().execute(GetTenant(account_id="a")) == "None a "
+            assert await app.session(tenant="/").execute(GetTenant(account_id="a")) == "/ a "
+            assert await app.session(tenant="").execute(GetTenant(account_id="a")) == " a "
+
+
+async def test_fields_are_not_taken_for_what_stands_between_them(store: CacheStore) -> None:
+    """Two fields with the separator in them make no other key."""
+    async with telling_tenants(store, "{account_id}:{place}") as app:
+        assert await app.execute(GetTenant(account_id="a:b", place="c")) == "None a:b c"
+        assert await app.execute(GetTenant(account_id="a", place="b:c")) == "None a b:c"
+        assert await app.execute(GetTenant(account_id="a%3Ab", place="c")) == "None a%3Ab c"
+
+
+class Timed(InMemoryCache):
+    """Writes down for how long answers are kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+
+    async def fill(self, lease: CacheLease, answer: Cached, *, seconds: float) -> bool:
+        self.seconds.append(seconds)
+        await super().fill(lease, answer, seconds=seconds)
+        await self.invalidate([lease.key])
+        return True
+
+
+@pytest.mark.parametrize("kind", ["memory-asyncio", "memory-trio"])
+async def test_answers_do_not_all_end_at_once(kind: str) -> None:
+    """Their times are spread over the share that jitter says, and none is longer than ttl."""
+    cache = Timed()
+    app = Application("bank", write=InMemory(), cache=cache)
+
+    @app.query_handler(GetNumber, cache=Cache(ttl=100, key="n", jitter=0.5))
+    async def get_number(query: GetNumber) -> int:
+        return 1
+
+    async with app:
+        for _ in range(100):
+            await app.execute(GetNumber())
+    assert len(set(cache.seconds)) > 90
+    assert 50 <= min(cache.seconds) < 60
+    assert 90 < max(cache.seconds) <= 100

@@ -1,0 +1,109 @@
+"""The bank of the suites, with a balance that is cached, and what holds its loads."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+import anyio
+
+from twofold import Application, Cache, Module, Query, ReadModel, View
+from twofold.ports import Cached, CacheKey, CacheLease, CacheStore, Position, WriteStore
+from twofold.testing.conformance._bank import Balance, Deposited, Opened
+from twofold.testing.conformance._bank import bank as bank_module
+from twofold_memory import InMemory, InMemoryCache
+
+
+class GetCached(Query["Balance | None"]):
+    account_id: str
+
+
+class Note(View, name="note", key="account_id"):
+    account_id: str
+
+
+class GetNote(Query["Note | None"]):
+    account_id: str
+
+
+KEY = "balance:{account_id}"
+CACHED = Cache(ttl=60, key=KEY, invalidated_by={Opened: KEY, Deposited: KEY})
+
+
+class Loads:
+    """Counts loads, and lets a test hold them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.go = anyio.Event()
+        self.go.set()
+        self.began = anyio.Event()
+        self.error: Exception | None = None
+
+    def hold(self) -> None:
+        """Let the next loads wait."""
+        self.go, self.began = anyio.Event(), anyio.Event()
+
+    def pass_by(self) -> anyio.Event:
+        """Let the next loads through while the present ones wait; return what lets these go on."""
+        held, self.go = self.go, anyio.Event()
+        self.go.set()
+        return held
+
+    async def load(self) -> None:
+        """Be called by each load."""
+        self.count += 1
+        self.began.set()
+        await self.go.wait()
+        if self.error is not None:
+            raise self.error
+
+
+def reading(loads: Loads, cached: Cache = CACHED) -> Module:
+    """Return the query for a balance, which is held once it has read its row."""
+    module = Module("cached")
+
+    @module.query_handler(GetCached, cache=cached)
+    async def get_cached(query: GetCached, balances: ReadModel[Balance]) -> Balance | None:
+        found = await balances.get(query.account_id)
+        await loads.load()
+        return found
+
+    return module
+
+
+class Held(InMemoryCache):
+    """A cache whose lookups wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = anyio.Event()
+
+    async def lookup(
+        self, key: CacheKey, tenant: str | None = None, *, at_least: Position | None = None
+    ) -> Cached | CacheLease:
+        await self.go.wait()
+        return await super().lookup(key, tenant, at_least=at_least)
+
+
+@asynccontextmanager
+async def bank(
+    cache: CacheStore | None,
+    loads: Loads | None = None,
+    *more: Module,
+    write: WriteStore | None = None,
+    cached: Cache = CACHED,
+) -> AsyncIterator[Application]:
+    """Run the bank with a cached balance."""
+    app = Application("bank", write=write or InMemory(), cache=cache)
+    for each in (bank_module, reading(loads or Loads(), cached), *more):
+        app.include(each)
+    with anyio.fail_after(30):
+        async with app:
+            yield app
+
+
+def balance(amount: int) -> Balance:
+    """Return the row of the account."""
+    return Balance(account_id="a", balance=Decimal(amount))
