@@ -121,6 +121,9 @@ async def test_events_that_end_no_answer_keep_none_out(store: CacheStore) -> Non
                 await hold.wait()
             await self.notes.put(Note(account_id=event.account_id))
 
+        @on(Deposited)
+        async def deposited(self, event: Deposited) -> None: ...
+
     @module.query_handler(GetNote, cache=Cache(ttl=60, key="{account_id}", invalidated_by={Deposited: "{account_id}"}))
     async def get_note(query: GetNote, notes: ReadModel[Note]) -> Note | None:
         return await notes.get(query.account_id)
