@@ -146,7 +146,7 @@ class Lab:
         """Start a writer, on the database or on another way to it."""
         name = f"writer{next(self._numbers)}"
         self._journals.append(self._folder / f"{name}.journal")
-        options = {"fate": fate, "pause": pause, "idle": self.idle}
+        options = {"fate": fate, "pause": pause, "idle": self.idle, "read": self._read}
         return self._start(name, writer.write, url or self.url, f"{name}-{seed}", self._journals[-1], **options)
 
     async def relay(self, start: Callable[[Fate], Member], fates: Sequence[Fate], *, together: int) -> None:

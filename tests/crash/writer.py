@@ -16,7 +16,7 @@ from random import Random
 
 from tests.crash.points import Fate, Pointed
 from tests.crash.shop import ACCOUNTS, TILLS, Deposit, Sell, application
-from tests.crash.stores import opened
+from tests.crash.stores import Place, both
 from twofold import Application
 from twofold.errors import CommitFailed, ConcurrencyConflict, TransientFailure
 
@@ -27,7 +27,14 @@ LANES = 2
 
 
 async def write(
-    url: str, seed: str, journal: Path, *, fate: Fate | None = None, pause: float = 0.03, idle: int | None = None
+    url: str,
+    seed: str,
+    journal: Path,
+    *,
+    read: str | None = None,
+    fate: Fate | None = None,
+    pause: float = 0.03,
+    idle: int | None = None,
 ) -> None:
     """Dispatch commands until told to stop.
 
@@ -35,6 +42,7 @@ async def write(
         url: the database; its tables are there.
         seed: decides which commands, and is part of their ids.
         journal: where the ids of answered commands go, a line each.
+        read: the database of the read side, when it is another one.
         fate: what happens to this process.
         pause: seconds to rest after a command, on average.
         idle: after how many seconds the server throws out a session that rests in a transaction.
@@ -42,7 +50,12 @@ async def write(
     told = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
     file = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    async with opened(url, idle=idle) as store, application(Pointed(store, fate), work=False, lease=1.0) as app:
+    async with (
+        both(Place(url, read), idle=idle) as stores,
+        application(
+            Pointed(stores.write, fate), work=False, lease=1.0, read=None if read is None else stores.read
+        ) as app,
+    ):
         await asyncio.gather(*(_dispatch(app, f"{seed}.{lane}", file, told, pause) for lane in range(LANES)))
 
 
@@ -74,12 +87,13 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("seed")
     parser.add_argument("journal", type=Path)
+    parser.add_argument("--read")
     parser.add_argument("--fate", type=Fate.read, help='such as "after commit 3 SIGKILL"')
     parser.add_argument("--pause", type=float, default=0.03)
     parser.add_argument("--idle", type=int)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO)
-    more = {"fate": options.fate, "pause": options.pause, "idle": options.idle}
+    more = {"read": options.read, "fate": options.fate, "pause": options.pause, "idle": options.idle}
     asyncio.run(write(options.url, options.seed, options.journal, **more))
 
 
