@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import aiormq
 from aiormq import spec
@@ -14,7 +15,6 @@ from twofold.ports import Outcome, WireMessage, check_body
 
 from ._connection import LOST, losses
 from ._link import Link
-from ._sending import send
 from ._topology import Topology
 from ._turns import Turns
 
@@ -26,6 +26,23 @@ _LONGEST_NAME = 240
 
 LONGEST_KEY = 4_000
 """How long keys are at most, in bytes: they travel in a frame that the broker bounds."""
+
+
+@dataclass(slots=True)
+class _Call:
+    """One call of `publish`.
+
+    Attributes:
+        messages: what it publishes.
+        outcomes: what became of each.
+        losses_before: how often the broker had been lost when it began.
+        given_up: whether it was cancelled.
+    """
+
+    messages: Sequence[WireMessage]
+    outcomes: list[Outcome]
+    losses_before: int
+    given_up: bool = False
 
 
 class RabbitMQPublisher:
@@ -48,6 +65,7 @@ class RabbitMQPublisher:
         self._timeout = timeout
         self._turns = Turns()
         self._losses = 0
+        self._sending: set[asyncio.Task[None]] = set()
         self.trouble: str | None = None
         """Why the last message that was tried was not confirmed; see `Publisher`."""
 
@@ -65,37 +83,49 @@ class RabbitMQPublisher:
                         f"cannot publish {message.topic[:80]} {message.id[:80]}: its {what} has {len(text.encode())} bytes, "
                         f"and {limit} are the limit. Use a shorter one, such as a hash."
                     )
-        outcomes = [Outcome.UNSENT] * len(messages)
-        losses_before = self._losses
+        call = _Call(messages, [Outcome.UNSENT] * len(messages), self._losses)
         for run in _runs(messages):
-            if messages[run[0]].key is None and any(each is not Outcome.CONFIRMED for each in outcomes[: run[0]]):
+            if messages[run[0]].key is None and any(each is not Outcome.CONFIRMED for each in call.outcomes[: run[0]]):
                 break
             chains: dict[str | None, list[int]] = {}
             for index in run:
                 chains.setdefault(messages[index].key, []).append(index)
-            sending = [self._chain(messages, chain, outcomes, losses_before) for chain in chains.values()]
-            if len(sending) == 1:
-                await sending[0]
-                continue
-            async with asyncio.TaskGroup() as tasks:
-                for each in sending:
-                    tasks.create_task(each)
-        return outcomes
+            await self._all_of(call, chains.values())
+        return call.outcomes
 
-    async def _chain(
-        self, messages: Sequence[WireMessage], chain: Sequence[int], outcomes: list[Outcome], losses_before: int
-    ) -> None:
+    async def _all_of(self, call: _Call, chains: Iterable[Sequence[int]]) -> None:
+        """Publish chains at the same time.
+
+        The driver closes its channel when a message comes back that its sender has given up. So what is on its way goes on
+        when the caller is cancelled, and what is not is left.
+        """
+        sending = [asyncio.create_task(self._chain(call, chain)) for chain in chains]
+        self._sending.update(sending)
+        try:
+            await asyncio.wait(sending)
+        except asyncio.CancelledError:
+            call.given_up = True
+            raise
+        finally:
+            for each in sending:
+                each.add_done_callback(self._sending.discard)
+        for each in sending:
+            each.result()
+
+    async def _chain(self, call: _Call, chain: Sequence[int]) -> None:
         """Publish messages of one key, one after another, up to the first that is not confirmed.
 
         Once the broker was lost, all that are still waiting give up together, so that nobody waits for more than one
         time-out.
         """
-        async with self._turns.of(messages[chain[0]].key):
+        async with self._turns.of(call.messages[chain[0]].key):
             for index in chain:
                 async with self._window:
-                    lost = self._losses != losses_before
-                    outcomes[index] = Outcome.UNKNOWN if lost else await self._send(messages[index])
-                if outcomes[index] is not Outcome.CONFIRMED:
+                    if call.given_up:
+                        return
+                    lost = self._losses != call.losses_before
+                    outcome = call.outcomes[index] = Outcome.UNKNOWN if lost else await self._send(call.messages[index])
+                if outcome is not Outcome.CONFIRMED:
                     return
 
     async def _send(self, message: WireMessage) -> Outcome:
@@ -104,12 +134,13 @@ class RabbitMQPublisher:
             with losses():
                 async with asyncio.timeout(self._timeout):
                     channel = await self._link.channel()
-                    await send(
-                        channel,
+                    await channel.basic_publish(
                         message.body,
                         exchange=self._topology.exchange,
                         routing_key=self._topology.routing_key(message.key, message.topic),
                         properties=properties_of(message),
+                        mandatory=True,
+                        wait=False,
                     )
         except aiormq.PublishError:
             self.trouble = None

@@ -55,6 +55,9 @@ class Wanted(NamedTuple):
     by_others: frozenset[tuple[str, str]] = frozenset()
 
 
+_json_of = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def origin_of(stored: StoredEvent) -> tuple[str, Position] | None:
     """Return the log and the position that an event had in the application it came from; None when it has none there."""
     origin = json.loads(stored.metadata).get("origin", {}) if '"origin"' in stored.metadata else {}
@@ -94,7 +97,7 @@ def encode_event(stored: StoredEvent, *, source: str, key: str, log: str) -> byt
     attributes |= {name: metadata["trace"][name] for name in TRACES if name in metadata.get("trace", {})}
     if metadata.get("headers"):
         attributes["twofoldheaders"] = json.dumps(metadata["headers"], ensure_ascii=False, sort_keys=True)
-    text = json.dumps(attributes, ensure_ascii=False, separators=(",", ":"))
+    text = _json_of(attributes)
     return f'{text[:-1]},"data":{stored.data}}}'.encode()
 
 
@@ -109,4 +112,4 @@ def encode_mark(mark: Mark, *, id: UUID, time: datetime) -> bytes:
         "originlog": mark.checkpoint.log,
         "originposition": str(mark.checkpoint.position),
     }
-    return json.dumps(attributes, ensure_ascii=False, separators=(",", ":")).encode()
+    return _json_of(attributes).encode()
