@@ -84,15 +84,18 @@ async def test_a_queue_is_deleted(broken: Broken, caplog: pytest.LogCaptureFixtu
 async def test_the_exchange_is_deleted(broken: Broken, caplog: pytest.LogCaptureFixture) -> None:
     """Nothing is confirmed until it is there again with its bindings; then all arrives."""
     transport = await broken.connect()
-    async with receiving(transport, feed(partitions=2)) as received:
-        async with broken.administrator() as channel:
-            await channel.exchange_delete(broken.prefix)
-        messages = placed(200)
-        async with asyncio.timeout(CHECK + 2 * BACK):  # it is looked at now and then, and everything is declared anew
-            await publish_all(transport, messages)
+    await transport.declare(feed(partitions=2))
+    async with broken.administrator() as channel:
+        await channel.exchange_delete(broken.prefix)
+    messages = placed(200)
+    publishing = asyncio.create_task(publish_all(transport, messages))
+    async with asyncio.timeout(BACK):
+        while "publishing was interrupted" not in caplog.text:  # noqa: ASYNC110 -- the log wakes nobody
+            await asyncio.sleep(0.01)
+    async with receiving(transport, feed(partitions=2)) as received, asyncio.timeout(CHECK + 2 * BACK):
+        await publishing
         await received.all_of(messages, seconds=BACK)
     assert by_key(received.messages) == by_key(messages)
-    assert "publishing was interrupted" in caplog.text
 
 
 async def test_a_paused_broker(broken: Broken) -> None:
@@ -213,7 +216,9 @@ async def test_what_was_accepted_last_does_not_come_again(broken: Broken) -> Non
             deliveries = await consumer.receive(limit=7)
             found += len(deliveries)
             await consumer.accept(deliveries)
-    assert await transport.waiting(feed()) == 0
+    async with asyncio.timeout(BACK):
+        while await transport.waiting(feed()):  # noqa: ASYNC110 -- a quorum queue counts what it has applied
+            await asyncio.sleep(0.01)
 
 
 async def test_another_number_of_partitions(broken: Broken) -> None:
