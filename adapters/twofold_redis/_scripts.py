@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ._lua import RUN
 from ._server import Script
 
 FIND: Final = Script(
@@ -65,13 +66,13 @@ return result
 """
 )
 
-_LEASES: Final = """
--- The time, in microseconds, and which run of the server this is. After a restart, or when another server has taken
--- over, something may be lost: leases given before are worth nothing, so that their holders read the checkpoints anew.
+_LEASES: Final = (
+    RUN
+    + """
+-- The time, in microseconds. In another run of the server something may be lost: leases given before are worth nothing, so
+-- that their holders read the checkpoints anew.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
-local info = redis.pcall('INFO', 'server')
-local run = type(info) == 'string' and string.match(info, 'run_id:(%w+)') or '-'
 
 local function lease_of(number)
   local found = redis.call('HGET', KEYS[1], number .. ':lease')
@@ -91,6 +92,7 @@ local function numbers()
   return found
 end
 """
+)
 
 SEGMENTS: Final = Script(
     _LEASES

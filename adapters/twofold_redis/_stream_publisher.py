@@ -10,8 +10,8 @@ from itertools import groupby
 from typing import Any
 from zlib import crc32
 
-from twofold.errors import MessageTooLarge, StorageError, TransientFailure
-from twofold.ports import LARGEST_BODY, Outcome, WireMessage
+from twofold.errors import StorageError, TransientFailure
+from twofold.ports import Outcome, WireMessage, check_body
 
 from . import _stream_scripts as scripts
 from ._keys import StreamKeys
@@ -55,11 +55,7 @@ class StreamPublisher:
     async def publish(self, messages: Sequence[WireMessage]) -> Sequence[Outcome]:
         """Publish messages; return what became of each."""
         for message in messages:
-            if len(message.body) > LARGEST_BODY:
-                raise MessageTooLarge(
-                    f"cannot publish {message.topic} {message.id}: its body has {len(message.body)} bytes, and "
-                    f"{LARGEST_BODY} are allowed. Publish a reference to large data."
-                )
+            check_body(message.body, f"publish {message.topic} {message.id}")
         batch, failed = _Batch(messages, list(self._failures)), sum(self._failures)
         try:
             async with asyncio.timeout(self._server.seconds):
