@@ -10,8 +10,8 @@ import anyio
 
 from twofold import Application, Cache, Module, Query, ReadModel, View
 from twofold.ports import Cached, CacheKey, CacheLease, CacheStore, Position, WriteStore
-from twofold.testing.conformance._bank import Balance, Deposited, Opened
-from twofold.testing.conformance._bank import bank as bank_module
+from twofold.testing.conformance._domain.bank import Balance, Deposited, Opened
+from twofold.testing.conformance._domain.bank import bank as bank_module
 from twofold_memory import InMemory, InMemoryCache
 
 

@@ -7,9 +7,9 @@ try:
 except ImportError as _error:
     raise MissingDependency("pip install 'twofold[redis]'") from _error
 
-from ._cache import RedisCache
+from ._cache.cache import RedisCache
 from ._hints import RedisHints
 from ._store import Redis
-from ._streams import RedisStreams
+from ._streams.transport import RedisStreams
 
 __all__ = ["Redis", "RedisCache", "RedisHints", "RedisStreams"]

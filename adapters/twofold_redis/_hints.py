@@ -9,8 +9,8 @@ import anyio
 
 from twofold.errors import TransientFailure
 
-from ._errors import TRANSLATED, translated
-from ._server import AnyClient, Server, checked
+from ._server.errors import TRANSLATED, translated
+from ._server.server import AnyClient, Server, checked
 
 _SILENCE: Final = 15.0
 """After how long without a hint the connection is tried, in seconds."""

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from twofold import View
 from twofold.errors import ConfigurationError
 
-from ._cache import RedisCache
+from ._cache.cache import RedisCache
 from ._hints import RedisHints
-from ._keys import Keys
-from ._layout import check_memory, index_rows, read_layouts
-from ._server import AnyClient, Server, checked
-from ._streams import RedisStreams
-from ._subscriptions import RedisSubscriptions
+from ._rows.layout import check_memory, index_rows, read_layouts
+from ._server.keys import Keys
+from ._server.server import AnyClient, Server, checked
+from ._streams.transport import RedisStreams
+from ._subscriptions.subscription_store import RedisSubscriptions
 from ._transaction import RedisTransaction
 
 

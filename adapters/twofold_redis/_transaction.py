@@ -10,14 +10,14 @@ from twofold import View
 from twofold.errors import CheckpointMoved
 from twofold.ports import Checkpoint, Lease, ParkedEvent, Position
 
-from ._aside import AsideBuffer
-from ._commit import Commit
-from ._keys import Keys, RowKeys
-from ._rows import RedisRows, RowBuffer, write_rows
-from ._segments import SegmentBuffer, read_segments
-from ._server import Server
-from ._shape import shape_of
-from ._state import TransactionState
+from ._commit.commit import Commit
+from ._commit.state import TransactionState
+from ._rows.rows import RedisRows, RowBuffer, write_rows
+from ._rows.shape import shape_of
+from ._server.keys import Keys, RowKeys
+from ._server.server import Server
+from ._subscriptions.parked import AsideBuffer
+from ._subscriptions.partitions import SegmentBuffer, read_segments
 
 T = TypeVar("T")
 V = TypeVar("V", bound=View)

@@ -11,10 +11,10 @@ try:
 except ImportError as _error:
     raise MissingDependency("pip install 'twofold[sqlite]'") from _error
 
-from ._mapping import AggregateRows, TableMapping
-from ._schema import metadata
+from ._aggregates.column_types import ExactDecimal, UtcDateTime
+from ._aggregates.mapping import AggregateRows, TableMapping
+from ._schema.schema import metadata
 from ._store import SqlAlchemy
-from ._types import ExactDecimal, UtcDateTime
 
 __all__ = [
     "AggregateRows",

@@ -14,21 +14,21 @@ from twofold import Aggregate, View
 from twofold.errors import ConfigurationError, InvalidDefinition
 from twofold.ports import Checkpoint, Lease, ParkedEvent, ScheduledCommand, Segment
 
-from . import _schema
-from ._checkpoints import Checkpoints
-from ._database import Database
+from ._aggregates.json_state import JsonState
+from ._aggregates.mapping import MappedState, TableMapping
+from ._aggregates.orm import OrmState, mapper_of, missing_mapping
+from ._aggregates.snapshots import Snapshots
+from ._connection.database import Database
 from ._dialects import dialect_of
-from ._leases import Leases
-from ._log import SqlEventLog
-from ._mapping import MappedState, TableMapping
-from ._orm import OrmState, mapper_of, missing_mapping
-from ._records import Records
-from ._schedule import Schedule
-from ._snapshots import Snapshots
-from ._state import JsonState
-from ._tables import own_tables
+from ._log.event_log import SqlEventLog
+from ._records.records import Records
+from ._records.schedule import Schedule
+from ._schema import schema as _schema
+from ._schema.tables import own_tables
+from ._subscriptions.checkpoints import Checkpoints
+from ._subscriptions.leases import Leases
 from ._transaction import SqlTransaction, State
-from ._views import ViewTable
+from ._views.table import ViewTable
 
 
 class SqlAlchemy:

@@ -23,15 +23,15 @@ from twofold.ports import (
     StoredEvent,
 )
 
-from ._checkpoints import Checkpoints
-from ._database import Database
-from ._link import Link
-from ._log import SqlEventLog
-from ._records import Records
-from ._rows import TableRows, clear, replace_rows
-from ._schedule import Schedule
-from ._snapshots import Snapshots
-from ._views import ViewTable
+from ._aggregates.snapshots import Snapshots
+from ._connection.database import Database
+from ._connection.open_transaction import Link
+from ._log.event_log import SqlEventLog
+from ._records.records import Records
+from ._records.schedule import Schedule
+from ._subscriptions.checkpoints import Checkpoints
+from ._views.rows import TableRows, clear, replace_rows
+from ._views.table import ViewTable
 
 A = TypeVar("A")
 V = TypeVar("V", bound=View)

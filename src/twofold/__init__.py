@@ -4,31 +4,31 @@ Where to read on: the messages (`Command`, `Query`, `Event`), the `Application` 
 ports in `twofold.ports` that adapters implement, and the errors, drawn as a tree, in `twofold.errors`.
 """
 
-from ._aggregate import Aggregate
-from ._application import Application
-from ._cache import Cache, CacheStats
-from ._command_bus import CommandBus
-from ._entries import Retry
-from ._envelope import Envelope
-from ._event_bus import EventBus
-from ._find import Keyset, Page, Rows, above, at_least, at_most, below, one_of
-from ._health import Health
-from ._messages import Command, Event, Message, Query
-from ._module import Module
-from ._on import on
-from ._query_bus import QueryBus
-from ._read_model import ReadModel
-from ._remote import RemoteCommandBus, RemoteQueryBus
-from ._remote_session import RemoteSession
-from ._repository import Repository
-from ._row_codec import RowCodec
-from ._scheduler import Scheduler
-from ._session import Answer, Session
-from ._state import StateCodec
-from ._status import SubscriptionStatus
-from ._storage import AggregateRemoved
-from ._unit_of_work import UnitOfWork
-from ._view import View
+from ._application.application import Application
+from ._application.health import Health
+from ._buses.command_bus import CommandBus
+from ._buses.event_bus import EventBus
+from ._buses.query_bus import QueryBus
+from ._definitions.aggregate import Aggregate
+from ._definitions.cache import Cache, CacheStats
+from ._definitions.envelope import Envelope
+from ._definitions.message import Command, Event, Message, Query
+from ._definitions.on import on
+from ._definitions.retry import Retry
+from ._definitions.view import View
+from ._dispatch.scheduler import Scheduler
+from ._dispatch.session import Answer, Session
+from ._encoding.row_json import RowCodec
+from ._encoding.state_json import StateCodec
+from ._reading.find import Keyset, Page, Rows, above, at_least, at_most, below, one_of
+from ._reading.read_model import ReadModel
+from ._registration.router import Module
+from ._remote.client import RemoteCommandBus, RemoteQueryBus
+from ._remote.session import RemoteSession
+from ._subscriptions.status import SubscriptionStatus
+from ._writing.repository import Repository
+from ._writing.storage import AggregateRemoved
+from ._writing.unit_of_work import UnitOfWork
 from .errors import TwofoldError
 from .ports.clock import Clock, Ids
 

@@ -58,10 +58,11 @@ and what to do.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._faults import Fault
+    pass
 
 
 class TwofoldError(Exception):
@@ -355,3 +356,21 @@ class RemoteFailure(RemoteError, RuntimeError):
 
 class ApplicationNotRunning(TwofoldError, RuntimeError):
     """The application was used before `async with app:` or after it."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Fault:
+    """One thing that is wrong in the wiring.
+
+    Attributes:
+        file: the source file to look at.
+        line: the line in it, from 1; 0 when it cannot be told.
+        message: what was found and what to do.
+    """
+
+    file: str
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.message}"

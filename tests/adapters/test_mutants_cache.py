@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from tests.caches import CACHES
+from tests.mutants.cache import CACHES as BROKEN
+from tests.mutants.cache import Unbroken
+from tests.mutants.port_harness import PortMutantSuite
 from twofold.testing.conformance import CacheSuite, NewCache
-from twofold.testing.conformance.mutants._cache import CACHES as BROKEN
-from twofold.testing.conformance.mutants._cache import Unbroken
-from twofold.testing.conformance.mutants._port_harness import PortMutantSuite
 
 
 @pytest.fixture(params=CACHES)

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+from tests.mutants.event_log import EVENT_LOG
+from tests.mutants.harness import MutantSuite
 from twofold.testing.conformance import EventLogSuite
-from twofold.testing.conformance.mutants._event_log import EVENT_LOG
-from twofold.testing.conformance.mutants._harness import MutantSuite
 
 
 class TestMutants(MutantSuite):

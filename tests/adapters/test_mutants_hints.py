@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from tests.hints import HINTS
+from tests.mutants.hints import HINTS as BROKEN
+from tests.mutants.hints import Unbroken
+from tests.mutants.port_harness import PortMutantSuite
 from twofold.testing.conformance import HintsSuite, NewHints
-from twofold.testing.conformance.mutants._hints import HINTS as BROKEN
-from twofold.testing.conformance.mutants._hints import Unbroken
-from twofold.testing.conformance.mutants._port_harness import PortMutantSuite
 
 
 @pytest.fixture(params=HINTS)

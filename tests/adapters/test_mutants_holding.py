@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+from tests.mutants.harness import MutantSuite
+from tests.mutants.holding import HOLDING, REBUILDS
 from twofold.testing.conformance import RebuildSuite, SubscriptionSuite
-from twofold.testing.conformance.mutants._harness import MutantSuite
-from twofold.testing.conformance.mutants._holding import HOLDING, REBUILDS
 
 
 class TestMutants(MutantSuite):

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+from tests.mutants.harness import MutantSuite
+from tests.mutants.records import IDEMPOTENCY
 from twofold.testing.conformance import IdempotencySuite
-from twofold.testing.conformance.mutants._harness import MutantSuite
-from twofold.testing.conformance.mutants._records import IDEMPOTENCY
 
 
 class TestMutants(MutantSuite):

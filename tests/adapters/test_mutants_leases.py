@@ -1,9 +1,9 @@
 from __future__ import annotations
 
+from tests.mutants.harness import MutantSuite
+from tests.mutants.leases import LEASES
 from tests.stores import on_read_stores
 from twofold.testing.conformance import LeaseSuite
-from twofold.testing.conformance.mutants._harness import MutantSuite
-from twofold.testing.conformance.mutants._leases import LEASES
 
 
 @on_read_stores

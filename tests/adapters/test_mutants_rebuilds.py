@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+from tests.mutants.harness import MutantSuite
+from tests.mutants.rebuilds import REBUILDS
 from twofold.testing.conformance import RebuildSuite
-from twofold.testing.conformance.mutants._harness import MutantSuite
-from twofold.testing.conformance.mutants._rebuilds import REBUILDS
 
 
 class TestMutants(MutantSuite):

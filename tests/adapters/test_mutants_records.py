@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+from tests.mutants.harness import MutantSuite
+from tests.mutants.records import RECORDS
 from twofold.testing.conformance import RecordSuite
-from twofold.testing.conformance.mutants._harness import MutantSuite
-from twofold.testing.conformance.mutants._records import RECORDS
 
 
 class TestMutants(MutantSuite):

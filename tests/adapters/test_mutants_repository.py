@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+from tests.mutants.harness import MutantSuite
+from tests.mutants.repository import REPOSITORY
 from twofold.testing.conformance import RepositorySuite
-from twofold.testing.conformance.mutants._harness import MutantSuite
-from twofold.testing.conformance.mutants._repository import REPOSITORY
 
 
 class TestMutants(MutantSuite):

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from tests.brokers import REQUESTS, open_requests
+from tests.mutants.requests import REQUESTS as BROKEN
+from tests.mutants.requests_leaving import Broker
+from tests.mutants.transport_harness import BrokerMutantSuite
 from twofold.testing.conformance import RequestsSuite
-from twofold.testing.conformance.mutants._requests import REQUESTS as BROKEN
-from twofold.testing.conformance.mutants._requests_leaving import Broker
-from twofold.testing.conformance.mutants._transport_harness import BrokerMutantSuite
 
 
 @pytest.fixture(params=REQUESTS)

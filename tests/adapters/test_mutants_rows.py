@@ -1,9 +1,9 @@
 from __future__ import annotations
 
+from tests.mutants.harness import MutantSuite
+from tests.mutants.rows import MUTANTS
 from tests.stores import on_read_stores
 from twofold.testing.conformance import RowsSuite
-from twofold.testing.conformance.mutants._harness import MutantSuite
-from twofold.testing.conformance.mutants._rows import MUTANTS
 
 
 @on_read_stores

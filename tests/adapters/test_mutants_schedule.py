@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+from tests.mutants.harness import MutantSuite
+from tests.mutants.schedule import SCHEDULE
 from twofold.testing.conformance import ScheduleSuite
-from twofold.testing.conformance.mutants._harness import MutantSuite
-from twofold.testing.conformance.mutants._schedule import SCHEDULE
 
 
 class TestMutants(MutantSuite):

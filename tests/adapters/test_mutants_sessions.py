@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+from tests.mutants.harness import MutantSuite
+from tests.mutants.sessions import SESSIONS
 from twofold.testing.conformance import SessionSuite
-from twofold.testing.conformance.mutants._harness import MutantSuite
-from twofold.testing.conformance.mutants._sessions import SESSIONS
 
 
 class TestMutants(MutantSuite):

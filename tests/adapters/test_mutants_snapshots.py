@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+from tests.mutants.harness import MutantSuite
+from tests.mutants.snapshots import SNAPSHOTS
 from twofold.testing.conformance import SnapshotSuite
-from twofold.testing.conformance.mutants._harness import MutantSuite
-from twofold.testing.conformance.mutants._snapshots import SNAPSHOTS
 
 
 class TestMutants(MutantSuite):

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+from tests.mutants.harness import MutantSuite
+from tests.mutants.state import MUTANTS
 from twofold.testing.conformance import StateSuite
-from twofold.testing.conformance.mutants._harness import MutantSuite
-from twofold.testing.conformance.mutants._state import MUTANTS
 
 
 class TestMutants(MutantSuite):

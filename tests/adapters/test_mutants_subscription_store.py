@@ -1,9 +1,9 @@
 from __future__ import annotations
 
+from tests.mutants.harness import MutantSuite
+from tests.mutants.subscription_store import MUTANTS
 from tests.stores import on_read_stores
 from twofold.testing.conformance import SubscriptionStoreSuite
-from twofold.testing.conformance.mutants._harness import MutantSuite
-from twofold.testing.conformance.mutants._subscription_store import MUTANTS
 
 
 @on_read_stores

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+from tests.mutants.harness import MutantSuite
+from tests.mutants.subscriptions import SUBSCRIPTIONS
 from twofold.testing.conformance import SubscriptionSuite
-from twofold.testing.conformance.mutants._harness import MutantSuite
-from twofold.testing.conformance.mutants._subscriptions import SUBSCRIPTIONS
 
 
 class TestMutants(MutantSuite):

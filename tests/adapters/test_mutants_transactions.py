@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+from tests.mutants.harness import MutantSuite
+from tests.mutants.transactions import TRANSACTIONS
 from twofold.testing.conformance import TransactionSuite
-from twofold.testing.conformance.mutants._harness import MutantSuite
-from twofold.testing.conformance.mutants._transactions import TRANSACTIONS
 
 
 class TestMutants(MutantSuite):

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from tests.brokers import BROKERS
+from tests.mutants.transport import BROKERS as BROKEN
+from tests.mutants.transport import Broker
+from tests.mutants.transport_consumers import CONSUMERS
+from tests.mutants.transport_harness import BrokerMutantSuite
 from twofold.testing.conformance import TransportSuite
-from twofold.testing.conformance.mutants._transport import BROKERS as BROKEN
-from twofold.testing.conformance.mutants._transport import Broker
-from twofold.testing.conformance.mutants._transport_consumers import CONSUMERS
-from twofold.testing.conformance.mutants._transport_harness import BrokerMutantSuite
 
 
 @pytest.fixture(params=BROKERS)

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+from tests.mutants.harness import MutantSuite
+from tests.mutants.unit_of_work import UNIT_OF_WORK
 from twofold.testing.conformance import UnitOfWorkSuite
-from twofold.testing.conformance.mutants._harness import MutantSuite
-from twofold.testing.conformance.mutants._unit_of_work import UNIT_OF_WORK
 
 
 class TestMutants(MutantSuite):

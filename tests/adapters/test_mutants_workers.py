@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+from tests.mutants.harness import MutantSuite
+from tests.mutants.workers import WORKERS
 from twofold.testing.conformance import WorkerSuite
-from twofold.testing.conformance.mutants._harness import MutantSuite
-from twofold.testing.conformance.mutants._workers import WORKERS
 
 
 class TestMutants(MutantSuite):

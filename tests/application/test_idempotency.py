@@ -15,12 +15,12 @@ import pytest
 from pydantic import BaseModel, Field, SecretStr
 
 from twofold import Application, Command, Module, Repository, Session
-from twofold._idempotency import Results, fingerprint
+from twofold._encoding.answers import Results, fingerprint
 from twofold.errors import IdempotencyKeyReused, InvalidKey, NotAuthorised, ResultNotRecordable
 from twofold.middleware import authorise
 from twofold.ports import KeyRecord, WriteStore
-from twofold.testing.conformance._bank import Account, Deposit, Deposited, Open, application
-from twofold.testing.conformance._payments import PAY, Look, Pay, balance, paying
+from twofold.testing.conformance._domain.bank import Account, Deposit, Deposited, Open, application
+from twofold.testing.conformance._domain.payments import PAY, Look, Pay, balance, paying
 from twofold_memory import InMemory
 
 
@@ -255,7 +255,7 @@ async def test_a_reaction_has_the_tenant_of_its_event(store: WriteStore) -> None
     async def welcome(command: Welcome, session: Session) -> None:
         await session.dispatch(Deposit(account_id=command.account_id, amount=Decimal(1)))
 
-    from twofold.testing.conformance._bank import Opened
+    from twofold.testing.conformance._domain.bank import Opened
 
     @module.reaction(Opened, name="welcome")
     async def on_opened(event: Opened, session: Session) -> None:

@@ -24,7 +24,7 @@ from twofold import (
 )
 from twofold.errors import ReadOnlyUnitOfWork, UnitOfWorkClosed
 from twofold.ports import WriteStore
-from twofold.testing.conformance._watched import BEGIN, BEGIN_READING, watched
+from twofold.testing.conformance._tools.watched import BEGIN, BEGIN_READING, watched
 
 
 class Made(Event, name="lifetime.made"):

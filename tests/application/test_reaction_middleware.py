@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from twofold import Application, Command, Event, EventBus
-from twofold.middleware import CallNext, Middleware
+from twofold._buses.chain import CallNext, Middleware
 from twofold.ports import WriteStore
 
 

@@ -10,7 +10,7 @@ import pytest
 from twofold import Application, Command, Event, Query, ReadModel, Retry, UnitOfWork, View, on
 from twofold.errors import NotStorable
 from twofold.ports import WriteStore
-from twofold.testing.conformance._in_time import in_time
+from twofold.testing.conformance._tools.in_time import in_time
 
 
 class Noted(Event, name="rows.noted"):

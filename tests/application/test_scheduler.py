@@ -11,8 +11,8 @@ from pydantic import SecretStr
 from twofold import Application, Command, Event, Query, ReadModel, Scheduler, UnitOfWork, View, on
 from twofold.errors import InvalidKey, NoHandler, NotSchedulable, UsedFromAnotherTask, WiringError
 from twofold.ports import LONGEST_KEY
-from twofold.testing.conformance._dial import Dial
-from twofold.testing.conformance._reminders import Promise, Remind, reminded, reminders
+from twofold.testing.conformance._domain.reminders import Promise, Remind, reminded, reminders
+from twofold.testing.conformance._tools.dial import Dial
 from twofold_memory import InMemory
 
 NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)

@@ -8,7 +8,7 @@ import anyio
 
 from twofold import CommandBus, Module
 from twofold.ports import WriteStore
-from twofold.testing.conformance._bank import Deposit, GetBalance, Open, Opened, application
+from twofold.testing.conformance._domain.bank import Deposit, GetBalance, Open, Opened, application
 
 
 async def test_a_reaction_under_way_when_the_application_stops_is_finished(store: WriteStore) -> None:

@@ -8,7 +8,7 @@ from twofold import Command, Module, Session
 from twofold.errors import ReadNotReady
 from twofold.middleware import timeout
 from twofold.ports import WriteStore
-from twofold.testing.conformance._bank import Balance, GetBalance, Open, application
+from twofold.testing.conformance._domain.bank import Balance, GetBalance, Open, application
 
 
 class Look(Command[Balance | None]):

@@ -17,9 +17,9 @@ from tests.stores import read_stores, stores
 from twofold import Application, Event, Module
 from twofold.errors import ForeignLog
 from twofold.ports import ReadStore, RowChange, WriteStore
-from twofold.testing.conformance._audit import Audit, DepositEach, GetAudit, auditing, stop_at_once
-from twofold.testing.conformance._bank import Balance, Deposit, Deposited, GetBalance, Open, bank
-from twofold.testing.conformance._watched import AROUND_A_CHECKPOINT, watched
+from twofold.testing.conformance._domain.audit import Audit, DepositEach, GetAudit, auditing, stop_at_once
+from twofold.testing.conformance._domain.bank import Balance, Deposit, Deposited, GetBalance, Open, bank
+from twofold.testing.conformance._tools.watched import AROUND_A_CHECKPOINT, watched
 from twofold_sqlalchemy import SqlAlchemy
 
 PAIRS = [

@@ -9,11 +9,11 @@ import anyio
 import pytest
 from redis.asyncio import Redis as Client
 
-import twofold._retention
-import twofold._runner
+import twofold._application.retention
+import twofold._subscriptions.partition_loop
 from twofold.errors import TransientFailure
 from twofold.ports import Hints, WriteStore
-from twofold.testing.conformance._bank import Balance, Deposit, GetBalance, Open, application
+from twofold.testing.conformance._domain.bank import Balance, Deposit, GetBalance, Open, application
 from twofold_memory import InMemoryHints
 from twofold_redis import RedisHints
 
@@ -41,7 +41,7 @@ async def test_an_event_of_another_process_is_announced(
         async with worker, front, front.session() as session:
             await session.dispatch(Open(account_id="first"))
             await session.execute(GetBalance(account_id="first"))
-            monkeypatch.setattr(twofold._runner, "FIRST_POLL", HOUR)
+            monkeypatch.setattr(twofold._subscriptions.partition_loop, "FIRST_POLL", HOUR)
             for number in range(5):
                 await session.dispatch(Open(account_id=f"a{number}"))
                 assert await session.execute(GetBalance(account_id=f"a{number}"), timeout=10) is not None
@@ -93,7 +93,7 @@ async def test_health_names_background_work_that_ended(store: WriteStore, monkey
         ended.set()
         raise LookupError("gone")
 
-    monkeypatch.setattr(twofold._retention.Retention, "run", run)
+    monkeypatch.setattr(twofold._application.retention.Retention, "run", run)
     worker = await application(store)
     with anyio.fail_after(20):
         async with worker:

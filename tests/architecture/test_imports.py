@@ -66,9 +66,9 @@ def test_the_core_knows_no_adapter_and_no_driver(path: Path) -> None:
 @pytest.mark.parametrize(
     "source",
     [
-        "from twofold._scope import Scope",
+        "from twofold._dispatch.scope import Scope",
         "from twofold import _scope",
-        "import twofold._scope",
+        "import twofold._dispatch.scope",
         "import twofold_sqlalchemy",
     ],
 )

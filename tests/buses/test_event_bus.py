@@ -10,8 +10,8 @@ import anyio.lowlevel
 import pytest
 
 from twofold import Event, EventBus
+from twofold._buses.chain import CallNext
 from twofold.errors import HandlersFailed
-from twofold.middleware import CallNext
 
 
 class Placed(Event, name="bus.placed"):

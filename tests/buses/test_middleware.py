@@ -11,8 +11,9 @@ import pydantic
 import pytest
 
 from twofold import Command, CommandBus
+from twofold._buses.chain import CallNext, Middleware, compose
 from twofold.errors import ConcurrencyConflict, NotAuthorised, ReadNotReady, TransientFailure
-from twofold.middleware import CallNext, Middleware, authorise, compose, retry_conflicts, timeout, validation
+from twofold.middleware import authorise, retry_conflicts, timeout, validation
 from twofold.middleware import logging as logging_middleware
 
 

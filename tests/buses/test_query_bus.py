@@ -11,8 +11,8 @@ import anyio.lowlevel
 import pytest
 
 from twofold import Query, QueryBus
+from twofold._buses.chain import CallNext
 from twofold.errors import ConfigurationError, NoHandler
-from twofold.middleware import CallNext
 
 
 class Ask(Query[str]):

@@ -10,9 +10,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from twofold import _cloud_events_read
-from twofold._cloud_events import Arrived, Mark, Wanted, encode_event, encode_mark, is_foreign, origin_of
-from twofold._metadata import event_envelope
+from twofold._encoding.metadata import event_envelope, is_foreign, origin_of
+from twofold._integration import cloud_events_reading as _cloud_events_read
+from twofold._integration.cloud_events import Arrived, Mark, Wanted, encode_event, encode_mark
 from twofold.errors import UndecodableEvent
 from twofold.ports import LARGEST_BODY, Checkpoint, Position, StoredEvent
 

@@ -10,7 +10,8 @@ import anyio
 import pytest
 
 from tests.transport.shops import GetParcel, Rename, Sell, Sold, selling, settled, shipping, shop
-from twofold import Application, Retry, _relay
+from twofold import Application, Retry
+from twofold._integration import relay as _relay
 from twofold.errors import CheckpointMoved, MessageTooLarge, ReadNotReady
 from twofold.ports import Feed, Outcome, Transport, WireMessage, WriteStore
 from twofold_memory import InMemory, InMemoryTransport

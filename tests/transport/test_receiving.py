@@ -15,7 +15,7 @@ from tests.transport.wire import mark, receiving, sold, taken
 from twofold import Application
 from twofold.errors import StorageError
 from twofold.ports import StoredEvent, Transport, WriteStore
-from twofold.testing.conformance._watched import AFTER_APPEND, AFTER_COMMIT, watched
+from twofold.testing.conformance._tools.watched import AFTER_APPEND, AFTER_COMMIT, watched
 from twofold_sqlalchemy import SqlAlchemy
 
 

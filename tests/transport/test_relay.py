@@ -14,7 +14,7 @@ from tests.transport.shops import shop as shop_module
 from twofold import Application, Retry
 from twofold.errors import ForeignLog, ReadNotReady, TransientFailure
 from twofold.ports import Feed, Outcome, Transport, WireMessage, WriteStore
-from twofold.testing.conformance._watched import BEFORE_COMMIT, watched
+from twofold.testing.conformance._tools.watched import BEFORE_COMMIT, watched
 from twofold_memory import InMemory, InMemoryTransport
 
 

@@ -16,8 +16,17 @@ from hypothesis import strategies as st
 from tests.transport.shops import GetParcel, Sell, selling, settled
 from tests.transport.wire import LOG, Faults, held_up, key_of, mark, receiving, sold, taken, token
 from twofold import Application, Retry
-from twofold._arrivals import Arrivals
-from twofold._token import KEPT, REMEMBERED, Written, decode_token, decode_tokens, encode_token, encode_tokens, latest
+from twofold._consistency.arrivals import Arrivals
+from twofold._consistency.token import (
+    KEPT,
+    REMEMBERED,
+    Written,
+    decode_token,
+    decode_tokens,
+    encode_token,
+    encode_tokens,
+    latest,
+)
 from twofold.errors import ForeignLog, InvalidToken, ReadNotReady
 from twofold.ports import Feed, NewEvent, Position, Transport, WriteStore
 from twofold_memory import InMemory, InMemoryTransport

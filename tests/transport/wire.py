@@ -14,8 +14,8 @@ import anyio
 
 from tests.transport.shops import GetParcel, Parcel, Sold
 from twofold import Application, Module, ReadModel, Retry, on
-from twofold._cloud_events import Mark, encode_mark
-from twofold._token import Written, encode_token
+from twofold._consistency.token import Written, encode_token
+from twofold._integration.cloud_events import Mark, encode_mark
 from twofold.ports import Checkpoint, Feed, Lease, Position, Transport, WireMessage, WriteStore
 
 LOG = "log-of-the-shop"

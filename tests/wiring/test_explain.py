@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from twofold import Application, Command, Event, Query, ReadModel, UnitOfWork, View, on
+from twofold._buses.chain import CallNext
 from twofold.errors import NoHandler
-from twofold.middleware import CallNext
 from twofold_memory import InMemory
 
 

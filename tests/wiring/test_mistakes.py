@@ -28,6 +28,7 @@ from twofold import (
     View,
     on,
 )
+from twofold._buses.chain import CallNext
 from twofold.errors import (
     ApplicationNotRunning,
     ConfigurationError,
@@ -37,7 +38,7 @@ from twofold.errors import (
     NotSchedulable,
     WiringError,
 )
-from twofold.middleware import CallNext, authorise, logging, retry_conflicts
+from twofold.middleware import authorise, logging, retry_conflicts
 from twofold_memory import InMemory, InMemoryTransport
 
 

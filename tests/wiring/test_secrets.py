@@ -19,8 +19,8 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from twofold import Aggregate, Application, Command, Event, Query, ReadModel, Repository, UnitOfWork, View, on
-from twofold._remote_wire import encode_request
-from twofold._secrets import masked, masks
+from twofold._encoding.secrets import masked, masks
+from twofold._remote.wire import encode_request
 from twofold.errors import ConfigurationError, EventNotRecordable, NotSchedulable, WiringError
 from twofold_memory import InMemory, InMemoryTransport
 

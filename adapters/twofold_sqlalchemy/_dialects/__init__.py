@@ -14,12 +14,12 @@ from sqlalchemy.types import TypeEngine
 from twofold.errors import ConfigurationError, MissingDependency
 from twofold.ports import ExpectedVersion, NewEvent, Position, StoredEvent
 
-from .._fields import Codec, Kind
+from .fields import Codec, Kind
 
 if TYPE_CHECKING:
-    from .._database import Database
-    from .._link import Link
-    from .._tables import Tables
+    from .._connection.database import Database
+    from .._connection.open_transaction import Link
+    from .._schema.tables import Tables
 
 
 class Appender(Protocol):

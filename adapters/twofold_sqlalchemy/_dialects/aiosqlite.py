@@ -18,7 +18,7 @@ from typing import Any, Self, TypeVar
 import aiosqlite
 from aiosqlite.core import _STOP_RUNNING_SENTINEL
 
-from .._tasks import completed, uninterrupted
+from .uninterrupted import completed, uninterrupted
 
 T = TypeVar("T")
 

@@ -16,17 +16,17 @@ from sqlalchemy.types import TypeEngine
 
 from twofold.errors import ConfigurationError, TransientFailure
 
-from .._fields import Codec, Kind
-from .._tasks import cancel_later, uninterrupted
+from .._log.mysql import CommittedHead, CountedInsert
 from . import Appender, Frontier, mysql_driver, mysql_types
+from .fields import Codec, Kind
 from .mysql_driver import Session, driver_of, end_session, run, run_many, session_of
 from .mysql_errors import MySQLErrors
-from .mysql_log import CommittedHead, CountedInsert
 from .through import ThroughSqlAlchemy
+from .uninterrupted import cancel_later, uninterrupted
 
 if TYPE_CHECKING:
-    from .._database import Database
-    from .._tables import Tables
+    from .._connection.database import Database
+    from .._schema.tables import Tables
 
 _OLDEST: Final = {"MariaDB": (10, 6, 0), "MySQL": (8, 0, 19)}
 

@@ -14,8 +14,8 @@ from typing import Any, Final, NamedTuple, TypeVar, cast
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from .._tasks import uninterrupted
 from .mysql_errors import ENDED, code_of
+from .uninterrupted import uninterrupted
 
 T = TypeVar("T")
 

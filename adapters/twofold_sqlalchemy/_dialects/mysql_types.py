@@ -17,7 +17,7 @@ from sqlalchemy.types import TypeEngine
 
 from twofold.errors import StorageError
 
-from .._fields import Codec, Kind
+from .fields import Codec, Kind
 
 LONGEST_NAME: Final = 380
 """Characters of a key. Two such texts fit into one index, which takes 3,072 bytes; a character takes up to four."""

@@ -38,16 +38,16 @@ from sqlalchemy.types import TypeEngine
 
 from twofold.errors import ConfigurationError, StorageError
 
-from .._fields import Codec, Kind
-from .._tasks import uninterrupted
+from .._log.postgresql import LOCK, ArrayInsert, GapFrontier
+from .._log.postgresql_notify import announce, watch
 from . import Appender, Frontier
-from .postgresql_hints import announce, watch
-from .postgresql_log import LOCK, ArrayInsert, GapFrontier
+from .fields import Codec, Kind
 from .through import NothingParticular
+from .uninterrupted import uninterrupted
 
 if TYPE_CHECKING:
-    from .._database import Database
-    from .._tables import Tables
+    from .._connection.database import Database
+    from .._schema.tables import Tables
 
 _OLDEST = 14
 

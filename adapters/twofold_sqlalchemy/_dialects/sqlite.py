@@ -22,15 +22,15 @@ from sqlalchemy.types import TypeEngine
 
 from twofold.errors import ConfigurationError, TransientFailure
 
-from .._fields import Codec, Kind
+from .._log.conditional_insert import ConditionalInsert, LastPosition
 from . import Appender, Frontier
 from .aiosqlite import OneHopConnection, connect
+from .fields import Codec, Kind
 from .through import ThroughSqlAlchemy
-from .turns import ConditionalInsert, LastPosition
 
 if TYPE_CHECKING:
-    from .._database import Database
-    from .._tables import Tables
+    from .._connection.database import Database
+    from .._schema.tables import Tables
 
 _OLDEST = (3, 35, 0)
 """The first SQLite with RETURNING."""

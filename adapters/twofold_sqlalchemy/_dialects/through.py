@@ -9,7 +9,7 @@ from sqlalchemy import Column, ColumnElement
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 if TYPE_CHECKING:
-    from .._database import Database
+    from .._connection.database import Database
 
 
 class NothingParticular:

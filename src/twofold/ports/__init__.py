@@ -3,18 +3,10 @@
 The conformance suites in `twofold.testing.conformance` test every sentence that can be tested.
 """
 
+from .._definitions.position import START, Position
 from .cache import Cached, CacheKey, CacheLease, CacheStore
 from .clock import Clock, Ids
-from .event_log import (
-    START,
-    EventLog,
-    Expected,
-    ExpectedVersion,
-    LogPage,
-    NewEvent,
-    Position,
-    StoredEvent,
-)
+from .event_log import EventLog, Expected, ExpectedVersion, LogPage, NewEvent, StoredEvent
 from .hints import Hints
 from .receiver import Receiver
 from .records import LONGEST_KEY, KeyRecord, RecordStore, RecordTransaction

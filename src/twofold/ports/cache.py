@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from .event_log import Position
+from .._definitions.position import Position
 
 
 class CacheKey(NamedTuple):

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import datetime
 from enum import Enum
-from typing import Final, NamedTuple, NewType, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 from uuid import UUID
 
-Position = NewType("Position", int)
-"""A place in the log. Opaque: compare positions of one log with `<` and `==`, and do nothing else with them."""
-
-START: Final = Position(0)
-"""The position before the first event of any log."""
+from .._definitions.position import START, Position
 
 
 class Expected(Enum):

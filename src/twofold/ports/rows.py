@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from .._view import View
-from .event_log import Position
+from .._definitions.position import Position
+from .._definitions.view import View
 
 V = TypeVar("V", bound=View)
 V_co = TypeVar("V_co", bound=View, covariant=True)

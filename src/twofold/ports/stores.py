@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar
 
-from .._view import View
+from .._definitions.view import View
 from .event_log import EventLog, ExpectedVersion, NewEvent, StoredEvent
 from .records import RecordStore, RecordTransaction
 from .rows import RowWriter

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from .event_log import Position, StoredEvent
+from .._definitions.position import Position
+from .event_log import StoredEvent
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from pamqp.header import ContentHeader
 from tests.brokers import open_broker
 from twofold.errors import ConfigurationError, MessageTooLarge
 from twofold.ports import Outcome, Transport, WireMessage
-from twofold.testing.conformance._transport_opened import feed, message, publish, taken
+from twofold.testing.conformance._tools.transport_opened import feed, message, publish, taken
 from twofold_rabbitmq import RabbitMQ, _topology
 
 

@@ -13,7 +13,7 @@ from tests.adapters.rabbitmq.broken import TIMEOUT, Broken, Received, feed, plac
 from tests.servers.network import Network
 from twofold.errors import ConfigurationError
 from twofold.ports import Outcome, WireMessage
-from twofold.testing.conformance._transport_opened import by_key
+from twofold.testing.conformance._tools.transport_opened import by_key
 from twofold_rabbitmq import RabbitMQ
 from twofold_rabbitmq._connection import CHECK
 

@@ -13,7 +13,7 @@ from redis.asyncio import Redis as Client
 from tests.servers.process import PrivateServer
 from twofold.errors import TransientFailure
 from twofold.ports import Cached, CacheKey, CacheLease, Position
-from twofold.testing.conformance._cache import answer, keep, key, lease_of
+from twofold.testing.conformance._brokers.cache import answer, keep, key, lease_of
 from twofold_redis import RedisCache
 
 

@@ -18,8 +18,8 @@ from tests.servers.redis import Redis as Kind
 from twofold import Application
 from twofold.ports import CacheStore
 from twofold.testing.conformance import CacheSuite
-from twofold.testing.conformance._audit import Audit, DepositEach, GetAudit, auditing
-from twofold.testing.conformance._bank import Open, bank
+from twofold.testing.conformance._domain.audit import Audit, DepositEach, GetAudit, auditing
+from twofold.testing.conformance._domain.bank import Open, bank
 from twofold_memory import InMemory
 from twofold_redis import Redis, RedisCache
 

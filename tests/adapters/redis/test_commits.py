@@ -33,8 +33,8 @@ from twofold.ports import (
     RowChange,
     Selection,
 )
-from twofold.testing.conformance._row_samples import Task, all_of
-from twofold.testing.conformance._subscription_store import events
+from twofold.testing.conformance._domain.row_samples import Task, all_of
+from twofold.testing.conformance._stores.subscription_store import events
 from twofold_redis import Redis
 
 

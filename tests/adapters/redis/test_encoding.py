@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twofold_redis import _encoding as encoding
+from twofold_redis._server import ordered_bytes as encoding
 
 ZONES = st.integers(-23, 23).map(lambda hours: timezone(timedelta(hours=hours)))
 TIMES = st.datetimes(timezones=ZONES)

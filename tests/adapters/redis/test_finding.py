@@ -14,8 +14,8 @@ from twofold.errors import SchemaMissing, StorageError
 from twofold.ports import Condition, Operator, Ordering, Position, RowChange, Selection
 from twofold_memory import InMemory
 from twofold_redis import Redis
-from twofold_redis._plan import plan_for
-from twofold_redis._shape import shape_of
+from twofold_redis._rows.index_plan import plan_for
+from twofold_redis._rows.shape import shape_of
 
 EQUAL, ABOVE, AT_LEAST, BELOW, AT_MOST, ONE_OF = (
     *(Operator.EQUAL, Operator.ABOVE, Operator.AT_LEAST),

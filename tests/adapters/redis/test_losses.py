@@ -17,8 +17,8 @@ from tests.servers.process import PrivateServer
 from twofold import Application
 from twofold.errors import ConfigurationError, TransientFailure
 from twofold.ports import Checkpoint, Position, RowChange
-from twofold.testing.conformance._audit import Audit, DepositEach, GetAudit, auditing
-from twofold.testing.conformance._bank import Deposit, Open, bank
+from twofold.testing.conformance._domain.audit import Audit, DepositEach, GetAudit, auditing
+from twofold.testing.conformance._domain.bank import Deposit, Open, bank
 from twofold_memory import InMemory
 from twofold_redis import Redis
 

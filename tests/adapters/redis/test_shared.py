@@ -7,7 +7,7 @@ from redis.asyncio import Redis as Client
 
 from twofold.errors import ForeignLog
 from twofold.ports import Checkpoint, Position, RowChange
-from twofold.testing.conformance._row_samples import Task, all_of
+from twofold.testing.conformance._domain.row_samples import Task, all_of
 from twofold_redis import Redis
 
 

@@ -10,10 +10,10 @@ from redis.asyncio import Redis
 from tests.adapters.redis_streams.lab import FEED, messages
 from twofold.ports import Delivery
 from twofold_redis import RedisStreams
-from twofold_redis import _stream_scripts as scripts
-from twofold_redis._keys import StreamKeys
-from twofold_redis._server import Argument, Server
-from twofold_redis._stream_part import Part, Receipt
+from twofold_redis._server.keys import StreamKeys
+from twofold_redis._server.server import Argument, Server
+from twofold_redis._streams import scripts
+from twofold_redis._streams.partition import Part, Receipt
 
 KEYS = StreamKeys("twofold")
 PLENTY = 1_000_000

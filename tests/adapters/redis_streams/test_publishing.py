@@ -12,7 +12,7 @@ from tests.adapters.redis_streams.lab import FEED, messages, publish, streams, u
 from tests.servers.network import Network
 from tests.servers.process import PrivateServer
 from twofold.ports import Outcome, WireMessage
-from twofold_redis._stream_publisher import _Batch
+from twofold_redis._streams.publisher import _Batch
 
 
 @pytest.mark.parametrize("what", ["is cancelled", "is not answered"])

@@ -14,8 +14,8 @@ from tests.servers.network import Network
 from tests.servers.process import PrivateServer
 from twofold.errors import TransientFailure
 from twofold.ports import Delivery, Feed, WireMessage
-from twofold_redis._stream_consumer import StreamConsumer
-from twofold_redis._stream_publisher import part_of
+from twofold_redis._streams.consumer import StreamConsumer
+from twofold_redis._streams.publisher import part_of
 
 KEYS = [next(key for key in map(str, range(99)) if part_of(key, 2) == part) for part in range(2)]
 """A key of each of two streams."""

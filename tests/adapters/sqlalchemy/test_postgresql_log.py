@@ -14,7 +14,7 @@ from tests.conftest import NewUrl
 from twofold.ports import START, Expected, Position
 from twofold_sqlalchemy import SqlAlchemy
 from twofold_sqlalchemy._dialects.postgresql import PostgreSQL
-from twofold_sqlalchemy._dialects.postgresql_log import LOCK
+from twofold_sqlalchemy._log.postgresql import LOCK
 
 
 @pytest.fixture

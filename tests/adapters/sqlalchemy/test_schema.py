@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from twofold import View
 from twofold.errors import ConfigurationError, InvalidDefinition, SchemaMissing
 from twofold_sqlalchemy import SqlAlchemy, metadata
-from twofold_sqlalchemy._tables import SCHEMA
+from twofold_sqlalchemy._schema.tables import SCHEMA
 
 
 class Seat(View, name="seat", key="number", indexes=["row", ("row", "taken")]):

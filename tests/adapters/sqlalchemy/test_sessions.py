@@ -7,7 +7,7 @@ from pathlib import Path
 import anyio
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from twofold.testing.conformance._bank import GetBalance, Open, application
+from twofold.testing.conformance._domain.bank import GetBalance, Open, application
 from twofold_sqlalchemy import SqlAlchemy
 
 

@@ -12,8 +12,8 @@ from tests.cached_bank import CACHED, KEY, GetCached, Loads, balance, bank
 from twofold import Application, Cache, CacheStats, Query, ReadModel
 from twofold.errors import NotAuthorised
 from twofold.ports import CacheStore
-from twofold.testing.conformance._bank import Balance, Deposit, Open, Opened
-from twofold.testing.conformance._bank import bank as bank_module
+from twofold.testing.conformance._domain.bank import Balance, Deposit, Open, Opened
+from twofold.testing.conformance._domain.bank import bank as bank_module
 from twofold_memory import InMemory
 
 

@@ -16,8 +16,8 @@ from tests.cached_bank import GetCached
 from twofold import Application, Cache, Envelope, Query, Session
 from twofold.errors import WiringError
 from twofold.ports import Cached, CacheLease, CacheStore
-from twofold.testing.conformance._bank import Balance, Open, Opened
-from twofold.testing.conformance._bank import bank as bank_module
+from twofold.testing.conformance._domain.bank import Balance, Open, Opened
+from twofold.testing.conformance._domain.bank import bank as bank_module
 from twofold_memory import InMemory, InMemoryCache
 
 

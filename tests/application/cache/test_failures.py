@@ -16,7 +16,7 @@ from tests.servers.redis import Redis as RedisServer
 from twofold import Application, Cache, CacheStats, Query
 from twofold.errors import TransientFailure
 from twofold.ports import Cached, CacheKey, CacheLease, CacheStore, Position
-from twofold.testing.conformance._bank import Deposit, Open
+from twofold.testing.conformance._domain.bank import Deposit, Open
 from twofold_memory import InMemory, InMemoryCache
 from twofold_redis import RedisCache
 

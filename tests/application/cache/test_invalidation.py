@@ -12,8 +12,8 @@ from tests.cached_bank import CACHED, KEY, GetCached, GetNote, Loads, Note, bala
 from twofold import Application, Cache, Command, Event, Module, Query, ReadModel, UnitOfWork, on
 from twofold.errors import TransientFailure
 from twofold.ports import CacheStore
-from twofold.testing.conformance._bank import Balance, Deposit, Deposited, Open, Opened
-from twofold.testing.conformance._bank import bank as bank_module
+from twofold.testing.conformance._domain.bank import Balance, Deposit, Deposited, Open, Opened
+from twofold.testing.conformance._domain.bank import bank as bank_module
 from twofold_memory import InMemory
 
 

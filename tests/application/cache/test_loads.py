@@ -10,8 +10,8 @@ from tests.cached_bank import GetCached, GetNote, Loads, Note, balance, bank
 from twofold import Application, Cache, CacheStats, Query, QueryBus
 from twofold.errors import DispatchCycle
 from twofold.ports import CacheStore
-from twofold.testing.conformance._bank import Open
-from twofold.testing.conformance._bank import bank as bank_module
+from twofold.testing.conformance._domain.bank import Open
+from twofold.testing.conformance._domain.bank import bank as bank_module
 from twofold_memory import InMemory
 
 

@@ -6,10 +6,10 @@ import pytest
 
 from tests.cached_bank import GetNote, Note
 from twofold import Application, Cache, Event, ReadModel, on
-from twofold._cache_keys import can_meet, shape_of_key
+from twofold._caching.keys import can_meet, shape_of_key
 from twofold.errors import WiringError
-from twofold.testing.conformance._bank import Deposited, Opened
-from twofold.testing.conformance._bank import bank as bank_module
+from twofold.testing.conformance._domain.bank import Deposited, Opened
+from twofold.testing.conformance._domain.bank import bank as bank_module
 from twofold_memory import InMemory
 
 

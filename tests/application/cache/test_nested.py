@@ -10,8 +10,8 @@ import pytest
 from tests.cached_bank import GetCached, GetNote, Held, Note, balance, bank
 from twofold import Application, Cache, Module, Query, QueryBus, ReadModel, on
 from twofold.ports import CacheStore
-from twofold.testing.conformance._bank import Balance, Deposit, Open, Opened
-from twofold.testing.conformance._bank import bank as bank_module
+from twofold.testing.conformance._domain.bank import Balance, Deposit, Open, Opened
+from twofold.testing.conformance._domain.bank import bank as bank_module
 from twofold_memory import InMemory
 
 

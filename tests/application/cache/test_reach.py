@@ -8,13 +8,13 @@ from typing import cast
 import pytest
 
 from tests.cached_bank import CACHED, GetCached, balance, bank
-from twofold._cache_plan import CachedQuery, cached_queries
-from twofold._cache_reach import NOWHERE, Reach, reach_of
-from twofold._entries import QueryEntry
-from twofold._faults import Place
+from twofold._caching.cached_query import CachedQuery, cached_queries
+from twofold._caching.reach import NOWHERE, Reach, reach_of
+from twofold._registration.entries import QueryEntry
+from twofold._registration.places import Place
 from twofold.errors import TransientFailure
 from twofold.ports import Checkpoint, Position
-from twofold.testing.conformance._bank import Open
+from twofold.testing.conformance._domain.bank import Open
 from twofold_memory import InMemory, InMemoryCache
 from twofold_memory._log import InMemoryEventLog
 

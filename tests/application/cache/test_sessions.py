@@ -11,7 +11,7 @@ import pytest
 from tests.cached_bank import GetCached, GetNote, Held, Loads, Note, balance, bank
 from twofold import Application, Cache, Module, ReadModel, Retry, on
 from twofold.ports import CacheStore
-from twofold.testing.conformance._bank import Deposit, Open, Opened
+from twofold.testing.conformance._domain.bank import Deposit, Open, Opened
 
 
 class Notes:

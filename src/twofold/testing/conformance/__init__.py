@@ -4,34 +4,34 @@ Derive a class from a suite in a test module and give it the fixtures that it na
 needs pytest; `twofold` itself does not import it.
 """
 
-from ._beside import Beside
-from ._cache import CacheSuite, NewCache
-from ._capabilities import Capabilities
-from ._event_log import EventLogSuite
-from ._hints import HintsSuite, NewHints
-from ._idempotency import IdempotencySuite
-from ._leases import LeaseSuite
-from ._opened import NewReadStore, NewStore
-from ._read_model import ReadModelSuite
-from ._rebuilds import RebuildSuite
-from ._records import RecordSuite
-from ._repository import RepositorySuite
-from ._requests import RequestsSuite
-from ._requests_opened import ConnectRequests, NewRequests
-from ._rows import RowsSuite
-from ._schedule import ScheduleSuite
-from ._scheduling import SchedulerSuite
-from ._selections import SelectionsSuite
-from ._sessions import SessionSuite
-from ._snapshots import SnapshotSuite
-from ._state import StateSuite
-from ._subscription_store import SubscriptionStoreSuite
-from ._subscriptions import SubscriptionSuite
-from ._transactions import TransactionSuite
-from ._transport import TransportSuite
-from ._transport_opened import Connect, NewBroker
-from ._unit_of_work import UnitOfWorkSuite
-from ._workers import WorkerSuite
+from ._applications.idempotency import IdempotencySuite
+from ._applications.read_model import ReadModelSuite
+from ._applications.rebuilds import RebuildSuite
+from ._applications.repository import RepositorySuite
+from ._applications.scheduling import SchedulerSuite
+from ._applications.sessions import SessionSuite
+from ._applications.subscriptions import SubscriptionSuite
+from ._applications.unit_of_work import UnitOfWorkSuite
+from ._applications.workers import WorkerSuite
+from ._brokers.cache import CacheSuite, NewCache
+from ._brokers.hints import HintsSuite, NewHints
+from ._brokers.requests import RequestsSuite
+from ._brokers.transport import TransportSuite
+from ._stores.event_log import EventLogSuite
+from ._stores.leases import LeaseSuite
+from ._stores.records import RecordSuite
+from ._stores.rows import RowsSuite
+from ._stores.schedule import ScheduleSuite
+from ._stores.selections import SelectionsSuite
+from ._stores.snapshots import SnapshotSuite
+from ._stores.state import StateSuite
+from ._stores.subscription_store import SubscriptionStoreSuite
+from ._stores.transactions import TransactionSuite
+from ._tools.beside import Beside
+from ._tools.capabilities import Capabilities
+from ._tools.opened import NewReadStore, NewStore
+from ._tools.requests_opened import ConnectRequests, NewRequests
+from ._tools.transport_opened import Connect, NewBroker
 
 __all__ = [
     "Beside",

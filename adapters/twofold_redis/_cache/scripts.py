@@ -1,0 +1,57 @@
+"""The scripts of the cache.
+
+KEYS[1] is an answer: the mark that it was filled under, its position and log, and its text. KEYS[2] is the mark of its key,
+which stands from a lookup until the key is invalidated, and in one run of the server only: what comes back from a snapshot,
+or on a copy that takes over, is worth nothing, as it may have been invalidated since.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .._server.lua import OLDER, RUN
+from .._server.server import Script
+
+_KEPT: Final = (
+    OLDER
+    + RUN
+    + """
+local function kept_under(mark)
+  local kept = redis.call('GET', KEYS[1])
+  if not kept then return end
+  local under, position, log = string.match(kept, '^(%S+) (%d+) ([^\\n]*)\\n')
+  if under == mark then return kept, position, log end
+end
+local mark = redis.call('GET', KEYS[2])
+if mark and string.match(mark, '^[^:]*') ~= run then mark = false end
+"""
+)
+
+LOOKUP: Final = Script(
+    _KEPT
+    + """
+-- ARGV: a new mark, its milliseconds, the position that is needed, if any.
+-- Returns what is kept, if it is new enough, and the mark.
+if mark then
+  local kept, position = kept_under(mark)
+  if kept and not (ARGV[3] ~= '' and older(position, ARGV[3])) then return {kept, mark} end
+else
+  mark = run .. ':' .. ARGV[1]
+  redis.call('SET', KEYS[2], mark, 'PX', ARGV[2])
+end
+return {false, mark}
+"""
+)
+
+FILL: Final = Script(
+    _KEPT
+    + """
+-- ARGV: the mark of the lease, position, log and text, milliseconds. The mark lives at least as long as its answers.
+if mark ~= ARGV[1] then return 0 end
+local kept, position, log = kept_under(mark)
+if kept and log == ARGV[3] and not older(position, ARGV[2]) then return 0 end
+redis.call('SET', KEYS[1], mark .. ' ' .. ARGV[2] .. ' ' .. ARGV[3] .. '\\n' .. ARGV[4], 'PX', ARGV[5])
+if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[5]) then redis.call('PEXPIRE', KEYS[2], ARGV[5]) end
+return 1
+"""
+)

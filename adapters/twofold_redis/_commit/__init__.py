@@ -1,0 +1,1 @@
+"""Commits: a transaction as one script."""

@@ -1,0 +1,70 @@
+"""What Redis cannot decide by itself: whether a row matches, and in which order rows come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar, cast
+
+from twofold import View
+from twofold.ports import Condition, Operator, Selection
+
+from .shape import Shape
+
+V = TypeVar("V", bound=View)
+
+
+def matching(shape: Shape[V], rows: Iterable[V], where: Sequence[Condition]) -> list[V]:
+    """Return the rows that match all conditions. Values are compared by their bytes, as in the indexes."""
+    found = list(rows)
+    for condition in where:
+        found = [row for row in found if _holds(shape, row, condition)] if found else found
+    return found
+
+
+def page(shape: Shape[V], rows: Sequence[V], selection: Selection) -> list[V]:
+    """Return what a selection wants of rows that match: sorted, behind a row, left out and limited."""
+    found = list(rows)
+    for term in reversed(selection.order_by):
+        found.sort(key=_value_of(shape, term.field), reverse=term.descending)
+    if selection.after is not None:
+        found = [row for row in found if _behind(shape, row, selection, selection.after)]
+    end = None if selection.limit is None else selection.offset + selection.limit
+    return found[selection.offset : end]
+
+
+def _value_of(shape: Shape[V], field: str) -> Callable[[V], bytes]:
+    encode = shape.columns[field].encode
+    return lambda row: encode(getattr(row, field))
+
+
+def _holds(shape: Shape[Any], row: View, condition: Condition) -> bool:
+    column, own = shape.columns[condition.field], getattr(row, condition.field)
+    if condition.operator is Operator.ONE_OF:
+        options = cast("tuple[Any, ...]", condition.value)
+        if own is None or not options:
+            return own is None and None in options
+        return column.encode(own) in {column.encode(option) for option in options if option is not None}
+    if own is None or condition.value is None:
+        return condition.operator is Operator.EQUAL and own is condition.value
+    mine, other = column.encode(own), column.encode(condition.value)
+    match condition.operator:
+        case Operator.EQUAL:
+            return mine == other
+        case Operator.ABOVE:
+            return mine > other
+        case Operator.AT_LEAST:
+            return mine >= other
+        case Operator.BELOW:
+            return mine < other
+        case _:
+            return mine <= other
+
+
+def _behind(shape: Shape[Any], row: View, selection: Selection, after: tuple[object, ...]) -> bool:
+    """Return whether a row comes after the place that these values of its order stand for."""
+    for term, value in zip(selection.order_by, after, strict=True):
+        encode = shape.columns[term.field].encode
+        mine, other = encode(getattr(row, term.field)), encode(value)
+        if mine != other:
+            return mine < other if term.descending else mine > other
+    return False

@@ -1,0 +1,1 @@
+"""The server: connections, keys, scripts, errors, and byte encodings that sort."""

@@ -1,0 +1,191 @@
+"""The Redis behind a store and a transport: run scripts on it, and translate what goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import inspect
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
+
+from redis import Redis as SyncClient
+from redis.asyncio import Redis as Client
+from redis.asyncio.cluster import RedisCluster
+from redis.cluster import RedisCluster as SyncCluster
+from redis.exceptions import NoScriptError
+
+from twofold.errors import ConfigurationError
+
+from .errors import TRANSLATED, translated
+
+AnyClient: TypeAlias = Client | RedisCluster
+Argument: TypeAlias = bytes | str | int
+C = TypeVar("C")
+
+
+def checked(client: C, taker: str) -> C:
+    """Return a client that can be awaited.
+
+    Args:
+        client: what the user gave.
+        taker: the class that was given it, for the error.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    given: Any = client
+    if inspect.isclass(given) or not hasattr(given, "execute_command"):
+        found = "that is no client"
+    elif isinstance(given, (SyncClient, SyncCluster)):
+        found = "that client is not on asyncio"
+    else:
+        return client
+    raise ConfigurationError(
+        f"cannot make a {taker} of {given!r:.100}: {found}. Build one: redis.asyncio.Redis.from_url('redis://localhost')."
+    )
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A Lua script. Redis runs it whole, and nothing else meanwhile.
+
+    Attributes:
+        text: the script.
+        sha: what Redis knows it by once it has seen it.
+    """
+
+    text: str
+    sha: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sha", hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest())
+
+
+class Call(NamedTuple):
+    """A script with its keys and arguments."""
+
+    script: Script
+    keys: Sequence[str]
+    arguments: Sequence[Argument] = ()
+
+
+class Server:
+    """Runs scripts through the user's client. Texts go out in UTF-8, replies are bytes, whatever it does otherwise.
+
+    Args:
+        client: the client.
+        seconds: how long one round trip may take; None leaves that to the client.
+    """
+
+    def __init__(self, client: AnyClient, *, seconds: float | None = None) -> None:
+        self._client = client
+        self._seconds = seconds
+
+    @property
+    def seconds(self) -> float | None:
+        """How long one round trip may take."""
+        return self._seconds
+
+    @property
+    def patience(self) -> float | None:
+        """How long the client itself waits for a reply, in seconds; None for ever."""
+        found: float | None = cast(Any, self._client).connection_pool.connection_kwargs.get("socket_timeout")
+        return found
+
+    async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument], attempt: str) -> Any:
+        """Run a script and return its answer.
+
+        Raises:
+            TwofoldError: it failed; see `translated`.
+        """
+        try:
+            return await self._answered(self.raw(script, keys, arguments))
+        except TRANSLATED as error:
+            raise translated(error, attempt) from error
+
+    async def each(self, calls: Sequence[Call], attempt: str) -> list[Any]:
+        """Run scripts in one round trip; return what each answers.
+
+        Raises:
+            TwofoldError: one of them failed; the others may have been done.
+        """
+        answers = await self.together(calls, attempt)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise translated(answer, attempt) from answer
+        return answers
+
+    async def together(self, calls: Sequence[Call], attempt: str) -> list[Any]:
+        """Run scripts in one round trip; return what each answers, or the error of redis-py with which it was refused.
+
+        Raises:
+            TwofoldError: no answers came.
+        """
+        try:
+            return await self._answered(self._pipelined(calls))
+        except TRANSLATED as error:
+            raise translated(error, attempt) from error
+
+    async def command(self, attempt: str, name: str, *arguments: Argument, block: float = 0) -> Any:
+        """Send one command and return its answer.
+
+        Args:
+            attempt: what this is for, as the end of "cannot ...".
+            name: the command.
+            arguments: what follows its name.
+            block: how long Redis may wait before it answers, in seconds.
+
+        Raises:
+            TwofoldError: it failed.
+        """
+        try:
+            return await self._answered(self._execute(name, *arguments), block)
+        except TRANSLATED as error:
+            raise translated(error, attempt) from error
+
+    async def raw(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+        """Run a script and leave errors as they are. Redis is shown its text only when it does not know it."""
+        try:
+            return await self._execute("EVALSHA", script.sha, len(keys), *keys, *arguments)
+        except NoScriptError:
+            return await self._execute("EVAL", script.text, len(keys), *keys, *arguments)
+
+    async def _answered(self, work: Awaitable[T], block: float = 0) -> T:
+        task = asyncio.current_task()
+        cancelled = task.cancelling() if task else 0
+        async with asyncio.timeout(None if self._seconds is None else self._seconds + block):
+            answer = await work
+        # Python 3.11 may lose a cancellation inside the driver (asyncio.wait_for, when the reply comes in that moment).
+        if task and task.cancelling() > cancelled:
+            raise asyncio.CancelledError
+        return answer
+
+    async def _pipelined(self, calls: Sequence[Call]) -> list[Any]:
+        answers = await self._piped(calls)
+        unknown = [place for place, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        if unknown:
+            for text in {calls[place].script.text for place in unknown}:
+                await self._execute("SCRIPT LOAD", text)
+            for place, answer in zip(unknown, await self._piped([calls[each] for each in unknown]), strict=True):
+                answers[place] = answer
+        return answers
+
+    async def _piped(self, calls: Sequence[Call]) -> list[Any]:
+        pipeline = cast(Any, self._client).pipeline(transaction=False)
+        for script, keys, arguments in calls:
+            sent = _octets(script.sha, len(keys), *keys, *arguments)
+            pipeline.execute_command("EVALSHA", *sent, NEVER_DECODE=[])
+        answers: list[Any] = await pipeline.execute(raise_on_error=False)
+        return answers
+
+    async def _execute(self, name: str, *arguments: Argument) -> Any:
+        return await cast(Any, self._client).execute_command(name, *_octets(*arguments), NEVER_DECODE=[])
+
+
+def _octets(*arguments: Argument) -> list[bytes | int]:
+    """Return what is sent, in bytes: a client may have another encoding."""
+    return [each.encode() if isinstance(each, str) else each for each in arguments]

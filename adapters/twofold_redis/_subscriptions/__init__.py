@@ -1,0 +1,1 @@
+"""Partitions, leases, checkpoints, and parked events."""

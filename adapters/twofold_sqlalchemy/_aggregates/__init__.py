@@ -1,0 +1,1 @@
+"""State of aggregates: JSON, mapped tables, ORM classes, snapshots."""

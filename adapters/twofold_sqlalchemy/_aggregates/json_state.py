@@ -1,0 +1,122 @@
+"""State-stored aggregates without tables of their own: JSON in `twofold_state`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import bindparam, delete, insert, select, update
+
+from twofold import Aggregate, StateCodec
+from twofold.errors import AggregateExists, ConcurrencyConflict
+from twofold.ports import Versioned
+
+from .._connection.database import Database
+from .._connection.open_transaction import Link, Refused
+from .._schema.tables import Tables
+
+
+class JsonState:
+    """The states of one type of aggregate as JSON texts.
+
+    Args:
+        database: the database.
+        tables: Twofold's tables in it.
+        aggregate_type: the type.
+
+    Raises:
+        InvalidDefinition: its state cannot be written as JSON.
+    """
+
+    def __init__(self, database: Database, tables: Tables, aggregate_type: type[Aggregate]) -> None:
+        self.codec = StateCodec(aggregate_type)
+        self.type = aggregate_type.aggregate_name or aggregate_type.__name__
+        state = tables.state
+        this = (state.c.type == bindparam("of_type"), state.c.id == bindparam("of_id"))
+        same = (*this, state.c.version == bindparam("expected"))
+        prepare = database.prepare
+        self.load = prepare(select(state.c.version, database.dialect.readable(state.c.data)).where(*this))
+        self.version = prepare(select(state.c.version).where(*this))
+        new = {"type": bindparam("of_type"), "id": bindparam("of_id"), "version": 1, "data": bindparam("new_data")}
+        self.insert = prepare(insert(state).values(new))
+        self.update = prepare(
+            update(state).where(*same).values(version=state.c.version + 1, data=bindparam("new_data"))
+        )
+        self.delete = prepare(delete(state).where(*same))
+
+    def open(self, link: Link) -> JsonStateStore:
+        """Return the states inside a transaction."""
+        return JsonStateStore(self, link)
+
+
+class JsonStateStore:
+    """A `StateStore` of JSON texts, inside one transaction."""
+
+    def __init__(self, state: JsonState, link: Link) -> None:
+        self._state = state
+        self._link = link
+        self._loaded: dict[str, str] = {}
+        link.remember(self._loaded)
+
+    async def load(self, id: str) -> Versioned | None:
+        """Return the aggregate and its version, or None."""
+        state = self._state
+        rows = await self._link.fetch(state.load, self._of(id), self._attempt("load", id))
+        if not rows:
+            return None
+        version, data = rows[0]
+        self._loaded[id] = data
+        return Versioned(state.codec.decode(data, id), version)
+
+    async def version(self, id: str) -> int | None:
+        """Return the version now in the store, or None."""
+        rows = await self._link.fetch(self._state.version, self._of(id), self._attempt("load", id))
+        return int(rows[0][0]) if rows else None
+
+    async def insert(self, id: str, aggregate: Any) -> None:
+        """Store a new aggregate as version 1."""
+        attempt, data = self._attempt("add", id), self._state.codec.encode(aggregate)
+        self._link.check_writable(attempt)
+        try:
+            await self._link.change(self._state.insert, {**self._of(id), "new_data": data}, attempt)
+        except Refused as refused:
+            raise exists(f"{self._state.type}-{id}") from refused.__cause__
+        self._loaded[id] = data
+
+    async def update(self, id: str, aggregate: Any, *, expected: int) -> None:
+        """Store the aggregate as the next version, if its text is another than the one that was loaded."""
+        attempt, data = self._attempt("save", id), self._state.codec.encode(aggregate)
+        if self._loaded.get(id) == data:
+            return
+        await self._change(self._state.update, id, {"expected": expected, "new_data": data}, attempt)
+        self._loaded[id] = data
+
+    async def delete(self, id: str, aggregate: Any, *, expected: int) -> None:
+        """Remove the aggregate."""
+        await self._change(self._state.delete, id, {"expected": expected}, self._attempt("remove", id))
+        self._loaded.pop(id, None)
+
+    async def _change(self, prepared: Any, id: str, values: dict[str, Any], attempt: str) -> None:
+        self._link.check_writable(attempt)
+        if await self._link.change(prepared, {**self._of(id), **values}, attempt) != 1:
+            actual = await self.version(id)
+            raise conflict(self._link, f"{self._state.type}-{id}", expected=values["expected"], actual=actual)
+
+    def _of(self, id: str) -> dict[str, str]:
+        return {"of_type": self._state.type, "of_id": id}
+
+    def _attempt(self, what: str, id: str) -> str:
+        return f"{what} {self._state.type}-{id}"
+
+
+def exists(name: str) -> AggregateExists:
+    """Return the error for an id that is taken."""
+    return AggregateExists(
+        f"cannot add {name}: it exists already. Choose another id, or load the aggregate and change it."
+    )
+
+
+def conflict(link: Link, name: str, *, expected: int, actual: int | None) -> ConcurrencyConflict:
+    """Doom the transaction and return the error for a version that moved."""
+    error = ConcurrencyConflict(name, expected=expected, actual=actual or 0)
+    link.doom(error, mendable=True)
+    return error

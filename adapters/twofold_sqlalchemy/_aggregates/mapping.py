@@ -1,0 +1,273 @@
+"""State-stored aggregates in tables of the user's, described by a mapping."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, TypeVar
+from uuid import UUID
+
+from sqlalchemy import Column, ColumnElement, RowMapping, Table, and_, bindparam, delete, insert, select, update
+
+from twofold.errors import ConfigurationError
+from twofold.ports import Versioned
+
+from .._connection.open_transaction import Link, Refused
+from .json_state import conflict, exists
+
+A = TypeVar("A")
+
+Row = Mapping[str, Any]
+"""The values of a row, by column."""
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateRows:
+    """The rows that an aggregate is made of.
+
+    Attributes:
+        root: the row of the root table.
+        parts: the rows of each table of parts. Columns that refer to the root may be left out.
+    """
+
+    root: Row
+    parts: Mapping[Table, Sequence[Row]] = field(default_factory=dict)
+
+
+class TableMapping(ABC, Generic[A]):
+    """How an aggregate is kept in tables of your own: say which tables, and turn the aggregate into rows and back.
+
+        class OrderTables(TableMapping[Order]):
+            root, version = orders, orders.c.version
+            parts = (order_lines,)
+
+            def to_rows(self, order: Order) -> AggregateRows:
+                lines = [{"number": n, "product": line.product} for n, line in enumerate(order.lines, 1)]
+                return AggregateRows({"id": order.id, "status": order.status.value}, {order_lines: lines})
+
+            def from_rows(self, rows: AggregateRows) -> Order:
+                lines = [Line(row["product"]) for row in rows.parts[order_lines]]
+                return Order(rows.root["id"], Status(rows.root["status"]), lines)
+
+        SqlAlchemy(engine, state={Order: OrderTables()})
+
+    The adapter does the rest. It sets the version, to 1 and then up by 1 with each save, and it writes nothing but
+    `WHERE version = expected`, parts included; it leaves alone an aggregate whose rows did not change; of the parts it
+    writes only the rows that differ.
+
+    Class attributes:
+        root: the table with one row an aggregate. Its primary key is one column: the id.
+        version: the column of the root that counts the saves. Leave it out of `to_rows`.
+        parts: tables whose rows belong to one aggregate. Each has one foreign key to the root, and a primary key, in whose
+            order its rows are read.
+    """
+
+    root: ClassVar[Table]
+    version: ClassVar[Column[Any]]
+    parts: ClassVar[Sequence[Table]] = ()
+
+    @abstractmethod
+    def to_rows(self, aggregate: A, /) -> AggregateRows:
+        """Return the rows of an aggregate. The same state gives the same rows."""
+
+    @abstractmethod
+    def from_rows(self, rows: AggregateRows, /) -> A:
+        """Return a new aggregate from its rows."""
+
+    def key(self, id: str) -> Any:
+        """Return the value of the primary key for an id; override it when neither str, int nor UUID is right."""
+        return key_value(self.root.primary_key.columns[0], id)
+
+
+def key_value(column: ColumnElement[Any], id: str) -> Any:
+    """Return an id as a value of its column, or None when it cannot be one."""
+    try:
+        python_type = column.type.python_type
+    except NotImplementedError:
+        return id
+    try:
+        return python_type(id) if python_type in (int, UUID) else id
+    except ValueError:
+        return None
+
+
+class Part:
+    """A table of parts, with its statements."""
+
+    def __init__(self, table: Table, root: Table) -> None:
+        links = [key for key in table.foreign_keys if key.column.table is root]
+        if len(links) != 1 or not table.primary_key.columns:
+            raise ConfigurationError(
+                f"cannot map the table {table.name}: it needs a primary key, and one foreign key to {root.name}."
+            )
+        self.table = table
+        self.owner = owner = links[0].parent
+        self.identity = [column.name for column in table.primary_key.columns if column is not owner]
+        rest = [column for column in table.columns if column is not owner and column.name not in self.identity]
+        mine = owner == bindparam("_owner")
+        this = and_(mine, *(table.c[name] == bindparam(f"_{name}") for name in self.identity))
+        self.select = select(table).where(mine).order_by(*table.primary_key.columns)
+        self.clear = delete(table).where(mine)
+        self.insert = insert(table)
+        self.delete = delete(table).where(this)
+        self.update = update(table).where(this)
+        self.rest = [column.name for column in rest]
+
+    def identified(self, row: Row) -> tuple[Any, ...]:
+        """Return what tells a row from the others of its aggregate."""
+        return tuple(row[name] for name in self.identity)
+
+
+class MappedState(Generic[A]):
+    """A mapping with its statements.
+
+    Args:
+        aggregate_type: the type.
+        mapping: the user's mapping of it.
+
+    Raises:
+        ConfigurationError: the tables do not fit together.
+    """
+
+    def __init__(self, aggregate_type: type[A], mapping: TableMapping[A]) -> None:
+        self.mapping = mapping
+        self.name = getattr(aggregate_type, "aggregate_name", "") or aggregate_type.__name__
+        root = mapping.root
+        if len(root.primary_key.columns) != 1 or mapping.version.table is not root:
+            raise ConfigurationError(
+                f"cannot map {aggregate_type.__qualname__} with {type(mapping).__name__}: the table {root.name} needs a "
+                "primary key of one column and the version column."
+            )
+        self.key = root.primary_key.columns[0]
+        self.version = mapping.version
+        self.parts = [Part(table, root) for table in mapping.parts]
+        this = self.key == bindparam("_key")
+        self.load = select(root).where(this)
+        self.now = select(self.version).where(this)
+        self.insert = insert(root)
+        self.update = update(root).where(this, self.version == bindparam("_expected"))
+        self.delete = delete(root).where(this, self.version == bindparam("_expected"))
+
+    def open(self, link: Link) -> MappedStateStore[A]:
+        """Return the states inside a transaction."""
+        return MappedStateStore(self, link)
+
+
+class MappedStateStore(Generic[A]):
+    """A `StateStore` in the user's tables, inside one transaction."""
+
+    def __init__(self, state: MappedState[A], link: Link) -> None:
+        self._state = state
+        self._link = link
+        self._loaded: dict[str, AggregateRows] = {}
+        link.remember(self._loaded)
+
+    async def load(self, id: str) -> Versioned | None:
+        """Return the aggregate and its version, or None."""
+        state, key, attempt = self._state, self._state.mapping.key(id), self._attempt("load", id)
+        found = (await self._link.execute(state.load, {"_key": key}, attempt)).mappings().first()
+        if found is None:
+            return None
+        parts: dict[Table, Sequence[Row]] = {}
+        for part in state.parts:
+            rows = await self._link.execute(part.select, {"_owner": key}, attempt)
+            parts[part.table] = [_named(row) for row in rows.mappings()]
+        aggregate = state.mapping.from_rows(AggregateRows(_named(found), parts))
+        self._loaded[id] = state.mapping.to_rows(aggregate)
+        return Versioned(aggregate, found[state.version.name])
+
+    async def version(self, id: str) -> int | None:
+        """Return the version now in the store, or None."""
+        values = {"_key": self._state.mapping.key(id)}
+        found: int | None = (await self._link.execute(self._state.now, values, self._attempt("load", id))).scalar()
+        return found
+
+    async def insert(self, id: str, aggregate: A) -> None:
+        """Store a new aggregate as version 1."""
+        state, attempt, rows = self._state, self._attempt("add", id), self._state.mapping.to_rows(aggregate)
+        self._link.check_writable(attempt)
+        try:
+            await self._link.execute(state.insert, {**rows.root, state.version.name: 1}, attempt)
+        except Refused as refused:
+            # Several constraints may be broken, and the database names one of them.
+            taken = await self._link.look_after_refusal(state.now, {"_key": state.mapping.key(id)})
+            if taken is not None or refused.columns in (f"{state.key.table.name}.{state.key.name}", "PRIMARY"):
+                raise exists(f"{state.name}-{id}") from refused.__cause__
+            raise refused.explained(attempt) from refused.__cause__
+        await self._write_parts(id, AggregateRows(rows.root), rows, attempt)
+        self._loaded[id] = rows
+
+    async def update(self, id: str, aggregate: A, *, expected: int) -> None:
+        """Store the aggregate as the next version, if its rows differ from those that were loaded."""
+        state, attempt, rows = self._state, self._attempt("save", id), self._state.mapping.to_rows(aggregate)
+        before = self._loaded.get(id)
+        if before is not None and _same(before, rows):
+            return
+        await self._guarded(state.update, id, expected, {**rows.root, state.version.name: expected + 1}, attempt)
+        if before is None:
+            for part in state.parts:
+                await self._link.execute(part.clear, {"_owner": state.mapping.key(id)}, attempt)
+            before = AggregateRows(rows.root)
+        await self._write_parts(id, before, rows, attempt)
+        self._loaded[id] = rows
+
+    async def delete(self, id: str, aggregate: A, *, expected: int) -> None:
+        """Remove the aggregate: its version is taken first, then its parts go, then its root."""
+        state, attempt = self._state, self._attempt("remove", id)
+        await self._guarded(state.update, id, expected, {state.version.name: expected + 1}, attempt)
+        for part in state.parts:
+            await self._link.execute(part.clear, {"_owner": state.mapping.key(id)}, attempt)
+        await self._guarded(state.delete, id, expected + 1, {}, attempt)
+        self._loaded.pop(id, None)
+
+    async def _guarded(self, statement: Any, id: str, expected: int, values: Row, attempt: str) -> None:
+        self._link.check_writable(attempt)
+        guard = {"_key": self._state.mapping.key(id), "_expected": expected}
+        try:
+            result = await self._link.execute(statement, {**values, **guard}, attempt)
+        except Refused as refused:
+            raise refused.explained(attempt) from refused.__cause__
+        if result.rowcount != 1:
+            actual = await self.version(id)
+            raise conflict(self._link, f"{self._state.name}-{id}", expected=expected, actual=actual)
+
+    async def _write_parts(self, id: str, before: AggregateRows, after: AggregateRows, attempt: str) -> None:
+        owner = self._state.mapping.key(id)
+        for part in self._state.parts:
+            old = {part.identified(row): row for row in before.parts.get(part.table, ())}
+            new = {part.identified(row): row for row in after.parts.get(part.table, ())}
+            gone = [{"_owner": owner, **_marked(part, identity)} for identity in old.keys() - new.keys()]
+            changed = [
+                {**{name: row[name] for name in part.rest if name in row}, "_owner": owner, **_marked(part, identity)}
+                for identity, row in new.items()
+                if identity in old and dict(old[identity]) != dict(row)
+            ]
+            added = [{**row, part.owner.name: owner} for identity, row in new.items() if identity not in old]
+            try:
+                for statement, rows in ((part.delete, gone), (part.update, changed), (part.insert, added)):
+                    if rows:
+                        await self._link.execute(statement, rows, attempt)
+            except Refused as refused:
+                raise refused.explained(attempt) from refused.__cause__
+
+    def _attempt(self, what: str, id: str) -> str:
+        return f"{what} {self._state.name}-{id}"
+
+
+def _named(row: RowMapping) -> Row:
+    return {str(name): value for name, value in row.items()}
+
+
+def _marked(part: Part, identity: tuple[Any, ...]) -> dict[str, Any]:
+    return {f"_{name}": value for name, value in zip(part.identity, identity, strict=True)}
+
+
+def _same(before: AggregateRows, after: AggregateRows) -> bool:
+    if dict(before.root) != dict(after.root):
+        return False
+    tables = before.parts.keys() | after.parts.keys()
+    return all(
+        [dict(row) for row in before.parts.get(table, ())] == [dict(row) for row in after.parts.get(table, ())]
+        for table in tables
+    )

@@ -1,0 +1,172 @@
+"""State-stored aggregates that the user mapped with SQLAlchemy's ORM."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, inspect, select
+from sqlalchemy.exc import NoInspectionAvailable, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapper
+from sqlalchemy.orm.attributes import manager_of_class
+from sqlalchemy.orm.exc import FlushError, StaleDataError
+
+from twofold.errors import ConfigurationError
+from twofold.ports import Versioned
+
+from .._connection.open_transaction import Link, Refused
+from .json_state import conflict, exists
+from .mapping import key_value
+
+
+def mapper_of(aggregate_type: type[object]) -> Mapper[Any] | None:
+    """Return the mapper of a class, or None when it is not mapped."""
+    try:
+        mapper = inspect(aggregate_type)
+    except NoInspectionAvailable:
+        return None
+    return mapper if isinstance(mapper, Mapper) else None
+
+
+def missing_mapping(mapper: Mapper[Any]) -> str | None:
+    """Return what a mapping lacks, or None."""
+    name = mapper.class_.__qualname__
+    if mapper.version_id_col is None or mapper.version_id_generator is False:
+        return (
+            f"{name} is mapped without a version that SQLAlchemy counts: two commands would overwrite one another. Give it "
+            "an integer column and name it: __mapper_args__ = {'version_id_col': version}, or "
+            "map_imperatively(..., version_id_col=table.c.version)."
+        )
+    if len(mapper.primary_key) != 1:
+        return f"{name} is mapped with a primary key of {len(mapper.primary_key)} columns. Use one column, the id."
+    return None
+
+
+class OrmState:
+    """A mapped class.
+
+    Args:
+        mapper: its mapper, with a version and one primary key column.
+
+    Raises:
+        ConfigurationError: SQLAlchemy cannot complete the mapping.
+    """
+
+    def __init__(self, mapper: Mapper[Any]) -> None:
+        try:
+            mapper.registry.configure(cascade=True)
+        except SQLAlchemyError as error:
+            raise ConfigurationError(f"cannot keep {mapper.class_.__qualname__}: {error}") from error
+        version = cast("ColumnElement[Any]", mapper.version_id_col)
+        self.type = mapper.class_
+        self.name = getattr(self.type, "aggregate_name", "") or self.type.__name__
+        self.key = mapper.primary_key[0]
+        self.version = mapper.get_property_by_column(version).key
+        self.now = select(version).select_from(mapper.local_table)
+        _allow_blank_instances(self.type)
+
+    def open(self, link: Link) -> OrmStateStore:
+        """Return the states inside a transaction."""
+        return OrmStateStore(self, link)
+
+
+def _allow_blank_instances(mapped: type[Any]) -> None:
+    """Let `cls.__new__(cls)`, with which `Aggregate.begin` makes an object, give one that SQLAlchemy knows.
+
+    SQLAlchemy gives an object its state in `__init__`; without it, setting an attribute fails.
+    """
+    if any("__new__" in vars(base) for base in mapped.__mro__ if base is not object):
+        return
+
+    def __new__(cls: type[Any], *_: object, **__: object) -> Any:  # noqa: N807
+        instance = object.__new__(cls)
+        manager = manager_of_class(cls)
+        if manager is not None:
+            manager.setup_instance(instance)
+        return instance
+
+    mapped.__new__ = __new__  # type: ignore[assignment]
+
+
+async def session_of(link: Link) -> AsyncSession:
+    """Return the session of a transaction: one for all mapped classes, so that they may refer to one another."""
+    session = link.info.get("session")
+    if session is None:
+        session = AsyncSession(
+            link.connection, autoflush=False, expire_on_commit=False, join_transaction_mode="rollback_only"
+        )
+        link.info["session"] = session
+    return session
+
+
+class OrmStateStore:
+    """A `StateStore` of a mapped class, inside one transaction. The session tracks what changed."""
+
+    def __init__(self, state: OrmState, link: Link) -> None:
+        self._state = state
+        self._link = link
+
+    async def load(self, id: str) -> Versioned | None:
+        """Return the aggregate and its version, or None."""
+        key = key_value(self._state.key, id)
+        session = await session_of(self._link)
+        found = await self._link.use(lambda _: session.get(self._state.type, key), self._attempt("load", id))
+        return None if found is None else Versioned(found, getattr(found, self._state.version))
+
+    async def version(self, id: str) -> int | None:
+        """Return the version now in the store, or None."""
+        statement = self._state.now.where(self._state.key == key_value(self._state.key, id))
+        found: int | None = (await self._link.execute(statement, {}, self._attempt("load", id))).scalar()
+        return found
+
+    async def insert(self, id: str, aggregate: Any) -> None:
+        """Store a new aggregate as version 1."""
+        attempt = self._attempt("add", id)
+        self._link.check_writable(attempt)
+        session = await session_of(self._link)
+        session.add(aggregate)
+        try:
+            await self._link.use(lambda _: session.flush(), attempt)
+        except Refused as refused:
+            same = self._state.key == key_value(self._state.key, id)
+            taken = await self._link.look_after_refusal(self._state.now.where(same), {})
+            if taken is not None:
+                raise exists(f"{self._state.name}-{id}") from refused.__cause__
+            raise refused.explained(attempt) from refused.__cause__
+        except FlushError as error:
+            raise exists(f"{self._state.name}-{id}") from error
+
+    async def update(self, id: str, aggregate: Any, *, expected: int) -> None:
+        """Store the aggregate as the next version, if the session saw it change."""
+        attempt = self._attempt("save", id)
+        session = await session_of(self._link)
+        if aggregate not in session:
+            self._link.check_writable(attempt)
+            aggregate = await self._link.use(lambda _: session.merge(aggregate), attempt)
+        if session.is_modified(aggregate):
+            await self._flush(session, id, aggregate, expected, attempt)
+
+    async def delete(self, id: str, aggregate: Any, *, expected: int) -> None:
+        """Remove the aggregate, with what its relationships cascade to."""
+        attempt = self._attempt("remove", id)
+        self._link.check_writable(attempt)
+        session = await session_of(self._link)
+        if aggregate not in session:
+            aggregate = await self._link.use(lambda _: session.merge(aggregate), attempt)
+        await self._link.use(lambda _: session.delete(aggregate), attempt)
+        await self._flush(session, id, aggregate, expected, attempt)
+
+    async def _flush(self, session: AsyncSession, id: str, aggregate: Any, expected: int, attempt: str) -> None:
+        self._link.check_writable(attempt)
+        name, held = f"{self._state.name}-{id}", getattr(aggregate, self._state.version)
+        if held != expected:
+            raise conflict(self._link, name, expected=expected, actual=held)
+        try:
+            await self._link.use(lambda _: session.flush(), attempt)
+        except StaleDataError as error:
+            raise conflict(self._link, name, expected=expected, actual=None) from error
+        except Refused as refused:
+            raise refused.explained(attempt) from refused.__cause__
+
+    def _attempt(self, what: str, id: str) -> str:
+        return f"{what} {self._state.name}-{id}"

@@ -1,0 +1,1 @@
+"""Connections, transactions, compiled statements, and the translation of errors."""

@@ -1,0 +1,117 @@
+"""The database behind the stores: prepared statements, single reads, and the start of transactions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.sql.base import Executable
+
+from .._dialects import Dialect
+from .._dialects.uninterrupted import uninterrupted
+from .errors import translated
+from .open_transaction import Link
+from .statements import Statement, compiled
+
+T = TypeVar("T")
+
+
+class Database:
+    """One engine and its dialect.
+
+    Args:
+        engine: the user's engine.
+        dialect: what its database does differently.
+    """
+
+    def __init__(self, engine: AsyncEngine, dialect: Dialect) -> None:
+        self.engine = dialect.attach(engine)
+        self._looking = dialect.looking(self.engine)
+        self.dialect = dialect
+        self._prepared: dict[object, Statement] = {}
+
+    def prepare(self, statement: Executable) -> Statement:
+        """Compile a statement."""
+        return compiled(statement, self.engine)
+
+    def prepared(self, key: object, make: Callable[[], Executable]) -> Statement:
+        """Return the compiled statement of a key, made the first time. Keys are few: shapes, never values."""
+        found = self._prepared.get(key)
+        if found is None:
+            if len(self._prepared) >= 1000:
+                self._prepared.clear()
+            found = self._prepared[key] = self.prepare(make())
+        return found
+
+    async def fetch(self, prepared: Statement, values: Mapping[str, Any], attempt: str) -> Sequence[Any]:
+        """Run one select outside of any transaction.
+
+        Args:
+            prepared: the select.
+            values: its parameters.
+            attempt: what is attempted, for the error message: "read the log".
+        """
+
+        async def select(connection: AsyncConnection) -> Sequence[Any]:
+            return await self.dialect.fetch(connection, prepared.text, prepared.bind(values))
+
+        return await self.look(select, attempt)
+
+    async def look(self, use: Callable[[AsyncConnection], Awaitable[T]], attempt: str) -> T:
+        """Give a connection to a function that only looks; each of its statements is on its own."""
+        connection: AsyncConnection | None = None
+        try:
+            connection = await self._looking.connect()
+            await self.dialect.adopt(connection)
+            return await use(connection)
+        except Exception as error:
+            if connection is not None and (self.dialect.is_lost(connection) or self.dialect.is_transient(error)):
+                await connection.invalidate()
+            if self.dialect.is_driver_error(error) or isinstance(error, SQLAlchemyError):
+                raise translated(error, attempt, self.dialect) from error
+            raise
+        except asyncio.CancelledError:
+            if connection is not None:
+                await self.dialect.cut_short(connection)
+            raise
+        finally:
+            if connection is not None:
+                await self.dialect.give_back(connection)
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Link]:
+        """Begin a transaction that is committed at the end, and rolled back when the block fails."""
+        link = await self.begin()
+        try:
+            yield link
+            await link.commit()
+        finally:
+            await link.rollback()
+
+    async def begin(self, *, read_only: bool = False) -> Link:
+        """Begin a transaction. An error or a cancellation on the way leaves nothing behind.
+
+        Raises:
+            TransientFailure: the database is busy or away; nothing was begun.
+        """
+        end_turn = None if read_only else await self.dialect.take_turn()
+        connection: AsyncConnection | None = None
+        try:
+            connection = await self.engine.connect()
+            await self.dialect.adopt(connection)
+            await self.dialect.begin(connection, read_only=read_only)
+            return Link(connection, self.dialect, end_turn, read_only=read_only)
+        except BaseException as error:
+            try:
+                if connection is not None:
+                    await uninterrupted(self.dialect.discard(connection))
+            finally:
+                if end_turn is not None:
+                    end_turn()
+            if self.dialect.is_driver_error(error) or isinstance(error, SQLAlchemyError):
+                raise translated(error, "begin a transaction", self.dialect) from error
+            raise

@@ -1,0 +1,1 @@
+"""The event log: reading, and one append strategy for each kind of database."""

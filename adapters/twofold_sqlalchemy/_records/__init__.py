@@ -1,0 +1,1 @@
+"""Idempotency keys, the inbox, and the schedule."""

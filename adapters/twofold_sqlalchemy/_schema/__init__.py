@@ -1,0 +1,1 @@
+"""Twofold's own tables, created and verified."""

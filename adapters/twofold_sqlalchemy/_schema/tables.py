@@ -1,0 +1,193 @@
+"""Twofold's own tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Final
+
+from sqlalchemy import Column, Index, Integer, MetaData, Table, UniqueConstraint
+
+from .._dialects import Dialect
+from .._dialects.fields import Kind
+
+SCHEMA: Final = 4
+"""The version of the tables below. A later version of Twofold that changes them counts it up."""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables that every store has.
+
+    Attributes:
+        meta: one row: the log's identity and the version of the tables.
+        events: the log.
+        checkpoints: how far each segment of each subscription has come, and who holds it.
+        workers: who would like to hold segments.
+        parked: the events that subscriptions could not handle.
+        state: aggregates that have no tables of their own, as JSON.
+        keys: the idempotency keys of commands, with what they were answered with.
+        inbox: the messages that consumers have taken.
+        snapshots: states of event-sourced aggregates.
+        schedule: commands that wait for their time.
+        kept: how the aggregates of each type are kept.
+    """
+
+    meta: Table
+    events: Table
+    checkpoints: Table
+    workers: Table
+    parked: Table
+    state: Table
+    keys: Table
+    inbox: Table
+    snapshots: Table
+    schedule: Table
+    kept: Table
+
+    @property
+    def all(self) -> tuple[Table, ...]:
+        """All of them."""
+        return tuple(getattr(self, field.name) for field in fields(self))
+
+
+def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
+    """Make the tables, as part of a `MetaData`."""
+    name, number = dialect.codec(Kind.NAME).type, dialect.codec(Kind.INTEGER).type
+    uuid, time = dialect.codec(Kind.UUID).type, dialect.codec(Kind.DATETIME).type
+    json, seconds = dialect.codec(Kind.JSON).type, dialect.codec(Kind.FLOAT).type
+    options = dialect.table_options()
+
+    def event() -> list[Column[object]]:
+        return [
+            Column("stream", name, nullable=False),
+            Column("version", number, nullable=False),
+            Column("name", name, nullable=False),
+            Column("schema_version", Integer, nullable=False),
+            Column("time", time, nullable=False),
+            Column("id", uuid, nullable=False),
+            Column("metadata", json, nullable=False),
+            Column("data", json, nullable=False),
+        ]
+
+    meta = Table(
+        "twofold_meta",
+        metadata,
+        Column("number", Integer, primary_key=True, autoincrement=False),  # always 1: there is one row
+        Column("log", name, nullable=False),
+        Column("schema_version", Integer, nullable=False),
+        *dialect.meta_columns(),
+        **options,
+    )
+    # The poll reads the primary key in its order; what it filters by, the name, comes before the long columns.
+    events = Table(
+        "twofold_events",
+        metadata,
+        dialect.position("position"),
+        *event(),
+        UniqueConstraint("stream", "version", name="twofold_events_stream"),
+        UniqueConstraint("id", name="twofold_events_id"),
+        **dialect.table_options(counted=True),
+    )
+    checkpoints = Table(
+        "twofold_checkpoints",
+        metadata,
+        Column("subscription", name, primary_key=True),
+        Column("segment", Integer, primary_key=True, autoincrement=False),
+        Column("position", number, nullable=False),
+        Column("log", name, nullable=False),
+        Column("parked", number, nullable=False),
+        Column("generation", number, nullable=False),
+        Column("owner", name),
+        Column("expires", seconds, nullable=False),  # seconds since 1970, by the database's clock
+        **options,
+    )
+    workers = Table(
+        "twofold_workers",
+        metadata,
+        Column("subscription", name, primary_key=True),
+        Column("owner", name, primary_key=True),
+        Column("expires", seconds, nullable=False),
+        **options,
+    )
+    parked = Table(
+        "twofold_parked",
+        metadata,
+        dialect.counter("number"),
+        Column("subscription", name, nullable=False),
+        Column("position", number, nullable=False),
+        Column("key", name, nullable=False),
+        Column("reason", dialect.codec(Kind.TEXT).type, nullable=False),
+        Column("attempts", number, nullable=False),
+        Column("parked_at", time, nullable=False),
+        Column("again", time),  # when it is tried by itself; the application's clock, as `parked_at`
+        *event(),
+        UniqueConstraint("subscription", "position", name="twofold_parked_once"),
+        Index("twofold_parked_key", "subscription", "key"),
+        Index("twofold_parked_again", "subscription", "again"),
+        **dialect.table_options(counted=True),
+    )
+    state = Table(
+        "twofold_state",
+        metadata,
+        Column("type", name, primary_key=True),
+        Column("id", name, primary_key=True),
+        Column("version", number, nullable=False),
+        Column("data", json, nullable=False),
+        **options,
+    )
+    # A claim is an insert that its primary key refuses or lets wait; what is old is found by the index on the time.
+    keys = Table(
+        "twofold_keys",
+        metadata,
+        Column("tenant", name, primary_key=True),
+        Column("key", name, primary_key=True),
+        Column("command", name, nullable=False),
+        Column("payload", name, nullable=False),
+        Column("time", time, nullable=False, index=True),
+        Column("result", json),
+        Column("token", dialect.codec(Kind.TEXT).type, nullable=False),
+        **options,
+    )
+    inbox = Table(
+        "twofold_inbox",
+        metadata,
+        Column("consumer", name, primary_key=True),
+        Column("id", name, primary_key=True),
+        Column("time", time, nullable=False, index=True),
+        **options,
+    )
+    snapshots = Table(
+        "twofold_snapshots",
+        metadata,
+        Column("stream", name, primary_key=True),
+        Column("version", number, nullable=False),
+        Column("fingerprint", name, nullable=False),
+        Column("data", json, nullable=False),
+        **options,
+    )
+    schedule = Table(
+        "twofold_schedule",
+        metadata,
+        Column("tenant", name, primary_key=True),
+        Column("id", name, primary_key=True),
+        Column("entry", uuid, nullable=False),
+        Column("due", time, nullable=False),
+        Column("name", name, nullable=False),
+        Column("schema", Integer, nullable=False),
+        Column("data", json, nullable=False),
+        Column("metadata", json, nullable=False),
+        Column("again", time, index=True),
+        Column("attempts", number, nullable=False),
+        Column("reason", dialect.codec(Kind.TEXT).type, nullable=False),
+        **options,
+    )
+    # No key but a number: those who note something at once do not wait for each other. The first row counts.
+    kept = Table(
+        "twofold_kept",
+        metadata,
+        dialect.counter("number"),
+        Column("aggregate", name, nullable=False, index=True),
+        Column("way", name, nullable=False),
+        **dialect.table_options(counted=True),
+    )
+    return Tables(meta, events, checkpoints, workers, parked, state, keys, inbox, snapshots, schedule, kept)

@@ -1,0 +1,1 @@
+"""Checkpoints, parked events, and leases."""

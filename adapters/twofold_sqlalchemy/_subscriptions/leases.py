@@ -1,0 +1,97 @@
+"""Segments and their leases: who may move which part of a subscription on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, delete, func, insert, select, update
+
+from twofold.ports import Checkpoint, Lease, Position, Segment
+
+from .._connection.database import Database
+from .._schema.tables import Tables
+
+
+class Leases:
+    """The leases in the subscriptions' rows. Whether one has ended is for the database's clock to say.
+
+    Args:
+        database: the database.
+        tables: Twofold's tables in it.
+    """
+
+    def __init__(self, database: Database, tables: Tables) -> None:
+        self._database = database
+        prepare, now = database.prepare, database.dialect.now()
+        segments, workers = tables.checkpoints, tables.workers
+        of = segments.c.subscription == bindparam("of")
+        until = now + bindparam("seconds", type_=segments.c.expires.type)
+        state = (segments.c.position, segments.c.log, segments.c.parked, segments.c.generation, segments.c.owner)
+        self._segments = prepare(
+            select(segments.c.segment, *state, segments.c.expires > now).where(of).order_by(segments.c.segment)
+        )
+        this = (of, segments.c.segment == bindparam("this"), segments.c.generation == bindparam("expected"))
+        taken = {"generation": segments.c.generation + 1, "owner": bindparam("by"), "expires": until}
+        self._claim = prepare(update(segments).where(*this, segments.c.expires <= now).values(taken))
+        self._seize = prepare(update(segments).where(*this).values(taken))
+        self._renew = prepare(update(segments).where(*this).values(expires=until))
+        self._release = prepare(update(segments).where(*this).values(expires=0.0, owner=None))
+        here = (workers.c.subscription == bindparam("of"), workers.c.owner == bindparam("by"))
+        self._stay = prepare(update(workers).where(*here).values(expires=until))
+        self._come = prepare(insert(workers).values(subscription=bindparam("of"), owner=bindparam("by"), expires=until))
+        same = workers.c.subscription == bindparam("of")
+        self._forget = prepare(delete(workers).where(same, workers.c.expires <= now))
+        self._count = prepare(select(func.count()).select_from(workers).where(same, workers.c.expires > now))
+
+    async def segments(self, subscription: str) -> Sequence[Segment]:
+        """Return the segments in their order."""
+        rows = await self._database.fetch(self._segments, {"of": subscription}, f"read the segments of {subscription}")
+        return [
+            Segment(number, Checkpoint(Position(position), log, parked), generation, owner if held else None)
+            for number, position, log, parked, generation, owner, held in rows
+        ]
+
+    async def claim(
+        self, subscription: str, owner: str, *, seconds: float, limit: int, force: bool = False
+    ) -> Sequence[Lease]:
+        """Take segments that nobody holds, or all."""
+        attempt = f"claim segments of {subscription}"
+        free = [each for each in await self.segments(subscription) if force or each.owner is None][:limit]
+        claim = self._seize if force else self._claim
+        leases: list[Lease] = []
+        if free:
+            async with self._database.writing() as link:
+                for each in free:
+                    values = {"of": subscription, "this": each.number, "expected": each.generation}
+                    if await link.change(claim, {**values, "by": owner, "seconds": seconds}, attempt):
+                        leases.append(Lease(subscription, each.number, each.generation + 1))
+        return leases
+
+    async def renew(self, leases: Sequence[Lease], *, seconds: float) -> Sequence[Lease]:
+        """Let leases last for so many seconds from now; return those that still hold."""
+        async with self._database.writing() as link:
+            return [
+                lease
+                for lease in leases
+                if await link.change(self._renew, {**_values(lease), "seconds": seconds}, "renew a lease")
+            ]
+
+    async def release(self, leases: Sequence[Lease]) -> None:
+        """Give segments back."""
+        async with self._database.writing() as link:
+            for lease in leases:
+                await link.change(self._release, _values(lease), "release a lease")
+
+    async def attend(self, subscription: str, owner: str, *, seconds: float) -> int:
+        """Say that a worker is here; return how many are."""
+        attempt = f"attend to {subscription}"
+        async with self._database.writing() as link:
+            await link.change(self._forget, {"of": subscription}, attempt)
+            values = {"of": subscription, "by": owner, "seconds": seconds}
+            if not await link.change(self._stay, values, attempt):
+                await link.change(self._come, values, attempt)
+            return int((await link.fetch(self._count, {"of": subscription}, attempt))[0][0])
+
+
+def _values(lease: Lease) -> dict[str, object]:
+    return {"of": lease.subscription, "this": lease.segment, "expected": lease.generation}

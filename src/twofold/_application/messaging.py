@@ -1,0 +1,143 @@
+"""What an application has to do with other ones while it runs: its relay, what it receives, what it serves."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine, Iterator
+from typing import TYPE_CHECKING, Any
+
+from .._consistency.arrivals import Arrivals
+from .._definitions.envelope import Origin
+from .._dispatch.session import Session
+from .._integration.inbound import Inbound
+from .._integration.relay import Marks
+from .._remote.serving import Serving
+from .._subscriptions.subscription import Subscription
+from .._wiring.assembly import Assembly
+from .._wiring.subscriptions import wanted
+from ..errors import TransientFailure
+from ..ports.subscription_store import Checkpoint
+
+if TYPE_CHECKING:
+    from .application import Application
+
+logger = logging.getLogger("twofold.broker")
+
+Report = Callable[[str, Checkpoint | None], None]
+"""Told of the checkpoints of a subscription; None when other processes run some of it."""
+
+
+class Outside:
+    """The parts of a running application that talk to a broker; none of them when it has no broker.
+
+    Args:
+        app: the application.
+        assembly: its checked wiring.
+        appended: called after events of other applications were recorded.
+        open_session: opens a session for a request.
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        assembly: Assembly,
+        appended: Callable[[], None],
+        open_session: Callable[[Origin, str | None], Session],
+    ) -> None:
+        self._name = app.name
+        self.inbound: tuple[Inbound, ...] = ()
+        self.serving: Serving | None = None
+        self.arrivals: Arrivals | None = None
+        """What sessions wait for that come from other applications."""
+        self._broker = broker = assembly.broker
+        self._marks: Marks | None = None
+        if app.requests is not None:
+            for entry in app._served:
+                self.serving = Serving(
+                    app.requests, app.name, entry.messages, open_session, partitions=entry.partitions
+                )
+        if broker is None:
+            return
+        if broker.feeds:
+            feeds = list(zip(app._consumed, broker.feeds, strict=True))
+            parts = [(entry.source, feed, broker.transport.parts(feed)) for entry, feed in feeds]
+            self.arrivals = Arrivals(app.write, parts)
+            self.inbound = tuple(
+                Inbound(feed, wanted(app, entry), broker, app.write, app.clock, appended) for entry, feed in feeds
+            )
+        if app._relays:
+            self._marks = Marks(broker, app.name, app.clock, app.ids)
+
+    async def open(self, *, work: bool) -> None:
+        """Connect to the broker, and have it keep from now on what is to be received.
+
+        Without it an application starts all the same, and connects when it is back. Where nothing is received, and nothing
+        relayed by this process, nobody waits for it at all.
+
+        Args:
+            work: whether this process runs the relay.
+
+        Raises:
+            ConfigurationError: the broker has something in another form, or does not let us in.
+        """
+        broker = self._broker
+        if broker is not None and (broker.feeds or (work and self._marks is not None)):
+            try:
+                await broker.reach()
+            except TransientFailure as error:
+                logger.warning("%s starts without its broker, and connects when it is back: %s", self._name, error)
+
+    def jobs(self, *, work: bool) -> Iterator[Callable[[], Coroutine[Any, Any, None]]]:
+        """Yield what has to run in the background, and what besides in a process that works."""
+        if self._broker is not None and not self._broker.reached:
+            yield self._broker.keep_reaching
+        for each in (*self.inbound, self.serving, self._marks) if work else ():
+            if each is not None:
+                yield each.run
+
+    async def begun(self) -> None:
+        """Return when others can reach what is served here, or when that has failed for now."""
+        if self.serving is not None:
+            await self.serving.tried.wait()
+
+    def report_of(self, subscription: Subscription, report: Report) -> Report:
+        """Return what a subscription reports its checkpoints to; those of the relay are published as well."""
+        marks = self._marks
+        if subscription.kind != "relay" or marks is None:
+            return report
+
+        def report_both(name: str, checkpoint: Checkpoint | None) -> None:
+            report(name, checkpoint)
+            marks.report(checkpoint)
+
+        return report_both
+
+    async def quiet(self) -> bool:
+        """Return whether the broker has no message for this application; one that is away does not tell."""
+        if self._broker is None or not self._broker.feeds:
+            return True
+        try:
+            transport = await self._broker.reach()
+            return not any([await transport.waiting(feed) for feed in self._broker.feeds])
+        except TransientFailure:
+            return False
+
+    def problems(self) -> Iterator[str]:
+        """Yield what is wrong, each in a sentence."""
+        away = None if self._broker is None else self._broker.error
+        if away is not None and not any(each.error for each in self.inbound):
+            yield f"the broker is not reached: {type(away).__name__}: {away}"
+        for each in self.inbound:
+            if each.error is not None:
+                yield f"{each.feed.consumer} cannot receive: {type(each.error).__name__}: {each.error}"
+            elif each.consumer is not None and each.consumer.trouble is not None:
+                yield f"{each.feed.consumer} cannot receive: {each.consumer.trouble}"
+            if each.parked:
+                yield f"{each.feed.consumer} has parked {each.parked} message(s) that it cannot record: see Transport.parked"
+        if self.serving is not None and self.serving.trouble is not None:
+            yield f"{self.serving.service} cannot serve requests: {self.serving.trouble}"
+
+    async def close(self) -> None:
+        """Leave the broker."""
+        if self._broker is not None:
+            await self._broker.transport.close()

@@ -1,0 +1,66 @@
+"""The event bus."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from .._definitions.message import Event
+from ..errors import HandlersFailed
+from .callables import standalone
+from .chain import Middleware, checked, compose
+from .decorators import EventRegistration
+from .no_handler import Handle
+
+E = TypeVar("E", bound=Event)
+
+
+class EventBus:
+    """Tells every handler of an event, in this process, now. Usable alone, as a mediator.
+
+        events = EventBus()
+
+        @events.handler(OrderPlaced)
+        async def send_mail(event: OrderPlaced) -> None: ...
+
+        await events.publish(OrderPlaced(...))
+
+    Inside an application a parameter of this type *records* events instead: they are committed with the command and
+    reach subscribers through the log, and there is no other way round.
+
+    Args:
+        middleware: runs around every handler, the first one outermost.
+    """
+
+    def __init__(self, *, middleware: Sequence[Middleware] = ()) -> None:
+        self._handlers: dict[type[Event], list[Handle]] = {}
+        self._middleware = checked(middleware)
+
+    def handler(self, *event_types: type[E]) -> EventRegistration[E]:
+        """Register a handler of events of exactly these types; the decorator returns it unchanged."""
+
+        def register(handler: Any) -> None:
+            handle: Handle = compose(self._middleware, standalone(handler))
+            for event_type in event_types:
+                self._handlers.setdefault(event_type, []).append(handle)
+
+        return EventRegistration(register)
+
+    async def publish(self, event: Event) -> None:
+        """Call every handler of the event, in the order of registration, and return when all have ended.
+
+        A failing handler does not keep the others from running. Nothing happens when there is no handler. Cancelling
+        ends the handler that runs and starts no more.
+
+        Raises:
+            HandlersFailed: at least one handler failed; it is an exception group of all their errors.
+        """
+        failures: list[Exception] = []
+        for handle in self._handlers.get(type(event), ()):
+            try:
+                await handle(event)
+            except Exception as failure:  # noqa: BLE001 -- raised together below
+                failures.append(failure)
+        if failures:
+            handlers = len(self._handlers[type(event)])
+            raise HandlersFailed(f"{len(failures)} of {handlers} handler(s) of {type(event).__name__} failed", failures)

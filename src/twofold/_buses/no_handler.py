@@ -1,0 +1,44 @@
+"""The look-up that all buses share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, TypeAlias
+
+from .._definitions.message import Command, Event, Query
+from ..errors import NoHandler
+
+Handle: TypeAlias = Callable[[Any], Coroutine[Any, Any, Any]]
+"""The whole way of one message type: its middleware and its handler, composed into one callable."""
+
+
+_ELSEWHERE = {
+    Query: "It is a query: use execute().",
+    Command: "It is a command: use dispatch().",
+    Event: "It is an event: let an aggregate or the UnitOfWork record it, or publish it on an EventBus.",
+}
+
+
+def no_handler(kind: str, message: object, known: Iterable[type[Any]]) -> NoHandler:
+    """Return the error for a message that nothing handles.
+
+    Args:
+        kind: "command" or "query": what the bus takes.
+        message: what it was given.
+        known: the classes that are handled.
+    """
+    if isinstance(message, type):
+        return NoHandler(
+            f"no handler for the class {message.__name__} itself. Make a {kind} of it: {message.__name__}(…)."
+        )
+    for base, advice in _ELSEWHERE.items():
+        if isinstance(message, base) and base.__name__.lower() != kind:
+            return NoHandler(f"no handler for {kind} {type(message).__name__}: it is no {kind}. {advice}")
+    message_type = type(message)
+    plural = {"query": "queries"}.get(kind, f"{kind}s")
+    listed = ", ".join(sorted(each.__name__ for each in known)) or "none"
+    name = message_type.__name__
+    return NoHandler(
+        f"no handler for {kind} {name}. Registered {plural}: {listed}.\n"
+        f"Register one with @app.{kind}_handler({name}) and import its module before the application starts."
+    )

@@ -1,0 +1,94 @@
+"""The query bus."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
+from contextlib import aclosing
+from typing import Any, NoReturn, TypeVar
+
+from .._definitions.message import Query
+from .._encoding.answers import stream_mismatch
+from ..errors import ConfigurationError, InvalidDefinition, NoHandler
+from .callables import is_stream, standalone
+from .chain import Middleware, checked, compose
+from .decorators import QueryRegistration
+from .no_handler import Handle, no_handler
+
+R = TypeVar("R")
+Q = TypeVar("Q", bound=Query[Any])
+
+
+class QueryBus:
+    """Hands a query to its one handler and the answer back. Usable alone, as a mediator.
+
+    Args:
+        middleware: runs around every query, the first one outermost.
+    """
+
+    def __init__(self, *, middleware: Sequence[Middleware] = ()) -> None:
+        self._routes: dict[type[Query[Any]], Handle] = {}
+        self._streams: dict[type[Query[Any]], Handle] = {}
+        self._middleware = checked(middleware)
+
+    def handler(self, query_type: type[Q]) -> QueryRegistration[Q]:
+        """Register the handler of a query; the decorator returns it unchanged.
+
+        Raises:
+            ConfigurationError: the query has one already.
+            InvalidDefinition: one of query and handler is made for a stream and the other is not.
+        """
+
+        def register(handler: Any) -> None:
+            if query_type in self._routes:
+                raise ConfigurationError(
+                    f"cannot register a second handler of query {query_type.__name__}. A query has one handler."
+                )
+            handle, streams = standalone(handler), is_stream(handler)
+            if wrong := stream_mismatch(query_type, streams):
+                raise InvalidDefinition(f"cannot register {getattr(handler, '__qualname__', handler)}: {wrong}")
+            self._route(query_type, compose(self._middleware, handle), streams=streams)
+
+        return QueryRegistration(register)
+
+    def execute(self, query: Query[R]) -> Coroutine[Any, Any, R]:
+        """Answer a query. Errors of the handler come through as they are.
+
+        Raises:
+            NoHandler: nothing handles this query, or it is answered with a stream.
+        """
+        try:
+            handle = self._routes[type(query)]
+        except KeyError:
+            raise no_handler("query", query, self._routes) from None
+        return handle(query)
+
+    async def stream(self, query: Query[AsyncIterator[R]]) -> AsyncGenerator[R]:
+        """Iterate over the answer of a streaming query, whose handler is an async generator.
+
+        Raises:
+            NoHandler: nothing handles this query, or it is answered at once.
+        """
+        handle = self._streams.get(type(query))
+        if handle is None:
+            if type(query) in self._routes:
+                raise NoHandler(
+                    f"cannot stream {type(query).__name__}: it is answered at once, not with a stream. Use execute(); a "
+                    "stream has a Query[AsyncIterator[…]] and an async generator as its handler."
+                )
+            raise no_handler("query", query, self._routes)
+        async with aclosing(await handle(query)) as items:
+            async for item in items:
+                yield item
+
+    def _route(self, query_type: type[Query[Any]], handle: Handle, *, streams: bool) -> None:
+        """Let a query be answered so; a streaming one is refused by `execute`, which has no time to look."""
+        self._routes[query_type] = _refuse if streams else handle
+        if streams:
+            self._streams[query_type] = handle
+
+
+def _refuse(query: Query[Any]) -> NoReturn:
+    name = type(query).__name__
+    raise NoHandler(
+        f"cannot execute {name}: it is answered with a stream. Iterate over it: async for item in app.stream({name}(…))."
+    )

@@ -1,0 +1,82 @@
+"""What cached answers are kept under."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from string import Formatter, ascii_letters, digits
+from typing import Any, Final
+from urllib.parse import quote
+
+from .._definitions.message import Message, Query
+from .._encoding.answers import adapter_of
+
+_OF_FIELDS: Final = frozenset(f"{ascii_letters}{digits}_.-~%")
+"""What the values of fields are made of in a key."""
+
+
+class KeyFormat:
+    """Makes keys of messages: a text in which fields stand in braces.
+
+    What a field brings is percent-encoded, so that it cannot be taken for the text between two fields.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._parts = [(literal, name or "", spec or "") for literal, name, spec, _ in Formatter().parse(text)]
+
+    def of(self, message: Message) -> str:
+        """Return the key of a message. A value that its format does not fit raises what its type raises."""
+        fields = vars(message)
+        return "".join(
+            literal + (quote(format(fields[name], spec), safe="", errors="surrogatepass") if name else "")
+            for literal, name, spec in self._parts
+        )
+
+
+def shape_of_key(text: str) -> list[str | None]:
+    """Return the letters of a key, with None for each field.
+
+    Raises:
+        ValueError: the braces do not match.
+    """
+    shape: list[str | None] = []
+    for literal, name, _, _ in Formatter().parse(text):
+        shape += [*literal, *([] if name is None else [None])]
+    return shape
+
+
+def can_meet(one: Sequence[str | None], other: Sequence[str | None]) -> bool:
+    """Return whether two keys can be equal for some values of their fields, which bring letters, digits and `_.-~%`."""
+    meets = {(0, 0)}
+    for place in ((i, j) for i in range(len(one) + 1) for j in range(len(other) + 1)):
+        if place not in meets:
+            continue
+        i, j = place
+        left, right = one[i] if i < len(one) else "", other[j] if j < len(other) else ""
+        if left is None:
+            meets.add((i + 1, j))
+        if right is None:
+            meets.add((i, j + 1))
+        if left and (left == right):
+            meets.add((i + 1, j + 1))
+        if left is None and right and right in _OF_FIELDS:
+            meets.add((i, j + 1))
+        if right is None and left and left in _OF_FIELDS:
+            meets.add((i + 1, j))
+    return (len(one), len(other)) in meets
+
+
+def cacheable(query_type: type[Query[Any]]) -> bool:
+    """Return whether the answers of a query have JSON."""
+    try:
+        adapter_of(query_type).json_schema()
+    except Exception:  # noqa: BLE001 -- pydantic raises what it likes for a type that it does not know
+        return False
+    return True
+
+
+def shape_of(query_type: type[Query[Any]]) -> str:
+    """Return what is another for another query or another shape of its answers."""
+    name = query_type.message_name or f"{query_type.__module__}.{query_type.__qualname__}"
+    schema = adapter_of(query_type).json_schema()
+    return sha256(f"{name} {schema}".encode()).hexdigest()[:12]

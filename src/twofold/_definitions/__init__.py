@@ -1,0 +1,1 @@
+"""The classes that users define or hold: messages, envelopes, aggregates, views, `on`, `Cache`, `Retry`, positions."""

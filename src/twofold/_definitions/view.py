@@ -1,0 +1,81 @@
+"""The row of a read model, declared as a model with a key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from ..errors import InvalidDefinition
+
+
+class View(BaseModel):
+    """A row of a read model: a frozen pydantic model with a stable name and a key.
+
+        class OrderView(View, name="order_view", key="order_id", indexes=["user_id", ("user_id", "placed_at")]):
+            order_id: str
+            user_id: int
+            placed_at: datetime
+
+    Class arguments:
+        name: the stable name of the read model; tables and keys are named after it. Letters, digits and `_`.
+        key: the field that identifies a row.
+        indexes: fields, or tuples of fields, that queries filter and sort by; an adapter makes an index for each.
+
+    A class without `name` and `key` is a base for other views and has no rows.
+
+    Raises:
+        InvalidDefinition: a name is not usable, or a field that is named does not exist.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", ser_json_inf_nan="strings", ser_json_bytes="base64", val_json_bytes="base64"
+    )
+
+    view_name: ClassVar[str] = ""
+    view_key: ClassVar[str] = ""
+    view_indexes: ClassVar[tuple[tuple[str, ...], ...]] = ()
+
+    def __init_subclass__(
+        cls, *, name: str = "", key: str = "", indexes: Sequence[str | tuple[str, ...]] = (), **kwargs: Any
+    ) -> None:
+        super().__init_subclass__(**kwargs)
+
+    @classmethod
+    def __pydantic_init_subclass__(
+        cls, *, name: str = "", key: str = "", indexes: Sequence[str | tuple[str, ...]] = (), **kwargs: Any
+    ) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        if not name and not key:
+            return
+        if isinstance(indexes, str):
+            raise InvalidDefinition(
+                f"cannot read indexes={indexes!r} of the view {cls.__qualname__}: it is one text. Make a list of it: "
+                f"indexes=[{indexes!r}]."
+            )
+        cls.view_name = name
+        cls.view_key = key
+        cls.view_indexes = tuple((index,) if isinstance(index, str) else tuple(index) for index in indexes)
+        if not name or not key:
+            raise InvalidDefinition(
+                f"cannot declare the view {cls.__qualname__}: it has a {'key and no name' if key else 'name and no key'}. "
+                f"Say both, the key being the field that identifies a row: class {cls.__name__}(View, "
+                f"name={name or 'order_view'!r}, key={key or next(iter(cls.model_fields), 'id')!r})."
+            )
+        if not name.isidentifier() or len(name) > 48:
+            raise InvalidDefinition(
+                f"cannot name the view {cls.__qualname__} {name!r}. Use letters, digits and '_', at most 48: "
+                "class OrderView(View, name='order_view', key='order_id')."
+            )
+        for field in (key, *(field for index in cls.view_indexes for field in index)):
+            if field not in cls.model_fields:
+                raise InvalidDefinition(
+                    f"the view {cls.__qualname__} names the field {field!r}, which it does not have. "
+                    f"Its fields are: {', '.join(cls.model_fields)}."
+                )
+
+    @property
+    def key(self) -> Any:
+        """This row's key."""
+        return getattr(self, self.view_key)

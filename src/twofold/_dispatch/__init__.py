@@ -1,0 +1,1 @@
+"""Dispatch: a message from `Session.dispatch` or `Session.execute` to its handler and the commit."""

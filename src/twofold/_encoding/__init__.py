@@ -1,0 +1,1 @@
+"""Encoding: messages, rows, states, metadata and results as JSON, schema versions, secrets."""

@@ -1,0 +1,57 @@
+"""The envelope of a stored event, as JSON text beside its fields."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from uuid import UUID
+
+from .._definitions.envelope import Envelope
+from .._definitions.message import Event
+from .._definitions.position import Position
+from ..ports.event_log import StoredEvent
+
+
+def encode_metadata(cause: Envelope) -> str:
+    """Return the metadata of an event that the handling of `cause` recorded."""
+    fields: dict[str, str | Mapping[str, str]] = {
+        "correlation_id": str(cause.correlation_id),
+        "causation_id": str(cause.id),
+    }
+    if cause.tenant is not None:
+        fields["tenant"] = cause.tenant
+    if cause.trace:
+        fields["trace"] = dict(cause.trace)
+    if cause.headers:
+        fields["headers"] = dict(cause.headers)
+    return json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+
+
+def event_envelope(stored: StoredEvent, event: Event) -> Envelope[Event]:
+    """Return the envelope of a stored event."""
+    fields = json.loads(stored.metadata)
+    causation = fields.get("causation_id")
+    return Envelope(
+        message=event,
+        id=stored.id,
+        correlation_id=UUID(fields["correlation_id"]),
+        causation_id=UUID(causation) if causation else None,
+        time=stored.time,
+        tenant=fields.get("tenant"),
+        trace=fields.get("trace", {}),
+        headers=fields.get("headers", {}),
+        stream=stored.stream,
+        version=stored.version,
+        position=stored.position,
+    )
+
+
+def origin_of(stored: StoredEvent) -> tuple[str, Position] | None:
+    """Return the log and the position that an event had in the application it came from; None when it has none there."""
+    origin = json.loads(stored.metadata).get("origin", {}) if '"origin"' in stored.metadata else {}
+    return (origin["log"], Position(int(origin["position"]))) if "log" in origin and "position" in origin else None
+
+
+def is_foreign(stored: StoredEvent) -> bool:
+    """Return whether an event came from another application."""
+    return '"origin"' in stored.metadata and "origin" in json.loads(stored.metadata)

@@ -1,0 +1,123 @@
+"""The state of an aggregate as JSON, for stores that keep it whole."""
+
+from __future__ import annotations
+
+from inspect import get_annotations
+from typing import Any, ClassVar, Generic, TypeVar, get_origin, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from .._definitions.aggregate import Aggregate
+from ..errors import InvalidDefinition, NotStorable, StorageError
+from .row_json import misfits, readable_json, why
+from .secrets import ADVICE, MASK, masked
+
+A = TypeVar("A", bound=Aggregate)
+
+
+class StateCodec(Generic[A]):
+    """Write the annotated attributes of an aggregate as JSON, and make an aggregate from it.
+
+    An attribute that is not set is left out. Private attributes (`_name`) and `ClassVar`s are not state.
+
+    Args:
+        aggregate_type: a class whose state is all annotated, such as a dataclass. It may have an `id` and nothing else.
+
+    Raises:
+        InvalidDefinition: an attribute has a type that pydantic cannot write as JSON, or is a secret, or none is annotated.
+    """
+
+    def __init__(self, aggregate_type: type[A]) -> None:
+        self._type = aggregate_type
+        hints = {
+            name: hint
+            for name, hint in get_type_hints(aggregate_type, include_extras=True).items()
+            if not name.startswith("_") and hint is not ClassVar and get_origin(hint) is not ClassVar
+        }
+        self._only_id = set(hints) <= {"id"}
+        if self._only_id and not any(
+            "id" in get_annotations(base) for base in aggregate_type.__mro__ if base not in _OURS
+        ):
+            raise InvalidDefinition(
+                f"cannot keep the state of {aggregate_type.__qualname__}: it annotates no attribute, not even 'id'. "
+                "Annotate its attributes in the class body, or give the store a mapping of your own."
+            )
+        fields: dict[str, Any] = {name: (hint, None) for name, hint in hints.items()}
+        try:
+            self._model: type[BaseModel] = create_model(
+                f"{aggregate_type.__name__}State",
+                __config__=ConfigDict(
+                    ser_json_inf_nan="strings",
+                    ser_json_bytes="base64",
+                    val_json_bytes="base64",
+                    protected_namespaces=(),
+                ),
+                **fields,
+            )
+        except Exception as error:
+            raise InvalidDefinition(
+                f"cannot keep the state of {aggregate_type.__qualname__}: it has no JSON: {error}. "
+                "Use types that pydantic knows, or give the store a mapping of your own."
+            ) from error
+
+        if secrets := masked(self._model):
+            raise InvalidDefinition(
+                f"cannot keep the state of {aggregate_type.__qualname__} with its secrets: {', '.join(secrets)} would "
+                f"come back as {MASK}. {ADVICE}"
+            )
+
+    def encode(self, aggregate: A) -> str:
+        """Return the state as JSON text that gives the state again.
+
+        Raises:
+            NotStorable: an attribute does not fit its annotation, or has no JSON.
+        """
+        state = {
+            name: value
+            for name in self._model.model_fields
+            if (value := getattr(aggregate, name, _UNSET)) is not _UNSET
+        }
+        if self._only_id and (lost := [name for name in vars(aggregate) if name != "id" and not name.startswith("_")]):
+            raise NotStorable(
+                f"cannot keep {self._named(aggregate.id)}: it has {', '.join(lost)}, which its class does not annotate, so "
+                "that it would be lost. Annotate it in the class body."
+            )
+        made: BaseModel = self._model.model_construct(set(state), **state)
+        try:
+            made = self._model.model_validate(state, by_alias=False, by_name=True)
+            return readable_json(made, exclude_unset=True)
+        except ValueError as error:
+            raise NotStorable(
+                f"cannot keep {self._named(state.get('id'))}: {why(made, error)}. "
+                "Set the attribute to what its annotation says, or annotate what it is."
+            ) from error
+
+    def decode(self, text: str, id: object = None) -> A:
+        """Return a new aggregate with this state and no recorded events. `__init__` is not called.
+
+        Args:
+            text: what `encode` gave.
+            id: whose state it is, for the message.
+
+        Raises:
+            StorageError: the text does not fit the class, for it has changed since.
+        """
+        try:
+            state = self._model.model_validate_json(text, by_alias=False, by_name=True)
+        except ValidationError as error:
+            raise StorageError(
+                f"cannot load {self._named(id)}: its stored state does not fit the class any more: {misfits(error)}. "
+                "Widen the annotation so that it takes the old values too, or change what is stored."
+            ) from error
+        aggregate = self._type.__new__(self._type)
+        for name in state.model_fields_set:
+            setattr(aggregate, name, getattr(state, name))
+        return aggregate
+
+    def _named(self, id: object) -> str:
+        return self._type.__qualname__ if id is None else f"{self._type.__qualname__} {id}"
+
+
+_UNSET = object()
+
+_OURS = (Aggregate, object)

@@ -1,0 +1,1 @@
+"""Integration: CloudEvents, the relay to a broker, and events that other applications publish."""

@@ -1,0 +1,1 @@
+"""Reading: conditions, pages, and read models."""

@@ -1,0 +1,1 @@
+"""Registration: the router, and what its decorators record until the application starts."""

@@ -1,0 +1,246 @@
+"""Modules: where handlers are written down."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from types import FrameType
+from typing import Any, TypeVar
+
+from .._buses.chain import Middleware
+from .._buses.decorators import CommandRegistration, EventRegistration, QueryRegistration, check_message, named
+from .._definitions.cache import Cache
+from .._definitions.message import Command, Event, Message, Query
+from .._definitions.retry import Mode, Retry, Start
+from .._encoding.wire_types import Fields
+from ..errors import ConfigurationError, InvalidDefinition
+from .entries import (
+    CommandEntry,
+    Expectation,
+    MiddlewareEntry,
+    ProjectionEntry,
+    QueryEntry,
+    ReactionEntry,
+    UpcasterEntry,
+)
+from .integration import FacingOutside, here
+from .places import Place, calling_frame, place_of
+
+C = TypeVar("C", bound=Command[Any])
+Q = TypeVar("Q", bound=Query[Any])
+E = TypeVar("E", bound=Event)
+T = TypeVar("T", bound=type[Any])
+F = TypeVar("F", bound=Callable[[Fields], Fields])
+
+
+class Module(FacingOutside):
+    """Collects handlers, projections and reactions under a name, to be included in an application.
+
+        billing = Module("billing")
+
+        @billing.command_handler(SendInvoice)
+        async def send_invoice(command: SendInvoice, invoices: Repository[Invoice]) -> None: ...
+
+        app.include(billing)
+
+    The decorators return what they decorate, unchanged, so that a test calls a handler plainly. Nothing is checked
+    here; the application checks everything when it starts.
+
+    Args:
+        name: what the module is called in messages.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._commands: list[CommandEntry] = []
+        self._queries: list[QueryEntry] = []
+        self._reactions: list[ReactionEntry] = []
+        self._projections: list[ProjectionEntry] = []
+        super().__init__()
+        self._upcasters: list[UpcasterEntry] = []
+        self._middleware: list[MiddlewareEntry] = []
+        self._expected: list[Expectation] = []
+
+    def command_handler(self, command_type: type[C], *, key: str | None = None) -> CommandRegistration[C]:
+        """Register the one handler of a command: a function, async or not, or a class with an async `__call__`.
+
+        Args:
+            command_type: the command.
+            key: a field of the command; in this process commands with the same value run one after another.
+        """
+        check_message("command_handler", command_type, Command)
+        frame = calling_frame(1)
+
+        def register(handler: Any) -> None:
+            place, names = _origin(handler, frame)
+            self._commands.append(
+                CommandEntry(handler=handler, place=place, names=names, message=command_type, key=key)
+            )
+
+        return CommandRegistration(register)
+
+    def query_handler(
+        self, query_type: type[Q], *, reads: str | tuple[str, ...] = (), cache: Cache | None = None
+    ) -> QueryRegistration[Q]:
+        """Register the one handler of a query: as for a command, or an async generator for a streaming query.
+
+        Args:
+            query_type: the query.
+            reads: projections that a session waits for besides those that write the read models which the handler takes.
+            cache: how its answers are kept, where the application has a cache.
+        """
+        check_message("query_handler", query_type, Query)
+        if cache is not None and not isinstance(cache, Cache):
+            raise InvalidDefinition(
+                f"cannot cache {query_type.__name__} by cache={cache!r:.100}: say for how long and under which key, such as "
+                "cache=Cache(ttl=60, key='order:{order_id}')."
+            )
+        frame = calling_frame(1)
+        names_read = (reads,) if isinstance(reads, str) else tuple(reads)
+
+        def register(handler: Any) -> None:
+            place, names = _origin(handler, frame)
+            self._queries.append(
+                QueryEntry(handler=handler, place=place, names=names, message=query_type, reads=names_read, cache=cache)
+            )
+
+        return QueryRegistration(register)
+
+    @named
+    def reaction(
+        self,
+        *event_types: type[E],
+        name: str,
+        start: Start = "now",
+        order_by: str | None = None,
+        retry: Retry = Retry(),
+        segments: int = 1,
+    ) -> EventRegistration[E]:
+        """Register a side effect of events. It never runs again for an event below its checkpoint.
+
+        Args:
+            event_types: the events.
+            name: the stable name of its checkpoint. Renaming it starts it anew.
+            start: where it begins the first time: "now" (events recorded from then on), "beginning", or a position.
+            order_by: the event field whose values are handled in order; the event's stream by default.
+            retry: how often it is tried before the event is parked; other keys go on meanwhile.
+            segments: into how many parts it is divided by that order, so that several processes can share the work.
+        """
+        for event_type in event_types:
+            check_message("reaction", event_type, Event)
+        frame = calling_frame(2)
+
+        def register(handler: Any) -> None:
+            place, names = _origin(handler, frame)
+            self._reactions.append(
+                ReactionEntry(
+                    handler=handler, place=place, names=names, name=name, events=event_types,
+                    start=start, order_by=order_by, retry=retry, segments=segments,
+                )
+            )  # fmt: skip
+
+        return EventRegistration(register)
+
+    def projection(
+        self,
+        name: str,
+        *,
+        mode: Mode = "async",
+        order_by: str | None = None,
+        retry: Retry = Retry(),
+        segments: int = 1,
+    ) -> Callable[[T], T]:
+        """Register a class that turns events into rows: read models in its `__init__`, methods marked with `on`.
+
+        Args:
+            name: the stable name of its checkpoint.
+            mode: "async": after the commit, by a subscription. "inline": in the command's own transaction, which needs
+                the read store and the write store to be one.
+            order_by: the event field whose values are handled in order; the event's stream by default.
+            retry: how often an event is tried before it is parked; other keys go on meanwhile.
+            segments: into how many parts it is divided by that order, so that several processes can share the work.
+        """
+        if not isinstance(name, str):
+            raise InvalidDefinition(
+                f"cannot use @projection so: it takes a stable name, and was given {name!r:.100}. "
+                "Write @projection('order_view') above the class."
+            )
+        frame = calling_frame(1)
+
+        def register(cls: T) -> T:
+            place, names = _origin(cls, frame)
+            self._projections.append(
+                ProjectionEntry(
+                    handler=cls, place=place, names=names, name=name, mode=mode, order_by=order_by,
+                    retry=retry, segments=segments,
+                )
+            )  # fmt: skip
+            return cls
+
+        return register
+
+    def upcaster(self, name: str, *, from_version: int) -> Callable[[F], F]:
+        """Register a function that turns the stored fields of one version of an event into those of the next.
+
+        Args:
+            name: the wire name of the event.
+            from_version: the version it reads; it returns the fields of `from_version + 1`.
+        """
+        frame = calling_frame(1)
+
+        def register(function: F) -> F:
+            place, _ = _origin(function, frame)
+            self._upcasters.append(UpcasterEntry(handler=function, place=place, name=name, from_version=from_version))
+            return function
+
+        return register
+
+    def use(self, middleware: Middleware, *, on: type[Message] = Message, inside: bool = False) -> None:
+        """Put a middleware around messages; those used first are outermost.
+
+        Args:
+            middleware: an async function of the message and `call_next`; what makes one by options is called first.
+            on: the message class to which, with its subclasses, it applies. Events pass through it in reactions.
+            inside: run it inside the unit of work of a command, so that what it records is committed with it.
+        """
+        place = here(calling_frame(1))
+        self._middleware.append(MiddlewareEntry(middleware=middleware, on=on, inside=inside, place=place))
+
+    def expects(self, *messages: type[Message]) -> None:
+        """Say that these commands and queries must have a handler when the application starts."""
+        place = here(calling_frame(1))
+        self._expected.extend(Expectation(message, place_of(message, place)) for message in messages)
+
+    def include(self, module: Module) -> None:
+        """Add everything that another module has collected so far. Included again, it adds what is new.
+
+        Raises:
+            ConfigurationError: it is no module of handlers.
+        """
+        if not isinstance(module, Module):
+            advice = "Give the Module that is defined in it" if inspect.ismodule(module) else "Give a Module"
+            raise ConfigurationError(
+                f"cannot include {module!r:.100} in {self.name!r}: it holds no handlers. {advice}, such as billing in "
+                "`billing = Module('billing')`."
+            )
+        for attribute in (
+            "_commands",
+            "_queries",
+            "_reactions",
+            "_projections",
+            "_relays",
+            "_consumed",
+            "_served",
+            "_upcasters",
+            "_middleware",
+            "_expected",
+        ):
+            mine = getattr(self, attribute)
+            known = {id(each) for each in mine}
+            mine.extend(each for each in getattr(module, attribute) if id(each) not in known)
+
+
+def _origin(handler: object, frame: FrameType) -> tuple[Place, Mapping[str, Any]]:
+    """Return where a handler is, and the local names around it when it is defined inside a function."""
+    place = place_of(handler, here(frame))
+    return place, {} if frame.f_locals is frame.f_globals else dict(frame.f_locals)

@@ -1,0 +1,1 @@
+"""Remote buses: commands and queries that another process handles."""

@@ -1,0 +1,1 @@
+"""Subscriptions: workers with leases, batches of events, projections, event handlers, rebuilds, status."""

@@ -1,0 +1,34 @@
+"""Segments: which worker handles which ordering key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from zlib import crc32
+
+from .._definitions.position import Position
+from ..ports.event_log import LogPage
+
+
+def segment_of(key: str, segments: int) -> int:
+    """Return the segment that an ordering key falls to.
+
+    It is the CRC-32 of the key's UTF-8 bytes, modulo the number of segments: the same in every process and every release.
+
+    Args:
+        key: the ordering key.
+        segments: how many segments there are.
+    """
+    return crc32(key.encode()) % segments if segments > 1 else 0
+
+
+def shares(counts: Mapping[str, int], segments: int) -> list[int]:
+    """Return how many events fall to each segment, given how many each key has."""
+    found = [0] * segments
+    for key, count in counts.items():
+        found[segment_of(key, segments)] += count
+    return found
+
+
+def cut(page: LogPage, upto: Position) -> LogPage:
+    """Return a page without what lies behind a position."""
+    return LogPage(tuple(event for event in page.events if event.position <= upto), min(page.last, upto))

@@ -1,0 +1,129 @@
+"""Faults of queries whose answers are cached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+from .._caching.keys import cacheable, can_meet, shape_of_key
+from .._definitions.cache import fields_of
+from .._definitions.message import Message
+from .._registration.entries import ProjectionEntry, QueryEntry
+from .._registration.router import Module
+from .._subscriptions.projection import Projection
+from ..errors import Fault
+from .planner import Planned
+
+
+def check_caches(
+    module: Module,
+    planned: Mapping[QueryEntry, Planned | None],
+    projections: Mapping[ProjectionEntry, Projection | None],
+) -> Iterator[Fault]:
+    """Yield keys with unknown fields or that cannot meet, times that are none, and answers that cannot be kept."""
+    for entry in module._queries:
+        if entry.cache is None:
+            continue
+        name, cache, plan = entry.message.__name__, entry.cache, planned.get(entry)
+        yield from _check_key(entry, cache.key, entry.message)
+        for event_type, key in cache.invalidated_by.items():
+            yield from _check_key(entry, key, event_type)
+            yield from _check_match(entry, cache.key, event_type, key)
+            if plan is not None:
+                yield from _check_reads(entry, plan, event_type, projections)
+        if cache.ttl <= 0 or (cache.negative_ttl is not None and cache.negative_ttl <= 0):
+            yield entry.place.fault(f"the cache of {name} keeps answers for no time: give seconds, more than 0.")
+        if not 0 <= cache.jitter < 1:
+            yield entry.place.fault(f"jitter={cache.jitter} of the cache of {name}: give a share, from 0 to below 1.")
+        if plan is not None and plan.streams:
+            yield entry.place.fault(f"{name} answers with a stream, which cannot be cached. Take cache= out.")
+        elif not cacheable(entry.message):
+            yield entry.place.fault(
+                f"the answers of {name} cannot be cached: their type has no JSON. Let it answer with a type that pydantic "
+                f"knows, class {name}(Query[str])."
+            )
+
+
+def _check_key(entry: QueryEntry, key: str, message_type: type[Message]) -> Iterator[Fault]:
+    try:
+        fields = fields_of(key)
+        key.encode()
+    except ValueError as error:
+        yield entry.place.fault(
+            f"the key {key!r} cannot be read: {error}. Write fields in braces: 'order:{{order_id}}'."
+        )
+        return
+    for name, spec, conversion in fields:
+        if name not in message_type.model_fields:
+            yield entry.place.fault(
+                f"the key {key!r} has {name!r}, which is not a field of {message_type.__name__}. "
+                f"Its fields are: {', '.join(message_type.model_fields)}."
+            )
+            continue
+        if conversion:
+            yield entry.place.fault(f"the key {key!r} has the conversion !{conversion}. Take it out.")
+        misfit = _misfit(message_type.model_fields[name].annotation, spec) if spec else None
+        if misfit is not None:
+            yield entry.place.fault(
+                f"the key {key!r} writes {name!r} of {message_type.__name__} as {spec!r}, which some values do not fit: "
+                f"{misfit}. Give it a format that fits all of them, or none."
+            )
+
+
+_DAY = datetime(2000, 1, 1, tzinfo=UTC)
+_SAMPLES: Mapping[Any, Any] = {
+    **{each: each() for each in (str, int, float, bool, Decimal)},
+    date: _DAY.date(),
+    datetime: _DAY,
+    time: _DAY.time(),
+}
+"""A value of each type whose formats are known."""
+
+
+def _misfit(annotation: Any, spec: str) -> str | None:
+    """Return why some value of a type has no such format, as far as the type tells."""
+    if get_origin(annotation) in (Union, UnionType):
+        return next(filter(None, (_misfit(each, spec) for each in get_args(annotation))), None)
+    if annotation in _SAMPLES:
+        try:
+            format(_SAMPLES[annotation], spec)
+        except (ValueError, TypeError) as error:
+            return str(error)
+    elif isinstance(annotation, type) and annotation not in (Any, object):
+        own: Any = annotation.__format__
+        if own is object.__format__:
+            return f"{annotation.__name__} has no formats"
+    return None
+
+
+def _check_match(entry: QueryEntry, key: str, event_type: type[Message], other: str) -> Iterator[Fault]:
+    try:
+        meet = can_meet(shape_of_key(key), shape_of_key(other))
+    except ValueError:
+        return
+    if not meet:
+        yield entry.place.fault(
+            f"{event_type.__name__} invalidates {other!r}, and the answers of {entry.message.__name__} are kept under "
+            f"{key!r}: no two such keys are equal, so it would invalidate nothing. Write both alike."
+        )
+
+
+def _check_reads(
+    entry: QueryEntry,
+    plan: Planned,
+    event_type: type[Message],
+    projections: Mapping[ProjectionEntry, Projection | None],
+) -> Iterator[Fault]:
+    """Yield an event that changes nothing a query reads, where the query takes nothing but rows."""
+    if len(plan.injected) != len(plan.views) or not plan.views or not all(projections.values()):
+        return
+    read = [each for each in projections.values() if each and (each.name in entry.reads or each.views & plan.views)]
+    if read and not any(event_type in each.methods for each in read):
+        yield entry.place.fault(
+            f"{event_type.__name__} invalidates the answers of {entry.message.__name__}, and no projection that it reads "
+            f"takes this event ({', '.join(each.name for each in read)}), so they would stay as they are. Name the "
+            "events that these take."
+        )

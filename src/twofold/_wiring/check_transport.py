@@ -1,0 +1,130 @@
+"""Faults of what an application publishes through a broker and receives from it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from .._definitions.message import Message, Query, snake_case
+from .._registration.entries import ConsumeEntry, QueryEntry, RelayEntry
+from .._registration.places import Place
+from .._registration.router import Module
+from ..errors import Fault
+from ..ports.requests import Requests
+from .planner import Planned
+
+_ON_BROKERS = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+
+
+def check_transport(module: Module, *, has_transport: bool) -> Iterator[Fault]:
+    """Yield relays and consumers that name no event, or for which there is no broker."""
+    entries: list[RelayEntry | ConsumeEntry] = [*module._relays, *module._consumed]
+    for entry in entries:
+        if not has_transport:
+            yield entry.place.fault(
+                "events go to or come from another application, and there is no broker. Say where it is: "
+                "Application(..., transport=RabbitMQ(url))."
+            )
+        if not entry.events:
+            yield entry.place.fault("no event is named. Name the classes of those that go to or come from elsewhere.")
+    yield from _check_relays(module)
+    yield from _check_consumers(module)
+
+
+def check_served(
+    module: Module, queries: Mapping[QueryEntry, Planned | None], requests: object, transport: object
+) -> Iterator[Fault]:
+    """Yield messages that others may send and that cannot be answered."""
+    streaming = {entry.message for entry, plan in queries.items() if plan is not None and plan.streams}
+    handled: set[type[Any]] = {entry.message for entry in module._commands}
+    handled |= {entry.message for entry in module._queries}
+    for entry in module._served:
+        if not isinstance(requests, Requests):
+            yield entry.place.fault(_no_carrier(requests or transport))
+        if not _ON_BROKERS.fullmatch(module.name):
+            yield entry.place.fault(
+                f"the application {module.name!r} serves under its name. Use letters, digits, '_', '-' and '.'."
+            )
+        for message in entry.messages:
+            for wrong in _unanswerable(message, module.name, handled, streaming):
+                yield entry.place.fault(wrong)
+        names = Counter((issubclass(message, Query), message.message_name) for message in set(entry.messages))
+        for (_, name), times in names.items():
+            if name is not None and times > 1:
+                yield entry.place.fault(f"{times} classes that are served are named {name!r}. Rename all but one.")
+    for second in module._served[1:]:
+        yield second.place.fault(
+            f"a second serve(); the first is at {module._served[0].place}. Name all messages in one call."
+        )
+
+
+def _unanswerable(
+    message: type[Message], application: str, handled: Collection[type[Any]], streaming: Collection[type[Any]]
+) -> Iterator[str]:
+    name = message.__name__
+    if message not in handled:
+        yield f"{name} is served and has no handler. Register one, or take it out."
+    if message in streaming:
+        yield (
+            f"{name} is served and is answered with a stream, which cannot be sent. Let it be answered with a list, page by "
+            "page."
+        )
+    if message.message_name is None:
+        yield (
+            f"{name} is served and has no stable name. Give it one: class {name}(..., "
+            f"name='{application}.{snake_case(name)}')."
+        )
+
+
+def _no_carrier(given: object) -> str:
+    if given is None:
+        return (
+            "other processes may send messages, and nothing carries them. Say what does: "
+            "Application(..., transport=RabbitMQ(url))."
+        )
+    return (
+        f"other processes may send messages, and {type(given).__name__} does not carry them: it takes events only. Let "
+        "RabbitMQ do both, Application(..., transport=RabbitMQ(url)), or the messages alone, "
+        "Application(..., requests=RabbitMQ(url))."
+    )
+
+
+def consumer_name(module: Module, entry: ConsumeEntry) -> str:
+    """Return the name under which a broker keeps messages for an application."""
+    return entry.consumer or f"{module.name}.{entry.source}"
+
+
+def _check_relays(module: Module) -> Iterator[Fault]:
+    if module._relays and not _ON_BROKERS.fullmatch(module.name):
+        yield module._relays[0].place.fault(
+            f"the application {module.name!r} publishes events under its name. Use letters, digits, '_', '-' and '.'."
+        )
+    for relay in module._relays[1:]:
+        yield relay.place.fault(
+            f"a second relay; the first is at {module._relays[0].place}. Receivers could not tell how far both have come: "
+            "name all events in one call."
+        )
+
+
+def _check_consumers(module: Module) -> Iterator[Fault]:
+    known: dict[str, Place] = {}
+    for entry in module._consumed:
+        name = consumer_name(module, entry)
+        for text in (entry.source, name):
+            if not _ON_BROKERS.fullmatch(text):
+                yield entry.place.fault(f"{text!r} is no name for a broker. Use letters, digits, '_', '-' and '.'.")
+        if entry.source == module.name:
+            yield entry.place.fault(
+                f"{module.name!r} consumes its own events, which are in its log already. Register projections and "
+                "reactions on them, and take consume() out; source= is the name of another application."
+            )
+        if name in known:
+            yield entry.place.fault(
+                f"two consumers are named {name!r}: here and at {known[name]}. Name all events of a source in one call, "
+                "or give one of them another consumer=."
+            )
+        known.setdefault(name, entry.place)
+        if entry.partitions < 1:
+            yield entry.place.fault(f"partitions={entry.partitions} of {name!r}: there is 1 or more.")

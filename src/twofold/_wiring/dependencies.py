@@ -1,0 +1,241 @@
+"""Where the further parameters of a handler come from, decided once, when the application starts."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
+
+from .._buses.command_bus import CommandBus
+from .._buses.event_bus import EventBus
+from .._buses.query_bus import QueryBus
+from .._buses.signature import Parameter
+from .._definitions.aggregate import Aggregate
+from .._definitions.envelope import Envelope
+from .._definitions.view import View
+from .._dispatch.binding import Binding, Resolve
+from .._dispatch.scheduler import Scheduler
+from .._dispatch.scope import Scope
+from .._dispatch.session import Session
+from .._reading.read_model import ReadModel
+from .._writing.repository import Repository
+from .._writing.unit_of_work import UnitOfWork
+from ..errors import ConfigurationError
+from ..ports.clock import Clock, Ids
+
+Kind: TypeAlias = Literal["command", "query", "reaction", "projection"]
+"""What the handler handles; it decides what may be injected."""
+
+
+BUSES = (CommandBus, QueryBus, EventBus, Session)
+
+
+class Unprovided(ConfigurationError):
+    """Nothing provides a parameter; its text becomes a fault."""
+
+
+class Dependencies:
+    """Finds what a parameter asks for: from the application, its stores, or the user's container.
+
+    Args:
+        container: a `dependency_injector` container, or None.
+        aggregates: notes each aggregate type that a repository is wanted of.
+        views: notes each view that a read model is wanted of.
+    """
+
+    def __init__(self, container: Any, aggregates: set[type[Aggregate]], views: set[type[View]]) -> None:
+        self._container = container
+        self._aggregates = aggregates
+        self._views = views
+
+    def bind(self, parameter: Parameter, kind: Kind) -> Binding | None:
+        """Return where a parameter's value comes from; None to leave it to its default.
+
+        Raises:
+            Unprovided: nothing provides it.
+        """
+        binding = self._marked(parameter) or self._own(parameter, kind) or self._by_type(parameter)
+        if binding is None and not parameter.has_default:
+            raise Unprovided(
+                f"nothing provides the parameter {parameter}. Twofold provides Repository[…], ReadModel[…], "
+                "UnitOfWork, Session, Scheduler, Envelope, Clock, Ids and the buses; add a provider of anything else to the "
+                "container, or give the parameter a default."
+            )
+        return binding
+
+    def _own(self, parameter: Parameter, kind: Kind) -> Binding | None:
+        wanted = parameter.type
+        origin = get_origin(wanted) or wanted
+        if wanted in _SERVICES:
+            source, resolve = _SERVICES[wanted]
+            return self._allowed(Binding(parameter, resolve, source, awaited=wanted not in (Clock, Ids)), kind)
+        if origin is Envelope:
+            return Binding(parameter, lambda scope: scope.envelope, "the message's envelope")
+        if origin is Repository:
+            return self._allowed(
+                self._repository(parameter, _argument(parameter, Aggregate, "Repository[Order]")), kind
+            )
+        if origin is ReadModel:
+            return self._read_model(parameter, _argument(parameter, View, "ReadModel[OrderView]"), kind)
+        return None
+
+    def _allowed(self, binding: Binding, kind: Kind) -> Binding:
+        wanted = binding.parameter.type
+        if kind == "projection" and wanted is not Clock:
+            what = "a bus" if wanted in BUSES else "the write side"
+            raise Unprovided(
+                f"a projection cannot take {what} ({binding.parameter}): it may be replayed at any time and only "
+                "writes read models. Move this to a reaction."
+            )
+        if kind == "query" and wanted in _WRITING:
+            what = _WRITING[wanted]
+            raise Unprovided(f"a query cannot take {what} ({binding.parameter}). Make it a command.")
+        return binding
+
+    def _repository(self, parameter: Parameter, aggregate_type: type[Aggregate]) -> Binding:
+        if not aggregate_type.aggregate_name:
+            raise Unprovided(
+                f"the aggregate of {parameter} has no stable name, so nothing can be stored under it. "
+                f"Give it one: class {aggregate_type.__name__}(Aggregate, name='order')."
+            )
+        self._aggregates.add(aggregate_type)
+        return Binding(
+            parameter,
+            lambda scope: Repository(aggregate_type, scope),
+            f"repository of {aggregate_type.__name__}",
+            awaited=True,
+        )
+
+    def _read_model(self, parameter: Parameter, view: type[View], kind: Kind) -> Binding:
+        if not view.view_name:
+            raise Unprovided(
+                f"the view of {parameter} has no name and key, so it has no rows. "
+                f"Declare them: class {view.__name__}(View, name='order_view', key='order_id')."
+            )
+        self._views.add(view)
+        resolve: Resolve
+        if kind == "projection":
+            resolve, use = (lambda scope: scope.projected_rows(view)), "to write"
+        else:
+            resolve, use = (lambda scope: scope.committed_rows(view)), "to read"
+        return Binding(parameter, resolve, f"rows of {view.view_name}, {use}", awaited=True, view=view)
+
+    def _marked(self, parameter: Parameter) -> Binding | None:
+        marker = parameter.marker
+        if marker is None:
+            return None
+        if self._container is None:
+            raise Unprovided(f"the parameter {parameter} is marked with Provide, but the application has no container.")
+        from dependency_injector.wiring import ProvidersMap
+
+        provider = ProvidersMap(self._container).resolve_provider(marker.provider, marker.modifier)
+        if provider is None:
+            raise Unprovided(f"the container has no provider {marker.provider!r} for the parameter {parameter}.")
+        return _provided(parameter, provider)
+
+    def _by_type(self, parameter: Parameter) -> Binding | None:
+        if self._container is None or not inspect.isclass(parameter.type):
+            return None
+        found = {
+            name: provider for name, provider in self._container.providers.items() if _gives(provider, parameter.type)
+        }
+        if len(found) > 1:
+            raise Unprovided(
+                f"{len(found)} providers of the container fit the parameter {parameter}: {', '.join(sorted(found))}. "
+                f"Choose one: Annotated[{parameter.type.__name__}, Provide['{min(found)}']]."
+            )
+        return next((_provided(parameter, provider) for provider in found.values()), None)
+
+
+_WRITING = {
+    CommandBus: "a bus that writes",
+    EventBus: "a bus that writes",
+    Scheduler: "the scheduler",
+    Session: "a session, which dispatches commands",
+}
+
+_SERVICES: Mapping[Any, tuple[str, Resolve]] = {
+    UnitOfWork: ("the unit of work", lambda scope: scope.unit_of_work()),
+    Session: ("the session", lambda scope: scope.session),
+    Scheduler: ("the scheduler", Scheduler),
+    Clock: ("the clock", lambda scope: scope.services.write.clock),
+    Ids: ("the ids", lambda scope: scope.services.write.ids),
+    CommandBus: ("the command bus", lambda scope: scope.services.commands),
+    QueryBus: ("the query bus", lambda scope: scope.services.queries),
+    EventBus: ("the event bus", lambda scope: scope.services.events),
+}
+
+
+def _argument(parameter: Parameter, base: type[Any], example: str) -> Any:
+    arguments = get_args(parameter.type)
+    if len(arguments) == 1 and inspect.isclass(arguments[0]) and issubclass(arguments[0], (Aggregate, View)):
+        if issubclass(arguments[0], base):
+            return arguments[0]
+        other, found = ("ReadModel", "a view") if base is Aggregate else ("Repository", "an aggregate")
+        name = arguments[0].__name__
+        raise Unprovided(f"the parameter {parameter} is of {found}. Take {other}[{name}].")
+    if len(arguments) != 1 or not (inspect.isclass(arguments[0]) and issubclass(arguments[0], base)):
+        raise Unprovided(f"the parameter {parameter} does not say of what. Write it as {example}.")
+    return arguments[0]
+
+
+def _gives(provider: Any, wanted: type[Any]) -> bool:
+    """Return whether a provider of the container gives objects of a type."""
+    given = getattr(provider, "provides", None)
+    if inspect.isfunction(given):
+        given = _return_type(given)
+    if inspect.isclass(given):
+        return issubclass(given, wanted) if wanted is not object else False
+    return given is not None and not callable(given) and isinstance(given, wanted)
+
+
+def _return_type(function: Callable[..., Any]) -> Any:
+    try:
+        annotation = inspect.signature(function, eval_str=True).return_annotation
+    except NameError:
+        return None
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    is_generator = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+    return get_args(annotation)[0] if is_generator and get_args(annotation) else annotation
+
+
+def _provided(parameter: Parameter, provider: Any) -> Binding:
+    """Bind a parameter to a provider: one object a message, closed after it when it is a context manager or generator."""
+
+    async def resolve(scope: Scope) -> Any:
+        made = scope.made = {} if scope.made is None else scope.made
+        if provider not in made:
+            made[provider] = await _enter(scope, provider())
+        return made[provider]
+
+    async def _enter(scope: Scope, value: Any) -> Any:
+        if inspect.isawaitable(value):
+            value = await value
+        if per_message and inspect.isasyncgen(value):
+            return await scope.exits.enter_async_context(asynccontextmanager(lambda: value)())
+        if per_message and inspect.isgenerator(value):
+            return scope.exits.enter_context(contextmanager(lambda: value)())
+        if per_message and hasattr(value, "__aenter__"):
+            return await scope.exits.enter_async_context(value)
+        if per_message and hasattr(value, "__enter__"):
+            return scope.exits.enter_context(value)
+        return value
+
+    from dependency_injector import providers
+
+    per_message = isinstance(provider, providers.Factory)
+    source = f"{type(provider).__name__.lower()} of the container"
+    if _is_plain(provider, per_message):
+        return Binding(parameter, lambda scope: provider(), source)
+    return Binding(parameter, resolve, source, is_async=True)
+
+
+def _is_plain(provider: Any, per_message: bool) -> bool:
+    """Return whether calling the provider is all there is to do: an `Object`, or a `Singleton` of a plain class."""
+    from dependency_injector import providers
+
+    if isinstance(provider, providers.Object):
+        return True
+    return not per_message and isinstance(provider, providers.Singleton) and inspect.isclass(provider.provides)

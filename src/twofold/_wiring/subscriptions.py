@@ -1,0 +1,141 @@
+"""The subscriptions and feeds of an application, from what was registered."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from .._buses.chain import Middleware, compose
+from .._caching.cached_query import CachedQuery
+from .._caching.invalidation import CacheEffect
+from .._consistency.waiting import Consistency
+from .._definitions.message import Message
+from .._definitions.retry import Retry
+from .._dispatch.services import Services
+from .._integration.broker import Broker
+from .._integration.cloud_events import Wanted
+from .._integration.relay import RelayEffect, progress_topic
+from .._registration.entries import ConsumeEntry, ProjectionEntry, ReactionEntry
+from .._subscriptions.effects import ProjectionEffect, ReactionEffect, reaction_handle
+from .._subscriptions.projection import Projection
+from .._subscriptions.subscription import Subscription
+from ..ports.transport import Feed
+from .check_transport import consumer_name
+from .planner import Planned
+
+if TYPE_CHECKING:
+    from .._application.application import Application
+
+
+def middleware_of(app: Application, message_type: type[Message], *, inside: bool = False) -> list[Middleware]:
+    """Return the middleware that applies to a message, the outermost first."""
+    return [
+        entry.middleware
+        for entry in app._middleware
+        if inspect.isclass(entry.on) and issubclass(message_type, entry.on) and entry.inside is inside
+    ]
+
+
+def projection_subscriptions(
+    app: Application, planned: Mapping[ProjectionEntry, Projection | None], services: Services
+) -> Iterator[Subscription]:
+    """Yield the asynchronous projections."""
+    for entry, projection in planned.items():
+        if projection is None or projection.inline:
+            continue
+        yield Subscription(
+            name=entry.name,
+            kind="projection",
+            events=projection.events,
+            start="beginning",
+            order_by=entry.order_by,
+            retry=entry.retry,
+            segments=entry.segments,
+            store=app.read,
+            effect=ProjectionEffect(projection, services),
+        )
+
+
+def reaction_subscriptions(
+    app: Application,
+    planned: Mapping[ReactionEntry, Planned | None],
+    services: Services,
+    committed: Callable[[], None],
+) -> Iterator[Subscription]:
+    """Yield the reactions."""
+    for entry, plan in planned.items():
+        if plan is None:
+            continue
+        last = reaction_handle(plan.invoke)
+        handles = {event_type: compose(middleware_of(app, event_type), last) for event_type in entry.events}
+        yield Subscription(
+            name=entry.name,
+            kind="reaction",
+            events=frozenset(str(event_type.message_name) for event_type in entry.events),
+            start=entry.start,
+            order_by=entry.order_by,
+            retry=entry.retry,
+            segments=entry.segments,
+            store=app.write,
+            effect=ReactionEffect(handles, services, committed),
+        )
+
+
+def relay_subscriptions(app: Application, broker: Broker | None) -> Iterator[Subscription]:
+    """Yield the relay, if there is a broker."""
+    for entry in app._relays:
+        if broker is None:
+            continue
+        yield Subscription(
+            name=entry.name,
+            kind="relay",
+            events=frozenset(str(event_type.message_name) for event_type in entry.events),
+            start=entry.start,
+            order_by=entry.order_by,
+            retry=entry.retry,
+            segments=1,  # pipelined as it is, and so it can say how far it has come
+            store=app.write,
+            effect=RelayEffect(broker, app.write, app.name, entry.order_by, drop_unroutable=entry.unroutable == "drop"),
+        )
+
+
+def feed(app: Application, entry: ConsumeEntry) -> Feed:
+    """Return what is received."""
+    topics = (*_names(entry), progress_topic(entry.source))
+    return Feed(consumer=consumer_name(app, entry), topics=topics, partitions=entry.partitions, start=entry.start)
+
+
+def wanted(app: Application, entry: ConsumeEntry) -> Wanted:
+    """Return what a feed takes of what it receives: topics may be those of several sources."""
+    by_others = frozenset((each.source, name) for each in app._consumed for name in _names(each))
+    return Wanted(entry.source, frozenset(_names(entry)), by_others)
+
+
+def _names(entry: ConsumeEntry) -> Iterator[str]:
+    return (str(event_type.message_name) for event_type in entry.events)
+
+
+def cache_subscriptions(
+    app: Application, queries: Sequence[CachedQuery], consistency: Consistency
+) -> Iterator[Subscription]:
+    """Yield what ends cached answers, if there is a cache."""
+    ended: dict[str, list[CachedQuery]] = {}
+    for query in queries:
+        if query.subscription:
+            ended.setdefault(query.subscription, []).append(query)
+    for name, several in ended.items():
+        if app.cache is None:
+            continue
+        event_types = {event_type for query in several for event_type in query.cache.invalidated_by}
+        yield Subscription(
+            name=name,
+            kind="cache",
+            events=frozenset(str(event_type.message_name) for event_type in event_types),
+            start="now",
+            order_by=None,
+            retry=Retry(),
+            segments=1,
+            store=app.write,
+            effect=CacheEffect(several, app.cache, app.write, consistency),
+        )

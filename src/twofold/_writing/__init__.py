@@ -1,0 +1,1 @@
+"""Writing: the unit of work, repositories, and how aggregates are loaded and saved."""

@@ -1,0 +1,110 @@
+"""Aggregates whose events are their state, with snapshots where there are many events."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Mapping
+from hashlib import blake2s
+from typing import Any
+
+from .._definitions.aggregate import Aggregate, stream_of
+from .._definitions.message import Event
+from .._encoding.event_types import EventTypes
+from .._encoding.state_json import StateCodec
+from ..errors import ConfigurationError, NotStorable, StorageError
+from ..ports.event_log import Expected, ExpectedVersion
+from ..ports.snapshots import Snapshot
+from ..ports.stores import WriteTransaction
+from .storage import AggregateRemoved, Tracked
+
+
+class EventSourced:
+    """The events are the state; the aggregate is made from its stream each time it is loaded.
+
+    An aggregate with `snapshot_every=n` begins with its snapshot, and only the events behind it are read. A snapshot is
+    written with the events that cross a multiple of `n`. One that other code made, by its fingerprint, is ignored, and so is
+    one that cannot be read.
+
+    Args:
+        aggregate_type: the type.
+        event_types: decodes events.
+    """
+
+    def __init__(self, aggregate_type: type[Aggregate], event_types: EventTypes) -> None:
+        self._event_types = event_types
+        self._every = aggregate_type.snapshot_every
+        self._codec = StateCodec(aggregate_type) if self._every else None
+        self._fingerprint = fingerprint(aggregate_type) if self._every else ""
+
+    async def load(self, transaction: WriteTransaction, aggregate_type: type[Aggregate], id: str) -> Tracked | None:
+        stream, decode = stream_of(aggregate_type, id), self._event_types.decode
+        aggregate, version = await self._from_snapshot(transaction, stream)
+        last: Event | None = None
+        async for stored in transaction.read(stream, after=version):
+            last = decode(stored.name, stored.schema, stored.data)
+            if aggregate is None:
+                aggregate = aggregate_type.replay()
+            aggregate._apply(last)
+            version = stored.version
+        if aggregate is None or isinstance(last, AggregateRemoved):
+            return None
+        return Tracked(aggregate, version)
+
+    async def save(self, transaction: WriteTransaction, tracked: Tracked) -> ExpectedVersion | None:
+        recorded = len(tracked.aggregate.recorded)
+        for event in tracked.aggregate.recorded:
+            if type(event) not in tracked.aggregate._appliers:
+                raise ConfigurationError(
+                    f"cannot append {type(event).__name__} to {tracked.stream}: {type(tracked.aggregate).__name__} is event "
+                    f"sourced, and no method of it takes this event, so it would change nothing. Mark one with "
+                    f"@on({type(event).__name__}); where nothing is to change, one that does nothing."
+                )
+        if not tracked.version and not recorded:
+            raise ConfigurationError(
+                f"cannot add {tracked.stream}: it is event sourced and recorded no event. "
+                f"Make it with {type(tracked.aggregate).__name__}.begin(event)."
+            )
+        await self._keep_snapshot(transaction, tracked, tracked.version + recorded)
+        if not tracked.version:
+            return Expected.NO_STREAM
+        return tracked.version if tracked.verify or tracked.removed or recorded else None
+
+    async def _from_snapshot(self, transaction: WriteTransaction, stream: str) -> tuple[Aggregate | None, int]:
+        if self._codec is None:
+            return None, 0
+        found = await transaction.snapshot(stream)
+        if found is None or found.fingerprint != self._fingerprint:
+            return None, 0
+        try:
+            return self._codec.decode(found.data), found.version
+        except StorageError:
+            return None, 0
+
+    async def _keep_snapshot(self, transaction: WriteTransaction, tracked: Tracked, version: int) -> None:
+        if self._codec is None or tracked.removed or version // self._every == tracked.version // self._every:
+            return
+        try:
+            state = self._codec.encode(tracked.aggregate)
+        except NotStorable as error:  # the events are the state: without a snapshot they are read again
+            warnings.warn(f"no snapshot of {tracked.stream} is kept: {error}", stacklevel=2)
+            return
+        await transaction.keep_snapshot(tracked.stream, Snapshot(version, self._fingerprint, state))
+
+
+def fingerprint(aggregate_type: type[Aggregate]) -> str:
+    """Return what changes when the state of an aggregate, or the way its events change it, is written otherwise.
+
+    It is made from the annotations and the bytecode of the methods marked with `on`; another release of Python has another
+    one. What these methods call is not looked into: rename one of them when only that has changed.
+    """
+    digest = blake2s(digest_size=16)
+    for name, hint in sorted(inspect.get_annotations(aggregate_type).items()):
+        digest.update(f"{name}: {hint!r};".encode())
+    appliers: Mapping[type[Event], str] = aggregate_type._appliers
+    for event_type, method in sorted(appliers.items(), key=lambda item: item[1]):
+        code: Any = inspect.unwrap(getattr(aggregate_type, method)).__code__
+        digest.update(
+            f"{event_type.message_name}: {method} {code.co_names} {code.co_consts!r};".encode() + code.co_code
+        )
+    return digest.hexdigest()

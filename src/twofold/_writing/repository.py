@@ -1,0 +1,76 @@
+"""Repositories: where a handler finds its aggregates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
+
+from .._definitions.aggregate import Aggregate, stream_of
+from ..errors import AggregateNotFound, ConcurrencyConflict
+from .storage import Tracked
+
+if TYPE_CHECKING:
+    from .._dispatch.scope import Scope
+
+A = TypeVar("A", bound=Aggregate)
+
+
+class Repository(Generic[A]):
+    """The aggregates of one type, inside one unit of work. A handler's parameter `orders: Repository[Order]` gets one.
+
+    It behaves the same whether the aggregate is state stored or event sourced. Within a unit an id gives the same
+    object each time. Whatever changed in the aggregates is saved when the unit commits; there is no `save`.
+    """
+
+    def __init__(self, aggregate_type: type[A], scope: Scope) -> None:
+        self._type = aggregate_type
+        self._scope = scope
+
+    async def get(self, id: object, *, expected: int | None = None) -> A:
+        """Return an aggregate.
+
+        Args:
+            id: its id; `str(id)` is what is stored.
+            expected: the version (as `version` gives it) that the caller saw. It is checked now and again at commit,
+                also when the command changes nothing.
+
+        Raises:
+            AggregateNotFound: there is none, or it was removed.
+            ConcurrencyConflict: it is at another version than expected.
+        """
+        tracked = await self._scope.unit_of_work().load(self._type, str(id))
+        if tracked is None:
+            raise AggregateNotFound(
+                f"cannot get {self._type.__name__} {id}: there is none of that id. Use find() when it may be missing."
+            )
+        if expected is not None:
+            if tracked.version != expected:
+                raise ConcurrencyConflict(stream_of(self._type, id), expected=expected, actual=tracked.version)
+            tracked.verify = True
+        return cast(A, tracked.aggregate)
+
+    async def find(self, id: object) -> A | None:
+        """Return an aggregate, or None when there is none of that id."""
+        tracked = await self._scope.unit_of_work().load(self._type, str(id))
+        return None if tracked is None else cast(A, tracked.aggregate)
+
+    async def version(self, id: object) -> int:
+        """Return the version an aggregate was loaded at: events of an event-sourced one, saves of a state-stored one.
+
+        Raises:
+            AggregateNotFound: there is none of that id.
+        """
+        await self.get(id)
+        tracked = await self._scope.unit_of_work().load(self._type, str(id))
+        return cast(Tracked, tracked).version
+
+    async def add(self, aggregate: A) -> None:
+        """Save a new aggregate at commit.
+
+        Raises:
+            AggregateExists: one of that id exists: at once when this unit holds it, else when the unit commits.
+        """
+        self._scope.unit_of_work().add(aggregate)
+
+    async def remove(self, aggregate: A) -> None:
+        """Remove a loaded aggregate at commit. Its id cannot be used again."""
+        self._scope.unit_of_work().remove(aggregate)

@@ -1,0 +1,134 @@
+"""Rebuilds that crash, meet another one, or meet a worker that was away."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import anyio
+import pytest
+
+from twofold import Application
+from twofold.errors import RebuildRunning
+
+from .._domain.audit import settled
+from .._domain.bank import Deposit
+from .._domain.totals import NAMES, bank_with, deposited_unseen, failing, filled, rebuilt, rows, totals
+from .._tools.beside import stores_of
+from .._tools.hooked import Call, Hooked
+from .._tools.in_time import in_time
+from .._tools.opened import NewStore
+
+
+class RebuildFailures:
+    """The cases of `RebuildSuite` in which something goes wrong."""
+
+    async def test_a_crash_leaves_the_old_rows(self, new_store: NewStore) -> None:
+        """A rebuild that dies while it fills, or in the very swap, changes nothing: the old rows go on where they were.
+
+        The next rebuild finishes.
+        """
+        for method, times in (
+            ("advance", 0), ("ask_retry", 0), ("swap_shadows", 0), ("divide", 1), ("adopt_parked", 0),
+        ):  # fmt: skip
+            async with filled(new_store) as store:
+                await deposited_unseen(store)
+                module = totals(2, once=NAMES[5:6])
+                async with bank_with(failing(store, method, times), module, work=False) as app:
+                    with pytest.raises(OSError, match=method):
+                        await rebuilt(app)
+                    assert await rows(app) == dict.fromkeys(NAMES, (1, Decimal(1)))
+                async with bank_with(store, totals(1)) as app:
+                    await settled(app)
+                    assert await rows(app) == dict.fromkeys(NAMES, (1, Decimal(1))) | {NAMES[0]: (1, Decimal(2))}
+                async with bank_with(store, totals(2)) as app:
+                    await rebuilt(app)
+                    assert await rows(app) == dict.fromkeys(NAMES, (2, Decimal(1))) | {NAMES[0]: (2, Decimal(2))}
+                    await app.dispatch(Deposit(account_id=NAMES[0], amount=Decimal(1)))
+                    await settled(app)
+                    assert (await rows(app))[NAMES[0]] == (2, Decimal(3))
+
+    async def test_it_goes_on_where_it_was(self, new_store: NewStore) -> None:
+        """What was filled before a crash is not filled again, unless a restart is asked for."""
+        async with filled(new_store) as store:
+            for restart, first in ((False, True), (True, False)):
+                async with bank_with(failing(store, "swap_shadows"), totals(2), work=False) as app:
+                    with pytest.raises(OSError, match="swap_shadows"):
+                        await rebuilt(app)
+                reached: list[int] = []
+
+                def reach(at: int, _: int, into: list[int] = reached) -> None:
+                    into.append(at)
+
+                async with bank_with(store, totals(3), work=False) as app:
+                    await rebuilt(app, restart=restart, progress=reach)
+                    assert (reached[0] > 0) is first
+                    assert {version for version, _ in (await rows(app)).values()} == ({2} if first else {3})
+
+    async def test_a_restart_begins_with_no_rows(self, new_store: NewStore) -> None:
+        """Rows that an earlier rebuild had filled, and that the code of now does not make, are gone after a restart."""
+        async with filled(new_store) as store:
+            async with bank_with(failing(store, "swap_shadows"), totals(2), work=False) as app:
+                with pytest.raises(OSError, match="swap_shadows"):
+                    await rebuilt(app)
+            async with bank_with(store, totals(3, fail_on=NAMES[0]), work=False) as app:
+                await rebuilt(app, restart=True)
+                assert await rows(app) == dict.fromkeys(NAMES[1:], (3, Decimal(1)))
+
+    async def test_one_rebuilds_at_a_time(self, new_store: NewStore) -> None:
+        """Of two rebuilds of one projection the second is refused while the first one is at work."""
+        async with filled(new_store) as store:
+            tried, claims, refused = anyio.Event(), [0], list[RebuildRunning]()
+
+            async def wait(call: Call) -> Any:
+                claims[0] += 1
+                if claims[0] == 2:  # the first one gave the right to rebuild
+                    tasks.start_soon(again)
+                    await tried.wait()
+                return await call()
+
+            async def again() -> None:
+                try:
+                    await rebuilt(two)
+                except RebuildRunning as running:
+                    refused.append(running)
+                tried.set()
+
+            held: Any = Hooked(store, "claim", wait)
+            async with bank_with(held, totals(2), work=False) as one, bank_with(store, totals(2), work=False) as two:
+                with in_time():
+                    async with anyio.create_task_group() as tasks:
+                        await one.rebuild("totals")
+                assert len(refused) == 1
+                await rebuilt(two)
+
+    async def test_a_worker_that_was_away_during_the_swap_writes_nothing(self, new_store: NewStore) -> None:
+        """What a worker began before the rows were replaced, and writes after, is refused: it is in the new rows already."""
+        away, go, ended, armed = anyio.Event(), anyio.Event(), anyio.Event(), list[bool]()
+
+        async def hold(begin: Call) -> Any:
+            if armed.pop() if armed else False:
+                away.set()
+                await go.wait()
+            return await begin()
+
+        async def note(end: Call) -> None:
+            await end()
+            if go.is_set():
+                ended.set()
+
+        async with filled(new_store) as store:
+            held: Any = Hooked(store, "begin", hold)
+            for end in ("commit", "rollback"):
+                held = Hooked(held, end, note)
+            old = Application("old", **stores_of(held), lease=30.0)
+            old.include(totals(1))
+            async with old, bank_with(store, totals(2), work=False) as app:
+                await settled(old)
+                armed.append(True)
+                await app.dispatch(Deposit(account_id=NAMES[0], amount=Decimal(1)))
+                await away.wait()
+                await rebuilt(app)
+                go.set()
+                await ended.wait()
+                assert (await rows(app))[NAMES[0]] == (2, Decimal(2))

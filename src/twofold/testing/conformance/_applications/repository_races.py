@@ -1,0 +1,163 @@
+"""Commands on one aggregate at the same time: each change counts, or is refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from decimal import Decimal
+from typing import Any
+
+import anyio
+import pytest
+
+from twofold import Application, Command, Module, Repository
+from twofold.errors import AggregateExists, AggregateNotFound, ConcurrencyConflict, TransientFailure
+from twofold.middleware import retry_conflicts
+
+from .._domain.audit import running
+from .._domain.bank import Account, Close, Deposit, Open
+from .._domain.transfers import Run, handled
+from .._stores.event_log import stream_of
+from .._tools.late import late
+from .._tools.opened import NewStore
+
+BOTH = False, True
+"""State stored, then event sourced."""
+
+ONE = Deposit(account_id="a", amount=Decimal(1))
+"""Adds 1 to the balance of account "a"."""
+
+WRITERS = 6
+
+
+class Gathering:
+    """Holds those who come until enough have; whoever comes later passes."""
+
+    def __init__(self, number: int) -> None:
+        self._missing = number
+        self._complete = anyio.Event()
+
+    async def __call__(self) -> None:
+        self._missing -= 1
+        if self._missing == 0:
+            self._complete.set()
+        await self._complete.wait()
+
+
+async def race(app: Application, *commands: Command[Any]) -> Counter[str]:
+    """Dispatch commands at the same time; count their outcomes."""
+    outcomes: Counter[str] = Counter()
+
+    async def run(command: Command[Any]) -> None:
+        try:
+            await app.dispatch(command)
+        except (AggregateExists, ConcurrencyConflict, TransientFailure) as refusal:
+            outcomes[type(refusal).__name__] += 1
+        else:
+            outcomes["success"] += 1
+
+    async with anyio.create_task_group() as tasks:
+        for command in commands:
+            tasks.start_soon(run, command)
+    return outcomes
+
+
+async def overtaken(app: Application, command: Command[Any], *modules: Module, by: Command[Any]) -> Counter[str]:
+    """Dispatch a command, and when it has loaded and is about to write another one; return the outcome of the first."""
+    loaded, written = anyio.Event(), anyio.Event()
+    outcomes: Counter[str] = Counter()
+
+    async def hold() -> None:
+        loaded.set()
+        await written.wait()
+
+    async def run() -> None:
+        outcomes.update(await race(slow, command))
+
+    options: dict[str, Any] = {"work": False, "event_sourced": bool(app.event_sourced)}
+    async with running(late(app.write, hold), *modules, **options) as slow, anyio.create_task_group() as tasks:
+        tasks.start_soon(run)
+        await loaded.wait()
+        await app.dispatch(by)
+        written.set()
+    return outcomes
+
+
+class RepositoryRaces:
+    """What repositories promise to commands that meet; a part of `RepositorySuite`."""
+
+    async def test_of_those_who_loaded_one_version_one_wins(self, new_store: NewStore) -> None:
+        """Of many commands that loaded an aggregate before any of them wrote, one succeeds; the others conflict."""
+        for event_sourced in BOTH:
+            async with new_store([]) as store, running(store, work=False, event_sourced=event_sourced) as app:
+                await app.dispatch(Open(account_id="a"))
+                racing = late(store, Gathering(WRITERS))
+                async with running(racing, work=False, event_sourced=event_sourced) as others:
+                    outcomes = await race(others, *[ONE] * WRITERS)
+                assert outcomes == {"success": 1, "ConcurrencyConflict": WRITERS - 1}
+                assert len(await stream_of(store, "account-a")) == 2
+                assert await app.dispatch(ONE) == 2
+
+    async def test_with_retries_every_increment_counts(self, new_store: NewStore) -> None:
+        """When those who conflict are repeated, all succeed, and none is lost or counts twice."""
+        module = Module("retrying")
+        module.use(retry_conflicts(attempts=50, delay=0.001))
+        for event_sourced in BOTH:
+            async with new_store([]) as store, running(store, work=False, event_sourced=event_sourced) as app:
+                await app.dispatch(Open(account_id="a"))
+                racing = late(store, Gathering(WRITERS))
+                async with running(racing, module, work=False, event_sourced=event_sourced) as others:
+                    outcomes = await race(others, *[ONE] * WRITERS)
+                assert outcomes == {"success": WRITERS}
+                assert len(await stream_of(store, "account-a")) == 1 + WRITERS
+                assert await app.dispatch(ONE) == WRITERS + 1
+
+    async def test_the_value_is_the_number_of_successes(self, new_store: NewStore) -> None:
+        """Of commands that run as the store lets them, without retries, those that succeed count and no others."""
+        for event_sourced in BOTH:
+            async with new_store([]) as store, running(store, work=False, event_sourced=event_sourced) as app:
+                await app.dispatch(Open(account_id="a"))
+                outcomes = await race(app, *[ONE] * WRITERS * 3)
+                assert outcomes["success"] >= 1
+                assert len(await stream_of(store, "account-a")) == 1 + outcomes["success"]
+                assert await app.dispatch(ONE) == outcomes["success"] + 1
+
+    async def test_of_those_who_add_one_id_one_wins(self, new_store: NewStore) -> None:
+        """Of many commands that add an aggregate of one id at the same time, one succeeds; for the others it exists."""
+        for event_sourced in BOTH:
+            async with new_store([]) as store, running(store, work=False, event_sourced=event_sourced) as app:
+                racing = late(store, Gathering(WRITERS))
+                async with running(racing, work=False, event_sourced=event_sourced) as others:
+                    outcomes = await race(others, *[Open(account_id="a")] * WRITERS)
+                assert outcomes == {"success": 1, "AggregateExists": WRITERS - 1}
+                assert len(await stream_of(store, "account-a")) == 1
+                assert await app.dispatch(ONE) == 1
+
+    async def test_a_removal_of_what_was_changed_meanwhile(self, new_store: NewStore) -> None:
+        """A command that removes an aggregate conflicts when another one changed it after it was loaded."""
+        for event_sourced in BOTH:
+            async with new_store([]) as store, running(store, work=False, event_sourced=event_sourced) as app:
+                await app.dispatch(Open(account_id="a"))
+                assert await overtaken(app, Close(account_id="a"), by=ONE) == {"ConcurrencyConflict": 1}
+                assert await app.dispatch(ONE) == 2
+
+    async def test_a_change_of_what_was_removed_meanwhile(self, new_store: NewStore) -> None:
+        """A command that changes an aggregate conflicts when another one removed it after it was loaded."""
+        for event_sourced in BOTH:
+            async with new_store([]) as store, running(store, work=False, event_sourced=event_sourced) as app:
+                await app.dispatch(Open(account_id="a"))
+                assert await overtaken(app, ONE, by=Close(account_id="a")) == {"ConcurrencyConflict": 1}
+                with pytest.raises(AggregateNotFound):
+                    await app.dispatch(ONE)
+
+    async def test_an_expected_version_is_checked_again_at_the_end(self, new_store: NewStore) -> None:
+        """A command that names the version it saw, and changes nothing, conflicts when that moved on meanwhile."""
+
+        async def run(command: Run, accounts: Repository[Account]) -> str:
+            await accounts.get("a", expected=1)
+            return "as expected"
+
+        for event_sourced in BOTH:
+            async with new_store([]) as store, running(store, work=False, event_sourced=event_sourced) as app:
+                await app.dispatch(Open(account_id="a"))
+                assert await overtaken(app, Run(), handled(run), by=ONE) == {"ConcurrencyConflict": 1}
+                assert await app.dispatch(ONE) == 2

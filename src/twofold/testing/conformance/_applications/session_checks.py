@@ -1,0 +1,121 @@
+"""Sessions: what is checked before anything is waited for, tokens, tasks and versions."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from twofold import Application, Command, Module, Repository
+from twofold.errors import AggregateNotFound, ConcurrencyConflict, ForeignLog, InvalidToken, UsedFromAnotherTask
+from twofold.ports import WriteStore
+
+from .._domain.audit import running
+from .._domain.bank import Account, Deposit, Open
+from .._tools.opened import NewStore
+
+
+class Check(Command[int]):
+    """Changes nothing; conflicts when the account is not at the expected version."""
+
+    account_id: str
+    expected: int
+
+
+def checking(meanwhile: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint) -> Module:
+    """Return a module that handles `Check`, and awaits `meanwhile` before it commits."""
+    module = Module("checking")
+
+    @module.command_handler(Check)
+    async def check(command: Check, accounts: Repository[Account]) -> int:
+        await accounts.get(command.account_id, expected=command.expected)
+        await meanwhile()
+        return command.expected
+
+    return module
+
+
+class SessionChecks:
+    """The cases of `SessionSuite` that wait for no read model."""
+
+    async def test_a_token_is_checked(self, new_store: NewStore) -> None:
+        """A text that is no token, and a token of another log, are refused; a failed command leaves it as it was."""
+        async with new_store([]) as store, running(store) as app, app.session() as session:
+            assert session.token == ""
+            await session.dispatch(Open(account_id="a"))
+            token = session.token
+            await session.dispatch(Deposit(account_id="a", amount=Decimal(1)))
+            later = session.token
+            assert later != token
+            with pytest.raises(AggregateNotFound):
+                await session.dispatch(Deposit(account_id="none", amount=Decimal(1)))
+            assert session.token == later
+            with pytest.raises(InvalidToken):
+                app.session("nonsense")
+            async with new_store([]) as another, running(another) as other:
+                with pytest.raises(ForeignLog):
+                    other.session(token)
+
+    async def test_a_session_belongs_to_its_task(self, new_store: NewStore) -> None:
+        """A session used from another task fails with our error, and is of use in its own afterwards."""
+        async with new_store([]) as store, running(store) as app, app.session() as session:
+            with pytest.raises(ExceptionGroup) as caught:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(session.dispatch, Open(account_id="a"))
+            assert caught.group_contains(UsedFromAnotherTask)
+            assert await session.dispatch(Open(account_id="a")) == "a"
+
+    async def test_a_version_is_checked_though_nothing_is_written(self, new_store: NewStore) -> None:
+        """A command that names the version it saw is checked also when it writes nothing; the token stays as it was."""
+        for event_sourced in (False, True):
+            async with new_store([]) as store, running(store, checking(), event_sourced=event_sourced) as app:
+                session, other = app.session(), app.session()
+                await session.dispatch(Open(account_id="a"))
+                token = session.token
+                assert await session.dispatch(Check(account_id="a", expected=1)) == 1
+                assert session.token == token
+                assert await other.dispatch(Check(account_id="a", expected=1)) == 1
+                assert other.token == ""
+                await other.dispatch(Deposit(account_id="a", amount=Decimal(1)))
+                with pytest.raises(ConcurrencyConflict) as caught:
+                    await session.dispatch(Check(account_id="a", expected=1))
+                assert (caught.value.expected, caught.value.actual) == (1, 2)
+                assert session.token == token
+
+    async def test_a_version_is_checked_at_the_commit(self, new_store: NewStore) -> None:
+        """A command that only checks a version conflicts when another one changed it in between, where that is possible."""
+        for event_sourced in (False, True):
+            async with new_store([]) as store:
+                await self._check_and_change(store, event_sourced)
+
+    async def _check_and_change(self, store: WriteStore, event_sourced: bool) -> None:
+        """Change an account while a command that has seen it waits; stores whose writers take turns let it wait in vain."""
+        looked, changed = anyio.Event(), anyio.Event()
+        overtaken: list[bool] = []
+
+        async def wait() -> None:
+            looked.set()
+            with anyio.move_on_after(0.2):
+                await changed.wait()
+            overtaken.append(changed.is_set())
+
+        async def change(app: Application) -> None:
+            await looked.wait()
+            await app.dispatch(Deposit(account_id="a", amount=Decimal(1)))
+            changed.set()
+
+        async with running(store, checking(wait), work=False, event_sourced=event_sourced) as app:
+            await app.dispatch(Open(account_id="a"))
+            session = app.session()
+            conflicts = 0
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(change, app)
+                try:
+                    await session.dispatch(Check(account_id="a", expected=1))
+                except ConcurrencyConflict:
+                    conflicts += 1
+            assert conflicts == 1 or overtaken == [False]
+            assert session.token == ""

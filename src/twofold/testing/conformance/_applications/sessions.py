@@ -1,0 +1,278 @@
+"""Sessions: a query sees what its own session wrote, or says that it cannot."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from random import Random
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from twofold import Application, Module, Query, ReadModel, Session
+from twofold.errors import ReadNotReady
+
+from .._domain.audit import Audit, DepositEach, GetAudit, auditing, running, settled
+from .._domain.bank import Balance, Deposit, GetBalance, Open
+from .._tools.capabilities import Capabilities
+from .._tools.dial import Dial
+from .._tools.opened import NewStore
+from .._tools.watched import BEFORE_COMMIT, BEGIN, BEGIN_READING, LOOK, watched
+from .holding import HOUR, KEY, dialled, failing, passes
+from .session_checks import SessionChecks
+
+SEEDS = range(3)
+WRITERS = range(4)
+ROUNDS = range(17)
+
+
+class GetBoth(Query["tuple[Balance | None, Audit | None]"]):
+    """Reads two projections."""
+
+    account_id: str
+
+
+def reading_both(*reads: str) -> Module:
+    """Return a module that answers `GetBoth` from two projections, named in this order."""
+    module = auditing()
+
+    @module.query_handler(GetBoth, reads=reads)
+    async def get_both(
+        query: GetBoth, balances: ReadModel[Balance], audits: ReadModel[Audit]
+    ) -> tuple[Balance | None, Audit | None]:
+        return await balances.get(query.account_id), await audits.get(query.account_id)
+
+    return module
+
+
+def holds(account: str, amount: int) -> Balance:
+    """Return the row of an account."""
+    return Balance(account_id=account, balance=Decimal(amount))
+
+
+class SessionSuite(SessionChecks):
+    """What sessions promise on a store. Needs the fixtures `new_store` and `capabilities`."""
+
+    async def test_a_session_reads_its_own_writes(self, new_store: NewStore) -> None:
+        """A query after a command in one session never misses it, however often the row has changed."""
+        async with new_store([]) as store, running(store) as app, app.session() as session:
+            assert await session.execute(GetBalance(account_id="a")) is None
+            await session.dispatch(Open(account_id="a"))
+            for number in range(1, 51):
+                await session.dispatch(Deposit(account_id="a", amount=Decimal(1)))
+                assert await session.execute(GetBalance(account_id="a")) == holds("a", number)
+
+    async def test_a_token_works_from_another_application(self, new_store: NewStore) -> None:
+        """A session resumed from a token sees what the first one wrote, in an application of its own on the same store."""
+        async with new_store([]) as store, running(store) as app, running(store, work=False) as other:
+            session = app.session()
+            await session.dispatch(Open(account_id="a"))
+            for number in range(1, 11):
+                await session.dispatch(Deposit(account_id="a", amount=Decimal(1)))
+                resumed = other.session(session.token)
+                assert resumed.token == session.token
+                assert await resumed.execute(GetBalance(account_id="a")) == holds("a", number)
+                assert await other.execute(GetBalance(account_id="a"), after=session.token) == holds("a", number)
+
+    async def test_random_interleavings(self, new_store: NewStore) -> None:
+        """Several sessions write and read while the store dawdles at random points; none misses its own writes."""
+        for seed in SEEDS:
+            dice = Random(seed)  # noqa: S311 -- nothing is secret about it
+
+            async def dawdle(point: str, about: str, dice: Random = dice) -> None:
+                for _ in range(dice.randrange(6)):
+                    await anyio.lowlevel.checkpoint()
+
+            async with (
+                new_store([]) as store,
+                running(watched(store, dawdle)) as app,
+                running(store, work=False) as other,
+                anyio.create_task_group() as tasks,
+            ):
+                for writer in WRITERS:
+                    tasks.start_soon(self._converse, app, other, f"{writer}", dice)
+
+    async def test_commits_in_reverse_order(self, new_store: NewStore, capabilities: Capabilities) -> None:
+        """A writer that appends first and commits last holds up those who wait, and is seen by its own session."""
+        appended, release = anyio.Event(), anyio.Event()
+
+        async def hold(point: str, about: str) -> None:
+            if point == BEFORE_COMMIT and about == "account-first":
+                appended.set()
+                await release.wait()
+
+        async def write(app: Application, account: str, written: anyio.Event) -> None:
+            session = app.session()
+            await session.dispatch(Open(account_id=account))
+            written.set()
+            answer = await session.execute(GetBalance(account_id=account), on_stale="return")
+            assert answer.behind or answer.value == holds(account, 0)
+            assert await session.execute(GetBalance(account_id=account)) == holds(account, 0)
+
+        async with new_store([]) as store, running(watched(store, hold)) as app:
+            async with anyio.create_task_group() as tasks:
+                first, second = anyio.Event(), anyio.Event()
+                tasks.start_soon(write, app, "first", first)
+                await appended.wait()
+                tasks.start_soon(write, app, "second", second)
+                if capabilities.several_writers:
+                    await second.wait()
+                assert not first.is_set()
+                release.set()
+            await settled(app)
+            for account in ("first", "second"):
+                assert await app.execute(GetBalance(account_id=account)) == holds(account, 0)
+
+    async def test_a_frozen_projection_is_reported_in_time(self, new_store: NewStore) -> None:
+        """When no projection runs, the command succeeds and the query says that the read model is not ready."""
+        async with new_store([]) as store, running(store, work=False) as app, app.session() as session:
+            assert await session.dispatch(Open(account_id="a")) == "a"
+            for number in (1, 2):
+                assert await session.dispatch(Deposit(account_id="a", amount=Decimal(1))) == number
+                with pytest.raises(ReadNotReady) as caught:
+                    await session.execute(GetBalance(account_id="a"), timeout=0.05)
+                late = caught.value
+                assert (late.projection, late.behind, late.parked) == ("balances", number + 1, False)
+                with pytest.raises(ReadNotReady):
+                    await session.execute(GetBalance(account_id="a"), on_stale="raise")
+                answer = await session.execute(GetBalance(account_id="a"), on_stale="return")
+                assert (answer.value, answer.behind) == (None, number + 1)
+            assert await app.execute(GetBalance(account_id="a")) is None
+
+    async def test_nothing_is_held_while_waiting(self, new_store: NewStore) -> None:
+        """A query that waits has no transaction open, so that others write meanwhile; then it is answered."""
+        began: list[str] = []
+        looks = 0
+        waiting = anyio.Event()
+
+        async def note(point: str, about: str) -> None:
+            nonlocal looks
+            if point in (BEGIN, BEGIN_READING):
+                began.append(point)
+            looks += point == LOOK
+            if looks == 3:
+                waiting.set()
+
+        async def ask(app: Application, token: str) -> None:
+            answer = await app.session(token).execute(GetBalance(account_id="a"), timeout=25)
+            assert answer == holds("a", 0)
+
+        async with new_store([]) as store, running(store, work=False) as writer:
+            async with running(watched(store, note), work=False) as app, anyio.create_task_group() as tasks:
+                session = writer.session()
+                await session.dispatch(Open(account_id="a"))
+                tasks.start_soon(ask, app, session.token)
+                await waiting.wait()
+                await session.dispatch(Open(account_id="b"))
+                assert began == []
+                async with running(store) as worker:
+                    await settled(worker)
+            assert began == [BEGIN_READING]
+
+    async def test_a_query_of_two_projections_waits_for_both(self, new_store: NewStore) -> None:
+        """A query that reads two projections is not answered while one of them is behind, whichever it names first."""
+        for reads in (("balances", "audit"), ("audit", "balances")):
+            async with new_store([]) as store:
+                module = reading_both(*reads)
+                async with running(store, module, work=False) as app:
+                    session = app.session()
+                    await session.dispatch(Open(account_id="a"))
+                    async with running(store) as worker:
+                        await settled(worker)
+                    assert await session.execute(GetBalance(account_id="a")) is not None
+                    with pytest.raises(ReadNotReady) as caught:
+                        await session.execute(GetBoth(account_id="a"), timeout=0.05)
+                    assert (caught.value.projection, caught.value.behind) == ("audit", 1)
+                    answer = await session.execute(GetBoth(account_id="a"), on_stale="return")
+                    assert (answer.value, answer.behind) == ((holds("a", 0), None), 1)
+                    async with running(store, module) as worker:
+                        await settled(worker)
+                    both = holds("a", 0), Audit(account_id="a", seen=("opened",))
+                    assert await session.execute(GetBoth(account_id="a")) == both
+
+    async def test_a_session_is_told_at_once_that_its_event_is_parked(self, new_store: NewStore) -> None:
+        """A query does not wait where an event of its session is parked, here and elsewhere; others are answered."""
+        query = GetAudit(account_id="bad")
+        async with new_store([]) as store, running(store, auditing(fail_on=["bad"])) as app:
+            session, other = app.session(), app.session()
+            await session.dispatch(Open(account_id="bad"))
+            await session.dispatch(Deposit(account_id="bad", amount=Decimal(1)))
+            await self._is_told(session, query)
+            answer = await session.execute(query, on_stale="return")
+            assert (answer.value, answer.behind) == (Audit(account_id="bad", seen=("opened",)), None)
+            async with running(store, auditing(), work=False) as elsewhere:
+                await self._is_told(elsewhere.session(session.token), query)
+            await other.dispatch(Open(account_id="good"))
+            assert await other.execute(GetAudit(account_id="good")) is not None
+
+    async def test_a_session_waits_for_a_held_event(self, new_store: NewStore) -> None:
+        """An event that waits for its next try is not there yet: the query waits, and is answered when it has succeeded."""
+        dial, bad, query = Dial(), ["bad"], GetAudit(account_id="bad")
+        looks, waiting = 0, anyio.Event()
+
+        async def note(point: str, about: str) -> None:
+            nonlocal looks
+            looks += point == LOOK
+            if looks == 3:
+                waiting.set()
+
+        async def ask(app: Application, token: str) -> None:
+            assert await app.session(token).execute(query, timeout=25) == Audit(account_id="bad", seen=everything)
+
+        amounts = tuple(range(1, 41))
+        everything = ("opened", *map(str, amounts))
+        async with new_store([]) as store, dialled(store, dial, failing(bad)) as app:
+            session = app.session()
+            await session.dispatch(Open(account_id="bad"))
+            await session.dispatch(DepositEach(account_id="bad", amounts=amounts))
+            await passes(app, "good", "fine")
+            with pytest.raises(ReadNotReady) as caught:
+                await session.execute(query, on_stale="raise")
+            assert (caught.value.behind, caught.value.parked) == (40, False)
+            answer = await session.execute(query, on_stale="return")
+            assert (answer.value, answer.behind) == (Audit(account_id="bad", seen=("opened",)), 40)
+            async with (
+                running(watched(store, note), failing(bad), work=False) as other,
+                anyio.create_task_group() as tasks,
+            ):
+                tasks.start_soon(ask, app, session.token)
+                tasks.start_soon(ask, other, session.token)
+                await waiting.wait()
+                bad.clear()
+                dial.time += HOUR
+
+    async def test_a_session_is_told_when_the_tries_are_used_up(self, new_store: NewStore) -> None:
+        """A query that waits for a held event ends at once when the event is parked instead."""
+        dial, query = Dial(), GetAudit(account_id="bad")
+        async with new_store([]) as store, dialled(store, dial, failing(["bad"])) as app:
+            session = app.session()
+            await session.dispatch(Open(account_id="bad"))
+            await session.dispatch(Deposit(account_id="bad", amount=Decimal(1)))
+            await passes(app, "good", "fine")
+            await app.retry("audit", KEY)
+            dial.time += 2 * HOUR
+            await self._is_told(session, query)
+
+    async def _is_told(self, session: Session, query: GetAudit) -> None:
+        """Ask, and be told that an event is parked."""
+        with pytest.raises(ReadNotReady) as caught:
+            await session.execute(query, timeout=5)
+        assert (caught.value.projection, caught.value.behind, caught.value.parked) == ("audit", None, True)
+
+    async def _converse(self, app: Application, other: Application, account: str, dice: Random) -> None:
+        """Write and read back in turn, in one session or in one that resumes it, here or in the other application."""
+        session = app.session()
+        await session.dispatch(Open(account_id=account))
+        query = GetBalance(account_id=account)
+        for number in ROUNDS:
+            await session.dispatch(Deposit(account_id=account, amount=Decimal(1)))
+            match dice.randrange(6):
+                case 0:
+                    row = await app.session(session.token).execute(query)
+                case 1:
+                    row = await other.session(session.token).execute(query)
+                case _:
+                    row = await session.execute(query)
+            assert row == holds(account, number + 1)
+            if not dice.randrange(3):
+                session = app.session(session.token)

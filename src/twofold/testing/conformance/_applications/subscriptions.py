@@ -1,0 +1,234 @@
+"""Subscriptions of a running application: projections and reactions behind the log."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import anyio
+import pytest
+
+from twofold import Module, ReadModel, on
+from twofold._definitions.retry import Start
+from twofold._subscriptions.partition_loop import PAGE
+from twofold.errors import ForeignLog
+from twofold.ports import START, Checkpoint, WriteStore
+
+from .._domain.audit import (
+    Audit,
+    DepositEach,
+    EmitUnwanted,
+    GetAudit,
+    audited,
+    auditing,
+    auditing_only,
+    deposits,
+    running,
+    settled,
+)
+from .._domain.bank import Balance, Deposit, Deposited, GetBalance, Open, Opened, application
+from .._tools.capabilities import Capabilities
+from .._tools.opened import NewStore, writing
+from .._tools.watched import READ, watched
+from .holding import SubscriptionHolding
+from .subscription_failures import SubscriptionFailures
+from .subscription_rows import SubscriptionRows
+
+
+class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionRows):
+    """What the subscriptions of an application do on a store. Needs the fixtures `new_store` and `capabilities`."""
+
+    async def test_history_then_live_in_order(self, new_store: NewStore) -> None:
+        """A projection that starts late takes the history and then what is appended meanwhile, in order, each once."""
+        old, new = [f"old{number}" for number in range(20)], [f"new{number}" for number in range(20)]
+        async with new_store([]) as store:
+            async with running(store, work=False) as app:
+                await deposits(app, *old)
+            seen: list[str] = []
+            async with running(store, auditing(seen=seen)) as app:
+                await deposits(app, *new)
+                await settled(app)
+                assert await audited(app, *old, *new) == dict.fromkeys([*old, *new], ("opened", "1"))
+        assert seen == [text for name in (*old, *new) for text in (f"{name} opened", f"{name} 1")]
+
+    async def test_a_history_of_several_pages(self, new_store: NewStore) -> None:
+        """A history that is longer than what is read at once is taken in order, each event once."""
+        amounts = tuple(range(2 * PAGE + 9))
+        async with new_store([]) as store:
+            async with running(store, auditing(), work=False) as app:
+                await app.dispatch(Open(account_id="a"))
+                await app.dispatch(DepositEach(account_id="a", amounts=amounts))
+            async with running(store, auditing()) as app:
+                await settled(app)
+                assert await audited(app, "a") == {"a": ("opened", *map(str, amounts))}
+
+    async def test_a_restart_goes_on(self, new_store: NewStore) -> None:
+        """An application that is stopped and started again takes each event once, whether there are new ones or not."""
+        async with new_store([]) as store:
+            async with running(store, auditing()) as app:
+                await deposits(app, "a")
+                await settled(app)
+            async with running(store, auditing()) as app:
+                await settled(app)
+            async with running(store, auditing()) as app:
+                await app.dispatch(Deposit(account_id="a", amount=Decimal(2)))
+                await settled(app)
+                assert await audited(app, "a") == {"a": ("opened", "1", "2")}
+                assert await app.execute(GetBalance(account_id="a")) == Balance(account_id="a", balance=Decimal(3))
+
+    async def test_a_reaction_begins_where_it_was_told(self, new_store: NewStore) -> None:
+        """A reaction begins with what comes from now on, or at the beginning, or behind a position, once for all."""
+        seen: dict[str, list[str]] = {"now": [], "beginning": [], "position": []}
+        async with new_store([]) as store:
+            async with running(store, work=False) as app:
+                await app.dispatch(Open(account_id="a"))
+                position = await store.log.head()
+                await app.dispatch(Open(account_id="b"))
+            module = Module("reactions")
+            starts: dict[str, Start] = {"now": "now", "beginning": "beginning", "position": position}
+            for name, start in starts.items():
+
+                @module.reaction(Opened, name=name, start=start)
+                async def react(event: Opened, name: str = name) -> None:
+                    seen[name].append(event.account_id)
+
+            async with running(store, module) as app:
+                await app.dispatch(Open(account_id="c"))
+                await settled(app)
+            async with running(store, module) as app:
+                await settled(app)
+        assert seen == {"now": ["c"], "beginning": ["a", "b", "c"], "position": ["b", "c"]}
+
+    async def test_a_page_that_crosses_the_end_of_a_replay(self, new_store: NewStore) -> None:
+        """A reaction runs for none of the old events and for all of the new ones, wherever its mark lies among them.
+
+        All that happened is read at once. One mark is the end of the log, one lies between the events of one commit.
+        """
+        seen: dict[str, list[int]] = {"now": [], "within": []}
+        async with new_store([]) as store:
+            async with running(store, auditing(), work=False) as app:
+                await app.dispatch(Open(account_id="a"))
+                await app.dispatch(DepositEach(account_id="a", amounts=(1, 2, 3, 4)))
+            within = [event.position async for event in store.log.read("account-a")][2]
+            module = auditing()
+            starts: dict[str, Start] = {"now": "now", "within": within}
+            for name, start in starts.items():
+
+                @module.reaction(Deposited, name=name, start=start)
+                async def react(event: Deposited, name: str = name) -> None:
+                    seen[name].append(int(event.amount))
+
+            async with running(store, module, work=False) as app:
+                await app.dispatch(DepositEach(account_id="a", amounts=(5, 6)))
+            async with running(store, module) as app:
+                await settled(app)
+                assert await audited(app, "a") == {"a": ("opened", "1", "2", "3", "4", "5", "6")}
+        assert seen == {"now": [5, 6], "within": [3, 4, 5, 6]}
+
+    async def test_pages_without_a_match_are_passed(self, new_store: NewStore) -> None:
+        """Between two events that a subscription takes lie several pages of others: it gets both, and ends behind them."""
+        async with new_store([]) as store:
+            async with running(store, auditing(), work=False) as app:
+                await deposits(app, "a")
+                await app.dispatch(EmitUnwanted(number=2 * PAGE + 9))
+                await app.dispatch(Deposit(account_id="a", amount=Decimal(2)))
+                await app.dispatch(EmitUnwanted(number=PAGE + 9))
+            async with running(store, auditing()) as app:
+                await settled(app)
+                assert await audited(app, "a") == {"a": ("opened", "1", "2")}
+                assert {each.behind for each in await app.status()} == {0}
+
+    async def test_filtered_events_move_the_checkpoint(self, new_store: NewStore) -> None:
+        """Events that a subscription does not take move its checkpoint too, also when there are no others."""
+        for accounts in ("", "a"):
+            async with new_store([]) as store:
+                async with running(store, auditing(), work=False) as app:
+                    await deposits(app, *accounts)
+                    await app.dispatch(EmitUnwanted(number=3))
+                await self._look_three_times(store)
+
+    async def test_the_status_tells_how_far_behind(self, new_store: NewStore) -> None:
+        """A subscription that does not run is as many events behind as there are; one that ran is not behind."""
+        async with new_store([]) as store:
+            async with running(store, work=False) as app:
+                await deposits(app, "a", "b")
+                (status,) = await app.status()
+                assert (status.name, status.position, status.behind, status.parked) == ("balances", START, 4, 0)
+            async with running(store) as app:
+                await settled(app)
+                (status,) = await app.status()
+                assert (status.position, status.behind, status.parked) == (await store.log.head(), 0, 0)
+
+    async def test_an_inline_projection_is_committed_with_the_command(
+        self, new_store: NewStore, capabilities: Capabilities
+    ) -> None:
+        """An inline projection has a command's rows as soon as it returns, those of the history too, and fails with it."""
+        if not capabilities.inline:
+            pytest.skip("rows and events are in two stores")
+        module = Module("inline")
+
+        @module.projection("inline", mode="inline")
+        class Inline:
+            def __init__(self, rows: ReadModel[Audit]) -> None:
+                self.rows = rows
+
+            @on(Opened)
+            async def opened(self, event: Opened) -> None:
+                if event.account_id == "bad":
+                    raise LookupError("bad")
+                await self.rows.put(Audit(account_id=event.account_id))
+
+        @module.query_handler(GetAudit, reads="inline")
+        async def get_audit(query: GetAudit, rows: ReadModel[Audit]) -> Audit | None:
+            return await rows.get(query.account_id)
+
+        async with new_store([]) as store:
+            async with running(store, work=False) as app:
+                await app.dispatch(Open(account_id="old"))
+            for new in "ab":
+                async with running(store, module, work=False) as app, app.session() as session:
+                    assert await session.execute(GetAudit(account_id="old")) is not None
+                    assert await app.execute(GetAudit(account_id=new)) is None
+                    await session.dispatch(Open(account_id=new))
+                    assert await session.execute(GetAudit(account_id=new), on_stale="raise") is not None
+                    with pytest.raises(LookupError):
+                        await session.dispatch(Open(account_id="bad"))
+            assert [event async for event in store.log.read("account-bad")] == []
+
+    async def test_a_checkpoint_of_another_log_is_recognised(self, new_store: NewStore) -> None:
+        """An application does not start on checkpoints that belong to another log."""
+        async with new_store([]) as store:
+            app = await application(store)
+            async with writing(store) as transaction:
+                await transaction.advance("balances", expected=None, to=Checkpoint(START, "another log"))
+            with pytest.raises(ForeignLog):
+                async with app:
+                    pass
+
+    async def test_an_application_is_entered_and_left_in_different_tasks(self, new_store: NewStore) -> None:
+        """Background work belongs to no task of the user."""
+        async with new_store([]) as store:
+            app = await application(store)
+            with anyio.fail_after(30):
+                async with anyio.create_task_group() as group:
+                    group.start_soon(app.__aenter__)
+                await app.dispatch(Open(account_id="a"))
+                await settled(app)
+                assert await app.execute(GetBalance(account_id="a")) is not None
+                async with anyio.create_task_group() as group:
+                    group.start_soon(app.__aexit__, None, None, None)
+
+    async def _look_three_times(self, store: WriteStore) -> None:
+        """Let one subscription look at the log three times; then it must have passed everything."""
+        looks = 0
+        third = anyio.Event()
+
+        async def look(point: str, about: str) -> None:
+            nonlocal looks
+            looks += point == READ
+            if looks == 3:
+                third.set()
+
+        async with auditing_only(watched(store, look)) as app:
+            await third.wait()
+            (status,) = await app.status()
+            assert (status.position, status.behind) == (await store.log.head(), 0)

@@ -1,0 +1,103 @@
+"""Parked events of a subscription that several processes share: tried again, or given up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import suppress
+
+import anyio
+import pytest
+
+from twofold import Application
+from twofold._subscriptions.partitions import segment_of
+
+from .._domain.audit import settled
+from .._domain.work import ACCOUNTS, GetSum, Sum, deposit, done, everywhere, opened, retried, worker, working
+from .._tools.opened import NewStore
+
+
+class WorkerRetries:
+    """The cases of `WorkerSuite` about parked events."""
+
+    async def test_a_retry_replays_in_order(self, new_store: NewStore) -> None:
+        """Parked events of a key are handled in their order once they can be, and so is what comes after."""
+        bad = ACCOUNTS[0]
+        async with opened(new_store) as (store, front):
+            async with worker(store, working(fail_on=[bad])):
+                await deposit(front, 1, 2)
+                await settled(front)
+                assert len(await front.parked("work")) == 2
+                left = await retried(front, bad)
+                assert [each.attempts for each in left] == [3, 0]
+            async with worker(store):
+                assert await retried(front, bad) == []
+                assert await front.parked("work") == []
+                await deposit(front, 3)
+                await settled(front)
+                assert await done(front) == everywhere(1, 2, 3)
+
+    async def test_a_retry_counts_in_rows_that_others_changed(self, new_store: NewStore) -> None:
+        """A parked event changes a row though later events of other keys have changed it meanwhile."""
+        bad = ACCOUNTS[0]
+        async with opened(new_store) as (store, front):
+            async with worker(store, working(fail_on=[bad])):
+                await deposit(front, 1)
+                await settled(front)
+                assert await front.execute(GetSum()) == Sum(name="all", total=len(ACCOUNTS) - 1)
+            async with worker(store):
+                assert await retried(front, bad) == []
+                assert await front.execute(GetSum()) == Sum(name="all", total=len(ACCOUNTS))
+
+    async def test_of_two_retries_one_runs(self, new_store: NewStore) -> None:
+        """A key that is retried twice at the same time is handled once."""
+        bad, calls = ACCOUNTS[0], list[str]()
+
+        async def count(account: str) -> None:
+            calls.append(account)
+
+        async def again(app: Application) -> None:
+            with suppress(LookupError):  # nothing is left for whoever comes last
+                await retried(app, bad)
+
+        async with opened(new_store) as (store, front):
+            async with worker(store, working(fail_on=[bad])):
+                await deposit(front, 1, accounts=[bad])
+                await settled(front)
+            async with worker(store, working(during=count)) as other:
+                async with anyio.create_task_group() as tasks:
+                    for app in (front, other, front):
+                        tasks.start_soon(again, app)
+                assert calls == [bad]
+                assert await front.parked("work") == []
+                assert (await done(front))[bad] == (1,)
+
+    async def test_a_discarded_key_flows_again(self, new_store: NewStore) -> None:
+        """Discarding forgets the parked events of a key, and only these; what comes after is handled."""
+        bad, many = ACCOUNTS[:2], 12  # as texts, so many numbers come in another order
+        async with opened(new_store) as (store, front):
+            async with worker(store, working(segments=many, fail_on=bad)):
+                await deposit(front, 1)
+                await settled(front)
+            async with worker(store, working(segments=many)):
+                gone = await front.discard("work", f"account-{bad[0]}")
+                assert [each.key for each in gone] == [f"account-{bad[0]}"]
+                await deposit(front, 2)
+                await settled(front)
+                left = await front.parked("work")
+                assert {each.key for each in left} == {f"account-{account}" for account in bad[1:]}
+                found = await done(front)
+                assert (found[bad[0]], found.get(bad[1])) == ((2,), None)
+                counted = {each.number: each.checkpoint.parked for each in await store.segments("work")}
+                assert counted == dict.fromkeys(range(many), 0) | Counter(segment_of(each.key, many) for each in left)
+
+    async def test_a_key_of_which_nothing_is_set_aside(self, new_store: NewStore) -> None:
+        """To retry or discard one is an error that names the keys of which something is; nothing would look like success."""
+        bad = ACCOUNTS[:2]
+        async with opened(new_store) as (store, front), worker(store, working(fail_on=bad)):
+            await deposit(front, 1)
+            await settled(front)
+            for attempt in (front.retry, front.discard):
+                with pytest.raises(LookupError, match="'account-mistyped'") as caught:
+                    await attempt("work", "account-mistyped")
+                assert all(f"'account-{account}'" in str(caught.value) for account in bad)
+            assert len(await front.parked("work")) == len(bad)

@@ -1,0 +1,1 @@
+"""Suites for transports, requests, caches and notifiers."""

@@ -1,0 +1,1 @@
+"""The small domains that the suites use."""

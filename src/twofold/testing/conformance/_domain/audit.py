@@ -1,0 +1,145 @@
+"""A second read model of the bank, and what the suites need to run an application that has it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+
+from twofold import Application, Command, Event, Module, Query, ReadModel, Repository, Retry, UnitOfWork, View, on
+from twofold.ports import WriteStore
+
+from .._tools.beside import stores_of
+from .._tools.in_time import in_time
+from .bank import Account, Deposit, Deposited, Open, Opened, application
+
+ONCE = Retry(attempts=2, delay=0.001)
+"""An event that fails is tried once more."""
+
+
+class Unwanted(Event, name="bank.unwanted"):
+    """An event that no subscription takes."""
+
+
+class Audit(View, name="suite_audit", key="account_id"):
+    """Everything that happened to an account, in order: "opened", then the amounts."""
+
+    account_id: str
+    seen: tuple[str, ...] = ()
+
+
+class GetAudit(Query["Audit | None"]):
+    account_id: str
+
+
+class DepositEach(Command[None]):
+    """Deposits several amounts, one event each."""
+
+    account_id: str
+    amounts: tuple[int, ...]
+
+
+class EmitUnwanted(Command[None]):
+    number: int
+
+
+def auditing(
+    *,
+    fail_on: Collection[str] = (),
+    seen: list[str] | None = None,
+    during: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint,
+    retry: Retry = ONCE,
+    segments: int = 1,
+) -> Module:
+    """Return a module with the projection "audit".
+
+    Args:
+        fail_on: the accounts whose deposits it fails on, after it wrote its row.
+        seen: gets what it handled, also what was rolled back afterwards: "a opened", "a 1", ...
+        during: awaited in each handler, after it wrote its row.
+        retry: how often an event is tried.
+        segments: into how many it is divided.
+    """
+    module = Module("audit")
+
+    @module.projection("audit", retry=retry, segments=segments)
+    class Auditing:
+        def __init__(self, rows: ReadModel[Audit]) -> None:
+            self.rows = rows
+
+        @on(Opened, Deposited)
+        async def happened(self, event: Opened | Deposited) -> None:
+            entry = f"{event.amount}" if isinstance(event, Deposited) else "opened"
+            row = await self.rows.get(event.account_id)
+            before = row.seen if row is not None else ()
+            await self.rows.put(Audit(account_id=event.account_id, seen=(*before, entry)))
+            if seen is not None:
+                seen.append(f"{event.account_id} {entry}")
+            await during()
+            if event.account_id in fail_on and entry != "opened":
+                raise LookupError(event.account_id)
+
+    @module.query_handler(GetAudit, reads="audit")
+    async def get_audit(query: GetAudit, rows: ReadModel[Audit]) -> Audit | None:
+        return await rows.get(query.account_id)
+
+    @module.command_handler(DepositEach)
+    async def deposit_each(command: DepositEach, accounts: Repository[Account]) -> None:
+        account = await accounts.get(command.account_id)
+        for amount in command.amounts:
+            account.record(Deposited(account_id=account.id, amount=Decimal(amount)))
+
+    @module.command_handler(EmitUnwanted)
+    async def emit(command: EmitUnwanted, unit: UnitOfWork) -> None:
+        for _ in range(command.number):
+            unit.record(Unwanted(), stream="unwanted")
+
+    return module
+
+
+@asynccontextmanager
+async def running(store: WriteStore, *modules: Module, **options: Any) -> AsyncIterator[Application]:
+    """Run the bank with some modules, and fail instead of hanging."""
+    app = await application(store, *modules, **options)
+    with anyio.fail_after(30):
+        async with app:
+            yield app
+
+
+@asynccontextmanager
+async def auditing_only(store: WriteStore) -> AsyncIterator[Application]:
+    """Run an application with one subscription, "audit", on a store whose tables were made."""
+    app = Application("audit", **stores_of(store))
+    app.include(auditing())
+    with anyio.fail_after(30):
+        async with app:
+            yield app
+
+
+async def deposits(app: Application, *accounts: str) -> None:
+    """Open accounts and deposit 1 in each."""
+    for account in accounts:
+        await app.dispatch(Open(account_id=account))
+        await app.dispatch(Deposit(account_id=account, amount=Decimal(1)))
+
+
+async def settled(app: Application) -> None:
+    """Wait for the subscriptions; those that never arrive are a failure of the test, not of its patience."""
+    with in_time():
+        await app.settle()
+
+
+async def audited(app: Application, *accounts: str) -> dict[str, tuple[str, ...] | None]:
+    """Return what the audit has of some accounts."""
+    rows = {account: await app.execute(GetAudit(account_id=account)) for account in accounts}
+    return {account: None if row is None else row.seen for account, row in rows.items()}
+
+
+def stop_at_once(app: Application) -> None:
+    """Let an application that is left cancel what its subscriptions are doing, instead of waiting for it first."""
+    assert app._running is not None
+    app._running._drain = 0.0

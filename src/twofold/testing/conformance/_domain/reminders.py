@@ -1,0 +1,94 @@
+"""Commands that are dispatched later, and leave a trace of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+import anyio.lowlevel
+
+from twofold import Application, Clock, Command, Envelope, Event, Module, Retry, Scheduler, UnitOfWork
+from twofold.ports import StoredEvent, WriteStore
+
+TWICE = Retry(attempts=2, delay=10.0)
+"""Tried again once, ten seconds later."""
+
+
+class Remind(Command[None], name="test.remind"):
+    note: str
+
+
+class Reminded(Event, name="test.reminded"):
+    note: str
+
+
+class Promise(Command[str]):
+    """Schedules a reminder, and may fail afterwards."""
+
+    note: str
+    at: datetime
+    fail: bool = False
+
+
+class Relent(Command[bool]):
+    """Cancels a reminder, and may fail afterwards."""
+
+    id: str
+    fail: bool = False
+
+
+class Broken(Exception):
+    """What a test makes a handler raise."""
+
+
+async def nothing(command: Remind) -> None:
+    """Do nothing."""
+    await anyio.lowlevel.checkpoint()
+
+
+def reminding(
+    during: Callable[[Remind], Awaitable[None]] = nothing, envelopes: list[Envelope[Remind]] | None = None
+) -> Module:
+    """Return a module that handles the commands above.
+
+    Args:
+        during: awaited for each reminder, before its event is committed.
+        envelopes: gets the envelope of each reminder.
+    """
+    module = Module("reminding")
+
+    @module.command_handler(Remind)
+    async def remind(command: Remind, unit: UnitOfWork, envelope: Envelope[Remind]) -> None:
+        unit.record(Reminded(note=command.note), stream=f"note-{command.note}")
+        if envelopes is not None:
+            envelopes.append(envelope)
+        await during(command)
+
+    @module.command_handler(Promise)
+    async def promise(command: Promise, scheduler: Scheduler) -> str:
+        scheduled = await scheduler.schedule(Remind(note=command.note), at=command.at, id=command.note)
+        if command.fail:
+            raise Broken
+        return scheduled
+
+    @module.command_handler(Relent)
+    async def relent(command: Relent, scheduler: Scheduler) -> bool:
+        cancelled = await scheduler.cancel(command.id)
+        if command.fail:
+            raise Broken
+        return cancelled
+
+    return module
+
+
+def reminders(store: WriteStore, module: Module | None = None, *, clock: Clock, work: bool = True) -> Application:
+    """Return an application that schedules reminders, on a store that is ready."""
+    app = Application("reminders", write=store, clock=clock, work=work, retry_scheduled=TWICE)
+    app.include(module or reminding())
+    return app
+
+
+async def reminded(store: WriteStore) -> list[str]:
+    """Return the notes of the reminders that took effect, in their order."""
+    events: list[StoredEvent] = [*(await store.log.read_all()).events]
+    return [each.stream.removeprefix("note-") for each in events]

@@ -1,0 +1,124 @@
+"""What the suite of rebuilds runs: a projection in several versions, and a history."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any
+
+from twofold import Application, Module, Query, ReadModel, Retry, View, on
+from twofold.ports import WriteStore
+
+from .._tools.beside import stores_of
+from .._tools.hooked import Call, Hooked
+from .._tools.in_time import in_time
+from .._tools.opened import NewStore
+from .audit import settled
+from .bank import Balance, Deposit, Deposited, Open, Opened, bank
+
+NAMES = [f"a{number:02}" for number in range(12)]
+
+
+class Total(View, name="suite_total", key="account_id"):
+    """What was deposited, as counted by a version of the projection."""
+
+    account_id: str
+    version: int
+    total: Decimal = Decimal()
+
+
+class GetTotals(Query[list[Total]]):
+    """Ask for all rows."""
+
+
+SOON = Retry(attempts=3, delay=0.001)
+"""What fails is tried again at once."""
+
+
+def totals(version: int, fail_on: str | None = None, *, once: Sequence[str] = (), retry: Retry = SOON) -> Module:
+    """Return a module with the projection, as it was written at some time.
+
+    Args:
+        version: what it writes into its rows.
+        fail_on: the account that it cannot open.
+        once: the accounts that it cannot open at the first try.
+        retry: how often an event is tried.
+    """
+    module, failing = Module(f"totals {version}"), [*once]
+
+    @module.projection("totals", retry=retry)
+    class Totals:
+        def __init__(self, rows: ReadModel[Total]) -> None:
+            self.rows = rows
+
+        @on(Opened)
+        async def opened(self, event: Opened) -> None:
+            if event.account_id in failing:
+                failing.remove(event.account_id)
+                raise LookupError(event.account_id)
+            if event.account_id == fail_on:
+                raise LookupError(event.account_id)
+            await self.rows.put(Total(account_id=event.account_id, version=version))
+
+        @on(Deposited)
+        async def deposited(self, event: Deposited) -> None:
+            row = await self.rows.get(event.account_id)
+            if row is not None:
+                await self.rows.update(event.account_id, total=row.total + event.amount)
+
+    @module.query_handler(GetTotals, reads="totals")
+    async def get_totals(query: GetTotals, rows: ReadModel[Total]) -> list[Total]:
+        return list((await rows.find()).items)
+
+    return module
+
+
+def bank_with(store: WriteStore, *modules: Module, work: bool = True) -> Application:
+    """Return an application of the bank and some modules."""
+    app = Application("bank", **stores_of(store), work=work, lease=1.0)
+    for module in (bank, *modules):
+        app.include(module)
+    return app
+
+
+@asynccontextmanager
+async def filled(new_store: NewStore) -> AsyncIterator[WriteStore]:
+    """Open a store on which the first version of the projection has run over some history."""
+    async with new_store([Total, Balance]) as store:
+        async with bank_with(store, totals(1)) as app:
+            for name in NAMES:
+                await app.dispatch(Open(account_id=name))
+                await app.dispatch(Deposit(account_id=name, amount=Decimal(1)))
+            await settled(app)
+        yield store
+
+
+async def deposited_unseen(store: WriteStore) -> None:
+    """Deposit 1 in the first account, and let no projection see it."""
+    async with bank_with(store, work=False) as app:
+        await app.dispatch(Deposit(account_id=NAMES[0], amount=Decimal(1)))
+
+
+async def rebuilt(app: Application, **options: Any) -> None:
+    """Rebuild the projection; one that does not end is a failure of the store."""
+    with in_time():
+        await app.rebuild("totals", **options)
+
+
+async def rows(app: Application) -> dict[str, tuple[int, Decimal]]:
+    """Return version and total of every row."""
+    return {row.account_id: (row.version, row.total) for row in await app.execute(GetTotals())}
+
+
+def failing(store: WriteStore, method: str, times: int = 0) -> Any:
+    """Return the store with a method that does its work and then dies, after it has worked some times."""
+    left = [times]
+
+    async def crash(call: Call) -> None:
+        await call()
+        left[0] -= 1
+        if left[0] == -1:
+            raise OSError(f"crash in {method}")
+
+    return Hooked(store, method, crash)

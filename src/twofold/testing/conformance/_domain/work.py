@@ -1,0 +1,195 @@
+"""What the suite of workers runs: a projection and a reaction that several processes share, and how to look at them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+import anyio.lowlevel
+
+from twofold import Application, Module, Query, ReadModel, View, on
+from twofold.ports import Lease, ParkedEvent, WriteStore
+
+from .._tools.beside import stores_of
+from .._tools.in_time import in_time, until
+from .._tools.opened import NewStore
+from .audit import ONCE
+from .bank import Balance, Deposit, Deposited, Open, bank
+
+LEASE = 0.5
+"""Seconds that a worker's claims outlive it here."""
+
+ACCOUNTS = [f"a{number:02}" for number in range(20)]
+
+
+class Work(View, name="suite_work", key="account_id"):
+    """Every amount that was deposited to an account, in order."""
+
+    account_id: str
+    seen: tuple[int, ...] = ()
+
+
+class Sum(View, name="suite_sum", key="name"):
+    """One row that the events of all accounts change."""
+
+    name: str
+    total: int = 0
+
+
+class GetWork(Query["Work | None"]):
+    account_id: str
+
+
+class GetSum(Query["Sum | None"]):
+    pass
+
+
+def working(
+    *, segments: int = 1, fail_on: Collection[str] = (), during: Callable[[str], Awaitable[None]] | None = None
+) -> Module:
+    """Return a module with the projection "work".
+
+    Args:
+        segments: into how many it is divided.
+        fail_on: the accounts whose deposits it fails on.
+        during: awaited in each handler, with the account.
+    """
+    module = Module("work")
+
+    @module.projection("work", segments=segments, retry=ONCE)
+    class Working:
+        def __init__(self, rows: ReadModel[Work], sums: ReadModel[Sum]) -> None:
+            self.rows = rows
+            self.sums = sums
+
+        @on(Deposited)
+        async def deposited(self, event: Deposited) -> None:
+            if during is not None:
+                await during(event.account_id)
+            if event.account_id in fail_on:
+                raise LookupError(event.account_id)
+            row = await self.rows.get(event.account_id) or Work(account_id=event.account_id)
+            await self.rows.put(Work(account_id=event.account_id, seen=(*row.seen, int(event.amount))))
+            if segments == 1:  # all segments would change this row
+                total = await self.sums.get("all") or Sum(name="all")
+                await self.sums.put(Sum(name="all", total=total.total + int(event.amount)))
+
+    @module.query_handler(GetWork, reads="work")
+    async def get_work(query: GetWork, rows: ReadModel[Work]) -> Work | None:
+        return await rows.get(query.account_id)
+
+    @module.query_handler(GetSum, reads="work")
+    async def get_sum(query: GetSum, sums: ReadModel[Sum]) -> Sum | None:
+        return await sums.get("all")
+
+    return module
+
+
+def mailing(
+    sent: list[tuple[str, int]],
+    *,
+    segments: int = 1,
+    during: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint,
+) -> Module:
+    """Return a module with the reaction "mail", which begins now and notes account and amount of what it is called with.
+
+    Args:
+        sent: gets the notes.
+        segments: into how many it is divided.
+        during: awaited in the handler, before any transaction.
+    """
+    module = Module("mail")
+
+    @module.reaction(Deposited, name="mail", start="now", segments=segments, retry=ONCE)
+    async def mail(event: Deposited) -> None:
+        sent.append((event.account_id, int(event.amount)))
+        await during()
+
+    return module
+
+
+def worker(store: WriteStore, module: Module | None = None, *, work: bool = True, lease: float = LEASE) -> Application:
+    """Return an application that is one of several processes."""
+    app = Application("bank", **stores_of(store), lease=lease, work=work)
+    app.include(bank)
+    app.include(module or working())
+    return app
+
+
+@asynccontextmanager
+async def opened(new_store: NewStore) -> AsyncIterator[tuple[WriteStore, Application]]:
+    """Open a store with some accounts, and an application on it that does no background work; fail instead of hanging."""
+    async with new_store([Balance, Work, Sum]) as store:
+        with in_time(30):
+            async with worker(store, work=False) as front:
+                for account in ACCOUNTS:
+                    await front.dispatch(Open(account_id=account))
+                yield store, front
+
+
+async def deposit(app: Application, *amounts: int, accounts: Collection[str] = tuple(ACCOUNTS)) -> None:
+    """Deposit each of some amounts in every account."""
+    for amount in amounts:
+        for account in accounts:
+            await app.dispatch(Deposit(account_id=account, amount=Decimal(amount)))
+
+
+async def done(app: Application) -> Mapping[str, tuple[int, ...]]:
+    """Return what the read model has of every account."""
+    rows = [await app.execute(GetWork(account_id=account)) for account in ACCOUNTS]
+    return {row.account_id: row.seen for row in rows if row is not None}
+
+
+def everywhere(*amounts: int) -> dict[str, tuple[int, ...]]:
+    """Return what the read model should have when every account got these amounts."""
+    return dict.fromkeys(ACCOUNTS, amounts)
+
+
+async def retried(app: Application, account: str) -> Sequence[ParkedEvent]:
+    """Retry what is parked of an account; return what still is.
+
+    Raises:
+        AssertionError: nobody does it.
+    """
+    with in_time():
+        return await app.retry("work", f"account-{account}")
+
+
+async def state(app: Application) -> str:
+    """Return how the projection is doing in a process."""
+    return next(each.state for each in await app.status() if each.name == "work")
+
+
+async def behind(app: Application) -> int:
+    """Return how many events the projection has not passed."""
+    return next(each.behind for each in await app.status() if each.name == "work")
+
+
+async def owners(store: WriteStore) -> dict[int, int]:
+    """Return how many workers hold so many segments each: {2: 1} when one holds two and nobody else any."""
+    held = Counter(each.owner for each in await store.segments("work") if each.owner is not None)
+    return Counter(held.values())
+
+
+async def divided(store: WriteStore, subscription: str, segments: int) -> None:
+    """Wait until a subscription has so many segments: it is divided once a worker holds all that there were."""
+
+    async def so_many() -> bool:
+        return len(await store.segments(subscription)) == segments
+
+    await until(so_many)
+
+
+async def stolen(store: WriteStore) -> Lease:
+    """Take a segment away from whoever holds it, for longer than any test."""
+    (lease,) = await store.claim("work", "thief", seconds=60, limit=1, force=True)
+    return lease
+
+
+async def others_passed(store: WriteStore, lease: Lease) -> bool:
+    """Return whether all segments but one have passed the whole log."""
+    head = await store.log.head()
+    found = await store.segments("work")
+    return all(each.checkpoint.position >= head for each in found if each.number != lease.segment)

@@ -1,0 +1,1 @@
+"""Suites for stores and their transactions."""

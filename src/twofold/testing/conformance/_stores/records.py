@@ -1,0 +1,214 @@
+"""Records of what was done once: claimed by one transaction, found by those that come later, forgotten when old."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from typing import TypeAlias
+
+import anyio
+import pytest
+
+from twofold.errors import ReadOnlyUnitOfWork, TransientFailure, UnitOfWorkClosed
+from twofold.ports import LONGEST_KEY, KeyRecord, WriteStore, WriteTransaction
+
+from .._tools.opened import NewStore, failed_savepoint, reading, undone, writing
+from .event_log import event, stream_of
+
+NOON = datetime(2024, 5, 17, 12, 0, 0, 123456, tzinfo=UTC)
+RECORD = KeyRecord("orders.place", "c0ffee", NOON)
+ANSWER = '{"total": "1.50", "note": "naïve ☕"}'
+ANSWERED = RECORD._replace(result=ANSWER, token="ahead")  # noqa: S106 -- the token of a session is no secret
+
+NAMES = "k", "K", "k ", " k", "é", "e\u0301", "ß", "ss", "k\t", "😀" * LONGEST_KEY, "😀" * (LONGEST_KEY - 1) + "😁"
+"""Names that databases like to confuse, and the longest ones."""
+
+Claim: TypeAlias = Callable[[WriteTransaction], Awaitable[bool]]
+
+
+async def claim_key(transaction: WriteTransaction, key: str = "k", tenant: str = "") -> bool:
+    """Claim a key; return whether it was free."""
+    return await transaction.claim_key(tenant, key, RECORD) is None
+
+
+async def claim_message(transaction: WriteTransaction, id: str = "m", consumer: str = "c") -> bool:
+    """Claim a message; return whether it was free."""
+    return await transaction.claim_message(consumer, id, time=NOON)
+
+
+CLAIMS: tuple[Claim, ...] = (claim_key, claim_message)
+
+
+async def answer(transaction: WriteTransaction, key: str = "k") -> None:
+    """Answer a key."""
+    await transaction.answer_key("", key, result=ANSWER, token="ahead")  # noqa: S106 -- no secret
+
+
+async def waiting(store: WriteStore, work: Callable[[WriteTransaction], Awaitable[None]]) -> None:
+    """Do something in a transaction, again whenever the store gives up its wait."""
+    while True:
+        with suppress(TransientFailure):
+            async with writing(store) as transaction:
+                await work(transaction)
+            return
+
+
+async def free(store: WriteStore, claim: Claim) -> bool:
+    """Return whether something could be claimed, and leave it as it is."""
+    async with undone(store) as transaction:
+        return await claim(transaction)
+
+
+class RecordSuite:
+    """What a write store does with keys and messages. Needs the fixture `new_store`."""
+
+    async def test_a_claimed_key_is_found(self, new_store: NewStore) -> None:
+        """Who claims a key later gets the record of the first, to the character and the microsecond."""
+        async with new_store([]) as store:
+            async with writing(store) as transaction:
+                assert await transaction.claim_key("", "k", RECORD) is None
+                await answer(transaction)
+            async with writing(store) as transaction:
+                assert await transaction.claim_key("", "k", RECORD._replace(payload="other")) == ANSWERED
+            async with writing(store) as transaction:
+                assert await transaction.claim_key("", "k", RECORD) == ANSWERED
+
+    async def test_a_message_is_taken_once(self, new_store: NewStore) -> None:
+        """A message that is noted is not free for its consumer any more, and is for another one."""
+        async with new_store([]) as store:
+            async with writing(store) as transaction:
+                assert await claim_message(transaction)
+            async with writing(store) as transaction:
+                assert not await claim_message(transaction)
+                assert await claim_message(transaction, consumer="d")
+
+    async def test_a_transaction_finds_its_own_claims(self, new_store: NewStore) -> None:
+        """The same id twice in one transaction is taken once; a key claimed here is found, first without its result."""
+        async with new_store([]) as store, writing(store) as transaction:
+            assert [await claim_message(transaction, each) for each in ("1", "2", "1", "1")] == [
+                True,
+                True,
+                False,
+                False,
+            ]
+            assert await transaction.claim_key("", "k", RECORD) is None
+            assert await transaction.claim_key("", "k", RECORD) == RECORD
+            await answer(transaction)
+            assert await transaction.claim_key("", "k", RECORD) == ANSWERED
+
+    async def test_claims_go_with_their_transaction(self, new_store: NewStore) -> None:
+        """A rollback leaves no claim, and neither does an undone savepoint; a commit keeps them with the events."""
+        async with new_store([]) as store:
+            for claim in CLAIMS:
+                assert await free(store, claim)
+                assert await free(store, claim)
+                async with writing(store) as transaction:
+                    async with failed_savepoint(transaction):
+                        assert await claim(transaction)
+                    await transaction.append("s", [event()], expected=len(await stream_of(store, "s")))
+                assert await free(store, claim)
+                async with writing(store) as transaction:
+                    assert await claim(transaction)
+                assert not await free(store, claim)
+
+    async def test_names_are_exact(self, new_store: NewStore) -> None:
+        """Names that differ in case, accents, a space at the end or the last of many characters are different names."""
+        async with new_store([]) as store:
+            async with writing(store) as transaction:
+                for name, other in product(NAMES, repeat=2):
+                    assert await claim_key(transaction, name, tenant=other)
+                    assert await claim_message(transaction, name, consumer=other)
+                assert await claim_key(transaction, NAMES[0], tenant="")
+            async with writing(store) as transaction:
+                for name, other in product(NAMES, repeat=2):
+                    assert not await claim_key(transaction, name, tenant=other)
+                    assert not await claim_message(transaction, name, consumer=other)
+
+    async def test_a_second_claim_waits(self, new_store: NewStore) -> None:
+        """While one transaction has claimed, others wait; when it commits they find what it left, all of it."""
+        async with new_store([]) as store:
+            found: list[KeyRecord | None] = []
+            taken: list[bool] = []
+
+            async def second(transaction: WriteTransaction) -> None:
+                found.append(await transaction.claim_key("", "k", RECORD))
+                taken.append(await claim_message(transaction))
+
+            async with anyio.create_task_group() as tasks, writing(store) as transaction:
+                assert await claim_key(transaction)
+                assert await claim_message(transaction)
+                for _ in range(3):
+                    tasks.start_soon(waiting, store, second)
+                await anyio.wait_all_tasks_blocked()
+                assert not found
+                await answer(transaction)
+            assert found == [ANSWERED] * 3
+            assert taken == [False] * 3
+
+    async def test_a_rollback_serves_the_next(self, new_store: NewStore) -> None:
+        """When the first of several claims is rolled back, exactly one of those that waited is served."""
+        async with new_store([]) as store:
+            for claim in CLAIMS:
+                served: list[bool] = []
+
+                async def second(
+                    transaction: WriteTransaction, claim: Claim = claim, served: list[bool] = served
+                ) -> None:
+                    served.append(await claim(transaction))
+
+                async with anyio.create_task_group() as tasks, undone(store) as transaction:
+                    assert await claim(transaction)
+                    for _ in range(3):
+                        tasks.start_soon(waiting, store, second)
+                    await anyio.wait_all_tasks_blocked()
+                    assert not served
+                assert sorted(served) == [False, False, True]
+
+    async def test_claims_need_a_transaction_that_writes(self, new_store: NewStore) -> None:
+        """A transaction that only reads refuses to claim, and so does one that has ended."""
+        async with new_store([]) as store:
+            uses: list[Callable[[WriteTransaction], Awaitable[object]]] = [*CLAIMS, answer]
+            for use in uses:
+                async with reading(store) as transaction:
+                    with pytest.raises(ReadOnlyUnitOfWork):
+                        await use(transaction)
+                async with writing(store) as transaction:
+                    pass
+                with pytest.raises(UnitOfWorkClosed):
+                    await use(transaction)
+
+    async def test_old_keys_are_forgotten(self, new_store: NewStore) -> None:
+        """Records older than a time go, the oldest first and no more than asked for at once; their keys are free again."""
+        async with new_store([]) as store:
+            async with writing(store) as transaction:
+                for age in (3, 1, 5, 2, 4):
+                    record = RECORD._replace(time=NOON - timedelta(microseconds=age))
+                    assert await transaction.claim_key("t", f"{age}", record) is None
+
+            async def there() -> list[str]:
+                async with undone(store) as transaction:
+                    return [str(age) for age in range(1, 6) if not await claim_key(transaction, f"{age}", "t")]
+
+            assert await store.forget_keys(before=NOON - timedelta(microseconds=5), limit=9) == 0
+            assert await store.forget_keys(before=NOON, limit=2) == 2
+            assert await there() == ["1", "2", "3"]
+            assert await store.forget_keys(before=NOON - timedelta(microseconds=1), limit=9) == 2
+            assert await there() == ["1"]
+            assert await store.forget_keys(before=NOON - timedelta(microseconds=1), limit=9) == 0
+
+    async def test_old_messages_are_forgotten(self, new_store: NewStore) -> None:
+        """Notes of messages go in the same way, and take no keys along."""
+        async with new_store([]) as store:
+            async with writing(store) as transaction:
+                assert await claim_key(transaction)
+                for age in (3, 1, 2):
+                    assert await transaction.claim_message("c", f"{age}", time=NOON - timedelta(days=age))
+            assert await store.forget_messages(before=NOON - timedelta(days=1), limit=1) == 1
+            async with undone(store) as transaction:
+                assert [await claim_message(transaction, f"{age}") for age in (1, 2, 3)] == [False, False, True]
+            assert await store.forget_messages(before=NOON - timedelta(days=1), limit=9) == 1
+            assert await store.forget_messages(before=NOON + timedelta(days=1), limit=9) == 1
+            assert not await free(store, claim_key)
+            assert await store.forget_keys(before=NOON + timedelta(days=1), limit=9) == 1

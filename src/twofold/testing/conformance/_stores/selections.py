@@ -1,0 +1,229 @@
+"""Finding the rows of read models: comparisons, orders, and pages that put together are the whole list."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from itertools import product
+from operator import eq, ge, gt, le, lt
+
+import pytest
+
+from twofold.ports import Condition, Operator, Ordering, ReadStore, Selection
+
+from .._domain.row_samples import Colour, Level, Task, ids, keyset_pages, ordered, put, tasks
+from .._tools.capabilities import Capabilities
+from .._tools.opened import NewReadStore, reading
+
+KEY = Ordering("id")
+SINGLE = {
+    Operator.EQUAL: eq,
+    Operator.ABOVE: gt,
+    Operator.AT_LEAST: ge,
+    Operator.BELOW: lt,
+    Operator.AT_MOST: le,
+}
+COMPARED = ("id", "team", "rank", "weight", "cost", "due", "day", "owner", "level", "done", "note", "score")
+ORDERS = (
+    (KEY,),
+    (Ordering("id", descending=True),),
+    *(
+        (Ordering(first, descending=down), Ordering("id", descending=key_down))
+        for first in ("team", "rank", "weight", "cost", "due", "day", "owner", "level", "done")
+        for down, key_down in product((False, True), repeat=2)
+    ),
+    (Ordering("team", descending=True), Ordering("rank"), KEY),
+    (Ordering("done"), Ordering("cost", descending=True), Ordering("id", descending=True)),
+)
+
+
+class SelectionsSuite:
+    """What every store promises about finding the rows of its views. Needs the fixtures `new_store` and `capabilities`."""
+
+    async def test_comparisons(self, new_store: NewReadStore) -> None:
+        """Each operator selects and counts what the same comparison does in Python; None matches only None."""
+        rows = tasks()
+        async with new_store([Task]) as store:
+            await put(store, rows)
+            async with reading(store) as transaction:
+                reader = transaction.rows(Task)
+                for field, (operator, compare) in product(COMPARED, SINGLE.items()):
+                    for value in {getattr(row, field) for row in rows} - {None}:
+                        where = (Condition(field, operator, value),)
+                        matching = [
+                            row for row in rows if (own := getattr(row, field)) is not None and compare(own, value)
+                        ]
+                        found = await reader.select(Selection(where=where, order_by=(KEY,)))
+                        assert found == ordered(matching, KEY), f"{field} {operator.value} {value!r}"
+                        assert await reader.count(where) == len(matching), f"{field} {operator.value} {value!r}"
+
+    async def test_equal_none(self, new_store: NewReadStore) -> None:
+        """An optional field can be asked for None."""
+        async with new_store([Task]) as store:
+            await put(store, [Task(id="a"), Task(id="b", note=""), Task(id="c", score=0)])
+            assert await self._found(store, Condition("note", Operator.EQUAL, None)) == ["a", "c"]
+            assert await self._found(store, Condition("score", Operator.EQUAL, None)) == ["a", "b"]
+            assert await self._found(store, Condition("note", Operator.EQUAL, "")) == ["b"]
+
+    async def test_one_of(self, new_store: NewReadStore) -> None:
+        """One of several values matches each of them, None included when it is one; one of none matches nothing."""
+        async with new_store([Task]) as store:
+            await put(
+                store,
+                [
+                    Task(id="a", rank=1, colour=Colour.RED, cost=Decimal("2.50"), note=None),
+                    Task(id="b", rank=2, colour=Colour.BLUE, cost=Decimal("2.5"), note="x"),
+                    Task(id="c", rank=3, colour=Colour.RED, level=Level.HIGH, note="y"),
+                ],
+            )
+            cases: list[tuple[str, tuple[object, ...], list[str]]] = [
+                ("rank", (3, 1, 99, 1), ["a", "c"]),
+                ("rank", (), []),
+                ("rank", tuple(range(3, 603)), ["c"]),
+                ("id", ("b", "nobody"), ["b"]),
+                ("colour", (Colour.RED,), ["a", "c"]),
+                ("level", (Level.HIGH, Level.LOW), ["a", "b", "c"]),
+                ("cost", (Decimal("2.500"),), ["a", "b"]),
+                ("note", ("y", "z"), ["c"]),
+                ("note", (None, "x"), ["a", "b"]),
+                ("note", (None,), ["a"]),
+            ]
+            for field, values, expected in cases:
+                assert await self._found(store, Condition(field, Operator.ONE_OF, values)) == expected, (field, values)
+
+    async def test_conditions_are_joined_by_and(self, new_store: NewReadStore) -> None:
+        """All conditions hold, also two of one field, and none of them means every row."""
+        async with new_store([Task]) as store:
+            await put(store, (Task(id=str(number), rank=number, done=number % 2 == 0) for number in range(10)))
+            between = Condition("rank", Operator.ABOVE, 2), Condition("rank", Operator.AT_MOST, 7)
+            assert await self._found(store, *between) == ["3", "4", "5", "6", "7"]
+            assert await self._found(store, *between, Condition("done", Operator.EQUAL, value=True)) == ["4", "6"]
+            assert await self._found(store, *between, Condition("rank", Operator.EQUAL, 9)) == []
+            assert len(await self._found(store)) == 10
+
+    async def test_enums_are_compared(self, new_store: NewReadStore) -> None:
+        """A field of an enum equals its member and no other."""
+        async with new_store([Task]) as store:
+            await put(store, [Task(id="a", colour=Colour.RED), Task(id="b", colour=Colour.BLUE, level=Level.HIGH)])
+            assert await self._found(store, Condition("colour", Operator.EQUAL, Colour.BLUE)) == ["b"]
+            assert await self._found(store, Condition("level", Operator.EQUAL, Level.LOW)) == ["a"]
+
+    async def test_times_are_compared_as_instants(self, new_store: NewReadStore) -> None:
+        """Times are equal when the instant is, whatever their zone, and differ by a microsecond."""
+        noon = datetime(2024, 6, 1, 12, tzinfo=UTC)
+        east = timezone(timedelta(hours=14))
+        async with new_store([Task]) as store:
+            await put(
+                store,
+                [
+                    Task(id="a", due=noon.astimezone(east)),
+                    Task(id="b", due=noon + timedelta(microseconds=1)),
+                    Task(id="c", due=noon - timedelta(microseconds=1)),
+                    Task(id="d", due=noon.replace(year=9999)),
+                ],
+            )
+            assert await self._found(store, Condition("due", Operator.EQUAL, noon)) == ["a"]
+            assert await self._found(store, Condition("due", Operator.ABOVE, noon.astimezone(east))) == ["b", "d"]
+            async with reading(store) as transaction:
+                found = await transaction.rows(Task).select(Selection(order_by=(Ordering("due"), KEY)))
+        assert ids(found) == ["c", "a", "b", "d"]
+
+    async def test_long_decimals_are_compared_exactly(
+        self, new_store: NewReadStore, capabilities: Capabilities
+    ) -> None:
+        """Decimals that differ in the twentieth digit are told apart."""
+        if not capabilities.exact_decimals:
+            pytest.skip("the adapter compares decimals as floats")
+        low, high = Decimal("12345678901234567890.1"), Decimal("12345678901234567890.2")
+        async with new_store([Task]) as store:
+            await put(store, [Task(id="a", cost=high), Task(id="b", cost=low)])
+            assert await self._found(store, Condition("cost", Operator.EQUAL, low)) == ["b"]
+            assert await self._found(store, Condition("cost", Operator.ABOVE, low)) == ["a"]
+
+    async def test_order(self, new_store: NewReadStore) -> None:
+        """Rows come sorted by each field in turn, ascending or descending, and by key where they tie."""
+        rows = tasks()
+        async with new_store([Task]) as store:
+            await put(store, rows)
+            async with reading(store) as transaction:
+                for order in ORDERS:
+                    found = await transaction.rows(Task).select(Selection(order_by=order))
+                    assert ids(found) == ids(ordered(rows, *order)), order
+
+    async def test_offset_pages(self, new_store: NewReadStore) -> None:
+        """Numbered pages of any size, put together, are the whole list."""
+        order = Ordering("rank", descending=True), KEY
+        rows = tasks(10)
+        async with new_store([Task]) as store:
+            await put(store, rows)
+            async with reading(store) as transaction:
+                reader = transaction.rows(Task)
+                whole = ids(ordered(rows, *order))
+                for size in range(1, len(rows) + 2):
+                    found: list[object] = []
+                    for offset in range(0, len(rows) + size, size):
+                        page = await reader.select(Selection(order_by=order, limit=size, offset=offset))
+                        assert ids(page) == whole[offset : offset + size]
+                        found += ids(page)
+                    assert found == whole
+                assert ids(await reader.select(Selection(order_by=order, offset=7))) == whole[7:]
+                assert await reader.select(Selection(order_by=order, offset=10, limit=5)) == []
+
+    async def test_keyset_pages(self, new_store: NewReadStore) -> None:
+        """Pages behind the last row of the page before, of any size and in any order, put together, are the whole list."""
+        rows = tasks(12)
+        async with new_store([Task]) as store:
+            await put(store, rows)
+            async with reading(store) as transaction:
+                reader = transaction.rows(Task)
+                for order in ORDERS:
+                    for size in (1, 2, 3, 5, 11, 12, 13):
+                        found = await keyset_pages(reader, order, size)
+                        assert ids(found) == ids(ordered(rows, *order)), (order, size)
+
+    async def test_keyset_pages_are_stable(self, new_store: NewReadStore) -> None:
+        """Rows added while pages are read neither repeat nor hide any; those behind the cursor are met, too."""
+        order = Ordering("rank", descending=True), KEY
+        async with new_store([Task]) as store:
+            await put(store, (Task(id=f"old-{number:02}", rank=number // 3) for number in range(20)))
+            seen: list[Task] = []
+            added: list[Task] = []
+            after: tuple[object, ...] | None = None
+            while True:
+                async with reading(store) as transaction:
+                    selection = Selection(order_by=order, after=after, limit=4)
+                    page = await transaction.rows(Task).select(selection)
+                if not page:
+                    break
+                seen += page
+                last, number = page[-1], len(seen)
+                after = last.rank, last.id
+                if number < 20:
+                    before = Task(id=f"before-{number}", rank=last.rank + 1), Task(id="a" * number, rank=last.rank)
+                    behind = Task(id=f"z-{number}", rank=last.rank)
+                    added.append(behind)
+                    await put(store, [*before, behind])
+
+        olds = [row.id for row in seen if row.id.startswith("old")]
+        assert sorted(olds) == [f"old-{number:02}" for number in range(20)], "each row that was there is met once"
+        assert [row.id for row in seen if not row.id.startswith("old")] == [row.id for row in added]
+
+    async def test_keyset_with_conditions(self, new_store: NewReadStore) -> None:
+        """A cursor and conditions hold together."""
+        rows = tasks()
+        where = (Condition("team", Operator.EQUAL, "b"),)
+        async with new_store([Task]) as store:
+            await put(store, rows)
+            matching = ordered((row for row in rows if row.team == "b"), Ordering("rank"), KEY)
+            async with reading(store) as transaction:
+                order = Ordering("rank"), KEY
+                after = matching[2].rank, matching[2].id
+                found = await transaction.rows(Task).select(Selection(where, order, after, limit=3))
+                assert ids(found) == ids(matching[3:6])
+
+    async def _found(self, store: ReadStore, *where: Condition) -> list[object]:
+        async with reading(store) as transaction:
+            rows = transaction.rows(Task)
+            found = ids(await rows.select(Selection(where=where, order_by=(KEY,))))
+            assert await rows.count(where) == len(found)
+            return found

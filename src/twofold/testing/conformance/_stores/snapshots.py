@@ -1,0 +1,174 @@
+"""Snapshots: fewer events to read, and nothing else that anybody could notice."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from twofold import Aggregate, Application, Command, Event, Repository, on
+from twofold.errors import AggregateNotFound, ConcurrencyConflict
+from twofold.ports import NewEvent, Snapshot, WriteStore
+
+from .._tools.opened import NewStore, reading, undone, writing
+
+EVERY = 5
+"""A snapshot is kept after so many events."""
+
+
+class Turned(Event, name="suite.turned"):
+    """The meter was turned by some number."""
+
+    meter_id: str
+    by: int
+
+
+class Turn(Command[tuple[int, int]]):
+    """Turns the meter several times, one event each; answers with sum and number."""
+
+    meter_id: str
+    by: tuple[int, ...]
+
+
+class Remove(Command[None]):
+    """Removes the meter."""
+
+    meter_id: str
+
+
+class Meter(Aggregate, name="meter", snapshot_every=EVERY):
+    """Sums up, and counts how often."""
+
+    id: str
+    total: int
+    exact: Decimal
+    turns: int
+
+    @on(Turned)
+    def _turned(self, event: Turned) -> None:
+        self.id = event.meter_id
+        self.total = getattr(self, "total", 0) + event.by
+        self.exact = Decimal(self.total) / 8
+        self.turns = getattr(self, "turns", 0) + 1
+
+
+def meters(store: WriteStore) -> Application:
+    """Return an application of meters, whose events are their state."""
+    app = Application("meters", write=store, event_sourced=[Meter])
+
+    @app.command_handler(Turn)
+    async def turn(command: Turn, meters: Repository[Meter]) -> tuple[int, int]:
+        meter = await meters.find(command.meter_id)
+        for by in command.by:
+            event = Turned(meter_id=command.meter_id, by=by)
+            if meter is None:
+                meter = Meter.begin(event)
+                await meters.add(meter)
+            else:
+                meter.record(event)
+        return (meter.total, meter.turns) if meter else (0, 0)
+
+    @app.command_handler(Remove)
+    async def remove(command: Remove, meters: Repository[Meter]) -> None:
+        await meters.remove(await meters.get(command.meter_id))
+
+    return app
+
+
+async def kept(store: WriteStore, stream: str = "meter-a") -> Snapshot | None:
+    """Return the committed snapshot."""
+    async with reading(store) as transaction:
+        return await transaction.snapshot(stream)
+
+
+async def keep(store: WriteStore, snapshot: Snapshot, stream: str = "meter-a") -> None:
+    """Commit a snapshot."""
+    async with writing(store) as transaction:
+        await transaction.keep_snapshot(stream, snapshot)
+
+
+class SnapshotSuite:
+    """What every write store promises about snapshots. Needs the fixture `new_store`."""
+
+    async def test_a_snapshot_survives(self, new_store: NewStore) -> None:
+        """A snapshot comes back as it was kept, for its stream; there is none before."""
+        async with new_store([]) as store:
+            assert await kept(store) is None
+            snapshot = Snapshot(7, "é" * 32, '{"text":"Grüße 🚲"}')
+            await keep(store, snapshot)
+            await keep(store, Snapshot(1, "x", "{}"), "meter-b")
+            assert await kept(store) == snapshot
+            assert await kept(store, "meter-b") == Snapshot(1, "x", "{}")
+
+    async def test_an_older_one_does_not_replace_a_newer(self, new_store: NewStore) -> None:
+        """The snapshot of the higher version stays, in any order of arrival; one of the same version is replaced."""
+        async with new_store([]) as store:
+            for version, data in ((5, "[1]"), (10, "[2]"), (5, "[3]"), (10, "[4]")):
+                await keep(store, Snapshot(version, "f", data))
+            assert await kept(store) == Snapshot(10, "f", "[4]")
+
+    async def test_a_rollback_keeps_none(self, new_store: NewStore) -> None:
+        """A snapshot is kept with its transaction, or not at all."""
+        async with new_store([]) as store:
+            async with undone(store) as transaction:
+                await transaction.keep_snapshot("meter-a", Snapshot(1, "f", "{}"))
+                assert await transaction.snapshot("meter-a") == Snapshot(1, "f", "{}")
+            assert await kept(store) is None
+
+    async def test_a_loaded_aggregate_is_the_same(self, new_store: NewStore) -> None:
+        """With snapshots an aggregate is what all of its events make it, at every number of events."""
+        async with new_store([]) as store, meters(store) as app:
+            total = turns = 0
+            for number in range(3 * EVERY + 2):
+                total, turns = total + number, turns + 1
+                assert await app.dispatch(Turn(meter_id="a", by=(number,))) == (total, turns)
+            found = await kept(store)
+            assert found is not None
+            assert found.version == 3 * EVERY
+
+    async def test_one_command_crosses_several(self, new_store: NewStore) -> None:
+        """However many events a command records, the snapshot is that of the last."""
+        async with new_store([]) as store, meters(store) as app:
+            await app.dispatch(Turn(meter_id="a", by=tuple(range(2 * EVERY + 3))))
+            found = await kept(store)
+            assert found is not None
+            assert found.version == 2 * EVERY + 3
+            assert await app.dispatch(Turn(meter_id="a", by=(1,))) == (sum(range(2 * EVERY + 3)) + 1, 2 * EVERY + 4)
+
+    @pytest.mark.parametrize("broken", ["another fingerprint", "not readable", "older"])
+    async def test_what_cannot_be_trusted_is_ignored(self, new_store: NewStore, broken: str) -> None:
+        """A snapshot of other code, or that cannot be read, is ignored; behind an older one more events are read."""
+        async with new_store([]) as store, meters(store) as app:
+            await app.dispatch(Turn(meter_id="a", by=(1,) * EVERY))
+            found = await kept(store)
+            assert found is not None
+            wrong: dict[str, Any] = {
+                "another fingerprint": found._replace(
+                    version=99, fingerprint="other", data='{"id":"a","total":-1,"turns":-1}'
+                ),
+                "not readable": found._replace(data='{"total":"no number"}'),
+                "older": found,
+            }
+            await keep(store, wrong[broken])
+            assert await app.dispatch(Turn(meter_id="a", by=(1, 1))) == (EVERY + 2, EVERY + 2)
+
+    async def test_a_conflict_keeps_none(self, new_store: NewStore) -> None:
+        """A snapshot that is kept in a transaction whose append conflicts is not kept."""
+        async with new_store([]) as store, meters(store) as app:
+            await app.dispatch(Turn(meter_id="a", by=(1,) * (2 * EVERY - 1)))
+            before = await kept(store)
+            async with undone(store) as transaction:
+                loaded = [event async for event in transaction.read("meter-a")]
+                await transaction.keep_snapshot("meter-a", Snapshot(2 * EVERY, "f", "{}"))
+                with pytest.raises(ConcurrencyConflict):
+                    await transaction.append("meter-a", [NewEvent(*loaded[-1][:6])], expected=len(loaded) - 1)
+            assert await kept(store) == before
+
+    async def test_a_removed_aggregate_stays_removed(self, new_store: NewStore) -> None:
+        """A snapshot does not bring back what was removed."""
+        async with new_store([]) as store, meters(store) as app:
+            await app.dispatch(Turn(meter_id="a", by=(1,) * EVERY))
+            await app.dispatch(Remove(meter_id="a"))
+            with pytest.raises(AggregateNotFound):
+                await app.dispatch(Remove(meter_id="a"))

@@ -1,0 +1,167 @@
+"""Writes of state that are refused: an id that is taken, a version that moved on, a transaction that only reads."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import pytest
+
+from twofold.errors import (
+    AggregateExists,
+    ConcurrencyConflict,
+    NotStorable,
+    ReadOnlyUnitOfWork,
+    StorageError,
+    TwofoldError,
+    UnitOfWorkDoomed,
+)
+from twofold.ports import Expected, StateStore
+
+from .._domain.state_samples import Account, Counted, Counter, Taken, account, insert, load, save_again, version
+from .._tools.opened import NewStore, reading, undone, writing
+from .event_log import event, stream_of
+
+REFUSED: dict[str, tuple[type[TwofoldError], Callable[[StateStore[Account]], Awaitable[None]]]] = {
+    "a taken id": (AggregateExists, lambda state: state.insert("1", account())),
+    "a stale update": (ConcurrencyConflict, lambda state: state.update("1", account(saves=77), expected=1)),
+    "an update of nothing": (ConcurrencyConflict, lambda state: state.update("3", account("3"), expected=1)),
+    "a stale delete": (ConcurrencyConflict, lambda state: state.delete("1", account(), expected=1)),
+    "a delete of nothing": (ConcurrencyConflict, lambda state: state.delete("3", account("3"), expected=1)),
+}
+"""Writes that are refused where account 1 has version 2, and their errors."""
+
+USES: dict[str, Callable[[StateStore[Account]], Awaitable[Any]]] = {
+    "load": lambda state: state.load("1"),
+    "version": lambda state: state.version("1"),
+    "insert": lambda state: state.insert("4", account("4")),
+    "update": lambda state: state.update("1", account(saves=5), expected=2),
+    "delete": lambda state: state.delete("1", account(), expected=2),
+}
+"""What a store of state is asked for; in a transaction that is not doomed all of it works."""
+
+
+class StateRefusals:
+    """What every store refuses of the state that it keeps; a part of `StateSuite`."""
+
+    async def test_a_second_insert_is_refused(self, new_store: NewStore) -> None:
+        """An id that is taken is refused, in another transaction and in the same one, and the first one stays."""
+        async with new_store([]) as store:
+            await insert(store, account(saves=1))
+            with pytest.raises(AggregateExists):
+                await insert(store, account(saves=2))
+            async with undone(store) as transaction:
+                await transaction.state(Account).insert("2", account("2"))
+                with pytest.raises(AggregateExists):
+                    await transaction.state(Account).insert("2", account("2"))
+            found = await load(store)
+            assert found is not None
+            assert (found[0].saves, found[1]) == (1, 1)
+            assert await load(store, "2") is None, "a failed transaction left something"
+
+    async def test_a_state_that_does_not_fit_is_refused(self, new_store: NewStore) -> None:
+        """An attribute that does not fit its annotation is refused before anything is written; the text names it."""
+        async with new_store([]) as store:
+            await insert(store, account("kept"))
+            wrong = account("kept")
+            wrong.saves = cast(int, "many")
+            new = account("new")
+            new.tags = cast(list[str], ["a", object()])
+            writes: list[tuple[Callable[[StateStore[Account]], Awaitable[None]], str, str]] = [
+                (lambda state: state.update("kept", wrong, expected=1), "kept", "saves"),
+                (lambda state: state.insert("new", new), "new", "tags"),
+            ]
+            for write, whose, attribute in writes:
+                async with undone(store) as transaction:
+                    with pytest.raises(NotStorable, match=f"Account {whose}.*{attribute}"):
+                        await write(transaction.state(Account))
+            assert (await version(store, "kept"), await version(store, "new")) == (1, None)
+
+    async def test_a_state_of_an_older_class_is_named(self, new_store: NewStore) -> None:
+        """A stored state that does not fit its class any more is an error that names the aggregate and its id."""
+        old = Counted()
+        old.id, old.count = "no. 7", "many"
+        async with new_store([]) as store:
+            async with writing(store) as transaction:
+                await transaction.state(Counted).insert(old.id, old)
+            async with reading(store) as transaction:
+                with pytest.raises(StorageError, match=r"Counter no\. 7.*count"):
+                    await transaction.state(Counter).load(old.id)
+
+    async def test_an_id_alone_is_a_state(self, new_store: NewStore) -> None:
+        """An aggregate that has an id and nothing else is kept and taken for what it is."""
+        taken = Taken()
+        taken.id = "ada"
+        async with new_store([]) as store:
+            async with writing(store) as transaction:
+                await transaction.state(Taken).insert("ada", taken)
+            with pytest.raises(AggregateExists):
+                async with writing(store) as transaction:
+                    await transaction.state(Taken).insert("ada", taken)
+            async with reading(store) as transaction:
+                found = await transaction.state(Taken).load("ada")
+            assert found is not None
+            assert vars(found.aggregate) == {"id": "ada"}
+
+    async def test_a_stale_update_is_refused(self, new_store: NewStore) -> None:
+        """Saving with another version than the store's is refused with both versions, and nothing is written."""
+        async with new_store([]) as store:
+            await insert(store, account())
+            await save_again(store)
+            for wrong in (1, 3):
+                with pytest.raises(ConcurrencyConflict) as refused:
+                    async with writing(store) as transaction:
+                        await transaction.state(Account).update("1", account(saves=77), expected=wrong)
+                assert (refused.value.expected, refused.value.actual) == (wrong, 2)
+            with pytest.raises(ConcurrencyConflict) as refused:
+                async with writing(store) as transaction:
+                    await transaction.state(Account).update("nobody", account("nobody"), expected=1)
+            assert (refused.value.expected, refused.value.actual) == (1, 0)
+            found = await load(store)
+            assert found is not None
+            assert (found[0].saves, found[1]) == (1, 2)
+
+    async def test_a_stale_delete_is_refused(self, new_store: NewStore) -> None:
+        """Deleting with another version than the store's is refused with both versions, and nothing is deleted."""
+        async with new_store([]) as store:
+            await insert(store, account())
+            await save_again(store)
+            with pytest.raises(ConcurrencyConflict) as refused:
+                async with writing(store) as transaction:
+                    await transaction.state(Account).delete("1", account(), expected=1)
+            assert (refused.value.expected, refused.value.actual) == (1, 2)
+            assert await version(store) == 2
+            with pytest.raises(ConcurrencyConflict) as refused:
+                async with writing(store) as transaction:
+                    await transaction.state(Account).delete("nobody", account("nobody"), expected=1)
+            assert refused.value.actual == 0
+
+    async def test_a_reader_cannot_write(self, new_store: NewStore) -> None:
+        """A read-only transaction refuses to insert."""
+        async with new_store([]) as store:
+            with pytest.raises(ReadOnlyUnitOfWork):
+                async with reading(store) as transaction:
+                    await transaction.state(Account).insert("1", account())
+            assert await load(store) is None
+
+    async def test_a_refused_write_dooms_its_transaction(self, new_store: NewStore) -> None:
+        """After a refused write of state nothing can be used or committed any more, and what was written before is gone."""
+        async with new_store([]) as store:
+            await insert(store, account())
+            await save_again(store)
+            for (what, (error, write)), (how, use) in zip(REFUSED.items(), USES.items(), strict=True):
+                async with undone(store) as transaction:
+                    state = transaction.state(Account)
+                    await state.insert("2", account("2"))
+                    await transaction.append("account-2", [event()], expected=0)
+                    with pytest.raises(error):
+                        await write(state)
+                    for each in (use, USES["load"]):
+                        with pytest.raises(UnitOfWorkDoomed):
+                            await each(state)
+                    with pytest.raises(UnitOfWorkDoomed):
+                        await transaction.append("account-2", [event()], expected=Expected.ANY)
+                    with pytest.raises(UnitOfWorkDoomed):
+                        await transaction.commit()
+                left = await version(store), await version(store, "2"), await stream_of(store, "account-2")
+                assert left == (2, None, []), f"{what}, then {how}"

@@ -1,0 +1,1 @@
+"""Clocks, proxies, waiting and opening: the tools of the suites."""

@@ -1,0 +1,95 @@
+"""A store whose transactions begin to write late, so that any number of handlers load before one of them writes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, cast
+
+from twofold.ports import WriteStore
+
+
+def late(store: WriteStore, loaded: Callable[[], Awaitable[None]]) -> WriteStore:
+    """Return the store as one whose commands load from transactions that only read.
+
+    Where writers take turns from their beginning, as on SQLite, two handlers never have one version in hand. Here they
+    do: a transaction that writes is begun by the first write. Only commands that load and save can run on it.
+
+    Args:
+        store: the store.
+        loaded: awaited before that first write; it may hold a handler until others have loaded as well.
+    """
+    return cast(WriteStore, _Store(store, loaded))
+
+
+class _Store:
+    def __init__(self, inner: Any, loaded: Callable[[], Awaitable[None]]) -> None:
+        self._inner = inner
+        self._loaded = loaded
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def begin(self, *, read_only: bool = False) -> Any:
+        reading = await self._inner.begin(read_only=True)
+        return reading if read_only else _Transaction(self._inner, reading, self._loaded)
+
+
+class _Transaction:
+    def __init__(self, store: Any, reading: Any, loaded: Callable[[], Awaitable[None]]) -> None:
+        self._store = store
+        self._loaded = loaded
+        self._writes = False
+        self.now = reading
+
+    async def writing(self) -> Any:
+        """Return the transaction that writes, begun now if it was not."""
+        if not self._writes:
+            await self._loaded()
+            await self.now.rollback()
+            self.now = await self._store.begin()
+            self._writes = True
+        return self.now
+
+    def state(self, aggregate_type: type[Any]) -> Any:
+        return _State(self, aggregate_type)
+
+    async def read(self, stream: str, *, after: int = 0) -> AsyncIterator[Any]:
+        async for event in self.now.read(stream, after=after):
+            yield event
+
+    async def append(self, stream: str, events: Any, *, expected: Any) -> Any:
+        return await (await self.writing()).append(stream, events, expected=expected)
+
+    async def kept(self, aggregate: str) -> Any:
+        return await self.now.kept(aggregate)
+
+    async def keep(self, aggregate: str, way: str) -> None:
+        await (await self.writing()).keep(aggregate, way)
+
+    async def commit(self) -> None:
+        await self.now.commit()
+
+    async def rollback(self) -> None:
+        await self.now.rollback()
+
+
+class _State:
+    def __init__(self, transaction: _Transaction, aggregate_type: type[Any]) -> None:
+        self._transaction = transaction
+        self._type = aggregate_type
+
+    async def load(self, id: str) -> Any:
+        return await self._transaction.now.state(self._type).load(id)
+
+    async def version(self, id: str) -> int | None:
+        version: int | None = await self._transaction.now.state(self._type).version(id)
+        return version
+
+    async def insert(self, id: str, aggregate: Any) -> None:
+        await (await self._transaction.writing()).state(self._type).insert(id, aggregate)
+
+    async def update(self, id: str, aggregate: Any, *, expected: int) -> None:
+        await (await self._transaction.writing()).state(self._type).update(id, aggregate, expected=expected)
+
+    async def delete(self, id: str, aggregate: Any, *, expected: int) -> None:
+        await (await self._transaction.writing()).state(self._type).delete(id, aggregate, expected=expected)

@@ -1,0 +1,142 @@
+"""A store that is watched while an application works on it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias, TypeVar, cast
+
+from twofold._definitions.view import View
+from twofold.ports import ReadStore
+
+S = TypeVar("S", bound=ReadStore)
+
+Hook: TypeAlias = Callable[[str, str], Awaitable[None]]
+"""Called with the name of a point and what it is about; it may take notes, wait, or raise as a crash would."""
+
+BEFORE_ADVANCE = "before advance"
+AFTER_ADVANCE = "after advance"
+BEFORE_COMMIT = "before commit"
+AFTER_COMMIT = "after commit"
+BEGIN = "begin"
+BEGIN_READING = "begin reading"
+LOOK = "look at a checkpoint"
+AFTER_LOOK_AT_SCHEDULE = "after look at the schedule"
+READ = "read the log"
+AFTER_LOAD = "after load"
+AFTER_SAVE = "after save"
+AFTER_APPEND = "after append"
+AFTER_ROWS = "after rows"
+
+AROUND_A_CHECKPOINT = BEFORE_ADVANCE, AFTER_ADVANCE, BEFORE_COMMIT, AFTER_COMMIT
+
+
+def watched(store: S, hook: Hook) -> S:
+    """Return the store as one that calls a hook at the points named above.
+
+    Advances, and commits of a transaction that advanced, are about a subscription; commits of one that appended, and did
+    not advance, are about a stream. Appends are about their stream, loads and saves of state about the aggregate's id,
+    and writes of rows about the view's name. Looks at the schedule are about the id of what is tried next, if anything.
+    """
+    return cast(S, _Store(store, hook))
+
+
+class _Passing:
+    """Passes on whatever it does not watch."""
+
+    def __init__(self, inner: Any, hook: Hook) -> None:
+        self._inner = inner
+        self._hook = hook
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class _Store(_Passing):
+    @property
+    def write_store(self) -> Any:
+        return _Store(self._inner.write_store, self._hook)
+
+    @property
+    def read_store(self) -> Any:
+        return _Store(self._inner.read_store, self._hook)
+
+    @property
+    def log(self) -> Any:
+        return _Log(self._inner.log, self._hook)
+
+    async def begin(self, *, read_only: bool = False) -> Any:
+        await self._hook(BEGIN_READING if read_only else BEGIN, "")
+        transaction = await self._inner.begin(read_only=read_only)
+        return transaction if read_only else _Transaction(transaction, self._hook)
+
+    async def checkpoint(self, subscription: str) -> Any:
+        await self._hook(LOOK, subscription)
+        return await self._inner.checkpoint(subscription)
+
+    async def scheduled(self, *, limit: int) -> Any:
+        found = await self._inner.scheduled(limit=limit)
+        await self._hook(AFTER_LOOK_AT_SCHEDULE, found[0].id if found else "")
+        return found
+
+
+class _Log(_Passing):
+    async def read_all(self, **options: Any) -> Any:
+        await self._hook(READ, "")
+        return await self._inner.read_all(**options)
+
+
+class _Transaction(_Passing):
+    _stream = _subscription = ""
+
+    async def append(self, stream: str, *args: Any, **options: Any) -> Any:
+        self._stream = stream
+        stored = await self._inner.append(stream, *args, **options)
+        await self._hook(AFTER_APPEND, stream)
+        return stored
+
+    def state(self, aggregate_type: type[Any]) -> Any:
+        return _State(self._inner.state(aggregate_type), self._hook)
+
+    def rows(self, view: type[View], **options: Any) -> Any:
+        return _Rows(self._inner.rows(view, **options), self._hook, view.view_name)
+
+    async def advance(self, subscription: str, **options: Any) -> None:
+        self._subscription = subscription
+        await self._hook(BEFORE_ADVANCE, subscription)
+        await self._inner.advance(subscription, **options)
+        await self._hook(AFTER_ADVANCE, subscription)
+
+    async def commit(self) -> None:
+        about = self._subscription or self._stream
+        await self._hook(BEFORE_COMMIT, about)
+        await self._inner.commit()
+        await self._hook(AFTER_COMMIT, about)
+
+
+class _State(_Passing):
+    async def load(self, id: str) -> Any:
+        found = await self._inner.load(id)
+        await self._hook(AFTER_LOAD, id)
+        return found
+
+    async def insert(self, id: str, aggregate: Any) -> None:
+        await self._inner.insert(id, aggregate)
+        await self._hook(AFTER_SAVE, id)
+
+    async def update(self, id: str, aggregate: Any, *, expected: int) -> None:
+        await self._inner.update(id, aggregate, expected=expected)
+        await self._hook(AFTER_SAVE, id)
+
+    async def delete(self, id: str, aggregate: Any, *, expected: int) -> None:
+        await self._inner.delete(id, aggregate, expected=expected)
+        await self._hook(AFTER_SAVE, id)
+
+
+class _Rows(_Passing):
+    def __init__(self, inner: Any, hook: Hook, view: str) -> None:
+        super().__init__(inner, hook)
+        self._view = view
+
+    async def write(self, changes: Any) -> None:
+        await self._inner.write(changes)
+        await self._hook(AFTER_ROWS, self._view)
