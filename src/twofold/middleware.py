@@ -22,7 +22,7 @@ from typing import Any
 import anyio
 
 from ._buses.chain import CallNext, Middleware, compose
-from ._dispatch.scope import handling
+from ._dispatch.caller import handling
 from .errors import ConcurrencyConflict, NotAuthorised, TransientFailure
 
 __all__ = ["CallNext", "Middleware", "authorise", "compose", "logging", "retry_conflicts", "timeout", "validation"]
@@ -83,7 +83,7 @@ def retry_conflicts(*, attempts: int = 5, delay: float = 0.01) -> Middleware:
     """
 
     async def retried(message: Any, call_next: CallNext) -> Any:
-        if handling():
+        if handling() is not None:
             return await call_next(message)
         for attempt in range(1, attempts):
             try:

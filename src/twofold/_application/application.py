@@ -246,11 +246,4 @@ class Application(Module, Operations):
     def _assemble(self) -> Assembly:
         from .._wiring.assembly import assemble  # what runs an application is loaded when one is checked or entered
 
-        return assemble(self, self._new_session, self._committed)
-
-    def _new_session(self) -> Session:
-        return self._started().session(Origin(), None)
-
-    def _committed(self) -> None:
-        if self._running is not None:
-            self._running.committed()
+        return assemble(self)

@@ -70,16 +70,16 @@ class Running:
         self._app = app
         self._log = app.write.log
         self._hints = app.hints
-        self._consistency = assembly.consistency
+        self._consistency = assembly.services.consistency
         self._supervisor = Supervisor()
         self._workers: list[Worker] = []
-        self._outside = Outside(app, assembly, self.committed, self.session)
+        self._outside = Outside(app, assembly, assembly.services.committed.send, self.session)
         self._timers = Timers(assembly.services, self._session_of, app.retry_scheduled)
         self._drain = _DRAIN
         self._works = False
         self._owner = f"{gethostname()}/{getpid()}/{app.ids.new().hex[:12]}"
         self._decoded: Log | None = None
-        self._announced = Signal()
+        assembly.services.committed.forward(self.appended)
 
     async def start(self, work: bool) -> None:
         """Open the stores, bring inline projections up to date and start the subscriptions."""
@@ -87,6 +87,8 @@ class Running:
             await self._app.write.open(())  # rows are read from the other one
         await self._app.read.open(self.assembly.views)
         self.identity = await self._log.identity()
+        self.assembly.services.running.start()
+        self.assembly.services.conversations.start(self.identity, self._outside.arrivals)
         await self._outside.open(work=work)
         for projection in self.assembly.inline:
             await begin_inline(projection, self.assembly, self._app.write, self.identity)
@@ -134,8 +136,8 @@ class Running:
 
     def session(self, origin: Origin, token: str | None) -> Session:
         """Open a session for the current task."""
-        services, reads = self.assembly.services, self.assembly.reads
-        return Session(services, self._consistency, reads, origin, self.identity, self._outside.arrivals, token)
+        services = self.assembly.services
+        return Session(services, services.conversations.open(origin, token))
 
     async def settle(self) -> None:
         """Return when nothing is due or held, and every subscription has passed the head of a log that has not moved."""
@@ -241,11 +243,6 @@ class Running:
                     await transaction.advance(subscription, expected=checkpoint, to=left, lease=lease)
                 return parked
 
-    def committed(self) -> None:
-        """Wake whoever waits for events, here and in other processes."""
-        self.appended.send()
-        self._announced.send()
-
     async def health(self) -> Health:
         """Say how the application is doing, for probes."""
         try:
@@ -265,11 +262,12 @@ class Running:
 
     async def _announce(self) -> None:
         """Tell other processes of events that were appended here; of many at once, once."""
-        seen = self._announced.count
+        committed = self.assembly.services.committed
+        seen = committed.count
         while True:
-            await self._announced.wait(seen, _LONG)
-            if self._announced.count != seen:
-                seen = self._announced.count
+            await committed.wait(seen, _LONG)
+            if committed.count != seen:
+                seen = committed.count
                 try:
                     await (self._hints.announce(self.identity) if self._hints else self._log.announce())
                 except TransientFailure as error:
