@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -28,9 +28,10 @@ from .._subscriptions.rebuild import Rebuild, Report
 from .._subscriptions.status import SubscriptionStatus, nothing_set_aside, set_aside
 from .._subscriptions.worker import Worker
 from .._wiring.assembly import Assembly
+from .._writing.transactions import writing
 from ..errors import CheckpointMoved, TransientFailure
 from ..ports.schedule import ScheduledCommand
-from ..ports.stores import ReadStore, ReadTransaction
+from ..ports.stores import ReadStore
 from ..ports.subscription_store import Checkpoint, Lease, ParkedEvent
 from .health import Health, health
 from .messaging import Outside
@@ -181,7 +182,7 @@ class Running:
         store, now = self.store_of(subscription), self._app.clock.now()
         if not await store.parked(subscription, key=key):
             raise await nothing_set_aside("retry", store, subscription, key)
-        async with _writing(store) as transaction:
+        async with writing(store) as transaction:
             await transaction.ask_retry(subscription, key, at=now)
         pause = 0.01
         while (again := (await store.retries(subscription)).get(key)) is not None and again <= now:
@@ -236,7 +237,7 @@ class Running:
             left = replace(checkpoint, parked=checkpoint.parked - len(parked))
             lease = Lease(subscription, number, generation)
             with suppress(CheckpointMoved):
-                async with _writing(store) as transaction:
+                async with writing(store) as transaction:
                     await transaction.unpark(subscription, [each.event.position for each in parked])
                     await transaction.advance(subscription, expected=checkpoint, to=left, lease=lease)
                 return parked
@@ -294,14 +295,3 @@ class Running:
     async def _checkpoint(self, worker: Worker) -> Checkpoint:
         found = await worker.subscription.store.checkpoint(worker.subscription.name)
         return found or Checkpoint(START, self.identity)
-
-
-@asynccontextmanager
-async def _writing(store: ReadStore) -> AsyncIterator[ReadTransaction]:
-    transaction = await store.begin()
-    try:
-        yield transaction
-        await transaction.commit()
-    finally:
-        with anyio.CancelScope(shield=True):
-            await transaction.rollback()

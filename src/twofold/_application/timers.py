@@ -9,8 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import anyio
-
 from .._background.failures import reason_of
 from .._definitions.envelope import Origin
 from .._definitions.retry import Retry
@@ -18,6 +16,7 @@ from .._dispatch.once import NEW
 from .._dispatch.scope import Scope
 from .._dispatch.services import Services
 from .._dispatch.session import Session
+from .._writing.transactions import writing
 from ..errors import AfterCommitFailed, CommitFailed, TransientFailure, TwofoldError, UndecodableCommand
 from ..ports.schedule import ScheduledCommand
 
@@ -154,14 +153,8 @@ async def postpone(
     services: Services, entry: ScheduledCommand, *, again: datetime | None, attempts: int, reason: str
 ) -> bool:
     """Write when an entry is tried next; return whether it was there."""
-    transaction = await services.write.store.begin()
-    try:
-        found = await transaction.postpone(entry, again=again, attempts=attempts, reason=reason)
-        await transaction.commit()
-    finally:
-        with anyio.CancelScope(shield=True):
-            await transaction.rollback()
-    return found
+    async with writing(services.write.store) as transaction:
+        return await transaction.postpone(entry, again=again, attempts=attempts, reason=reason)
 
 
 def _origin(entry: ScheduledCommand) -> Origin:

@@ -17,6 +17,7 @@ from .._background.failures import tell
 from .._consistency.arrivals import part_of
 from .._definitions.position import Position
 from .._subscriptions.partition_loop import FIRST_PAUSE, LAST_PAUSE
+from .._writing.transactions import trial, writing
 from ..errors import CheckpointMoved, CommitFailed, DuplicateEvent, TransientFailure, UndecodableEvent
 from ..ports.clock import Clock
 from ..ports.event_log import Expected, NewEvent
@@ -157,12 +158,8 @@ class Inbound:
     async def _try_store(self) -> None:
         """Raise what the store fails with if it takes no ordinary event either; nothing is written."""
         event = NewEvent(uuid4(), min(self._wanted.types), 1, "{}", "{}", self._clock.now())
-        transaction = await self._store.begin()
-        try:
+        async with trial(self._store) as transaction:
             await transaction.append(f"{self._wanted.source}/", [event], expected=Expected.ANY)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await transaction.rollback()
 
     async def _place_of(self, arrived: Arrived) -> Position:
         """Return where an event is that the log has already."""
@@ -193,8 +190,7 @@ class Inbound:
         if not events and not moved:
             return
         log = await store.log.identity()
-        transaction = await store.begin()
-        try:
+        async with writing(store) as transaction:
             places = await self._append(transaction, events, known or {})
             for name, position in places.items():
                 last = before[name]
@@ -203,11 +199,6 @@ class Inbound:
             for name, mark in moved.items():
                 _warn_of_another_log(name, before[name], mark)
                 await transaction.advance(name, expected=before[name], to=mark)
-            if places or moved:
-                await transaction.commit()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await transaction.rollback()
         if places:
             self._appended()
 

@@ -13,6 +13,7 @@ from anyio.abc import TaskGroup
 
 from .._background.signal import Signal
 from .._definitions.position import START, Position
+from .._writing.transactions import writing
 from ..errors import CheckpointMoved, ForeignLog
 from ..ports.subscription_store import Checkpoint, Lease
 from .partition_loop import FIRST_PAUSE, Runner
@@ -244,10 +245,5 @@ class Worker:
         return count
 
     async def _divide(self, places: Sequence[Checkpoint], leases: Sequence[Lease]) -> None:
-        transaction = await self.subscription.store.begin()
-        try:
+        async with writing(self.subscription.store) as transaction:
             await transaction.divide(self.subscription.name, places, leases=leases)
-            await transaction.commit()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await transaction.rollback()
