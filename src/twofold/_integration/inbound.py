@@ -13,10 +13,10 @@ from uuid import UUID, uuid4
 
 import anyio
 
+from .._background.backoff import Backoff
 from .._background.failures import tell
 from .._consistency.arrivals import part_of
 from .._definitions.position import Position
-from .._subscriptions.partition_loop import FIRST_PAUSE, LAST_PAUSE
 from .._writing.transactions import trial, writing
 from ..errors import CheckpointMoved, CommitFailed, DuplicateEvent, TransientFailure, UndecodableEvent
 from ..ports.clock import Clock
@@ -76,7 +76,7 @@ class Inbound:
 
     async def run(self) -> None:
         """Receive until cancelled. What is not accepted by then is delivered again."""
-        pause = FIRST_PAUSE
+        backoff = Backoff()
         while True:
             try:
                 transport = await self._broker.reach()
@@ -85,16 +85,16 @@ class Inbound:
                     while True:
                         deliveries = await consumer.receive(limit=_BATCH)
                         await self._take_surely(consumer, deliveries)
-                        self.error, pause = None, FIRST_PAUSE
+                        self.error = None
+                        backoff.reset()
             except Exception as error:  # noqa: BLE001 -- it is told, and tried again
-                self.consumer, self.error = None, error
-                tell(logger, error, "%s cannot receive and goes on in %.2f s", self.feed.consumer, pause)
-                await anyio.sleep(pause)
-                pause = min(pause * 2, LAST_PAUSE)
+                self.consumer, self.error, delay = None, error, backoff.next()
+                tell(logger, error, "%s cannot receive and goes on in %.2f s", self.feed.consumer, delay)
+                await anyio.sleep(delay)
 
     async def _take_surely(self, consumer: Consumer, deliveries: Sequence[Delivery]) -> None:
         """Take messages, in their order; while the store is away, wait for it."""
-        pause = FIRST_PAUSE
+        backoff = Backoff()
         readable, unreadable = self._decoded(deliveries)
         while True:
             try:
@@ -104,12 +104,11 @@ class Inbound:
                 await self._take(consumer, readable)
                 return
             except Exception as error:  # noqa: BLE001 -- it is told, and tried again
-                pause = FIRST_PAUSE if self.error is None else min(pause * 2, LAST_PAUSE)
-                self.error = error
+                self.error, delay = error, backoff.next()
                 tell(
-                    logger, error, "%s cannot record what it received and goes on in %.2f s", self.feed.consumer, pause
+                    logger, error, "%s cannot record what it received and goes on in %.2f s", self.feed.consumer, delay
                 )
-                await anyio.sleep(pause)
+                await anyio.sleep(delay)
 
     def _decoded(self, deliveries: Sequence[Delivery]) -> tuple[list[Received], list[tuple[Delivery, str]]]:
         """Part what can be read from what cannot, the last of these first."""
