@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from .._background.backoff import Backoff
+from .._background.polling import poll_until
 from .._background.signal import Signal
 from .._background.supervisor import Supervisor
 from .._caching.cached_query import forget_answers
@@ -28,9 +30,10 @@ from .._subscriptions.rebuild import Rebuild, Report
 from .._subscriptions.status import SubscriptionStatus, nothing_set_aside, set_aside
 from .._subscriptions.worker import Worker
 from .._wiring.assembly import Assembly
+from .._writing.transactions import writing
 from ..errors import CheckpointMoved, TransientFailure
 from ..ports.schedule import ScheduledCommand
-from ..ports.stores import ReadStore, ReadTransaction
+from ..ports.stores import ReadStore
 from ..ports.subscription_store import Checkpoint, Lease, ParkedEvent
 from .health import Health, health
 from .messaging import Outside
@@ -183,14 +186,18 @@ class Running:
         store, now = self.store_of(subscription), self._app.clock.now()
         if not await store.parked(subscription, key=key):
             raise await nothing_set_aside("retry", store, subscription, key)
-        async with _writing(store) as transaction:
+        async with writing(store) as transaction:
             await transaction.ask_retry(subscription, key, at=now)
-        pause = 0.01
-        while (again := (await store.retries(subscription)).get(key)) is not None and again <= now:
+
+        async def was_tried() -> bool:
+            again = (await store.retries(subscription)).get(key)
+            if again is None or again > now:
+                return True
             self.appended.send()
             self._consistency.awaited.send()
-            await anyio.sleep(pause)
-            pause = min(pause * 2, 0.5)
+            return False
+
+        await poll_until(was_tried, Backoff(0.01, 0.5))
         return await store.parked(subscription, key=key)
 
     async def scheduled(self, limit: int) -> Sequence[ScheduledCommand]:
@@ -238,7 +245,7 @@ class Running:
             left = replace(checkpoint, parked=checkpoint.parked - len(parked))
             lease = Lease(subscription, number, generation)
             with suppress(CheckpointMoved):
-                async with _writing(store) as transaction:
+                async with writing(store) as transaction:
                     await transaction.unpark(subscription, [each.event.position for each in parked])
                     await transaction.advance(subscription, expected=checkpoint, to=left, lease=lease)
                 return parked
@@ -292,14 +299,3 @@ class Running:
     async def _checkpoint(self, worker: Worker) -> Checkpoint:
         found = await worker.subscription.store.checkpoint(worker.subscription.name)
         return found or Checkpoint(START, self.identity)
-
-
-@asynccontextmanager
-async def _writing(store: ReadStore) -> AsyncIterator[ReadTransaction]:
-    transaction = await store.begin()
-    try:
-        yield transaction
-        await transaction.commit()
-    finally:
-        with anyio.CancelScope(shield=True):
-            await transaction.rollback()
