@@ -298,7 +298,7 @@ BROKERS = (
     mutant("batches are turned round", "test_a_batch_keeps_its_order", Shuffles),
     mutant("messages are dropped", "test_a_batch_keeps_its_order", Drops),
     mutant("messages of several tasks are dropped", "test_several_tasks_publish", Drops),
-    mutant("messages for many are dropped", "test_three_refuse_and_the_next_gets_all", Drops),
+    mutant("messages for many are dropped", "test_three_close_and_the_next_gets_all", Drops),
     mutant("only ASCII is carried", "test_a_message_arrives_as_it_was", Ascii),
     mutant("everything is a success", "test_what_nobody_receives_is_no_success", Optimist),
     mutant("the key goes on without one", "test_what_nobody_receives_is_no_success", GoesOn),

@@ -33,35 +33,16 @@ class KeepsSome(Consumer):
         await self.inner.accept(deliveries[::2])
 
 
-class RefusesInstead(Consumer):
-    """Gives the last accepted message of several back."""
+class DeliversAccepted(Consumer):
+    """Delivers the last accepted message of several again, once."""
+
+    repeated = False
 
     async def accept(self, deliveries: Sequence[Delivery]) -> None:
-        await self.inner.accept(deliveries[:-1] or deliveries)
-        if len(deliveries) > 1:
-            await self.inner.refuse(deliveries[-1:])
-
-
-class FirstAttempt(Consumer):
-    """Takes every delivery for the first one."""
-
-    async def receive(self, *, limit: int = 100) -> Any:
-        return [each._replace(attempt=1) for each in await self.inner.receive(limit=limit)]
-
-
-class LosesRefused(Consumer):
-    """Forgets what is given back."""
-
-    async def refuse(self, deliveries: Sequence[Delivery]) -> None:
         await self.inner.accept(deliveries)
-
-
-class ToTheEnd(Consumer):
-    """Puts what is given back behind everything else."""
-
-    async def refuse(self, deliveries: Sequence[Delivery]) -> None:
-        await self.broker.publisher.publish([each.message for each in deliveries])
-        await self.inner.accept(deliveries)
+        if len(deliveries) > 1 and not self.repeated:
+            self.repeated = True
+            await self.broker.publisher.publish([deliveries[-1].message])
 
 
 class OneMore(Consumer):
@@ -191,25 +172,41 @@ class Shares(Consumer):
 
 
 class Settles(Broker):
-    """Forgets what a process has not settled when it ends."""
+    """Accepts the open messages of a consumer that closes."""
 
     @asynccontextmanager
     async def consume(self, feed: Feed) -> AsyncIterator[Any]:
         async with self.inner.consume(feed) as consumer:
             noting = _Noting(consumer)
             yield noting
-            await consumer.accept(noting.found)
+            await consumer.accept(noting.open)
+
+
+class ToTheEnd(Broker):
+    """Puts the open messages of a consumer that closes behind all others."""
+
+    @asynccontextmanager
+    async def consume(self, feed: Feed) -> AsyncIterator[Any]:
+        async with self.inner.consume(feed) as consumer:
+            noting = _Noting(consumer)
+            yield noting
+            await self.inner.publisher.publish([each.message for each in noting.open])
+            await consumer.accept(noting.open)
 
 
 class _Noting(Around):
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
-        self.found: list[Delivery] = []
+        self.open: list[Delivery] = []
 
     async def receive(self, *, limit: int = 100) -> Any:
         found = await self.inner.receive(limit=limit)
-        self.found += found
+        self.open += found
         return found
+
+    async def accept(self, deliveries: Sequence[Delivery]) -> None:
+        await self.inner.accept(deliveries)
+        self.open = [each for each in self.open if each not in deliveries]
 
 
 def _shared() -> Callable[[Any], Any]:
@@ -231,17 +228,14 @@ def mutant(name: str, killed_by: str, broken: Any) -> BrokerMutant:
 
 CONSUMERS = (
     mutant("accepted messages stay", "test_what_is_accepted_is_gone", KeepsSome),
-    mutant("accepted messages come again", "test_many_processes_share_many_messages", RefusesInstead),
-    mutant("attempts are not counted", "test_a_refused_message_comes_before_its_followers", FirstAttempt),
-    mutant("attempts of the dead are not counted", "test_what_is_not_settled_comes_again", FirstAttempt),
-    mutant("refused messages are lost", "test_a_refused_message_comes_before_its_followers", LosesRefused),
-    mutant("refused messages are lost by three", "test_three_refuse_and_the_next_gets_all", LosesRefused),
-    mutant("refused messages go to the end", "test_refusing_keeps_the_order", ToTheEnd),
-    mutant("refused messages come last", "test_a_refused_message_comes_before_its_followers", ToTheEnd),
+    mutant("accepted messages come again", "test_many_processes_share_many_messages", DeliversAccepted),
     mutant("the limit is ignored", "test_it_does_not_wait_for_what_is_open", OneMore),
     mutant("it waits for open messages", "test_it_does_not_wait_for_what_is_open", Waits),
     mutant("what was received is lost", "test_a_cancelled_receive_loses_nothing", LosesCancelled),
-    BrokerMutant("what is open is lost", "test_what_is_not_settled_comes_again", lambda: Settles),
+    BrokerMutant("open messages are lost", "test_what_is_not_settled_comes_again", lambda: Settles),
+    BrokerMutant("open messages of three are lost", "test_three_close_and_the_next_gets_all", lambda: Settles),
+    BrokerMutant("open messages go to the end", "test_redelivery_keeps_the_order", lambda: ToTheEnd),
+    BrokerMutant("open messages come last", "test_what_is_not_settled_comes_again", lambda: ToTheEnd),
     mutant("the reason is lost", "test_exactly_the_poison_message_is_parked", LosesReason),
     mutant("parked messages are lost", "test_exactly_the_poison_message_is_parked", LosesParked),
     mutant("parked messages are delivered", "test_exactly_the_poison_message_is_parked", DeliversParked),

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from .._background.backoff import Backoff
+from .._background.polling import poll_until
 from .._definitions.cache import CacheStats
 from .._subscriptions.status import SubscriptionStatus
 from .._writing.transactions import writing
@@ -80,12 +82,16 @@ class Operations:
                 raise await nothing_set_aside("retry", store, subscription, key)
             async with writing(store) as transaction:
                 await transaction.ask_retry(subscription, key, at=now)
-            pause = 0.01
-            while (again := (await store.retries(subscription)).get(key)) is not None and again <= now:
+
+            async def was_tried() -> bool:
+                again = (await store.retries(subscription)).get(key)
+                if again is None or again > now:
+                    return True
                 running.notifications.received.send()
                 running.assembly.consistency.awaited.send()
-                await anyio.sleep(pause)
-                pause = min(pause * 2, 0.5)
+                return False
+
+            await poll_until(was_tried, Backoff(0.01, 0.5))
             return await store.parked(subscription, key=key)
 
     async def discard(self, subscription: str, key: str) -> Sequence[ParkedEvent]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import anyio
-
 from .._definitions.message import Event
 from .._definitions.position import START
 from .._dispatch.services import Services
 from .._encoding.event_types import EventTypes
+from .._writing.transactions import writing
 from .._writing.write_side import Inline
 from ..errors import ConfigurationError
 from ..ports.event_log import StoredEvent
@@ -48,8 +47,7 @@ async def begin_inline(
             f"cannot run the projection {projection.name!r} inline: it was asynchronous before. "
             "Give it and its views new names, so that it is built anew."
         )
-    transaction = await store.begin()
-    try:
+    async with writing(store) as transaction:
         position = START
         while True:
             page = await store.log.read_all(after=position, names=projection.events)
@@ -59,8 +57,3 @@ async def begin_inline(
             events = [(stored, event_types.decode_stored(stored)) for stored in page.events]
             await projection.apply(services, transaction, events)
         await transaction.advance(marker, expected=None, to=Checkpoint(position, identity))
-        await transaction.commit()
-    except BaseException:
-        with anyio.CancelScope(shield=True):
-            await transaction.rollback()
-        raise
