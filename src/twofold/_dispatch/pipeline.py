@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
 
@@ -17,6 +18,23 @@ from .scope import NEW, Claim, Scope
 from .services import Services
 from .steps import Step
 
+_TURN = "turn: one at a time for each {}, in this process"
+
+_UNIT = "unit of work: begins at the first use, commits after the handler"
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """The locks by which commands take turns, inside one process.
+
+    Attributes:
+        of_fields: held for the value of the field that `key=` names. Commands of several types share them.
+        of_claims: held for a claim.
+    """
+
+    of_fields: KeyLocks = field(default_factory=KeyLocks)
+    of_claims: KeyLocks = field(default_factory=KeyLocks)
+
 
 def command_steps(
     services: Services,
@@ -25,7 +43,7 @@ def command_steps(
     middleware: Sequence[Middleware],
     inside: Sequence[Middleware],
     key: str | None,
-    turns: KeyLocks,
+    turns: Turns,
     inline: Sequence[str],
 ) -> list[Step]:
     """Return the steps of a command.
@@ -36,26 +54,20 @@ def command_steps(
         middleware: runs outside of the unit of work, the outermost first.
         inside: middleware that runs inside the unit of work.
         key: the field whose value lets commands take turns, if any.
-        turns: lets claims take turns.
+        turns: the locks that all commands of the application share.
         inline: the names of the inline projections.
     """
     return [
         *map(_middleware, middleware),
-        *([] if key is None else [_turn_of_field(key)]),
-        Step(
-            "turn", "turn: one dispatch at a time for each claim, in this process", partial(_turn_of_claim, turns), True
-        ),
-        Step(
-            "unit of work",
-            "unit of work: begins at the first use, commits after the handler",
-            partial(_unit_of_work, services),
-        ),
-        Step("claim", "claim: an idempotency key, a received message or a scheduled command", _claimed, True),
+        *([] if key is None else [Step("turn", _TURN.format(key), partial(_turn_of_field, turns, key))]),
+        Step("turn", _TURN.format("idempotency key"), partial(_turn_of_claim, turns), claims=True),
+        Step("unit of work", _UNIT, partial(_unit_of_work, services)),
+        Step("claim", "claim: stores the idempotency key; a duplicate returns the first result", _claimed, claims=True),
         *map(_inside, inside),
         Step("handler", handler),
         *([Step("inline projections", f"inline projections: {', '.join(inline)}")] if inline else []),
-        Step("commit", "commit: state, events, claim and rows of inline projections"),
-        Step("announce", "announce: the session has seen its writes, and subscriptions wake up"),
+        Step("commit", "commit: state, events and result, all or nothing"),
+        Step("announce", "announce: the session sees its writes, and subscriptions wake up"),
     ]
 
 
@@ -79,10 +91,10 @@ def query_steps(
         streams: whether the handler is an async generator.
     """
     return [
-        *([Step("wait", f"wait: in a session, for {', '.join(reads)}")] if reads else []),
+        *([Step("wait", f"wait: for {', '.join(reads)}, in a session")] if reads else []),
         *map(_middleware, middleware),
         *([] if cache is None else [cache]),
-        Step("scope", "scope: read only, so nothing is committed", partial(_stream if streams else _read, services)),
+        Step("scope", "scope: read only, nothing is committed", partial(_stream if streams else _read, services)),
         Step("handler", handler),
     ]
 
@@ -111,30 +123,25 @@ def _name(middleware: Middleware) -> str:
     return getattr(middleware, "__qualname__", type(middleware).__qualname__).split(".<locals>.")[0]
 
 
-def _turn_of_field(field: str) -> Step:
-    locks = KeyLocks()
+def _turn_of_field(turns: Turns, name: str, handle: Handle) -> Handle:
+    async def in_turn(command: Any) -> Any:
+        caller = current.get()
+        if caller is not None and caller.scope is not None:  # the outer command has its turn
+            return await handle(command)
+        async with turns.of_fields.hold(getattr(command, name)):
+            return await handle(command)
 
-    def around(handle: Handle) -> Handle:
-        async def in_turn(command: Any) -> Any:
-            caller = current.get()
-            if caller is not None and caller.scope is not None:  # the outer command has its turn
-                return await handle(command)
-            async with locks.hold(getattr(command, field)):
-                return await handle(command)
-
-        return in_turn
-
-    return Step("turn", f"turn: one at a time for each {field}, in this process", around)
+    return in_turn
 
 
-def _turn_of_claim(turns: KeyLocks, handle: Handle) -> Handle:
+def _turn_of_claim(turns: Turns, handle: Handle) -> Handle:
     """Let repeats wait here and not in the database."""
 
     async def in_turn(command: Any) -> Any:
         caller = cast(Caller, current.get())
         if caller.scope is not None:
             return await handle(command)
-        async with turns.hold(cast(Claim, caller.claim).turn()):
+        async with turns.of_claims.hold(cast(Claim, caller.claim).turn()):
             return await handle(command)
 
     return in_turn

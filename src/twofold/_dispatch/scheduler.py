@@ -34,7 +34,7 @@ class Scheduler:
     and headers of the message that scheduled it. The removal of its entry is committed with its changes, so it takes effect
     once even if the process crashes. One process dispatches due commands in the order of their time; several processes
     share them. A failing command is retried with exponential backoff. After the last attempt its entry is kept with the
-    reason; see `Application.stuck`. Store failures do not count as attempts.
+    reason; see `app.operations.stuck`. Store failures do not count as attempts.
     """
 
     def __init__(self, scope: Scope) -> None:

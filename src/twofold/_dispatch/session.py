@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Literal, Self, TypeVar, cast, overload
+from typing import Any, Generic, Self, TypeVar, cast
 
 from anyio import current_time
 
 from .._buses.no_handler import no_handler
 from .._consistency.conversation import Conversation
+from .._consistency.token import Written
 from .._definitions.message import Command, Query
-from ..errors import ApplicationNotRunning, ConfigurationError, ReadNotReady, UsedFromAnotherTask
+from ..errors import ApplicationNotRunning, UsedFromAnotherTask
 from .caller import Caller, current, handling
 from .idempotency import Keyed
 from .inbox import Received
@@ -153,73 +154,65 @@ class Session:
         finally:
             current.reset(mark)
 
-    @overload
-    async def execute(
-        self,
-        query: Query[R],
-        *,
-        timeout: float = ...,
-        on_stale: Literal["wait", "raise"] = ...,
-        after: str | None = ...,
-    ) -> R: ...
-    @overload
-    async def execute(
-        self, query: Query[R], *, timeout: float = ..., on_stale: Literal["return"], after: str | None = ...
-    ) -> Answer[R]: ...
-    async def execute(
-        self,
-        query: Query[R],
-        *,
-        timeout: float = DEFAULT_TIMEOUT,
-        on_stale: Literal["wait", "raise", "return"] = "wait",
-        after: str | None = None,
-    ) -> R | Answer[R]:
+    async def execute(self, query: Query[R], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None) -> R:
         """Answer a query from read models that have what this session wrote.
+
+        Inside the handler of a command the query does not wait: the unit of work may hold what the read model waits for.
 
         Args:
             query: the query.
-            timeout: how long to wait for the read models, in seconds.
-            on_stale: "wait" for them; "raise" `ReadNotReady` at once instead; or "return" an `Answer` at once, with how
-                far behind it is. Inside the handler of a command nothing waits: "wait" means "raise" there, because its
-                unit of work may hold what the read model waits for.
-            after: a token to wait for besides what this session wrote.
+            timeout: how long to wait for the read models, in seconds. With 0 the query raises `ReadNotReady` at once.
+            after: a consistency token of another session, whose writes the query must see as well.
 
         Raises:
             ReadNotReady: the read models have not caught up. The session's commands succeeded all the same.
-            NoHandler: nothing handles this query, or it is answered with a stream: use `stream`.
+            NoHandler: no handler is registered for this query, or its handler streams: use `stream`.
             UsedFromAnotherTask: another task opened this session.
         """
         self._check_task()
-        if on_stale not in ("wait", "raise", "return"):
-            raise ConfigurationError(f"cannot execute with on_stale={on_stale!r}: use 'wait', 'raise' or 'return'.")
-        pipeline = self._services.query_pipelines.get(type(query))
-        reads = () if pipeline is None else pipeline.reads
-        seen, consistency, outer = self._conversation.seen, self._services.consistency, handling()
-        waits = on_stale == "wait" and outer is None
-        written, complete, left = seen.here, True, timeout
+        seen, outer = self._conversation.seen, handling()
+        written, left = seen.here, timeout if outer is None else 0.0
         if after is not None or seen.elsewhere:
-            deadline = current_time() + timeout
-            written, complete = await seen.needed(
-                after, timeout if waits else 0.0, must=on_stale != "return", handling=outer is not None
-            )
+            deadline = current_time() + left
+            written, _ = await seen.needed(after, left, must=True, handling=outer is not None)
             left = deadline - current_time()
-        behind: int | None = 0 if complete else None
-        if written is not None and reads:
-            if on_stale == "return":
-                behind = await consistency.worst(reads, written) if complete else None
-            elif not waits:
-                for projection in reads:
-                    if missing := await consistency.behind(projection, written):
-                        raise ReadNotReady(projection, behind=missing)
-            else:
-                await consistency.wait(reads, written, left)
+        if written is not None:
+            await self._services.consistency.wait(self._reads(query), written, left)
+        return await self._answer(query, written, outer)
+
+    async def execute_stale(self, query: Query[R], *, after: str | None = None) -> Answer[R]:
+        """Answer a query at once, from read models that may lack what this session wrote, and report their lag.
+
+        Args:
+            query: the query.
+            after: a consistency token of another session, whose writes count for the lag as well.
+
+        Raises:
+            NoHandler: no handler is registered for this query, or its handler streams.
+            UsedFromAnotherTask: another task opened this session.
+        """
+        self._check_task()
+        seen, outer = self._conversation.seen, handling()
+        written, complete = seen.here, True
+        if after is not None or seen.elsewhere:
+            written, complete = await seen.needed(after, 0.0, must=False, handling=outer is not None)
+        reads, behind = self._reads(query), 0 if complete else None
+        if written is not None and reads and complete:
+            behind = await self._services.consistency.worst(reads, written)
+        return Answer(await self._answer(query, written, outer), behind)
+
+    async def _answer(self, query: Query[R], written: Written | None, outer: Scope | None) -> R:
         needed = None if written is None else written.position
-        mark = current.set(Caller(self._conversation, outer, None, needed))
+        mark = current.set(Caller(self._conversation, outer, needed=needed))
         try:
-            answer = await self._services.queries.execute(query)
+            return await self._services.queries.execute(query)
         finally:
             current.reset(mark)
-        return Answer(answer, behind) if on_stale == "return" else answer
+
+    def _reads(self, query: Query[Any]) -> Sequence[str]:
+        """Return the projections that a query reads, and that may lag."""
+        pipeline = self._services.query_pipelines.get(type(query))
+        return () if pipeline is None else pipeline.reads
 
     async def stream(
         self, query: Query[AsyncIterator[R]], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None
@@ -239,10 +232,10 @@ class Session:
         """
         self._check_task()
         deadline = current_time() + timeout
-        outer, pipeline = handling(), self._services.query_pipelines.get(type(query))
+        outer = handling()
         written, _ = await self._conversation.seen.needed(after, timeout, must=True, handling=outer is not None)
-        if written is not None and pipeline is not None:
-            await self._services.consistency.wait(pipeline.reads, written, deadline - current_time())
+        if written is not None:
+            await self._services.consistency.wait(self._reads(query), written, deadline - current_time())
         async with aclosing(self._services.queries.stream(query)) as items:
             mark = current.set(Caller(self._conversation, outer))
             try:

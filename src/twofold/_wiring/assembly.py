@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .._background.key_locks import KeyLocks
 from .._background.tasks import RunningTask
 from .._buses.command_bus import CommandBus
 from .._buses.query_bus import QueryBus
@@ -18,7 +17,7 @@ from .._consistency.waiting import Consistency
 from .._definitions.aggregate import Aggregate
 from .._definitions.message import Command, Query
 from .._definitions.view import View
-from .._dispatch.pipeline import command_steps, query_steps
+from .._dispatch.pipeline import Turns, command_steps, query_steps
 from .._dispatch.recording import RecordingEventBus
 from .._dispatch.services import Services
 from .._dispatch.steps import pipeline
@@ -48,6 +47,7 @@ from .check_handlers import (
 )
 from .check_secrets import check_secrets
 from .check_transport import check_served, check_transport
+from .parts import Parts
 from .planner import Planned, Planner
 from .subscriptions import (
     cache_subscriptions,
@@ -57,9 +57,6 @@ from .subscriptions import (
     reaction_subscriptions,
     relay_subscriptions,
 )
-
-if TYPE_CHECKING:
-    from .._application.application import Application
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,47 +86,51 @@ class Assembly:
     views: Sequence[type[View]]
 
 
-def assemble(app: Application) -> Assembly:
+def assemble(parts: Parts) -> Assembly:
     """Plan everything that an application has registered."""
-    planner = Planner(app.container)
-    commands = {entry: planner.handler(entry, "command") for entry in app._commands}
-    queries = {entry: planner.handler(entry, "query") for entry in app._queries}
-    reactions = {entry: planner.handler(entry, "reaction") for entry in app._reactions}
-    projections = {entry: planner.projection(entry) for entry in app._projections}
-    aggregates = sorted(planner.aggregates | set(app.event_sourced), key=lambda each: each.__qualname__)
-    events, event_types = known_events(app, aggregates), EventTypes()
+    registered, planner = parts.registered, Planner(parts.container)
+    commands = {entry: planner.handler(entry, "command") for entry in registered.commands}
+    queries = {entry: planner.handler(entry, "query") for entry in registered.queries}
+    reactions = {entry: planner.handler(entry, "reaction") for entry in registered.reactions}
+    projections = {entry: planner.projection(entry) for entry in registered.projections}
+    aggregates = sorted(planner.aggregates | set(parts.event_sourced), key=lambda each: each.__qualname__)
+    events, event_types = known_events(registered, aggregates), EventTypes()
     event_types.add(AggregateRemoved)
     command_types: WireTypes[Command[Any]] = WireTypes("command", UndecodableCommand)
     faults = [
         *planner.faults,
-        *check_handlers(app),
-        *check_middleware(app),
-        *check_subscriptions(app),
-        *check_modes(app, app.read is app.write),
-        *check_transport(app, has_transport=app.transport is not None),
-        *check_caches(app, queries, projections),
-        *check_served(app, queries, app.requests, app.transport),
+        *check_handlers(registered),
+        *check_middleware(registered),
+        *check_subscriptions(registered),
+        *check_modes(registered, parts.one_store),
+        *check_transport(registered, has_transport=parts.transport is not None),
+        *check_caches(registered, queries, projections),
+        *check_served(registered, queries, parts.requests, parts.transport),
         *check_views(projections, queries),
-        *learn_events(app, events, event_types),
-        *check_secrets(app, events, planner.views),
-        *learn_commands(app, command_types),
-        *check_stores(planner, app.write, app.event_sourced),
+        *learn_events(registered, events, event_types),
+        *check_secrets(registered, events, planner.views),
+        *learn_commands(registered, command_types),
+        *check_stores(planner, parts.write, parts.event_sourced),
     ]
-    services = _services(app, aggregates, event_types, command_types)
+    services = _services(parts, aggregates, event_types, command_types)
     inline = [projection for projection in projections.values() if projection is not None and projection.inline]
     services.write.inline.extend(inline_step(projection, services) for projection in inline)
-    _route_commands(app, commands, services, inline)
-    broker = Broker(app.transport, [feed(app, each) for each in app._consumed]) if app.transport is not None else None
+    _route_commands(parts, commands, services, inline)
+    broker = (
+        Broker(parts.transport, [feed(parts, each) for each in registered.consumed])
+        if parts.transport is not None
+        else None
+    )
     subscriptions = [
-        *projection_subscriptions(app, projections, services),
-        *reaction_subscriptions(app, reactions, services),
-        *relay_subscriptions(app, broker),
+        *projection_subscriptions(parts, projections, services),
+        *reaction_subscriptions(parts, reactions, services),
+        *relay_subscriptions(parts, broker),
     ]
     reads = {entry.message: _reads(entry, plan, subscriptions) for entry, plan in queries.items()}
-    answers = Answers(app.cache) if app.cache is not None else None
-    cached = cached_queries(app._queries, reads)
-    _route_queries(app, queries, services, reads, cached, answers)
-    subscriptions.extend(cache_subscriptions(app, cached, services.consistency))
+    answers = Answers(parts.cache) if parts.cache is not None else None
+    cached = cached_queries(parts.registered.queries, reads)
+    _route_queries(parts, queries, services, reads, cached, answers)
+    subscriptions.extend(cache_subscriptions(parts, cached, services.consistency))
     return Assembly(
         faults=faults,
         services=services,
@@ -155,7 +156,7 @@ def _reads(entry: QueryEntry, plan: Planned | None, subscriptions: Sequence[Subs
 
 
 def _services(
-    app: Application,
+    parts: Parts,
     aggregates: Sequence[type[Aggregate]],
     event_types: EventTypes,
     command_types: WireTypes[Command[Any]],
@@ -163,35 +164,35 @@ def _services(
     running = RunningTask()
     storages: dict[type[Aggregate], Storage] = {
         aggregate: Kept(EventSourced(aggregate, event_types), "events")
-        if aggregate in app.event_sourced
+        if aggregate in parts.event_sourced
         else Kept(StateStored(), "state")
         for aggregate in aggregates
     }
     return Services(
-        write=WriteSide(app.write, storages, [], app.clock, app.ids, running),
-        read=app.read,
+        write=WriteSide(parts.write, storages, [], parts.clock, parts.ids, running),
+        read=parts.read,
         commands=CommandBus(),
         queries=QueryBus(),
         events=RecordingEventBus(),
         command_types=command_types,
-        consistency=Consistency(app.write.log, app.read),
+        consistency=Consistency(parts.write.log, parts.read),
         conversations=Conversations(running),
         running=running,
     )
 
 
 def _route_commands(
-    app: Application, planned: Mapping[CommandEntry, Planned | None], services: Services, inline: Sequence[Projection]
+    parts: Parts, planned: Mapping[CommandEntry, Planned | None], services: Services, inline: Sequence[Projection]
 ) -> None:
-    turns = KeyLocks()
+    turns = Turns()
     for entry, plan in planned.items():
         if plan is None:
             continue
         steps = command_steps(
             services,
             _described(entry, plan),
-            middleware=middleware_of(app, entry.message),
-            inside=middleware_of(app, entry.message, inside=True),
+            middleware=middleware_of(parts, entry.message),
+            inside=middleware_of(parts, entry.message, inside=True),
             key=entry.key,
             turns=turns,
             inline=[projection.name for projection in inline],
@@ -201,7 +202,7 @@ def _route_commands(
 
 
 def _route_queries(
-    app: Application,
+    parts: Parts,
     planned: Mapping[QueryEntry, Planned | None],
     services: Services,
     reads: Mapping[type[Query[Any]], Sequence[str]],
@@ -214,12 +215,12 @@ def _route_queries(
             continue
         cache = None
         if entry.message in kept and answers is not None:
-            cache = Caching(kept[entry.message], answers, app.write, app.read).step()
+            cache = Caching(kept[entry.message], answers, parts.write, parts.read).step()
         steps = query_steps(
             services,
             _described(entry, plan),
             reads=reads[entry.message],
-            middleware=middleware_of(app, entry.message),
+            middleware=middleware_of(parts, entry.message),
             cache=cache,
             streams=plan.streams,
         )

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._definitions.message import Event, Message
 from .._dispatch.steps import Pipeline
 from ..errors import NoHandler
 from .assembly import Assembly
 
-if TYPE_CHECKING:
-    from .._application.application import Application
 
-
-def explain(app: Application, assembly: Assembly, message_type: type[Message]) -> str:
+def explain(name: str, assembly: Assembly, message_type: type[Message]) -> str:
     """Return the steps of a message's pipeline, one a line; for an event, its inline projections and subscriptions.
 
     Raises:
-        NoHandler: the application has no handler for the message.
+        NoHandler: the application of this name has no handler for the message.
     """
     services = assembly.services
     pipelines: dict[type[Any], Pipeline] = {**services.command_pipelines, **services.query_pipelines}
@@ -27,7 +24,7 @@ def explain(app: Application, assembly: Assembly, message_type: type[Message]) -
     else:
         lines = [step.text for step in pipelines[message_type].steps] if message_type in pipelines else []
     if not lines:
-        raise NoHandler(f"cannot explain {message_type.__name__}: {app.name!r} has no handler for it.")
+        raise NoHandler(f"cannot explain {message_type.__name__}: {name!r} has no handler for it.")
     return "\n".join([message_type.__name__, *(f"  {number}. {line}" for number, line in enumerate(lines, 1))])
 
 
