@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._buses.no_handler import no_handler
 from .._definitions.message import Command, snake_case
-from .._encoding.message_json import without_json
+from .._encoding.message_json import round_trip_of, without_json
 from .._encoding.metadata import encode_metadata
 from ..errors import NotSchedulable, UndecodableCommand
 from ..ports.schedule import ScheduledCommand
@@ -141,7 +141,7 @@ def _encoded(command: Command[Any], types: WireTypes[Command[Any]]) -> str:
     """Return the fields as JSON that gives the same command again."""
     kind = type(command).__name__
     try:
-        text = command.model_dump_json()
+        text = round_trip_of(type(command)).encode(command, warnings=True)
         again = types.decode(_name(command), command.message_version, text)
     except UndecodableCommand as error:
         raise NotSchedulable(f"cannot schedule {kind}: it could not be read again ({error}).") from error
