@@ -35,8 +35,8 @@ class Scheduler:
     A command is dispatched when it is due, or as soon afterwards as a process is there that works, in a session of its own
     with the tenant, trace and headers of the message that scheduled it. That it is done is committed with what it
     changes, so it takes effect once, whoever dies in the middle. What is due is dispatched in the order of its time by one
-    process; several share it. A command whose handler fails is tried again with growing pauses, and kept with the reason
-    when it fails too often; see `Application.stuck`. A failure of the store is no fault of the command and does not count.
+    process; several share it. A command whose handler fails is retried with backoff. When its attempts are used up, it is
+    kept with the reason; see `app.operations.stuck`. Store failures are transient and do not count as attempts.
     """
 
     def __init__(self, scope: Scope) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from .._definitions.message import Event
 from .._definitions.position import START
 from .._dispatch.services import Services
+from .._encoding.event_types import EventTypes
 from .._writing.transactions import writing
 from .._writing.write_side import Inline
 from ..errors import ConfigurationError
@@ -15,9 +15,6 @@ from ..ports.event_log import StoredEvent
 from ..ports.stores import WriteStore, WriteTransaction
 from ..ports.subscription_store import Checkpoint
 from .projection import EventFailed, Projection
-
-if TYPE_CHECKING:
-    from .._wiring.assembly import Assembly
 
 
 def inline_step(projection: Projection, services: Services) -> Inline:
@@ -32,7 +29,9 @@ def inline_step(projection: Projection, services: Services) -> Inline:
     return apply
 
 
-async def begin_inline(projection: Projection, assembly: Assembly, store: WriteStore, identity: str) -> None:
+async def begin_inline(
+    projection: Projection, services: Services, event_types: EventTypes, store: WriteStore, identity: str
+) -> None:
     """Apply the history to an inline projection that runs for the first time; later every command applies its own events.
 
     A marker beside its checkpoint says that it is inline. All of the history is applied in one transaction.
@@ -55,7 +54,6 @@ async def begin_inline(projection: Projection, assembly: Assembly, store: WriteS
             if page.last == position:
                 break
             position = page.last
-            decode = assembly.event_types.decode
-            events = [(stored, decode(stored.name, stored.schema, stored.data)) for stored in page.events]
-            await projection.apply(assembly.services, transaction, events)
+            events = [(stored, event_types.decode_stored(stored)) for stored in page.events]
+            await projection.apply(services, transaction, events)
         await transaction.advance(marker, expected=None, to=Checkpoint(position, identity))
