@@ -400,9 +400,13 @@ async def counted(query: Every | Some | All) -> list[int]:
 @pytest.mark.parametrize(
     ("query", "handler", "text"),
     [
-        (All, counting, r"All is answered at once, and this handler is an async generator. .*Query\[AsyncIterator"),
-        (Every, counted, r"Every is answered with a stream, and this handler is no async generator. .*Query\[list"),
-        (Some, counted, "Some is answered with a stream, and this handler is no async generator"),
+        (
+            All,
+            counting,
+            r"All is answered with one result, and this handler is an async generator. .*Query\[AsyncIterator",
+        ),
+        (Every, counted, r"Every is answered with a stream, and this handler is not an async generator. .*Query\[list"),
+        (Some, counted, "Some is answered with a stream, and this handler is not an async generator"),
     ],
 )
 def test_a_stream_that_is_none(app: Application, query: Any, handler: Any, text: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from .._buses.no_handler import no_handler
 from .._definitions.message import Command, snake_case
-from .._encoding.message_json import without_json
+from .._encoding.message_json import round_trip_of, without_json
 from .._encoding.metadata import encode_metadata
 from .._encoding.wire_types import WireTypes
 from ..errors import NotSchedulable, UndecodableCommand
@@ -135,7 +135,7 @@ def _encoded(command: Command[Any], types: WireTypes[Command[Any]]) -> str:
     """Return the fields as JSON from which an equal command can be decoded."""
     kind = type(command).__name__
     try:
-        text = command.model_dump_json()
+        text = round_trip_of(type(command)).encode(command, warnings=True)
         again = types.decode(_name(command), command.message_version, text)
     except UndecodableCommand as error:
         raise NotSchedulable(f"cannot schedule {kind}: it cannot be decoded again ({error}).") from error
