@@ -245,7 +245,7 @@ async def test_an_event_without_a_key_ends_all_answers_of_its_query(
             await app.dispatch(Write(day="a"))
             await app.settle()
             assert [await app.execute(GetDay(day=day)) for day in "ab"] == [5, 4]
-    assert "cannot make the key" in caplog.text
+    assert "cannot format the key" in caplog.text
 
 
 async def test_a_read_that_took_long_does_not_replace_a_later_one(store: CacheStore) -> None:
