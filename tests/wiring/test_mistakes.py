@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
+from tests.domains.orders import Ask, Look, Place, Placed, Row
 from twofold import (
     Aggregate,
     Application,
@@ -40,26 +41,6 @@ from twofold.errors import (
 )
 from twofold.middleware import authorise, logging, retry_conflicts
 from twofold_memory import InMemory, InMemoryTransport
-
-
-class Place(Command[str]):
-    number: int = 1
-
-
-class Ask(Query[str]):
-    number: int = 1
-
-
-class Look(Query[int]):
-    number: int = 1
-
-
-class Placed(Event, name="mistakes.placed"):
-    number: int = 1
-
-
-class Row(View, name="mistakes_row", key="number"):
-    number: int
 
 
 def keyless() -> None:
