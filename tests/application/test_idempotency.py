@@ -15,7 +15,8 @@ import pytest
 from pydantic import BaseModel, Field, SecretStr
 
 from twofold import Application, Command, Module, Repository, Session
-from twofold._encoding.answers import Results, fingerprint
+from twofold._encoding.fingerprint import fingerprint
+from twofold._encoding.results import Results
 from twofold.errors import IdempotencyKeyReused, InvalidKey, NotAuthorised, ResultNotRecordable
 from twofold.middleware import authorise
 from twofold.ports import KeyRecord, WriteStore
@@ -152,7 +153,7 @@ def test_results_come_back_as_they_were(command: type[Command[Any]], result: obj
 
 def test_a_result_type_that_changed_is_said() -> None:
     """A recorded result that no longer fits its type is an error that says that the command has taken effect."""
-    with pytest.raises(ResultNotRecordable, match="it has taken effect"):
+    with pytest.raises(ResultNotRecordable, match="the command has taken effect"):
         Results(Look).decode('"many"')
 
 

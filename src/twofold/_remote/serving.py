@@ -13,6 +13,7 @@ from .._background.failures import tell
 from .._definitions.envelope import Origin
 from .._definitions.message import Message, Query
 from .._dispatch.session import Session
+from .._encoding.message_json import round_trip_of
 from ..errors import ApplicationNotRunning, CommitFailed, InvalidRequest, NoHandler, TransientFailure
 from ..ports.receiver import Receiver
 from ..ports.requests import Request, Requests
@@ -127,7 +128,7 @@ class Serving:
                 f"{message_type.message_version}. Deploy the same release of its class on both sides."
             )
         try:
-            return message_type.model_validate_json(asked.data)
+            return round_trip_of(message_type).decode(asked.data)
         except ValidationError as error:
             raise InvalidRequest(
                 f"{self.service!r} did not handle {what}: {message_type.__name__} has other fields there. {error}\n"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from .._definitions.message import Event
 from .._definitions.view import View
-from .._encoding.answers import answer_type
+from .._encoding.answer_types import answer_type
 from .._encoding.secrets import ADVICE, MASK, masked, masks
 from .._registration.places import Place, place_of
 from .._registration.registered import Registered
