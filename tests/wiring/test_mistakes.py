@@ -589,9 +589,9 @@ def test_a_reaction_without_a_name(app: Application, given: Any) -> None:
     with pytest.raises(
         InvalidDefinition, match=r"cannot use @reaction so: .*no name=\. Write @reaction\(SomeEvent, name="
     ):
-        app.reaction(*given)  # type: ignore[call-arg]
+        app.reaction(*given)  # type: ignore[call-overload]
     with pytest.raises(InvalidDefinition, match="was given the name 7"):
-        app.reaction(*given, name=7)  # type: ignore[arg-type]
+        app.reaction(*given, name=7)  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize(("name", "options"), [("relay", {}), ("consume", {"source": "depot"}), ("serve", {})])
