@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.domains.shops import GetParcel, Sell, Sold, depot, shop
 from tests.servers.process import PrivateServer
-from tests.transport.shops import GetParcel, Sell, Sold, depot, shop
 from twofold import Application
 from twofold.errors import ReadNotReady
 from twofold.ports import Transport

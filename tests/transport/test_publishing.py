@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.transport.shops import GetParcel, Rename, Sell, Sold, selling, settled, shipping, shop
+from tests.domains.shops import GetParcel, Rename, Sell, Sold, selling, settled, shipping, shop
 from twofold import Application, Retry
 from twofold._integration import relay as _relay
 from twofold.errors import CheckpointMoved, MessageTooLarge, ReadNotReady

@@ -9,8 +9,8 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.transport.shops import GetParcel, Rename, Sell, Sold, selling, settled, shipping
-from tests.transport.shops import shop as shop_module
+from tests.domains.shops import GetParcel, Rename, Sell, Sold, selling, settled, shipping
+from tests.domains.shops import shop as shop_module
 from twofold import Application, Retry
 from twofold.errors import ForeignLog, ReadNotReady, TransientFailure
 from twofold.ports import Feed, Outcome, Transport, WireMessage, WriteStore

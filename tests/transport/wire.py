@@ -12,7 +12,7 @@ from zlib import crc32
 
 import anyio
 
-from tests.transport.shops import GetParcel, Parcel, Sold
+from tests.domains.shops import GetParcel, Parcel, Sold
 from twofold import Application, Module, ReadModel, Retry, on
 from twofold._consistency.token import Written, encode_token
 from twofold._integration.cloud_events import Progress, encode_progress

@@ -11,6 +11,7 @@ import pytest
 from dependency_injector import containers, providers
 from dependency_injector.wiring import Provide
 
+from tests.domains.orders import Ask, Cancel, Look, Place, Placed, Row
 from twofold import (
     Aggregate,
     Application,
@@ -19,7 +20,6 @@ from twofold import (
     Event,
     EventBus,
     Module,
-    Query,
     QueryBus,
     ReadModel,
     Repository,
@@ -34,26 +34,6 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 
-class Place(Command[str]):
-    number: int
-
-
-class Cancel(Command[None]):
-    number: int
-
-
-class Ask(Query[str]):
-    number: int
-
-
-class Look(Query[int]):
-    number: int
-
-
-class Placed(Event, name="check.placed"):
-    number: int
-
-
 class Nameless(Event):
     number: int
 
@@ -62,7 +42,7 @@ class AlsoNameless(Event):
     number: int
 
 
-class Twin(Event, name="check.placed"):
+class Twin(Event, name="orders.placed"):
     number: int
 
 
@@ -74,11 +54,7 @@ class Third(Event, name="check.third", version=3):
     number: int
 
 
-class Row(View, name="check_row", key="number"):
-    number: int
-
-
-class RowTwin(View, name="check_row", key="number"):
+class RowTwin(View, name="orders_row", key="number"):
     number: int
 
 
@@ -405,10 +381,10 @@ def from_two_modules(handler: Any, message: Any) -> Application:
     return made
 
 
-def line_of(thing: Any) -> int:
-    """Return where something is defined."""
+def place_of(thing: Any) -> tuple[str, int]:
+    """Return the file and the line in which something is defined."""
     code = getattr(thing, "__code__", None)
-    return int(code.co_firstlineno) if code else inspect.getsourcelines(thing)[1]
+    return inspect.getfile(thing), int(code.co_firstlineno) if code else inspect.getsourcelines(thing)[1]
 
 
 MISTAKES: list[tuple[str, Callable[[], Application], Any, str]] = [
@@ -442,8 +418,13 @@ MISTAKES: list[tuple[str, Callable[[], Application], Any, str]] = [
     ("unknown projection", lambda: with_query(ask_again, reads="rows"), ask_again, "Known projections: none"),
     ("event without a name", lambda: with_reaction(Nameless, react_to_nameless), Nameless, "no stable name"),
     ("event without a name", lambda: with_projection(TakesNameless), AlsoNameless, "no stable name"),
-    ("one name for two", lambda: both(with_reaction(Placed), with_reaction(Twin, react_to_twin)), Twin, "check.placed"),
-    ("one name for two", lambda: with_query(both_rows), RowTwin, "two views are named 'check_row'"),
+    (
+        "one name for two",
+        lambda: both(with_reaction(Placed), with_reaction(Twin, react_to_twin)),
+        Twin,
+        "orders.placed",
+    ),
+    ("one name for two", lambda: with_query(both_rows), RowTwin, "two views are named 'orders_row'"),
     ("missing upcaster", lambda: with_reaction(Second, react_to_second), Second, "version 1 to 2"),
     ("missing upcaster", lambda: with_projection(TakesThird), Third, "version 2 to 3"),
     ("projection with a bus", lambda: with_projection(TakesBus), TakesBus, "cannot take a bus"),
@@ -537,8 +518,9 @@ def test_a_mistake_is_reported_with_its_place(make: Callable[[], Application], c
     with pytest.raises(WiringError) as caught:
         make().check()
     places = [(fault.file, fault.line) for fault in caught.value.faults if text.lower() in fault.message.lower()]
-    assert (__file__, line_of(culprit)) in places
-    assert f"{__file__}:{line_of(culprit)}: " in str(caught.value)
+    file, line = place_of(culprit)
+    assert (file, line) in places
+    assert f"{file}:{line}: " in str(caught.value)
 
 
 def test_all_faults_are_reported_at_once() -> None:
@@ -548,7 +530,7 @@ def test_all_faults_are_reported_at_once() -> None:
     with pytest.raises(WiringError) as caught:
         made.check()
     lines = {fault.line for fault in caught.value.faults}
-    assert lines >= {line_of(each) for each in (unprovided, gives_another, TakesBus, Cancel, Look)}
+    assert lines >= {place_of(each)[1] for each in (unprovided, gives_another, TakesBus, Cancel, Look)}
 
 
 def test_a_sound_application_passes() -> None:

@@ -138,7 +138,7 @@ class Application(Module):
         """
         from .._wiring.explain import explain
 
-        return explain(self._parts, self._assemble(), message_type)
+        return explain(self.name, self._assemble(), message_type)
 
     async def create_schema(self) -> None:
         """Create the tables that the stores lack, for their own use and for the read models. Existing ones stay."""
@@ -247,11 +247,4 @@ class Application(Module):
     def _assemble(self) -> Assembly:
         from .._wiring.assembly import assemble  # what runs an application is loaded when one is checked or entered
 
-        return assemble(self._parts, self._new_session, self._committed)
-
-    def _new_session(self) -> Session:
-        return self._started().session(Origin(), None)
-
-    def _committed(self) -> None:
-        if self._running is not None:
-            self._running.notifications.send()
+        return assemble(self._parts)

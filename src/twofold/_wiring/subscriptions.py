@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from .._buses.chain import Middleware, compose
+from .._buses.chain import Middleware
 from .._caching.cached_query import CachedQuery
 from .._caching.invalidation import CacheEffect
 from .._consistency.waiting import Consistency
 from .._definitions.message import Message
 from .._definitions.retry import Retry
+from .._dispatch.pipeline import event_handle
 from .._dispatch.services import Services
 from .._integration.broker import Broker
 from .._integration.cloud_events import FeedFilter
 from .._integration.relay import RelayEffect, progress_topic
 from .._registration.entries import ConsumeEntry, ProjectionEntry, ReactionEntry
-from .._subscriptions.effects import ProjectionEffect, ReactionEffect, reaction_handle
+from .._subscriptions.effects import ProjectionEffect, ReactionEffect
 from .._subscriptions.projection import Projection
 from .._subscriptions.subscription import Subscription
 from ..ports.transport import Feed
@@ -58,14 +59,14 @@ def reaction_subscriptions(
     parts: Parts,
     planned: Mapping[ReactionEntry, Planned | None],
     services: Services,
-    committed: Callable[[], None],
 ) -> Iterator[Subscription]:
     """Yield the reactions."""
     for entry, plan in planned.items():
         if plan is None:
             continue
-        last = reaction_handle(plan.invoke)
-        handles = {event_type: compose(middleware_of(parts, event_type), last) for event_type in entry.events}
+        handles = {
+            event_type: event_handle(plan.invoke, middleware_of(parts, event_type)) for event_type in entry.events
+        }
         yield Subscription(
             name=entry.name,
             kind="reaction",
@@ -75,7 +76,7 @@ def reaction_subscriptions(
             retry=entry.retry,
             segments=entry.segments,
             store=parts.write,
-            effect=ReactionEffect(handles, services, committed),
+            effect=ReactionEffect(handles, services),
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.cached_bank import CACHED, KEY, GetCached, GetNote, Loads, Note, balance, bank
+from tests.domains.cached_bank import CACHED, KEY, GetCached, GetNote, Loads, Note, balance, bank
 from twofold import Application, Cache, Command, Event, Module, Query, ReadModel, UnitOfWork, on
 from twofold.errors import TransientFailure
 from twofold.ports import CacheStore
