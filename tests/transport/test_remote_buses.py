@@ -9,12 +9,16 @@ import anyio
 import pytest
 from redis.asyncio import Redis as RedisClient
 
-from twofold import RemoteCommandBus, RemoteQueryBus, RemoteSession
+from tests.domains.stock import Fill, GetLevel, Level, Take, Unserved
+from tests.transport.serving import serving
+from twofold import Command, RemoteCommandBus, RemoteQueryBus, RemoteSession
 from twofold.errors import ConfigurationError, NoHandler, NoRemoteService
 from twofold.ports import WriteStore
 from twofold_memory import InMemoryTransport
 
-from .stock import Fill, GetLevel, Level, Nameless, Take, Unserved, serving
+
+class Nameless(Command[None]):
+    pass
 
 
 async def test_a_command_returns_the_result_of_its_remote_handler(here: WriteStore, broker: InMemoryTransport) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from uuid import UUID
 
+from tests.domains.stock import Break, Fill, GetLevel, Unserved
+from tests.transport.serving import serving
 from twofold import Application, Command, Envelope, RemoteCommandBus, Session
 from twofold.ports import Request, Requests, WriteStore
 from twofold_memory import InMemoryTransport
-
-from .stock import Break, Fill, GetLevel, Unserved, serving
 
 
 async def test_a_nested_message_keeps_the_conversation(

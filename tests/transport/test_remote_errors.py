@@ -6,12 +6,12 @@ import json
 
 import pytest
 
+from tests.domains.stock import Break, Fill, GetLevel, OutOfStock, Take
+from tests.transport.serving import serving
 from twofold import Command, RemoteCommandBus, RemoteQueryBus
 from twofold.errors import ConfigurationError, HandlersFailed, InvalidRequest, RemoteFailure, RemoteTimeout
 from twofold.ports import Request, Requests, WriteStore
 from twofold_memory import InMemoryTransport
-
-from .stock import Break, Fill, GetLevel, OutOfStock, Take, serving
 
 
 async def test_a_listed_error_is_raised_as_itself(here: WriteStore, broker: InMemoryTransport) -> None:

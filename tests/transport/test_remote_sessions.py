@@ -5,12 +5,12 @@ from __future__ import annotations
 import anyio
 import pytest
 
+from tests.domains.stock import Fill, GetLevel, GetTotal, Level
+from tests.transport.serving import serving
 from twofold import Application, RemoteQueryBus, RemoteSession
 from twofold.errors import ReadNotReady, UsedFromAnotherTask
 from twofold.ports import WriteStore
 from twofold_memory import InMemoryTransport
-
-from .stock import Fill, GetLevel, GetTotal, Level, serving
 
 
 async def test_a_session_reads_its_own_writes(here: WriteStore, broker: InMemoryTransport) -> None:

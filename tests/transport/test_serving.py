@@ -10,13 +10,16 @@ import anyio
 import pytest
 from redis.asyncio import Redis as RedisClient
 
-from twofold import Application, RemoteCommandBus
+from tests.domains.stock import GetLevel, Take, Unserved, stock
+from twofold import Application, Command, RemoteCommandBus
 from twofold.errors import ApplicationNotRunning, ConfigurationError, RemoteTimeout
 from twofold.ports import Request, Requests, WriteStore
 from twofold_memory import InMemory, InMemoryTransport
 from twofold_redis import RedisStreams
 
-from .stock import GetLevel, Nameless, Take, Unserved, stock
+
+class Nameless(Command[None]):
+    pass
 
 
 def test_a_transport_without_requests_cannot_serve() -> None:

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.domains.orders import Ask, Place
 from twofold import Application
 from twofold.errors import WiringError
 from twofold_memory import InMemory
-
-from .domain import Ask, Place
 
 Mistake = tuple[str, Callable[[], Application], Any, str]
 """Its kind, the application that has it, the function or class that causes it, and a part of the message."""

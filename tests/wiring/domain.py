@@ -1,32 +1,9 @@
-"""Messages, a view, an aggregate and a projection for the tests of this folder."""
+"""An aggregate and a projection for the tests of this folder."""
 
 from __future__ import annotations
 
-from twofold import Aggregate, Command, Event, Query, ReadModel, View, on
-
-
-class Place(Command[str]):
-    number: int = 1
-
-
-class Cancel(Command[None]):
-    number: int
-
-
-class Ask(Query[str]):
-    number: int = 1
-
-
-class Look(Query[int]):
-    number: int = 1
-
-
-class Placed(Event, name="wiring.placed"):
-    number: int = 1
-
-
-class Row(View, name="wiring_row", key="number"):
-    number: int
+from tests.domains.orders import Placed, Row
+from twofold import Aggregate, ReadModel, on
 
 
 class Thing(Aggregate, name="thing"):

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from tests.domains.orders import Placed
+from tests.wiring.domain import Thing
 from twofold import Application, Cache, Command, RemoteCommandBus
 from twofold.errors import ConfigurationError, InvalidDefinition, InvalidKey, NotSchedulable
 from twofold.middleware import retry_conflicts
 from twofold_memory import InMemory, InMemoryTransport
-
-from .domain import Placed, Thing
 
 
 class ReadOnly:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.domains.orders import Ask, Cancel, Look, Place, Placed
+from tests.wiring.applications import both, place_of, with_command, with_projection, with_query
+from tests.wiring.domain import Rows
 from twofold import CommandBus, on
 from twofold.errors import WiringError
-
-from .applications import both, place_of, with_command, with_projection, with_query
-from .domain import Ask, Cancel, Look, Place, Placed, Rows
 
 
 class Mailer:

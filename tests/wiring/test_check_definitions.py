@@ -6,10 +6,17 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from tests.domains.orders import Ask, Place, Placed, Row
+from tests.wiring.applications import (
+    assert_reported,
+    both,
+    mistakes,
+    with_command,
+    with_projection,
+    with_query,
+    with_reaction,
+)
 from twofold import Aggregate, Application, Event, ReadModel, Repository, View, on
-
-from .applications import assert_reported, both, mistakes, with_command, with_projection, with_query, with_reaction
-from .domain import Ask, Place, Placed, Row
 
 
 class Nameless(Event):
@@ -20,7 +27,7 @@ class AlsoNameless(Event):
     number: int
 
 
-class Twin(Event, name="wiring.placed"):
+class Twin(Event, name="orders.placed"):
     number: int
 
 
@@ -32,7 +39,7 @@ class Third(Event, name="check.third", version=3):
     number: int
 
 
-class RowTwin(View, name="wiring_row", key="number"):
+class RowTwin(View, name="orders_row", key="number"):
     number: int
 
 
@@ -125,9 +132,9 @@ class TakesThird:
             "one name for two classes",
             lambda: both(with_reaction(Placed, react), with_reaction(Twin, react_to_twin)),
             Twin,
-            "wiring.placed",
+            "orders.placed",
         ),
-        ("one name for two classes", lambda: with_query(both_rows), RowTwin, "two views are named 'wiring_row'"),
+        ("one name for two classes", lambda: with_query(both_rows), RowTwin, "two views are named 'orders_row'"),
         ("missing upcaster", lambda: with_reaction(Second, react_to_second), Second, "version 1 to 2"),
         ("missing upcaster", lambda: with_projection(TakesThird), Third, "version 2 to 3"),
         ("view without rows", lambda: with_query(of_no_view), of_no_view, "has no name and key"),

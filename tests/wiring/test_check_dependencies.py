@@ -8,10 +8,9 @@ from typing import Annotated, Any
 from dependency_injector import containers, providers
 from dependency_injector.wiring import Provide
 
+from tests.domains.orders import Ask, Place
+from tests.wiring.applications import assert_reported, mistakes, with_command, with_query
 from twofold import Application, CommandBus, EventBus, ReadModel, Repository
-
-from .applications import assert_reported, mistakes, with_command, with_query
-from .domain import Ask, Place
 
 
 class Mailer:

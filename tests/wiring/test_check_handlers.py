@@ -11,8 +11,8 @@ from twofold import Application, Command, Event, Module, on
 if TYPE_CHECKING:
     from decimal import Decimal
 
-from .applications import app, assert_reported, both, mistakes, with_command, with_projection, with_query
-from .domain import Ask, Cancel, Look, Place, Placed
+from tests.domains.orders import Ask, Cancel, Look, Place, Placed
+from tests.wiring.applications import app, assert_reported, both, mistakes, with_command, with_projection, with_query
 
 
 class Second(Event, name="check.second", version=2):

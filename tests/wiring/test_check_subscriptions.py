@@ -6,11 +6,11 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from tests.domains.orders import Ask, Place, Placed
+from tests.wiring.applications import app, assert_reported, mistakes, with_projection, with_query, with_reaction
+from tests.wiring.domain import Rows
 from twofold import Application, CommandBus, QueryBus, Session, on
 from twofold_memory import InMemory
-
-from .applications import app, assert_reported, mistakes, with_projection, with_query, with_reaction
-from .domain import Ask, Place, Placed, Rows
 
 
 async def place(command: Place) -> str:

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.domains.orders import Ask, Place, Placed
 from twofold import Application, on
 from twofold.errors import InvalidDefinition
-
-from .domain import Ask, Place, Placed
 
 
 @pytest.mark.parametrize("decorator", ["command_handler", "query_handler", "reaction", "projection"])

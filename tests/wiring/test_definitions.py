@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from tests.domains.orders import Place, Placed
+from tests.wiring.domain import Thing
 from twofold import Aggregate, Application, Event, Repository, View, on
 from twofold.errors import ConfigurationError, InvalidDefinition
 from twofold_memory import InMemory
-
-from .domain import Place, Placed, Thing
 
 
 def keyless() -> None:

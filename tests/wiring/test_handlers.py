@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+from tests.domains.orders import Ask, Place, Placed, Row
+from tests.wiring.domain import Rows, Thing
+from tests.wiring.faults import faults_of
 from twofold import Application, ReadModel, Repository, Session, on
-
-from .domain import Ask, Place, Placed, Row, Rows, Thing
-from .faults import faults_of
 
 
 def test_a_sync_handler_of_awaitable_things(app: Application) -> None:

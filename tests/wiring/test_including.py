@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
+from tests.domains.orders import Ask, Place
 from twofold import Application, Module
 from twofold._buses.chain import CallNext
 from twofold.errors import ConfigurationError
-
-from .domain import Ask, Place
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 
+from tests.domains.orders import Place
+from tests.wiring.faults import faults_of
 from twofold import Application, Command, CommandBus, EventBus, QueryBus
 from twofold._buses.chain import CallNext
 from twofold.errors import ConfigurationError
 from twofold.middleware import authorise, logging, retry_conflicts
 from twofold_memory import InMemory
-
-from .domain import Place
-from .faults import faults_of
 
 
 def plain(message: Any, call_next: Any) -> Any:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
+from tests.domains.orders import Ask, Row
+from tests.wiring.domain import Rows
+from tests.wiring.faults import faults_of
 from twofold import Application, ReadModel
-
-from .domain import Ask, Row, Rows
-from .faults import faults_of
 
 
 def test_two_projections_of_one_view(app: Application) -> None:

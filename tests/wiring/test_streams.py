@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.domains.orders import Look
+from tests.wiring.faults import faults_of
 from twofold import Application, Query, QueryBus
 from twofold.errors import InvalidDefinition, NoHandler
-
-from .domain import Look
-from .faults import faults_of
 
 
 class Every(Query[AsyncIterator[int]]):

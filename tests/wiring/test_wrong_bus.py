@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.domains.orders import Ask, Place, Placed
 from twofold import Application, CommandBus, QueryBus, UnitOfWork
 from twofold.errors import ApplicationNotRunning, NoHandler
-
-from .domain import Ask, Place, Placed
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,9 @@
-"""An application that serves commands and queries to other processes."""
+"""An application that other processes command and ask: how many there are of each article."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
-import anyio
-
-from twofold import Aggregate, Application, Command, Envelope, Event, Module, Query, ReadModel, Repository, View, on
+from twofold import Aggregate, Command, Envelope, Event, Module, Query, ReadModel, Repository, View, on
 from twofold.errors import TransientFailure
-from twofold.ports import WriteStore
-from twofold_memory import InMemoryTransport
 
 
 class Filled(Event, name="stock.filled"):
@@ -67,12 +60,8 @@ class Unserved(Command[None], name="stock.unserved"):
     pass
 
 
-class Nameless(Command[None]):
-    pass
-
-
 class OutOfStock(Exception):
-    """There is less than the command takes."""
+    """There is less than was asked for."""
 
     def __init__(self, article: str, left: int) -> None:
         self.article, self.left = article, left
@@ -84,13 +73,13 @@ stock = Module("stock")
 
 @stock.command_handler(Fill)
 async def fill(command: Fill, stocks: Repository[Stock]) -> None:
-    """Create the stock of an article."""
+    """Begin with so many."""
     await stocks.add(Stock.begin(Filled(article=command.article, number=command.number)))
 
 
 @stock.command_handler(Take)
 async def take(command: Take, stocks: Repository[Stock]) -> int:
-    """Take articles, and return the number that is left."""
+    """Take so many, and return how many are left."""
     found = await stocks.get(command.article)
     if found.number < command.number:
         raise OutOfStock(found.id, found.number)
@@ -100,19 +89,19 @@ async def take(command: Take, stocks: Repository[Stock]) -> int:
 
 @stock.command_handler(Break)
 async def fail(command: Break) -> None:
-    """Raise the error that the command names."""
+    """Fail in some way."""
     raise {"key": KeyError, "busy": TransientFailure}[command.how]("on purpose")
 
 
 @stock.command_handler(Unserved)
 async def unserved(command: Unserved) -> None:
-    """Fail, because no other process may send this command."""
+    """Be out of reach."""
     raise AssertionError("nobody may ask for this")
 
 
 @stock.projection("levels")
 class Levels:
-    """The stock of each article."""
+    """How many there are of each article."""
 
     def __init__(self, levels: ReadModel[Level]) -> None:
         self.levels = levels
@@ -124,19 +113,8 @@ class Levels:
 
 @stock.query_handler(GetLevel)
 async def get_level(query: GetLevel, levels: ReadModel[Level]) -> Level | None:
-    """Return the stock of an article."""
+    """Return how many there are."""
     return await levels.get(query.article)
 
 
 stock.serve(Fill, Take, Break, GetLevel, partitions=2)
-
-
-@asynccontextmanager
-async def serving(store: WriteStore, broker: InMemoryTransport) -> AsyncIterator[Application]:
-    """Run the application that serves the stock."""
-    app = Application("stock", write=store, transport=broker)
-    app.include(stock)
-    await app.create_schema()
-    with anyio.fail_after(60):
-        async with app:
-            yield app
