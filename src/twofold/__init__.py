@@ -23,7 +23,7 @@ from ._encoding.state_json import StateCodec
 from ._reading.find import Keyset, Page, Rows, above, at_least, at_most, below, one_of
 from ._reading.read_model import ReadModel
 from ._registration.router import Module
-from ._remote.client import RemoteCommandBus, RemoteQueryBus
+from ._remote.buses import RemoteCommandBus, RemoteQueryBus
 from ._remote.session import RemoteSession
 from ._subscriptions.status import SubscriptionStatus
 from ._writing.repository import Repository

@@ -485,7 +485,7 @@ def test_a_cache_that_is_a_flag(app: Application) -> None:
 @pytest.mark.parametrize("errors", [LookupError, ["LookupError"], "Refused", [LookupError()]])
 def test_errors_of_another_process(errors: Any) -> None:
     """They are given as a list of classes."""
-    with pytest.raises(ConfigurationError, match=r"errors=.*give a list of classes"):
+    with pytest.raises(ConfigurationError, match=r"errors=.*must be a list of exception classes"):
         RemoteCommandBus(InMemoryTransport(), "shop", errors=errors)
 
 
