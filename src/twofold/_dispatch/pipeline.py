@@ -189,7 +189,7 @@ def _unit_of_work(services: Services, invoke: Invoke) -> Handle:
         if stored:
             scope.conversation.seen.add(stored)
             services.committed.send()
-        if scope.open:
+        if scope.resources is not None:
             await scope.close()
         if unit is not None and unit.has_after_commit:
             await _after_commit(unit.run_after_commit, result)

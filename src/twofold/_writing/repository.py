@@ -31,6 +31,8 @@ class Repository(Generic[A]):
         scope: has the unit of work, which does not begin before the first use.
     """
 
+    __slots__ = ("_scope", "_type")
+
     def __init__(self, aggregate_type: type[A], scope: InUnitOfWork) -> None:
         self._type = aggregate_type
         self._scope = scope
