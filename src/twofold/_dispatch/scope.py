@@ -132,21 +132,19 @@ class Scope:
     def envelope(self) -> Envelope[Any]:
         """The envelope of the message, made at the first access."""
         if self._envelope is None:
-            write, message = self.services.write, self.message
-            new_id, now = write.ids.new(), write.clock.now()
-            if self.parent is not None:
-                cause = self.parent.envelope
-                self._envelope = Envelope(
-                    message=message, id=new_id, correlation_id=cause.correlation_id, causation_id=cause.id,
-                    time=now, tenant=cause.tenant, trace=cause.trace, headers=cause.headers,
-                )  # fmt: skip
-            else:
-                origin = self.conversation.origin
-                self._envelope = Envelope(
-                    message=message, id=new_id, correlation_id=origin.correlation_id or new_id,
-                    causation_id=origin.causation_id,
-                    time=now, tenant=origin.tenant, trace=origin.trace, headers=origin.headers,
-                )  # fmt: skip
+            outer = None if self.parent is None else self.parent.envelope
+            origin = self.conversation.origin if outer is None else outer
+            new_id, now = self.services.write.ids.new(), self.services.write.clock.now()
+            self._envelope = Envelope(
+                message=self.message,
+                id=new_id,
+                correlation_id=origin.correlation_id or new_id,
+                causation_id=origin.causation_id if outer is None else outer.id,
+                time=now,
+                tenant=origin.tenant,
+                trace=origin.trace,
+                headers=origin.headers,
+            )
         return self._envelope
 
     @envelope.setter

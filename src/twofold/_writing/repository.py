@@ -6,7 +6,7 @@ from typing import Generic, Protocol, TypeVar, cast
 
 from .._definitions.aggregate import Aggregate, stream_of
 from ..errors import AggregateNotFound, ConcurrencyConflict
-from .storage import Tracked
+from .tracked import Tracked
 from .unit_of_work import UnitOfWork
 
 A = TypeVar("A", bound=Aggregate)
