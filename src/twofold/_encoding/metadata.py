@@ -31,7 +31,7 @@ def event_envelope(stored: StoredEvent, event: Event) -> Envelope[Event]:
 
 
 def origin_of(stored: StoredEvent) -> tuple[str, Position] | None:
-    """Return the log and the position that an event had in the application it came from; None when it has none there."""
+    """Return the log and the position of an event in the application that it came from, or None if neither is known."""
     origin = json.loads(stored.metadata).get("origin", {}) if '"origin"' in stored.metadata else {}
     return (origin["log"], Position(int(origin["position"]))) if "log" in origin and "position" in origin else None
 
