@@ -261,7 +261,9 @@ async def test_whoever_may_not_create_triggers_is_told(mysql_url: str, engine: A
     )
     limited = create_async_engine(make_url(mysql_url).set(username=account, password="secret"))
     try:
-        with pytest.raises(StorageError, match=r"create twofold_events_no_update: .*TRIGGER.* Grant what is missing"):
+        with pytest.raises(
+            StorageError, match=r"create twofold_events_no_update: .*TRIGGER.* Grant the missing privilege"
+        ):
             await SqlAlchemy(limited).create_schema([])
     finally:
         await limited.dispose()
