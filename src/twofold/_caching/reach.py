@@ -68,3 +68,10 @@ async def _passed_by(reads: Sequence[str], read: ReadStore, log: EventLog) -> Re
             passed = Reach(checkpoint.position, whole=not checkpoint.parked)
         reach = passed if reach is None else reach.within(passed)
     return reach or NOWHERE
+
+
+def newest(one: Position | None, other: Position | None) -> Position | None:
+    """Return the later of two positions; None stands for no position at all."""
+    if one is None or other is None:
+        return other if one is None else one
+    return max(one, other)

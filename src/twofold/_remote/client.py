@@ -9,7 +9,7 @@ from .._background.clock import UuidV7
 from .._buses.no_handler import no_handler
 from .._consistency.token import new_in
 from .._definitions.message import Command, Query
-from .._dispatch.scope import current
+from .._dispatch.caller import handling
 from ..errors import ConfigurationError, NoRemoteService, NotSent, ReadNotReady, RemoteTimeout
 from ..ports.clock import Ids
 from ..ports.requests import Request, Requests
@@ -48,9 +48,9 @@ class Remote:
         if not isinstance(command, Command):
             raise no_handler("command", command, ())
         result, seen = await self._ask(command, key, timeout, name or str(self._ids.new()), token)
-        scope = current.get()
-        if seen and scope is not None and scope.message is not None:
-            scope.session.wrote_elsewhere(self._service, new_in(seen, token))
+        scope = handling()
+        if seen and scope is not None:
+            scope.conversation.seen.add_elsewhere(self._service, new_in(seen, token))
         return result, seen
 
     async def _execute(self, query: Query[R], timeout: float | None, token: str) -> R:
@@ -64,8 +64,8 @@ class Remote:
     async def _ask(
         self, message: Command[Any] | Query[Any], key: str | None, timeout: float | None, name: str, token: str
     ) -> tuple[Any, str]:
-        scope = current.get()
-        cause = scope.envelope if scope is not None and scope.message is not None else None
+        scope = handling()
+        cause = None if scope is None else scope.envelope
         request = Request(name, key, encode_request(message, cause, token))
         seconds = self._timeout if timeout is None else timeout
         try:

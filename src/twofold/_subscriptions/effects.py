@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
 
-import anyio
-
-from .._buses.no_handler import Handle
 from .._definitions.message import Event
 from .._definitions.position import Position
-from .._dispatch.scope import Scope, current
+from .._dispatch.caller import current
+from .._dispatch.invocation import Invoke
+from .._dispatch.scope import Scope
 from .._dispatch.services import Services
 from .._encoding.metadata import event_envelope
+from .._writing.transactions import writing
 from ..errors import CheckpointMoved, CommitFailed, NotStorable, TransientFailure
 from ..ports.event_log import StoredEvent
 from ..ports.stores import ReadTransaction
@@ -44,18 +43,13 @@ class ProjectionEffect:
                 size //= 2
 
     async def _step(self, items: Sequence[tuple[StoredEvent, Event]], finish: Finish, at: Position | None) -> None:
-        transaction = await self._services.read.begin()
         try:
-            if items:
-                await self._apply(transaction, items, at)
-            await finish(transaction, len(items))
-            await transaction.commit()
-        except BaseException as failure:
-            with anyio.CancelScope(shield=True):
-                await transaction.rollback()
-            if isinstance(failure, EventFailed):
-                raise _blamed(failure.index, failure.error) from failure.error
-            raise
+            async with writing(self._services.read) as transaction:
+                if items:
+                    await self._apply(transaction, items, at)
+                await finish(transaction, len(items))
+        except EventFailed as failed:
+            raise _blamed(failed.index, failed.error) from failed.error
 
     async def _apply(
         self, transaction: ReadTransaction, items: Sequence[tuple[StoredEvent, Event]], at: Position | None
@@ -84,15 +78,13 @@ class ReactionEffect:
     What the reaction writes through repositories, or by dispatching commands, is committed with the checkpoint.
 
     Args:
-        handles: for each event the reaction with its middleware; it finds its scope in `current`.
+        handles: for each type of event, the event handler with its middleware.
         services: what the application offers.
-        committed: called after events were committed.
     """
 
-    def __init__(self, handles: Mapping[type[Event], Handle], services: Services, committed: Any) -> None:
+    def __init__(self, handles: Mapping[type[Event], Invoke], services: Services) -> None:
         self._handles = handles
         self._services = services
-        self._wake = committed
 
     async def apply(
         self, items: Sequence[tuple[StoredEvent, Event]], finish: Finish, *, at: Position | None = None
@@ -108,7 +100,7 @@ class ReactionEffect:
         mark = current.set(scope)
         try:
             try:
-                await self._handles[type(event)](event)
+                await self._handles[type(event)](scope, event)
                 written = await unit.commit()
             except Exception as error:
                 raise _blamed(0, error) from error
@@ -120,7 +112,7 @@ class ReactionEffect:
             current.reset(mark)
         await scope.close()
         if written:
-            self._wake()
+            self._services.committed.send()
         if unit.has_after_commit:
             await unit.run_after_commit()
 
@@ -128,12 +120,3 @@ class ReactionEffect:
 def _blamed(index: int, error: Exception) -> Exception:
     """Return what to raise: a failure of the store is no fault of the event and never parks it."""
     return error if isinstance(error, (TransientFailure, CommitFailed, CheckpointMoved)) else ItemFailed(index, error)
-
-
-def reaction_handle(invoke: Any) -> Handle:
-    """Return the innermost part of a reaction's way."""
-
-    async def handle(event: Any) -> Any:
-        return await invoke(cast(Scope, current.get()), event)
-
-    return handle

@@ -9,6 +9,7 @@ one transaction. A crash before that leaves the old rows as they are, and the ne
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from math import isinf
 
@@ -17,6 +18,7 @@ import anyio
 from .._background.signal import Signal
 from .._definitions.position import START, Position
 from .._dispatch.services import Services
+from .._writing.transactions import writing
 from ..errors import CheckpointMoved, RebuildRunning, TransientFailure
 from ..ports.stores import ReadStore
 from ..ports.subscription_store import Checkpoint, Lease, Segment
@@ -96,19 +98,13 @@ class Rebuild:
         return await self._claim(restart=False)
 
     async def _begin(self, leases: Sequence[Lease]) -> None:
-        transaction = await self._store.begin()
-        try:
-            first = Checkpoint(START, self._log.identity)
-            await transaction.divide(self._shadow.name, [first], leases=leases)
-            parked = await self._store.parked(self._shadow.name)
-            await transaction.unpark(self._shadow.name, [each.event.position for each in parked])
-            await transaction.clear_shadows(self._views)
-            await transaction.commit()
-        except CheckpointMoved:
-            pass  # another process began just now, and will hold the lease
-        finally:
-            with anyio.CancelScope(shield=True):
-                await transaction.rollback()
+        with suppress(CheckpointMoved):  # another process began just now, and will hold the lease
+            async with writing(self._store) as transaction:
+                first = Checkpoint(START, self._log.identity)
+                await transaction.divide(self._shadow.name, [first], leases=leases)
+                parked = await self._store.parked(self._shadow.name)
+                await transaction.unpark(self._shadow.name, [each.event.position for each in parked])
+                await transaction.clear_shadows(self._views)
 
     async def _fill(self, lease: Lease, report: Report) -> None:
         """Apply the log to the new rows until less than a page is left, and no event waits for its next try.
@@ -176,16 +172,11 @@ class Rebuild:
         place = await self._place()
         parked = shares(await self._store.parked_keys(self._shadow.name), count)
         places = [replace(place, parked=share) for share in parked]
-        transaction = await self._store.begin()
-        try:
+        async with writing(self._store) as transaction:
             await transaction.divide(name, places, leases=held)
             await transaction.divide(self._shadow.name, (), leases=[lease])
             await transaction.adopt_parked(name, of=self._shadow.name)
             await transaction.swap_shadows(self._views)
-            await transaction.commit()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await transaction.rollback()
         return True
 
     def _runner(self, lease: Lease) -> Runner:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
 
 from .._buses.command_bus import CommandBus
@@ -102,7 +103,7 @@ class Dependencies:
         self._aggregates.add(aggregate_type)
         return Binding(
             parameter,
-            lambda scope: Repository(aggregate_type, scope),
+            partial(Repository, aggregate_type),
             f"repository of {aggregate_type.__name__}",
             awaited=True,
         )
@@ -157,7 +158,7 @@ _WRITING = {
 
 _SERVICES: Mapping[Any, tuple[str, Resolve]] = {
     UnitOfWork: ("the unit of work", lambda scope: scope.unit_of_work()),
-    Session: ("the session", lambda scope: scope.session),
+    Session: ("the session", lambda scope: Session(scope.services, scope.conversation)),
     Scheduler: ("the scheduler", Scheduler),
     Clock: ("the clock", lambda scope: scope.services.write.clock),
     Ids: ("the ids", lambda scope: scope.services.write.ids),

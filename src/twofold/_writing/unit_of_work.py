@@ -8,7 +8,6 @@ from typing import TypeVar
 
 import anyio
 
-from .._background.tasks import current_task
 from .._definitions.aggregate import Aggregate
 from .._definitions.envelope import Envelope
 from .._definitions.message import Event
@@ -183,29 +182,27 @@ class UnitOfWork:
             AggregateExists: an added aggregate exists.
             CommitFailed, TransientFailure: the store refused.
         """
-        self._check()
+        self._check_usable()
+        if not self._changed:
+            self._closed = True
+            return ()
         for callback in self._before:
             await callback()
-        self._check()
+        self._check_usable()
         stored: Sequence[StoredEvent] = ()
         if self._transaction is not None or self._tracked or self._recorded or self._last_steps:
-            transaction = await self.transaction()
+            transaction = self._transaction or await self.transaction()
             stored = await self._guard(self._write(transaction))
             await self._guard(commit(transaction))
         self._closed = True
         return stored
 
-    def end_untouched(self) -> bool:
-        """End it when there is nothing to commit, to run before that, or to undo; return whether it was so."""
-        self._closed = not (
-            self._transaction is not None
-            or self._tracked
-            or self._recorded
-            or self._last_steps
-            or self._before
-            or self._doom is not None
+    @property
+    def _changed(self) -> bool:
+        """Whether there is something to commit, or to run before the commit."""
+        return bool(
+            self._transaction is not None or self._tracked or self._recorded or self._last_steps or self._before
         )
-        return self._closed
 
     def check_nothing_recorded(self) -> None:
         """Raise when an aggregate recorded something that a unit which only reads would lose.
@@ -271,6 +268,14 @@ class UnitOfWork:
             raise
 
     def _check(self) -> None:
+        self._check_usable()
+        if self._side.running.get() is not self._owner:
+            raise UsedFromAnotherTask(
+                "cannot use this unit of work here: another task opened it. Await repository calls one after another "
+                "instead of with gather() or a task group; for a time limit use anyio.fail_after(), not wait_for()."
+            )
+
+    def _check_usable(self) -> None:
         if self._doom is not None:
             raise UnitOfWorkDoomed(
                 f"cannot use this unit of work: {type(self._doom).__name__} broke it before ({self._doom}). "
@@ -279,11 +284,6 @@ class UnitOfWork:
         if self._closed:
             raise UnitOfWorkClosed(
                 "cannot use this unit of work: it has ended. Use it only while its command is handled."
-            )
-        if current_task() is not self._owner:
-            raise UsedFromAnotherTask(
-                "cannot use this unit of work here: another task opened it. Await repository calls one after another "
-                "instead of with gather() or a task group; for a time limit use anyio.fail_after(), not wait_for()."
             )
 
     def _check_writable(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
+from .._background.tasks import RunningTask
 from .._definitions.aggregate import Aggregate
 from .._definitions.envelope import Envelope
 from .._definitions.message import Event
@@ -41,6 +42,7 @@ class WriteSide:
     inline: list[Inline]
     clock: Clock
     ids: Ids
+    running: RunningTask
 
     async def save(self, transaction: WriteTransaction, aggregates: Iterable[Tracked]) -> list[Append]:
         """Save the state of aggregates; return what is to be appended for them."""

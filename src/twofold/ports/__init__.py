@@ -1,8 +1,11 @@
 """The ports: what Twofold asks of an adapter. Each is a protocol, and its docstrings are the contract.
 
-The conformance suites in `twofold.testing.conformance` test every sentence that can be tested.
+The conformance suites in `twofold.testing.conformance` test every sentence that can be tested. `Backoff` and `KeyLocks` are
+not ports but tools, which most adapters need.
 """
 
+from .._background.backoff import Backoff
+from .._background.key_locks import KeyLocks
 from .._definitions.position import START, Position
 from .cache import Cached, CacheKey, CacheLease, CacheStore
 from .clock import Clock, Ids
@@ -35,6 +38,7 @@ __all__ = [
     "LONGEST_KEY",
     "START",
     "Answerer",
+    "Backoff",
     "CacheKey",
     "CacheLease",
     "CacheStore",
@@ -51,6 +55,7 @@ __all__ = [
     "Hints",
     "Ids",
     "KeepingTransaction",
+    "KeyLocks",
     "KeyRecord",
     "Lease",
     "LogPage",
