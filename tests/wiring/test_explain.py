@@ -7,26 +7,11 @@ from typing import Any
 
 import pytest
 
-from twofold import Application, Command, Event, Query, ReadModel, UnitOfWork, View, on
+from tests.domains.orders import Ask, Place, Placed, Row
+from twofold import Application, Command, ReadModel, UnitOfWork, on
 from twofold._buses.chain import CallNext
 from twofold.errors import NoHandler
 from twofold_memory import InMemory
-
-
-class Place(Command[str]):
-    number: int = 1
-
-
-class Ask(Query[str]):
-    number: int = 1
-
-
-class Placed(Event, name="explain.placed"):
-    number: int
-
-
-class Row(View, name="explain_row", key="number"):
-    number: int
 
 
 class Links:
@@ -147,7 +132,7 @@ def test_the_way_of_a_query_and_of_an_event() -> None:
     """A query says for what a session waits; an event, who is told, when, and in which order."""
     app = shop(Links())
     assert "wait: for later, in a session" in app.explain(Ask)
-    assert "given rows: rows of explain_row, to read" in app.explain(Ask)
+    assert "given rows: rows of orders_row, to read" in app.explain(Ask)
     assert app.explain(Placed).splitlines() == [
         "Placed",
         "  1. projection now, inline: in the command's transaction",

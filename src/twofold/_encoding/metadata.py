@@ -1,4 +1,4 @@
-"""The envelope of a stored event, as JSON text beside its fields."""
+"""The envelope of a stored event as JSON. The log keeps the text beside the fields of the event."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..ports.event_log import StoredEvent
 
 
 def encode_metadata(cause: Envelope) -> str:
-    """Return the metadata of an event that the handling of `cause` recorded."""
+    """Return the metadata of an event that a handler recorded while it handled `cause`."""
     fields: dict[str, str | Mapping[str, str]] = {
         "correlation_id": str(cause.correlation_id),
         "causation_id": str(cause.id),
@@ -47,7 +47,7 @@ def event_envelope(stored: StoredEvent, event: Event) -> Envelope[Event]:
 
 
 def origin_of(stored: StoredEvent) -> tuple[str, Position] | None:
-    """Return the log and the position that an event had in the application it came from; None when it has none there."""
+    """Return the log and the position of an event in the application that it came from, or None if neither is known."""
     origin = json.loads(stored.metadata).get("origin", {}) if '"origin"' in stored.metadata else {}
     return (origin["log"], Position(int(origin["position"]))) if "log" in origin and "position" in origin else None
 

@@ -14,7 +14,7 @@ from .._definitions.retry import Retry
 from .._dispatch.pipeline import event_handle
 from .._dispatch.services import Services
 from .._integration.broker import Broker
-from .._integration.cloud_events import Wanted
+from .._integration.cloud_events import FeedFilter
 from .._integration.relay import RelayEffect, progress_topic
 from .._registration.entries import ConsumeEntry, ProjectionEntry, ReactionEntry
 from .._subscriptions.effects import ProjectionEffect, ReactionEffect
@@ -108,10 +108,10 @@ def feed(parts: Parts, entry: ConsumeEntry) -> Feed:
     )
 
 
-def wanted(parts: Parts, entry: ConsumeEntry) -> Wanted:
-    """Return what a feed takes of what it receives: topics may be those of several sources."""
+def feed_filter(parts: Parts, entry: ConsumeEntry) -> FeedFilter:
+    """Return the events that a feed receives."""
     by_others = frozenset((each.source, name) for each in parts.registered.consumed for name in _names(each))
-    return Wanted(entry.source, frozenset(_names(entry)), by_others)
+    return FeedFilter(entry.source, frozenset(_names(entry)), by_others)
 
 
 def _names(entry: ConsumeEntry) -> Iterator[str]:

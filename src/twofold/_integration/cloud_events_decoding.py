@@ -1,4 +1,4 @@
-"""Reading a CloudEvent that anybody may have written: what gets through can be kept by every store."""
+"""Decode CloudEvents of any publisher. Every store can keep an event that is decoded without an error."""
 
 from __future__ import annotations
 
@@ -15,88 +15,87 @@ from ..errors import UndecodableEvent
 from ..ports.event_log import NewEvent
 from ..ports.subscription_store import Checkpoint
 from ..ports.transport import LARGEST_BODY
-from .cloud_events import PROGRESS, TEXTS, TRACES, Arrived, Mark, Wanted
+from .cloud_events import PROGRESS, TEXTS, TRACES, FeedFilter, InboundEvent, Progress
 
 _NAMESPACE = UUID("7c1cb1f6-6e53-5b8a-9d0e-2f5c9f0f4a31")
 _JSON = re.compile(r"[\w.-]+/(json|[\w.-]+\+json)\s*(;.*)?", re.IGNORECASE)
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 _LONGEST_NAME = 380
-"""How long the name of a stream is at most, in characters: what every store keeps as a name."""
+"""The longest name of a stream, in characters, that every store can keep."""
 
 _LONGEST_TEXT = 1_000
-"""How long other attributes are at most, in characters."""
+"""The longest value of another attribute, in characters."""
 
 _DEEPEST = 100
-"""How many levels data has at most."""
+"""The deepest nesting of data."""
 
 _YEARS = range(1_000, 9_999)
-"""The years that every store can keep."""
+"""The years of a time that every store can keep."""
 
 
-def decode(body: bytes, wanted: Wanted) -> Arrived | Mark | None:
-    """Read a CloudEvent. One that another toolkit has published needs no more than what the specification demands.
+def decode(body: bytes, accepted: FeedFilter) -> InboundEvent | Progress | None:
+    """Decode a CloudEvent. Only the attributes that the specification requires must be present.
 
     Args:
-        body: what was received.
-        wanted: what the feed receives.
+        body: the body of a message.
+        accepted: the events that the feed receives.
 
     Returns:
-        None when it is for another feed of this application, which has received it as well.
+        The event or progress report, or None if another feed of this application receives it as well.
 
     Raises:
-        UndecodableEvent: it is none, is not wanted, or has in it what not every store can keep.
+        UndecodableEvent: the body is not a CloudEvent, is not accepted, or has a value that not every store can keep.
     """
     try:
-        return _read(body, wanted)
+        return _decoded(body, accepted)
     except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
         raise UndecodableEvent(
-            f"cannot read {body[:80]!r} as a CloudEvent 1.0 in JSON of {wanted.source!r} ({type(error).__name__}: "
-            f"{error!s:.200}). Publish such events to this topic, or take the topic out of consume()."
+            f"cannot decode {body[:80]!r} as a CloudEvent 1.0 in JSON of {accepted.source!r} ({type(error).__name__}: "
+            f"{error!s:.200}). Publish only such events to this topic, or remove the topic from consume()."
         ) from error
 
 
-def _read(body: bytes, wanted: Wanted) -> Arrived | Mark | None:
+def _decoded(body: bytes, accepted: FeedFilter) -> InboundEvent | Progress | None:
     if len(body) > LARGEST_BODY:
-        raise ValueError(f"it has {len(body)} bytes, and {LARGEST_BODY} are the limit")
+        raise ValueError(f"it has {len(body)} bytes, and the limit is {LARGEST_BODY}")
     found = _object(json.loads(body, parse_constant=_refused))
     attributes = {name: value for name, value in found.items() if value is not None}
     if attributes["specversion"] != "1.0":
         raise ValueError(f"its specversion is {attributes['specversion']!r}")
     source, name = _string(attributes, "source"), _string(attributes, "type")
-    if source != wanted.source:
-        if (source, name) in wanted.by_others:
+    if source != accepted.source:
+        if (source, name) in accepted.by_others:
             return None
-        raise ValueError(f"its source is {source!r}, and nothing here consumes {name} from it")
+        raise ValueError(f"its source is {source!r}, and no feed here consumes {name} from that source")
     if name == PROGRESS:
-        return _mark(attributes, source)
-    if name not in wanted.types:
-        raise ValueError(f"its type is {name!r} and not {' or '.join(sorted(wanted.types))}")
-    return _arrived(attributes, source)
+        return _progress(attributes, source)
+    if name not in accepted.types:
+        raise ValueError(f"its type is {name!r} and not {' or '.join(sorted(accepted.types))}")
+    return _event(attributes, source)
 
 
-def _mark(attributes: Mapping[str, Any], source: str) -> Mark:
+def _progress(attributes: Mapping[str, Any], source: str) -> Progress:
     position = _number(attributes["originposition"], range(2**63))
-    return Mark(source, Checkpoint(Position(position), _string(attributes, "originlog")))
+    return Progress(source, Checkpoint(Position(position), _string(attributes, "originlog")))
 
 
-def _arrived(attributes: Mapping[str, Any], source: str) -> Arrived:
-    given = _string(attributes, "id")
-    known = _uuid(given, source)
+def _event(attributes: Mapping[str, Any], source: str) -> InboundEvent:
+    event_id = _uuid(_string(attributes, "id"), source)
     subject = next((name for name in ("subject", "partitionkey") if attributes.get(name)), "id")
     stream = f"{source}/{_string(attributes, subject, limit=_LONGEST_NAME - 1 - len(source))}"
     event = NewEvent(
-        id=known,
+        id=event_id,
         name=_string(attributes, "type"),
         schema=_number(attributes.get("schemaversion", 1), range(1, 2**31)),
         data=_text(_data(attributes)),
-        metadata=_text(_metadata(attributes, source, known)),
+        metadata=_text(_metadata(attributes, source, event_id)),
         time=_time(attributes["time"]) if "time" in attributes else datetime.now(UTC),
     )
-    return Arrived(stream, event)
+    return InboundEvent(stream, event)
 
 
-def _metadata(attributes: Mapping[str, Any], source: str, known: UUID) -> Mapping[str, Any]:
+def _metadata(attributes: Mapping[str, Any], source: str, id: UUID) -> Mapping[str, Any]:
     texts = {field: _string(attributes, name) for field, name in TEXTS.items() if attributes.get(name)}
     origin = {"source": source}
     if "originlog" in attributes:
@@ -107,7 +106,7 @@ def _metadata(attributes: Mapping[str, Any], source: str, known: UUID) -> Mappin
         origin["version"] = _string(attributes, "sequence")
     correlation = texts.get("correlation_id")
     metadata: dict[str, Any] = {
-        "correlation_id": str(_uuid(correlation, source) if correlation else known),
+        "correlation_id": str(_uuid(correlation, source) if correlation else id),
         "origin": origin,
     }
     if causation := texts.get("causation_id"):
@@ -123,7 +122,7 @@ def _metadata(attributes: Mapping[str, Any], source: str, known: UUID) -> Mappin
 
 
 def _data(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the fields of an event: an object in JSON, as it is or in Base64."""
+    """Return the fields of an event: an object in JSON, plain or in Base64."""
     form = attributes.get("datacontenttype", "application/json")
     if not _JSON.fullmatch(form):
         raise ValueError(f"its data is {form!r} and not JSON")
@@ -148,16 +147,16 @@ def _check_depth(found: Any) -> None:
 
 def _object(found: Any) -> dict[str, Any]:
     if not isinstance(found, dict):
-        raise TypeError(f"there is {type(found).__name__} where an object has to be")
+        raise TypeError(f"there is {type(found).__name__} where an object is required")
     return found
 
 
 def _string(attributes: Mapping[str, Any], name: str, *, limit: int = _LONGEST_TEXT) -> str:
     found = attributes[name]
     if not isinstance(found, str) or not found:
-        raise ValueError(f"its {name} is {found!r:.80} and no text")
+        raise ValueError(f"its {name} is {found!r:.80} and not a text")
     if len(found) > limit:
-        raise ValueError(f"its {name} has {len(found)} characters, and {limit} are the limit")
+        raise ValueError(f"its {name} has {len(found)} characters, and the limit is {limit}")
     if "\0" in found or not found.isascii():
         _text(found)
     return found
@@ -171,7 +170,7 @@ def _number(found: Any, limits: range) -> int:
 
 
 def _uuid(text: str, source: str) -> UUID:
-    """Return a UUID as it is; for another id always the same one."""
+    """Return a UUID as it is, and for any other id a UUID that depends on source and id only."""
     try:
         return UUID(text)
     except ValueError:
@@ -190,11 +189,11 @@ def _time(text: str) -> datetime:
 
 def _text(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    text.encode()  # half of a surrogate pair is no text
+    text.encode()  # fails for a lone surrogate
     if "\\u0000" in text and _NUL.search(text):
-        raise ValueError("there is a NUL in it")
+        raise ValueError("it contains NUL")
     return text
 
 
 def _refused(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
