@@ -1,4 +1,4 @@
-"""Segments, leases and parked events."""
+"""Partitions, leases and parked events."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from twofold.errors import CheckpointMoved
-from twofold.ports import Checkpoint, Lease, ParkedEvent, Position, Segment
+from twofold.ports import Checkpoint, Lease, ParkedEvent, Partition, Position
 
-from ._tables import ATTENDING, GONE, PARKED, SEGMENTS, Overlay, Tables
+from ._tables import ATTENDING, GONE, PARKED, PARTITIONS, Overlay, Tables
 
 if TYPE_CHECKING:
     from ._transaction import InMemoryTransaction
 
 
 class Kept(NamedTuple):
-    """A segment as it is kept; `until` is the end of its lease, by the clock of this process."""
+    """A partition as it is kept; `until` is the end of its lease, by the clock of this process."""
 
     checkpoint: Checkpoint
     generation: int = 0
@@ -26,9 +26,9 @@ class Kept(NamedTuple):
     until: float = 0.0
 
 
-def segments_of(overlay: Overlay, subscription: str) -> dict[int, Kept]:
-    """Return the segments of a subscription by their numbers, in order."""
-    found = {number: kept for (name, number), kept in overlay.items(SEGMENTS) if name == subscription}
+def partitions_of(overlay: Overlay, subscription: str) -> dict[int, Kept]:
+    """Return the partitions of a subscription by their numbers, in order."""
+    found = {number: kept for (name, number), kept in overlay.items(PARTITIONS) if name == subscription}
     return dict(sorted(found.items()))
 
 
@@ -36,28 +36,28 @@ def advance(
     overlay: Overlay, subscription: str, expected: Checkpoint | None, to: Checkpoint, lease: Lease | None
 ) -> None:
     """Write a checkpoint where the expected one stands; see `SubscriptionTransaction.advance`."""
-    key = subscription, lease.segment if lease else 0
-    kept: Kept | None = overlay.get(SEGMENTS, key)
+    key = subscription, lease.partition if lease else 0
+    kept: Kept | None = overlay.get(PARTITIONS, key)
     found = kept.checkpoint if kept else None
     if found != expected or (lease and (kept is None or kept.generation != lease.generation)):
         raise CheckpointMoved(
             f"cannot move the checkpoint of {subscription!r}: expected {expected}, found {found}, or its lease was lost."
         )
-    overlay.put(SEGMENTS, key, kept._replace(checkpoint=to) if kept else Kept(to))
+    overlay.put(PARTITIONS, key, kept._replace(checkpoint=to) if kept else Kept(to))
 
 
 def divide(overlay: Overlay, subscription: str, checkpoints: Sequence[Checkpoint], leases: Sequence[Lease]) -> None:
-    """Replace the segments; see `SubscriptionTransaction.divide`."""
-    there = segments_of(overlay, subscription)
+    """Replace the partitions; see `SubscriptionTransaction.divide`."""
+    there = partitions_of(overlay, subscription)
     if {number: kept.generation for number, kept in there.items()} != {
-        each.segment: each.generation for each in leases
+        each.partition: each.generation for each in leases
     }:
-        raise CheckpointMoved(f"cannot divide {subscription!r}: it has other segments now, or a lease was lost.")
+        raise CheckpointMoved(f"cannot divide {subscription!r}: it has other partitions now, or a lease was lost.")
     generation = max((kept.generation for kept in there.values()), default=-1) + 1
     for number in there:
-        overlay.put(SEGMENTS, (subscription, number), GONE)
+        overlay.put(PARTITIONS, (subscription, number), GONE)
     for number, checkpoint in enumerate(checkpoints):
-        overlay.put(SEGMENTS, (subscription, number), Kept(checkpoint, generation))
+        overlay.put(PARTITIONS, (subscription, number), Kept(checkpoint, generation))
 
 
 def parked_of(overlay: Overlay, subscription: str, key: str | None) -> list[ParkedEvent]:
@@ -104,32 +104,32 @@ class InMemorySubscriptions:
 
     async def checkpoint(self, subscription: str) -> Checkpoint | None:
         """Return the lowest committed checkpoint, or None when the subscription never ran here."""
-        found = [kept.checkpoint for kept in segments_of(self._now(), subscription).values()]
+        found = [kept.checkpoint for kept in partitions_of(self._now(), subscription).values()]
         if not found:
             return None
         lowest = min(found, key=lambda checkpoint: checkpoint.position)
         return Checkpoint(lowest.position, lowest.log, sum(each.parked for each in found))
 
-    async def segments(self, subscription: str) -> Sequence[Segment]:
-        """Return the segments in their order."""
+    async def partitions(self, subscription: str) -> Sequence[Partition]:
+        """Return the partitions in their order."""
         now = time.monotonic()
         return [
-            Segment(number, kept.checkpoint, kept.generation, kept.owner if kept.until > now else None)
-            for number, kept in segments_of(self._now(), subscription).items()
+            Partition(number, kept.checkpoint, kept.generation, kept.owner if kept.until > now else None)
+            for number, kept in partitions_of(self._now(), subscription).items()
         ]
 
     async def claim(
         self, subscription: str, owner: str, *, seconds: float, limit: int, force: bool = False
     ) -> Sequence[Lease]:
-        """Take segments that nobody holds, or all."""
+        """Take partitions that nobody holds, or all."""
         leases: list[Lease] = []
         async with await self._begin() as overlay:
             now = time.monotonic()
-            for number, kept in segments_of(overlay, subscription).items():
+            for number, kept in partitions_of(overlay, subscription).items():
                 if (force or kept.until <= now) and len(leases) < limit:
                     generation = kept.generation + 1
                     overlay.put(
-                        SEGMENTS, (subscription, number), Kept(kept.checkpoint, generation, owner, now + seconds)
+                        PARTITIONS, (subscription, number), Kept(kept.checkpoint, generation, owner, now + seconds)
                     )
                     leases.append(Lease(subscription, number, generation))
         return leases
@@ -140,7 +140,7 @@ class InMemorySubscriptions:
             return [lease for lease in leases if _hold(overlay, lease, time.monotonic() + seconds)]
 
     async def release(self, leases: Sequence[Lease]) -> None:
-        """Give segments back."""
+        """Give partitions back."""
         async with await self._begin() as overlay:
             for lease in leases:
                 _hold(overlay, lease, 0.0)
@@ -169,9 +169,9 @@ class InMemorySubscriptions:
 
 
 def _hold(overlay: Overlay, lease: Lease, until: float) -> bool:
-    key = lease.subscription, lease.segment
-    kept: Kept | None = overlay.get(SEGMENTS, key)
+    key = lease.subscription, lease.partition
+    kept: Kept | None = overlay.get(PARTITIONS, key)
     if kept is None or kept.generation != lease.generation:
         return False
-    overlay.put(SEGMENTS, key, kept._replace(until=until))
+    overlay.put(PARTITIONS, key, kept._replace(until=until))
     return True

@@ -11,7 +11,7 @@ GONE: Final = object()
 """Stands in an overlay for an entry that was removed."""
 
 STATES: Final = "states"
-SEGMENTS: Final = "segments"
+PARTITIONS: Final = "partitions"
 ATTENDING: Final = "attending"
 SNAPSHOTS: Final = "snapshots"
 PARKED: Final = "parked"

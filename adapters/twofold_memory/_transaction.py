@@ -138,7 +138,7 @@ class InMemoryTransaction:
             raise self._break(moved) from None
 
     async def divide(self, subscription: str, checkpoints: Sequence[Checkpoint], *, leases: Sequence[Lease]) -> None:
-        """Replace the segments of a subscription by others."""
+        """Replace the partitions of a subscription by others."""
         await self._writing()
         try:
             divide(self._overlay, subscription, checkpoints, leases)

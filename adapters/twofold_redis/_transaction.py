@@ -17,7 +17,7 @@ from ._rows.shape import shape_of
 from ._server.keys import Keys, RowKeys
 from ._server.server import Server
 from ._subscriptions.parked import AsideBuffer
-from ._subscriptions.partitions import SegmentBuffer, read_segments
+from ._subscriptions.partitions import PartitionBuffer, read_partitions
 
 T = TypeVar("T")
 V = TypeVar("V", bound=View)
@@ -37,7 +37,7 @@ class RedisTransaction:
         self._keys = keys
         self._state = TransactionState(read_only=read_only)
         self._rows: dict[tuple[type[View], bool], RowBuffer[Any]] = {}
-        self._segments: dict[str, SegmentBuffer] = {}
+        self._partitions: dict[str, PartitionBuffer] = {}
         self._aside: dict[str, AsideBuffer] = {}
         self._log = ""
 
@@ -62,18 +62,18 @@ class RedisTransaction:
         self, subscription: str, *, expected: Checkpoint | None, to: Checkpoint, lease: Lease | None = None
     ) -> None:
         """Write a checkpoint where the expected one stands."""
-        segments = await self._segments_of(subscription)
+        partitions = await self._partitions_of(subscription)
         self._log = to.log
         try:
-            segments.advance(expected, to, lease)
+            partitions.advance(expected, to, lease)
         except CheckpointMoved as moved:
             raise self._state.broken(moved) from None
 
     async def divide(self, subscription: str, checkpoints: Sequence[Checkpoint], *, leases: Sequence[Lease]) -> None:
-        """Replace the segments of a subscription by others."""
-        segments = await self._segments_of(subscription)
+        """Replace the partitions of a subscription by others."""
+        partitions = await self._partitions_of(subscription)
         try:
-            segments.divide(checkpoints, leases)
+            partitions.divide(checkpoints, leases)
         except CheckpointMoved as moved:
             raise self._state.broken(moved) from None
 
@@ -113,8 +113,8 @@ class RedisTransaction:
         """
         self._state.check()
         commit = Commit(self._keys)
-        for subscription, segments in self._segments.items():
-            segments.write(commit, self._keys.segments(subscription))
+        for subscription, partitions in self._partitions.items():
+            partitions.write(commit, self._keys.partitions(subscription))
         self._write_aside(commit)
         self._write_rows(commit)
         await self._state.guard(commit.send(self._server))
@@ -160,13 +160,13 @@ class RedisTransaction:
     def _row_keys(self, view: type[View], shadow: bool) -> RowKeys:
         return self._keys.rows(view, tuple(index.name for index in shape_of(view).indexes), shadow=shadow)
 
-    async def _segments_of(self, subscription: str) -> SegmentBuffer:
+    async def _partitions_of(self, subscription: str) -> PartitionBuffer:
         self._state.check_writable()
-        if subscription not in self._segments:
-            self._segments[subscription] = await self._state.guard(
-                read_segments(self._server, self._keys, subscription)
+        if subscription not in self._partitions:
+            self._partitions[subscription] = await self._state.guard(
+                read_partitions(self._server, self._keys, subscription)
             )
-        return self._segments[subscription]
+        return self._partitions[subscription]
 
     def _aside_of(self, subscription: str) -> AsideBuffer:
         self._state.check_writable()

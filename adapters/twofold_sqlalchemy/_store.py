@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from twofold import Aggregate, View
 from twofold.errors import ConfigurationError, InvalidDefinition
-from twofold.ports import Checkpoint, Lease, ParkedEvent, ScheduledCommand, Segment
+from twofold.ports import Checkpoint, Lease, ParkedEvent, Partition, ScheduledCommand
 
 from ._aggregates.json_state import JsonState
 from ._aggregates.mapping import MappedState, TableMapping
@@ -168,14 +168,14 @@ class SqlAlchemy:
         """Return the committed checkpoint, or None when the subscription never ran here."""
         return await self._checkpoints.one(subscription)
 
-    async def segments(self, subscription: str) -> Sequence[Segment]:
-        """Return the segments in their order."""
-        return await self._leases.segments(subscription)
+    async def partitions(self, subscription: str) -> Sequence[Partition]:
+        """Return the partitions in their order."""
+        return await self._leases.partitions(subscription)
 
     async def claim(
         self, subscription: str, owner: str, *, seconds: float, limit: int, force: bool = False
     ) -> Sequence[Lease]:
-        """Take segments that nobody holds, or all."""
+        """Take partitions that nobody holds, or all."""
         return await self._leases.claim(subscription, owner, seconds=seconds, limit=limit, force=force)
 
     async def renew(self, leases: Sequence[Lease], *, seconds: float) -> Sequence[Lease]:
@@ -183,7 +183,7 @@ class SqlAlchemy:
         return await self._leases.renew(leases, seconds=seconds)
 
     async def release(self, leases: Sequence[Lease]) -> None:
-        """Give segments back."""
+        """Give partitions back."""
         await self._leases.release(leases)
 
     async def attend(self, subscription: str, owner: str, *, seconds: float) -> int:

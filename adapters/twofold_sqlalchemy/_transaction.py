@@ -121,7 +121,7 @@ class SqlTransaction:
         await self._checkpoints.advance(self._link, subscription, expected, to, lease)
 
     async def divide(self, subscription: str, checkpoints: Sequence[Checkpoint], *, leases: Sequence[Lease]) -> None:
-        """Replace the segments of a subscription by others."""
+        """Replace the partitions of a subscription by others."""
         await self._checkpoints.divide(self._link, subscription, checkpoints, leases)
 
     async def park(self, subscription: str, events: Sequence[ParkedEvent]) -> None:

@@ -19,7 +19,7 @@ ROOMS: Mapping[str, Sequence[str]] = {
         "_subscriptions",
         "_cache",
         "_streams",
-        "_hints",
+        "_notifier",
         "_transaction",
         "_store",
         "__init__",

@@ -47,7 +47,7 @@ class _Torn:
 
 
 class Unfenced(Torn):
-    """Writes checkpoints over whatever stands there, and whoever holds the segment."""
+    """Writes checkpoints over whatever stands there, and whoever holds the partition."""
 
     async def begin(self, *, read_only: bool = False) -> Any:
         transaction = await self._store.begin(read_only=read_only)
@@ -59,7 +59,7 @@ class _Unfenced(_Torn):
         lease, to = options["lease"], options["to"]
         assert isinstance(lease, Lease)
         assert isinstance(to, Checkpoint)
-        now = (await self._store.segments(subscription))[lease.segment]
+        now = (await self._store.partitions(subscription))[lease.partition]
         any_lease = lease._replace(generation=now.generation)
         await self._transaction.advance(subscription, expected=now.checkpoint, to=to, lease=any_lease)
 

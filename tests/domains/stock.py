@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twofold import Aggregate, Command, Envelope, Event, Module, Query, ReadModel, Repository, View, on
+from twofold import Aggregate, Command, Envelope, Event, Query, ReadModel, Repository, Router, View, on
 from twofold.errors import TransientFailure
 
 
@@ -68,7 +68,7 @@ class OutOfStock(Exception):
         super().__init__(f"of {article} only {left} are left")
 
 
-stock = Module("stock")
+stock = Router("stock")
 
 
 @stock.command_handler(Fill)

@@ -35,14 +35,14 @@ async def test_a_read_model_that_is_not_ready_raises_the_same_error(
 
     @app.query_handler(GetTotal)
     async def get_total(query: GetTotal) -> int:
-        raise ReadNotReady("levels", behind=3)
+        raise ReadNotReady("levels", lag=3)
 
     app.serve(GetTotal)
     await app.create_schema()
     async with app:
         with pytest.raises(ReadNotReady) as raised:
             await RemoteSession(broker, "count").execute(GetTotal())
-        assert (raised.value.projection, raised.value.behind) == ("levels", 3)
+        assert (raised.value.projection, raised.value.lag) == ("levels", 3)
 
 
 async def test_a_session_belongs_to_its_task(here: WriteStore, broker: InMemoryTransport) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twofold import Event, EventBus, Module, on
+from twofold import Event, EventBus, Router, on
 
 
 class A(Event, name="unions.a"):
@@ -33,35 +33,35 @@ class G(Event, name="unions.g"):
     pass
 
 
-module = Module("unions")
+router = Router("unions")
 events = EventBus()
 
 
-@module.reaction(A, B, name="two")
+@router.event_handler(A, B, name="two")
 async def two(event: A | B) -> None: ...
 
 
-@module.reaction(A, B, C, D, E, F, name="six")
+@router.event_handler(A, B, C, D, E, F, name="six")
 async def six(event: A | B | C | D | E | F) -> None: ...
 
 
-@module.reaction(A, B, C, D, E, F, G, name="seven")
+@router.event_handler(A, B, C, D, E, F, G, name="seven")
 async def seven(event: A | B | C | D | E | F | G) -> None: ...
 
 
-@module.reaction(A, B, name="more")
+@router.event_handler(A, B, name="more")
 async def more(event: A | B | C) -> None: ...
 
 
-@module.reaction(Event, name="everything")
+@router.event_handler(Event, name="everything")
 async def everything(event: Event) -> None: ...
 
 
-@module.reaction(A, B, name="base")
+@router.event_handler(A, B, name="base")
 async def base(event: Event) -> None: ...
 
 
-@module.reaction(A, B, name="class")
+@router.event_handler(A, B, name="class")
 class OfClass:
     async def __call__(self, event: A | B, bus: EventBus) -> None: ...
 
@@ -93,23 +93,23 @@ class Projection:
     async def seven(self, event: A | B | C | D | E | F | G) -> None: ...
 
 
-@module.reaction(A, B, name="half")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+@router.event_handler(A, B, name="half")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
 async def half(event: A) -> None: ...
 
 
-@module.reaction(A, B, name="another")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+@router.event_handler(A, B, name="another")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
 async def another(event: A | C) -> None: ...
 
 
-@module.reaction(A, B, C, D, E, F, name="five")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+@router.event_handler(A, B, C, D, E, F, name="five")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
 async def five(event: A | B | C | D | E) -> None: ...
 
 
-@module.reaction(Event, name="one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+@router.event_handler(Event, name="one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
 async def one(event: A) -> None: ...
 
 
-@module.reaction(A, B, name="result")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+@router.event_handler(A, B, name="result")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
 async def result(event: A | B) -> int:
     return 1
 
@@ -123,6 +123,6 @@ class WrongProjection:
     async def half(self, event: A) -> None: ...
 
 
-module.reaction(A, B)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
-module.reaction(A, name="a", segment=2)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
-module.reaction(A, name="a", segments="2")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+router.event_handler(A, B)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+router.event_handler(A, name="a", partition=2)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+router.event_handler(A, name="a", partitions="2")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]

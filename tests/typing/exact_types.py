@@ -7,27 +7,27 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import assert_type
 
-from twofold import CommandBus, Event, EventBus, Module, QueryBus, ReadModel, Repository, on
+from twofold import CommandBus, Event, EventBus, QueryBus, ReadModel, Repository, Router, on
 
 from .domain import Every, Get, Paid, Pay, Place, Placed, Row, Thing
 
-module = Module("typed")
+router = Router("typed")
 commands = CommandBus()
 queries = QueryBus()
 events = EventBus()
 
 
-@module.command_handler(Place)
+@router.command_handler(Place)
 async def place(command: Place, things: Repository[Thing], *, copies: int = 1) -> str:
     return "placed"
 
 
-@module.command_handler(Place)
+@router.command_handler(Place)
 def place_in_a_thread(command: Place, things: Repository[Thing]) -> str:
     return "placed"
 
 
-@module.command_handler(Place)
+@router.command_handler(Place)
 class PlaceHandler:
     def __init__(self, things: Repository[Thing]) -> None:
         self.things = things
@@ -36,7 +36,7 @@ class PlaceHandler:
         return "placed"
 
 
-@module.command_handler(Pay)
+@router.command_handler(Pay)
 class PayInAThread:
     def __call__(self, command: Pay, rows: ReadModel[Row]) -> None: ...
 
@@ -46,27 +46,27 @@ class DoublePlaceHandler(PlaceHandler):
     """A decorated class can be a base class."""
 
 
-@module.query_handler(Get)
+@router.query_handler(Get)
 async def narrow(query: Get) -> Row:
     return Row(number=query.number)
 
 
-@module.query_handler(Every)
+@router.query_handler(Every)
 async def every(query: Every, rows: ReadModel[Row]) -> AsyncGenerator[Row]:
     yield Row(number=1)
 
 
-@module.query_handler(Every)
+@router.query_handler(Every)
 class EveryHandler:
     async def __call__(self, query: Every, rows: ReadModel[Row]) -> AsyncIterator[Row]:
         yield Row(number=1)
 
 
-@module.reaction(Placed, name="mail")
+@router.event_handler(Placed, name="mail")
 async def mail(event: Placed, things: Repository[Thing]) -> None: ...
 
 
-@module.reaction(Placed, name="mail_of_class")
+@router.event_handler(Placed, name="mail_of_class")
 class Mail:
     async def __call__(self, event: Placed, things: Repository[Thing]) -> None: ...
 
@@ -107,13 +107,13 @@ async def used(things: Repository[Thing], rows: ReadModel[Row], handler: PlaceHa
     await place_in_a_thread(Place(number=1), things)  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues]
 
 
-@module.command_handler(Place)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+@router.command_handler(Place)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
 class WrongCommand:
     async def __call__(self, command: Pay, rows: ReadModel[Row]) -> str:
         return "placed"
 
 
-@module.command_handler(Place)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+@router.command_handler(Place)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
 class WrongResult:
     def __init__(self, things: Repository[Thing]) -> None: ...
 
@@ -121,22 +121,22 @@ class WrongResult:
         return 1
 
 
-@module.command_handler(Place)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+@router.command_handler(Place)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
 class NotCallable:
     pass
 
 
-@module.command_handler(Place)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+@router.command_handler(Place)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
 def takes_nothing() -> str:
     return "placed"
 
 
-@module.query_handler(Every)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+@router.query_handler(Every)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
 async def wrong_items(query: Every, rows: ReadModel[Row]) -> AsyncIterator[int]:
     yield 1
 
 
-@module.query_handler(Get)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+@router.query_handler(Get)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
 async def stream_for_one(query: Get) -> AsyncIterator[Row]:
     yield Row(number=1)
 
@@ -147,7 +147,7 @@ class WrongItems:
         yield 1
 
 
-@module.reaction(Placed, name="wrong_class")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+@router.event_handler(Placed, name="wrong_class")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
 class WrongEvent:
     async def __call__(self, event: Paid, things: Repository[Thing]) -> None: ...
 

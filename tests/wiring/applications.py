@@ -43,10 +43,10 @@ def with_projection(cls: Any, name: str = "rows", **options: Any) -> Application
     return made
 
 
-def with_reaction(event: Any, handler: Any, **options: Any) -> Application:
-    """Return an application with a reaction."""
+def with_event_handler(event: Any, handler: Any, **options: Any) -> Application:
+    """Return an application with an event handler."""
     made = app()
-    made.reaction(event, name="reaction", **options)(handler)
+    made.event_handler(event, name="event_handler", **options)(handler)
     return made
 
 

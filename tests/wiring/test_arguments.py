@@ -49,7 +49,7 @@ def test_an_application_argument_of_the_wrong_type(options: dict[str, Any], text
         ({"cache": InMemory()}, r"cache=.*give a cache, such as Redis\(client\).cache\(\)"),
         ({"transport": "amqp://"}, r"transport='amqp://': give a broker, such as RabbitMQ\(url\)"),
         ({"requests": "amqp://"}, "requests='amqp://': give what carries requests"),
-        ({"hints": InMemory()}, r"hints=.*give what gives hints, such as Redis\(client\).hints\(\)"),
+        ({"notifier": InMemory()}, r"notifier=.*give what gives notifications, such as Redis\(client\).notifier\(\)"),
         ({"container": {}}, "container={}: give a container"),
         ({"clock": timedelta(1)}, "clock=.*give a clock"),
         ({"retry_scheduled": 3}, "retry_scheduled=3: give a Retry"),

@@ -12,9 +12,9 @@ from tests.wiring.applications import (
     both,
     mistakes,
     with_command,
+    with_event_handler,
     with_projection,
     with_query,
-    with_reaction,
 )
 from twofold import Aggregate, Application, Event, ReadModel, Repository, View, on
 
@@ -126,16 +126,16 @@ class TakesThird:
 
 @mistakes(
     [
-        ("event without a name", lambda: with_reaction(Nameless, react_to_nameless), Nameless, "no stable name"),
+        ("event without a name", lambda: with_event_handler(Nameless, react_to_nameless), Nameless, "no stable name"),
         ("event without a name", lambda: with_projection(TakesNameless), AlsoNameless, "no stable name"),
         (
             "one name for two classes",
-            lambda: both(with_reaction(Placed, react), with_reaction(Twin, react_to_twin)),
+            lambda: both(with_event_handler(Placed, react), with_event_handler(Twin, react_to_twin)),
             Twin,
             "orders.placed",
         ),
         ("one name for two classes", lambda: with_query(both_rows), RowTwin, "two views are named 'orders_row'"),
-        ("missing upcaster", lambda: with_reaction(Second, react_to_second), Second, "version 1 to 2"),
+        ("missing upcaster", lambda: with_event_handler(Second, react_to_second), Second, "version 1 to 2"),
         ("missing upcaster", lambda: with_projection(TakesThird), Third, "version 2 to 3"),
         ("view without rows", lambda: with_query(of_no_view), of_no_view, "has no name and key"),
         ("view without rows", lambda: with_projection(TakesNoRow), TakesNoRow, "has no name and key"),

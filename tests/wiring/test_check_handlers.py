@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from twofold import Application, Command, Event, Module, on
+from twofold import Application, Command, Event, Router, on
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -111,9 +111,9 @@ def from_two_modules(handler: Any, message: Any) -> Application:
     """Return an application that includes two modules with the same handler."""
     made = app()
     for name in ("first", "second"):
-        module = Module(name)
-        (module.command_handler if issubclass(message, Command) else module.query_handler)(message)(handler)
-        made.include(module)
+        router = Router(name)
+        (router.command_handler if issubclass(message, Command) else router.query_handler)(message)(handler)
+        made.include(router)
     return made
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.domains.orders import Ask, Place, Placed
-from tests.wiring.applications import app, assert_reported, mistakes, with_projection, with_query, with_reaction
+from tests.wiring.applications import app, assert_reported, mistakes, with_event_handler, with_projection, with_query
 from tests.wiring.domain import Rows
 from twofold import Application, CommandBus, QueryBus, Session, on
 from twofold_memory import InMemory
@@ -65,7 +65,7 @@ def named_twice(second: Any) -> Application:
     if inspect.isclass(second):
         made.projection("rows")(second)
     else:
-        made.reaction(Placed, name="rows")(second)
+        made.event_handler(Placed, name="rows")(second)
     return made
 
 
@@ -84,12 +84,17 @@ def named_twice(second: Any) -> Application:
             "two subscriptions are named 'rows'",
         ),
         ("one name for two subscriptions", lambda: named_twice(react), react, "two subscriptions are named 'rows'"),
-        ("unknown order field", lambda: with_projection(Rows, order_by="user"), Rows, "order_by='user' is not a field"),
         (
             "unknown order field",
-            lambda: with_reaction(Placed, react, order_by="user"),
+            lambda: with_projection(Rows, partition_by="user"),
+            Rows,
+            "partition_by='user' is not a field",
+        ),
+        (
+            "unknown order field",
+            lambda: with_event_handler(Placed, react, partition_by="user"),
             react,
-            "order_by='user' is not a field",
+            "partition_by='user' is not a field",
         ),
         ("inline across stores", lambda: across("rows"), Rows, "one transaction cannot span both"),
         ("inline across stores", lambda: across("again"), RowsAgain, "one transaction cannot span both"),

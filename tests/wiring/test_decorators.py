@@ -11,14 +11,14 @@ from twofold import Application, on
 from twofold.errors import InvalidDefinition
 
 
-@pytest.mark.parametrize("decorator", ["command_handler", "query_handler", "reaction", "projection"])
+@pytest.mark.parametrize("decorator", ["command_handler", "query_handler", "event_handler", "projection"])
 def test_a_decorator_without_parentheses(app: Application, decorator: str) -> None:
     """A decorator whose argument is the handler itself registers nothing. The error says how to write it."""
 
     async def place(command: Place) -> str:
         return ""
 
-    options = {"name": "reaction"} if decorator == "reaction" else {}
+    options = {"name": "event_handler"} if decorator == "event_handler" else {}
     with pytest.raises(InvalidDefinition, match=rf"cannot use @{decorator} so: .*place.*Write @{decorator}\("):
         getattr(app, decorator)(place, **options)
 
@@ -32,21 +32,21 @@ def test_a_decorator_of_another_kind(app: Application, decorator: str, given: An
         getattr(app, decorator)(given)
 
 
-def test_a_reaction_to_a_command(app: Application) -> None:
+def test_an_event_handler_to_a_command(app: Application) -> None:
     """An event handler takes event classes."""
     with pytest.raises(InvalidDefinition, match="takes the class of an event"):
-        app.reaction(Place, name="r")  # type: ignore[type-var]
+        app.event_handler(Place, name="r")  # type: ignore[type-var]
 
 
 @pytest.mark.parametrize("given", [[lambda event: None], [Placed], []])
-def test_a_reaction_without_a_name(app: Application, given: Any) -> None:
+def test_an_event_handler_without_a_name(app: Application, given: Any) -> None:
     """Without parentheses or without a name for the checkpoint, the error says how to write the decorator."""
     with pytest.raises(
-        InvalidDefinition, match=r"cannot use @reaction so: .*no name=\. Write @reaction\(SomeEvent, name="
+        InvalidDefinition, match=r"cannot use @event_handler so: .*no name=\. Write @event_handler\(SomeEvent, name="
     ):
-        app.reaction(*given)  # type: ignore[call-overload]
+        app.event_handler(*given)  # type: ignore[call-overload]
     with pytest.raises(InvalidDefinition, match="was given the name 7"):
-        app.reaction(*given, name=7)  # type: ignore[call-overload]
+        app.event_handler(*given, name=7)  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize(("name", "options"), [("relay", {}), ("consume", {"source": "depot"}), ("serve", {})])

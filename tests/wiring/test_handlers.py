@@ -50,7 +50,7 @@ def test_handlers_with_a_yield(app: Application) -> None:
     def ask(query: Ask):  # type: ignore[no-untyped-def]
         yield ""
 
-    @app.reaction(Placed, name="r")
+    @app.event_handler(Placed, name="r")
     class React:
         async def __call__(self, event: Placed):  # type: ignore[no-untyped-def]
             yield

@@ -38,9 +38,9 @@ async def test_reads_is_optional(app: Application) -> None:
     assert "wait: for rows, in a session" in app.explain(Ask)
 
 
-def test_a_wrong_number_of_segments_and_a_wrong_mode(app: Application) -> None:
-    """A subscription has at least one segment, and a projection one of two modes."""
-    app.projection("rows", segments=0, mode="sync")(Rows)  # type: ignore[arg-type]
+def test_a_wrong_number_of_partitions_and_a_wrong_mode(app: Application) -> None:
+    """A subscription has at least one partition, and a projection one of two modes."""
+    app.projection("rows", partitions=0, mode="sync")(Rows)  # type: ignore[arg-type]
     text = faults_of(app)
-    assert "segments=0 of 'rows': a subscription has 1 or more" in text
+    assert "partitions=0 of 'rows': a subscription has 1 or more" in text
     assert "mode='sync' of 'rows': use 'async' or 'inline'" in text

@@ -1,4 +1,4 @@
-"""The segments of a subscription in one transaction: where they stand, and where it moves them."""
+"""The partitions of a subscription in one transaction: where they stand, and where it moves them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from twofold.ports import Checkpoint, Lease, Position
 
 from .._commit.commit import Commit
 from .._server.keys import Keys
-from .._server.scripts import SEGMENTS
+from .._server.scripts import PARTITIONS
 from .._server.server import Argument, Server
 
 
@@ -24,8 +24,8 @@ def checkpoint_of(place: bytes) -> Checkpoint:
     return Checkpoint(Position(int(position)), log, int(parked))
 
 
-class SegmentBuffer:
-    """What a transaction does to the segments of one subscription.
+class PartitionBuffer:
+    """What a transaction does to the partitions of one subscription.
 
     It is checked at once against what is there when the subscription is first touched, and again by the commit.
 
@@ -43,24 +43,24 @@ class SegmentBuffer:
         self._divided = False
 
     def advance(self, expected: Checkpoint | None, to: Checkpoint, lease: Lease | None) -> None:
-        """Move a segment; see `SubscriptionTransaction.advance`."""
-        number = lease.segment if lease else 0
+        """Move a partition; see `SubscriptionTransaction.advance`."""
+        number = lease.partition if lease else 0
         place, generation = self._now.get(number, ("", None))
         wanted = "" if expected is None else place_text(expected)
         if place != wanted:
             raise self._refusal(f"expected {wanted or 'nothing'}, found {place or 'nothing'}")
         if lease is not None and generation != lease.generation:
-            raise self._refusal(f"the lease of segment {number} was lost")
+            raise self._refusal(f"the lease of partition {number} was lost")
         if not self._divided:
             self._checked[number] = self._checked.get(number, False) or lease is not None
         self._moved[number] = place_text(to)
         self._now[number] = self._moved[number], generation or 0
 
     def divide(self, checkpoints: Sequence[Checkpoint], leases: Sequence[Lease]) -> None:
-        """Replace the segments; see `SubscriptionTransaction.divide`."""
-        held = {lease.segment: lease.generation for lease in leases}
+        """Replace the partitions; see `SubscriptionTransaction.divide`."""
+        held = {lease.partition: lease.generation for lease in leases}
         if {number: generation for number, (_, generation) in self._now.items()} != held:
-            raise self._refusal("it has other segments now, or a lease was lost")
+            raise self._refusal("it has other partitions now, or a lease was lost")
         generation = max(held.values(), default=-1) + 1
         self._now = {number: (place_text(each), generation) for number, each in enumerate(checkpoints)}
         self._divided = True
@@ -74,7 +74,7 @@ class SegmentBuffer:
             for number, place in self._moved.items():
                 commit.step("place", [key], [number, place])
             return
-        commit.check_segments(
+        commit.check_partitions(
             self._subscription, key, {number: generation for number, (_, generation) in self._there.items()}
         )
         generation = next((generation for _, generation in self._now.values()), 0)
@@ -88,9 +88,9 @@ class SegmentBuffer:
         )
 
 
-async def read_segments(server: Server, keys: Keys, subscription: str) -> SegmentBuffer:
-    """Return the segments of a subscription, to be changed."""
-    found = await server.run(SEGMENTS, [keys.segments(subscription)], [], f"read the segments of {subscription}")
-    return SegmentBuffer(
+async def read_partitions(server: Server, keys: Keys, subscription: str) -> PartitionBuffer:
+    """Return the partitions of a subscription, to be changed."""
+    found = await server.run(PARTITIONS, [keys.partitions(subscription)], [], f"read the partitions of {subscription}")
+    return PartitionBuffer(
         subscription, {int(number): (place.decode(), int(generation)) for number, place, generation, _ in found}
     )

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from twofold.ports import Checkpoint, Lease, ParkedEvent, Segment
+from twofold.ports import Checkpoint, Lease, ParkedEvent, Partition
 
 from .._server.keys import Keys
-from .._server.scripts import ATTEND, CLAIM, RENEW, SEGMENTS
+from .._server.scripts import ATTEND, CLAIM, PARTITIONS, RENEW
 from .._server.server import Argument, Server
 from .parked import read_aside, read_keys, read_retries
 from .partitions import checkpoint_of
@@ -31,28 +31,28 @@ class RedisSubscriptions:
 
     async def checkpoint(self, subscription: str) -> Checkpoint | None:
         """Return the lowest committed checkpoint, or None when the subscription never ran here."""
-        found = [segment.checkpoint for segment in await self.segments(subscription)]
+        found = [partition.checkpoint for partition in await self.partitions(subscription)]
         if not found:
             return None
         lowest = min(found, key=lambda checkpoint: checkpoint.position)
         return Checkpoint(lowest.position, lowest.log, sum(each.parked for each in found))
 
-    async def segments(self, subscription: str) -> Sequence[Segment]:
-        """Return the segments in their order."""
+    async def partitions(self, subscription: str) -> Sequence[Partition]:
+        """Return the partitions in their order."""
         found = await self._server.run(
-            SEGMENTS, [self._keys.segments(subscription)], [], f"read the segments of {subscription}"
+            PARTITIONS, [self._keys.partitions(subscription)], [], f"read the partitions of {subscription}"
         )
         return [
-            Segment(int(number), checkpoint_of(place), int(generation), None if owner is None else owner.decode())
+            Partition(int(number), checkpoint_of(place), int(generation), None if owner is None else owner.decode())
             for number, place, generation, owner in found
         ]
 
     async def claim(
         self, subscription: str, owner: str, *, seconds: float, limit: int, force: bool = False
     ) -> Sequence[Lease]:
-        """Take segments that nobody holds, or all."""
+        """Take partitions that nobody holds, or all."""
         arguments: list[Argument] = [owner, round(seconds * _MICRO), limit, int(force)]
-        key, attempt = self._keys.segments(subscription), f"claim segments of {subscription}"
+        key, attempt = self._keys.partitions(subscription), f"claim partitions of {subscription}"
         found = await self._server.run(CLAIM, [key], arguments, attempt)
         return [Lease(subscription, int(number), int(generation)) for number, generation in found]
 
@@ -64,7 +64,7 @@ class RedisSubscriptions:
         return await self._extended(leases, round(seconds * _MICRO), "renew leases")
 
     async def release(self, leases: Sequence[Lease]) -> None:
-        """Give segments back."""
+        """Give partitions back."""
         await self._extended(leases, "", "release leases")
 
     async def attend(self, subscription: str, owner: str, *, seconds: float) -> int:
@@ -89,7 +89,7 @@ class RedisSubscriptions:
         held: list[Lease] = []
         for subscription in dict.fromkeys(lease.subscription for lease in leases):
             mine = [lease for lease in leases if lease.subscription == subscription]
-            numbers: list[Argument] = [number for lease in mine for number in (lease.segment, lease.generation)]
-            found = await self._server.run(RENEW, [self._keys.segments(subscription)], [until, *numbers], attempt)
+            numbers: list[Argument] = [number for lease in mine for number in (lease.partition, lease.generation)]
+            found = await self._server.run(RENEW, [self._keys.partitions(subscription)], [until, *numbers], attempt)
             held += [mine[int(number) - 1] for number in found]
         return held

@@ -115,11 +115,11 @@ class SqlEventLog:
                 return
 
     async def announce(self) -> None:
-        """Hint to other processes that events were appended, where the database can."""
+        """Notify other processes that events were appended, where the database can."""
         await self._strategy.notifier.announce()
 
     async def watch(self, heard: Callable[[], None]) -> None:
-        """Call `heard` at each hint, where the database can."""
+        """Call `heard` at each notification, where the database can."""
         dialect = self._database.dialect
         try:
             await self._strategy.notifier.watch(heard)

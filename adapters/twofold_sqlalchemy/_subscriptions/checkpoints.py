@@ -30,13 +30,13 @@ class Checkpoints:
         self._columns = columns = EventColumns(database.dialect)
         table, parked = tables.checkpoints, tables.parked
         given: dict[str, Any] = {
-            name: bindparam(name) for name in ("subscription", "segment", "position", "log", "parked", "generation")
+            name: bindparam(name) for name in ("subscription", "partition", "position", "log", "parked", "generation")
         }
         self._insert = database.prepare(insert(table).values({**given, "owner": None, "expires": 0.0}))
         move = (
             update(table)
             .where(table.c.subscription == bindparam("of"))
-            .where(table.c.segment == bindparam("this"))
+            .where(table.c.partition == bindparam("this"))
             .where(table.c.position == bindparam("old_position"))
             .where(table.c.log == bindparam("old_log"))
             .where(table.c.parked == bindparam("old_parked"))
@@ -46,7 +46,9 @@ class Checkpoints:
         self._update = database.prepare(move)
         self._update_leased = database.prepare(move.where(same_generation))
         every = table.c.subscription == bindparam("of")
-        self._drop = database.prepare(delete(table).where(every, table.c.segment == bindparam("this"), same_generation))
+        self._drop = database.prepare(
+            delete(table).where(every, table.c.partition == bindparam("this"), same_generation)
+        )
         self._left = database.prepare(select(func.count()).select_from(table).where(every))
         self._one = database.prepare(
             select(table.c.position, table.c.log, table.c.parked).where(table.c.subscription == bindparam("of"))
@@ -92,11 +94,11 @@ class Checkpoints:
         attempt = f"advance the checkpoint of {subscription}"
         link.check_writable(attempt)
         if expected is None:
-            await self._start(link, subscription, lease.segment if lease else 0, to, 0)
+            await self._start(link, subscription, lease.partition if lease else 0, to, 0)
             return
         old = {"old_position": expected.position, "old_log": expected.log, "old_parked": expected.parked}
         new = {"new_position": to.position, "new_log": to.log, "new_parked": to.parked}
-        where = {"of": subscription, "this": lease.segment if lease else 0}
+        where = {"of": subscription, "this": lease.partition if lease else 0}
         statement = self._update
         if lease is not None:
             statement, where["expected"] = self._update_leased, lease.generation
@@ -106,21 +108,21 @@ class Checkpoints:
     async def divide(
         self, link: Link, subscription: str, checkpoints: Sequence[Checkpoint], leases: Sequence[Lease]
     ) -> None:
-        """Replace the segments; see `SubscriptionTransaction.divide`."""
+        """Replace the partitions; see `SubscriptionTransaction.divide`."""
         attempt = f"divide {subscription}"
         link.check_writable(attempt)
         for lease in leases:
-            held = {"of": subscription, "this": lease.segment, "expected": lease.generation}
+            held = {"of": subscription, "this": lease.partition, "expected": lease.generation}
             if await link.change(self._drop, held, attempt) != 1:
-                raise _moved(link, subscription, f"it holds segment {lease.segment}")
+                raise _moved(link, subscription, f"it holds partition {lease.partition}")
         if (await link.fetch(self._left, {"of": subscription}, attempt))[0][0]:
-            raise _moved(link, subscription, f"there are {len(leases)} segments")
+            raise _moved(link, subscription, f"there are {len(leases)} partitions")
         generation = max((lease.generation for lease in leases), default=-1) + 1
-        for segment, checkpoint in enumerate(checkpoints):
-            await self._start(link, subscription, segment, checkpoint, generation)
+        for partition, checkpoint in enumerate(checkpoints):
+            await self._start(link, subscription, partition, checkpoint, generation)
 
-    async def _start(self, link: Link, subscription: str, segment: int, to: Checkpoint, generation: int) -> None:
-        place = {"subscription": subscription, "segment": segment, "generation": generation}
+    async def _start(self, link: Link, subscription: str, partition: int, to: Checkpoint, generation: int) -> None:
+        place = {"subscription": subscription, "partition": partition, "generation": generation}
         values = {**place, "position": to.position, "log": to.log, "parked": to.parked}
         try:
             await link.change(self._insert, values, f"start {subscription}")

@@ -9,7 +9,7 @@ import anyio
 from .._background.signal import Signal
 from ..errors import TransientFailure
 from ..ports.event_log import EventLog
-from ..ports.hints import Hints
+from ..ports.notifier import Notifier
 
 logger = logging.getLogger("twofold.running")
 
@@ -29,7 +29,7 @@ class Notifications:
         appended: sent when this process has appended events.
     """
 
-    def __init__(self, log: EventLog, identity: str, notifier: Hints | None, appended: Signal) -> None:
+    def __init__(self, log: EventLog, identity: str, notifier: Notifier | None, appended: Signal) -> None:
         self._log = log
         self._identity = identity
         self._notifier = notifier

@@ -104,15 +104,15 @@ class Operations:
         Raises:
             LookupError: there is no such subscription, or no event of this key is parked or waits for a retry.
         """
-        from .._subscriptions.partitions import segment_of
+        from .._subscriptions.partitions import partition_of
         from .._subscriptions.status import nothing_set_aside
 
         store = self._running().store_of(subscription)
         while True:
-            segments, parked = await store.segments(subscription), await store.parked(subscription, key=key)
+            partitions, parked = await store.partitions(subscription), await store.parked(subscription, key=key)
             if not parked:
                 raise await nothing_set_aside("discard", store, subscription, key)
-            number, checkpoint, generation, _ = segments[segment_of(key, len(segments))]
+            number, checkpoint, generation, _ = partitions[partition_of(key, len(partitions))]
             left = replace(checkpoint, parked=checkpoint.parked - len(parked))
             lease = Lease(subscription, number, generation)
             with suppress(CheckpointMoved):

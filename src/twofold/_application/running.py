@@ -54,7 +54,7 @@ class Running:
         self.owner = f"{gethostname()}/{getpid()}/{parts.ids.new().hex[:12]}"
         self.log = Log(parts.write.log, identity, assembly.event_types, parts.clock)
         services, consistency = assembly.services, assembly.services.consistency
-        self.notifications = Notifications(parts.write.log, identity, parts.hints, services.committed)
+        self.notifications = Notifications(parts.write.log, identity, parts.notifier, services.committed)
         self.supervisor = Supervisor()
         self.outside = Outside(parts, assembly, services.committed.send, self.session)
         services.running.start()

@@ -43,7 +43,7 @@ class Answer(Generic[R_co]):
     """
 
     value: R_co
-    behind: int | None
+    lag: int | None
 
 
 class Session:
@@ -196,10 +196,10 @@ class Session:
         written, complete = seen.here, True
         if after is not None or seen.elsewhere:
             written, complete = await seen.needed(after, 0.0, must=False, handling=outer is not None)
-        reads, behind = self._reads(query), 0 if complete else None
+        reads, lag = self._reads(query), 0 if complete else None
         if written is not None and reads and complete:
-            behind = await self._services.consistency.worst(reads, written)
-        return Answer(await self._answer(query, written, outer), behind)
+            lag = await self._services.consistency.worst(reads, written)
+        return Answer(await self._answer(query, written, outer), lag)
 
     async def _answer(self, query: Query[R], written: Written | None, outer: Scope | None) -> R:
         needed = None if written is None else written.position

@@ -1,4 +1,4 @@
-"""What subscriptions do: projections write rows in batches, reactions have side effects one by one."""
+"""What subscriptions do: projections write rows in batches, event handlers have side effects one by one."""
 
 from __future__ import annotations
 
@@ -72,10 +72,10 @@ class RowsRefused(Exception):
         self.error = error
 
 
-class ReactionEffect:
-    """Calls a reaction with one event, in a unit of work that holds its checkpoint.
+class EventHandlerEffect:
+    """Calls an event handler with one event, in a unit of work that holds its checkpoint.
 
-    What the reaction writes through repositories, or by dispatching commands, is committed with the checkpoint.
+    What the event handler writes through repositories, or by dispatching commands, is committed with the checkpoint.
 
     Args:
         handles: for each type of event, the event handler with its middleware.

@@ -51,10 +51,10 @@ from .parts import Parts
 from .planner import Planned, Planner
 from .subscriptions import (
     cache_subscriptions,
+    event_handler_subscriptions,
     feed,
     middleware_of,
     projection_subscriptions,
-    reaction_subscriptions,
     relay_subscriptions,
 )
 
@@ -68,7 +68,7 @@ class Assembly:
         services: what handlers are given.
         event_types: the events it knows.
         inline: the projections that commands apply themselves.
-        subscriptions: the asynchronous projections, the reactions and the relays.
+        subscriptions: the asynchronous projections, the event handlers and the relays.
         broker: the broker, with what is received from it.
         answers: the cache.
         cached: the queries whose answers it keeps.
@@ -91,7 +91,7 @@ def assemble(parts: Parts) -> Assembly:
     registered, planner = parts.registered, Planner(parts.container)
     commands = {entry: planner.handler(entry, "command") for entry in registered.commands}
     queries = {entry: planner.handler(entry, "query") for entry in registered.queries}
-    reactions = {entry: planner.handler(entry, "reaction") for entry in registered.reactions}
+    event_handlers = {entry: planner.handler(entry, "event_handler") for entry in registered.event_handlers}
     projections = {entry: planner.projection(entry) for entry in registered.projections}
     aggregates = sorted(planner.aggregates | set(parts.event_sourced), key=lambda each: each.__qualname__)
     events, event_types = known_events(registered, aggregates), EventTypes()
@@ -123,7 +123,7 @@ def assemble(parts: Parts) -> Assembly:
     )
     subscriptions = [
         *projection_subscriptions(parts, projections, services),
-        *reaction_subscriptions(parts, reactions, services),
+        *event_handler_subscriptions(parts, event_handlers, services),
         *relay_subscriptions(parts, broker),
     ]
     reads = {entry.message: _reads(entry, plan, subscriptions) for entry, plan in queries.items()}

@@ -34,5 +34,6 @@ def _event(assembly: Assembly, message_type: type[Event]) -> Iterator[str]:
         yield f"projection {name}, inline: in the command's transaction"
     for subscription in assembly.subscriptions:
         if message_type.message_name in subscription.events:
-            order = subscription.order_by or "stream"
-            yield f"{subscription.kind} {subscription.name}, after the commit, in order of each {order}"
+            order = subscription.partition_by or "stream"
+            kind = subscription.kind.replace("_", " ")
+            yield f"{kind} {subscription.name}, after the commit, in order of each {order}"

@@ -10,7 +10,7 @@ from .._definitions.position import START, Position
 from .cache import Cached, CacheKey, CacheLease, CacheStore
 from .clock import Clock, Ids
 from .event_log import EventLog, Expected, ExpectedVersion, LogPage, NewEvent, StoredEvent
-from .hints import Hints
+from .notifier import Notifier
 from .receiver import Receiver
 from .records import LONGEST_KEY, KeyRecord, RecordStore, RecordTransaction
 from .requests import Answerer, Request, Requests
@@ -19,7 +19,7 @@ from .schedule import ScheduledCommand, ScheduleStore, ScheduleTransaction
 from .snapshots import Snapshot, SnapshotTransaction
 from .state_store import KeepingTransaction, StateStore, Versioned
 from .stores import ReadStore, ReadTransaction, Transaction, WriteStore, WriteTransaction
-from .subscription_store import Checkpoint, Lease, ParkedEvent, Segment, SubscriptionStore, SubscriptionTransaction
+from .subscription_store import Checkpoint, Lease, ParkedEvent, Partition, SubscriptionStore, SubscriptionTransaction
 from .transport import (
     LARGEST_BODY,
     Consumer,
@@ -52,7 +52,6 @@ __all__ = [
     "Expected",
     "ExpectedVersion",
     "Feed",
-    "Hints",
     "Ids",
     "KeepingTransaction",
     "KeyLocks",
@@ -60,11 +59,13 @@ __all__ = [
     "Lease",
     "LogPage",
     "NewEvent",
+    "Notifier",
     "Operator",
     "Ordering",
     "Outcome",
     "ParkedDelivery",
     "ParkedEvent",
+    "Partition",
     "Position",
     "Publisher",
     "ReadStore",
@@ -80,7 +81,6 @@ __all__ = [
     "ScheduleStore",
     "ScheduleTransaction",
     "ScheduledCommand",
-    "Segment",
     "Selection",
     "Snapshot",
     "SnapshotTransaction",

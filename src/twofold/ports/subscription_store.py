@@ -27,20 +27,20 @@ class Checkpoint:
 
 
 class Lease(NamedTuple):
-    """The right of one worker to move one segment of a subscription on, until it is taken from it.
+    """The right of one worker to move one partition of a subscription on, until it is taken from it.
 
     Attributes:
         subscription: the subscription.
-        segment: which of its segments, from 0.
-        generation: counted up each time the segment is claimed, so that a worker that lost it is recognised.
+        partition: which of its partitions, from 0.
+        generation: counted up each time the partition is claimed, so that a worker that lost it is recognised.
     """
 
     subscription: str
-    segment: int
+    partition: int
     generation: int
 
 
-class Segment(NamedTuple):
+class Partition(NamedTuple):
     """A part of a subscription: the events whose ordering key falls to it.
 
     Attributes:
@@ -81,28 +81,28 @@ class ParkedEvent(NamedTuple):
 
 
 class SubscriptionStore(Protocol):
-    """Look at checkpoints and parked events, and hand segments out to workers. Each call is a transaction of its own.
+    """Look at checkpoints and parked events, and hand partitions out to workers. Each call is a transaction of its own.
 
     A lease ends when it is released, and a while after it was last renewed, by the clock of the store. A worker that was
-    away for longer may believe that it holds a segment that another has claimed; whatever it writes is then refused,
+    away for longer may believe that it holds a partition that another has claimed; whatever it writes is then refused,
     because the generation has moved on.
     """
 
     async def checkpoint(self, subscription: str) -> Checkpoint | None:
         """Return the committed checkpoint, or None when the subscription never ran here.
 
-        Of several segments it is the lowest one, with the number of events that all of them have set aside.
+        Of several partitions it is the lowest one, with the number of events that all of them have set aside.
         """
         ...
 
-    async def segments(self, subscription: str) -> Sequence[Segment]:
-        """Return the segments in their order; none when the subscription never ran here."""
+    async def partitions(self, subscription: str) -> Sequence[Partition]:
+        """Return the partitions in their order; none when the subscription never ran here."""
         ...
 
     async def claim(
         self, subscription: str, owner: str, *, seconds: float, limit: int, force: bool = False
     ) -> Sequence[Lease]:
-        """Take segments that nobody holds; of several workers that want the same one, one gets it.
+        """Take partitions that nobody holds; of several workers that want the same one, one gets it.
 
         Args:
             subscription: the subscription.
@@ -121,7 +121,7 @@ class SubscriptionStore(Protocol):
         ...
 
     async def release(self, leases: Sequence[Lease]) -> None:
-        """Give segments back; those that were lost meanwhile are left alone."""
+        """Give partitions back; those that were lost meanwhile are left alone."""
         ...
 
     async def attend(self, subscription: str, owner: str, *, seconds: float) -> int:
@@ -153,7 +153,7 @@ class SubscriptionTransaction(Protocol):
             subscription: the subscription.
             expected: what must stand there.
             to: what to write.
-            lease: the segment, and the right to move it. Without one the first segment is moved, whoever holds it.
+            lease: the partition, and the right to move it. Without one the first partition is moved, whoever holds it.
 
         Raises:
             CheckpointMoved: another checkpoint stands there, or the lease was lost. The transaction must be rolled back.
@@ -161,15 +161,15 @@ class SubscriptionTransaction(Protocol):
         ...
 
     async def divide(self, subscription: str, checkpoints: Sequence[Checkpoint], *, leases: Sequence[Lease]) -> None:
-        """Replace the segments of a subscription by others, which nobody holds.
+        """Replace the partitions of a subscription by others, which nobody holds.
 
         Args:
             subscription: the subscription.
-            checkpoints: one for each new segment.
-            leases: those of all segments that there are; none when the subscription never ran here.
+            checkpoints: one for each new partition.
+            leases: those of all partitions that there are; none when the subscription never ran here.
 
         Raises:
-            CheckpointMoved: there are other segments, or a lease was lost. The transaction must be rolled back.
+            CheckpointMoved: there are other partitions, or a lease was lost. The transaction must be rolled back.
         """
         ...
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, TypedDict
 
 from twofold._definitions.view import View
-from twofold.ports import Checkpoint, Lease, ParkedEvent, ReadStore, Segment, WriteStore
+from twofold.ports import Checkpoint, Lease, ParkedEvent, Partition, ReadStore, WriteStore
 
 
 class Stores(TypedDict):
@@ -56,8 +56,8 @@ class Beside:
     async def checkpoint(self, subscription: str) -> Checkpoint | None:
         return await (await self.side(subscription)).checkpoint(subscription)
 
-    async def segments(self, subscription: str) -> Sequence[Segment]:
-        return await (await self.side(subscription)).segments(subscription)
+    async def partitions(self, subscription: str) -> Sequence[Partition]:
+        return await (await self.side(subscription)).partitions(subscription)
 
     async def claim(self, subscription: str, owner: str, **options: Any) -> Sequence[Lease]:
         return await (await self.side(subscription)).claim(subscription, owner, **options)
@@ -80,7 +80,7 @@ class Beside:
 
     async def side(self, subscription: str) -> ReadStore:
         """Return the store that has a subscription; the read store when it never ran."""
-        return self.write_store if await self.write_store.segments(subscription) else self.read_store
+        return self.write_store if await self.write_store.partitions(subscription) else self.read_store
 
     async def _of(self, lease: Lease) -> ReadStore:
         return await self.side(lease.subscription)
