@@ -81,7 +81,7 @@ def test_a_cache_argument_of_the_wrong_type(options: dict[str, Any], text: str) 
 @pytest.mark.parametrize("errors", [LookupError, ["LookupError"], "Refused", [LookupError()]])
 def test_remote_errors_of_the_wrong_type(errors: Any) -> None:
     """`errors=` takes a list of classes."""
-    with pytest.raises(ConfigurationError, match=r"errors=.*give a list of classes"):
+    with pytest.raises(ConfigurationError, match=r"errors=.*must be a list of exception classes"):
         RemoteCommandBus(InMemoryTransport(), "shop", errors=errors)
 
 
