@@ -27,7 +27,7 @@ from ._remote.buses import RemoteCommandBus, RemoteQueryBus
 from ._remote.session import RemoteSession
 from ._subscriptions.status import SubscriptionStatus
 from ._writing.repository import Repository
-from ._writing.storage import AggregateRemoved
+from ._writing.tracked import AggregateRemoved
 from ._writing.unit_of_work import UnitOfWork
 from .errors import TwofoldError
 from .ports.clock import Clock, Ids

@@ -174,7 +174,12 @@ class Application(Router):
         """Handle one command in a session of its own; see `Session.dispatch`."""
         if idempotency_key is not None:
             return self.session().dispatch(command, idempotency_key=idempotency_key)
-        return (self._running or self._started()).commands.dispatch(command)
+        running = self._running or self._started()
+        try:
+            handle = running.handles[type(command)]
+        except KeyError:
+            return running.commands.dispatch(command)
+        return handle(command)
 
     async def execute(self, query: Query[R], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None) -> R:
         """Answer one query in a session of its own; see `Session.execute`."""

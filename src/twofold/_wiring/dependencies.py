@@ -206,7 +206,7 @@ def _provided(parameter: Parameter, provider: Any) -> Binding:
     """Bind a parameter to a provider: one object a message, closed after it when it is a context manager or generator."""
 
     async def resolve(scope: Scope) -> Any:
-        made = scope.made = {} if scope.made is None else scope.made
+        made = scope.opened().made
         if provider not in made:
             made[provider] = await _enter(scope, provider())
         return made[provider]
@@ -215,13 +215,13 @@ def _provided(parameter: Parameter, provider: Any) -> Binding:
         if inspect.isawaitable(value):
             value = await value
         if per_message and inspect.isasyncgen(value):
-            return await scope.exits.enter_async_context(asynccontextmanager(lambda: value)())
+            return await scope.opened().exits.enter_async_context(asynccontextmanager(lambda: value)())
         if per_message and inspect.isgenerator(value):
-            return scope.exits.enter_context(contextmanager(lambda: value)())
+            return scope.opened().exits.enter_context(contextmanager(lambda: value)())
         if per_message and hasattr(value, "__aenter__"):
-            return await scope.exits.enter_async_context(value)
+            return await scope.opened().exits.enter_async_context(value)
         if per_message and hasattr(value, "__enter__"):
-            return scope.exits.enter_context(value)
+            return scope.opened().exits.enter_context(value)
         return value
 
     from dependency_injector import providers

@@ -1,29 +1,32 @@
-"""The log of a database whose writers take turns: nobody else can append while a transaction is open."""
+"""The event log on SQLite, which allows one writer at a time: no other transaction appends until the commit."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
-from sqlalchemy import bindparam, func, insert, literal, select
-from sqlalchemy.sql.base import Executable
+from sqlalchemy import Executable, bindparam, func, insert, literal, select
 
 from twofold.ports import START, Expected, ExpectedVersion, NewEvent, Position, StoredEvent
 
+from .._connection.database import Database
+from .._connection.open_transaction import Link
+from .._schema.tables import Tables
 from .columns import EventColumns, exact
+from .strategy import LogStrategy, NoNotifier
 
-if TYPE_CHECKING:
-    from .._connection.database import Database
-    from .._connection.open_transaction import Link
-    from .._schema.tables import Tables
+_INSERT: Final = 500
+"""The maximal number of events in one INSERT. SQLite allows 32,766 parameters."""
 
-_INSERT = 500
-"""Events that one insert writes at most; SQLite allows 32,766 parameters."""
+
+def strategy(database: Database, tables: Tables) -> LogStrategy:
+    """Return the strategy for a database."""
+    return LogStrategy(ConditionalInsert(database, tables), partial(LastPosition, database, tables), NoNotifier())
 
 
 class LastPosition:
-    """A `Frontier`: the last position that is there.
+    """A `Frontier`: the last committed position.
 
     Args:
         database: the database.
@@ -40,12 +43,12 @@ class LastPosition:
         return Position(found[0][0] or START)
 
     async def holding_back(self) -> Sequence[str]:
-        """Return none: whoever appends is in turn, and nobody is behind."""
+        """Return none: positions are committed in their order."""
         return ()
 
 
 class ConditionalInsert:
-    """An `Appender`: the first event's insert checks the expectation and finds the version out, the others follow in bulk.
+    """An `Appender`: the first event's INSERT checks the expected version, and the other events follow in bulk.
 
     Args:
         database: the database.

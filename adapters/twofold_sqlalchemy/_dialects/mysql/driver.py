@@ -1,7 +1,7 @@
-"""Calls of asyncmy without SQLAlchemy's detour, and what happens to a session whose client was cancelled.
+"""Calls of asyncmy without a detour through SQLAlchemy, and the end of server sessions whose client was cancelled.
 
-A task that is cancelled while it waits for an answer leaves a connection that nobody can use any more; it is closed. The
-server does not notice: its session goes on, waits for locks and keeps those that it has. `end_session` ends it.
+A task that is cancelled while it waits for an answer leaves a connection that cannot be used again, so the connection is
+closed. The server does not notice: its session continues, waits for locks and keeps its own. `end_session` ends it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any, Final, NamedTuple, TypeVar, cast
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from .mysql_errors import ENDED, code_of
-from .uninterrupted import uninterrupted
+from ..uninterrupted import uninterrupted
+from .errors import CONNECTION_LOST, code_of
 
 T = TypeVar("T")
 
@@ -26,11 +26,11 @@ _PATIENCE: Final = 1.0
 
 
 class Session(NamedTuple):
-    """What the server knows of a connection.
+    """A connection's session on the server.
 
     Attributes:
-        server: which server it is; behind a load balancer there may be several.
-        number: the number by which it is killed there.
+        server: identifies the server, since a load balancer may have several behind it.
+        number: the number by which the server can kill the session.
     """
 
     server: str
@@ -43,7 +43,7 @@ def driver_of(connection: AsyncConnection) -> Any:
 
 
 async def run(connection: AsyncConnection, text: str, parameters: tuple[Any, ...] = ()) -> Any:
-    """Run a statement and return the driver's cursor, which has all rows."""
+    """Run a statement and return asyncmy's cursor, which holds all rows."""
     driver = driver_of(connection)
     cursor = driver.cursor()
     await _answered(connection, driver, cursor.execute(text, parameters))
@@ -51,19 +51,19 @@ async def run(connection: AsyncConnection, text: str, parameters: tuple[Any, ...
 
 
 async def run_many(connection: AsyncConnection, text: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Run a statement once for each set of parameters; the driver writes the rows of an insert into few statements."""
+    """Run a statement once for each tuple of parameters. asyncmy combines the rows of an INSERT into few statements."""
     driver = driver_of(connection)
     await _answered(connection, driver, driver.cursor().executemany(text, rows))
 
 
 async def commit(connection: AsyncConnection) -> None:
-    """COMMIT."""
+    """Commit."""
     driver = driver_of(connection)
     await _answered(connection, driver, driver.commit())
 
 
 async def rollback(connection: AsyncConnection) -> None:
-    """ROLLBACK."""
+    """Roll back."""
     driver = driver_of(connection)
     await _answered(connection, driver, driver.rollback())
 
@@ -74,13 +74,13 @@ def is_lost(connection: AsyncConnection) -> bool:
 
 
 async def session_of(connection: AsyncConnection) -> Session:
-    """Ask where the other end of a connection is."""
+    """Ask the server for a connection's session."""
     ((server,),) = await (await run(connection, _SERVER)).fetchall()
     return Session(server, driver_of(connection).thread_id())
 
 
 async def end_session(engine: AsyncEngine, session: Session) -> None:
-    """Kill a session, from another connection and if that goes quickly; its own time-outs end it otherwise."""
+    """Kill a session from another connection. If that takes too long, the server's timeouts end the session."""
     with suppress(Exception):
         async with asyncio.timeout(_PATIENCE), engine.connect() as connection:
             if (await session_of(connection)).server == session.server:
@@ -92,8 +92,8 @@ async def _answered(connection: AsyncConnection, driver: Any, answer: Awaitable[
         return await answer
     except BaseException as error:
         if not isinstance(error, Exception):
-            driver.close()  # nobody has read the answer
+            driver.close()  # the answer was not read
             await uninterrupted(connection.invalidate(error))
-        elif isinstance(error, OSError) or code_of(error) in ENDED:
-            driver.close()  # the driver does not do it, and believes that it is connected
+        elif isinstance(error, OSError) or code_of(error) in CONNECTION_LOST:
+            driver.close()  # asyncmy does not close it, and still reports that it is connected
         raise

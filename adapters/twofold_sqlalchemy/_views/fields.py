@@ -1,62 +1,22 @@
-"""What the fields of a view are to a database: their kinds, and the way of each value to its column and back."""
+"""The fields of a view: their kinds, and the conversion of their values to columns and back."""
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Annotated, Any, TypeAlias, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Union, cast, get_args, get_origin
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter
 from pydantic_core import PydanticSerializationError
-from sqlalchemy import Column
-from sqlalchemy.types import TypeEngine
 
 from twofold import View
 
-Convert: TypeAlias = Callable[[Any], Any] | None
-"""Turns a value that is not None into another; None when there is nothing to turn."""
-
-
-class Kind(Enum):
-    """The kinds of columns that a dialect has a type for."""
-
-    NAME = "name"
-    """A text that is part of a key or an index; some databases limit its length."""
-    TEXT = "text"
-    INTEGER = "integer"
-    BOOLEAN = "boolean"
-    FLOAT = "float"
-    DECIMAL = "decimal"
-    DATETIME = "datetime"
-    DATE = "date"
-    UUID = "uuid"
-    JSON = "json"
-
-
-@dataclass(frozen=True, slots=True)
-class Codec:
-    """How a dialect keeps a kind of value.
-
-    Attributes:
-        type: the column's type. It converts nothing; what is bound and fetched is what the driver takes and gives.
-        encode: from Python to the driver.
-        decode: from the driver to Python.
-        plain: when the driver gives an object of exactly this class, it needs no check.
-        beside: makes a further column, which the database computes from that of a name and compares in its place.
-    """
-
-    type: TypeEngine[Any]
-    encode: Convert = None
-    decode: Convert = None
-    plain: builtins.type | None = None
-    beside: Callable[[str], Column[Any]] | None = None
-
+from .._dialects.codec import Codec, Convert, Kind
 
 _KINDS: tuple[tuple[type, Kind], ...] = (
     (bool, Kind.BOOLEAN),  # before int, which it is too
