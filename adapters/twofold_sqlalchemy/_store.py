@@ -19,7 +19,7 @@ from ._aggregates.mapping import MappedState, TableMapping
 from ._aggregates.orm import OrmState, mapper_of, missing_mapping
 from ._aggregates.snapshots import Snapshots
 from ._connection.database import Database
-from ._dialects import dialect_of
+from ._dialects.registry import dialect_of
 from ._log.event_log import SqlEventLog
 from ._records.records import Records
 from ._records.schedule import Schedule
@@ -28,6 +28,7 @@ from ._schema.tables import own_tables
 from ._subscriptions.checkpoints import Checkpoints
 from ._subscriptions.leases import Leases
 from ._transaction import SqlTransaction, State
+from ._views.metadata import metadata
 from ._views.table import ViewTable
 
 
@@ -114,7 +115,7 @@ class SqlAlchemy:
 
     def metadata(self, views: Sequence[type[View]] = ()) -> MetaData:
         """Return all tables that this store needs for some views; see `twofold_sqlalchemy.metadata`."""
-        return _schema.metadata(views, dialect=self._database.engine.dialect.name)
+        return metadata(views, dialect=self._database.engine.dialect.name)
 
     async def open(self, views: Sequence[type[View]]) -> None:
         """Verify that the tables are there.

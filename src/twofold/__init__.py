@@ -1,4 +1,4 @@
-"""Twofold: commands go in, read models come out, and an ordered log of events keeps them together.
+"""Twofold: a CQRS toolkit with one event log that is the event store and the transactional outbox.
 
 Where to read on: the messages (`Command`, `Query`, `Event`), the `Application` that composes handlers with stores, the
 ports in `twofold.ports` that adapters implement, and the errors, drawn as a tree, in `twofold.errors`.
@@ -6,6 +6,7 @@ ports in `twofold.ports` that adapters implement, and the errors, drawn as a tre
 
 from ._application.application import Application
 from ._application.health import Health
+from ._application.operations import Operations
 from ._buses.command_bus import CommandBus
 from ._buses.event_bus import EventBus
 from ._buses.query_bus import QueryBus
@@ -23,11 +24,11 @@ from ._encoding.state_json import StateCodec
 from ._reading.find import Keyset, Page, Rows, ge, gt, le, lt, one_of
 from ._reading.read_model import ReadModel
 from ._registration.router import Router
-from ._remote.client import RemoteCommandBus, RemoteQueryBus
+from ._remote.buses import RemoteCommandBus, RemoteQueryBus
 from ._remote.session import RemoteSession
 from ._subscriptions.status import SubscriptionStatus
 from ._writing.repository import Repository
-from ._writing.storage import AggregateRemoved
+from ._writing.tracked import AggregateRemoved
 from ._writing.unit_of_work import UnitOfWork
 from .errors import TwofoldError
 from .ports.clock import Clock, Ids
@@ -49,6 +50,7 @@ __all__ = [
     "Ids",
     "Keyset",
     "Message",
+    "Operations",
     "Page",
     "Query",
     "QueryBus",

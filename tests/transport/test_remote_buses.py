@@ -83,7 +83,7 @@ async def test_only_served_messages_can_be_sent(here: WriteStore, broker: InMemo
             await commands.dispatch(Unserved())
         with pytest.raises(ConfigurationError, match="Nameless to another process: it has no stable name"):
             await commands.dispatch(Nameless())
-        with pytest.raises(NoRemoteService, match="cannot send Unserved: nobody has ever served as 'nobody'"):
+        with pytest.raises(NoRemoteService, match="cannot send Unserved: no application has ever served as 'nobody'"):
             await RemoteCommandBus(broker, "nobody").dispatch(Unserved())
 
 
@@ -105,5 +105,5 @@ async def test_a_bus_takes_its_own_kind_of_message(here: WriteStore, broker: InM
 @pytest.mark.parametrize("make", [RemoteCommandBus, RemoteQueryBus, RemoteSession])
 def test_a_client_without_requests_is_refused(make: Callable[[Any, str], object]) -> None:
     """The constructor of the bus refuses it, not the first message."""
-    with pytest.raises(ConfigurationError, match=r"over Redis: it carries no requests.*RabbitMQ\(url\)"):
+    with pytest.raises(ConfigurationError, match=r"over Redis: it does not carry requests.*RabbitMQ\(url\)"):
         make(RedisClient(), "stock")

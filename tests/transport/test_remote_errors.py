@@ -21,7 +21,7 @@ async def test_a_listed_error_is_raised_as_itself(here: WriteStore, broker: InMe
         with pytest.raises(OutOfStock, match="of lamp only 1 are left") as raised:
             await RemoteCommandBus(broker, "stock", errors=[OutOfStock]).dispatch(Take(article="lamp", number=2))
         assert (raised.value.article, raised.value.left) == ("lamp", 1)
-        with pytest.raises(RemoteFailure, match="OutOfStock in the other process: of lamp only 1 are left") as failed:
+        with pytest.raises(RemoteFailure, match="raised OutOfStock, which is not listed in errors=") as failed:
             await RemoteCommandBus(broker, "stock").dispatch(Take(article="lamp", number=2))
         assert failed.value.name == "OutOfStock"
         with pytest.raises(RemoteFailure, match="KeyError"):
@@ -49,7 +49,7 @@ async def test_an_error_gets_only_the_attributes_that_it_declares(here: WriteSto
 
 def test_an_exception_group_cannot_be_listed(broker: InMemoryTransport) -> None:
     """`errors=` refuses a class of exception groups."""
-    with pytest.raises(ConfigurationError, match="cannot raise HandlersFailed as itself"):
+    with pytest.raises(ConfigurationError, match="cannot use HandlersFailed in errors="):
         RemoteCommandBus(broker, "stock", errors=[HandlersFailed])
 
 
@@ -67,7 +67,7 @@ async def test_a_timeout_says_how_to_send_the_message_again(here: WriteStore, br
             await RemoteCommandBus(broker, "stock", timeout=0.1).dispatch(Break(how="busy"), idempotency_key="mine")
         queries = RemoteQueryBus(broker, "stock", timeout=0)
         with pytest.raises(
-            RemoteTimeout, match=r"did not answer GetLevel within 0 s\. See whether it runs, and ask again"
+            RemoteTimeout, match=r"did not answer GetLevel within 0 s\. Check that it runs, and send the query again"
         ):
             await queries.execute(GetLevel(article="lamp"))
 
@@ -121,5 +121,5 @@ async def test_a_malformed_reply_is_a_remote_failure(here: WriteStore) -> None:
             return bodies.pop()
 
     while bodies:
-        with pytest.raises(RemoteFailure, match="has answered Take, and its reply cannot be read"):
+        with pytest.raises(RemoteFailure, match="the reply to Take cannot be decoded"):
             await RemoteCommandBus(Nonsense(), "stock").dispatch(Take(article="lamp", number=1))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, insert, select
-from sqlalchemy.sql.base import Executable
+from sqlalchemy import Executable, bindparam, insert, select
 
 from twofold.ports import Snapshot
 
@@ -23,7 +22,7 @@ class Snapshots:
     def __init__(self, database: Database, tables: Tables) -> None:
         self._database = database
         self._table = table = tables.snapshots
-        columns = (table.c.version, table.c.fingerprint, database.dialect.readable(table.c.data))
+        columns = (table.c.version, table.c.fingerprint, database.dialect.sql.readable(table.c.data))
         self._one = database.prepare(select(*columns).where(table.c.stream == bindparam("of")))
 
         kept = tables.kept
@@ -57,4 +56,4 @@ class Snapshots:
         await link.change(prepared, {"stream": stream, **snapshot._asdict()}, attempt)
 
     def _put(self) -> Executable:
-        return self._database.dialect.upsert(self._table, self._table.c.stream, self._table.c.version)
+        return self._database.dialect.sql.upsert(self._table, self._table.c.stream, self._table.c.version)

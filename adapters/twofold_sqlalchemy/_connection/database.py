@@ -1,4 +1,4 @@
-"""The database behind the stores: prepared statements, single reads, and the start of transactions."""
+"""One database: prepared statements, single reads, and new transactions."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+from sqlalchemy import Executable
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from sqlalchemy.sql.base import Executable
 
-from .._dialects import Dialect
+from .._dialects.dialect import Dialect
 from .._dialects.uninterrupted import uninterrupted
 from .errors import translated
 from .open_transaction import Link
@@ -25,12 +25,11 @@ class Database:
 
     Args:
         engine: the user's engine.
-        dialect: what its database does differently.
+        dialect: how the database differs from other databases.
     """
 
     def __init__(self, engine: AsyncEngine, dialect: Dialect) -> None:
-        self.engine = dialect.attach(engine)
-        self._looking = dialect.looking(self.engine)
+        self.engine = dialect.connections.attach(engine)
         self.dialect = dialect
         self._prepared: dict[object, Statement] = {}
 
@@ -39,7 +38,10 @@ class Database:
         return compiled(statement, self.engine)
 
     def prepared(self, key: object, make: Callable[[], Executable]) -> Statement:
-        """Return the compiled statement of a key, made the first time. Keys are few: shapes, never values."""
+        """Return the compiled statement of a key. `make` creates the statement on the first call.
+
+        The key describes the statement's shape and never contains values, so that there are few keys.
+        """
         found = self._prepared.get(key)
         if found is None:
             if len(self._prepared) >= 1000:
@@ -53,38 +55,40 @@ class Database:
         Args:
             prepared: the select.
             values: its parameters.
-            attempt: what is attempted, for the error message: "read the log".
+            attempt: the action, for the error message "cannot <action>": "read the log".
         """
 
         async def select(connection: AsyncConnection) -> Sequence[Any]:
-            return await self.dialect.fetch(connection, prepared.text, prepared.bind(values))
+            return await self.dialect.connections.fetch(connection, prepared.text, prepared.bind(values))
 
         return await self.look(select, attempt)
 
     async def look(self, use: Callable[[AsyncConnection], Awaitable[T]], attempt: str) -> T:
-        """Give a connection to a function that only looks; each of its statements is on its own."""
+        """Call a function with a connection, for reads outside of a transaction. Each statement is on its own."""
         connection: AsyncConnection | None = None
         try:
-            connection = await self._looking.connect()
-            await self.dialect.adopt(connection)
+            connection = await self.engine.connect()
+            await self.dialect.connections.configure(connection)
             return await use(connection)
         except Exception as error:
-            if connection is not None and (self.dialect.is_lost(connection) or self.dialect.is_transient(error)):
+            if connection is not None and (
+                self.dialect.connections.is_lost(connection) or self.dialect.errors.is_transient(error)
+            ):
                 await connection.invalidate()
-            if self.dialect.is_driver_error(error) or isinstance(error, SQLAlchemyError):
+            if self.dialect.errors.is_driver_error(error) or isinstance(error, SQLAlchemyError):
                 raise translated(error, attempt, self.dialect) from error
             raise
         except asyncio.CancelledError:
             if connection is not None:
-                await self.dialect.cut_short(connection)
+                await self.dialect.connections.clean_up(connection)
             raise
         finally:
             if connection is not None:
-                await self.dialect.give_back(connection)
+                await self.dialect.connections.release(connection)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Link]:
-        """Begin a transaction that is committed at the end, and rolled back when the block fails."""
+        """Begin a transaction. Commit it at the end of the block, or roll it back if the block raises."""
         link = await self.begin()
         try:
             yield link
@@ -93,25 +97,25 @@ class Database:
             await link.rollback()
 
     async def begin(self, *, read_only: bool = False) -> Link:
-        """Begin a transaction. An error or a cancellation on the way leaves nothing behind.
+        """Begin a transaction. An error or a cancellation meanwhile leaves no connection checked out and no lock held.
 
         Raises:
-            TransientFailure: the database is busy or away; nothing was begun.
+            TransientFailure: the database is busy or unreachable. No transaction was begun.
         """
-        end_turn = None if read_only else await self.dialect.take_turn()
+        release_lock = None if read_only else await self.dialect.connections.acquire_write_lock()
         connection: AsyncConnection | None = None
         try:
             connection = await self.engine.connect()
-            await self.dialect.adopt(connection)
-            await self.dialect.begin(connection, read_only=read_only)
-            return Link(connection, self.dialect, end_turn, read_only=read_only)
+            await self.dialect.connections.configure(connection)
+            await self.dialect.connections.begin(connection, read_only=read_only)
+            return Link(connection, self.dialect, release_lock, read_only=read_only)
         except BaseException as error:
             try:
                 if connection is not None:
-                    await uninterrupted(self.dialect.discard(connection))
+                    await uninterrupted(self.dialect.connections.discard(connection))
             finally:
-                if end_turn is not None:
-                    end_turn()
-            if self.dialect.is_driver_error(error) or isinstance(error, SQLAlchemyError):
+                if release_lock is not None:
+                    release_lock()
+            if self.dialect.errors.is_driver_error(error) or isinstance(error, SQLAlchemyError):
                 raise translated(error, "begin a transaction", self.dialect) from error
             raise

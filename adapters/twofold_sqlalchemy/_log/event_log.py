@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import Executable, bindparam, func, select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.sql.base import Executable
 
 from twofold.errors import ConcurrencyConflict, DuplicateEvent, SchemaMissing
 from twofold.ports import START, Expected, ExpectedVersion, LogPage, NewEvent, Position, StoredEvent
@@ -18,6 +17,7 @@ from .._connection.open_transaction import Link, Refused
 from .._connection.statements import Statement
 from .._schema.tables import Tables
 from .columns import EventColumns, exact
+from .registry import strategy_of
 
 _PAGE = 500
 """Events that one select of a stream returns at most."""
@@ -43,8 +43,8 @@ class SqlEventLog:
         self._events = events = tables.events
         self._columns = EventColumns(database.dialect)
         self._identity: str | None = None
-        self._appender = database.dialect.appender(database, tables)
-        self._frontier = database.dialect.frontier(database, tables)
+        self._strategy = strategy_of(database, tables)
+        self._frontier = self._strategy.frontier()
         self._count = database.prepare(
             select(func.count()).where(events.c.position > bindparam("after"), events.c.position <= bindparam("upto"))
         )
@@ -73,7 +73,7 @@ class SqlEventLog:
     def forget(self) -> None:
         """Find the identity and the end of the log out again when they are next asked for."""
         self._identity = None
-        self._frontier = self._database.dialect.frontier(self._database, self._tables)
+        self._frontier = self._strategy.frontier()
 
     async def head(self) -> Position:
         """Return the last position that a reader can reach now."""
@@ -115,16 +115,16 @@ class SqlEventLog:
                 return
 
     async def announce(self) -> None:
-        """Notification to other processes that events were appended, where the database can."""
-        await self._database.dialect.announce(self._database)
+        """Notify other processes that events were appended, where the database can."""
+        await self._strategy.notifier.announce()
 
     async def watch(self, heard: Callable[[], None]) -> None:
         """Call `heard` at each notification, where the database can."""
         dialect = self._database.dialect
         try:
-            await dialect.watch(self._database, heard)
+            await self._strategy.notifier.watch(heard)
         except Exception as error:
-            if dialect.is_driver_error(error) or isinstance(error, SQLAlchemyError):
+            if dialect.errors.is_driver_error(error) or isinstance(error, SQLAlchemyError):
                 raise translated(error, "listen for events", dialect) from error
             raise
 
@@ -147,7 +147,7 @@ class SqlEventLog:
             await self._check(link, stream, expected)
             return ()
         try:
-            stored = await self._appender.append(link, stream, events, expected)
+            stored = await self._strategy.appender.append(link, stream, events, expected)
         except Refused as refused:
             raise await self._refusal(refused, stream, events, expected) from refused.__cause__
         if stored is None or isinstance(stored, int):

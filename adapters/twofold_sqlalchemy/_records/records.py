@@ -12,7 +12,7 @@ from twofold.ports import KeyRecord
 from .._connection.database import Database
 from .._connection.open_transaction import Link
 from .._connection.statements import Statement
-from .._dialects.fields import Kind
+from .._dialects.codec import Kind
 from .._schema.tables import Tables
 
 _CLAIM: Final = "claim an idempotency key"
@@ -35,19 +35,19 @@ class Records:
     def __init__(self, database: Database, tables: Tables) -> None:
         self._database = database
         prepare, dialect = database.prepare, database.dialect
-        time = dialect.codec(Kind.DATETIME)
+        time = dialect.columns.codec(Kind.DATETIME)
         self._put, self._get = time.encode or _same, time.decode or _same
         keys, inbox = tables.keys, tables.inbox
         claimed: dict[str, Any] = {name: bindparam(name) for name in ("tenant", "key", "command", "payload", "time")}
-        self._claim = prepare(dialect.insert_new(keys).values({**claimed, "result": None, "token": ""}))
+        self._claim = prepare(dialect.sql.insert_new(keys).values({**claimed, "result": None, "token": ""}))
         this = (keys.c.tenant == bindparam("of"), keys.c.key == bindparam("this"))
-        found = (keys.c.command, keys.c.payload, keys.c.time, dialect.readable(keys.c.result), keys.c.token)
+        found = (keys.c.command, keys.c.payload, keys.c.time, dialect.sql.readable(keys.c.result), keys.c.token)
         # Locked, so that it is the row that the insert met, whatever the transaction saw before.
         self._found = prepare(select(*found).where(*this).with_for_update(read=True, key_share=True))
         answered: dict[str, Any] = {"result": bindparam("new_result"), "token": bindparam("new_token")}
         self._answer = prepare(update(keys).where(*this).values(answered))
         taken: dict[str, Any] = {name: bindparam(name) for name in ("consumer", "id", "time")}
-        self._receive = prepare(dialect.insert_new(inbox).values(taken))
+        self._receive = prepare(dialect.sql.insert_new(inbox).values(taken))
         self._old_keys, self._forget_keys = self._forgetting(keys)
         self._old_messages, self._forget_messages = self._forgetting(inbox)
 

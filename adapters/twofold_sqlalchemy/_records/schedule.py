@@ -12,7 +12,7 @@ from twofold.ports import ScheduledCommand
 
 from .._connection.database import Database
 from .._connection.open_transaction import Link
-from .._dialects.fields import Kind
+from .._dialects.codec import Kind
 from .._schema.tables import Tables
 
 _SCHEDULE: Final = "schedule a command"
@@ -33,11 +33,11 @@ class Schedule:
     def __init__(self, database: Database, tables: Tables) -> None:
         self._database = database
         prepare, dialect = database.prepare, database.dialect
-        time = dialect.codec(Kind.DATETIME)
-        self._codecs = {"entry": dialect.codec(Kind.UUID), "due": time, "again": time}
+        time = dialect.columns.codec(Kind.DATETIME)
+        self._codecs = {"entry": dialect.columns.codec(Kind.UUID), "due": time, "again": time}
         table = tables.schedule
         self._insert = prepare(
-            dialect.insert_new(table).values({name: bindparam(name) for name in ScheduledCommand._fields})
+            dialect.sql.insert_new(table).values({name: bindparam(name) for name in ScheduledCommand._fields})
         )
         of, this = table.c.tenant == bindparam("of"), table.c.id == bindparam("this")
         very = table.c.entry == bindparam("very")
@@ -48,7 +48,7 @@ class Schedule:
         new: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("again", "attempts", "reason")}
         self._postpone = prepare(update(table).where(of, this, very).values(new))
         columns = [
-            dialect.readable(table.c[name]) if name in ("data", "metadata") else table.c[name]
+            dialect.sql.readable(table.c[name]) if name in ("data", "metadata") else table.c[name]
             for name in ScheduledCommand._fields
         ]
         first = select(*columns).limit(bindparam("size"))

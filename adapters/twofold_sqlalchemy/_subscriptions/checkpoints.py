@@ -63,7 +63,7 @@ class Checkpoints:
         self._parked_of_key = database.prepare(everything.where(parked.c.key == bindparam("of_key")))
         names = ("subscription", "position", "key", "reason", "attempts", "parked_at", "again", *EventColumns.WRITTEN)
         new: dict[str, Any] = {name: bindparam(name) for name in names}
-        self._park = database.prepare(database.dialect.insert_new(parked).values(new))
+        self._park = database.prepare(database.dialect.sql.insert_new(parked).values(new))
         mine = parked.c.subscription == bindparam("of")
         self._keys = database.prepare(select(parked.c.key, func.count()).where(mine).group_by(parked.c.key))
         one, of_key = parked.c.position == bindparam("at"), parked.c.key == bindparam("of_key")

@@ -208,7 +208,9 @@ async def _inside(mine: Load, load: Callable[[], Awaitable[Any]]) -> Any:
     """Load an answer. The queries of its handler need what this answer claims, in place of what the session needs."""
     caller = current.get()
     here = loading.set(mine)
-    mark = current.set(replace(caller, needed=None)) if isinstance(caller, Caller) and caller.needed else None
+    mark = (
+        current.set(replace(caller, needed=None)) if isinstance(caller, Caller) and caller.needed is not None else None
+    )
     try:
         return await load()
     finally:

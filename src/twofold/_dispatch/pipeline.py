@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
 
-from .._background.key_locks import KeyLocks
 from .._buses.chain import Middleware, compose
 from .._buses.no_handler import Handle
+from .._writing.unit_of_work import UnitOfWork
 from ..errors import AfterCommitFailed
-from .caller import Caller, current
+from .caller import current
 from .invocation import Invoke
 from .scope import NEW, Claim, Scope
 from .services import Services
 from .steps import Step
+from .turns import Turns, turn_of_claim, turn_of_field
 
 _TURN = "turn: one at a time for each {}, in this process"
 
 _UNIT = "unit of work: begins at the first use, commits after the handler"
-
-
-@dataclass(frozen=True, slots=True)
-class Turns:
-    """The locks by which commands take turns, inside one process.
-
-    Attributes:
-        of_fields: held for the value of the field that `key=` names. Commands of several types share them.
-        of_claims: held for a claim.
-    """
-
-    of_fields: KeyLocks = field(default_factory=KeyLocks)
-    of_claims: KeyLocks = field(default_factory=KeyLocks)
 
 
 def command_steps(
@@ -59,8 +46,8 @@ def command_steps(
     """
     return [
         *map(_middleware, middleware),
-        *([] if key is None else [Step("turn", _TURN.format(key), partial(_turn_of_field, turns, key))]),
-        Step("turn", _TURN.format("idempotency key"), partial(_turn_of_claim, turns), claims=True),
+        *([] if key is None else [Step("turn", _TURN.format(key), partial(turn_of_field, turns, key))]),
+        Step("turn", _TURN.format("idempotency key"), partial(turn_of_claim, turns), claims=True),
         Step("unit of work", _UNIT, partial(_unit_of_work, services)),
         Step("claim", "claim: stores the idempotency key; a duplicate returns the first result", _claimed, claims=True),
         *map(_inside, inside),
@@ -123,30 +110,6 @@ def _name(middleware: Middleware) -> str:
     return getattr(middleware, "__qualname__", type(middleware).__qualname__).split(".<locals>.")[0]
 
 
-def _turn_of_field(turns: Turns, name: str, handle: Handle) -> Handle:
-    async def in_turn(command: Any) -> Any:
-        caller = current.get()
-        if caller is not None and caller.scope is not None:  # the outer command has its turn
-            return await handle(command)
-        async with turns.of_fields.hold(getattr(command, name)):
-            return await handle(command)
-
-    return in_turn
-
-
-def _turn_of_claim(turns: Turns, handle: Handle) -> Handle:
-    """Let repeats wait here and not in the database."""
-
-    async def in_turn(command: Any) -> Any:
-        caller = cast(Caller, current.get())
-        if caller.scope is not None:
-            return await handle(command)
-        async with turns.of_claims.hold(cast(Claim, caller.claim).turn()):
-            return await handle(command)
-
-    return in_turn
-
-
 def _claimed(invoke: Invoke) -> Invoke:
     """Claim before the handler runs, first in its transaction, so that a repeat waits and does not begin."""
 
@@ -189,10 +152,10 @@ def _unit_of_work(services: Services, invoke: Invoke) -> Handle:
         if stored:
             scope.conversation.seen.add(stored)
             services.committed.send()
-        if scope.open:
+        if scope.resources is not None:
             await scope.close()
-        if unit is not None and unit.has_after_commit:
-            await _after_commit(unit.run_after_commit, result)
+        if unit is not None and unit.changes.after:
+            await _after_commit(unit, result)
         return result
 
     return handle
@@ -215,9 +178,9 @@ async def _join(invoke: Invoke, services: Services, command: Any, outer: Scope, 
     return result
 
 
-async def _after_commit(run: Callable[[], Any], result: Any) -> None:
+async def _after_commit(unit: UnitOfWork, result: Any) -> None:
     try:
-        await run()
+        await unit.changes.run_after_commit()
     except AfterCommitFailed as failure:
         failure.result = result
         raise
@@ -231,7 +194,7 @@ def _read(services: Services, invoke: Invoke) -> Handle:
         try:
             result = await invoke(scope, query)
             if scope.unit is not None:
-                scope.unit.check_nothing_recorded()
+                scope.unit.changes.check_nothing_recorded(query)
         except BaseException as failure:
             await scope.close(failure)
             raise
@@ -254,7 +217,7 @@ def _stream(services: Services, invoke: Invoke) -> Handle:
                 async for item in answer:
                     yield item
             if scope.unit is not None:
-                scope.unit.check_nothing_recorded()
+                scope.unit.changes.check_nothing_recorded(query)
         finally:
             await scope.close()
 

@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 
 from .._buses.no_handler import no_handler
 from .._definitions.message import Command, snake_case
-from .._encoding.message_json import round_trip_of, without_json
-from .._encoding.metadata import encode_metadata
+from .._encoding.message_json import encode_metadata, round_trip_of, without_json
 from .._encoding.wire_types import WireTypes
 from ..errors import NotSchedulable, UndecodableCommand
 from ..ports.schedule import ScheduledCommand
@@ -103,7 +102,7 @@ async def in_own_unit(scope: Scope, work: Callable[[Scheduler], Awaitable[T]]) -
     except BaseException:
         await unit.rollback()
         raise
-    await unit.run_after_commit()
+    await unit.changes.run_after_commit()
     return result
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
 from typing import Any, Final, Protocol, TypeVar
-
-import anyio
 
 from .._consistency.conversation import Conversation
 from .._definitions.envelope import Envelope
@@ -15,7 +12,7 @@ from .._reading.read_model import CommittedRows, ProjectedRows
 from .._writing.unit_of_work import UnitOfWork
 from ..errors import DispatchCycle, ReadOnlyUnitOfWork, UnitOfWorkClosed, UsedFromAnotherTask
 from ..ports.rows import RowReader
-from ..ports.stores import ReadTransaction
+from .resources import Resources
 from .services import Services
 
 V = TypeVar("V", bound=View)
@@ -57,18 +54,19 @@ class Scope:
         read_only: whether the handler may only read.
     """
 
-    open: bool = False
-    """Whether something was made or begun that must be closed."""
-    ended: bool = False
-    """Whether the handler has ended, so that its parameters are of no use any more."""
-    unit: UnitOfWork | None = None
+    # The slots hold what every message has. Each further attribute that __init__ sets costs every dispatch.
+    __slots__ = ("__dict__", "_conversation", "_owner", "ended", "message", "services", "unit")
+
+    parent: Scope | None = None
+    claim: Claim | None = None
     rows: dict[type[View], ProjectedRows[Any]] | None = None
-    made: dict[Any, Any] | None = None
+    """The read models of a projection."""
     needed: Position | None = None
     """Read by the cache, as of a `Caller`: a query in a handler needs no position."""
+    _read_only: bool = False
     _envelope: Envelope[Any] | None = None
-    _read: ReadTransaction | None = None
-    _exits: AsyncExitStack | None = None
+    resources: Resources | None = None
+    """What `close` closes, if anything was opened."""
 
     def __init__(
         self,
@@ -81,11 +79,17 @@ class Scope:
     ) -> None:
         self.services = services
         self.message = message
-        self.parent = parent
-        self.claim = claim
+        self.unit: UnitOfWork | None = None
+        self.ended = False
+        """Whether the handler has ended, so that its parameters cannot be used any more."""
         self._conversation = conversation
-        self._read_only = read_only
         self._owner = services.running.get()
+        if parent is not None:
+            self.parent = parent
+        if claim is not None:
+            self.claim = claim
+        if read_only:
+            self._read_only = True
 
     @property
     def scope(self) -> Scope:
@@ -128,21 +132,19 @@ class Scope:
     def envelope(self) -> Envelope[Any]:
         """The envelope of the message, made at the first access."""
         if self._envelope is None:
-            write, message = self.services.write, self.message
-            new_id, now = write.ids.new(), write.clock.now()
-            if self.parent is not None:
-                cause = self.parent.envelope
-                self._envelope = Envelope(
-                    message=message, id=new_id, correlation_id=cause.correlation_id, causation_id=cause.id,
-                    time=now, tenant=cause.tenant, trace=cause.trace, headers=cause.headers,
-                )  # fmt: skip
-            else:
-                origin = self.conversation.origin
-                self._envelope = Envelope(
-                    message=message, id=new_id, correlation_id=origin.correlation_id or new_id,
-                    causation_id=origin.causation_id,
-                    time=now, tenant=origin.tenant, trace=origin.trace, headers=origin.headers,
-                )  # fmt: skip
+            outer = None if self.parent is None else self.parent.envelope
+            origin = self.conversation.origin if outer is None else outer
+            new_id, now = self.services.write.ids.new(), self.services.write.clock.now()
+            self._envelope = Envelope(
+                message=self.message,
+                id=new_id,
+                correlation_id=origin.correlation_id or new_id,
+                causation_id=origin.causation_id if outer is None else outer.id,
+                time=now,
+                tenant=origin.tenant,
+                trace=origin.trace,
+                headers=origin.headers,
+            )
         return self._envelope
 
     @envelope.setter
@@ -159,7 +161,6 @@ class Scope:
             raise self._over()
         if self.unit is None:
             self.unit = UnitOfWork(self.services.write, self._cause, self._owner, read_only=self._read_only)
-            self.open = self.open or self._read_only
         return self.unit
 
     def _cause(self) -> Envelope[Any]:
@@ -176,10 +177,7 @@ class Scope:
                     f"cannot read {view.__qualname__} here: another task opened this read. "
                     "Await the calls one after another instead of with gather() or a task group."
                 )
-            if self._read is None:
-                self.open = True
-                self._read = await self.services.read.begin(read_only=True)
-            return self._read.rows(view)
+            return (await self.opened().transaction()).rows(view)
 
         return CommittedRows(view, rows)
 
@@ -196,28 +194,20 @@ class Scope:
             "or schedule a command."
         )
 
-    @property
-    def exits(self) -> AsyncExitStack:
-        """The resources that are closed with this scope."""
-        if self._exits is None:
-            self.open = True
-            self._exits = AsyncExitStack()
-        return self._exits
+    def opened(self) -> Resources:
+        """Return the resources of the message, opened at the first call."""
+        if self.resources is None:
+            self.resources = Resources(self.services.read)
+        return self.resources
 
     async def close(self, failure: BaseException | None = None) -> None:
-        """Close the resources of the message, the last one first, and end the transactions that only read."""
+        """End the unit of work of a query, and close the resources of the message.
+
+        Args:
+            failure: what the handler raised.
+        """
         self.ended = True
-        if not self.open:
-            return
-        reading = self.unit if self._read_only else None
-        with anyio.CancelScope(shield=True):
-            if reading is not None:
-                await reading.rollback()
-            if self._read is not None:
-                await self._read.rollback()
-                self._read = None
-            if self._exits is not None:
-                exits, self._exits = self._exits, None
-                await exits.__aexit__(
-                    type(failure) if failure else None, failure, failure.__traceback__ if failure else None
-                )
+        if self._read_only and self.unit is not None:
+            await self.unit.rollback()
+        if self.resources is not None:
+            await self.resources.close(failure)

@@ -14,7 +14,7 @@ from .._consistency.conversation import Conversations
 from .._consistency.waiting import Consistency
 from .._definitions.message import Command, Query
 from .._encoding.wire_types import WireTypes
-from .._writing.write_side import WriteSide
+from .._writing.storage import WriteSide
 from ..ports.stores import ReadStore
 from .steps import Pipeline
 

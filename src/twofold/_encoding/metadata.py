@@ -1,30 +1,14 @@
-"""The envelope of a stored event as JSON. The log keeps the text beside the fields of the event."""
+"""Read the metadata of a stored event: its envelope, and where it came from."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from uuid import UUID
 
 from .._definitions.envelope import Envelope
 from .._definitions.message import Event
 from .._definitions.position import Position
 from ..ports.event_log import StoredEvent
-
-
-def encode_metadata(cause: Envelope) -> str:
-    """Return the metadata of an event that a handler recorded while it handled `cause`."""
-    fields: dict[str, str | Mapping[str, str]] = {
-        "correlation_id": str(cause.correlation_id),
-        "causation_id": str(cause.id),
-    }
-    if cause.tenant is not None:
-        fields["tenant"] = cause.tenant
-    if cause.trace:
-        fields["trace"] = dict(cause.trace)
-    if cause.headers:
-        fields["headers"] = dict(cause.headers)
-    return json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
 
 
 def event_envelope(stored: StoredEvent, event: Event) -> Envelope[Event]:

@@ -33,8 +33,8 @@ T = TypeVar("T", bound=type[Any])
 F = TypeVar("F", bound=Callable[[Fields], Fields])
 
 
-class ReactionOptions(TypedDict, total=False):
-    """The keyword arguments of `Router.reaction`, which its overloads share."""
+class EventHandlerOptions(TypedDict, total=False):
+    """The keyword arguments of `Router.event_handler`, which its overloads share."""
 
     name: Required[str]
     start: Start
@@ -113,18 +113,18 @@ class Router(FacingOutside):
         return QueryRegistration(register)
 
     @overload
-    def event_handler(self, e1: type[E1], /, **options: Unpack[ReactionOptions]) -> EventRegistration[E1]: ...
+    def event_handler(self, e1: type[E1], /, **options: Unpack[EventHandlerOptions]) -> EventRegistration[E1]: ...
     @overload
     def event_handler(
-        self, e1: type[E1], e2: type[E2], /, **options: Unpack[ReactionOptions]
+        self, e1: type[E1], e2: type[E2], /, **options: Unpack[EventHandlerOptions]
     ) -> EventRegistration[E1 | E2]: ...
     @overload
     def event_handler(
-        self, e1: type[E1], e2: type[E2], e3: type[E3], /, **options: Unpack[ReactionOptions]
+        self, e1: type[E1], e2: type[E2], e3: type[E3], /, **options: Unpack[EventHandlerOptions]
     ) -> EventRegistration[E1 | E2 | E3]: ...
     @overload
     def event_handler(
-        self, e1: type[E1], e2: type[E2], e3: type[E3], e4: type[E4], /, **options: Unpack[ReactionOptions]
+        self, e1: type[E1], e2: type[E2], e3: type[E3], e4: type[E4], /, **options: Unpack[EventHandlerOptions]
     ) -> EventRegistration[E1 | E2 | E3 | E4]: ...
     @overload
     def event_handler(
@@ -135,7 +135,7 @@ class Router(FacingOutside):
         e4: type[E4],
         e5: type[E5],
         /,
-        **options: Unpack[ReactionOptions],
+        **options: Unpack[EventHandlerOptions],
     ) -> EventRegistration[E1 | E2 | E3 | E4 | E5]: ...
     @overload
     def event_handler(
@@ -147,11 +147,11 @@ class Router(FacingOutside):
         e5: type[E5],
         e6: type[E6],
         /,
-        **options: Unpack[ReactionOptions],
+        **options: Unpack[EventHandlerOptions],
     ) -> EventRegistration[E1 | E2 | E3 | E4 | E5 | E6]: ...
     @overload
     def event_handler(
-        self, *event_types: type[Event], **options: Unpack[ReactionOptions]
+        self, *event_types: type[Event], **options: Unpack[EventHandlerOptions]
     ) -> EventRegistration[Any]: ...
     def event_handler(
         self,

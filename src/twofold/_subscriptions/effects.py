@@ -113,8 +113,7 @@ class EventHandlerEffect:
         await scope.close()
         if written:
             self._services.committed.send()
-        if unit.has_after_commit:
-            await unit.run_after_commit()
+        await unit.changes.run_after_commit()
 
 
 def _blamed(index: int, error: Exception) -> Exception:

@@ -1,4 +1,4 @@
-"""Assemble an application: plan every handler, find every fault, compose every way."""
+"""Assemble an application: plan handlers, check the wiring, and build the pipelines."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from .._consistency.waiting import Consistency
 from .._definitions.aggregate import Aggregate
 from .._definitions.message import Command, Query
 from .._definitions.view import View
-from .._dispatch.pipeline import Turns, command_steps, query_steps
+from .._dispatch.pipeline import command_steps, query_steps
 from .._dispatch.recording import RecordingEventBus
 from .._dispatch.services import Services
 from .._dispatch.steps import pipeline
+from .._dispatch.turns import Turns
 from .._encoding.event_types import EventTypes
 from .._encoding.wire_types import WireTypes
 from .._integration.broker import Broker
@@ -30,8 +31,8 @@ from .._subscriptions.inline import inline_step
 from .._subscriptions.projection import Projection
 from .._subscriptions.subscription import Subscription
 from .._writing.event_sourced import EventSourced
-from .._writing.storage import AggregateRemoved, Kept, StateStored, Storage
-from .._writing.write_side import WriteSide
+from .._writing.storage import Kept, StateStored, Storage, WriteSide
+from .._writing.tracked import AggregateRemoved
 from ..errors import Fault, UndecodableCommand
 from .check_caches import check_caches
 from .check_handlers import (
@@ -145,7 +146,7 @@ def assemble(parts: Parts) -> Assembly:
 
 
 def _reads(entry: QueryEntry, plan: Planned | None, subscriptions: Sequence[Subscription]) -> Sequence[str]:
-    """Return the projections that a query reads and that may be behind: those named, and those that write its views."""
+    """Return the asynchronous projections that a query reads: those that it names, and those that write its views."""
     views = plan.views if plan is not None else frozenset[type[View]]()
     return [
         each.name

@@ -35,4 +35,5 @@ def _event(assembly: Assembly, message_type: type[Event]) -> Iterator[str]:
     for subscription in assembly.subscriptions:
         if message_type.message_name in subscription.events:
             order = subscription.partition_by or "stream"
-            yield f"{subscription.kind} {subscription.name}, after the commit, in order of each {order}"
+            kind = subscription.kind.replace("_", " ")
+            yield f"{kind} {subscription.name}, after the commit, in order of each {order}"

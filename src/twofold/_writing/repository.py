@@ -6,7 +6,7 @@ from typing import Generic, Protocol, TypeVar, cast
 
 from .._definitions.aggregate import Aggregate, stream_of
 from ..errors import AggregateNotFound, ConcurrencyConflict
-from .storage import Tracked
+from .tracked import Tracked
 from .unit_of_work import UnitOfWork
 
 A = TypeVar("A", bound=Aggregate)
@@ -30,6 +30,8 @@ class Repository(Generic[A]):
         aggregate_type: the type.
         scope: has the unit of work, which does not begin before the first use.
     """
+
+    __slots__ = ("_scope", "_type")
 
     def __init__(self, aggregate_type: type[A], scope: InUnitOfWork) -> None:
         self._type = aggregate_type

@@ -13,7 +13,7 @@ import pytest
 from tests.adapters.sqlalchemy.postgresql_lab import INSERT, Lab, begun, lab_at, put, streams
 from twofold.errors import ConfigurationError, SchemaMissing, TwofoldError
 from twofold_sqlalchemy import SqlAlchemy
-from twofold_sqlalchemy._log.postgresql import _LAST, _RUN
+from twofold_sqlalchemy._log.postgresql.frontier import _LAST, _RUN
 from twofold_sqlalchemy._schema.tables import SCHEMA
 
 ROWS = 5000
@@ -87,13 +87,13 @@ FAULTS = [
         ConfigurationError,
         "position has a cache.*SET CACHE 1",
     ),
-    ("UPDATE twofold_meta SET schema_version = 1", SchemaMissing, rf"schema version {SCHEMA}, and it holds \[1\]"),
-    ("DELETE FROM twofold_meta", SchemaMissing, rf"schema version {SCHEMA}, and it holds \[\]"),
+    ("UPDATE twofold_meta SET schema_version = 1", SchemaMissing, rf"schema version {SCHEMA}, but contains \[1\]"),
+    ("DELETE FROM twofold_meta", SchemaMissing, rf"schema version {SCHEMA}, but contains \[\]"),
     ("ALTER TABLE twofold_events DROP COLUMN metadata", SchemaMissing, "twofold_events lacks the column metadata"),
     (
         "ALTER TABLE twofold_events ALTER COLUMN schema_version TYPE text",
         SchemaMissing,
-        "schema_version should be INTEGER, and it is TEXT",
+        "schema_version should be INTEGER, but is TEXT",
     ),
     ("DROP TABLE twofold_inbox", SchemaMissing, r"twofold_inbox is missing.*create_schema\(\)"),
 ]
