@@ -183,6 +183,10 @@ def _builds_plainly(view: type[View]) -> bool:
 
 
 def _build(view: type[V], values: dict[str, Any]) -> V:
+    """Create a row without validation, as `model_construct` does, which takes more than twice as long.
+
+    The attributes are documented by pydantic; there is no faster public function.
+    """
     row = view.__new__(view)
     put = object.__setattr__
     put(row, "__dict__", values)
