@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, func, insert, literal, select
+from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.sql.base import Executable
 
-from twofold.ports import START, Expected, ExpectedVersion, NewEvent, Position, StoredEvent
+from twofold.ports import START, ExpectedVersion, NewEvent, Position, StoredEvent
 
 from .columns import EventColumns, exact
 
@@ -109,8 +109,6 @@ class ConditionalInsert:
         rows = select(*new)
         if shape == "exact":
             rows = rows.where(current.c.version == bindparam("expected"))
-        elif shape is Expected.STREAM_EXISTS:
-            rows = rows.where(current.c.version > literal(0))
         statement = insert(events).from_select(list(EventColumns.WRITTEN), rows)
         return statement.returning(events.c.position, events.c.version)
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twofold.errors import ConfigurationError
-from twofold.ports import START, Expected, ExpectedVersion, NewEvent, Position, StoredEvent
+from twofold.ports import START, ExpectedVersion, NewEvent, Position, StoredEvent
 
 from .._connection.statements import Statement
 from .columns import exact
@@ -46,8 +46,6 @@ ORDER BY new.number
 ON CONFLICT (stream, version) DO NOTHING
 RETURNING position, version
 """
-
-_VERSION = Statement("SELECT coalesce(max(version), 0) FROM twofold_events WHERE stream = $1", ("stream",))
 
 _RUN = """
 SELECT pg_postmaster_start_time(), 'twofold_events'::regclass::oid, pg_is_in_recovery(),
@@ -87,7 +85,6 @@ class ArrayInsert:
         names = ("stream", "name", "schema_version", "time", "id", "metadata", "data")
         self._any = Statement(_INSERT.format(condition=""), names)
         self._exact = Statement(_INSERT.format(condition="WHERE now.version = $8"), (*names, "expected"))
-        self._existing = Statement(_INSERT.format(condition="WHERE now.version > 0"), names)
 
     async def append(
         self, link: Link, stream: str, events: Sequence[NewEvent], expected: ExpectedVersion
@@ -97,23 +94,13 @@ class ArrayInsert:
         if version is not None:
             return await self._insert(link, self._exact, stream, events, version)
         # Of several rows, some could go in behind those of another writer; the first one alone cannot.
-        first = await self._first(link, stream, events[:1], expected)
+        first = None
+        while first is None:  # another writer took the version and has committed
+            first = await self._insert(link, self._any, stream, events[:1])
         if not isinstance(first, list) or len(events) == 1:
             return first
         rest = await self._insert(link, self._exact, stream, events[1:], first[0].version)
         return [*first, *rest] if isinstance(rest, list) else rest
-
-    async def _first(
-        self, link: Link, stream: str, event: Sequence[NewEvent], expected: ExpectedVersion
-    ) -> list[StoredEvent] | int | None:
-        must_exist = expected is Expected.STREAM_EXISTS
-        while True:
-            stored = await self._insert(link, self._existing if must_exist else self._any, stream, event)
-            if stored is not None:
-                return stored
-            # Another writer took the version and has committed: look again. Or there is no such stream.
-            if must_exist and not (await link.fetch(_VERSION, {"stream": stream}, f"append to {stream}"))[0][0]:
-                return None
 
     async def _insert(
         self, link: Link, statement: Statement, stream: str, events: Sequence[NewEvent], *expected: int

@@ -16,7 +16,7 @@ from .._subscriptions.subscription import Subscription
 from .._wiring.assembly import Assembly
 from .._wiring.subscriptions import wanted
 from ..errors import TransientFailure
-from ..ports.subscription_store import Checkpoint
+from ..ports.checkpoints import Checkpoint
 
 if TYPE_CHECKING:
     from .application import Application

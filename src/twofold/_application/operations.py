@@ -11,8 +11,8 @@ import anyio
 from .._definitions.cache import CacheStats
 from .._subscriptions.status import SubscriptionStatus
 from ..errors import ApplicationNotRunning
+from ..ports.parked import ParkedEvent
 from ..ports.schedule import ScheduledCommand
-from ..ports.subscription_store import ParkedEvent
 from .health import Health
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Operations:
         Raises:
             LookupError: there is no such subscription.
         """
-        return await self._started().store_of(subscription).parked(subscription)
+        return await self._started().store_of(subscription).parked.read(subscription)
 
     async def retry(self, subscription: str, key: str, *, timeout: float = 30.0) -> Sequence[ParkedEvent]:
         """Try the held or parked events of a key again now, in order, up to the first that fails again.

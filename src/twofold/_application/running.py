@@ -29,9 +29,11 @@ from .._subscriptions.status import SubscriptionStatus, nothing_set_aside, set_a
 from .._subscriptions.worker import Worker
 from .._wiring.assembly import Assembly
 from ..errors import CheckpointMoved, TransientFailure
+from ..ports.checkpoints import Checkpoint, Lease
+from ..ports.parked import ParkedEvent
 from ..ports.schedule import ScheduledCommand
-from ..ports.stores import ReadStore, ReadTransaction
-from ..ports.subscription_store import Checkpoint, Lease, ParkedEvent
+from ..ports.stores import ReadStore
+from ..ports.transactions import ReadTransaction
 from .health import Health, health
 from .messaging import Outside
 from .retention import Retention
@@ -159,7 +161,7 @@ class Running:
             checkpoint = await self._checkpoint(worker)
             behind = await self._log.count(after=checkpoint.position, upto=head) if checkpoint.position < head else 0
             error = "" if worker.error is None else f"{type(worker.error).__name__}: {worker.error}"
-            parked, retrying = await set_aside(worker.subscription.store, worker.subscription.name, checkpoint)
+            parked, retrying = await set_aside(worker.subscription.store.parked, worker.subscription.name, checkpoint)
             statuses.append(
                 SubscriptionStatus(
                     worker.subscription.name, worker.subscription.kind, worker.state, checkpoint.position, behind,
@@ -179,25 +181,25 @@ class Running:
     async def retry(self, subscription: str, key: str) -> Sequence[ParkedEvent]:
         """Let the worker of the key try again now what it has set aside; return what is left when it has."""
         store, now = self.store_of(subscription), self._app.clock.now()
-        if not await store.parked(subscription, key=key):
-            raise await nothing_set_aside("retry", store, subscription, key)
+        if not await store.parked.read(subscription, key=key):
+            raise await nothing_set_aside("retry", store.parked, subscription, key)
         async with _writing(store) as transaction:
-            await transaction.ask_retry(subscription, key, at=now)
+            await transaction.parked.retry(subscription, key, at=now)
         pause = 0.01
-        while (again := (await store.retries(subscription)).get(key)) is not None and again <= now:
+        while (again := (await store.parked.retries(subscription)).get(key)) is not None and again <= now:
             self.appended.send()
             self._consistency.awaited.send()
             await anyio.sleep(pause)
             pause = min(pause * 2, 0.5)
-        return await store.parked(subscription, key=key)
+        return await store.parked.read(subscription, key=key)
 
     async def scheduled(self, limit: int) -> Sequence[ScheduledCommand]:
         """Return the scheduled commands that are tried next."""
-        return await self._app.write.scheduled(limit=limit)
+        return await self._app.write.schedule.next(limit=limit)
 
     async def stuck(self, limit: int) -> Sequence[ScheduledCommand]:
         """Return scheduled commands that failed too often."""
-        return await self._app.write.stuck(limit=limit)
+        return await self._app.write.schedule.stuck(limit=limit)
 
     async def forget_records(self, older_than: timedelta) -> int:
         """Delete old records now; return how many there were."""
@@ -229,16 +231,17 @@ class Running:
         """Forget the held and parked events of a key, and return them."""
         store = self.store_of(subscription)
         while True:
-            segments, parked = await store.segments(subscription), await store.parked(subscription, key=key)
+            segments = await store.subscriptions.segments(subscription)
+            parked = await store.parked.read(subscription, key=key)
             if not parked:
-                raise await nothing_set_aside("discard", store, subscription, key)
+                raise await nothing_set_aside("discard", store.parked, subscription, key)
             number, checkpoint, generation, _ = segments[segment_of(key, len(segments))]
             left = replace(checkpoint, parked=checkpoint.parked - len(parked))
             lease = Lease(subscription, number, generation)
             with suppress(CheckpointMoved):
                 async with _writing(store) as transaction:
-                    await transaction.unpark(subscription, [each.event.position for each in parked])
-                    await transaction.advance(subscription, expected=checkpoint, to=left, lease=lease)
+                    await transaction.parked.remove(subscription, [each.event.position for each in parked])
+                    await transaction.checkpoints.advance(subscription, expected=checkpoint, to=left, lease=lease)
                 return parked
 
     def committed(self) -> None:
@@ -253,14 +256,14 @@ class Running:
             # Where this process works, it claims what nobody holds.
             names = [] if self._works else [each.name for each in found if each.state != "inline"]
             nobody = [name for name in names if not await self._is_held(name)]
-            stuck = await self._app.write.stuck(limit=_NAMED)
+            stuck = await self._app.write.schedule.stuck(limit=_NAMED)
             back, ended = await self._log.holding_back(), self._supervisor.failures
             return health(found, nobody, stuck, ended, back, self._outside.problems())
         except TransientFailure as error:
             return Health((f"a store does not answer: {error}",), (), ())
 
     async def _is_held(self, subscription: str) -> bool:
-        segments = await self.store_of(subscription).segments(subscription)
+        segments = await self.store_of(subscription).subscriptions.segments(subscription)
         return bool(segments) and all(segment.owner is not None for segment in segments)
 
     async def _announce(self) -> None:
@@ -289,10 +292,10 @@ class Running:
         checkpoint, subscription = await self._checkpoint(worker), worker.subscription
         if checkpoint.position < head:
             return False
-        return not (checkpoint.parked and await subscription.store.retries(subscription.name))
+        return not (checkpoint.parked and await subscription.store.parked.retries(subscription.name))
 
     async def _checkpoint(self, worker: Worker) -> Checkpoint:
-        found = await worker.subscription.store.checkpoint(worker.subscription.name)
+        found = await worker.subscription.store.subscriptions.checkpoint(worker.subscription.name)
         return found or Checkpoint(START, self.identity)
 
 

@@ -73,11 +73,11 @@ class Timers:
 
     async def overdue(self) -> bool:
         """Return whether something is due and not done."""
-        return any(self._left(each) <= 0 for each in await self._store.scheduled(limit=1))
+        return any(self._left(each) <= 0 for each in await self._store.schedule.next(limit=1))
 
     async def _round(self) -> float:
         """Dispatch what is due; return for how long there is nothing to do, in seconds."""
-        found = await self._store.scheduled(limit=_BATCH)
+        found = await self._store.schedule.next(limit=_BATCH)
         taken = False
         for each in found:
             left = self._left(each)
@@ -143,7 +143,7 @@ class Due:
         """Remove the entry; return `NEW`, or None when it was not there any more."""
         unit = scope.unit_of_work()
         transaction = await unit.transaction()
-        self.taken = await unit._guard(transaction.take_scheduled(self._entry))
+        self.taken = await unit._guard(transaction.schedule.take(self._entry))
         return NEW if self.taken else None
 
     async def handled(self, scope: Scope, result: Any) -> None:
@@ -156,7 +156,7 @@ async def postpone(
     """Write when an entry is tried next; return whether it was there."""
     transaction = await services.write.store.begin()
     try:
-        found = await transaction.postpone(entry, again=again, attempts=attempts, reason=reason)
+        found = await transaction.schedule.postpone(entry, again=again, attempts=attempts, reason=reason)
         await transaction.commit()
     finally:
         with anyio.CancelScope(shield=True):

@@ -42,7 +42,7 @@ async def reach_of(query: CachedQuery, write: WriteStore, read: ReadStore) -> Re
     log = write.log
     if not query.subscription:
         return await _passed_by(query.reads, read, log)
-    ended = await write.checkpoint(query.subscription)
+    ended = await write.subscriptions.checkpoint(query.subscription)
     reach = await _passed_by(query.reads, read, log)
     if ended is None or ended.parked:
         return reach._replace(whole=False)
@@ -59,7 +59,7 @@ async def _passed_by(reads: Sequence[str], read: ReadStore, log: EventLog) -> Re
         return Reach(await log.head(), whole=True)
     identity, reach = await log.identity(), None
     for name in reads:
-        checkpoint = await read.checkpoint(name)
+        checkpoint = await read.subscriptions.checkpoint(name)
         if checkpoint is None:
             passed = Reach(START, whole=True)
         elif checkpoint.log != identity:

@@ -9,8 +9,8 @@ from .._definitions.message import Command
 from .._encoding.answers import Results, fingerprint
 from ..errors import IdempotencyKeyReused
 from ..ports.event_log import StoredEvent
-from ..ports.records import KeyRecord
-from ..ports.stores import WriteTransaction
+from ..ports.idempotency_keys import KeyRecord
+from ..ports.transactions import WriteTransaction
 from .once import NEW, check_key
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Keyed:
         unit = scope.unit_of_work()
         transaction = await unit.transaction()
         record = KeyRecord(self._command, self._payload, scope.services.write.clock.now())
-        found = await unit._guard(transaction.claim_key(_tenant_of(scope), self._key, record))
+        found = await unit._guard(transaction.keys.claim(_tenant_of(scope), self._key, record))
         if found is None:
             return NEW
         if (found.command, found.payload) != (self._command, self._payload):
@@ -63,7 +63,7 @@ class Keyed:
         unit = scope.unit_of_work()
 
         async def answer(transaction: WriteTransaction, stored: Sequence[StoredEvent]) -> None:
-            await transaction.answer_key(tenant, self._key, result=text, token=session.token_of(stored))
+            await transaction.keys.answer(tenant, self._key, result=text, token=session.token_of(stored))
 
         if scope.parent is not None and scope.parent.message is not None:
             # Within an outer command the key may come again before the commit.

@@ -37,7 +37,7 @@ class Received:
         """Note the message; return `NEW`, or None when it was taken before."""
         unit = scope.unit_of_work()
         transaction, now = await unit.transaction(), scope.services.write.clock.now()
-        self.first = await unit._guard(transaction.claim_message(self._consumer, self._id, time=now))
+        self.first = await unit._guard(transaction.inbox.claim(self._consumer, self._id, time=now))
         return NEW if self.first else None
 
     async def handled(self, scope: Scope, result: Any) -> None:

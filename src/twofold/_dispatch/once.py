@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from .._background.key_locks import KeyLocks
 from .._buses.no_handler import Handle
 from ..errors import InvalidKey
-from ..ports.records import LONGEST_KEY
+from ..ports.idempotency_keys import LONGEST_KEY
 from .invocation import Invoke
 from .scope import current
 

@@ -77,7 +77,7 @@ class Scheduler:
         )
         unit = self._scope.unit_of_work()
         transaction = await unit.transaction()
-        await unit._guard(transaction.schedule(entry))
+        await unit._guard(transaction.schedule.put(entry))
         unit.after_commit(self._wake)
         return entry.id
 
@@ -90,7 +90,7 @@ class Scheduler:
         """
         unit = self._scope.unit_of_work()
         transaction = await unit.transaction()
-        return await unit._guard(transaction.unschedule(self._tenant(), id))
+        return await unit._guard(transaction.schedule.cancel(self._tenant(), id))
 
     def _tenant(self) -> str:
         tenant = self._scope.envelope.tenant

@@ -15,7 +15,7 @@ from .._reading.read_model import CommittedRows, ProjectedRows
 from .._writing.unit_of_work import UnitOfWork
 from ..errors import DispatchCycle, ReadOnlyUnitOfWork, UnitOfWorkClosed, UsedFromAnotherTask
 from ..ports.rows import RowReader
-from ..ports.stores import ReadTransaction
+from ..ports.transactions import ReadTransaction
 from .services import Services
 
 if TYPE_CHECKING:

@@ -18,10 +18,11 @@ from .._consistency.arrivals import part_of
 from .._definitions.position import Position
 from .._subscriptions.partition_loop import FIRST_PAUSE, LAST_PAUSE
 from ..errors import CheckpointMoved, CommitFailed, DuplicateEvent, TransientFailure, UndecodableEvent
+from ..ports.checkpoints import Checkpoint
 from ..ports.clock import Clock
 from ..ports.event_log import Expected, NewEvent
-from ..ports.stores import WriteStore, WriteTransaction
-from ..ports.subscription_store import Checkpoint
+from ..ports.stores import WriteStore
+from ..ports.transactions import WriteTransaction
 from ..ports.transport import Consumer, Delivery, Feed
 from .broker import Broker
 from .cloud_events import Arrived, Mark, Wanted
@@ -159,7 +160,7 @@ class Inbound:
         event = NewEvent(uuid4(), min(self._wanted.types), 1, "{}", "{}", self._clock.now())
         transaction = await self._store.begin()
         try:
-            await transaction.append(f"{self._wanted.source}/", [event], expected=Expected.ANY)
+            await transaction.log.append(f"{self._wanted.source}/", [event], expected=Expected.ANY)
         finally:
             with anyio.CancelScope(shield=True):
                 await transaction.rollback()
@@ -187,7 +188,7 @@ class Inbound:
             if isinstance(found, Mark)
         }
         recorded = {part_of(consumer, delivery.partition).recorded for delivery, _ in events}
-        before = {name: await store.checkpoint(name) for name in (*marks, *recorded)}
+        before = {name: await store.subscriptions.checkpoint(name) for name in (*marks, *recorded)}
         # A lower one counts too, as that of a source that was restored from a backup.
         moved = {name: mark for name, mark in marks.items() if mark != before[name]}
         if not events and not moved:
@@ -199,10 +200,10 @@ class Inbound:
             for name, position in places.items():
                 last = before[name]
                 if last is None or last.log != log or last.position < position:
-                    await transaction.advance(name, expected=last, to=Checkpoint(position, log))
+                    await transaction.checkpoints.advance(name, expected=last, to=Checkpoint(position, log))
             for name, mark in moved.items():
                 _warn_of_another_log(name, before[name], mark)
-                await transaction.advance(name, expected=before[name], to=mark)
+                await transaction.checkpoints.advance(name, expected=before[name], to=mark)
             if places or moved:
                 await transaction.commit()
         finally:
@@ -223,12 +224,12 @@ class Inbound:
             claimed = [
                 arrived.event
                 for _, arrived in run
-                if await transaction.claim_message(self.feed.consumer, str(arrived.event.id), time=now)
+                if await transaction.inbox.claim(self.feed.consumer, str(arrived.event.id), time=now)
             ]
             places = [known[event.id] for event in claimed if event.id in known]
             new = [event for event in claimed if event.id not in known]
             if new:
-                stored = await transaction.append(stream, new, expected=Expected.ANY)
+                stored = await transaction.log.append(stream, new, expected=Expected.ANY)
                 places.append(stored[-1].position)
             if places:
                 name = part_of(self.feed.consumer, number).recorded

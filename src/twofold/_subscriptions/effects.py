@@ -15,7 +15,7 @@ from .._dispatch.services import Services
 from .._encoding.metadata import event_envelope
 from ..errors import CheckpointMoved, CommitFailed, NotStorable, TransientFailure
 from ..ports.event_log import StoredEvent
-from ..ports.stores import ReadTransaction
+from ..ports.transactions import ReadTransaction
 from .projection import EventFailed, Projection
 from .subscription import Finish, ItemFailed, finish_only
 

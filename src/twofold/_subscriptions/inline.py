@@ -12,9 +12,10 @@ from .._definitions.position import START
 from .._dispatch.services import Services
 from .._writing.write_side import Inline
 from ..errors import ConfigurationError
+from ..ports.checkpoints import Checkpoint
 from ..ports.event_log import StoredEvent
-from ..ports.stores import WriteStore, WriteTransaction
-from ..ports.subscription_store import Checkpoint
+from ..ports.stores import WriteStore
+from ..ports.transactions import WriteTransaction
 from .projection import EventFailed, Projection
 
 if TYPE_CHECKING:
@@ -42,9 +43,9 @@ async def begin_inline(projection: Projection, assembly: Assembly, store: WriteS
         ConfigurationError: it was asynchronous before and has a checkpoint, so its rows may be behind.
     """
     marker = f"{projection.name}@inline"
-    if await store.checkpoint(marker) is not None:
+    if await store.subscriptions.checkpoint(marker) is not None:
         return
-    if await store.checkpoint(projection.name) is not None:
+    if await store.subscriptions.checkpoint(projection.name) is not None:
         raise ConfigurationError(
             f"cannot run the projection {projection.name!r} inline: it was asynchronous before. "
             "Give it and its views new names, so that it is built anew."
@@ -60,7 +61,7 @@ async def begin_inline(projection: Projection, assembly: Assembly, store: WriteS
             decode = assembly.event_types.decode
             events = [(stored, decode(stored.name, stored.schema, stored.data)) for stored in page.events]
             await projection.apply(assembly.services, transaction, events)
-        await transaction.advance(marker, expected=None, to=Checkpoint(position, identity))
+        await transaction.checkpoints.advance(marker, expected=None, to=Checkpoint(position, identity))
         await transaction.commit()
     except BaseException:
         with anyio.CancelScope(shield=True):

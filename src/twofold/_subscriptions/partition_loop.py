@@ -12,8 +12,8 @@ from .._background.failures import tell
 from .._background.signal import Signal
 from .._definitions.position import Position
 from ..errors import CheckpointMoved
+from ..ports.checkpoints import Checkpoint, Lease
 from ..ports.event_log import LogPage
-from ..ports.subscription_store import Checkpoint, Lease
 from .partition_steps import Log, Progress
 from .partitions import cut, segment_of
 from .subscription import Subscription
@@ -149,7 +149,7 @@ class Runner:
         now, began = self._log.clock.now(), anyio.current_time()
         held = [
             (again, key)
-            for key, again in (await self._subscription.store.retries(self._subscription.name)).items()
+            for key, again in (await self._subscription.store.parked.retries(self._subscription.name)).items()
             if segment_of(key, self._segments) == self._lease.segment
         ]
         for again, key in sorted(held):
@@ -161,7 +161,7 @@ class Runner:
         return 0.0 if held else inf
 
     async def _load(self) -> Progress:
-        for segment in await self._subscription.store.segments(self._subscription.name):
+        for segment in await self._subscription.store.subscriptions.segments(self._subscription.name):
             if (segment.number, segment.generation) == self._lease[1:]:
                 self._note(segment.checkpoint)
                 return Progress(

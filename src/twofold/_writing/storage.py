@@ -9,7 +9,7 @@ from .._definitions.aggregate import Aggregate, stream_of
 from .._definitions.message import Event
 from ..errors import ConcurrencyConflict, ConfigurationError
 from ..ports.event_log import Expected, ExpectedVersion
-from ..ports.stores import WriteTransaction
+from ..ports.transactions import WriteTransaction
 
 
 class AggregateRemoved(Event, name="twofold.aggregate_removed"):
@@ -115,7 +115,7 @@ class Kept:
     async def save(self, transaction: WriteTransaction, tracked: Tracked) -> ExpectedVersion | None:
         aggregate_type = type(tracked.aggregate)
         if not self._certain and not await self._noted(transaction, aggregate_type):
-            await transaction.keep(aggregate_type.aggregate_name, self._way)
+            await transaction.storage_kinds.add(aggregate_type.aggregate_name, self._way)
             self._noting = transaction
         return await self._storage.save(transaction, tracked)
 
@@ -125,7 +125,7 @@ class Kept:
         Raises:
             ConfigurationError: another way was noted.
         """
-        found = await transaction.kept(aggregate_type.aggregate_name)
+        found = await transaction.storage_kinds.get(aggregate_type.aggregate_name)
         if found is not None and found != self._way:
             name = aggregate_type.__name__
             advice = "Put it into event_sourced=" if found == "events" else "Take it out of event_sourced="

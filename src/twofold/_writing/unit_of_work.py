@@ -22,7 +22,7 @@ from ..errors import (
     UsedFromAnotherTask,
 )
 from ..ports.event_log import Expected, StoredEvent
-from ..ports.stores import WriteTransaction
+from ..ports.transactions import WriteTransaction
 from .storage import Tracked, restore, snapshot
 from .write_side import WriteSide, commit, event_name
 

@@ -22,7 +22,8 @@ from ..errors import (
 )
 from ..ports.clock import Clock, Ids
 from ..ports.event_log import Expected, ExpectedVersion, NewEvent, StoredEvent
-from ..ports.stores import WriteStore, WriteTransaction
+from ..ports.stores import WriteStore
+from ..ports.transactions import WriteTransaction
 from .storage import Storage, Tracked, removal
 
 Inline: TypeAlias = Callable[[WriteTransaction, Sequence[tuple[StoredEvent, Event]]], Awaitable[None]]
@@ -67,7 +68,7 @@ class WriteSide:
         for stream, events, expected in appends:
             encoded = [self._encoded(event, metadata, now) for event in events]
             try:
-                entries = await transaction.append(stream, encoded, expected=expected)
+                entries = await transaction.log.append(stream, encoded, expected=expected)
             except ConcurrencyConflict as conflict:
                 if expected is not Expected.NO_STREAM:
                     raise

@@ -1,4 +1,4 @@
-"""Segments and their leases: who may move which part of a subscription on."""
+"""Partitions of subscriptions, and their leases."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from .._connection.database import Database
 from .._schema.tables import Tables
 
 
-class Leases:
-    """The leases in the subscriptions' rows. Whether one has ended is for the database's clock to say.
+class SqlSubscriptions:
+    """A `SubscriptionStore`. Leases end by the database's clock.
 
     Args:
         database: the database.
@@ -26,7 +26,9 @@ class Leases:
         segments, workers = tables.checkpoints, tables.workers
         of = segments.c.subscription == bindparam("of")
         until = now + bindparam("seconds", type_=segments.c.expires.type)
-        state = (segments.c.position, segments.c.log, segments.c.parked, segments.c.generation, segments.c.owner)
+        place = (segments.c.position, segments.c.log, segments.c.parked)
+        self._checkpoint = prepare(select(*place).where(of))
+        state = (*place, segments.c.generation, segments.c.owner)
         self._segments = prepare(
             select(segments.c.segment, *state, segments.c.expires > now).where(of).order_by(segments.c.segment)
         )
@@ -43,8 +45,17 @@ class Leases:
         self._forget = prepare(delete(workers).where(same, workers.c.expires <= now))
         self._count = prepare(select(func.count()).select_from(workers).where(same, workers.c.expires > now))
 
+    async def checkpoint(self, subscription: str) -> Checkpoint | None:
+        """Return the lowest committed checkpoint, or None when the subscription never ran here."""
+        attempt = f"read the checkpoint of {subscription}"
+        rows = await self._database.fetch(self._checkpoint, {"of": subscription}, attempt)
+        if not rows:
+            return None
+        position, log, _ = min(rows, key=lambda row: row[0])
+        return Checkpoint(Position(position), log, sum(parked for _, _, parked in rows))
+
     async def segments(self, subscription: str) -> Sequence[Segment]:
-        """Return the segments in their order."""
+        """Return the partitions by their numbers."""
         rows = await self._database.fetch(self._segments, {"of": subscription}, f"read the segments of {subscription}")
         return [
             Segment(number, Checkpoint(Position(position), log, parked), generation, owner if held else None)
@@ -54,7 +65,7 @@ class Leases:
     async def claim(
         self, subscription: str, owner: str, *, seconds: float, limit: int, force: bool = False
     ) -> Sequence[Lease]:
-        """Take segments that nobody holds, or all."""
+        """Lease partitions that no worker holds, or all."""
         attempt = f"claim segments of {subscription}"
         free = [each for each in await self.segments(subscription) if force or each.owner is None][:limit]
         claim = self._seize if force else self._claim
@@ -68,7 +79,7 @@ class Leases:
         return leases
 
     async def renew(self, leases: Sequence[Lease], *, seconds: float) -> Sequence[Lease]:
-        """Let leases last for so many seconds from now; return those that still hold."""
+        """Extend leases; return those that are still valid."""
         async with self._database.writing() as link:
             return [
                 lease
@@ -77,13 +88,13 @@ class Leases:
             ]
 
     async def release(self, leases: Sequence[Lease]) -> None:
-        """Give segments back."""
+        """End leases."""
         async with self._database.writing() as link:
             for lease in leases:
                 await link.change(self._release, _values(lease), "release a lease")
 
     async def attend(self, subscription: str, owner: str, *, seconds: float) -> int:
-        """Say that a worker is here; return how many are."""
+        """Register a worker; return the number of registered workers."""
         attempt = f"attend to {subscription}"
         async with self._database.writing() as link:
             await link.change(self._forget, {"of": subscription}, attempt)
