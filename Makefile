@@ -11,7 +11,7 @@ export NO_MKDOCS_2_WARNING := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo demo-full test check bench peers docs docs-serve services format constraints clean
+.PHONY: help demo demo-full test test-all check bench peers docs docs-serve services format constraints clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; \
@@ -25,6 +25,9 @@ demo-full: .venv/.full ## the same as three services, on PostgreSQL, RabbitMQ an
 
 test: .venv/.test ## run the tests; ARGS="-k name" to choose
 	@$(python) -m pytest $(or $(ARGS),$(all_at_once))
+
+test-all: .venv/.test ## run the tests, with the mutants on every adapter
+	@$(python) -m pytest --everywhere $(or $(ARGS),$(all_at_once))
 
 check: .venv/.dev ## run every other check; ARGS="mypy lint" to choose
 	@$(python) scripts/check.py $(ARGS)

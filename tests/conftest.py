@@ -18,6 +18,11 @@ NewUrl = Callable[[], str]
 """Returns the URL of one more empty database at each call."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that `make test-all` gives."""
+    parser.addoption("--everywhere", action="store_true", help="run the mutants on every adapter, not only in memory")
+
+
 @pytest.fixture(scope="session")
 def postgresql_databases() -> Iterator[Databases]:
     """Lend databases of a PostgreSQL."""

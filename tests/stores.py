@@ -21,19 +21,13 @@ from twofold_sqlalchemy import SqlAlchemy
 NewStore = Callable[[Sequence[type[View]]], AbstractAsyncContextManager[WriteStore]]
 """Opens an empty store that is ready for some views."""
 
-KINDS = ("memory-asyncio", "memory-trio", "sqlite", "postgresql", "mariadb")
+STORES = ("memory-asyncio", "memory-trio", "sqlite", "postgresql", "mariadb")
 
-READ_KINDS = (*KINDS, "redis")
+READ_STORES = (*STORES, "redis")
 """Those that can be a read store."""
 
-PAIRED_KINDS = (*KINDS, "memory>redis", "sqlite>redis")
-"""Those that an application can work on; the last ones write to one store and read from another."""
-
-on_pairs = pytest.mark.parametrize("kind", PAIRED_KINDS, indirect=True)
-"""Runs a suite about applications also over a write store with Redis beside it."""
-
-on_read_stores = pytest.mark.parametrize("kind", READ_KINDS, indirect=True)
-"""Runs a suite over every read store too."""
+PAIRS = (*STORES, "memory>redis", "sqlite>redis")
+"""Those that an application can work on. The last ones write to one store and read from another."""
 
 
 def event_loop_of(kind: str) -> str:

@@ -11,13 +11,21 @@ import pytest
 from tests.brokers import open_broker, open_requests
 from tests.caches import open_cache
 from tests.hints import open_hints
-from tests.stores import KINDS, event_loop_of, read_stores
+from tests.stores import event_loop_of, read_stores
 from twofold import View
 from twofold.ports import ReadStore
 from twofold.testing.conformance import Capabilities, NewBroker, NewCache, NewHints, NewReadStore, NewRequests
 
 
-@pytest.fixture(params=KINDS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a suite over the adapters that its class names; mutants only over the first, unless all are asked for."""
+    kinds: Sequence[str] | None = getattr(metafunc.cls, "kinds", None)
+    if kinds and "kind" in metafunc.fixturenames:
+        everywhere = metafunc.config.getoption("everywhere") or "mutants" not in vars(metafunc.cls)
+        metafunc.parametrize("kind", kinds if everywhere else kinds[:1], indirect=True)
+
+
+@pytest.fixture
 def kind(request: pytest.FixtureRequest) -> str:
     """Name the adapter of a test."""
     return str(request.param)

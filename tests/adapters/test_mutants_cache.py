@@ -9,12 +9,6 @@ from tests.mutants.port_harness import PortMutantSuite
 from twofold.testing.conformance import CacheSuite, NewCache
 
 
-@pytest.fixture(params=CACHES)
-def kind(request: pytest.FixtureRequest) -> str:
-    """Name the adapter of a test."""
-    return str(request.param)
-
-
 @pytest.fixture
 def new_adapter(new_cache: NewCache) -> NewCache:
     """Open caches."""
@@ -22,8 +16,9 @@ def new_adapter(new_cache: NewCache) -> NewCache:
 
 
 class TestMutants(PortMutantSuite):
-    """Caches that are broken, over every adapter."""
+    """Caches that are broken."""
 
     suite = CacheSuite
     mutants = BROKEN
+    kinds = CACHES
     unbroken = Unbroken

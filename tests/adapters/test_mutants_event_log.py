@@ -6,7 +6,7 @@ from twofold.testing.conformance import EventLogSuite
 
 
 class TestMutants(MutantSuite):
-    """Broken event logs, over every adapter."""
+    """Broken event logs."""
 
     suite = EventLogSuite
     mutants = EVENT_LOG

@@ -9,12 +9,6 @@ from tests.mutants.port_harness import PortMutantSuite
 from twofold.testing.conformance import HintsSuite, NewHints
 
 
-@pytest.fixture(params=HINTS)
-def kind(request: pytest.FixtureRequest) -> str:
-    """Name the adapter of a test."""
-    return str(request.param)
-
-
 @pytest.fixture
 def new_adapter(new_hints: NewHints) -> NewHints:
     """Open hints."""
@@ -22,8 +16,9 @@ def new_adapter(new_hints: NewHints) -> NewHints:
 
 
 class TestMutants(PortMutantSuite):
-    """Hints that are broken, over every adapter."""
+    """Hints that are broken."""
 
     suite = HintsSuite
     mutants = BROKEN
+    kinds = HINTS
     unbroken = Unbroken

@@ -6,14 +6,14 @@ from twofold.testing.conformance import RebuildSuite, SubscriptionSuite
 
 
 class TestMutants(MutantSuite):
-    """Stores on which events that wait for a next try go wrong, over every adapter."""
+    """Stores on which events that wait for a next try go wrong."""
 
     suite = SubscriptionSuite
     mutants = HOLDING
 
 
 class TestRebuildMutants(MutantSuite):
-    """Stores on which a rebuild goes wrong with events that wait, over every adapter."""
+    """Stores on which a rebuild goes wrong with events that wait."""
 
     suite = RebuildSuite
     mutants = REBUILDS

@@ -6,7 +6,7 @@ from twofold.testing.conformance import IdempotencySuite
 
 
 class TestMutants(MutantSuite):
-    """Broken records of what was done once, over every adapter."""
+    """Broken records of what was done once."""
 
     suite = IdempotencySuite
     mutants = IDEMPOTENCY

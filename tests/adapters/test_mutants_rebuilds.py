@@ -6,7 +6,7 @@ from twofold.testing.conformance import RebuildSuite
 
 
 class TestMutants(MutantSuite):
-    """Stores on which a rebuild goes wrong, over every adapter."""
+    """Stores on which a rebuild goes wrong."""
 
     suite = RebuildSuite
     mutants = REBUILDS

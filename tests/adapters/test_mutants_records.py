@@ -6,7 +6,7 @@ from twofold.testing.conformance import RecordSuite
 
 
 class TestMutants(MutantSuite):
-    """Broken records of what was done once, over every adapter."""
+    """Broken records of what was done once."""
 
     suite = RecordSuite
     mutants = RECORDS

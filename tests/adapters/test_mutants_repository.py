@@ -6,7 +6,7 @@ from twofold.testing.conformance import RepositorySuite
 
 
 class TestMutants(MutantSuite):
-    """Stores that break repositories, over every adapter."""
+    """Stores that break repositories."""
 
     suite = RepositorySuite
     mutants = REPOSITORY

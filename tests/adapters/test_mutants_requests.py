@@ -13,12 +13,6 @@ from tests.mutants.transport_harness import BrokerMutantSuite
 from twofold.testing.conformance import RequestsSuite
 
 
-@pytest.fixture(params=REQUESTS)
-def kind(request: pytest.FixtureRequest) -> str:
-    """Name the adapter of a test."""
-    return str(request.param)
-
-
 @pytest.fixture
 def new_broker(kind: str, request: pytest.FixtureRequest) -> Callable[[], AbstractAsyncContextManager[Any]]:
     """Give a function that opens a broker on which nobody has served."""
@@ -26,8 +20,9 @@ def new_broker(kind: str, request: pytest.FixtureRequest) -> Callable[[], Abstra
 
 
 class TestMutants(BrokerMutantSuite):
-    """Brokers that mix up, lose or reorder requests, over every adapter."""
+    """Brokers that mix up, lose or reorder requests."""
 
     suite = RequestsSuite
     mutants = BROKEN
+    kinds = REQUESTS
     unbroken = Broker

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from tests.mutants.harness import MutantSuite
 from tests.mutants.rows import MUTANTS
-from tests.stores import on_read_stores
+from tests.stores import READ_STORES
 from twofold.testing.conformance import RowsSuite
 
 
-@on_read_stores
 class TestMutants(MutantSuite):
-    """Broken rows, over every adapter."""
+    """Broken rows."""
 
     suite = RowsSuite
     mutants = MUTANTS
+    kinds = READ_STORES

@@ -6,7 +6,7 @@ from twofold.testing.conformance import ScheduleSuite
 
 
 class TestMutants(MutantSuite):
-    """Broken schedules, over every adapter."""
+    """Broken schedules."""
 
     suite = ScheduleSuite
     mutants = SCHEDULE

@@ -6,7 +6,7 @@ from twofold.testing.conformance import SchedulerSuite
 
 
 class TestMutants(MutantSuite):
-    """Broken schedules, over every adapter."""
+    """Broken schedules."""
 
     suite = SchedulerSuite
     mutants = SCHEDULING

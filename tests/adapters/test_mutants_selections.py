@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from tests.mutants.harness import MutantSuite
 from tests.mutants.selections import MUTANTS
-from tests.stores import on_read_stores
+from tests.stores import READ_STORES
 from twofold.testing.conformance import SelectionsSuite
 
 
-@on_read_stores
 class TestMutants(MutantSuite):
-    """Broken selections, over every adapter."""
+    """Broken selections."""
 
     suite = SelectionsSuite
     mutants = MUTANTS
+    kinds = READ_STORES

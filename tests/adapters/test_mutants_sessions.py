@@ -6,7 +6,7 @@ from twofold.testing.conformance import SessionSuite
 
 
 class TestMutants(MutantSuite):
-    """Stores with broken sessions, over every adapter."""
+    """Stores with broken sessions."""
 
     suite = SessionSuite
     mutants = SESSIONS

@@ -6,7 +6,7 @@ from twofold.testing.conformance import SnapshotSuite
 
 
 class TestMutants(MutantSuite):
-    """Broken snapshots, over every adapter."""
+    """Broken snapshots."""
 
     suite = SnapshotSuite
     mutants = SNAPSHOTS

@@ -6,7 +6,7 @@ from twofold.testing.conformance import StateSuite
 
 
 class TestMutants(MutantSuite):
-    """Broken state, over every adapter."""
+    """Broken state."""
 
     suite = StateSuite
     mutants = MUTANTS

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from tests.mutants.harness import MutantSuite
 from tests.mutants.subscription_store import MUTANTS
-from tests.stores import on_read_stores
+from tests.stores import READ_STORES
 from twofold.testing.conformance import SubscriptionStoreSuite
 
 
-@on_read_stores
 class TestMutants(MutantSuite):
-    """Broken subscription stores, over every adapter."""
+    """Broken subscription stores."""
 
     suite = SubscriptionStoreSuite
     mutants = MUTANTS
+    kinds = READ_STORES

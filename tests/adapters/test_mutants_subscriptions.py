@@ -6,7 +6,7 @@ from twofold.testing.conformance import SubscriptionSuite
 
 
 class TestMutants(MutantSuite):
-    """Stores with broken subscriptions, over every adapter."""
+    """Stores with broken subscriptions."""
 
     suite = SubscriptionSuite
     mutants = SUBSCRIPTIONS

@@ -6,7 +6,7 @@ from twofold.testing.conformance import TransactionSuite
 
 
 class TestMutants(MutantSuite):
-    """Broken transactions, over every adapter."""
+    """Broken transactions."""
 
     suite = TransactionSuite
     mutants = TRANSACTIONS

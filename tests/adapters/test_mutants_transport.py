@@ -1,19 +1,11 @@
 from __future__ import annotations
 
-import pytest
-
 from tests.brokers import BROKERS
 from tests.mutants.transport import BROKERS as BROKEN
 from tests.mutants.transport import Broker
 from tests.mutants.transport_consumers import CONSUMERS
 from tests.mutants.transport_harness import BrokerMutantSuite
 from twofold.testing.conformance import TransportSuite
-
-
-@pytest.fixture(params=BROKERS)
-def kind(request: pytest.FixtureRequest) -> str:
-    """Name the adapter of a test."""
-    return str(request.param)
 
 
 class QuickSuite(TransportSuite):
@@ -25,8 +17,9 @@ class QuickSuite(TransportSuite):
 
 
 class TestMutants(BrokerMutantSuite):
-    """Broken brokers and consumers, over every adapter."""
+    """Broken brokers and consumers."""
 
     suite = QuickSuite
     mutants = (*BROKEN, *CONSUMERS)
+    kinds = BROKERS
     unbroken = Broker

@@ -6,7 +6,7 @@ from twofold.testing.conformance import UnitOfWorkSuite
 
 
 class TestMutants(MutantSuite):
-    """Stores that break units of work, over every adapter."""
+    """Stores that break units of work."""
 
     suite = UnitOfWorkSuite
     mutants = UNIT_OF_WORK

@@ -6,7 +6,7 @@ from twofold.testing.conformance import WorkerSuite
 
 
 class TestMutants(MutantSuite):
-    """Stores that let workers get in each other's way, over every adapter."""
+    """Stores that let workers get in each other's way."""
 
     suite = WorkerSuite
     mutants = WORKERS

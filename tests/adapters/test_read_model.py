@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-from tests.stores import on_pairs
+from tests.stores import PAIRS
 from twofold.testing.conformance import ReadModelSuite
 
 
-@on_pairs
 class TestReadModel(ReadModelSuite):
     """Read models in an application, on every adapter."""
+
+    kinds = PAIRS

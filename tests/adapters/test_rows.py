@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-from tests.stores import on_read_stores
+from tests.stores import READ_STORES
 from twofold.testing.conformance import RowsSuite
 
 
-@on_read_stores
 class TestRows(RowsSuite):
     """The rows of read models, on every adapter."""
+
+    kinds = READ_STORES

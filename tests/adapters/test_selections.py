@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-from tests.stores import on_read_stores
+from tests.stores import READ_STORES
 from twofold.testing.conformance import SelectionsSuite
 
 
-@on_read_stores
 class TestSelections(SelectionsSuite):
     """Finding the rows of read models, on every adapter."""
+
+    kinds = READ_STORES

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-from tests.stores import on_pairs
+from tests.stores import PAIRS
 from twofold.testing.conformance import SessionSuite
 
 
-@on_pairs
 class TestSessions(SessionSuite):
     """Sessions, on every adapter."""
+
+    kinds = PAIRS

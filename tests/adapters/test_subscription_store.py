@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-from tests.stores import on_read_stores
+from tests.stores import READ_STORES
 from twofold.testing.conformance import SubscriptionStoreSuite
 
 
-@on_read_stores
 class TestSubscriptionStore(SubscriptionStoreSuite):
     """Checkpoints and parked events, on every adapter."""
+
+    kinds = READ_STORES

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-from tests.stores import on_pairs
+from tests.stores import PAIRS
 from twofold.testing.conformance import SubscriptionSuite
 
 
-@on_pairs
 class TestSubscriptions(SubscriptionSuite):
     """Subscriptions, on every adapter."""
+
+    kinds = PAIRS

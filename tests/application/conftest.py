@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.stores import KINDS, event_loop_of, stores
+from tests.stores import STORES, event_loop_of, stores
 from twofold.ports import WriteStore
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=STORES)
 def kind(request: pytest.FixtureRequest) -> str:
     """Name the adapter of a test."""
     return str(request.param)

@@ -22,12 +22,12 @@ from tests.crash.audit import faults
 from tests.crash.points import Fate
 from tests.crash.shop import SUBSCRIPTIONS, Stock, application
 from tests.crash.stores import Place, Stores, both
-from tests.stores import KINDS
+from tests.stores import STORES
 
 ROUNDS = int(os.environ.get("TWOFOLD_CRASH_ROUNDS", "1"))
 """How often each test of the lab runs, each time with other seeds."""
 
-SERVERS = [kind for kind in KINDS if not kind.startswith(("memory", "sqlite"))]
+SERVERS = [kind for kind in STORES if not kind.startswith(("memory", "sqlite"))]
 """Databases that are reached by a network, and of which a transaction locks no more than rows."""
 
 DEADLINE = 30.0

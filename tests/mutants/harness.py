@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import anyio
 import pytest
 
+from tests.stores import STORES
 from twofold._definitions.view import View
 from twofold.errors import TwofoldError
 from twofold.ports import WriteStore
@@ -36,12 +37,14 @@ class MutantSuite:
     Attributes:
         suite: the suite; the tests that the mutants name take a `new_store`, and `capabilities` or not.
         mutants: what is broken, and which test has to notice.
+        kinds: the adapters that `--everywhere` runs the mutants on. By default, only the first one is used.
         patience: how long a test waits for what should come soon, in seconds.
         deadline: how long a test may take to notice, in seconds.
     """
 
     suite: ClassVar[type[Any]]
     mutants: ClassVar[Sequence[Mutant]]
+    kinds: ClassVar[Sequence[str]] = STORES
     patience: ClassVar[float] = 2.0
     deadline: ClassVar[float] = 10.0
 

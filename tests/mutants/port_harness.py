@@ -21,11 +21,13 @@ class PortMutantSuite:
     Attributes:
         suite: the suite; its tests take what opens an adapter, and nothing else.
         mutants: what is broken, and which test has to notice.
+        kinds: the adapters that `--everywhere` runs the mutants on. By default, only the first one is used.
         unbroken: wraps all that mutants wrap, and breaks nothing.
     """
 
     suite: ClassVar[type[Any]]
     mutants: ClassVar[Sequence[PortMutant]]
+    kinds: ClassVar[Sequence[str]]
     unbroken: ClassVar[Any]
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:

@@ -42,6 +42,7 @@ class BrokerMutantSuite:
     Attributes:
         suite: the suite.
         mutants: what is broken, and which test has to notice.
+        kinds: the adapters that `--everywhere` runs the mutants on. By default, only the first one is used.
         unbroken: wraps all that mutants wrap, and breaks nothing.
         patience: how long a test waits for what should come soon, in seconds.
         deadline: how long a test may take to notice, in seconds.
@@ -49,6 +50,7 @@ class BrokerMutantSuite:
 
     suite: ClassVar[type[Any]]
     mutants: ClassVar[Sequence[BrokerMutant]]
+    kinds: ClassVar[Sequence[str]]
     unbroken: ClassVar[Any]
     patience: ClassVar[float] = 2.0
     deadline: ClassVar[float] = 10.0

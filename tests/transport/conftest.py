@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.stores import event_loop_of, stores
+from tests.stores import STORES, event_loop_of, stores
 from twofold.ports import Transport, WriteStore
 from twofold_memory import InMemoryTransport
 
 NewStore = Callable[[], AbstractAsyncContextManager[WriteStore]]
 
 
-@pytest.fixture(params=["memory-asyncio", "memory-trio", "sqlite", "postgresql", "mariadb"])
+@pytest.fixture(params=STORES)
 def kind(request: pytest.FixtureRequest) -> str:
     """Name the adapter of a test's stores."""
     return str(request.param)
