@@ -8,7 +8,7 @@ from typing import Any
 from twofold.ports import START, Checkpoint, Lease, Position, RowChange, Selection
 from twofold.ports.rows import Ordering
 
-from .broken import Around, BrokenStore, break_store, break_transaction
+from .broken import Around, BrokenStore, Flat, break_store, break_transaction
 from .leases import Robs, now
 from .mutant import Mutant
 from .segments import DropsWhenDividing, dividing
@@ -90,7 +90,7 @@ class Commits(Shadows):
         async def committed(*args: Any, **how: Any) -> Any:
             result = await found(*args, **how)
             await self.inner.commit()
-            self.inner = await self.store.begin()
+            self.inner = Flat(await self.store.begin())
             return result
 
         return committed
@@ -124,7 +124,7 @@ class ClearsAtCreation(Around):
         await self.inner.create_shadows(views)
         transaction = await self.inner.begin()
         try:
-            await transaction.clear_shadows(views)
+            await transaction.shadows.clear(views)
             await transaction.commit()
         finally:
             await transaction.rollback()
@@ -143,7 +143,7 @@ class DividesAll(BrokenStore):
     """Begins every other subscription anew when one is divided."""
 
     def __init__(self, inner: Any) -> None:
-        super().__init__(inner, lambda transaction, *_: _DividesOthers(transaction, inner, self.known))
+        super().__init__(inner, lambda transaction, *_: _DividesOthers(transaction, self.inner, self.known))
         self.known: set[str] = set()
 
     async def claim(self, subscription: str, *args: Any, **how: Any) -> Any:
@@ -179,7 +179,7 @@ class AdoptsAsWell(Shadows):
     """Adds parked events to those that are there."""
 
     async def adopt_parked(self, subscription: str, *, of: str) -> None:
-        before = await self.store.parked(subscription)
+        before = await self.store.read_parked(subscription)
         await self.inner.adopt_parked(subscription, of=of)
         await self.inner.park(subscription, before)
 

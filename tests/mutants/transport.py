@@ -205,7 +205,7 @@ class ForEverybody(Broker):
     """Publishes what is taken out of the parking place."""
 
     async def unpark(self, consumer: str, ids: Sequence[str], *, again: bool) -> int:
-        gone = [each.message for each in await self.inner.parked(consumer) if each.message.id in ids]
+        gone = [each.message for each in await self.inner.read_parked(consumer) if each.message.id in ids]
         if again:
             await super().publish(gone)
         await self.inner.unpark(consumer, ids, again=False)
@@ -230,7 +230,7 @@ class KeepsParked(Broker):
     """Takes nothing out of the parking place."""
 
     async def unpark(self, consumer: str, ids: Sequence[str], *, again: bool) -> int:
-        return len([each for each in await self.inner.parked(consumer) if each.message.id in ids])
+        return len([each for each in await self.inner.read_parked(consumer) if each.message.id in ids])
 
 
 class Remembers(Broker):
@@ -244,7 +244,9 @@ class ForgetsParked(Broker):
     """Forgets what was set aside, and keeps what waits."""
 
     async def forget(self, consumer: str) -> bool:
-        await self.inner.unpark(consumer, [each.message.id for each in await self.inner.parked(consumer)], again=False)
+        await self.inner.unpark(
+            consumer, [each.message.id for each in await self.inner.read_parked(consumer)], again=False
+        )
         return True
 
 
@@ -275,8 +277,8 @@ class Grumbles(Broker):
 class NewestFirst(Broker):
     """Lists what was parked last first."""
 
-    async def parked(self, consumer: str) -> Any:
-        return (await self.inner.parked(consumer))[::-1]
+    async def read_parked(self, consumer: str) -> Any:
+        return (await self.inner.read_parked(consumer))[::-1]
 
 
 def breaking(broken: Any) -> Callable[[], Callable[[Any], Any]]:

@@ -177,7 +177,7 @@ async def test_a_relay_that_was_taken_over_says_nothing_more(here: WriteStore, m
         await shop.settle()
         while not broker.marks:  # noqa: ASYNC110 -- nobody says when
             await anyio.sleep(0.005)
-        assert await here.claim("relay", "another", seconds=600, limit=1, force=True)
+        assert await here.subscriptions.claim("relay", "another", seconds=600, limit=1, force=True)
         while (await shop.status())[0].state != "standby":  # noqa: ASYNC110 -- nobody says when
             await anyio.sleep(0.005)
         await anyio.sleep(0.05)  # what was under way

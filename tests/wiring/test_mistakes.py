@@ -99,7 +99,7 @@ class Thing(Aggregate, name="thing"):
 class ReadOnly:
     """What a read store has and a write store has besides more of."""
 
-    begin = create_schema = checkpoint = None
+    begin = create_schema = subscriptions = None
 
 
 class Rows:

@@ -116,7 +116,7 @@ class WorkerSegments:
             async with worker(store, working(segments=4)):
                 await deposit(front, 1, 2)
                 await until(lambda: others_passed(store, taken))
-            await store.release([taken])
+            await store.subscriptions.release([taken])
             async with worker(store, working(segments=3)):
                 await deposit(front, 3)
                 await settled(front)
@@ -148,7 +148,7 @@ class WorkerSegments:
             for segments, failing in ((1, bad), (4, []), (2, [])):
                 async with worker(store, working(segments=segments, fail_on=failing)):
                     await settled(front)
-                    found = await store.checkpoint("work")
+                    found = await store.subscriptions.checkpoint("work")
                     assert found is not None
                     assert found.parked == len(await front.parked("work"))
                 await deposit(front, 2, accounts=bad)

@@ -169,7 +169,7 @@ async def behind(app: Application) -> int:
 
 async def owners(store: WriteStore) -> dict[int, int]:
     """Return how many workers hold so many segments each: {2: 1} when one holds two and nobody else any."""
-    held = Counter(each.owner for each in await store.segments("work") if each.owner is not None)
+    held = Counter(each.owner for each in await store.subscriptions.segments("work") if each.owner is not None)
     return Counter(held.values())
 
 
@@ -177,19 +177,19 @@ async def divided(store: WriteStore, subscription: str, segments: int) -> None:
     """Wait until a subscription has so many segments: it is divided once a worker holds all that there were."""
 
     async def so_many() -> bool:
-        return len(await store.segments(subscription)) == segments
+        return len(await store.subscriptions.segments(subscription)) == segments
 
     await until(so_many)
 
 
 async def stolen(store: WriteStore) -> Lease:
     """Take a segment away from whoever holds it, for longer than any test."""
-    (lease,) = await store.claim("work", "thief", seconds=60, limit=1, force=True)
+    (lease,) = await store.subscriptions.claim("work", "thief", seconds=60, limit=1, force=True)
     return lease
 
 
 async def others_passed(store: WriteStore, lease: Lease) -> bool:
     """Return whether all segments but one have passed the whole log."""
     head = await store.log.head()
-    found = await store.segments("work")
+    found = await store.subscriptions.segments("work")
     return all(each.checkpoint.position >= head for each in found if each.number != lease.segment)
