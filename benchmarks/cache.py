@@ -60,7 +60,7 @@ async def measure() -> AsyncIterator[Ratio]:
                 "session": (session.execute, query),
             }
             took = await time_calls(calls, number=500)
-            assert app.cache_stats().misses == 1
+            assert app.operations.cache_stats().misses == 1
         yield slower("cached query", "a GET and validation", took["bus"], took["raw"], WANTED)
         yield slower("cached query in a session", "a GET and validation", took["session"], took["raw"], WANTED)
         async for key in client.scan_iter(f"{prefix}:*"):

@@ -163,10 +163,6 @@ class InMemoryConsumer:
             self._member.open.pop(_number(delivery), None)
         self._queue.settled()
 
-    async def refuse(self, deliveries: Sequence[Delivery]) -> None:
-        """Give messages back."""
-        self._queue.give_back(self._member, [_number(delivery) for delivery in deliveries])
-
     async def park(self, delivery: Delivery, reason: str) -> None:
         """Set a message aside."""
         entry = self._member.open.pop(_number(delivery), None)

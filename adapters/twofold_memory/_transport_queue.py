@@ -19,7 +19,6 @@ class Entry:
     number: int
     message: WireMessage = field(compare=False)
     partition: int = field(compare=False)
-    attempts: int = field(default=0, compare=False)
 
 
 class Member:
@@ -93,7 +92,9 @@ class Queue:
     def leave(self, member: Member) -> None:
         """Give back what a member has not settled, and its parts to the others."""
         self._members.remove(member)
-        self.give_back(member, list(member.open))
+        for entry in member.open.values():
+            insort(self._ready[entry.partition], entry)
+        member.open.clear()
         self._share()
 
     def take(self, member: Member, limit: int) -> list[Delivery]:
@@ -104,19 +105,10 @@ class Queue:
             some = ready[: limit - len(found)]
             del ready[: len(some)]
             for entry in some:
-                entry.attempts += 1
                 member.open[entry.number] = entry
-                found.append(Delivery(entry.message, part, entry.attempts, entry.number))
+                found.append(Delivery(entry.message, part, entry.number))
         member.parts = [*member.parts[1:], *member.parts[:1]]  # none of them is always last
         return found
-
-    def give_back(self, member: Member, numbers: Sequence[int]) -> None:
-        """Put open messages back to where they were."""
-        for number in numbers:
-            entry = member.open.pop(number, None)
-            if entry is not None:
-                insort(self._ready[entry.partition], entry)
-        self._wake()
 
     def waiting(self) -> int:
         """Return how many messages are not settled."""

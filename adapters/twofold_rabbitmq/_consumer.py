@@ -58,7 +58,7 @@ class RabbitMQConsumer:
 
     async def receive(self, *, limit: int = 100) -> Sequence[Delivery]:
         """Wait until there are messages; return those that are there."""
-        while not self._window.waits:
+        while not self._window.ready:
             if self._failed is not None:
                 raise self._failed
             self._arrived.clear()
@@ -80,11 +80,6 @@ class RabbitMQConsumer:
                         await channel.basic_ack(tag, wait=False)
         except LOST:
             connection.cut()  # it is made anew, and what the broker was not told comes again
-
-    async def refuse(self, deliveries: Sequence[Delivery]) -> None:
-        """Let these wait again, before what follows of their keys."""
-        self._window.refuse(self._tags(deliveries))
-        self._arrived.set()
 
     async def park(self, delivery: Delivery, reason: str) -> None:
         """Keep a message in the queue of what is set aside, then accept it.
@@ -145,19 +140,9 @@ class RabbitMQConsumer:
 
     async def _delivered(self, window: Window, part: int, delivered: DeliveredMessage) -> None:
         """Take a message from the driver, which calls this in the order of delivery."""
-        window.arrived(delivered.delivery_tag or 0, _delivery(delivered, part, window.generation))
+        tag = delivered.delivery_tag or 0
+        window.add(tag, Delivery(message_of(delivered), part, Receipt(window.generation, tag)))
         self._arrived.set()
-
-
-def _delivery(delivered: DeliveredMessage, part: int, generation: int) -> Delivery:
-    headers = delivered.header.properties.headers or {}
-    counted = headers.get("x-delivery-count", 0)
-    return Delivery(
-        message_of(delivered),
-        part,
-        1 + (counted if isinstance(counted, int) else 0),
-        Receipt(generation, delivered.delivery_tag or 0),
-    )
 
 
 def _bounded(message: WireMessage) -> WireMessage:

@@ -57,9 +57,9 @@ def import_file(
             with open_with_progress(file, "rb", description="Importing", console=show.console) as source:
                 done = await import_orders(app, source, rejects, pay_rate=pay_rate, ship_rate=ship_rate)
             show.imported(done, rejects)
-            show.subscriptions("Projections, right after it", await app.status())
+            show.subscriptions("Projections, right after it", await app.operations.status())
             await app.settle(timeout=600)
-            show.subscriptions("Projections, a moment later", await app.status())
+            show.subscriptions("Projections, a moment later", await app.operations.status())
             show.figures(await app.execute(GetFigures()))
 
     asyncio.run(run())
@@ -72,7 +72,7 @@ def work(write: Write = FILE, read: Read = None, transport: Transport = None) ->
     async def run() -> None:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async with running(write, read, transport=transport) as app:
-                show.subscriptions("At work", await app.status())
+                show.subscriptions("At work", await app.operations.status())
                 await anext(signals)
 
     asyncio.run(run())

@@ -15,6 +15,7 @@ from orders.read_side import read_side
 from orders.tables import OrderTables, metadata
 from twofold import Application, Module
 from twofold.middleware import retry_conflicts
+from twofold.ports import Requests
 from twofold_sqlalchemy import SqlAlchemy
 
 
@@ -27,13 +28,14 @@ async def running(
         engine = create_async_engine(write)
         opened.push_async_callback(engine.dispose)
         reading = await opened.enter_async_context(places.reading(read))
+        broker = await opened.enter_async_context(places.transport(transport)) if transport else None
         app = Application(
             "orders",
             write=SqlAlchemy(engine, state={Order: OrderTables()}),
             read=reading.store,
             cache=reading.cache,
             hints=reading.hints,
-            transport=await opened.enter_async_context(places.transport(transport)) if transport else None,
+            transport=broker,
             event_sourced=[Order] if event_sourced else [],
             middleware=[retry_conflicts()],
         )
@@ -41,7 +43,7 @@ async def running(
             app.include(module)
         if transport:
             app.relay(OrderCreated, OrderPaid, OrderShipped, OrderCancelled, unroutable="drop")
-        if app.requests:  # RabbitMQ carries commands of other services, too
+        if isinstance(broker, Requests):  # RabbitMQ carries commands of other services, too
             app.serve(ShipOrder)
         await app.create_schema()
         async with engine.begin() as connection:

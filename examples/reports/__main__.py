@@ -54,7 +54,7 @@ def work(store: Store = FILE, read: Read = REDIS, transport: Transport = RABBITM
     async def run() -> None:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async with running(store, read, transport) as app:
-                show.subscriptions("At work", await app.status())
+                show.subscriptions("At work", await app.operations.status())
                 await anext(signals)
 
     asyncio.run(run())

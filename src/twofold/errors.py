@@ -289,17 +289,19 @@ class ReadNotReady(SessionError, TimeoutError):
             super().__init__(
                 f"the query was not answered: events of {others} that this session has to see have not arrived here, at "
                 f"{projection!r}. The session's commands succeeded. Look at the broker, at the relay of {others} and at "
-                "Application.health() on both sides; wait longer (timeout=), or accept an older answer (on_stale='return')."
+                "Application.health() on both sides; wait longer (timeout=), or accept a stale answer "
+                "(Session.execute_stale)."
             )
             return
         if parked:
             found = "an event that this session wrote is parked there, so that waiting cannot help"
             advice = (
-                "See why with Application.parked(), mend it and retry, or accept an older answer (on_stale='return')."
+                "See the reason in app.operations.parked(), fix it and retry, or accept a stale answer "
+                "(Session.execute_stale)."
             )
         else:
             found = f"it is {behind if behind is not None else 'an unknown number of'} event(s) behind this session"
-            advice = "Wait longer (timeout=), or accept an older answer (on_stale='return')."
+            advice = "Wait longer (timeout=), or accept a stale answer (Session.execute_stale)."
         super().__init__(
             f"the query was not answered: projection {projection!r} is not ready, {found}. The session's commands "
             f"succeeded. {advice}"

@@ -14,13 +14,14 @@ an error. It runs in the task of the caller. What this module ships is made by f
 from __future__ import annotations
 
 import logging as _logging
-import random
 import time
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Any
 
 import anyio
 
+from ._background.backoff import Backoff
 from ._buses.chain import CallNext, Middleware, compose
 from ._dispatch.scope import handling
 from .errors import ConcurrencyConflict, NotAuthorised, TransientFailure
@@ -85,11 +86,12 @@ def retry_conflicts(*, attempts: int = 5, delay: float = 0.01) -> Middleware:
     async def retried(message: Any, call_next: CallNext) -> Any:
         if handling():
             return await call_next(message)
-        for attempt in range(1, attempts):
+        backoff = Backoff(delay * 2, inf, jitter=True)  # full jitter halves a delay on average
+        for _ in range(1, attempts):
             try:
                 return await call_next(message)
             except (ConcurrencyConflict, TransientFailure):
-                await anyio.sleep(random.uniform(0, delay * 2**attempt))  # noqa: S311 -- jitter, no secret
+                await anyio.sleep(backoff.next())
         return await call_next(message)
 
     return retried

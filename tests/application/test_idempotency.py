@@ -15,7 +15,8 @@ import pytest
 from pydantic import BaseModel, Field, SecretStr
 
 from twofold import Application, Command, Module, Repository, Session
-from twofold._encoding.answers import Results, fingerprint
+from twofold._encoding.fingerprint import fingerprint
+from twofold._encoding.results import Results
 from twofold.errors import IdempotencyKeyReused, InvalidKey, NotAuthorised, ResultNotRecordable
 from twofold.middleware import authorise
 from twofold.ports import KeyRecord, WriteStore
@@ -82,9 +83,9 @@ async def test_unusable_keys_are_refused(app: Application, text: str) -> None:
     with pytest.raises(InvalidKey, match=f"{len(text)} characters"):
         await app.dispatch(PAY, idempotency_key=text)
     with pytest.raises(InvalidKey, match="consumer"):
-        await app.receive(text, "1", PAY)
+        await app.session().receive(text, "1", PAY)
     with pytest.raises(InvalidKey, match="message"):
-        await app.receive("c", text, PAY)
+        await app.session().receive("c", text, PAY)
     if text:
         with pytest.raises(InvalidKey, match="tenant"):
             await app.session(tenant=text).dispatch(PAY, idempotency_key="k")
@@ -153,7 +154,7 @@ def test_results_come_back_as_they_were(command: type[Command[Any]], result: obj
 
 def test_a_result_type_that_changed_is_said() -> None:
     """A recorded result that no longer fits its type is an error that says that the command has taken effect."""
-    with pytest.raises(ResultNotRecordable, match="it has taken effect"):
+    with pytest.raises(ResultNotRecordable, match="the command has taken effect"):
         Results(Look).decode('"many"')
 
 
@@ -221,7 +222,7 @@ async def test_middleware_inside_the_unit_runs_once(store: WriteStore) -> None:
         await app.dispatch(Open(account_id="a"))
         for _ in range(2):
             await app.dispatch(PAY, idempotency_key="k")
-            await app.receive("c", "1", PAY)
+            await app.session().receive("c", "1", PAY)
         assert seen == [PAY, PAY]
 
 
@@ -267,7 +268,7 @@ async def test_a_reaction_has_the_tenant_of_its_event(store: WriteStore) -> None
             await app.session(tenant=tenant).dispatch(Open(account_id=tenant))
         await app.settle()
         assert [await balance(app, tenant) for tenant in ("blue", "cyan")] == [1, 1]
-        assert [each.parked for each in await app.status()] == [0, 0]
+        assert [each.parked for each in await app.operations.status()] == [0, 0]
 
 
 async def test_who_gives_up_waiting_harms_nobody(store: WriteStore) -> None:
@@ -348,5 +349,5 @@ async def test_forgetting_is_asked_for(noting: Noting, options: dict[str, Any]) 
     async with Application("bank", write=cast(WriteStore, noting), clock=Later(), **options) as app:
         await anyio.wait_all_tasks_blocked()
         assert noting.forgotten == []
-        assert await app.forget_records(older_than=timedelta(days=5)) == 1301
+        assert await app.operations.delete_records(older_than=timedelta(days=5)) == 1301
         assert noting.forgotten == [500, 500, 300]

@@ -234,9 +234,10 @@ async def lab(store: WriteStore) -> AsyncIterator[Lab]:
         await app.settle()
         reacted.extend(kept)
     kept.clear()
-    app._work = False
-    async with app:
-        yield Lab(app, kept, begun, reacted, projected)
+    answering = Application("lifetime", write=app.write, work=False)
+    answering.include(app)
+    async with answering:
+        yield Lab(answering, kept, begun, reacted, projected)
 
 
 @pytest.mark.parametrize("touch", [False, True], ids=["untouched", "touched"])

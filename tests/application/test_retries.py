@@ -53,6 +53,6 @@ async def test_nothing_is_asked_while_nothing_is_held(store: WriteStore, method:
     async with running(hooked, auditing()) as app:
         await deposits(app, "a", "b")
         await settled(app)
-        await app.status()
+        await app.operations.status()
         await app.health()
     assert asked == []

@@ -147,7 +147,7 @@ async def test_a_row_that_does_not_fit_parks_its_event(app: Application, how: st
     await app.dispatch(Note(notes=notes))
     await settled(app)
 
-    parked = await app.parked("lines")
+    parked = await app.operations.parked("lines")
     assert [(each.key, each.attempts) for each in parked] == [("bad", 2), ("bad", 0)]
     assert all(part in parked[0].reason for part in ("NotStorable", *REFUSED[how])), parked[0].reason
     assert await app.execute(GetLines()) == ("a", "b", "c")
@@ -175,10 +175,10 @@ async def test_keys_and_reasons_can_be_anything(store: WriteStore, text: str) ->
     async with app:
         await app.dispatch(Note(notes=(fails_on, Noted(id="b"))))
         await settled(app)
-        (parked,) = await app.parked("lines")
+        (parked,) = await app.operations.parked("lines")
         assert await app.execute(GetLines()) == ("b",)
-        assert await app.retry("lines", key=parked.key) != []
-        assert len(await app.discard("lines", key=parked.key)) == 1
+        assert await app.operations.retry("lines", key=parked.key) != []
+        assert len(await app.operations.discard("lines", key=parked.key)) == 1
 
 
 @pytest.mark.parametrize("how", ["copied", "swallowed"])
@@ -204,5 +204,5 @@ async def test_a_value_that_says_the_same_is_put_as_its_field_has_it(app: Applic
     HOW["as_text"] = as_text
     await app.dispatch(Note(notes=(Noted(id="a", how="as_text"),)))
     await settled(app)
-    assert await app.parked("lines") == []
+    assert await app.operations.parked("lines") == []
     assert await app.execute(GetLines()) == ("a",)

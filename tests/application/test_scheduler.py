@@ -68,15 +68,15 @@ async def test_what_cannot_be_kept_is_refused(command: Command[None], at: dateti
     """A command without a name, one that JSON changes, and a time without a zone are refused, and nothing is written."""
     async with application() as app:
         with pytest.raises(NotSchedulable, match=found):
-            await app.schedule(command, at=at)
-        assert await app.scheduled() == []
+            await app.session().schedule(command, at=at)
+        assert await app.operations.scheduled() == []
 
 
 async def test_a_command_that_nothing_handles_is_refused() -> None:
     """It would fail later, where nobody sees who scheduled it."""
     async with application() as app:
         with pytest.raises(NoHandler, match="Unhandled"):
-            await app.schedule(Unhandled(), at=NOON)
+            await app.session().schedule(Unhandled(), at=NOON)
 
 
 @pytest.mark.parametrize("key", ["", "x" * (LONGEST_KEY + 1)])
@@ -84,14 +84,16 @@ async def test_an_id_that_no_store_can_keep_is_refused(key: str) -> None:
     """An empty id, and one of more than 200 characters, are refused."""
     async with application() as app:
         with pytest.raises(InvalidKey, match="scheduled command"):
-            await app.schedule(Remind(note="x"), at=NOON, id=key)
+            await app.session().schedule(Remind(note="x"), at=NOON, id=key)
 
 
 async def test_other_time_zones_are_understood() -> None:
     """A time in any zone is the same moment in UTC."""
     async with application() as app:
-        await app.schedule(Remind(note="x"), at=(NOON + timedelta(days=1)).astimezone(timezone(timedelta(hours=5))))
-        (entry,) = await app.scheduled()
+        await app.session().schedule(
+            Remind(note="x"), at=(NOON + timedelta(days=1)).astimezone(timezone(timedelta(hours=5)))
+        )
+        (entry,) = await app.operations.scheduled()
         assert (entry.due, entry.due.utcoffset()) == (NOON + timedelta(days=1), timedelta())
 
 
@@ -104,16 +106,16 @@ async def test_an_application_inside_a_handler_joins_its_unit_of_work() -> None:
 
     @app.command_handler(Outer)
     async def outer(command: Outer, unit: UnitOfWork) -> None:
-        await app.schedule(Remind(note="x"), at=NOON + timedelta(days=1))
+        await app.session().schedule(Remind(note="x"), at=NOON + timedelta(days=1))
         if command.fail:
             raise RuntimeError("on purpose")
 
     async with app:
         with pytest.raises(RuntimeError, match="on purpose"):
             await app.dispatch(Outer(fail=True))
-        assert await app.scheduled() == []
+        assert await app.operations.scheduled() == []
         await app.dispatch(Outer(fail=False))
-        assert [each.name for each in await app.scheduled()] == ["test.remind"]
+        assert [each.name for each in await app.operations.scheduled()] == ["test.remind"]
 
 
 async def test_a_scheduled_command_may_schedule_itself_again() -> None:
@@ -131,10 +133,10 @@ async def test_a_scheduled_command_may_schedule_itself_again() -> None:
             await scheduler.schedule(Tick(number=command.number + 1), at=dial.after(-1), id="tick")
 
     async with app:
-        await app.schedule(Tick(number=1), at=dial.now(), id="tick")
+        await app.session().schedule(Tick(number=1), at=dial.now(), id="tick")
         await app.settle()
         assert await reminded(store) == ["1", "2", "3"]
-        assert await app.scheduled() == []
+        assert await app.operations.scheduled() == []
 
 
 async def test_a_session_of_another_task_is_refused() -> None:

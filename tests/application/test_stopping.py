@@ -34,6 +34,6 @@ async def test_a_reaction_under_way_when_the_application_stops_is_finished(store
         async with app:
             await app.settle()
             balance = await app.execute(GetBalance(account_id="a"))
-            parked = await app.parked("welcome")
+            parked = await app.operations.parked("welcome")
     assert balance is not None
     assert (balance.balance, runs, list(parked)) == (Decimal(5), 1, [])

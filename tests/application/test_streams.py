@@ -10,7 +10,7 @@ import anyio.lowlevel
 import pytest
 from dependency_injector import containers, providers
 
-from twofold import Application, Command, Event, Query, ReadModel, UnitOfWork, View, on
+from twofold import Application, Command, Event, Module, Query, ReadModel, UnitOfWork, View, on
 from twofold.errors import ReadNotReady
 from twofold.ports import WriteStore
 
@@ -35,7 +35,7 @@ class Resource:
     """Something that a handler is given, and that is closed with the handler's scope."""
 
 
-def streaming(store: WriteStore, closed: list[str]) -> Application:
+def streaming(store: WriteStore, closed: list[str], *, work: bool = True) -> Application:
     """Return an application whose streaming query notes what is closed, in order."""
 
     async def resource() -> AsyncIterator[Resource]:
@@ -45,7 +45,7 @@ def streaming(store: WriteStore, closed: list[str]) -> Application:
 
     container: Any = containers.DynamicContainer()
     container.resource = providers.Factory(resource)
-    app = Application("streams", write=store, container=container)
+    app = Application("streams", write=store, container=container, work=work)
 
     @app.projection("numbers")
     class Numbers:
@@ -95,20 +95,19 @@ async def test_a_stream_is_closed_with_its_iterator(
 
 async def test_a_stream_waits_for_a_token(store: WriteStore) -> None:
     """As a session's, an application's stream begins when the read models have what a token says, in time."""
-    app = streaming(store, [])
+    app, resting, counting = streaming(store, []), streaming(store, [], work=False), Module("counting")
 
-    @app.command_handler(Count)
+    @counting.command_handler(Count)
     async def count(command: Count, unit: UnitOfWork) -> None:
         unit.record(Counted(number=7))
 
+    app.include(counting)
+    resting.include(counting)
     await app.create_schema()
     async with app, app.session() as session:
         await session.dispatch(Count())
         token = session.token
         assert [number async for number in app.stream(Every(), after=token)] == [0, 1, 2]
-    resting = Application("streams", write=store, work=False)
-    resting.include(app)
-    resting.container = app.container
     async with resting, resting.session() as session:
         await session.dispatch(Count())
         with pytest.raises(ReadNotReady):

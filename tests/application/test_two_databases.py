@@ -133,7 +133,7 @@ async def test_a_rebuild(pair: Pair) -> None:
         await transaction.rows(Audit).write([RowChange("a", None, await pair.write.log.head())])
         await transaction.commit()
         assert await app.execute(GetAudit(account_id="a")) is None
-        await app.rebuild("audit")
+        await app.operations.rebuild("audit")
         assert await app.execute(GetAudit(account_id="a")) == Audit(account_id="a", seen=SEEN)
 
 

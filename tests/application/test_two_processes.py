@@ -100,4 +100,4 @@ async def test_health_names_background_work_that_ended(store: WriteStore, monkey
             await ended.wait()
             await anyio.wait_all_tasks_blocked()
             found = (await worker.health()).problems
-    assert found == ("background work ended by LookupError: gone. Restart this process",)
+    assert found == ("a background task ended with LookupError: gone. Restart this process",)

@@ -58,11 +58,11 @@ async def test_an_event_whose_upcaster_fails_is_parked(store: WriteStore) -> Non
     seen: list[int] = []
     async with second(store, seen, commas=False) as app:
         await app.settle()
-        (parked,) = await app.parked("see")
+        (parked,) = await app.operations.parked("see")
         assert (seen, parked.key) == ([150, 350], "measure-2,5")
         assert (
             "its upcaster from version 1 failed (ValueError: could not convert string to float: '2,5')" in parked.reason
         )
     async with second(store, seen, commas=True) as app:
-        assert not await app.retry("see", parked.key)
+        assert not await app.operations.retry("see", parked.key)
     assert seen == [150, 350, 250]

@@ -141,7 +141,7 @@ class Crossing:
                 assert parcel.numbers == tuple(range(1, number + 1))
             while self._unseen:
                 assert await self._has_seen(depot, *self._unseen.popleft(), timeout=DEADLINE)
-            assert not await shop.parked("relay")
+            assert not await shop.operations.parked("relay")
             assert (await depot.health()).healthy
         assert self.sold.total() > 100
 

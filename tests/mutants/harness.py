@@ -1,25 +1,20 @@
-"""How a suite is shown to fail on stores that are broken on purpose."""
+"""How a suite is shown to fail on adapters that are broken on purpose."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from functools import partial
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from inspect import signature
 from typing import Any, ClassVar
 
 import anyio
 import pytest
 
+from tests.mutants.broken import unbroken
+from tests.mutants.mutant import Mutant
 from tests.stores import STORES
-from twofold._definitions.view import View
 from twofold.errors import TwofoldError
-from twofold.ports import WriteStore
 from twofold.testing.conformance._tools.in_time import patience
-from twofold.testing.conformance._tools.opened import NewStore
-
-from .broken import Break, unbroken
-from .mutant import Mutant
 
 NOTICED = AssertionError, TwofoldError, ExceptionGroup, pytest.fail.Exception
 """What a test raises that noticed something. A test that only hangs has not."""
@@ -35,9 +30,11 @@ class MutantSuite:
             mutants = TRANSACTIONS
 
     Attributes:
-        suite: the suite; the tests that the mutants name take a `new_store`, and `capabilities` or not.
+        suite: the suite.
         mutants: what is broken, and which test has to notice.
         kinds: the adapters that `--everywhere` runs the mutants on. By default, only the first one is used.
+        opener: the fixture that opens an adapter for the suite.
+        unbroken: wraps all that mutants wrap, and breaks nothing.
         patience: how long a test waits for what should come soon, in seconds.
         deadline: how long a test may take to notice, in seconds.
     """
@@ -45,6 +42,8 @@ class MutantSuite:
     suite: ClassVar[type[Any]]
     mutants: ClassVar[Sequence[Mutant]]
     kinds: ClassVar[Sequence[str]] = STORES
+    opener: ClassVar[str] = "new_store"
+    unbroken: ClassVar[Any] = staticmethod(unbroken)
     patience: ClassVar[float] = 2.0
     deadline: ClassVar[float] = 10.0
 
@@ -55,35 +54,35 @@ class MutantSuite:
         if "killer" in metafunc.fixturenames:
             metafunc.parametrize("killer", sorted({mutant.killed_by for mutant in self.mutants}))
 
-    async def test_a_mutant_is_killed(
-        self, mutant: Mutant, new_store: NewStore, request: pytest.FixtureRequest
-    ) -> None:
+    @pytest.fixture
+    def given(self, kind: str, request: pytest.FixtureRequest) -> dict[str, Any]:
+        """Give what tests of the suite take. Opening a server that is not there skips a mutant like the test itself."""
+        return {name: request.getfixturevalue(name) for name in (self.opener, "capabilities")}
+
+    async def test_a_mutant_is_killed(self, mutant: Mutant, given: dict[str, Any]) -> None:
         """The named test notices what is broken, and does not merely hang."""
-        test = self._test(mutant.killed_by, request)
         patience.set(self.patience)
         with pytest.raises(NOTICED), anyio.fail_after(self.deadline):
-            await test(breaking(new_store, mutant.break_store))
+            await self._run(mutant.killed_by, mutant.broken, given)
 
-    async def test_the_wrappers_themselves_break_nothing(
-        self, killer: str, new_store: NewStore, request: pytest.FixtureRequest
-    ) -> None:
-        """The same test passes on a store that is wrapped and not broken."""
-        await self._test(killer, request)(breaking(new_store, unbroken))
+    async def test_the_wrappers_themselves_break_nothing(self, killer: str, given: dict[str, Any]) -> None:
+        """The same test passes on an adapter that is wrapped and not broken."""
+        await self._run(killer, type(self).unbroken, given)
 
-    def _test(self, name: str, request: pytest.FixtureRequest) -> Callable[[NewStore], Awaitable[None]]:
-        """Return a test that still has to be given its stores; one that the adapter skips is skipped for its mutants."""
-        test: Callable[..., Awaitable[None]] = getattr(self.suite(), name)
-        if "capabilities" in signature(test).parameters:
-            return partial(test, capabilities=request.getfixturevalue("capabilities"))
-        return test
+    async def _run(self, name: str, broken: Callable[[Any], Any], given: dict[str, Any]) -> None:
+        test = getattr(self.suite(), name)
+        taken = {**given, self.opener: breaking(given[self.opener], broken)}
+        await test(**{each: taken[each] for each in signature(test).parameters})
 
 
-def breaking(new_store: NewStore, break_store: Break) -> NewStore:
-    """Break every store that is opened."""
+def breaking(
+    opener: Callable[..., AbstractAsyncContextManager[Any]], broken: Callable[[Any], Any]
+) -> Callable[..., AbstractAsyncContextManager[Any]]:
+    """Break every adapter that is opened."""
 
     @asynccontextmanager
-    async def broken(views: Sequence[type[View]]) -> AsyncIterator[WriteStore]:
-        async with new_store(views) as store:
-            yield break_store(store)
+    async def opened(*args: Any) -> AsyncIterator[Any]:
+        async with opener(*args) as adapter:
+            yield broken(adapter)
 
-    return broken
+    return opened

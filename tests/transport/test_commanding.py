@@ -97,7 +97,7 @@ async def test_a_handler_does_not_wait_for_what_it_commanded(
         ) as raised:
             await session.execute(GetParcel(order_id="a"), timeout=0.05)
         assert raised.value.sources == ("shop",)
-        answer = await session.execute(GetParcel(order_id="a"), on_stale="return")
+        answer = await session.execute_stale(GetParcel(order_id="a"))
         assert (answer.value, answer.behind) == (None, None)
 
 

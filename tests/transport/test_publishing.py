@@ -72,11 +72,11 @@ async def test_an_event_that_is_too_large_holds_its_key(here: WriteStore) -> Non
         await app.dispatch(Sell(order_id="b", number=3))
         await app.settle()
         assert sorted(broker.events) == [("a", 1), ("b", 1), ("b", 2), ("b", 3)]
-        parked = await app.parked("relay")
+        parked = await app.operations.parked("relay")
         assert [each.attempts for each in parked] == [1, 0, 0]
         assert "too large for this broker" in parked[0].reason
         broker.too_large = lambda _: False
-        assert not await app.retry("relay", parked[0].key)
+        assert not await app.operations.retry("relay", parked[0].key)
         assert [number for order, number in broker.events if order == "a"] == [1, 2, 3, 4]
 
 
@@ -93,7 +93,7 @@ async def test_a_key_that_is_too_long_is_the_fault_of_its_event(here: WriteStore
         parcel = await depot.execute(GetParcel(order_id="b"))
         assert parcel is not None
         assert parcel.numbers == (1, 2)
-        assert {each.key for each in await app.parked("relay")} == {"x" * 150}
+        assert {each.key for each in await app.operations.parked("relay")} == {"x" * 150}
 
 
 async def test_the_key_is_the_field_that_is_named(here: WriteStore) -> None:
@@ -119,7 +119,7 @@ async def test_events_that_nobody_wants_may_be_dropped(here: WriteStore) -> None
     async with app:
         await app.dispatch(Sell(order_id="a", number=3))
         await app.settle()
-        assert not await app.parked("relay")
+        assert not await app.operations.parked("relay")
         broker.published.clear()
         await broker.declare(FEED)
         await app.dispatch(Sell(order_id="a"))
@@ -143,7 +143,7 @@ async def test_nobody_is_told_how_far_it_is_while_an_event_is_parked(here: Write
         with pytest.raises(ReadNotReady, match=r"depot\.shop"):
             await depot.execute(GetParcel(order_id="a"), after=session.token, timeout=0.3)
         broker.too_large = lambda _: False
-        await app.retry("relay", "order-a")
+        await app.operations.retry("relay", "order-a")
         parcel = await depot.execute(GetParcel(order_id="a"), after=session.token, timeout=30)
         assert parcel is not None
         assert parcel.numbers == (1, 2)
@@ -178,7 +178,7 @@ async def test_a_relay_that_was_taken_over_says_nothing_more(here: WriteStore, m
         while not broker.marks:  # noqa: ASYNC110 -- nobody says when
             await anyio.sleep(0.005)
         assert await here.subscriptions.claim("relay", "another", seconds=600, limit=1, force=True)
-        while (await shop.status())[0].state != "standby":  # noqa: ASYNC110 -- nobody says when
+        while (await shop.operations.status())[0].state != "standby":  # noqa: ASYNC110 -- nobody says when
             await anyio.sleep(0.005)
         await anyio.sleep(0.05)  # what was under way
         broker.published.clear()

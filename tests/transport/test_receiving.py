@@ -186,7 +186,7 @@ async def test_where_the_last_event_is_never_goes_back(there: WriteStore, broker
         await taken(broker, sold(1), sold(2), sold(3))
         await depot.settle()
         head = await there.log.head()
-        await depot.forget_records(older_than=timedelta(0))
+        await depot.operations.delete_records(older_than=timedelta(0))
         await taken(broker, sold(1))
         found = await there.subscriptions.checkpoint("depot.shop.0.recorded")
         assert found is not None

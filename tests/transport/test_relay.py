@@ -105,8 +105,8 @@ async def test_what_has_not_arrived_is_said_to_be_missing(here: WriteStore, ther
         with pytest.raises(ReadNotReady, match=r"depot\.shop"):
             await theirs.execute(GetParcel(order_id="a"), timeout=0.05)
         with pytest.raises(ReadNotReady, match=r"depot\.shop"):
-            await theirs.execute(GetParcel(order_id="a"), on_stale="raise")
-        answer = await theirs.execute(GetParcel(order_id="a"), on_stale="return")
+            await theirs.execute(GetParcel(order_id="a"), timeout=0)
+        answer = await theirs.execute_stale(GetParcel(order_id="a"))
         assert (answer.value.numbers if answer.value else None, answer.behind) == ((1,), None)
         broker.outcomes = []
         parcel = await theirs.execute(GetParcel(order_id="a"), timeout=30)
@@ -157,7 +157,7 @@ async def test_health_says_that_the_broker_does_not_confirm(here: WriteStore) ->
         broker.outcomes = []
         await shop.settle()
         assert (await shop.health()).healthy
-        assert not await shop.parked("relay")
+        assert not await shop.operations.parked("relay")
 
 
 async def test_an_event_without_a_receiver_is_parked_and_can_be_retried(here: WriteStore, there: WriteStore) -> None:
@@ -170,11 +170,11 @@ async def test_an_event_without_a_receiver_is_parked_and_can_be_retried(here: Wr
     async with app:
         await app.dispatch(Sell(order_id="a", number=3))
         await app.settle()
-        parked = await app.parked("relay")
+        parked = await app.operations.parked("relay")
         assert [each.attempts for each in parked] == [1, 0, 0]
         assert "the broker has no receiver for it" in parked[0].reason
         async with shipping(there, broker) as depot:
-            assert not await app.retry("relay", parked[0].key)
+            assert not await app.operations.retry("relay", parked[0].key)
             await settled(app, depot)
             assert await numbers(depot, "a") == (1, 2, 3)
 
@@ -190,7 +190,7 @@ async def test_events_of_others_are_not_passed_on(here: WriteStore, there: Write
             await shop.dispatch(Sell(order_id="a", number=3))
             await settled(shop, app, depot)
             assert await numbers(depot, "a") == (1, 2, 3)
-            status: dict[str, Any] = {each.name: each.behind for each in await app.status()}
+            status: dict[str, Any] = {each.name: each.behind for each in await app.operations.status()}
             assert status == {"relay": 0}
 
 
@@ -234,7 +234,7 @@ async def test_a_message_that_the_inbox_has_forgotten_is_recognised_by_the_log(
     async with shipping(there, broker) as depot, selling(here, broker) as shop:
         await shop.dispatch(Sell(order_id="a", number=3))
         await settled(shop, depot)
-        assert await depot.forget_records(older_than=timedelta(0)) >= 3
+        assert await depot.operations.delete_records(older_than=timedelta(0)) >= 3
         events = [message for message in broker.published if message.key is not None]
         await broker.publish(events)
         await shop.dispatch(Sell(order_id="a"))

@@ -38,7 +38,7 @@ APPLICATIONS = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "applic
 async def missing(depot: Application, *, after: str) -> ReadNotReady:
     """Return why a query with a token is not answered at once."""
     with pytest.raises(ReadNotReady) as caught:
-        await depot.session().execute(GetParcel(order_id="a"), after=after, on_stale="raise")
+        await depot.session().execute(GetParcel(order_id="a"), after=after, timeout=0)
     return caught.value
 
 
@@ -59,7 +59,7 @@ async def test_what_has_arrived_is_waited_for_in_the_projection(
         async with held_up(there):
             await taken(broker, sold(1), mark(1))
             with pytest.raises(ReadNotReady) as caught:
-                await session.execute(GetParcel(order_id="a"), on_stale="raise", after=after)
+                await session.execute(GetParcel(order_id="a"), timeout=0, after=after)
             assert (caught.value.projection, caught.value.behind) == ("parcels", 1)
         parcel = await session.execute(GetParcel(order_id="a"), after=after, timeout=30)
         assert parcel is not None
@@ -81,7 +81,7 @@ async def test_an_event_that_is_parked_in_the_projection_is_told(there: WriteSto
         assert (await missing(depot, after=theirs.token)).parked, "it travels on"
         await taken(broker, sold(3, "c"), mark(3))
         assert await sees(depot, after=token(3), order="c") == (3,)
-        await depot.retry("parcels", "shop/order-a")
+        await depot.operations.retry("parcels", "shop/order-a")
         assert await sees(depot, after=token(1)) == (1,)
         assert (await missing(depot, after=token(1, 2))).parked
 
@@ -96,7 +96,7 @@ async def test_an_event_that_is_held_in_the_projection_is_waited_for(there: Writ
         faults.on = False
         held = await missing(depot, after=token(1))
         assert (held.parked, held.behind) == (False, 1)
-        await depot.retry("parcels", "shop/order-a")
+        await depot.operations.retry("parcels", "shop/order-a")
         assert await sees(depot, after=token(1)) == (1,)
 
 

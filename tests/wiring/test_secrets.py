@@ -235,4 +235,4 @@ async def test_a_command_that_cannot_be_scheduled(app: Application) -> None:
     app.command_handler(Buy)(lambda command: None)
     async with app:
         with pytest.raises(NotSchedulable, match="cannot schedule Buy: its field 'what' has no JSON"):
-            await app.schedule(Buy(what=iter), at=app.clock.now())
+            await app.session().schedule(Buy(what=iter), at=app.clock.now())

@@ -117,13 +117,6 @@ class StreamConsumer:
         for (part, entries, _), answer in zip(calls, answers, strict=True):
             self._settled(part, entries, answer)
 
-    async def refuse(self, deliveries: Sequence[Delivery]) -> None:
-        """Let entries come again, before all that is newer in their streams. They stay pending meanwhile."""
-        for part, entries in _by_part(deliveries).items():
-            for entry in entries:
-                part.refuse(entry)
-        self._holding.changed.set()
-
     async def park(self, delivery: Delivery, reason: str) -> None:
         """Keep a message in the consumer's hash and acknowledge it, in one step.
 
@@ -199,7 +192,7 @@ class StreamConsumer:
         part.trouble = trouble
 
     async def _wait(self) -> None:
-        """Wait until something is added to a stream that had nothing, something is refused, or a stream is claimed."""
+        """Wait until an entry is added to a stream that was empty, a delivery is settled, or a stream is claimed."""
         quiet = {
             self._key(part, "stream"): part for part in self._holding.parts.values() if part.quiet and not part.draining
         }
@@ -240,7 +233,7 @@ class StreamConsumer:
             part.lost()
             self._holding.drop_lost()
         for entry in entries:
-            part.open.pop(entry, None)
+            part.open.discard(entry)
         self._holding.changed.set()
 
     def _key(self, part: Part, *name: str) -> str:

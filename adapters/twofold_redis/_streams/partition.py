@@ -60,9 +60,9 @@ class Part:
         """Why it could not be read when that was last tried."""
         self.cursor = "0-0"
         """The last entry of which it is known."""
-        self.open: dict[str, int] = {}
-        """What was handed out, with the attempts."""
-        self._again: dict[str, int] = {}
+        self.open: set[str] = set()
+        """Entries that were delivered and are not settled."""
+        self._again: set[str] = set()
         self._behind: str | None = _FIRST
         self._unheard = False
         self._reads = 0
@@ -80,13 +80,6 @@ class Part:
         self.open.clear()
         self._again.clear()
         self._behind, self.cursor, self.quiet = _FIRST, "0-0", False
-
-    def refuse(self, entry: str) -> None:
-        """Let an open entry come again, before all that is newer."""
-        attempts = self.open.pop(entry, None)
-        if attempts is not None:
-            self._again[entry] = attempts
-            self.quiet = False
 
     def look(self, limit: int, size: int) -> Call:
         """Return the call that asks for the next entries, at most so many, and no more once they have so many bytes.
@@ -116,26 +109,21 @@ class Part:
         self._unheard = False
         return self._pending(*found) if kind == scripts.PENDING_FOUND else self._read(*found)
 
-    def _pending(self, found: Sequence[tuple[bytes, int]]) -> Answer:
-        for entry, attempts in found:
-            if entry.decode() not in self.open:
-                self._again.setdefault(entry.decode(), attempts)
-        self._behind = f"({found[-1][0].decode()}" if len(found) == _PAGE else None
+    def _pending(self, found: Sequence[bytes]) -> Answer:
+        self._again |= {entry.decode() for entry in found} - self.open
+        self._behind = f"({found[-1].decode()}" if len(found) == _PAGE else None
         return Answer(moved=True)
 
     def _read(self, entries: Sequence[Sequence[bytes]], gone: Sequence[bytes], last: bytes, more: int) -> Answer:
         self.trouble = None
-        missing = [entry for each in gone if self._again.pop(entry := each.decode(), None) is not None]
-        names = [entry.decode() for entry, *_ in entries]
-        first = min((place(each) for each in self._again.keys() - set(names)), default=None)
-        deliveries: list[Delivery] = []
-        for name, (_, sent, topic, key, body) in zip(names, entries, strict=True):
-            attempts = self._again.pop(name, 0)
-            if first is not None and place(name) > first:  # an older one was refused meanwhile, and comes before it
-                self._again[name] = attempts
-                continue
-            self.open[name] = attempts + 1
-            deliveries.append(Delivery(message(sent, topic, key, body), self.number, attempts + 1, Receipt(self, name)))
+        missing = [entry for each in gone if (entry := each.decode()) in self._again]
+        deliveries = [
+            Delivery(message(sent, topic, key, body), self.number, Receipt(self, entry.decode()))
+            for entry, sent, topic, key, body in entries
+        ]
+        read = {entry.decode() for entry, *_ in entries}
+        self._again -= read.union(missing)
+        self.open |= read
         if last:
             self.cursor = last.decode()
         self.quiet = not more and not self._again

@@ -91,7 +91,7 @@ if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return {0} end
 redis.call('HSET', KEYS[1], 'reads', ARGV[2])
 local found = {}
 for _, each in ipairs(redis.call('XPENDING', KEYS[2], ARGV[3], ARGV[4], '+', ARGV[5])) do
-  found[#found + 1] = {each[1], each[4]}
+  found[#found + 1] = each[1]
 end
 return {2, found}
 """)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import aclosing
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import anyio
 
@@ -15,12 +15,13 @@ from .._definitions.aggregate import Aggregate
 from .._definitions.envelope import Origin
 from .._definitions.message import Command, Message, Query
 from .._definitions.retry import Retry
-from .._dispatch.session import DEFAULT_TIMEOUT, Answer, Session
+from .._dispatch.session import DEFAULT_TIMEOUT, Session
 from .._registration.entries import MiddlewareEntry
 from .._registration.integration import here
 from .._registration.places import calling_frame
 from .._registration.router import Module
 from .._wiring.options import check_options, check_parts
+from .._wiring.parts import Parts
 from ..errors import ApplicationNotRunning, WiringError
 from ..ports.cache import CacheStore
 from ..ports.clock import Clock, Ids
@@ -28,6 +29,7 @@ from ..ports.hints import Hints
 from ..ports.requests import Requests
 from ..ports.stores import ReadStore, WriteStore
 from ..ports.transport import Transport
+from .health import Health, health
 from .operations import Operations
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
-class Application(Module, Operations):
+class Application(Module):
     """Composes handlers with the stores that hold their data; the one place that says where data lives.
 
         app = Application("orders", write=SqlAlchemy(engine))
@@ -99,25 +101,24 @@ class Application(Module, Operations):
             write=write, read=read, transport=transport, requests=requests, cache=cache, hints=hints, container=container,
             clock=clock, ids=ids,
         )  # fmt: skip
-        self.event_sourced = check_options(event_sourced, keep_records, lease, retry_scheduled, middleware)
+        aggregates = check_options(event_sourced, keep_records, lease, retry_scheduled, middleware)
+        if requests is None and isinstance(transport, Requests):
+            requests = transport
         self.write = write
         self.read: ReadStore = write if read is None else read
-        self.transport = transport
-        self.requests = requests
-        if requests is None and isinstance(transport, Requests):
-            self.requests = transport
-        self.cache = cache
-        self.hints = hints
-        self.container = container
         self.clock: Clock = clock or SystemClock()
-        self.ids: Ids = ids or UuidV7()
-        self.keep_records = keep_records
-        self.retry_scheduled = retry_scheduled
-        self.lease = lease
-        self._work = work
+        self._parts = Parts(
+            registered=self._registered, write=write, read=self.read, transport=transport, requests=requests, cache=cache,
+            hints=hints, event_sourced=aggregates, container=container, work=work, keep_records=keep_records,
+            retry_scheduled=retry_scheduled, lease=lease, clock=self.clock, ids=ids or UuidV7(),
+        )  # fmt: skip
         self._running: Running | None = None
+        self.operations = Operations(self._started)
+        """What operators do: inspect, repair and rebuild subscriptions, schedule and caches."""
         place = here(calling_frame(1))
-        self._middleware = [MiddlewareEntry(middleware=each, on=Message, place=place) for each in middleware]
+        self._registered.middleware.extend(
+            MiddlewareEntry(middleware=each, on=Message, place=place) for each in middleware
+        )
 
     def check(self) -> None:
         """Look for every fault in the wiring. Starting does this too; a test may do it alone.
@@ -137,7 +138,7 @@ class Application(Module, Operations):
         """
         from .._wiring.explain import explain
 
-        return explain(self, self._assemble(), message_type)
+        return explain(self._parts, self._assemble(), message_type)
 
     async def create_schema(self) -> None:
         """Create the tables that the stores lack, for their own use and for the read models. Existing ones stay."""
@@ -175,39 +176,11 @@ class Application(Module, Operations):
             return self.session().dispatch(command, idempotency_key=idempotency_key)
         return (self._running or self._started()).commands.dispatch(command)
 
-    async def schedule(self, command: Command[Any], *, at: datetime, id: str | None = None) -> str:
-        """Have a command dispatched later, from a session of its own; see `Session.schedule`."""
-        return await self.session().schedule(command, at=at, id=id)
-
-    async def cancel(self, id: str) -> bool:
-        """Cancel a scheduled command that has no tenant; see `Session.cancel`."""
-        return await self.session().cancel(id)
-
-    async def receive(self, consumer: str, id: str, command: Command[Any]) -> bool:
-        """Handle a command that came from a broker once, in a session of its own; see `Session.receive`."""
-        return await self.session().receive(consumer, id, command)
-
-    @overload
-    async def execute(self, query: Query[R], *, after: str | None = ..., timeout: float = ...) -> R: ...
-    @overload
-    async def execute(
-        self, query: Query[R], *, after: str | None = ..., timeout: float = ..., on_stale: Literal["return"]
-    ) -> Answer[R]: ...
-    async def execute(
-        self,
-        query: Query[R],
-        *,
-        after: str | None = None,
-        timeout: float = DEFAULT_TIMEOUT,
-        on_stale: Literal["wait", "raise", "return"] = "wait",
-    ) -> R | Answer[R]:
+    async def execute(self, query: Query[R], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None) -> R:
         """Answer one query in a session of its own; see `Session.execute`."""
-        if after is None and on_stale == "wait":
+        if after is None:
             return await self._started().assembly.services.queries.execute(query)
-        session = self.session()
-        if on_stale == "return":
-            return await session.execute(query, after=after, timeout=timeout, on_stale="return")
-        return await session.execute(query, after=after, timeout=timeout, on_stale=on_stale)
+        return await self.session().execute(query, timeout=timeout, after=after)
 
     async def stream(
         self, query: Query[AsyncIterator[R]], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None
@@ -223,34 +196,62 @@ class Application(Module, Operations):
         assembly = self._assemble()
         if assembly.faults:
             raise WiringError(sorted(assembly.faults))
-        from .running import Running
+        from .running import launch
 
-        running = Running(self, assembly)
-        try:
-            await running.start(self._work)
-        except BaseException:
-            with anyio.CancelScope(shield=True):
-                await running.stop()  # what was opened before is closed again
-            raise
-        self._running = running
+        self._running = await launch(self._parts, assembly)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         if self._running is not None:
-            with anyio.CancelScope(shield=True):
-                try:
-                    await self._running.stop()  # reactions that are under way may dispatch until the end
-                finally:
-                    self._running = None
+            try:
+                await self._running.close()
+            finally:
+                self._running = None
+
+    async def settle(self, *, timeout: float = 30.0) -> None:
+        """Return when every subscription has passed the whole log, no event waits for a retry, and nothing is appended.
+
+        Parked events do not count. A broker that is away may have messages, so `settle` waits for it. The application's
+        clock decides whether a retry is due.
+
+        Args:
+            timeout: how long to wait, in seconds.
+
+        Raises:
+            TimeoutError: the subscriptions have not settled by then. The text names the position of each, and what
+                `health` reports.
+        """
+        running = self._started()
+        try:
+            with anyio.fail_after(timeout):
+                await running.settle()
+        except TimeoutError as error:
+            found = ", ".join(
+                f"{each.name}: {each.behind} behind, {each.retrying} retrying, {each.state}"
+                for each in await self.operations.status()
+            )
+            wrong = "".join(f" {problem}." for problem in (await self.health()).problems)
+            raise TimeoutError(f"the subscriptions did not settle within {timeout} s ({found}).{wrong}") from error
+
+    async def health(self) -> Health:
+        """Return what a probe needs: problems, the state of each subscription, and transactions that delay readers."""
+        return await health(self._started())
+
+    def _started(self) -> Running:
+        if self._running is None:
+            raise ApplicationNotRunning(
+                f"the application {self.name!r} is not running. Use it inside `async with app:`."
+            )
+        return self._running
 
     def _assemble(self) -> Assembly:
         from .._wiring.assembly import assemble  # what runs an application is loaded when one is checked or entered
 
-        return assemble(self, self._new_session, self._committed)
+        return assemble(self._parts, self._new_session, self._committed)
 
     def _new_session(self) -> Session:
         return self._started().session(Origin(), None)
 
     def _committed(self) -> None:
         if self._running is not None:
-            self._running.committed()
+            self._running.notifications.send()

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from .._subscriptions.status import SubscriptionStatus
+from .._subscriptions.status import SubscriptionStatus, set_aside
+from ..errors import TransientFailure
 from ..ports.schedule import ScheduledCommand
+from ..ports.subscription_store import SubscriptionStore
+
+if TYPE_CHECKING:
+    from .running import Running
+
+_NAMED = 10
+"""How many stuck scheduled commands a probe names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,35 +38,56 @@ class Health:
         return not self.problems
 
 
-def health(
-    found: Sequence[SubscriptionStatus],
-    nobody: Sequence[str],
-    stuck: Sequence[ScheduledCommand],
-    ended: Sequence[BaseException],
-    holding_back: Sequence[str],
-    outside: Iterable[str],
-) -> Health:
-    """Return what a probe should know.
-
-    An event that is being retried is no problem: it succeeds, or it is parked and then is one.
-
-    Args:
-        found: the subscriptions.
-        nobody: those that no process runs, or not all segments of them.
-        stuck: scheduled commands that failed too often.
-        ended: what background work ended with that should have gone on.
-        holding_back: the transactions that readers wait for.
-        outside: what is wrong between this application and others, in sentences.
-    """
-    problems = [f"{each.name} fails: {each.error}" for each in found if each.state == "failing"]
-    problems += [
-        f"{each.name} has parked {each.parked} event(s): retry or discard them" for each in found if each.parked
+async def health(running: Running) -> Health:
+    """Return what a probe needs. An event that waits for a retry is not a problem: it succeeds, or it is parked."""
+    try:
+        found = await subscription_statuses(running)
+        # A process that works claims free partitions itself.
+        names = [] if running.parts.work else [each.name for each in found if each.state != "inline"]
+        nobody = [name for name in names if not await _is_owned(running.store_of(name).subscriptions, name)]
+        stuck = await running.parts.write.schedule.stuck(limit=_NAMED)
+        holding_back = await running.parts.write.log.holding_back()
+    except TransientFailure as error:
+        return Health((f"a store does not answer: {error}",), (), ())
+    problems = [
+        *(f"{each.name} fails: {each.error}" for each in found if each.state == "failing"),
+        *(f"{each.name} has parked {each.parked} event(s): retry or discard them" for each in found if each.parked),
+        *(f"nobody runs {name}: start a worker" for name in nobody),
+        *map(_stuck, stuck),
+        *running.outside.problems(),
+        *(
+            f"a background task ended with {type(each).__name__}: {each}. Restart this process"
+            for each in running.supervisor.failures
+        ),
     ]
-    problems += [f"nobody runs {name}: start a worker" for name in nobody]
-    problems += [
-        f"{each.name}, scheduled as {each.id!r}, failed {each.attempts} time(s): {each.reason}. Try it again, or cancel it"
-        for each in stuck
-    ]
-    problems += outside
-    problems += [f"background work ended by {type(each).__name__}: {each}. Restart this process" for each in ended]
     return Health(tuple(problems), tuple(found), tuple(holding_back))
+
+
+async def subscription_statuses(running: Running) -> Sequence[SubscriptionStatus]:
+    """Return the status of every subscription, in the order of registration."""
+    log = running.parts.write.log
+    head = await log.head()
+    statuses = [SubscriptionStatus(each.name, "projection", "inline", head, 0) for each in running.assembly.inline]
+    for worker in running.workers:
+        subscription, checkpoint = worker.subscription, await running.checkpoint(worker)
+        behind = await log.count(after=checkpoint.position, upto=head) if checkpoint.position < head else 0
+        error = "" if worker.error is None else f"{type(worker.error).__name__}: {worker.error}"
+        parked, retrying = await set_aside(subscription.store.parked, subscription.name, checkpoint)
+        statuses.append(
+            SubscriptionStatus(
+                subscription.name, subscription.kind, worker.state, checkpoint.position, behind, parked, retrying, error
+            )
+        )
+    return statuses
+
+
+async def _is_owned(subscriptions: SubscriptionStore, subscription: str) -> bool:
+    segments = await subscriptions.segments(subscription)
+    return bool(segments) and all(segment.owner is not None for segment in segments)
+
+
+def _stuck(command: ScheduledCommand) -> str:
+    return (
+        f"{command.name}, scheduled as {command.id!r}, failed {command.attempts} time(s): {command.reason}. "
+        "Retry it, or cancel it"
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Coroutine, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._consistency.arrivals import Arrivals
 from .._definitions.envelope import Origin
@@ -14,12 +14,10 @@ from .._integration.relay import Marks
 from .._remote.serving import Serving
 from .._subscriptions.subscription import Subscription
 from .._wiring.assembly import Assembly
+from .._wiring.parts import Parts
 from .._wiring.subscriptions import wanted
 from ..errors import TransientFailure
 from ..ports.checkpoints import Checkpoint
-
-if TYPE_CHECKING:
-    from .application import Application
 
 logger = logging.getLogger("twofold.broker")
 
@@ -31,7 +29,7 @@ class Outside:
     """The parts of a running application that talk to a broker; none of them when it has no broker.
 
     Args:
-        app: the application.
+        parts: what the application is composed of.
         assembly: its checked wiring.
         appended: called after events of other applications were recorded.
         open_session: opens a session for a request.
@@ -39,34 +37,34 @@ class Outside:
 
     def __init__(
         self,
-        app: Application,
+        parts: Parts,
         assembly: Assembly,
         appended: Callable[[], None],
         open_session: Callable[[Origin, str | None], Session],
     ) -> None:
-        self._name = app.name
+        self._name = parts.name
         self.inbound: tuple[Inbound, ...] = ()
         self.serving: Serving | None = None
         self.arrivals: Arrivals | None = None
         """What sessions wait for that come from other applications."""
         self._broker = broker = assembly.broker
         self._marks: Marks | None = None
-        if app.requests is not None:
-            for entry in app._served:
+        if parts.requests is not None:
+            for entry in parts.registered.served:
                 self.serving = Serving(
-                    app.requests, app.name, entry.messages, open_session, partitions=entry.partitions
+                    parts.requests, parts.name, entry.messages, open_session, partitions=entry.partitions
                 )
         if broker is None:
             return
         if broker.feeds:
-            feeds = list(zip(app._consumed, broker.feeds, strict=True))
-            parts = [(entry.source, feed, broker.transport.parts(feed)) for entry, feed in feeds]
-            self.arrivals = Arrivals(app.write, parts)
+            feeds = list(zip(parts.registered.consumed, broker.feeds, strict=True))
+            sources = [(entry.source, feed, broker.transport.parts(feed)) for entry, feed in feeds]
+            self.arrivals = Arrivals(parts.write, sources)
             self.inbound = tuple(
-                Inbound(feed, wanted(app, entry), broker, app.write, app.clock, appended) for entry, feed in feeds
+                Inbound(feed, wanted(parts, entry), broker, parts.write, parts.clock, appended) for entry, feed in feeds
             )
-        if app._relays:
-            self._marks = Marks(broker, app.name, app.clock, app.ids)
+        if parts.registered.relays:
+            self._marks = Marks(broker, parts.name, parts.clock, parts.ids)
 
     async def open(self, *, work: bool) -> None:
         """Connect to the broker, and have it keep from now on what is to be received.

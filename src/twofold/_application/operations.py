@@ -1,162 +1,203 @@
-"""What operators do with a running application: look at it, repair it, rebuild it."""
+"""What operators do with a running application: inspect, repair, rebuild."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import anyio
 
+from .._background.backoff import Backoff
+from .._background.polling import poll_until
 from .._definitions.cache import CacheStats
 from .._subscriptions.status import SubscriptionStatus
-from ..errors import ApplicationNotRunning
+from .._writing.transactions import writing
+from ..errors import CheckpointMoved
+from ..ports.checkpoints import Lease
 from ..ports.parked import ParkedEvent
 from ..ports.schedule import ScheduledCommand
-from .health import Health
+from .health import subscription_statuses
 
 if TYPE_CHECKING:
     from .running import Running
 
 
 class Operations:
-    """The part of `Application` that is about how it runs. All of it needs the application to be entered."""
+    """What operators do with a running application: `app.operations`.
 
-    name: str
-    _running: Running | None
+    Every call raises `ApplicationNotRunning` when the application is not entered.
+    """
 
-    async def settle(self, *, timeout: float = 30.0) -> None:
-        """Return when every subscription has passed the whole log, no event waits for its next try and none is appended.
-
-        Parked events are not waited for; a broker that is away is, as it may have messages. Whether a try is due is for the
-        application's clock to say.
-
-        Args:
-            timeout: how long to wait, in seconds.
-
-        Raises:
-            TimeoutError: they have not by then; the text says how far each is, and what `health` says.
-        """
-        running = self._started()
-        try:
-            with anyio.fail_after(timeout):
-                await running.settle()
-        except TimeoutError as error:
-            found = ", ".join(
-                f"{each.name}: {each.behind} behind, {each.retrying} retrying, {each.state}"
-                for each in await self.status()
-            )
-            wrong = "".join(f" {problem}." for problem in (await self.health()).problems)
-            raise TimeoutError(f"the subscriptions did not settle within {timeout} s ({found}).{wrong}") from error
+    def __init__(self, running: Callable[[], Running]) -> None:
+        self._running = running
 
     async def status(self) -> Sequence[SubscriptionStatus]:
-        """Return how every projection and reaction is doing, in the order of registration."""
-        return await self._started().status()
-
-    async def health(self) -> Health:
-        """Return what a probe should know: what is wrong, how far each subscription is, and who holds readers back."""
-        return await self._started().health()
+        """Return the status of every projection, event handler and relay, in the order of registration."""
+        return await subscription_statuses(self._running())
 
     def cache_stats(self) -> CacheStats:
-        """Return what the cache did in this process since the application was entered; nothing when there is none."""
-        answers = self._started().assembly.answers
+        """Return the hits, misses and failures of the cache in this process since the application was entered."""
+        answers = self._running().assembly.answers
         return answers.stats if answers is not None else CacheStats()
 
     async def parked(self, subscription: str) -> Sequence[ParkedEvent]:
-        """Return what a projection or reaction has set aside, with the reasons.
+        """Return the parked events (dead letters) of a subscription and those that wait for a retry, with the reasons.
 
-        Those whose `again` is a time are held and tried again then; what follows them waits behind them. The others are
+        An event whose `again` is a time is retried then, and later events of its key wait behind it. The others stay
         parked until `retry` or `discard`.
+
+        Args:
+            subscription: the name of a projection, event handler or relay.
 
         Raises:
             LookupError: there is no such subscription.
         """
-        return await self._started().store_of(subscription).parked.read(subscription)
+        return await self._running().store_of(subscription).parked.read(subscription)
 
     async def retry(self, subscription: str, key: str, *, timeout: float = 30.0) -> Sequence[ParkedEvent]:
-        """Try the held or parked events of a key again now, in order, up to the first that fails again.
+        """Retry the parked events of a key now, in order, until one fails again.
 
-        The process that runs the subscription does it, perhaps another one; this call waits for it.
+        The process that runs the subscription retries them, perhaps another one; this call waits for it.
 
         Args:
-            subscription: the name of a projection or reaction.
+            subscription: the name of a projection, event handler or relay.
             key: their ordering key.
             timeout: how long to wait, in seconds.
 
         Returns:
-            What is left of them; none when all went well. The first failed again: it is held when its `again` says when
-            it is tried next, else parked.
+            The events of the key that are still set aside; none after success. The first of them failed again.
 
         Raises:
-            LookupError: there is no such subscription, or nothing of this key is set aside, perhaps not any more.
-            TimeoutError: nobody has finished it by then; it is still to be done.
+            LookupError: there is no such subscription, or no event of this key is parked or waits for a retry.
+            TimeoutError: no process has finished the retry by then; the request stays.
         """
+        from .._subscriptions.status import nothing_set_aside
+
+        running = self._running()
         with anyio.fail_after(timeout):
-            return await self._started().retry(subscription, key)
+            store, now = running.store_of(subscription), running.parts.clock.now()
+            if not await store.parked.read(subscription, key=key):
+                raise await nothing_set_aside("retry", store.parked, subscription, key)
+            async with writing(store) as transaction:
+                await transaction.parked.retry(subscription, key, at=now)
+
+            async def was_tried() -> bool:
+                again = (await store.parked.retries(subscription)).get(key)
+                if again is None or again > now:
+                    return True
+                running.notifications.received.send()
+                running.assembly.consistency.awaited.send()
+                return False
+
+            await poll_until(was_tried, Backoff(0.01, 0.5))
+            return await store.parked.read(subscription, key=key)
 
     async def discard(self, subscription: str, key: str) -> Sequence[ParkedEvent]:
-        """Forget the held and parked events of a key for good, and return them. Later events of the key are handled again.
+        """Delete the parked events of a key for ever, and return them. Later events of the key are handled again.
+
+        Args:
+            subscription: the name of a projection, event handler or relay.
+            key: their ordering key.
 
         Raises:
-            LookupError: there is no such subscription, or nothing of this key is set aside, perhaps not any more.
+            LookupError: there is no such subscription, or no event of this key is parked or waits for a retry.
         """
-        return await self._started().discard(subscription, key)
+        from .._subscriptions.partitions import segment_of
+        from .._subscriptions.status import nothing_set_aside
+
+        store = self._running().store_of(subscription)
+        while True:
+            segments = await store.subscriptions.segments(subscription)
+            parked = await store.parked.read(subscription, key=key)
+            if not parked:
+                raise await nothing_set_aside("discard", store.parked, subscription, key)
+            number, checkpoint, generation, _ = segments[segment_of(key, len(segments))]
+            left = replace(checkpoint, parked=checkpoint.parked - len(parked))
+            lease = Lease(subscription, number, generation)
+            with suppress(CheckpointMoved):
+                async with writing(store) as transaction:
+                    await transaction.parked.remove(subscription, [each.event.position for each in parked])
+                    await transaction.checkpoints.advance(subscription, expected=checkpoint, to=left, lease=lease)
+                return parked
 
     async def scheduled(self, *, limit: int = 100) -> Sequence[ScheduledCommand]:
-        """Return the scheduled commands that are tried next, at most so many, the next one first."""
-        return await self._started().scheduled(limit)
+        """Return the scheduled commands that are due next, at most `limit`, the earliest first."""
+        return await self._running().parts.write.schedule.next(limit=limit)
 
     async def stuck(self, *, limit: int = 100) -> Sequence[ScheduledCommand]:
-        """Return scheduled commands that failed too often, at most so many, with the reasons; the earliest first."""
-        return await self._started().stuck(limit)
+        """Return scheduled commands that have used up their attempts, at most `limit`, the earliest first."""
+        return await self._running().parts.write.schedule.stuck(limit=limit)
 
-    async def try_again(self, command: ScheduledCommand) -> bool:
-        """Let a scheduled command that is stuck be tried again now, as often as at first.
+    async def retry_scheduled(self, command: ScheduledCommand) -> bool:
+        """Retry a stuck scheduled command now, with all its attempts.
 
         Args:
             command: as `stuck` returned it.
 
         Returns:
-            Whether it was still there.
+            Whether the command was still there.
         """
-        return await self._started().try_again(command)
+        from .timers import postpone
 
-    async def forget_records(self, *, older_than: timedelta) -> int:
-        """Delete idempotency keys and ids of received messages now; a running application does it by itself.
+        running = self._running()
+        now, services = running.parts.clock.now(), running.assembly.services
+        found = await postpone(services, command, again=now, attempts=0, reason=command.reason)
+        services.scheduled.send()
+        return found
 
-        It deletes in small batches, each in a transaction of its own. A command whose key was forgotten runs again when it
-        is repeated.
+    async def delete_records(self, *, older_than: timedelta) -> int:
+        """Delete old idempotency keys and inbox entries now. A running application does this by itself (`keep_records`).
+
+        The records are deleted in small transactions. A command whose key was deleted runs again when it is repeated.
 
         Args:
-            older_than: how old what is deleted is at least, by the application's clock.
+            older_than: the minimum age of what is deleted, by the application's clock.
 
         Returns:
-            How many there were.
+            The number of deleted records.
         """
-        return await self._started().forget_records(older_than)
+        from .retention import Retention
+
+        parts = self._running().parts
+        return await Retention(parts.write, parts.clock).forget(older_than)
 
     async def rebuild(
         self, projection: str, *, restart: bool = False, progress: Callable[[int, int], object] = lambda *_: None
     ) -> None:
-        """Build a projection's rows anew from the whole log, beside those that are read, and swap both in one step.
+        """Rebuild a projection's rows from the whole log (blue/green), and swap them in one step.
 
-        Queries find the old rows, kept up to date, until the swap, and the new ones after it. No reaction runs. A rebuild
-        that was cut short is gone on with by the next.
+        Queries read the old rows, kept up to date, until the swap, and the new rows after it. No event handler runs.
+        The next call resumes an interrupted rebuild.
 
         Args:
             projection: the name of an asynchronous projection.
-            restart: begin anew where an earlier rebuild was cut short, because the code has changed since.
-            progress: told how far it is and how far it has to go, in positions of the log.
+            restart: start again from the beginning of the log, because the code has changed since the interruption.
+            progress: called with the position that the rebuild has reached and the one that it must reach.
 
         Raises:
             LookupError: there is no such projection.
             RebuildRunning: another process rebuilds it.
         """
-        await self._started().rebuild(projection, progress, restart=restart)
+        from .._caching.cached_query import forget_answers
+        from .._subscriptions.effects import ProjectionEffect
+        from .._subscriptions.rebuild import Rebuild
 
-    def _started(self) -> Running:
-        if self._running is None:
-            raise ApplicationNotRunning(
-                f"the application {self.name!r} is not running. Use it inside `async with app:`."
+        running = self._running()
+        parts, assembly = running.parts, running.assembly
+        projections = {
+            each.name: (each, each.effect.projection)
+            for each in assembly.subscriptions
+            if isinstance(each.effect, ProjectionEffect)
+        }
+        if projection not in projections:
+            raise LookupError(
+                f"cannot rebuild {projection!r}: there is no such asynchronous projection. "
+                f"Asynchronous projections: {', '.join(projections) or 'none'}."
             )
-        return self._running
+        subscription, planned = projections[projection]
+        rebuild = Rebuild(subscription, planned, assembly.services, running.log, running.owner, parts.lease)
+        await rebuild.run(progress, restart=restart)
+        await forget_answers(parts.cache, assembly.cached, projection, running.identity)

@@ -9,8 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import anyio
-
+from .._background.backoff import Backoff
 from .._background.failures import reason_of
 from .._definitions.envelope import Origin
 from .._definitions.retry import Retry
@@ -18,6 +17,7 @@ from .._dispatch.once import NEW
 from .._dispatch.scope import Scope
 from .._dispatch.services import Services
 from .._dispatch.session import Session
+from .._writing.transactions import writing
 from ..errors import AfterCommitFailed, CommitFailed, TransientFailure, TwofoldError, UndecodableCommand
 from ..ports.schedule import ScheduledCommand
 
@@ -32,9 +32,8 @@ _POLL = 1.0
 _OTHERS = 0.05
 """Seconds until it is looked at again when all that is due is in other hands."""
 
-_FIRST_PAUSE = 0.05
-_LAST_PAUSE = 5.0
-"""How long to wait when the store fails, in seconds."""
+_SOON = 0.05
+"""Seconds until a command is tried again that failed because the store did."""
 
 
 class Timers:
@@ -61,14 +60,15 @@ class Timers:
 
     async def run(self) -> None:
         """Work until stopped or cancelled."""
-        pause = _FIRST_PAUSE
+        backoff = Backoff()
         while not self._stopping:
             seen = self._services.scheduled.count
             try:
-                wait, pause = await self._round(), _FIRST_PAUSE
+                wait = await self._round()
+                backoff.reset()
             except TwofoldError as error:
-                logger.warning("the schedule is looked at again in %.2f s: %s", pause, error)
-                wait, pause = pause, min(pause * 2, _LAST_PAUSE)
+                wait = backoff.next()
+                logger.warning("the schedule is looked at again in %.2f s: %s", wait, error)
             await self._services.scheduled.wait(seen, wait)
 
     async def overdue(self) -> bool:
@@ -103,7 +103,7 @@ class Timers:
         except UndecodableCommand as error:
             return await self._postpone(entry, None, entry.attempts + 1, error)
         except (TransientFailure, CommitFailed) as error:
-            return await self._postpone(entry, _FIRST_PAUSE, entry.attempts, error)
+            return await self._postpone(entry, _SOON, entry.attempts, error)
         except AfterCommitFailed:
             logger.exception("%s, scheduled as %r, is done, but what was to follow it failed", entry.name, entry.id)
         except Exception as error:  # noqa: BLE001 -- written down with the entry
@@ -154,14 +154,8 @@ async def postpone(
     services: Services, entry: ScheduledCommand, *, again: datetime | None, attempts: int, reason: str
 ) -> bool:
     """Write when an entry is tried next; return whether it was there."""
-    transaction = await services.write.store.begin()
-    try:
-        found = await transaction.schedule.postpone(entry, again=again, attempts=attempts, reason=reason)
-        await transaction.commit()
-    finally:
-        with anyio.CancelScope(shield=True):
-            await transaction.rollback()
-    return found
+    async with writing(services.write.store) as transaction:
+        return await transaction.schedule.postpone(entry, again=again, attempts=attempts, reason=reason)
 
 
 def _origin(entry: ScheduledCommand) -> Origin:

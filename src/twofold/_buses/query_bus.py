@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Any, NoReturn, TypeVar
 
 from .._definitions.message import Query
-from .._encoding.answers import stream_mismatch
+from .._encoding.answer_types import stream_mismatch
 from ..errors import ConfigurationError, InvalidDefinition, NoHandler
 from .callables import is_stream, standalone
 from .chain import Middleware, checked, compose

@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from .._definitions.message import Message, Query
-from .._encoding.answers import adapter_of
+from .._encoding.answer_types import answers_of
 
 _OF_FIELDS: Final = frozenset(f"{ascii_letters}{digits}_.-~%")
 """What the values of fields are made of in a key."""
@@ -69,7 +69,7 @@ def can_meet(one: Sequence[str | None], other: Sequence[str | None]) -> bool:
 def cacheable(query_type: type[Query[Any]]) -> bool:
     """Return whether the answers of a query have JSON."""
     try:
-        adapter_of(query_type).json_schema()
+        answers_of(query_type).adapter.json_schema()
     except Exception:  # noqa: BLE001 -- pydantic raises what it likes for a type that it does not know
         return False
     return True
@@ -78,5 +78,5 @@ def cacheable(query_type: type[Query[Any]]) -> bool:
 def shape_of(query_type: type[Query[Any]]) -> str:
     """Return what is another for another query or another shape of its answers."""
     name = query_type.message_name or f"{query_type.__module__}.{query_type.__qualname__}"
-    schema = adapter_of(query_type).json_schema()
+    schema = answers_of(query_type).adapter.json_schema()
     return sha256(f"{name} {schema}".encode()).hexdigest()[:12]

@@ -14,7 +14,8 @@ from .._buses.no_handler import Handle
 from .._consistency.required import at_least, newest
 from .._definitions.position import Position
 from .._dispatch.scope import current
-from .._encoding.answers import adapter_of
+from .._encoding.answer_types import answers_of
+from .._encoding.round_trip import Changed
 from ..errors import TransientFailure
 from ..ports.cache import Cached, CacheKey, CacheLease
 from ..ports.stores import ReadStore, WriteStore
@@ -75,7 +76,7 @@ class Caching:
         self._write = write
         self._read = read
         self._log = self._kept_as = ""
-        self._adapter = adapter_of(query.message)
+        self._round_trip = answers_of(query.message)
         self._under_way: dict[tuple[str, str | None], Load] = {}
         self._keyless = False
 
@@ -89,7 +90,7 @@ class Caching:
             if asked.name in self._under_way:
                 text = await self._from_others(asked)
                 if text is not None:
-                    return self._adapter.validate_json(text)
+                    return self._round_trip.decode(text)
             mine = self._under_way[asked.name] = Load(asked.above)
             try:
                 with asked.awaiting(mine):
@@ -146,7 +147,7 @@ class Caching:
         found = await self._lookup(asked)
         if isinstance(found, Cached):
             try:
-                answer = self._adapter.validate_json(found.text)
+                answer = self._round_trip.decode(found.text)
             except ValidationError as error:
                 await self._answers.spoilt(CacheKey(self._kept_as, asked.name[0]), error)
                 found = None
@@ -188,13 +189,11 @@ class Caching:
     def _text_of(self, answer: Any) -> str | None:
         """Return an answer as JSON, None when it would come back as another one: then it is for who asked alone."""
         try:
-            text = self._adapter.dump_json(answer, warnings=False).decode()
-            if self._adapter.validate_json(text) == answer:
-                return text
+            return self._round_trip.encode_equal(answer)
+        except Changed:
+            logger.warning("an answer of %s comes back from JSON as another value and is not cached", self._name)
         except ValueError as error:
-            logger.warning("an answer kept under %r has no JSON and is not kept: %s", self._cache.key, error)
-            return None
-        logger.warning("an answer kept under %r comes back from JSON as another one and is not kept", self._cache.key)
+            logger.warning("an answer of %s has no JSON and is not cached: %s", self._name, error)
         return None
 
 

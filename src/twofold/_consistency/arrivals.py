@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import anyio
-
+from .._background.backoff import Backoff
+from .._background.polling import poll_until
 from .._definitions.position import START, Position
 from ..errors import ForeignLog
 from ..ports.checkpoints import Checkpoint
@@ -66,21 +66,17 @@ class Arrivals:
         Raises:
             ForeignLog: nothing that was received here comes from such a log.
         """
-        deadline, pause = anyio.current_time() + seconds, _FIRST_POLL
         arrived: list[Written] = []
         missing = list(elsewhere)
-        while missing:
-            position = await self._position_of(missing[0])
-            if position is not None:
+
+        async def have_all_arrived() -> bool:
+            while missing and (position := await self._position_of(missing[0])) is not None:
                 origins = tuple((missing[0].log, each) for each in missing[0].events)
                 arrived.append(Written(log, position, (), origins))
                 del missing[0]
-                continue
-            left = deadline - anyio.current_time()
-            if left <= 0:
-                break
-            await anyio.sleep(min(pause, left))
-            pause = min(pause * 2, _LAST_POLL)
+            return not missing
+
+        await poll_until(have_all_arrived, Backoff(_FIRST_POLL, _LAST_POLL), seconds=seconds)
         return arrived, missing
 
     async def _position_of(self, written: Written) -> Position | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import anyio
 
+from .._background.backoff import Backoff
 from .._background.signal import Signal
 from .._definitions.position import START, Position
 from .._encoding.metadata import origin_of
@@ -91,7 +92,7 @@ class Consistency:
         Raises:
             ReadNotReady: they have not after so many seconds, or never will because an event is parked.
         """
-        pause = _FIRST_POLL
+        backoff = Backoff(_FIRST_POLL, _LAST_POLL)
         deadline = anyio.current_time() + seconds
         for projection in projections:
             seen, ask = self.moved.count, projection not in self._told
@@ -102,10 +103,10 @@ class Consistency:
                         raise ReadNotReady(projection, behind=behind)
                     break
                 self.awaited.send()
-                told = projection in self._told
-                await self.moved.wait(seen, min(_TOLD if told else pause, left))
+                told, delay = projection in self._told, backoff.next()
+                await self.moved.wait(seen, min(_TOLD if told else delay, left))
                 ask = not told or self.moved.count == seen
-                seen, pause = self.moved.count, min(pause * 2, _LAST_POLL)
+                seen = self.moved.count
 
     async def _has_passed(self, projection: str, written: Written, *, ask: bool) -> bool:
         position, held = await self._place(projection, written, ask=ask)

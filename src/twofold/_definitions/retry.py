@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
+from .._background.backoff import exponential
 from .position import Position
 
 Mode: TypeAlias = Literal["async", "inline"]
@@ -13,10 +14,6 @@ Mode: TypeAlias = Literal["async", "inline"]
 
 Start: TypeAlias = Literal["beginning", "now"] | Position
 """Where a subscription begins when it runs for the first time."""
-
-
-_DOUBLINGS: Final = 64
-"""As often as a delay is doubled at most; any is as long as `longest` by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,4 +34,4 @@ class Retry:
         """Return the seconds to wait after so many tries that failed, None when there is no further one."""
         if attempts >= self.attempts:
             return None
-        return min(self.delay * 2.0 ** min(attempts - 1, _DOUBLINGS), self.longest)
+        return exponential(self.delay, self.longest, attempts - 1)

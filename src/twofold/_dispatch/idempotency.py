@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._definitions.message import Command
-from .._encoding.answers import Results, fingerprint
+from .._encoding.fingerprint import fingerprint
+from .._encoding.results import Results
 from ..errors import IdempotencyKeyReused
 from ..ports.event_log import StoredEvent
 from ..ports.idempotency_keys import KeyRecord

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._buses.no_handler import no_handler
 from .._definitions.message import Command, snake_case
-from .._encoding.message_json import without_json
+from .._encoding.message_json import round_trip_of, without_json
 from .._encoding.metadata import encode_metadata
 from ..errors import NotSchedulable, UndecodableCommand
 from ..ports.schedule import ScheduledCommand
@@ -35,8 +35,8 @@ class Scheduler:
     A command is dispatched when it is due, or as soon afterwards as a process is there that works, in a session of its own
     with the tenant, trace and headers of the message that scheduled it. That it is done is committed with what it
     changes, so it takes effect once, whoever dies in the middle. What is due is dispatched in the order of its time by one
-    process; several share it. A command whose handler fails is tried again with growing pauses, and kept with the reason
-    when it fails too often; see `Application.stuck`. A failure of the store is no fault of the command and does not count.
+    process; several share it. A command whose handler fails is retried with backoff. When its attempts are used up, it is
+    kept with the reason; see `app.operations.stuck`. Store failures are transient and do not count as attempts.
     """
 
     def __init__(self, scope: Scope) -> None:
@@ -141,7 +141,7 @@ def _encoded(command: Command[Any], types: WireTypes[Command[Any]]) -> str:
     """Return the fields as JSON that gives the same command again."""
     kind = type(command).__name__
     try:
-        text = command.model_dump_json()
+        text = round_trip_of(type(command)).encode(command, warnings=True)
         again = types.decode(_name(command), command.message_version, text)
     except UndecodableCommand as error:
         raise NotSchedulable(f"cannot schedule {kind}: it could not be read again ({error}).") from error

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
 from anyio import current_time
 
@@ -16,7 +16,7 @@ from .._consistency.seen import Writes
 from .._consistency.token import Written, encode_token
 from .._consistency.waiting import Consistency
 from .._definitions.message import Command, Query
-from ..errors import ApplicationNotRunning, ConfigurationError, ReadNotReady, UsedFromAnotherTask
+from ..errors import ApplicationNotRunning, UsedFromAnotherTask
 from ..ports.event_log import StoredEvent
 from .idempotency import Keyed
 from .inbox import Received
@@ -178,75 +178,62 @@ class Session:
             if mark is not None:
                 current.reset(mark)
 
-    @overload
-    async def execute(
-        self,
-        query: Query[R],
-        *,
-        timeout: float = ...,
-        on_stale: Literal["wait", "raise"] = ...,
-        after: str | None = ...,
-    ) -> R: ...
-    @overload
-    async def execute(
-        self, query: Query[R], *, timeout: float = ..., on_stale: Literal["return"], after: str | None = ...
-    ) -> Answer[R]: ...
-    async def execute(
-        self,
-        query: Query[R],
-        *,
-        timeout: float = DEFAULT_TIMEOUT,
-        on_stale: Literal["wait", "raise", "return"] = "wait",
-        after: str | None = None,
-    ) -> R | Answer[R]:
+    async def execute(self, query: Query[R], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None) -> R:
         """Answer a query from read models that have what this session wrote.
+
+        Inside the handler of a command the query does not wait: the unit of work may hold what the read model waits for.
 
         Args:
             query: the query.
-            timeout: how long to wait for the read models, in seconds.
-            on_stale: "wait" for them; "raise" `ReadNotReady` at once instead; or "return" an `Answer` at once, with how
-                far behind it is. Inside the handler of a command nothing waits: "wait" means "raise" there, because its
-                unit of work may hold what the read model waits for.
-            after: a token to wait for besides what this session wrote.
+            timeout: how long to wait for the read models, in seconds. With 0 the query raises `ReadNotReady` at once.
+            after: a consistency token of another session, whose writes the query must see as well.
 
         Raises:
             ReadNotReady: the read models have not caught up. The session's commands succeeded all the same.
-            NoHandler: nothing handles this query, or it is answered with a stream: use `stream`.
+            NoHandler: no handler is registered for this query, or its handler streams: use `stream`.
             UsedFromAnotherTask: another task opened this session.
         """
         self._check_task()
-        if on_stale not in ("wait", "raise", "return"):
-            raise ConfigurationError(f"cannot execute with on_stale={on_stale!r}: use 'wait', 'raise' or 'return'.")
-        reads = self._reads.get(type(query), ())
-        scope = current.get()
-        nested = scope is not None and scope.joinable
-        waits = on_stale == "wait" and not nested
-        written, complete, left = self._writes.here, True, timeout
+        nested = handling()
+        written, left = self._writes.here, 0.0 if nested else timeout
         if after is not None or self._writes.elsewhere:
-            deadline = current_time() + timeout
-            written, complete = await self._writes.needed(
-                after, timeout if waits else 0.0, must=on_stale != "return", handling=nested
-            )
+            deadline = current_time() + left
+            written, _ = await self._writes.needed(after, left, must=True, handling=nested)
             left = deadline - current_time()
-        behind: int | None = 0 if complete else None
-        if written is not None and reads:
-            if on_stale == "return":
-                behind = await self._consistency.worst(reads, written) if complete else None
-            elif not waits:
-                for projection in reads:
-                    if missing := await self._consistency.behind(projection, written):
-                        raise ReadNotReady(projection, behind=missing)
-            else:
-                await self._consistency.wait(reads, written, left)
+        if written is not None:
+            await self._consistency.wait(self._reads.get(type(query), ()), written, left)
+        return await self._answer(query, written, nested)
+
+    async def execute_stale(self, query: Query[R], *, after: str | None = None) -> Answer[R]:
+        """Answer a query at once, from read models that may lack what this session wrote, and report their lag.
+
+        Args:
+            query: the query.
+            after: a consistency token of another session, whose writes count for the lag as well.
+
+        Raises:
+            NoHandler: no handler is registered for this query, or its handler streams.
+            UsedFromAnotherTask: another task opened this session.
+        """
+        self._check_task()
+        nested = handling()
+        written, complete = self._writes.here, True
+        if after is not None or self._writes.elsewhere:
+            written, complete = await self._writes.needed(after, 0.0, must=False, handling=nested)
+        reads, behind = self._reads.get(type(query), ()), 0 if complete else None
+        if written is not None and reads and complete:
+            behind = await self._consistency.worst(reads, written)
+        return Answer(await self._answer(query, written, nested), behind)
+
+    async def _answer(self, query: Query[R], written: Written | None, nested: bool) -> R:
         mark = at_least.set(None if written is None else written.position)
         mine = None if nested else current.set(self._scope)
         try:
-            answer = await self._services.queries.execute(query)
+            return await self._services.queries.execute(query)
         finally:
             at_least.reset(mark)
             if mine is not None:
                 current.reset(mine)
-        return Answer(answer, behind) if on_stale == "return" else answer
 
     async def stream(
         self, query: Query[AsyncIterator[R]], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None

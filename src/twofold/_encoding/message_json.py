@@ -1,15 +1,31 @@
-"""Messages as JSON that gives them again, or a word about why there is none."""
+"""Commands, queries and events as JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
 from pydantic_core import PydanticSerializationError
 
 from .._definitions.message import Message
 from ..errors import TwofoldError
+from .misfits import unwritable
+from .round_trip import RoundTrip
 from .secrets import ADVICE, MASK, is_secret
+
+M = TypeVar("M", bound=Message)
+
+
+def round_trip_of(message_type: type[M]) -> RoundTrip[M]:
+    """Return the encoder and decoder of a type of message."""
+    round_trip: RoundTrip[M] = _round_trip_of(message_type)
+    return round_trip
+
+
+@cache
+def _round_trip_of(message_type: type[Message]) -> RoundTrip[Any]:
+    return RoundTrip(message_type, read_aliases=True)
 
 
 def json_of(message: Message, attempt: str, refused: type[TwofoldError]) -> str:
@@ -17,14 +33,14 @@ def json_of(message: Message, attempt: str, refused: type[TwofoldError]) -> str:
 
     Args:
         message: the message.
-        attempt: what it is for, as in "cannot record": "record".
-        refused: what is raised otherwise.
+        attempt: the verb of the error message, such as "record" in "cannot record".
+        refused: the class of the error.
 
     Raises:
-        TwofoldError: a field has no JSON, or holds a secret; it is a `refused`.
+        TwofoldError: a field has no JSON, or holds a secret. The error is a `refused`.
     """
     try:
-        text = message.model_dump_json()
+        text = round_trip_of(type(message)).encode(message, warnings=True)
     except PydanticSerializationError as error:
         raise refused(
             f"cannot {attempt} {type(message).__name__}: {without_json(message)} no JSON ({error}). "
@@ -40,18 +56,10 @@ def json_of(message: Message, attempt: str, refused: type[TwofoldError]) -> str:
 
 def without_json(message: Message) -> str:
     """Return which fields have no JSON, with a verb: "its field 'socket' has"."""
-    names = [repr(name) for name in type(message).model_fields if not _has_json(message, name)]
+    names = [repr(name) for name, _ in unwritable(message)]
     if len(names) == 1:
         return f"its field {names[0]} has"
     return f"its fields {' and '.join(names)} have" if names else "its fields have"
-
-
-def _has_json(message: Message, name: str) -> bool:
-    try:
-        message.model_dump_json(include={name}, warnings=False)
-    except PydanticSerializationError:
-        return False
-    return True
 
 
 def _is_masked(message: Message, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""The state of an aggregate as JSON, for stores that keep it whole."""
+"""The state of an aggregate as JSON, for stores that keep a state in one value."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from .._definitions.aggregate import Aggregate
 from ..errors import InvalidDefinition, NotStorable, StorageError
-from .row_json import misfits, readable_json, why
+from .misfits import misfits, why
+from .round_trip import JSON_FORMAT, RoundTrip
 from .secrets import ADVICE, MASK, masked
 
 A = TypeVar("A", bound=Aggregate)
@@ -46,12 +47,7 @@ class StateCodec(Generic[A]):
         try:
             self._model: type[BaseModel] = create_model(
                 f"{aggregate_type.__name__}State",
-                __config__=ConfigDict(
-                    ser_json_inf_nan="strings",
-                    ser_json_bytes="base64",
-                    val_json_bytes="base64",
-                    protected_namespaces=(),
-                ),
+                __config__=ConfigDict(**JSON_FORMAT, protected_namespaces=()),
                 **fields,
             )
         except Exception as error:
@@ -59,7 +55,7 @@ class StateCodec(Generic[A]):
                 f"cannot keep the state of {aggregate_type.__qualname__}: it has no JSON: {error}. "
                 "Use types that pydantic knows, or give the store a mapping of your own."
             ) from error
-
+        self._round_trip: RoundTrip[BaseModel] = RoundTrip(self._model, exclude_unset=True)
         if secrets := masked(self._model):
             raise InvalidDefinition(
                 f"cannot keep the state of {aggregate_type.__qualname__} with its secrets: {', '.join(secrets)} would "
@@ -85,7 +81,7 @@ class StateCodec(Generic[A]):
         made: BaseModel = self._model.model_construct(set(state), **state)
         try:
             made = self._model.model_validate(state, by_alias=False, by_name=True)
-            return readable_json(made, exclude_unset=True)
+            return self._round_trip.encode_valid(made)
         except ValueError as error:
             raise NotStorable(
                 f"cannot keep {self._named(state.get('id'))}: {why(made, error)}. "
@@ -103,7 +99,7 @@ class StateCodec(Generic[A]):
             StorageError: the text does not fit the class, for it has changed since.
         """
         try:
-            state = self._model.model_validate_json(text, by_alias=False, by_name=True)
+            state = self._round_trip.decode(text)
         except ValidationError as error:
             raise StorageError(
                 f"cannot load {self._named(id)}: its stored state does not fit the class any more: {misfits(error)}. "

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from .._definitions.message import Message, snake_case
 from ..errors import ConfigurationError, StorageError
+from .message_json import round_trip_of
 
 M = TypeVar("M", bound=Message)
 
@@ -80,8 +81,8 @@ class WireTypes(Generic[M]):
             )
         try:
             if version == message_type.message_version:
-                return message_type.model_validate_json(data)
-            return message_type.model_validate_json(json.dumps(self._upcast(message_type, name, version, data)))
+                return round_trip_of(message_type).decode(data)
+            return round_trip_of(message_type).decode(json.dumps(self._upcast(message_type, name, version, data)))
         except ValidationError as error:
             raise self._undecodable(
                 f"cannot read the stored {self._kind} {name!r} version {version}: {message_type.__qualname__} refuses its "

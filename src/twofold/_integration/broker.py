@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import anyio
 
-from .._subscriptions.partition_loop import FIRST_PAUSE, LAST_PAUSE
+from .._background.backoff import Backoff
 from ..errors import TransientFailure
 from ..ports.transport import Feed, Transport
 
@@ -51,7 +51,7 @@ class Broker:
 
     async def keep_reaching(self) -> None:
         """Try until it is reached; what fails is in `error` meanwhile."""
-        pause, said = FIRST_PAUSE, None if self.error is None else str(self.error)
+        backoff, said = Backoff(), None if self.error is None else str(self.error)
         while not self.reached:
             try:
                 await self.reach()
@@ -61,5 +61,4 @@ class Broker:
                     level = logging.WARNING if isinstance(error, TransientFailure) else logging.ERROR
                     logger.log(level, "the broker is not reached, and is tried again: %s", error)
                     said = str(error)
-                await anyio.sleep(pause)
-                pause = min(pause * 2, LAST_PAUSE)
+                await anyio.sleep(backoff.next())

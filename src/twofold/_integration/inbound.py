@@ -13,10 +13,11 @@ from uuid import UUID, uuid4
 
 import anyio
 
+from .._background.backoff import Backoff
 from .._background.failures import tell
 from .._consistency.arrivals import part_of
 from .._definitions.position import Position
-from .._subscriptions.partition_loop import FIRST_PAUSE, LAST_PAUSE
+from .._writing.transactions import trial, writing
 from ..errors import CheckpointMoved, CommitFailed, DuplicateEvent, TransientFailure, UndecodableEvent
 from ..ports.checkpoints import Checkpoint
 from ..ports.clock import Clock
@@ -76,7 +77,7 @@ class Inbound:
 
     async def run(self) -> None:
         """Receive until cancelled. What is not accepted by then is delivered again."""
-        pause = FIRST_PAUSE
+        backoff = Backoff()
         while True:
             try:
                 transport = await self._broker.reach()
@@ -85,16 +86,16 @@ class Inbound:
                     while True:
                         deliveries = await consumer.receive(limit=_BATCH)
                         await self._take_surely(consumer, deliveries)
-                        self.error, pause = None, FIRST_PAUSE
+                        self.error = None
+                        backoff.reset()
             except Exception as error:  # noqa: BLE001 -- it is told, and tried again
-                self.consumer, self.error = None, error
-                tell(logger, error, "%s cannot receive and goes on in %.2f s", self.feed.consumer, pause)
-                await anyio.sleep(pause)
-                pause = min(pause * 2, LAST_PAUSE)
+                self.consumer, self.error, delay = None, error, backoff.next()
+                tell(logger, error, "%s cannot receive and goes on in %.2f s", self.feed.consumer, delay)
+                await anyio.sleep(delay)
 
     async def _take_surely(self, consumer: Consumer, deliveries: Sequence[Delivery]) -> None:
         """Take messages, in their order; while the store is away, wait for it."""
-        pause = FIRST_PAUSE
+        backoff = Backoff()
         readable, unreadable = self._decoded(deliveries)
         while True:
             try:
@@ -104,12 +105,11 @@ class Inbound:
                 await self._take(consumer, readable)
                 return
             except Exception as error:  # noqa: BLE001 -- it is told, and tried again
-                pause = FIRST_PAUSE if self.error is None else min(pause * 2, LAST_PAUSE)
-                self.error = error
+                self.error, delay = error, backoff.next()
                 tell(
-                    logger, error, "%s cannot record what it received and goes on in %.2f s", self.feed.consumer, pause
+                    logger, error, "%s cannot record what it received and goes on in %.2f s", self.feed.consumer, delay
                 )
-                await anyio.sleep(pause)
+                await anyio.sleep(delay)
 
     def _decoded(self, deliveries: Sequence[Delivery]) -> tuple[list[Received], list[tuple[Delivery, str]]]:
         """Part what can be read from what cannot, the last of these first."""
@@ -158,12 +158,8 @@ class Inbound:
     async def _try_store(self) -> None:
         """Raise what the store fails with if it takes no ordinary event either; nothing is written."""
         event = NewEvent(uuid4(), min(self._wanted.types), 1, "{}", "{}", self._clock.now())
-        transaction = await self._store.begin()
-        try:
+        async with trial(self._store) as transaction:
             await transaction.log.append(f"{self._wanted.source}/", [event], expected=Expected.ANY)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await transaction.rollback()
 
     async def _place_of(self, arrived: Arrived) -> Position:
         """Return where an event is that the log has already."""
@@ -194,8 +190,7 @@ class Inbound:
         if not events and not moved:
             return
         log = await store.log.identity()
-        transaction = await store.begin()
-        try:
+        async with writing(store) as transaction:
             places = await self._append(transaction, events, known or {})
             for name, position in places.items():
                 last = before[name]
@@ -204,11 +199,6 @@ class Inbound:
             for name, mark in moved.items():
                 _warn_of_another_log(name, before[name], mark)
                 await transaction.checkpoints.advance(name, expected=before[name], to=mark)
-            if places or moved:
-                await transaction.commit()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await transaction.rollback()
         if places:
             self._appended()
 

@@ -10,15 +10,15 @@ from .._definitions.message import Event, Message
 from .._definitions.retry import Retry, Start
 from .entries import ConsumeEntry, RelayEntry, ServeEntry
 from .places import Place, calling_frame
+from .registered import Registered
 
 
 class FacingOutside:
     """The part of `Module` that is about other applications."""
 
-    def __init__(self) -> None:
-        self._relays: list[RelayEntry] = []
-        self._consumed: list[ConsumeEntry] = []
-        self._served: list[ServeEntry] = []
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._registered = Registered(name)
 
     def relay(
         self,
@@ -47,7 +47,7 @@ class FacingOutside:
         for event_type in event_types:
             check_message("relay", event_type, Event, write="app.relay(SomeEvent)")
         place = here(calling_frame(1))
-        self._relays.append(
+        self._registered.relays.append(
             RelayEntry(
                 name=name,
                 events=event_types,
@@ -82,7 +82,7 @@ class FacingOutside:
         """
         for event_type in event_types:
             check_message("consume", event_type, Event, write="app.consume(SomeEvent, source='orders')")
-        self._consumed.append(
+        self._registered.consumed.append(
             ConsumeEntry(
                 source=source, events=event_types, place=here(calling_frame(1)), consumer=consumer,
                 partitions=partitions, start=start,
@@ -101,7 +101,9 @@ class FacingOutside:
         """
         for message in messages:
             check_message("serve", message, Message, write="app.serve(SomeCommand)")
-        self._served.append(ServeEntry(messages=messages, place=here(calling_frame(1)), partitions=partitions))
+        self._registered.served.append(
+            ServeEntry(messages=messages, place=here(calling_frame(1)), partitions=partitions)
+        )
 
 
 def here(frame: FrameType) -> Place:

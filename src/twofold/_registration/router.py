@@ -51,15 +51,7 @@ class Module(FacingOutside):
     """
 
     def __init__(self, name: str) -> None:
-        self.name = name
-        self._commands: list[CommandEntry] = []
-        self._queries: list[QueryEntry] = []
-        self._reactions: list[ReactionEntry] = []
-        self._projections: list[ProjectionEntry] = []
-        super().__init__()
-        self._upcasters: list[UpcasterEntry] = []
-        self._middleware: list[MiddlewareEntry] = []
-        self._expected: list[Expectation] = []
+        super().__init__(name)
 
     def command_handler(self, command_type: type[C], *, key: str | None = None) -> CommandRegistration[C]:
         """Register the one handler of a command: a function, async or not, or a class with an async `__call__`.
@@ -73,7 +65,7 @@ class Module(FacingOutside):
 
         def register(handler: Any) -> None:
             place, names = _origin(handler, frame)
-            self._commands.append(
+            self._registered.commands.append(
                 CommandEntry(handler=handler, place=place, names=names, message=command_type, key=key)
             )
 
@@ -100,7 +92,7 @@ class Module(FacingOutside):
 
         def register(handler: Any) -> None:
             place, names = _origin(handler, frame)
-            self._queries.append(
+            self._registered.queries.append(
                 QueryEntry(handler=handler, place=place, names=names, message=query_type, reads=names_read, cache=cache)
             )
 
@@ -132,7 +124,7 @@ class Module(FacingOutside):
 
         def register(handler: Any) -> None:
             place, names = _origin(handler, frame)
-            self._reactions.append(
+            self._registered.reactions.append(
                 ReactionEntry(
                     handler=handler, place=place, names=names, name=name, events=event_types,
                     start=start, order_by=order_by, retry=retry, segments=segments,
@@ -169,7 +161,7 @@ class Module(FacingOutside):
 
         def register(cls: T) -> T:
             place, names = _origin(cls, frame)
-            self._projections.append(
+            self._registered.projections.append(
                 ProjectionEntry(
                     handler=cls, place=place, names=names, name=name, mode=mode, order_by=order_by,
                     retry=retry, segments=segments,
@@ -190,7 +182,9 @@ class Module(FacingOutside):
 
         def register(function: F) -> F:
             place, _ = _origin(function, frame)
-            self._upcasters.append(UpcasterEntry(handler=function, place=place, name=name, from_version=from_version))
+            self._registered.upcasters.append(
+                UpcasterEntry(handler=function, place=place, name=name, from_version=from_version)
+            )
             return function
 
         return register
@@ -204,12 +198,12 @@ class Module(FacingOutside):
             inside: run it inside the unit of work of a command, so that what it records is committed with it.
         """
         place = here(calling_frame(1))
-        self._middleware.append(MiddlewareEntry(middleware=middleware, on=on, inside=inside, place=place))
+        self._registered.middleware.append(MiddlewareEntry(middleware=middleware, on=on, inside=inside, place=place))
 
     def expects(self, *messages: type[Message]) -> None:
         """Say that these commands and queries must have a handler when the application starts."""
         place = here(calling_frame(1))
-        self._expected.extend(Expectation(message, place_of(message, place)) for message in messages)
+        self._registered.expected.extend(Expectation(message, place_of(message, place)) for message in messages)
 
     def include(self, module: Module) -> None:
         """Add everything that another module has collected so far. Included again, it adds what is new.
@@ -223,21 +217,7 @@ class Module(FacingOutside):
                 f"cannot include {module!r:.100} in {self.name!r}: it holds no handlers. {advice}, such as billing in "
                 "`billing = Module('billing')`."
             )
-        for attribute in (
-            "_commands",
-            "_queries",
-            "_reactions",
-            "_projections",
-            "_relays",
-            "_consumed",
-            "_served",
-            "_upcasters",
-            "_middleware",
-            "_expected",
-        ):
-            mine = getattr(self, attribute)
-            known = {id(each) for each in mine}
-            mine.extend(each for each in getattr(module, attribute) if id(each) not in known)
+        self._registered.add(module._registered)
 
 
 def _origin(handler: object, frame: FrameType) -> tuple[Place, Mapping[str, Any]]:

@@ -13,13 +13,16 @@ from .._background.failures import tell
 from .._definitions.envelope import Origin
 from .._definitions.message import Message, Query
 from .._dispatch.session import Session
-from .._subscriptions.partition_loop import LAST_PAUSE
+from .._encoding.message_json import round_trip_of
 from ..errors import ApplicationNotRunning, CommitFailed, InvalidRequest, NoHandler, TransientFailure
 from ..ports.receiver import Receiver
 from ..ports.requests import Request, Requests
 from .wire import Asked, decode_request, encode_error, encode_refusal, encode_result
 
 logger = logging.getLogger("twofold.serving")
+
+_DELAY = 5.0
+"""Seconds until a server that failed is started again."""
 
 
 class Serving:
@@ -76,8 +79,8 @@ class Serving:
             except Exception as error:  # noqa: BLE001 -- it is told, and tried again
                 self._error = error
                 self.tried.set()
-                tell(logger, error, "cannot serve %s and goes on in %.2f s", self.service, LAST_PAUSE)
-                await anyio.sleep(LAST_PAUSE)
+                tell(logger, error, "cannot serve %s and goes on in %.2f s", self.service, _DELAY)
+                await anyio.sleep(_DELAY)
 
     async def answer(self, request: Request) -> bytes:
         """Handle a request; return its reply.
@@ -125,7 +128,7 @@ class Serving:
                 f"{message_type.message_version}. Deploy the same release of its class on both sides."
             )
         try:
-            return message_type.model_validate_json(asked.data)
+            return round_trip_of(message_type).decode(asked.data)
         except ValidationError as error:
             raise InvalidRequest(
                 f"{self.service!r} did not handle {what}: {message_type.__name__} has other fields there. {error}\n"

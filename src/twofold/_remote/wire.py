@@ -5,16 +5,14 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Collection, Mapping, Sequence
-from functools import cache
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from .._definitions.envelope import Envelope, Origin
 from .._definitions.message import Command, Message, Query, snake_case
-from .._encoding.answers import adapter_of
+from .._encoding.answer_types import answers_of
 from .._encoding.message_json import json_of
 from ..errors import ConfigurationError, InvalidRequest, NoHandler, RemoteFailure
 
@@ -96,7 +94,7 @@ def decode_request(body: bytes) -> Asked:
 
 def encode_result(message_type: type[Message], result: Any, token: str) -> bytes:
     """Return an answer: the result as JSON, and how far its session wrote."""
-    text = answers_of(message_type).dump_json(result, warnings=False).decode()
+    text = answers_of(message_type).encode(result)
     return f'{{"token":{json.dumps(token)},"result":{text}}}'.encode()
 
 
@@ -153,7 +151,7 @@ def _read(
         return _REFUSALS.get(refused["name"], InvalidRequest)(refused["text"]), None, ""
     if "error" in fields:
         return _error(fields["error"], errors), None, ""
-    return None, answers_of(message_type).validate_json(json.dumps(fields["result"])), str(fields["token"])
+    return None, answers_of(message_type).decode(json.dumps(fields["result"])), str(fields["token"])
 
 
 def by_name(errors: Sequence[type[Exception]]) -> Mapping[str, type[Exception]]:
@@ -202,9 +200,3 @@ def _error(fields: Mapping[str, Any], errors: Mapping[str, type[Exception]]) -> 
     given, declared = fields.get("fields", {}), _declared(known)
     vars(error).update({name: value for name, value in given.items() if name in declared})
     return error
-
-
-@cache
-def answers_of(message_type: type[Message]) -> TypeAdapter[Any]:
-    """Return what turns the answers of a type of message into JSON and back, made once."""
-    return adapter_of(message_type)

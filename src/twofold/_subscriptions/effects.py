@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-import anyio
-
 from .._buses.no_handler import Handle
 from .._definitions.message import Event
 from .._definitions.position import Position
 from .._dispatch.scope import Scope, current
 from .._dispatch.services import Services
 from .._encoding.metadata import event_envelope
+from .._writing.transactions import writing
 from ..errors import CheckpointMoved, CommitFailed, NotStorable, TransientFailure
 from ..ports.event_log import StoredEvent
 from ..ports.transactions import ReadTransaction
@@ -44,18 +43,13 @@ class ProjectionEffect:
                 size //= 2
 
     async def _step(self, items: Sequence[tuple[StoredEvent, Event]], finish: Finish, at: Position | None) -> None:
-        transaction = await self._services.read.begin()
         try:
-            if items:
-                await self._apply(transaction, items, at)
-            await finish(transaction, len(items))
-            await transaction.commit()
-        except BaseException as failure:
-            with anyio.CancelScope(shield=True):
-                await transaction.rollback()
-            if isinstance(failure, EventFailed):
-                raise _blamed(failure.index, failure.error) from failure.error
-            raise
+            async with writing(self._services.read) as transaction:
+                if items:
+                    await self._apply(transaction, items, at)
+                await finish(transaction, len(items))
+        except EventFailed as failed:
+            raise _blamed(failed.index, failed.error) from failed.error
 
     async def _apply(
         self, transaction: ReadTransaction, items: Sequence[tuple[StoredEvent, Event]], at: Position | None

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-import anyio
 
 from .._definitions.message import Event
 from .._definitions.position import START
 from .._dispatch.services import Services
+from .._encoding.event_types import EventTypes
+from .._writing.transactions import writing
 from .._writing.write_side import Inline
 from ..errors import ConfigurationError
 from ..ports.checkpoints import Checkpoint
@@ -17,9 +16,6 @@ from ..ports.event_log import StoredEvent
 from ..ports.stores import WriteStore
 from ..ports.transactions import WriteTransaction
 from .projection import EventFailed, Projection
-
-if TYPE_CHECKING:
-    from .._wiring.assembly import Assembly
 
 
 def inline_step(projection: Projection, services: Services) -> Inline:
@@ -34,7 +30,9 @@ def inline_step(projection: Projection, services: Services) -> Inline:
     return apply
 
 
-async def begin_inline(projection: Projection, assembly: Assembly, store: WriteStore, identity: str) -> None:
+async def begin_inline(
+    projection: Projection, services: Services, event_types: EventTypes, store: WriteStore, identity: str
+) -> None:
     """Apply the history to an inline projection that runs for the first time; later every command applies its own events.
 
     A marker beside its checkpoint says that it is inline. All of the history is applied in one transaction.
@@ -50,20 +48,13 @@ async def begin_inline(projection: Projection, assembly: Assembly, store: WriteS
             f"cannot run the projection {projection.name!r} inline: it was asynchronous before. "
             "Give it and its views new names, so that it is built anew."
         )
-    transaction = await store.begin()
-    try:
+    async with writing(store) as transaction:
         position = START
         while True:
             page = await store.log.read_all(after=position, names=projection.events)
             if page.last == position:
                 break
             position = page.last
-            decode = assembly.event_types.decode
-            events = [(stored, decode(stored.name, stored.schema, stored.data)) for stored in page.events]
-            await projection.apply(assembly.services, transaction, events)
+            events = [(stored, event_types.decode_stored(stored)) for stored in page.events]
+            await projection.apply(services, transaction, events)
         await transaction.checkpoints.advance(marker, expected=None, to=Checkpoint(position, identity))
-        await transaction.commit()
-    except BaseException:
-        with anyio.CancelScope(shield=True):
-            await transaction.rollback()
-        raise

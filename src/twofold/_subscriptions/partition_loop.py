@@ -8,6 +8,7 @@ from math import inf
 
 import anyio
 
+from .._background.backoff import Backoff
 from .._background.failures import tell
 from .._background.signal import Signal
 from .._definitions.position import Position
@@ -34,10 +35,6 @@ LAST_POLL = 0.5
 
 TURN = 0.5
 """How long held events are tried again until new ones have their turn, in seconds."""
-
-FIRST_PAUSE = 0.05
-LAST_PAUSE = 5.0
-"""How long a failing subscription waits before it goes on, in seconds."""
 
 
 class LeaseLost(Exception):
@@ -87,7 +84,7 @@ class Runner:
 
     async def run(self) -> None:
         """Run until stopped, cancelled or robbed. Cancelling rolls the current step back; it is no failure."""
-        name, pause = self._subscription.name, FIRST_PAUSE
+        name, backoff = self._subscription.name, Backoff()
         while not self._stopping:
             try:
                 await self._follow(await self._load())
@@ -97,10 +94,11 @@ class Runner:
             except CheckpointMoved:
                 logger.info("subscription %s: somebody moved its checkpoint", name)
             except Exception as error:  # noqa: BLE001 -- it is told, and tried again
-                pause = FIRST_PAUSE if self.error is None else min(pause * 2, LAST_PAUSE)
-                self.error = error
-                tell(logger, error, "subscription %s failed and goes on in %.2f s", name, pause)
-                await anyio.sleep(pause)
+                if self.error is None:
+                    backoff.reset()
+                self.error, delay = error, backoff.next()
+                tell(logger, error, "subscription %s failed and goes on in %.2f s", name, delay)
+                await anyio.sleep(delay)
 
     async def catch_up(self, upto: Position, between: Callable[[Position], Awaitable[None]]) -> float:
         """Deal with the log up to a position, and no further; then try again what is due.
@@ -119,14 +117,14 @@ class Runner:
         return await self._retry(progress)
 
     async def _follow(self, progress: Progress) -> None:
-        poll = FIRST_POLL
+        poll = Backoff(FIRST_POLL, LAST_POLL)
         while not self._stopping:
             appended, awaited = self._appended.count, self._awaited.count
             page = await self._page(progress)
             began, news = anyio.current_time(), page.last > progress.checkpoint.position
             if news:
                 await progress.take(page)
-                poll = FIRST_POLL
+                poll.reset()
             took = anyio.current_time() - began
             next_try = await self._retry(progress)
             self.error = None
@@ -134,8 +132,7 @@ class Runner:
                 continue
             if news:
                 await self._awaited.wait(awaited, min(REST * took, LONGEST_REST, next_try))
-            await self._appended.wait(appended, min(poll, next_try))
-            poll = min(poll * 2, LAST_POLL)
+            await self._appended.wait(appended, min(poll.next(), next_try))
 
     async def _page(self, progress: Progress) -> LogPage:
         return await self._log.events.read_all(

@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-import anyio
-
 from .._background.failures import reason_of, storable
 from .._definitions.message import Event
 from .._definitions.position import Position
 from .._encoding.event_types import EventTypes
+from .._writing.transactions import writing
 from ..errors import CheckpointMoved, UndecodableEvent
 from ..ports.checkpoints import Checkpoint, Lease
 from ..ports.clock import Clock
@@ -132,14 +131,9 @@ class Progress:
         blamed = parked._replace(
             reason=reason_of(error), attempts=parked.attempts + 1, time=self._log.clock.now(), again=again
         )
-        transaction = await self._subscription.store.begin()
-        try:
+        async with writing(self._subscription.store) as transaction:
             await transaction.parked.update(self._subscription.name, blamed)
             await self._move(transaction, self.checkpoint)
-            await transaction.commit()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await transaction.rollback()
         self._report(self.checkpoint)  # whoever waits for the event looks whether it is parked now
 
     def _next_try(self, attempts: int) -> datetime | None:

@@ -9,6 +9,7 @@ one transaction. A crash before that leaves the old rows as they are, and the ne
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from math import isinf
 
@@ -17,6 +18,7 @@ import anyio
 from .._background.signal import Signal
 from .._definitions.position import START, Position
 from .._dispatch.services import Services
+from .._writing.transactions import writing
 from ..errors import CheckpointMoved, RebuildRunning, TransientFailure
 from ..ports.checkpoints import Checkpoint, Lease
 from ..ports.stores import ReadStore
@@ -97,19 +99,13 @@ class Rebuild:
         return await self._claim(restart=False)
 
     async def _begin(self, leases: Sequence[Lease]) -> None:
-        transaction = await self._store.begin()
-        try:
-            first = Checkpoint(START, self._log.identity)
-            await transaction.checkpoints.divide(self._shadow.name, [first], leases=leases)
-            parked = await self._store.parked.read(self._shadow.name)
-            await transaction.parked.remove(self._shadow.name, [each.event.position for each in parked])
-            await transaction.shadows.clear(self._views)
-            await transaction.commit()
-        except CheckpointMoved:
-            pass  # another process began just now, and will hold the lease
-        finally:
-            with anyio.CancelScope(shield=True):
-                await transaction.rollback()
+        with suppress(CheckpointMoved):  # another process began just now, and will hold the lease
+            async with writing(self._store) as transaction:
+                first = Checkpoint(START, self._log.identity)
+                await transaction.checkpoints.divide(self._shadow.name, [first], leases=leases)
+                parked = await self._store.parked.read(self._shadow.name)
+                await transaction.parked.remove(self._shadow.name, [each.event.position for each in parked])
+                await transaction.shadows.clear(self._views)
 
     async def _fill(self, lease: Lease, report: Report) -> None:
         """Apply the log to the new rows until less than a page is left, and no event waits for its next try.
@@ -177,16 +173,11 @@ class Rebuild:
         place = await self._place()
         parked = shares(await self._store.parked.keys(self._shadow.name), count)
         places = [replace(place, parked=share) for share in parked]
-        transaction = await self._store.begin()
-        try:
+        async with writing(self._store) as transaction:
             await transaction.checkpoints.divide(name, places, leases=held)
             await transaction.checkpoints.divide(self._shadow.name, (), leases=[lease])
             await transaction.parked.adopt(name, of=self._shadow.name)
             await transaction.shadows.swap(self._views)
-            await transaction.commit()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await transaction.rollback()
         return True
 
     def _runner(self, lease: Lease) -> Runner:

@@ -6,11 +6,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import anyio
-
 from .._definitions.message import Event
 from .._definitions.position import Position
 from .._definitions.retry import Retry, Start
+from .._writing.transactions import writing
 from ..ports.event_log import StoredEvent
 from ..ports.stores import ReadStore
 from ..ports.transactions import ReadTransaction
@@ -82,11 +81,5 @@ class ItemFailed(Exception):
 
 async def finish_only(store: ReadStore, finish: Finish, done: int) -> None:
     """Write the checkpoint behind the first so many items, in a transaction that holds nothing else."""
-    transaction = await store.begin()
-    try:
+    async with writing(store) as transaction:
         await finish(transaction, done)
-        await transaction.commit()
-    except BaseException:
-        with anyio.CancelScope(shield=True):
-            await transaction.rollback()
-        raise

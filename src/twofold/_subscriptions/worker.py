@@ -11,11 +11,13 @@ from typing import Literal, TypeAlias
 import anyio
 from anyio.abc import TaskGroup
 
+from .._background.backoff import Backoff
 from .._background.signal import Signal
 from .._definitions.position import START, Position
+from .._writing.transactions import writing
 from ..errors import CheckpointMoved, ForeignLog
 from ..ports.checkpoints import Checkpoint, Lease
-from .partition_loop import FIRST_PAUSE, Runner
+from .partition_loop import Runner
 from .partition_steps import Log
 from .partitions import shares
 from .subscription import Subscription
@@ -126,19 +128,19 @@ class Worker:
         self._running = True
         try:
             async with anyio.create_task_group() as runners:
-                sure_until, pause = anyio.current_time() + self._lease, FIRST_PAUSE
+                sure_until, backoff = anyio.current_time() + self._lease, Backoff(last=self._lease / 3)
                 while not self._stopping:
                     asked, seen = anyio.current_time(), self._changed.count
                     try:
                         await self._tend(runners)
                         sure_until, self._error = asked + self._lease, None
+                        backoff.reset()
                         pause = self._pause()
                     except Exception as error:
                         logger.exception("subscription %s: cannot renew its leases", self.subscription.name)
                         if anyio.current_time() > sure_until:
                             self._drop(set())
-                        pause = FIRST_PAUSE if self._error is None else min(pause * 2, self._lease / 3)
-                        self._error = error
+                        self._error, pause = error, backoff.next()
                     await self._changed.wait(seen, pause)
         finally:
             self._running = False
@@ -244,10 +246,5 @@ class Worker:
         return count
 
     async def _divide(self, places: Sequence[Checkpoint], leases: Sequence[Lease]) -> None:
-        transaction = await self.subscription.store.begin()
-        try:
+        async with writing(self.subscription.store) as transaction:
             await transaction.checkpoints.divide(self.subscription.name, places, leases=leases)
-            await transaction.commit()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await transaction.rollback()

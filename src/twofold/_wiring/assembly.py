@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._background.key_locks import KeyLocks
 from .._buses.chain import compose
@@ -47,6 +47,7 @@ from .check_handlers import (
 )
 from .check_secrets import check_secrets
 from .check_transport import check_served, check_transport
+from .parts import Parts
 from .planner import Planned, Planner
 from .subscriptions import (
     cache_subscriptions,
@@ -56,9 +57,6 @@ from .subscriptions import (
     reaction_subscriptions,
     relay_subscriptions,
 )
-
-if TYPE_CHECKING:
-    from .._application.application import Application
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,53 +92,57 @@ class Assembly:
     planned: Mapping[type[Any], Planned]
 
 
-def assemble(app: Application, new_session: Callable[[], Session], committed: Callable[[], None]) -> Assembly:
+def assemble(parts: Parts, new_session: Callable[[], Session], committed: Callable[[], None]) -> Assembly:
     """Plan everything that an application has registered.
 
     Args:
-        app: the application.
+        parts: what the application is composed of.
         new_session: opens a session for a message that was dispatched without one.
         committed: called after events were committed.
     """
-    planner = Planner(app.container)
-    commands = {entry: planner.handler(entry, "command") for entry in app._commands}
-    queries = {entry: planner.handler(entry, "query") for entry in app._queries}
-    reactions = {entry: planner.handler(entry, "reaction") for entry in app._reactions}
-    projections = {entry: planner.projection(entry) for entry in app._projections}
-    aggregates = sorted(planner.aggregates | set(app.event_sourced), key=lambda each: each.__qualname__)
-    events, event_types = known_events(app, aggregates), EventTypes()
+    registered, planner = parts.registered, Planner(parts.container)
+    commands = {entry: planner.handler(entry, "command") for entry in registered.commands}
+    queries = {entry: planner.handler(entry, "query") for entry in registered.queries}
+    reactions = {entry: planner.handler(entry, "reaction") for entry in registered.reactions}
+    projections = {entry: planner.projection(entry) for entry in registered.projections}
+    aggregates = sorted(planner.aggregates | set(parts.event_sourced), key=lambda each: each.__qualname__)
+    events, event_types = known_events(registered, aggregates), EventTypes()
     event_types.add(AggregateRemoved)
     command_types: WireTypes[Command[Any]] = WireTypes("command", UndecodableCommand)
     faults = [
         *planner.faults,
-        *check_handlers(app),
-        *check_middleware(app),
-        *check_subscriptions(app),
-        *check_modes(app, app.read is app.write),
-        *check_transport(app, has_transport=app.transport is not None),
-        *check_caches(app, queries, projections),
-        *check_served(app, queries, app.requests, app.transport),
+        *check_handlers(registered),
+        *check_middleware(registered),
+        *check_subscriptions(registered),
+        *check_modes(registered, parts.one_store),
+        *check_transport(registered, has_transport=parts.transport is not None),
+        *check_caches(registered, queries, projections),
+        *check_served(registered, queries, parts.requests, parts.transport),
         *check_views(projections, queries),
-        *learn_events(app, events, event_types),
-        *check_secrets(app, events, planner.views),
-        *learn_commands(app, command_types),
-        *check_stores(planner, app.write, app.event_sourced),
+        *learn_events(registered, events, event_types),
+        *check_secrets(registered, events, planner.views),
+        *learn_commands(registered, command_types),
+        *check_stores(planner, parts.write, parts.event_sourced),
     ]
-    services = _services(app, aggregates, event_types, command_types, new_session)
+    services = _services(parts, aggregates, event_types, command_types, new_session)
     inline = [projection for projection in projections.values() if projection is not None and projection.inline]
     services.write.inline.extend(inline_step(projection, services) for projection in inline)
-    _route_commands(app, commands, services, committed)
-    broker = Broker(app.transport, [feed(app, each) for each in app._consumed]) if app.transport is not None else None
+    _route_commands(parts, commands, services, committed)
+    broker = (
+        Broker(parts.transport, [feed(parts, each) for each in registered.consumed])
+        if parts.transport is not None
+        else None
+    )
     subscriptions = [
-        *projection_subscriptions(app, projections, services),
-        *reaction_subscriptions(app, reactions, services, committed),
-        *relay_subscriptions(app, broker),
+        *projection_subscriptions(parts, projections, services),
+        *reaction_subscriptions(parts, reactions, services, committed),
+        *relay_subscriptions(parts, broker),
     ]
     reads = {entry.message: _reads(entry, plan, subscriptions) for entry, plan in queries.items()}
-    answers = Answers(app.cache) if app.cache is not None else None
-    cached, consistency = cached_queries(app._queries, reads), Consistency(app.write.log, app.read)
-    _route_queries(app, queries, services, cached, answers)
-    subscriptions.extend(cache_subscriptions(app, cached, consistency))
+    answers = Answers(parts.cache) if parts.cache is not None else None
+    cached, consistency = cached_queries(parts.registered.queries, reads), Consistency(parts.write.log, parts.read)
+    _route_queries(parts, queries, services, cached, answers)
+    subscriptions.extend(cache_subscriptions(parts, cached, consistency))
     planned: dict[type[Any], Planned] = {entry.message: plan for entry, plan in commands.items() if plan is not None}
     planned.update({entry.message: plan for entry, plan in queries.items() if plan is not None})
     return Assembly(
@@ -171,7 +173,7 @@ def _reads(entry: QueryEntry, plan: Planned | None, subscriptions: Sequence[Subs
 
 
 def _services(
-    app: Application,
+    parts: Parts,
     aggregates: Sequence[type[Aggregate]],
     event_types: EventTypes,
     command_types: WireTypes[Command[Any]],
@@ -179,13 +181,13 @@ def _services(
 ) -> Services:
     storages: dict[type[Aggregate], Storage] = {
         aggregate: Kept(EventSourced(aggregate, event_types), "events")
-        if aggregate in app.event_sourced
+        if aggregate in parts.event_sourced
         else Kept(StateStored(), "state")
         for aggregate in aggregates
     }
     return Services(
-        write=WriteSide(app.write, storages, [], app.clock, app.ids),
-        read=app.read,
+        write=WriteSide(parts.write, storages, [], parts.clock, parts.ids),
+        read=parts.read,
         commands=CommandBus(),
         queries=QueryBus(),
         events=RecordingEventBus(),
@@ -196,7 +198,7 @@ def _services(
 
 
 def _route_commands(
-    app: Application,
+    parts: Parts,
     planned: Mapping[CommandEntry, Planned | None],
     services: Services,
     committed: Callable[[], None],
@@ -205,7 +207,7 @@ def _route_commands(
     for entry, plan in planned.items():
         if plan is None:
             continue
-        inside, outside = middleware_of(app, entry.message, inside=True), middleware_of(app, entry.message)
+        inside, outside = middleware_of(parts, entry.message, inside=True), middleware_of(parts, entry.message)
         handle = command_route(plan.invoke, services, committed, inside)
         once = once_route(plan.invoke, services, committed, inside, repeats)
         if entry.key is not None:
@@ -215,7 +217,7 @@ def _route_commands(
 
 
 def _route_queries(
-    app: Application,
+    parts: Parts,
     planned: Mapping[QueryEntry, Planned | None],
     services: Services,
     cached: Sequence[CachedQuery],
@@ -227,5 +229,7 @@ def _route_queries(
             continue
         handle = stream_route(plan.invoke, services) if plan.streams else query_route(plan.invoke, services)
         if entry.message in kept and answers is not None:
-            handle = Caching(kept[entry.message], answers, app.write, app.read).around(handle)
-        services.queries._route(entry.message, compose(middleware_of(app, entry.message), handle), streams=plan.streams)
+            handle = Caching(kept[entry.message], answers, parts.write, parts.read).around(handle)
+        services.queries._route(
+            entry.message, compose(middleware_of(parts, entry.message), handle), streams=plan.streams
+        )

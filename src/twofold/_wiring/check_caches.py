@@ -12,19 +12,19 @@ from .._caching.keys import cacheable, can_meet, shape_of_key
 from .._definitions.cache import fields_of
 from .._definitions.message import Message
 from .._registration.entries import ProjectionEntry, QueryEntry
-from .._registration.router import Module
+from .._registration.registered import Registered
 from .._subscriptions.projection import Projection
 from ..errors import Fault
 from .planner import Planned
 
 
 def check_caches(
-    module: Module,
+    registered: Registered,
     planned: Mapping[QueryEntry, Planned | None],
     projections: Mapping[ProjectionEntry, Projection | None],
 ) -> Iterator[Fault]:
     """Yield keys with unknown fields or that cannot meet, times that are none, and answers that cannot be kept."""
-    for entry in module._queries:
+    for entry in registered.queries:
         if entry.cache is None:
             continue
         name, cache, plan = entry.message.__name__, entry.cache, planned.get(entry)

@@ -15,7 +15,7 @@ from .._encoding.event_types import EventTypes
 from .._encoding.wire_types import WireTypes
 from .._registration.entries import CommandEntry, ProjectionEntry, QueryEntry, ReactionEntry, RelayEntry
 from .._registration.places import Place, place_of
-from .._registration.router import Module
+from .._registration.registered import Registered
 from .._subscriptions.projection import Projection
 from ..errors import ConfigurationError, Fault
 from ..ports.stores import WriteStore
@@ -24,10 +24,10 @@ from .planner import Planned, Planner
 _NOWHERE = Place("<unknown>", 0)
 
 
-def check_handlers(module: Module) -> Iterator[Fault]:
+def check_handlers(registered: Registered) -> Iterator[Fault]:
     """Yield missing handlers, second handlers, unusable keys and names that are used twice."""
     handlers: dict[type[Any], CommandEntry | QueryEntry] = {}
-    entries: list[CommandEntry | QueryEntry] = [*module._commands, *module._queries]
+    entries: list[CommandEntry | QueryEntry] = [*registered.commands, *registered.queries]
     for entry in entries:
         first = handlers.setdefault(entry.message, entry)
         if first is not entry:
@@ -36,25 +36,25 @@ def check_handlers(module: Module) -> Iterator[Fault]:
                 f"two handlers of {kind} {entry.message.__name__}: {entry.label} here, "
                 f"{first.label} at {first.place}. Keep one; publish an event to tell several."
             )
-    for expectation in module._expected:
+    for expectation in registered.expected:
         if expectation.message not in handlers:
             kind = "query" if issubclass(expectation.message, Query) else "command"
             yield expectation.place.fault(
                 f"no handler for {kind} {expectation.message.__name__}. "
                 f"Register one with @app.{kind}_handler({expectation.message.__name__}) and import its module."
             )
-    for command in module._commands:
+    for command in registered.commands:
         if command.key is not None and command.key not in command.message.model_fields:
             yield command.place.fault(f"key={command.key!r} is not a field of {command.message.__name__}.")
 
 
-def check_subscriptions(module: Module) -> Iterator[Fault]:
+def check_subscriptions(registered: Registered) -> Iterator[Fault]:
     """Yield queries of unknown projections, names used twice, and orders and numbers of segments that cannot be."""
     named: dict[str, ProjectionEntry | ReactionEntry | RelayEntry] = {}
     entries: list[ProjectionEntry | ReactionEntry | RelayEntry] = [
-        *module._projections,
-        *module._reactions,
-        *module._relays,
+        *registered.projections,
+        *registered.reactions,
+        *registered.relays,
     ]
     for entry in entries:
         first = named.setdefault(entry.name, entry)
@@ -69,8 +69,8 @@ def check_subscriptions(module: Module) -> Iterator[Fault]:
         for event_type in events:
             if entry.order_by is not None and entry.order_by not in event_type.model_fields:
                 yield entry.place.fault(f"order_by={entry.order_by!r} is not a field of {event_type.__name__}.")
-    projections = {projection.name for projection in module._projections}
-    for query in module._queries:
+    projections = {projection.name for projection in registered.projections}
+    for query in registered.queries:
         for name in query.reads:
             if name not in projections:
                 yield query.place.fault(
@@ -79,9 +79,9 @@ def check_subscriptions(module: Module) -> Iterator[Fault]:
                 )
 
 
-def check_modes(module: Module, same_store: bool) -> Iterator[Fault]:
+def check_modes(registered: Registered, same_store: bool) -> Iterator[Fault]:
     """Yield projections whose mode is unknown, or inline across two stores."""
-    for projection in module._projections:
+    for projection in registered.projections:
         if projection.mode not in ("async", "inline"):
             yield projection.place.fault(f"mode={projection.mode!r} of {projection.name!r}: use 'async' or 'inline'.")
         if projection.mode == "inline" and not same_store:
@@ -91,9 +91,9 @@ def check_modes(module: Module, same_store: bool) -> Iterator[Fault]:
             )
 
 
-def check_middleware(module: Module) -> Iterator[Fault]:
+def check_middleware(registered: Registered) -> Iterator[Fault]:
     """Yield middleware that cannot be called as one, and what it is to apply to that is no class."""
-    for entry in module._middleware:
+    for entry in registered.middleware:
         if wrong := unusable(entry.middleware):
             yield entry.place.fault(wrong)
         if not inspect.isclass(entry.on):
@@ -123,14 +123,14 @@ def check_views(
                 )
 
 
-def known_events(module: Module, aggregates: Sequence[type[Aggregate]]) -> Mapping[type[Event], Place]:
+def known_events(registered: Registered, aggregates: Sequence[type[Aggregate]]) -> Mapping[type[Event], Place]:
     """Return every event class that a handler or an aggregate names, with a place that names it."""
     named: list[tuple[Place, Iterable[type[Event]]]] = [
-        *((reaction.place, reaction.events) for reaction in module._reactions),
-        *((projection.place, events_of(projection)) for projection in module._projections),
-        *((query.place, query.cache.invalidated_by) for query in module._queries if query.cache is not None),
-        *((relay.place, relay.events) for relay in module._relays),
-        *((feed.place, feed.events) for feed in module._consumed),
+        *((reaction.place, reaction.events) for reaction in registered.reactions),
+        *((projection.place, events_of(projection)) for projection in registered.projections),
+        *((query.place, query.cache.invalidated_by) for query in registered.queries if query.cache is not None),
+        *((relay.place, relay.events) for relay in registered.relays),
+        *((feed.place, feed.events) for feed in registered.consumed),
     ]
     events: dict[type[Event], Place] = {}
     for place, event_types in named:
@@ -149,14 +149,16 @@ def events_of(projection: ProjectionEntry) -> tuple[type[Event], ...]:
     return tuple(event_type for event_type, _, _ in marked_methods(projection.handler))
 
 
-def learn_events(module: Module, events: Mapping[type[Event], Place], event_types: EventTypes) -> Iterator[Fault]:
+def learn_events(
+    registered: Registered, events: Mapping[type[Event], Place], event_types: EventTypes
+) -> Iterator[Fault]:
     """Make every event and upcaster known; yield events without a stable name, shared names and missing upcasters."""
     for event_type, place in events.items():
         try:
             event_types.add(event_type)
         except ConfigurationError as error:
             yield place.fault(str(error))
-    for upcaster in module._upcasters:
+    for upcaster in registered.upcasters:
         event_types.add_upcaster(upcaster.name, upcaster.from_version, upcaster.upcaster)
     for event_type, version in event_types.missing_upcasters():
         yield events[event_type].fault(
@@ -166,15 +168,15 @@ def learn_events(module: Module, events: Mapping[type[Event], Place], event_type
         )
 
 
-def learn_commands(module: Module, command_types: WireTypes[Command[Any]]) -> Iterator[Fault]:
+def learn_commands(registered: Registered, command_types: WireTypes[Command[Any]]) -> Iterator[Fault]:
     """Make every command that has a stable name known, and the upcasters; yield shared names."""
-    for entry in module._commands:
+    for entry in registered.commands:
         if entry.message.message_name is not None:
             try:
                 command_types.add(entry.message)
             except ConfigurationError as error:
                 yield entry.place.fault(str(error))
-    for upcaster in module._upcasters:
+    for upcaster in registered.upcasters:
         command_types.add_upcaster(upcaster.name, upcaster.from_version, upcaster.upcaster)
 
 

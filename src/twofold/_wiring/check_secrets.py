@@ -6,14 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from .._definitions.message import Event
 from .._definitions.view import View
-from .._encoding.answers import answer_type
+from .._encoding.answer_types import answer_type
 from .._encoding.secrets import ADVICE, MASK, masked, masks
 from .._registration.places import Place, place_of
-from .._registration.router import Module
+from .._registration.registered import Registered
 from ..errors import Fault
 
 
-def check_secrets(module: Module, events: Mapping[type[Event], Place], views: Iterable[type[View]]) -> Iterator[Fault]:
+def check_secrets(
+    registered: Registered, events: Mapping[type[Event], Place], views: Iterable[type[View]]
+) -> Iterator[Fault]:
     """Yield events, views, and served messages with their answers, that would come back masked."""
     for event_type, place in events.items():
         if names := masked(event_type):
@@ -27,7 +29,7 @@ def check_secrets(module: Module, events: Mapping[type[Event], Place], views: It
                 f"the rows of {view.__name__} would be stored without their secrets: {', '.join(names)} would come back as "
                 f"{MASK}. {ADVICE}"
             )
-    for entry in module._served:
+    for entry in registered.served:
         for message in entry.messages:
             if names := masked(message):
                 yield entry.place.fault(

@@ -10,7 +10,7 @@ from typing import Any
 from .._definitions.message import Message, Query, snake_case
 from .._registration.entries import ConsumeEntry, QueryEntry, RelayEntry
 from .._registration.places import Place
-from .._registration.router import Module
+from .._registration.registered import Registered
 from ..errors import Fault
 from ..ports.requests import Requests
 from .planner import Planned
@@ -18,9 +18,9 @@ from .planner import Planned
 _ON_BROKERS = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 
-def check_transport(module: Module, *, has_transport: bool) -> Iterator[Fault]:
+def check_transport(registered: Registered, *, has_transport: bool) -> Iterator[Fault]:
     """Yield relays and consumers that name no event, or for which there is no broker."""
-    entries: list[RelayEntry | ConsumeEntry] = [*module._relays, *module._consumed]
+    entries: list[RelayEntry | ConsumeEntry] = [*registered.relays, *registered.consumed]
     for entry in entries:
         if not has_transport:
             yield entry.place.fault(
@@ -29,34 +29,34 @@ def check_transport(module: Module, *, has_transport: bool) -> Iterator[Fault]:
             )
         if not entry.events:
             yield entry.place.fault("no event is named. Name the classes of those that go to or come from elsewhere.")
-    yield from _check_relays(module)
-    yield from _check_consumers(module)
+    yield from _check_relays(registered)
+    yield from _check_consumers(registered)
 
 
 def check_served(
-    module: Module, queries: Mapping[QueryEntry, Planned | None], requests: object, transport: object
+    registered: Registered, queries: Mapping[QueryEntry, Planned | None], requests: object, transport: object
 ) -> Iterator[Fault]:
     """Yield messages that others may send and that cannot be answered."""
     streaming = {entry.message for entry, plan in queries.items() if plan is not None and plan.streams}
-    handled: set[type[Any]] = {entry.message for entry in module._commands}
-    handled |= {entry.message for entry in module._queries}
-    for entry in module._served:
+    handled: set[type[Any]] = {entry.message for entry in registered.commands}
+    handled |= {entry.message for entry in registered.queries}
+    for entry in registered.served:
         if not isinstance(requests, Requests):
             yield entry.place.fault(_no_carrier(requests or transport))
-        if not _ON_BROKERS.fullmatch(module.name):
+        if not _ON_BROKERS.fullmatch(registered.name):
             yield entry.place.fault(
-                f"the application {module.name!r} serves under its name. Use letters, digits, '_', '-' and '.'."
+                f"the application {registered.name!r} serves under its name. Use letters, digits, '_', '-' and '.'."
             )
         for message in entry.messages:
-            for wrong in _unanswerable(message, module.name, handled, streaming):
+            for wrong in _unanswerable(message, registered.name, handled, streaming):
                 yield entry.place.fault(wrong)
         names = Counter((issubclass(message, Query), message.message_name) for message in set(entry.messages))
         for (_, name), times in names.items():
             if name is not None and times > 1:
                 yield entry.place.fault(f"{times} classes that are served are named {name!r}. Rename all but one.")
-    for second in module._served[1:]:
+    for second in registered.served[1:]:
         yield second.place.fault(
-            f"a second serve(); the first is at {module._served[0].place}. Name all messages in one call."
+            f"a second serve(); the first is at {registered.served[0].place}. Name all messages in one call."
         )
 
 
@@ -91,33 +91,33 @@ def _no_carrier(given: object) -> str:
     )
 
 
-def consumer_name(module: Module, entry: ConsumeEntry) -> str:
+def consumer_name(registered: Registered, entry: ConsumeEntry) -> str:
     """Return the name under which a broker keeps messages for an application."""
-    return entry.consumer or f"{module.name}.{entry.source}"
+    return entry.consumer or f"{registered.name}.{entry.source}"
 
 
-def _check_relays(module: Module) -> Iterator[Fault]:
-    if module._relays and not _ON_BROKERS.fullmatch(module.name):
-        yield module._relays[0].place.fault(
-            f"the application {module.name!r} publishes events under its name. Use letters, digits, '_', '-' and '.'."
+def _check_relays(registered: Registered) -> Iterator[Fault]:
+    if registered.relays and not _ON_BROKERS.fullmatch(registered.name):
+        yield registered.relays[0].place.fault(
+            f"the application {registered.name!r} publishes events under its name. Use letters, digits, '_', '-' and '.'."
         )
-    for relay in module._relays[1:]:
+    for relay in registered.relays[1:]:
         yield relay.place.fault(
-            f"a second relay; the first is at {module._relays[0].place}. Receivers could not tell how far both have come: "
-            "name all events in one call."
+            f"a second relay; the first is at {registered.relays[0].place}. Receivers could not tell how far both have "
+            "come: name all events in one call."
         )
 
 
-def _check_consumers(module: Module) -> Iterator[Fault]:
+def _check_consumers(registered: Registered) -> Iterator[Fault]:
     known: dict[str, Place] = {}
-    for entry in module._consumed:
-        name = consumer_name(module, entry)
+    for entry in registered.consumed:
+        name = consumer_name(registered, entry)
         for text in (entry.source, name):
             if not _ON_BROKERS.fullmatch(text):
                 yield entry.place.fault(f"{text!r} is no name for a broker. Use letters, digits, '_', '-' and '.'.")
-        if entry.source == module.name:
+        if entry.source == registered.name:
             yield entry.place.fault(
-                f"{module.name!r} consumes its own events, which are in its log already. Register projections and "
+                f"{registered.name!r} consumes its own events, which are in its log already. Register projections and "
                 "reactions on them, and take consume() out; source= is the name of another application."
             )
         if name in known:

@@ -16,7 +16,7 @@ from .._definitions.on import marked_methods
 from .._definitions.view import View
 from .._dispatch.binding import Binding
 from .._dispatch.invocation import Invoke, invocation, invocation_of_class
-from .._encoding.answers import stream_mismatch
+from .._encoding.answer_types import stream_mismatch
 from .._registration.entries import CommandEntry, Entry, ProjectionEntry, QueryEntry, ReactionEntry
 from .._subscriptions.projection import Projection, takes_envelope
 from ..errors import Fault

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from .._buses.chain import Middleware, compose
 from .._caching.cached_query import CachedQuery
@@ -22,23 +21,21 @@ from .._subscriptions.projection import Projection
 from .._subscriptions.subscription import Subscription
 from ..ports.transport import Feed
 from .check_transport import consumer_name
+from .parts import Parts
 from .planner import Planned
 
-if TYPE_CHECKING:
-    from .._application.application import Application
 
-
-def middleware_of(app: Application, message_type: type[Message], *, inside: bool = False) -> list[Middleware]:
+def middleware_of(parts: Parts, message_type: type[Message], *, inside: bool = False) -> list[Middleware]:
     """Return the middleware that applies to a message, the outermost first."""
     return [
         entry.middleware
-        for entry in app._middleware
+        for entry in parts.registered.middleware
         if inspect.isclass(entry.on) and issubclass(message_type, entry.on) and entry.inside is inside
     ]
 
 
 def projection_subscriptions(
-    app: Application, planned: Mapping[ProjectionEntry, Projection | None], services: Services
+    parts: Parts, planned: Mapping[ProjectionEntry, Projection | None], services: Services
 ) -> Iterator[Subscription]:
     """Yield the asynchronous projections."""
     for entry, projection in planned.items():
@@ -52,13 +49,13 @@ def projection_subscriptions(
             order_by=entry.order_by,
             retry=entry.retry,
             segments=entry.segments,
-            store=app.read,
+            store=parts.read,
             effect=ProjectionEffect(projection, services),
         )
 
 
 def reaction_subscriptions(
-    app: Application,
+    parts: Parts,
     planned: Mapping[ReactionEntry, Planned | None],
     services: Services,
     committed: Callable[[], None],
@@ -68,7 +65,7 @@ def reaction_subscriptions(
         if plan is None:
             continue
         last = reaction_handle(plan.invoke)
-        handles = {event_type: compose(middleware_of(app, event_type), last) for event_type in entry.events}
+        handles = {event_type: compose(middleware_of(parts, event_type), last) for event_type in entry.events}
         yield Subscription(
             name=entry.name,
             kind="reaction",
@@ -77,14 +74,14 @@ def reaction_subscriptions(
             order_by=entry.order_by,
             retry=entry.retry,
             segments=entry.segments,
-            store=app.write,
+            store=parts.write,
             effect=ReactionEffect(handles, services, committed),
         )
 
 
-def relay_subscriptions(app: Application, broker: Broker | None) -> Iterator[Subscription]:
+def relay_subscriptions(parts: Parts, broker: Broker | None) -> Iterator[Subscription]:
     """Yield the relay, if there is a broker."""
-    for entry in app._relays:
+    for entry in parts.registered.relays:
         if broker is None:
             continue
         yield Subscription(
@@ -95,20 +92,24 @@ def relay_subscriptions(app: Application, broker: Broker | None) -> Iterator[Sub
             order_by=entry.order_by,
             retry=entry.retry,
             segments=1,  # pipelined as it is, and so it can say how far it has come
-            store=app.write,
-            effect=RelayEffect(broker, app.write, app.name, entry.order_by, drop_unroutable=entry.unroutable == "drop"),
+            store=parts.write,
+            effect=RelayEffect(
+                broker, parts.write, parts.name, entry.order_by, drop_unroutable=entry.unroutable == "drop"
+            ),
         )
 
 
-def feed(app: Application, entry: ConsumeEntry) -> Feed:
+def feed(parts: Parts, entry: ConsumeEntry) -> Feed:
     """Return what is received."""
     topics = (*_names(entry), progress_topic(entry.source))
-    return Feed(consumer=consumer_name(app, entry), topics=topics, partitions=entry.partitions, start=entry.start)
+    return Feed(
+        consumer=consumer_name(parts.registered, entry), topics=topics, partitions=entry.partitions, start=entry.start
+    )
 
 
-def wanted(app: Application, entry: ConsumeEntry) -> Wanted:
+def wanted(parts: Parts, entry: ConsumeEntry) -> Wanted:
     """Return what a feed takes of what it receives: topics may be those of several sources."""
-    by_others = frozenset((each.source, name) for each in app._consumed for name in _names(each))
+    by_others = frozenset((each.source, name) for each in parts.registered.consumed for name in _names(each))
     return Wanted(entry.source, frozenset(_names(entry)), by_others)
 
 
@@ -117,7 +118,7 @@ def _names(entry: ConsumeEntry) -> Iterator[str]:
 
 
 def cache_subscriptions(
-    app: Application, queries: Sequence[CachedQuery], consistency: Consistency
+    parts: Parts, queries: Sequence[CachedQuery], consistency: Consistency
 ) -> Iterator[Subscription]:
     """Yield what ends cached answers, if there is a cache."""
     ended: dict[str, list[CachedQuery]] = {}
@@ -125,7 +126,7 @@ def cache_subscriptions(
         if query.subscription:
             ended.setdefault(query.subscription, []).append(query)
     for name, several in ended.items():
-        if app.cache is None:
+        if parts.cache is None:
             continue
         event_types = {event_type for query in several for event_type in query.cache.invalidated_by}
         yield Subscription(
@@ -136,6 +137,6 @@ def cache_subscriptions(
             order_by=None,
             retry=Retry(),
             segments=1,
-            store=app.write,
-            effect=CacheEffect(several, app.cache, app.write, consistency),
+            store=parts.write,
+            effect=CacheEffect(several, parts.cache, parts.write, consistency),
         )

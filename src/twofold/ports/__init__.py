@@ -1,8 +1,11 @@
 """The ports: what Twofold requires from an adapter. Each port is a protocol, and its docstrings are the contract.
 
-The conformance suites in `twofold.testing.conformance` test every sentence that can be tested.
+The conformance suites in `twofold.testing.conformance` test every sentence that can be tested. `Backoff` and `KeyLocks` are
+not ports but tools, which most adapters need.
 """
 
+from .._background.backoff import Backoff
+from .._background.key_locks import KeyLocks
 from .._definitions.position import START, Position
 from .cache import Cached, CacheKey, CacheLease, CacheStore
 from .checkpoints import Checkpoint, CheckpointWriter, Lease
@@ -43,6 +46,7 @@ __all__ = [
     "LONGEST_KEY",
     "START",
     "Answerer",
+    "Backoff",
     "CacheKey",
     "CacheLease",
     "CacheStore",
@@ -61,6 +65,7 @@ __all__ = [
     "IdempotencyKeys",
     "Ids",
     "Inbox",
+    "KeyLocks",
     "KeyRecord",
     "Lease",
     "LogPage",

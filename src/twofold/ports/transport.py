@@ -110,18 +110,16 @@ class Feed:
 
 
 class Delivery(NamedTuple):
-    """A message that was received and has to be settled: accepted, refused or parked.
+    """A message that was received and must be settled: accepted or parked.
 
     Attributes:
         message: the message.
-        partition: the part of the feed it belongs to, from 0.
-        attempt: how often it was delivered, this time included, as far as the broker knows; at least 1.
-        receipt: the adapter's own mark of this delivery.
+        partition: the partition of the feed that the message belongs to, from 0.
+        receipt: how the adapter identifies this delivery; opaque to everyone else.
     """
 
     message: WireMessage
     partition: int
-    attempt: int
     receipt: object
 
 
@@ -160,10 +158,6 @@ class Consumer(Receiver, Protocol):
         Raises:
             TransientFailure: the broker is away; it may be repeated, and what was not accepted comes again.
         """
-        ...
-
-    async def refuse(self, deliveries: Sequence[Delivery]) -> None:
-        """Give these back, to be delivered again to whoever receives them; the attempt is counted."""
         ...
 
     async def park(self, delivery: Delivery, reason: str) -> None:

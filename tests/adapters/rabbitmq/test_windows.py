@@ -32,20 +32,21 @@ async def until_unsettled(consumer: RabbitMQConsumer, number: int) -> None:
 
 def delivery(tag: int) -> Delivery:
     """Return a delivery of the first channel."""
-    return Delivery(WireMessage(str(tag), "t", "k", b""), 0, 1, Receipt(1, tag))
+    return Delivery(WireMessage(str(tag), "t", "k", b""), 0, Receipt(1, tag))
 
 
-def test_what_is_accepted_after_it_was_refused_does_not_wait() -> None:
-    """It is not handed out again, and what waits behind it is."""
+def test_settling_moves_the_tag_below_which_all_is_settled() -> None:
+    """Deliveries beyond an unsettled one are settled one by one, and only once."""
     window = Window(1)
-    for tag in (1, 2, 3):
-        window.arrived(tag, delivery(tag))
-    window.take(2)
-    window.refuse([1, 2])
-    window.refuse([1])
-    assert window.settle([1]) == (1, [])
-    assert [each.message.id for each in window.take(10)] == ["2", "3"]
-    assert not window.waits
+    for tag in (1, 2, 3, 4):
+        window.add(tag, delivery(tag))
+    assert [each.message.id for each in window.take(3)] == ["1", "2", "3"]
+    assert window.settle([1, 3]) == (1, [3])
+    assert window.settle([1, 3]) == (None, [])
+    assert (window.ready, len(window)) == (True, 2)
+    assert [each.message.id for each in window.take(10)] == ["4"]
+    assert window.settle([2, 4]) == (4, [])
+    assert (window.ready, len(window)) == (False, 0)
 
 
 async def test_no_more_than_the_prefetch_is_delivered(broken: Broken) -> None:
@@ -63,7 +64,7 @@ async def test_no_more_than_the_prefetch_is_delivered(broken: Broken) -> None:
 
 
 async def test_a_delivery_of_a_lost_connection_settles_nothing(broken: Broken, network: Network) -> None:
-    """Accepting, refusing and parking it leave alone what has the same number on the new one."""
+    """Accepting or parking a delivery of a lost connection does not settle its namesake on the new connection."""
     transport, behind = await broken.connect(), await broken.connect(network.url)
     async with behind.consume(feed()) as consumer:
         await publish_all(transport, placed(3))
@@ -76,7 +77,6 @@ async def test_a_delivery_of_a_lost_connection_settles_nothing(broken: Broken, n
         await until_unsettled(consumer, 3)
         again = await consumer.receive()
         await consumer.accept(old)
-        await consumer.refuse(old)
         with pytest.raises(TransientFailure, match=r"cannot park .* It comes again"):
             await consumer.park(old[0], "no")
         assert consumer.unsettled == 3

@@ -82,6 +82,6 @@ async def _worked(client: RedisCluster) -> None:
             await app.dispatch(DepositEach(account_id=account, amounts=(1, 2)))
         await app.settle()
         assert await app.execute(GetAudit(account_id="a")) == Audit(account_id="a", seen=("opened", "1", "2"))
-        assert len(await app.parked("audit")) == 2
-        await app.rebuild("audit")
+        assert len(await app.operations.parked("audit")) == 2
+        await app.operations.rebuild("audit")
         assert await app.execute(GetAudit(account_id="a")) == Audit(account_id="a", seen=("opened", "1", "2"))

@@ -109,7 +109,7 @@ async def test_a_server_that_is_away_is_no_failure_of_an_event(server: PrivateSe
             await app.execute(GetAudit(account_id="a"))
         server.start()
         await found(app, ALL)
-        assert await app.parked("audit") == []
+        assert await app.operations.parked("audit") == []
 
 
 async def test_a_server_that_evicts_is_refused(server: PrivateServer) -> None:

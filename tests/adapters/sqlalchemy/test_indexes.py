@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from twofold import Application, Command, Event, ReadModel, UnitOfWork, View, on
 from twofold.errors import SchemaMissing
+from twofold.ports import ReadStore
 from twofold_memory import InMemory
 from twofold_sqlalchemy import SqlAlchemy
 
@@ -56,9 +57,9 @@ async def indexes(engine: AsyncEngine, table: str) -> set[str]:
     return {str(each["name"]) for each in found}
 
 
-def application(store: SqlAlchemy, view: type[OldPlace | Place]) -> Application:
+def application(store: SqlAlchemy, view: type[OldPlace | Place], read: ReadStore | None = None) -> Application:
     """Return an application that writes the rows of one of the views."""
-    app = Application("indexes", write=store)
+    app = Application("indexes", write=store, read=read)
 
     @app.command_handler(Seat)
     async def seat(command: Seat, unit: UnitOfWork) -> None:
@@ -91,7 +92,7 @@ async def test_an_index_that_was_added_is_demanded_and_made(engine: AsyncEngine)
             pass
     await new.create_schema()
     async with new:
-        await new.rebuild("places")
+        await new.operations.rebuild("places")
     await new.create_schema()
 
     assert await indexes(engine, "place") == {"ix_place_price", "ix_place_row", "ix_place_row_number"}
@@ -101,8 +102,7 @@ async def test_an_index_that_was_added_is_demanded_and_made(engine: AsyncEngine)
 
 async def test_rows_that_are_read_elsewhere_have_no_table_here(engine: AsyncEngine) -> None:
     """With another read store, the write store makes and checks no tables of views."""
-    app = application(SqlAlchemy(engine), Place)
-    app.read = InMemory()
+    app = application(SqlAlchemy(engine), Place, read=InMemory())
     await app.create_schema()
 
     async with app:

@@ -31,7 +31,7 @@ async def test_a_second_question_is_answered_from_the_cache(store: CacheStore) -
         for _ in range(3):
             assert await app.execute(GetCached(account_id="a")) == balance(5)
         assert loads.count == 2
-        stats = app.cache_stats()
+        stats = app.operations.cache_stats()
         assert (stats.hits, stats.misses, stats.fills, stats.failures) == (4, 2, 2, 0)
 
 
@@ -54,7 +54,7 @@ async def test_a_load_that_an_event_overtakes_is_not_kept(store: CacheStore) -> 
             await app.settle()
             loads.go.set()
         assert early == [balance(0)]
-        assert app.cache_stats().refused == 1
+        assert app.operations.cache_stats().refused == 1
         assert await app.execute(GetCached(account_id="a")) == balance(5)
 
 
@@ -155,4 +155,4 @@ async def test_without_a_cache_every_question_is_loaded(kind: str) -> None:
         for number in range(1, 4):
             assert await app.execute(GetCached(account_id="a")) == balance(0)
             assert loads.count == number
-        assert app.cache_stats() == CacheStats()
+        assert app.operations.cache_stats() == CacheStats()

@@ -59,7 +59,7 @@ async def test_a_cache_that_is_away_slows_queries_for_a_moment(kind: str) -> Non
         for _ in range(20):
             assert await app.execute(GetCached(account_id="a"), timeout=5, after=None) in (balance(0), None)
         assert cache.calls == 1
-        assert app.cache_stats() == CacheStats(failures=1)
+        assert app.operations.cache_stats() == CacheStats(failures=1)
         while (await app.health()).healthy:  # noqa: ASYNC110 -- health is asked, it does not tell
             await anyio.sleep(0.01)
         cache.away = False
@@ -92,10 +92,10 @@ async def test_what_cannot_be_read_is_loaded_and_forgotten(kind: str) -> None:
         await app.settle()
         cache.spoilt = True
         assert await session.execute(GetCached(account_id="a")) == balance(0)
-        assert app.cache_stats().failures == 1
+        assert app.operations.cache_stats().failures == 1
         for _ in range(2):
             assert await session.execute(GetCached(account_id="a")) == balance(0)
-        assert (app.cache_stats().hits, app.cache_stats().fills) == (1, 1)
+        assert (app.operations.cache_stats().hits, app.operations.cache_stats().fills) == (1, 1)
 
 
 async def test_a_query_without_a_key_is_loaded_each_time(store: CacheStore, caplog: pytest.LogCaptureFixture) -> None:
@@ -159,9 +159,9 @@ async def test_a_redis_that_dies_slows_queries_and_fails_none(kind: str, server:
             await session.dispatch(Deposit(account_id="a", amount=Decimal(1)))
             assert await session.execute(GetCached(account_id="a")) == balance(number)
         await app.settle()
-        assert app.cache_stats().failures >= 1
-        hits = app.cache_stats().hits
-        while app.cache_stats().hits == hits:
+        assert app.operations.cache_stats().failures >= 1
+        hits = app.operations.cache_stats().hits
+        while app.operations.cache_stats().hits == hits:
             assert await session.execute(GetCached(account_id="a")) == balance(30)
             await anyio.sleep(0.05)
 
@@ -182,9 +182,9 @@ async def test_a_redis_that_comes_back_with_older_answers_gives_none(kind: str, 
         server.start()
         await client.connection_pool.disconnect()
         assert await client.dbsize() >= kept
-        failures = app.cache_stats().failures
+        failures = app.operations.cache_stats().failures
         assert await app.execute(GetCached(account_id="a")) == balance(5)
-        hits = app.cache_stats().hits
+        hits = app.operations.cache_stats().hits
         assert await app.execute(GetCached(account_id="a")) == balance(5)
-        assert app.cache_stats().hits == hits + 1
-        assert app.cache_stats().failures == failures
+        assert app.operations.cache_stats().hits == hits + 1
+        assert app.operations.cache_stats().failures == failures

@@ -103,7 +103,7 @@ async def test_nothing_is_kept_of_a_read_model_that_is_behind_the_first_start(st
         await working.settle()
         for _ in range(2):
             assert await working.execute(GetCached(account_id="a")) == balance(5)
-        assert working.cache_stats().hits == 1
+        assert working.operations.cache_stats().hits == 1
 
 
 async def test_events_that_end_no_answer_keep_none_out(store: CacheStore) -> None:
@@ -135,7 +135,7 @@ async def test_events_that_end_no_answer_keep_none_out(store: CacheStore) -> Non
         await app.dispatch(Open(account_id="b"))
         for _ in range(2):
             assert await app.execute(GetNote(account_id="a")) == Note(account_id="a")
-        assert app.cache_stats().hits == 1
+        assert app.operations.cache_stats().hits == 1
         hold.set()
 
 
@@ -169,7 +169,7 @@ async def test_an_answer_is_ended_only_when_its_projection_has_the_event(store: 
         await anyio.wait_all_tasks_blocked()
         for _ in range(3):
             assert await app.execute(GetNote(account_id="a")) is None
-        assert app.cache_stats().misses == 1
+        assert app.operations.cache_stats().misses == 1
         hold.set()
         await app.settle()
         assert await app.execute(GetNote(account_id="a")) == Note(account_id="a")
@@ -213,11 +213,11 @@ async def test_a_rebuild_ends_the_answers_from_the_old_rows(store: CacheStore) -
         assert await app.execute(GetNote(account_id="a")) is None
         assert await app.execute(GetCached(account_id="a")) == balance(0)
         amount = 2
-        await app.rebuild("rebuilt")
-        hits = app.cache_stats().hits
+        await app.operations.rebuild("rebuilt")
+        hits = app.operations.cache_stats().hits
         assert await app.execute(GetNote(account_id="a")) == Note(account_id="a")
         assert await app.execute(GetCached(account_id="a")) == balance(0)
-        assert app.cache_stats().hits == hits + 1
+        assert app.operations.cache_stats().hits == hits + 1
 
 
 async def test_an_event_without_a_key_ends_all_answers_of_its_query(

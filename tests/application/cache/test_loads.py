@@ -47,7 +47,7 @@ async def test_many_who_ask_at_once_load_once(store: CacheStore) -> None:
             loads.go.set()
         assert answers == [balance(0)] * 1000
         assert loads.count == 1
-        assert app.cache_stats() == CacheStats(misses=1, fills=1)
+        assert app.operations.cache_stats() == CacheStats(misses=1, fills=1)
 
 
 async def test_who_waits_and_goes_takes_nobody_along(store: CacheStore) -> None:

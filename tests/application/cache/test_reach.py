@@ -86,5 +86,5 @@ async def test_a_store_that_does_not_say_how_far_it_is_fails_no_query(kind: str,
         away.append(question)
         assert await app.execute(GetCached(account_id="a")) == balance(0)
         away.clear()
-        assert app.cache_stats().failures >= 1
-        assert app.cache_stats().fills == 0
+        assert app.operations.cache_stats().failures >= 1
+        assert app.operations.cache_stats().fills == 0

@@ -48,7 +48,7 @@ class Notes:
 
 async def set_aside(app: Application) -> None:
     """Return when the projection has set an event aside."""
-    while not await app.parked("notes"):  # noqa: ASYNC110 -- it is asked, it does not tell
+    while not await app.operations.parked("notes"):  # noqa: ASYNC110 -- it is asked, it does not tell
         await anyio.sleep(0.01)
 
 
@@ -110,7 +110,7 @@ async def test_an_answer_that_lacks_a_parked_event_is_not_kept(store: CacheStore
             assert await app.execute(GetNote(account_id="bad")) is None
             assert loads.count == number
         notes.broken = False
-        assert not await app.retry("notes", (await app.parked("notes"))[0].key)
+        assert not await app.operations.retry("notes", (await app.operations.parked("notes"))[0].key)
         assert await session.execute(GetNote(account_id="bad")) == Note(account_id="bad")
         await app.settle()
         assert await app.execute(GetNote(account_id="bad")) == Note(account_id="bad")

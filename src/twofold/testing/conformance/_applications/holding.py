@@ -30,8 +30,7 @@ KEY = "account-bad"
 @asynccontextmanager
 async def dialled(store: WriteStore, dial: Dial, module: Module, *, lease: float = 5.0) -> AsyncIterator[Application]:
     """Run the bank with a module by a clock that the test moves."""
-    app = await application(store, module)
-    app.clock, app.lease = dial, lease
+    app = await application(store, module, clock=dial, lease=lease)
     with anyio.fail_after(30):
         async with app:
             yield app
@@ -52,7 +51,7 @@ async def passes(app: Application, *accounts: str) -> None:
 
 async def held(app: Application) -> list[ParkedEvent]:
     """Return what the audit has set aside."""
-    return list(await app.parked("audit"))
+    return list(await app.operations.parked("audit"))
 
 
 class SubscriptionHolding:
@@ -66,7 +65,7 @@ class SubscriptionHolding:
             await passes(app, "good", "fine")
             (first,) = await held(app)
             assert (first.key, first.attempts, first.again) == (KEY, 1, dial.time + HOUR)
-            status = (await app.status())[1]
+            status = (await app.operations.status())[1]
             assert (status.name, status.state, status.retrying, status.parked) == ("audit", "running", 1, 0)
             assert (await app.health()).problems == ()
 
@@ -107,7 +106,7 @@ class SubscriptionHolding:
             first, second = await held(app)
             assert (first.attempts, first.again, first.time) == (3, None, dial.time)
             assert (second.attempts, second.again) == (0, None)
-            status = (await app.status())[1]
+            status = (await app.operations.status())[1]
             assert (status.retrying, status.parked) == (0, 2)
             assert len((await app.health()).problems) == 1
 
@@ -126,7 +125,7 @@ class SubscriptionHolding:
                 await app.dispatch(Deposit(account_id="bad", amount=Decimal(amount)))
             await passes(app, "good", "fine")
             fails[:] = ["bad 2"]
-            assert [(each.attempts, each.again) for each in await app.retry("audit", KEY)] == [
+            assert [(each.attempts, each.again) for each in await app.operations.retry("audit", KEY)] == [
                 (1, dial.time + HOUR), (0, None),
             ]  # fmt: skip
             assert await audited(app, "bad") == {"bad": ("opened", "1")}
@@ -201,10 +200,10 @@ class SubscriptionHolding:
             await deposits(app, "bad")
             await app.dispatch(Deposit(account_id="bad", amount=Decimal(2)))
             await passes(app, "good", "fine")
-            left = await app.retry("audit", KEY)
+            left = await app.operations.retry("audit", KEY)
             assert [(each.attempts, each.again) for each in left] == [(2, dial.time + 1.5 * HOUR), (0, None)]
             bad.clear()
-            assert await app.retry("audit", KEY) == []
+            assert await app.operations.retry("audit", KEY) == []
             assert await audited(app, "bad") == {"bad": ("opened", "1", "2")}
             await settled(app)
 
@@ -215,7 +214,7 @@ class SubscriptionHolding:
             await deposits(app, "bad")
             await app.dispatch(Deposit(account_id="bad", amount=Decimal(2)))
             await passes(app, "good", "fine")
-            assert len(await app.discard("audit", KEY)) == 2
+            assert len(await app.operations.discard("audit", KEY)) == 2
             assert await held(app) == []
             bad.clear()
             await app.dispatch(Deposit(account_id="bad", amount=Decimal(3)))

@@ -169,10 +169,10 @@ class IdempotencySuite:
             running(store, paying(), work=False) as other,
         ):
             await app.dispatch(Open(account_id="a"))
-            assert await app.receive("billing", "m1", PAY)
-            assert not await app.receive("billing", "m1", PAY)
-            assert not await other.receive("billing", "m1", PAY)
-            assert await other.receive("ledger", "m1", PAY)
+            assert await app.session().receive("billing", "m1", PAY)
+            assert not await app.session().receive("billing", "m1", PAY)
+            assert not await other.session().receive("billing", "m1", PAY)
+            assert await other.session().receive("ledger", "m1", PAY)
             assert await balance(app) == Decimal("5.00")
 
     async def test_a_failed_message_is_handled_when_it_comes_again(self, new_store: NewStore) -> None:
@@ -180,9 +180,9 @@ class IdempotencySuite:
         async with new_store([]) as store, running(store, paying()) as app:
             for _ in range(2):
                 with pytest.raises(LookupError):
-                    await app.receive("billing", "m1", PAY)
+                    await app.session().receive("billing", "m1", PAY)
             await app.dispatch(Open(account_id="a"))
-            assert await app.receive("billing", "m1", PAY)
+            assert await app.session().receive("billing", "m1", PAY)
             assert await balance(app) == Decimal("2.50")
 
     async def test_duplicates_in_a_batch(self, new_store: NewStore) -> None:
@@ -197,7 +197,7 @@ class IdempotencySuite:
             started += 1
             if started == len(batch):
                 all_started.set()
-            if await app.receive("billing", id, PAY):
+            if await app.session().receive("billing", id, PAY):
                 first.append(id)
 
         module = paying(seen=seen, during=all_started.wait)
@@ -229,20 +229,19 @@ class IdempotencySuite:
         """Keys and messages older than asked for are forgotten and take effect again; younger ones stay."""
         dial = Dial()
         async with new_store([]) as store:
-            app = await application(store, paying(), work=False)
-            app.clock = dial
+            app = await application(store, paying(), work=False, clock=dial)
             async with app:
                 await app.dispatch(Open(account_id="a"))
                 first = await app.dispatch(PAY, idempotency_key="old")
-                assert await app.receive("billing", "old", PAY)
+                assert await app.session().receive("billing", "old", PAY)
                 dial.time += timedelta(days=1)
                 young = await app.dispatch(PAY, idempotency_key="young")
-                assert await app.receive("billing", "young", PAY)
-                assert await app.forget_records(older_than=timedelta(days=1)) == 0
+                assert await app.session().receive("billing", "young", PAY)
+                assert await app.operations.delete_records(older_than=timedelta(days=1)) == 0
                 dial.time += timedelta(seconds=1)
-                assert await app.forget_records(older_than=timedelta(days=1)) == 2
+                assert await app.operations.delete_records(older_than=timedelta(days=1)) == 2
                 assert await app.dispatch(PAY, idempotency_key="young") == young
-                assert not await app.receive("billing", "young", PAY)
+                assert not await app.session().receive("billing", "young", PAY)
                 assert await app.dispatch(PAY, idempotency_key="old") != first
-                assert await app.receive("billing", "old", PAY)
+                assert await app.session().receive("billing", "old", PAY)
                 assert await balance(app) == Decimal("15.00")

@@ -99,7 +99,7 @@ class RebuildFailures:
             async with bank_with(held, totals(2), work=False) as one, bank_with(store, totals(2), work=False) as two:
                 with in_time():
                     async with anyio.create_task_group() as tasks:
-                        await one.rebuild("totals")
+                        await one.operations.rebuild("totals")
                 assert len(refused) == 1
                 await rebuilt(two)
 

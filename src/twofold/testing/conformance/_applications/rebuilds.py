@@ -86,7 +86,7 @@ class RebuildSuite(RebuildFailures, ShadowRows):
             await deposited_unseen(store)
             async with bank_with(store, totals(2), work=False) as app:
                 await rebuilt(app)
-                assert {each.name: each.behind for each in await app.status()}["totals"] == 0
+                assert {each.name: each.behind for each in await app.operations.status()}["totals"] == 0
             async with bank_with(store, totals(2)) as app:
                 await settled(app)
                 assert await rows(app) == dict.fromkeys(NAMES, (2, Decimal(1))) | {NAMES[0]: (2, Decimal(2))}
@@ -115,14 +115,14 @@ class RebuildSuite(RebuildFailures, ShadowRows):
                 for name in ("a00", "a01", "a02"):
                     await app.dispatch(Open(account_id=name))
                 await settled(app)
-                assert [each.key for each in await app.parked("totals")] == ["account-a01"]
+                assert [each.key for each in await app.operations.parked("totals")] == ["account-a01"]
             async with bank_with(store, totals(2, fail_on="a02")) as app:
                 await rebuilt(app)
-                assert [each.key for each in await app.parked("totals")] == ["account-a02"]
+                assert [each.key for each in await app.operations.parked("totals")] == ["account-a02"]
                 assert set(await rows(app)) == {"a00", "a01"}
             async with bank_with(store, totals(3)) as app:
                 with in_time():
-                    assert await app.retry("totals", "account-a02") == []
+                    assert await app.operations.retry("totals", "account-a02") == []
                 assert {name: version for name, (version, _) in (await rows(app)).items()} == {
                     "a00": 2, "a01": 2, "a02": 3,
                 }  # fmt: skip
@@ -142,7 +142,7 @@ class RebuildSuite(RebuildFailures, ShadowRows):
             async with bank_with(hooked, totals(2, once=[*NAMES[3:5], "late"]), work=False) as app:
                 await rebuilt(app)
                 assert await rows(app) == {**dict.fromkeys(NAMES, (2, Decimal(1))), "late": (2, Decimal(0))}
-                assert await app.parked("totals") == []
+                assert await app.operations.parked("totals") == []
                 assert claims == [3]
 
     async def test_what_the_old_rows_waited_for_is_dropped(self, new_store: NewStore) -> None:
@@ -154,9 +154,9 @@ class RebuildSuite(RebuildFailures, ShadowRows):
                     await session.dispatch(Open(account_id="a02"))
                     assert [row.account_id for row in await session.execute(GetTotals())] == ["a02"]
             async with bank_with(store, totals(2)) as app:
-                assert [each.attempts for each in await app.parked("totals")] == [1]
+                assert [each.attempts for each in await app.operations.parked("totals")] == [1]
                 await rebuilt(app)
-                assert await app.parked("totals") == []
+                assert await app.operations.parked("totals") == []
                 await settled(app)
                 assert {name: version for name, (version, _) in (await rows(app)).items()} == {"a01": 2, "a02": 2}
 
@@ -164,4 +164,4 @@ class RebuildSuite(RebuildFailures, ShadowRows):
         """What cannot be rebuilt is an error that names what can."""
         async with new_store([Total, Balance]) as store, bank_with(store, totals(1)) as app:
             with pytest.raises(LookupError, match="balances, totals"):
-                await app.rebuild("nothing")
+                await app.operations.rebuild("nothing")

@@ -61,7 +61,9 @@ async def race(app: Application, *commands: Command[Any]) -> Counter[str]:
     return outcomes
 
 
-async def overtaken(app: Application, command: Command[Any], *modules: Module, by: Command[Any]) -> Counter[str]:
+async def overtaken(
+    app: Application, command: Command[Any], *modules: Module, by: Command[Any], event_sourced: bool
+) -> Counter[str]:
     """Dispatch a command, and when it has loaded and is about to write another one; return the outcome of the first."""
     loaded, written = anyio.Event(), anyio.Event()
     outcomes: Counter[str] = Counter()
@@ -73,7 +75,7 @@ async def overtaken(app: Application, command: Command[Any], *modules: Module, b
     async def run() -> None:
         outcomes.update(await race(slow, command))
 
-    options: dict[str, Any] = {"work": False, "event_sourced": bool(app.event_sourced)}
+    options: dict[str, Any] = {"work": False, "event_sourced": event_sourced}
     async with running(late(app.write, hold), *modules, **options) as slow, anyio.create_task_group() as tasks:
         tasks.start_soon(run)
         await loaded.wait()
@@ -137,7 +139,9 @@ class RepositoryRaces:
         for event_sourced in BOTH:
             async with new_store([]) as store, running(store, work=False, event_sourced=event_sourced) as app:
                 await app.dispatch(Open(account_id="a"))
-                assert await overtaken(app, Close(account_id="a"), by=ONE) == {"ConcurrencyConflict": 1}
+                assert await overtaken(app, Close(account_id="a"), by=ONE, event_sourced=event_sourced) == {
+                    "ConcurrencyConflict": 1
+                }
                 assert await app.dispatch(ONE) == 2
 
     async def test_a_change_of_what_was_removed_meanwhile(self, new_store: NewStore) -> None:
@@ -145,7 +149,9 @@ class RepositoryRaces:
         for event_sourced in BOTH:
             async with new_store([]) as store, running(store, work=False, event_sourced=event_sourced) as app:
                 await app.dispatch(Open(account_id="a"))
-                assert await overtaken(app, ONE, by=Close(account_id="a")) == {"ConcurrencyConflict": 1}
+                assert await overtaken(app, ONE, by=Close(account_id="a"), event_sourced=event_sourced) == {
+                    "ConcurrencyConflict": 1
+                }
                 with pytest.raises(AggregateNotFound):
                     await app.dispatch(ONE)
 
@@ -159,5 +165,7 @@ class RepositoryRaces:
         for event_sourced in BOTH:
             async with new_store([]) as store, running(store, work=False, event_sourced=event_sourced) as app:
                 await app.dispatch(Open(account_id="a"))
-                assert await overtaken(app, Run(), handled(run), by=ONE) == {"ConcurrencyConflict": 1}
+                assert await overtaken(app, Run(), handled(run), by=ONE, event_sourced=event_sourced) == {
+                    "ConcurrencyConflict": 1
+                }
                 assert await app.dispatch(ONE) == 2

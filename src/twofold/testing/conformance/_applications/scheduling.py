@@ -42,7 +42,7 @@ class SchedulerSuite:
         async with new_store([]) as store:
             async with started(reminders(store, clock=dial)) as app:
                 for note, seconds in (("third", 30), ("first", 10), ("second", 20)):
-                    await app.schedule(Remind(note=note), at=dial.after(seconds))
+                    await app.session().schedule(Remind(note=note), at=dial.after(seconds))
                 await settled(app)
                 assert await reminded(store) == []
                 dial.time = dial.after(10)
@@ -52,7 +52,7 @@ class SchedulerSuite:
             async with started(reminders(store, clock=dial)) as app:
                 await settled(app)
                 assert await reminded(store) == ["first", "second", "third"]
-                assert await app.scheduled() == []
+                assert await app.operations.scheduled() == []
 
     async def test_nobody_has_to_ask(self, new_store: NewStore) -> None:
         """What is scheduled for now, or for a time that has passed, is dispatched without anybody waiting for it."""
@@ -63,7 +63,7 @@ class SchedulerSuite:
 
         dial = Dial()
         async with new_store([]) as store, started(reminders(store, reminding(during), clock=dial)) as app:
-            await app.schedule(Remind(note="late"), at=dial.after(-3600))
+            await app.session().schedule(Remind(note="late"), at=dial.after(-3600))
             await done.wait()
 
     async def test_the_schedule_belongs_to_the_unit_of_work(self, new_store: NewStore) -> None:
@@ -73,11 +73,11 @@ class SchedulerSuite:
             at = dial.after(10)
             with pytest.raises(Broken):
                 await app.dispatch(Promise(note="a", at=at, fail=True))
-            assert await app.scheduled() == []
+            assert await app.operations.scheduled() == []
             assert await app.dispatch(Promise(note="a", at=at)) == "a"
             with pytest.raises(Broken):
                 await app.dispatch(Relent(id="a", fail=True))
-            assert [(each.id, each.due) for each in await app.scheduled()] == [("a", at)]
+            assert [(each.id, each.due) for each in await app.operations.scheduled()] == [("a", at)]
             assert await app.dispatch(Relent(id="a"))
             assert not await app.dispatch(Relent(id="a"))
             dial.time = at
@@ -90,8 +90,8 @@ class SchedulerSuite:
         async with new_store([]) as store, started(reminders(store, clock=dial)) as app:
             blue = app.session(tenant="blue")
             await blue.schedule(Remind(note="blue"), at=dial.after(5), id="x")
-            await app.schedule(Remind(note="old"), at=dial.after(5), id="x")
-            await app.schedule(Remind(note="new"), at=dial.after(20), id="x")
+            await app.session().schedule(Remind(note="old"), at=dial.after(5), id="x")
+            await app.session().schedule(Remind(note="new"), at=dial.after(20), id="x")
             dial.time = dial.after(10)
             await settled(app)
             assert await reminded(store) == ["blue"]
@@ -106,7 +106,7 @@ class SchedulerSuite:
         async with new_store([]) as store:
             async with started(reminders(store, clock=dial, work=False)) as app:
                 for note in notes:
-                    await app.schedule(Remind(note=note), at=dial.after(1))
+                    await app.session().schedule(Remind(note=note), at=dial.after(1))
             dial.time = dial.after(1)
             async with (
                 started(reminders(store, clock=dial)) as one,
@@ -133,7 +133,7 @@ class SchedulerSuite:
 
         module = reminding(during)
         async with new_store([]) as store, started(reminders(store, module, clock=dial)) as app:
-            await app.schedule(Remind(note="a"), at=dial.now())
+            await app.session().schedule(Remind(note="a"), at=dial.now())
             await handling.wait()
             async with started(reminders(watched(store, ask), module, clock=dial)) as other:
                 await settled(other)
@@ -152,7 +152,7 @@ class SchedulerSuite:
 
             async with new_store([]) as store:
                 async with started(reminders(store, clock=dial, work=False)) as app:
-                    await app.schedule(Remind(note="a"), at=dial.now())
+                    await app.session().schedule(Remind(note="a"), at=dial.now())
                 async with started(reminders(watched(store, crash), clock=dial)) as dying:
                     await crashed.wait()
                     stop_at_once(dying)
@@ -175,27 +175,27 @@ class SchedulerSuite:
 
         module = reminding(during)
         async with new_store([]) as store, started(reminders(store, module, clock=dial)) as app:
-            await app.schedule(Remind(note="bad"), at=dial.after(1), id="b")
-            await app.schedule(Remind(note="good"), at=dial.after(2))
+            await app.session().schedule(Remind(note="bad"), at=dial.after(1), id="b")
+            await app.session().schedule(Remind(note="good"), at=dial.after(2))
             dial.time = dial.after(5)
             await settled(app)
             assert await reminded(store) == ["good"]
-            assert len(await app.scheduled()) == 1
-            (waiting,) = await app.scheduled()
+            assert len(await app.operations.scheduled()) == 1
+            (waiting,) = await app.operations.scheduled()
             assert (waiting.attempts, waiting.reason, waiting.again) == (1, reason, dial.after(10))
-            assert await app.stuck() == []
+            assert await app.operations.stuck() == []
             dial.time = dial.after(10)
             await settled(app)
             assert tries == ["bad", "bad"]
-            assert len(await app.stuck()) == 1
-            (stuck,) = await app.stuck()
+            assert len(await app.operations.stuck()) == 1
+            (stuck,) = await app.operations.stuck()
             assert (stuck.id, stuck.attempts, stuck.reason, stuck.again) == ("b", 2, reason, None)
             assert [f"'b', failed 2 time(s): {reason}" in each for each in (await app.health()).problems] == [True]
             heals = True
-            assert await app.try_again(stuck)
+            assert await app.operations.retry_scheduled(stuck)
             await settled(app)
             assert await reminded(store) == ["good", "bad"]
-            assert not await app.try_again(stuck)
+            assert not await app.operations.retry_scheduled(stuck)
             assert (await app.health()).healthy
 
     async def test_a_failure_of_the_store_does_not_count(self, new_store: NewStore) -> None:
@@ -211,7 +211,7 @@ class SchedulerSuite:
                 done.set()
 
         async with new_store([]) as store, started(reminders(watched(store, fail), clock=clock)) as app:
-            await app.schedule(Remind(note="a"), at=clock.now())
+            await app.session().schedule(Remind(note="a"), at=clock.now())
             await done.wait()
             await settled(app)
             assert await reminded(store) == ["a"]
@@ -221,17 +221,17 @@ class SchedulerSuite:
         dial = Dial()
         async with new_store([]) as store:
             async with started(reminders(store, clock=dial, work=False)) as app:
-                await app.schedule(Remind(note="unknown"), at=dial.now())
-                (found,) = await app.scheduled()
+                await app.session().schedule(Remind(note="unknown"), at=dial.now())
+                (found,) = await app.operations.scheduled()
                 later: ScheduledCommand = found._replace(id="z", name="test.forgotten")
                 async with writing(store) as transaction:
                     await transaction.schedule.cancel("", found.id)
                     await transaction.schedule.put(later)
-                await app.schedule(Remind(note="known"), at=dial.now())
+                await app.session().schedule(Remind(note="known"), at=dial.now())
             async with started(reminders(store, clock=dial)) as app:
                 await settled(app)
                 assert await reminded(store) == ["known"]
-                (stuck,) = await app.stuck()
+                (stuck,) = await app.operations.stuck()
                 assert (stuck.id, stuck.attempts) == ("z", 1)
                 assert "UndecodableCommand: cannot read the stored command 'test.forgotten'" in stuck.reason
 
@@ -261,7 +261,7 @@ class SchedulerSuite:
             await go_on.wait()
 
         async def cancel(app: Application) -> None:
-            answers.append(await app.cancel("a"))
+            answers.append(await app.session().cancel("a"))
 
         module: Module = reminding(during)
         async with (
@@ -269,7 +269,7 @@ class SchedulerSuite:
             started(reminders(store, module, clock=dial)) as app,
             started(reminders(store, clock=dial, work=False)) as other,
         ):
-            await app.schedule(Remind(note="a"), at=dial.now(), id="a")
+            await app.session().schedule(Remind(note="a"), at=dial.now(), id="a")
             await handling.wait()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(cancel, other)

@@ -105,7 +105,7 @@ class SessionSuite(SessionChecks):
             session = app.session()
             await session.dispatch(Open(account_id=account))
             written.set()
-            answer = await session.execute(GetBalance(account_id=account), on_stale="return")
+            answer = await session.execute_stale(GetBalance(account_id=account))
             assert answer.behind or answer.value == holds(account, 0)
             assert await session.execute(GetBalance(account_id=account)) == holds(account, 0)
 
@@ -134,8 +134,8 @@ class SessionSuite(SessionChecks):
                 late = caught.value
                 assert (late.projection, late.behind, late.parked) == ("balances", number + 1, False)
                 with pytest.raises(ReadNotReady):
-                    await session.execute(GetBalance(account_id="a"), on_stale="raise")
-                answer = await session.execute(GetBalance(account_id="a"), on_stale="return")
+                    await session.execute(GetBalance(account_id="a"), timeout=0)
+                answer = await session.execute_stale(GetBalance(account_id="a"))
                 assert (answer.value, answer.behind) == (None, number + 1)
             assert await app.execute(GetBalance(account_id="a")) is None
 
@@ -183,7 +183,7 @@ class SessionSuite(SessionChecks):
                     with pytest.raises(ReadNotReady) as caught:
                         await session.execute(GetBoth(account_id="a"), timeout=0.05)
                     assert (caught.value.projection, caught.value.behind) == ("audit", 1)
-                    answer = await session.execute(GetBoth(account_id="a"), on_stale="return")
+                    answer = await session.execute_stale(GetBoth(account_id="a"))
                     assert (answer.value, answer.behind) == ((holds("a", 0), None), 1)
                     async with running(store, module) as worker:
                         await settled(worker)
@@ -198,7 +198,7 @@ class SessionSuite(SessionChecks):
             await session.dispatch(Open(account_id="bad"))
             await session.dispatch(Deposit(account_id="bad", amount=Decimal(1)))
             await self._is_told(session, query)
-            answer = await session.execute(query, on_stale="return")
+            answer = await session.execute_stale(query)
             assert (answer.value, answer.behind) == (Audit(account_id="bad", seen=("opened",)), None)
             async with running(store, auditing(), work=False) as elsewhere:
                 await self._is_told(elsewhere.session(session.token), query)
@@ -227,9 +227,9 @@ class SessionSuite(SessionChecks):
             await session.dispatch(DepositEach(account_id="bad", amounts=amounts))
             await passes(app, "good", "fine")
             with pytest.raises(ReadNotReady) as caught:
-                await session.execute(query, on_stale="raise")
+                await session.execute(query, timeout=0)
             assert (caught.value.behind, caught.value.parked) == (40, False)
-            answer = await session.execute(query, on_stale="return")
+            answer = await session.execute_stale(query)
             assert (answer.value, answer.behind) == (Audit(account_id="bad", seen=("opened",)), 40)
             async with (
                 running(watched(store, note), failing(bad), work=False) as other,
@@ -249,7 +249,7 @@ class SessionSuite(SessionChecks):
             await session.dispatch(Open(account_id="bad"))
             await session.dispatch(Deposit(account_id="bad", amount=Decimal(1)))
             await passes(app, "good", "fine")
-            await app.retry("audit", KEY)
+            await app.operations.retry("audit", KEY)
             dial.time += 2 * HOUR
             await self._is_told(session, query)
 

@@ -69,7 +69,7 @@ class SubscriptionFailures:
                     await settled(app)
                     assert await audited(app, "a", "b") == dict.fromkeys("ab", ("opened", "1"))
                     assert {await balance(app, account) for account in "ab"} == {1}
-                    assert await app.parked("audit") == []
+                    assert await app.operations.parked("audit") == []
             assert not waiting
 
     async def test_a_reaction_commits_its_commands_with_its_checkpoint(self, new_store: NewStore) -> None:
@@ -79,7 +79,7 @@ class SubscriptionFailures:
             async with new_store([]) as store, running(watched(store, crash), welcoming()) as app:
                 await app.dispatch(Open(account_id="a"))
                 await settled(app)
-                assert await app.parked("welcome") == []
+                assert await app.operations.parked("welcome") == []
                 assert await balance(app, "a") == 10
                 assert await app.dispatch(Deposit(account_id="a", amount=Decimal(1))) == 11
             assert bool(waiting) is (point == "nowhere")
@@ -89,7 +89,7 @@ class SubscriptionFailures:
         async with new_store([]) as store, running(store, welcoming(fail)) as app:
             await app.dispatch(Open(account_id="a"))
             await settled(app)
-            assert [(each.key, each.attempts) for each in await app.parked("welcome")] == [("account-a", 2)]
+            assert [(each.key, each.attempts) for each in await app.operations.parked("welcome")] == [("account-a", 2)]
             assert await app.dispatch(Deposit(account_id="a", amount=Decimal(1))) == 1
             assert [event.version async for event in store.log.read("account-a")] == [1, 2]
 
@@ -139,7 +139,7 @@ class SubscriptionFailures:
         async with new_store([]) as store, running(store, module) as app:
             await app.dispatch(Open(account_id="a"))
             await settled(app)
-            assert await app.parked("middle") == []
+            assert await app.operations.parked("middle") == []
         assert (runs.count("first"), runs.count("middle"), runs.count("last")) == (1, 2, 1)
 
     async def test_a_poison_event_parks_its_key_and_others_flow(self, new_store: NewStore) -> None:
@@ -149,7 +149,7 @@ class SubscriptionFailures:
             await app.dispatch(Deposit(account_id="bad", amount=Decimal(2)))
             await app.dispatch(Deposit(account_id="good", amount=Decimal(2)))
             await settled(app)
-            parked = await app.parked("audit")
+            parked = await app.operations.parked("audit")
             assert [(each.key, each.event.version, each.attempts) for each in parked] == [
                 ("account-bad", 2, 2),
                 ("account-bad", 3, 0),
@@ -160,7 +160,7 @@ class SubscriptionFailures:
                 "bad": ("opened",),
                 "fine": ("opened", "1"),
             }
-            assert {each.name: each.parked for each in await app.status()} == {"balances": 0, "audit": 2}
+            assert {each.name: each.parked for each in await app.operations.status()} == {"balances": 0, "audit": 2}
 
     async def test_a_failure_is_parked_whatever_its_words(self, new_store: NewStore) -> None:
         """An error that quotes what is no text, as a file name may be, is written down like any other."""
@@ -179,7 +179,7 @@ class SubscriptionFailures:
             for account in ("bad", "good"):
                 await app.dispatch(Open(account_id=account))
             await settled(app)
-            (parked,) = await app.parked("words")
+            (parked,) = await app.operations.parked("words")
             assert parked.key == "account-bad"
             assert parked.reason == "FileNotFoundError: no file b\\udcff\\x00.txt, naïve ☕"
 
@@ -193,7 +193,10 @@ class SubscriptionFailures:
                 await deposits(app, "good")
                 await app.dispatch(Deposit(account_id="bad", amount=Decimal(2)))
                 await settled(app)
-                assert [(each.event.version, each.attempts) for each in await app.parked("audit")] == [(2, 2), (3, 0)]
+                assert [(each.event.version, each.attempts) for each in await app.operations.parked("audit")] == [
+                    (2, 2),
+                    (3, 0),
+                ]
                 assert await audited(app, "good", "bad") == {"good": ("opened", "1"), "bad": ("opened",)}
 
     async def test_an_undecodable_event_is_parked(self, new_store: NewStore) -> None:
@@ -205,7 +208,7 @@ class SubscriptionFailures:
             async with running(store, auditing()) as app:
                 await deposits(app, "good")
                 await settled(app)
-                parked = await app.parked("audit")
+                parked = await app.operations.parked("audit")
                 assert [(each.event.id, each.key, each.attempts, each.again) for each in parked] == [
                     (broken.id, "account-broken", 0, None)
                 ]
@@ -218,7 +221,7 @@ class SubscriptionFailures:
             await self._stop_in_the_middle(store, lambda during: auditing(during=during))
             async with running(store, auditing()) as app:
                 await settled(app)
-                assert await app.parked("audit") == []
+                assert await app.operations.parked("audit") == []
                 assert await audited(app, "a") == {"a": ("opened",)}
 
     async def test_cancelling_a_reaction_parks_and_loses_nothing(self, new_store: NewStore) -> None:
@@ -227,7 +230,7 @@ class SubscriptionFailures:
             await self._stop_in_the_middle(store, welcoming)
             async with running(store, welcoming()) as app:
                 await settled(app)
-                assert await app.parked("welcome") == []
+                assert await app.operations.parked("welcome") == []
                 assert await app.dispatch(Deposit(account_id="a", amount=Decimal(1))) == 11
 
     async def test_stopping_under_load_loses_nothing(self, new_store: NewStore) -> None:
@@ -262,7 +265,7 @@ class SubscriptionFailures:
                 enough.set()
             async with running(store, auditing()) as app:
                 await settled(app)
-                assert await app.parked("audit") == []
+                assert await app.operations.parked("audit") == []
                 assert await audited(app, *written) == written
 
     async def _stop_in_the_middle(

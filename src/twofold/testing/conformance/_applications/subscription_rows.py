@@ -19,7 +19,7 @@ def spoiling(*, looking: bool) -> Module:
         looking: count the rows in each handler, which writes those of the events before.
     """
     module = auditing()
-    module._projections.clear()
+    module._registered.projections.clear()
 
     @module.projection("audit", retry=ONCE)
     class Spoiling:
@@ -59,7 +59,7 @@ class SubscriptionRows:
                 await app.dispatch(DepositEach(account_id=good[0], amounts=(2,)))
             async with running(store, spoiling(looking=looking)) as app:
                 await settled(app)
-                parked = await app.parked("audit")
+                parked = await app.operations.parked("audit")
                 assert [(each.key, each.event.version, each.attempts) for each in parked] == [
                     ("account-bad", 2, 2),
                     ("account-bad", 3, 0),
@@ -69,7 +69,7 @@ class SubscriptionRows:
                 assert await audited(app, "bad") == {"bad": ("opened",)}
                 expected = dict.fromkeys(good, ("opened", "1"))
                 assert await audited(app, *good) == {**expected, good[0]: ("opened", "1", "2")}
-                assert [each.state for each in await app.status()] == ["running", "running"]
+                assert [each.state for each in await app.operations.status()] == ["running", "running"]
             async with running(store, auditing()) as app:
-                assert await app.retry("audit", key="account-bad") == []
+                assert await app.operations.retry("audit", key="account-bad") == []
                 assert await audited(app, "bad") == {"bad": ("opened", "1", "2", "3")}

@@ -135,7 +135,7 @@ class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionR
             async with running(store, auditing()) as app:
                 await settled(app)
                 assert await audited(app, "a") == {"a": ("opened", "1", "2")}
-                assert {each.behind for each in await app.status()} == {0}
+                assert {each.behind for each in await app.operations.status()} == {0}
 
     async def test_filtered_events_move_the_checkpoint(self, new_store: NewStore) -> None:
         """Events that a subscription does not take move its checkpoint too, also when there are no others."""
@@ -151,11 +151,11 @@ class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionR
         async with new_store([]) as store:
             async with running(store, work=False) as app:
                 await deposits(app, "a", "b")
-                (status,) = await app.status()
+                (status,) = await app.operations.status()
                 assert (status.name, status.position, status.behind, status.parked) == ("balances", START, 4, 0)
             async with running(store) as app:
                 await settled(app)
-                (status,) = await app.status()
+                (status,) = await app.operations.status()
                 assert (status.position, status.behind, status.parked) == (await store.log.head(), 0, 0)
 
     async def test_an_inline_projection_is_committed_with_the_command(
@@ -189,7 +189,7 @@ class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionR
                     assert await session.execute(GetAudit(account_id="old")) is not None
                     assert await app.execute(GetAudit(account_id=new)) is None
                     await session.dispatch(Open(account_id=new))
-                    assert await session.execute(GetAudit(account_id=new), on_stale="raise") is not None
+                    assert await session.execute(GetAudit(account_id=new), timeout=0) is not None
                     with pytest.raises(LookupError):
                         await session.dispatch(Open(account_id="bad"))
             assert [event async for event in store.log.read("account-bad")] == []
@@ -230,5 +230,5 @@ class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionR
 
         async with auditing_only(watched(store, look)) as app:
             await third.wait()
-            (status,) = await app.status()
+            (status,) = await app.operations.status()
             assert (status.position, status.behind) == (await store.log.head(), 0)

@@ -26,12 +26,12 @@ class WorkerRetries:
             async with worker(store, working(fail_on=[bad])):
                 await deposit(front, 1, 2)
                 await settled(front)
-                assert len(await front.parked("work")) == 2
+                assert len(await front.operations.parked("work")) == 2
                 left = await retried(front, bad)
                 assert [each.attempts for each in left] == [3, 0]
             async with worker(store):
                 assert await retried(front, bad) == []
-                assert await front.parked("work") == []
+                assert await front.operations.parked("work") == []
                 await deposit(front, 3)
                 await settled(front)
                 assert await done(front) == everywhere(1, 2, 3)
@@ -68,7 +68,7 @@ class WorkerRetries:
                     for app in (front, other, front):
                         tasks.start_soon(again, app)
                 assert calls == [bad]
-                assert await front.parked("work") == []
+                assert await front.operations.parked("work") == []
                 assert (await done(front))[bad] == (1,)
 
     async def test_a_discarded_key_flows_again(self, new_store: NewStore) -> None:
@@ -79,11 +79,11 @@ class WorkerRetries:
                 await deposit(front, 1)
                 await settled(front)
             async with worker(store, working(segments=many)):
-                gone = await front.discard("work", f"account-{bad[0]}")
+                gone = await front.operations.discard("work", f"account-{bad[0]}")
                 assert [each.key for each in gone] == [f"account-{bad[0]}"]
                 await deposit(front, 2)
                 await settled(front)
-                left = await front.parked("work")
+                left = await front.operations.parked("work")
                 assert {each.key for each in left} == {f"account-{account}" for account in bad[1:]}
                 found = await done(front)
                 assert (found[bad[0]], found.get(bad[1])) == ((2,), None)
@@ -96,8 +96,8 @@ class WorkerRetries:
         async with opened(new_store) as (store, front), worker(store, working(fail_on=bad)):
             await deposit(front, 1)
             await settled(front)
-            for attempt in (front.retry, front.discard):
+            for attempt in (front.operations.retry, front.operations.discard):
                 with pytest.raises(LookupError, match="'account-mistyped'") as caught:
                     await attempt("work", "account-mistyped")
                 assert all(f"'account-{account}'" in str(caught.value) for account in bad)
-            assert len(await front.parked("work")) == len(bad)
+            assert len(await front.operations.parked("work")) == len(bad)

@@ -150,8 +150,10 @@ class WorkerSegments:
                     await settled(front)
                     found = await store.subscriptions.checkpoint("work")
                     assert found is not None
-                    assert found.parked == len(await front.parked("work"))
+                    assert found.parked == len(await front.operations.parked("work"))
                 await deposit(front, 2, accounts=bad)
-            assert [each.attempts for each in await front.parked("work")] == [2, 2, 2, *[0] * 6]
-            assert {each.key for each in await front.parked("work")} == {f"account-{account}" for account in bad}
+            assert [each.attempts for each in await front.operations.parked("work")] == [2, 2, 2, *[0] * 6]
+            assert {each.key for each in await front.operations.parked("work")} == {
+                f"account-{account}" for account in bad
+            }
             assert not set(bad) & set(await done(front))

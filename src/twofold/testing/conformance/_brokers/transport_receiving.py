@@ -1,4 +1,4 @@
-"""Receiving: every message at least once, those of one key in order, whatever is refused, left open or cancelled."""
+"""Receiving: at-least-once delivery in order per key, with unsettled messages, redelivery and cancellation."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from .._tools.transport_opened import (
 
 
 class ReceivingCases:
-    """What happens to deliveries that are accepted, refused, or not settled."""
+    """Deliveries that are accepted, and deliveries that are not settled when their consumer closes."""
 
     published = 5_000
     """How many messages go to many processes."""
     processes = 50
     """How many processes share them."""
     in_order = 1_000
-    """How many messages are refused now and then and keep their order."""
+    """The number of messages that keep their order through redeliveries."""
 
     async def test_many_processes_share_many_messages(self, new_broker: NewBroker) -> None:
         """All that is published arrives at one of them, and at no other as long as all goes well."""
@@ -61,55 +61,41 @@ class ReceivingCases:
                 tasks.cancel_scope.cancel()
             assert by_key(found) == by_key(sent)
 
-    async def test_refusing_keeps_the_order(self, new_broker: NewBroker) -> None:
-        """However often messages are refused, together with what follows of their keys, those of a key are in order."""
+    async def test_redelivery_keeps_the_order(self, new_broker: NewBroker) -> None:
+        """Messages of a key stay in order, however often a consumer closes with open messages among accepted ones."""
         async with new_broker() as connect:
             transport = await connect()
+            wanted = feed(partitions=2)
             sent = [message(str(number), key=f"k{number % 7}") for number in range(self.in_order)]
+            await transport.declare(wanted)
+            await publish(transport, *sent)
             done: list[WireMessage] = []
-            refused: set[WireMessage] = set()
-            async with transport.consume(feed(partitions=2)) as consumer:
-                await publish(transport, *sent)
-                while len(done) < len(sent):
-                    with in_time():
-                        deliveries = await consumer.receive(limit=40)
-                        keys, back, good = set[str | None](), list[Delivery](), list[Delivery]()
-                        for each in deliveries:
-                            now = each.message
-                            if now.key in keys or (int(now.body) % 5 == 0 and now not in refused):
-                                keys.add(now.key)
-                                refused.add(now)
-                                back.append(each)
-                            else:
-                                good.append(each)
-                        await consumer.refuse(back)
-                        await consumer.accept(good)
+            skipped: set[WireMessage] = set()
+            batch = self.in_order // 10
+            while len(done) < len(sent):
+                async with transport.consume(wanted) as consumer:
+                    found = await taken(consumer, min(batch, len(sent) - len(done)))
+                    keys, good = set[str | None](), list[Delivery]()
+                    for each in found:
+                        now = each.message
+                        if now.key in keys or (int(now.body) % 5 == 0 and now not in skipped):
+                            keys.add(now.key)
+                            skipped.add(now)
+                        else:
+                            good.append(each)
+                    await consumer.accept(good)
                     done += contents(good)
             assert by_key(done) == by_key(sent)
-
-    async def test_a_refused_message_comes_before_its_followers(self, new_broker: NewBroker) -> None:
-        """It is delivered again, the attempt counted, before what comes after it of its key."""
-        async with new_broker() as connect:
-            transport = await connect()
-            sent = messages(6)
-            await transport.declare(feed())
-            await publish(transport, *sent)
-            async with transport.consume(feed()) as consumer:
-                for attempt in (1, 2, 3):
-                    found = await taken(consumer, 2)
-                    assert contents(found) == sent[:2]
-                    assert [each.attempt for each in found] == [attempt, attempt]
-                    await consumer.refuse(found)
-                assert await accepted(consumer, 6) == sent
 
     async def test_it_does_not_wait_for_what_is_open(self, new_broker: NewBroker) -> None:
         """More is received while earlier messages are not settled, and no more at once than was asked for."""
         async with new_broker() as connect:
             transport = await connect()
             sent = messages(10)
-            async with transport.consume(feed()) as consumer:
-                await publish(transport, *sent)
-                for _ in range(2):  # the second time all of them are there at once
+            await transport.declare(feed())
+            await publish(transport, *sent)
+            for _ in range(2):  # new messages first, then redeliveries
+                async with transport.consume(feed()) as consumer:
                     found: list[Delivery] = []
                     while len(found) < 10:
                         with in_time():
@@ -117,21 +103,18 @@ class ReceivingCases:
                         assert 1 <= len(some) <= 3
                         found += some
                     assert contents(found) == sent
-                    await consumer.refuse(found)
 
     async def test_what_is_not_settled_comes_again(self, new_broker: NewBroker) -> None:
-        """Left open by a process that ends, it goes to the next one, before what follows, as another attempt."""
+        """Messages that a process leaves open go to the next process, before later messages of their key."""
         async with new_broker() as connect:
             sent = messages(6)
             transport = await connect()
             await transport.declare(feed())
             await publish(transport, *sent)
-            for attempt in (1, 2):
+            for _ in range(2):
                 other = await connect()
                 async with other.consume(feed()) as consumer:
-                    found = await taken(consumer, 3)
-                    assert contents(found) == sent[:3]
-                    assert [each.attempt for each in found] == [attempt] * 3
+                    assert contents(await taken(consumer, 3)) == sent[:3]
             assert await left(transport, feed()) == sent
 
     async def test_what_is_accepted_is_gone(self, new_broker: NewBroker) -> None:
@@ -144,15 +127,13 @@ class ReceivingCases:
             async with transport.consume(feed()) as consumer:
                 found = await taken(consumer, 9)
                 await consumer.accept(found[1::2])
-                await consumer.refuse(found[0:1])
             async with transport.consume(feed()) as consumer:
                 await consumer.accept([])
-                await consumer.refuse([])
                 assert await accepted(consumer, 5) == sent[0::2]
             assert await left(transport, feed()) == []
 
-    async def test_three_refuse_and_the_next_gets_all(self, new_broker: NewBroker) -> None:
-        """Three processes give a hundred messages back each; a later one gets every message."""
+    async def test_three_close_and_the_next_gets_all(self, new_broker: NewBroker) -> None:
+        """Three processes close with a hundred open messages each; a later process gets every message."""
         async with new_broker() as connect:
             transport = await connect()
             sent = [message(str(number), key=f"k{number % 11}") for number in range(150)]
@@ -160,7 +141,7 @@ class ReceivingCases:
             await publish(transport, *sent)
             for _ in range(3):
                 async with (await connect()).consume(feed(partitions=2)) as consumer:
-                    await consumer.refuse(await taken(consumer, 100))
+                    await taken(consumer, 100)
             async with transport.consume(feed(partitions=2)) as consumer:
                 assert by_key(await accepted(consumer, 150)) == by_key(sent)
 
@@ -207,7 +188,6 @@ class ReceivingCases:
                     return await transport.waiting(feed()) == 3
 
                 await until(three)
-                await consumer.refuse(found[2:])
-                await until(three)
+            await until(three)
             assert await left(transport, feed()) == sent[2:]
             assert await transport.waiting(feed("other", "shop.other")) == 3

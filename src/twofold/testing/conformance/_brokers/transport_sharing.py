@@ -39,7 +39,7 @@ class SharingCases:
                 await publish(transport, *sent)
                 found = await taken(a, 30)
                 assert await accepted(b, 30) == contents(found) == sent
-                await a.refuse(found)
+            async with transport.consume(feed("a")) as a:
                 assert await accepted(a, 30) == sent
             assert await left(transport, feed("b")) == []
 

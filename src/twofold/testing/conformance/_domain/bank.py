@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from twofold import Aggregate, Application, Command, Event, Module, Query, ReadModel, Repository, View, on
-from twofold.ports import Hints, WriteStore
+from twofold.ports import WriteStore
 
 from .._tools.beside import stores_of
 
@@ -100,12 +101,10 @@ async def get_balance(query: GetBalance, balances: ReadModel[Balance]) -> Balanc
     return await balances.get(query.account_id)
 
 
-async def application(
-    store: WriteStore, *modules: Module, event_sourced: bool = False, work: bool = True, hints: Hints | None = None
-) -> Application:
-    """Return an application of the bank and some modules, its tables made."""
+async def application(store: WriteStore, *modules: Module, event_sourced: bool = False, **options: Any) -> Application:
+    """Return an application of the bank and some modules, with its tables; `options` go to `Application`."""
     kept = [Account] if event_sourced else []
-    app = Application("bank", **stores_of(store), event_sourced=kept, work=work, hints=hints)
+    app = Application("bank", **stores_of(store), event_sourced=kept, **options)
     for module in (bank, *modules):
         app.include(module)
     await app.create_schema()

@@ -103,7 +103,7 @@ async def deposited_unseen(store: WriteStore) -> None:
 async def rebuilt(app: Application, **options: Any) -> None:
     """Rebuild the projection; one that does not end is a failure of the store."""
     with in_time():
-        await app.rebuild("totals", **options)
+        await app.operations.rebuild("totals", **options)
 
 
 async def rows(app: Application) -> dict[str, tuple[int, Decimal]]:

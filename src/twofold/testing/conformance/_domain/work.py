@@ -154,17 +154,17 @@ async def retried(app: Application, account: str) -> Sequence[ParkedEvent]:
         AssertionError: nobody does it.
     """
     with in_time():
-        return await app.retry("work", f"account-{account}")
+        return await app.operations.retry("work", f"account-{account}")
 
 
 async def state(app: Application) -> str:
     """Return how the projection is doing in a process."""
-    return next(each.state for each in await app.status() if each.name == "work")
+    return next(each.state for each in await app.operations.status() if each.name == "work")
 
 
 async def behind(app: Application) -> int:
     """Return how many events the projection has not passed."""
-    return next(each.behind for each in await app.status() if each.name == "work")
+    return next(each.behind for each in await app.operations.status() if each.name == "work")
 
 
 async def owners(store: WriteStore) -> dict[int, int]:

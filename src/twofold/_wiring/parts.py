@@ -1,0 +1,51 @@
+"""What an application is composed of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from .._definitions.aggregate import Aggregate
+from .._definitions.retry import Retry
+from .._registration.registered import Registered
+from ..ports.cache import CacheStore
+from ..ports.clock import Clock, Ids
+from ..ports.hints import Hints
+from ..ports.requests import Requests
+from ..ports.stores import ReadStore, WriteStore
+from ..ports.transport import Transport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The arguments of `Application`, checked and with their defaults, and what it has registered.
+
+    Wiring and running know these parts; they do not know the application.
+    """
+
+    registered: Registered
+    write: WriteStore
+    read: ReadStore
+    transport: Transport | None
+    requests: Requests | None
+    cache: CacheStore | None
+    hints: Hints | None
+    event_sourced: tuple[type[Aggregate], ...]
+    container: Any
+    work: bool
+    keep_records: timedelta | None
+    retry_scheduled: Retry
+    lease: float
+    clock: Clock
+    ids: Ids
+
+    @property
+    def name(self) -> str:
+        """The name of the application."""
+        return self.registered.name
+
+    @property
+    def one_store(self) -> bool:
+        """Whether read models are kept in the write store."""
+        return self.read is self.write

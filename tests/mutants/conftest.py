@@ -1,0 +1,27 @@
+"""Mutants are made of the adapters of the suites."""
+
+from __future__ import annotations
+
+from tests.adapters.conftest import (
+    anyio_backend,
+    capabilities,
+    kind,
+    new_broker,
+    new_cache,
+    new_hints,
+    new_requests,
+    new_store,
+    pytest_generate_tests,
+)
+
+__all__ = (
+    "anyio_backend",
+    "capabilities",
+    "kind",
+    "new_broker",
+    "new_cache",
+    "new_hints",
+    "new_requests",
+    "new_store",
+    "pytest_generate_tests",
+)

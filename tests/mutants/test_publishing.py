@@ -1,0 +1,214 @@
+"""Brokers that lose, mix, reorder or repeat what is published, and feeds that are not what was declared."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import anyio
+
+from tests.brokers import BROKERS
+from tests.mutants.combinators import Wrap, changing, changing_result, ignoring, instead, opened, replacing
+from tests.mutants.connections import QuickSuite, connections, publishers, unbroken
+from tests.mutants.harness import MutantSuite
+from tests.mutants.mutant import Mutant
+from twofold.ports import LARGEST_BODY, Delivery, Feed, Outcome, Publisher, Transport, WireMessage
+from twofold.testing.conformance._tools.proxy import Proxy
+
+
+def sending(change: Callable[[Sequence[WireMessage]], Sequence[WireMessage]]) -> Wrap:
+    """Publish other messages than those that are given."""
+    return publishers(changing("publish", messages=change))
+
+
+def feeding(change: Callable[[Feed], Feed]) -> Wrap:
+    """Declare and consume another feed than the one that is given."""
+    return connections(changing("declare", "consume", feed=change))
+
+
+async def _publish_in_reverse(publisher: Publisher, messages: Sequence[WireMessage]) -> Sequence[Outcome]:
+    return (await publisher.publish(messages[::-1]))[::-1]
+
+
+async def _publish_most(publisher: Publisher, messages: Sequence[WireMessage]) -> Sequence[Outcome]:
+    """Report every seventh message as confirmed without sending it."""
+    outcomes = iter(await publisher.publish([each for number, each in enumerate(messages) if number % 7 != 3]))
+    return [next(outcomes) if number % 7 != 3 else Outcome.CONFIRMED for number in range(len(messages))]
+
+
+async def _publish_one_by_one(publisher: Publisher, messages: Sequence[WireMessage]) -> Sequence[Outcome]:
+    return [(await publisher.publish([each]))[0] for each in messages]
+
+
+async def _publish_small_ones_first(publisher: Publisher, messages: Sequence[WireMessage]) -> Sequence[Outcome]:
+    await publisher.publish([each for each in messages if len(each.body) <= LARGEST_BODY])
+    return await publisher.publish(messages)
+
+
+async def _declare_and_empty(transport: Transport, feed: Feed) -> None:
+    await transport.declare(feed)
+    if await transport.waiting(feed):
+        async with transport.consume(feed) as consumer:
+            with anyio.move_on_after(1):
+                await consumer.accept(await consumer.receive())
+
+
+async def _unpark_for_everybody(transport: Transport, consumer: str, ids: Sequence[str], *, again: bool) -> int:
+    gone = [each.message for each in await transport.parked(consumer) if each.message.id in ids]
+    if again:
+        await transport.publisher.publish(gone)
+    return await transport.unpark(consumer, ids, again=False)
+
+
+async def _count_and_keep(transport: Transport, consumer: str, ids: Sequence[str], *, again: bool) -> int:
+    return len([each for each in await transport.parked(consumer) if each.message.id in ids])
+
+
+async def _forget_what_is_parked(transport: Transport, consumer: str) -> bool:
+    await transport.unpark(consumer, [each.message.id for each in await transport.parked(consumer)], again=False)
+    return True
+
+
+class ReadyOnly(Proxy):
+    """Counts the messages that nobody has received yet."""
+
+    open = 0
+
+    @asynccontextmanager
+    async def consume(self, feed: Feed) -> AsyncIterator[Any]:
+        async with self.inner.consume(feed) as consumer:
+            yield _Counting(consumer, broker=self)
+
+    async def waiting(self, feed: Feed) -> int:
+        return int(await self.inner.waiting(feed)) - self.open
+
+
+class _Counting(Proxy):
+    async def receive(self, *, limit: int = 100) -> Any:
+        found = await self.inner.receive(limit=limit)
+        self.broker.open += len(found)
+        return found
+
+    async def accept(self, deliveries: Sequence[Delivery]) -> None:
+        await self.inner.accept(deliveries)
+        self.broker.open -= len(deliveries)
+
+
+class Strict(Proxy):
+    """Counts messages of declared feeds only."""
+
+    def __init__(self, inner: Transport) -> None:
+        super().__init__(inner)
+        self._declared: set[str] = set()
+
+    async def declare(self, feed: Feed) -> None:
+        self._declared.add(feed.consumer)
+        await self.inner.declare(feed)
+
+    async def waiting(self, feed: Feed) -> int:
+        waiting = int(await self.inner.waiting(feed))
+        return waiting if feed.consumer in self._declared else -1
+
+
+def _first_topics(feeds: dict[str, Feed], feed: Feed) -> Feed:
+    return feeds.setdefault(feed.consumer, feed)
+
+
+dropping = publishers(instead(publish=_publish_most))
+starting_elsewhere = feeding(lambda feed: replace(feed, start="now" if feed.start == "beginning" else "beginning"))
+unparking_for_everybody = connections(instead(unpark=_unpark_for_everybody))
+keeping_parked = connections(instead(unpark=_count_and_keep))
+
+BATCH, LIMIT, NO_SUCCESS = (
+    "test_a_batch_keeps_its_order",
+    "test_a_body_has_a_limit",
+    "test_what_nobody_receives_is_no_success",
+)
+AGAIN, FORGOTTEN = "test_a_parked_message_is_delivered_again", "test_a_consumer_is_forgotten"
+
+MUTANTS = (
+    Mutant("batches are turned round", BATCH, publishers(instead(publish=_publish_in_reverse))),
+    Mutant("messages are dropped", BATCH, dropping),
+    Mutant("messages of several tasks are dropped", "test_several_tasks_publish", dropping),
+    Mutant("messages for many are dropped", "test_three_close_and_the_next_gets_all", dropping),
+    Mutant(
+        "only ASCII is carried",
+        "test_a_message_arrives_as_it_was",
+        sending(lambda sent: [each._replace(body=each.body.decode().encode("ascii", "replace")) for each in sent]),
+    ),
+    Mutant(
+        "everything is a success",
+        NO_SUCCESS,
+        publishers(changing_result("publish", to=lambda outcomes: [Outcome.CONFIRMED] * len(outcomes))),
+    ),
+    Mutant("the key goes on without one", NO_SUCCESS, publishers(instead(publish=_publish_one_by_one))),
+    Mutant(
+        "what is too large is cut",
+        LIMIT,
+        sending(lambda sent: [each._replace(body=each.body[:LARGEST_BODY]) for each in sent]),
+    ),
+    Mutant("part of a refused batch is sent", LIMIT, publishers(instead(publish=_publish_small_ones_first))),
+    Mutant(
+        "what is for all comes first",
+        "test_a_message_for_every_part",
+        sending(lambda sent: sorted(sent, key=lambda each: each.key is not None)),
+    ),
+    Mutant(
+        "topics mix",
+        "test_topics_do_not_mix",
+        feeding(lambda feed: replace(feed, topics=(*feed.topics, "shop.topic-7"))),
+    ),
+    Mutant(
+        "consumers share a copy",
+        "test_each_consumer_gets_everything",
+        connections(changing("consume", feed=lambda feed: replace(feed, consumer="everybody"))),
+    ),
+    Mutant("now is the beginning", "test_a_new_consumer_begins_now", starting_elsewhere),
+    Mutant("the beginning is now", "test_a_new_consumer_begins_at_the_beginning", starting_elsewhere),
+    Mutant(
+        "topics stay as they were",
+        "test_more_topics_are_added",
+        opened(lambda _: feeding(partial(_first_topics, {}))),
+    ),
+    Mutant(
+        "declaring again empties", "test_what_is_declared_is_kept", connections(instead(declare=_declare_and_empty))
+    ),
+    Mutant(
+        "parts are changed",
+        "test_another_number_of_parts_is_refused",
+        connections(changing("declare", feed=lambda feed: replace(feed, partitions=3))),
+    ),
+    Mutant("open messages are not counted", "test_what_waits_is_counted", connections(ReadyOnly)),
+    Mutant("unparked for everybody", AGAIN, unparking_for_everybody),
+    Mutant("unparked for every part", "test_what_is_for_every_part_comes_again_once", unparking_for_everybody),
+    Mutant("unparked to be dropped", AGAIN, connections(replacing("unpark", again=False))),
+    Mutant("unparked and kept", AGAIN, keeping_parked),
+    Mutant("dropped and delivered", "test_a_parked_message_is_dropped", connections(replacing("unpark", again=True))),
+    Mutant("dropped and kept", "test_a_parked_message_is_dropped", keeping_parked),
+    Mutant("nothing is forgotten", FORGOTTEN, connections(ignoring("forget", returning=True))),
+    Mutant("what waits is not forgotten", FORGOTTEN, connections(instead(forget=_forget_what_is_parked))),
+    Mutant("feeds have to be declared", "test_what_was_never_declared_has_nothing", connections(Strict)),
+    Mutant(
+        "trouble goes on",
+        "test_nothing_troubles_what_publishes",
+        publishers(lambda publisher: Proxy(publisher, trouble="it was not confirmed")),
+    ),
+    Mutant(
+        "newest parked first",
+        "test_parked_messages_are_listed",
+        connections(changing_result("parked", to=lambda found: found[::-1])),
+    ),
+)
+
+
+class TestMutants(MutantSuite):
+    """Broken brokers."""
+
+    suite = QuickSuite
+    mutants = MUTANTS
+    kinds = BROKERS
+    opener = "new_broker"
+    unbroken = staticmethod(unbroken)
