@@ -78,28 +78,27 @@ class NoSwap(Shadows):
 
 
 class Commits(Shadows):
-    """Commits by itself behind one of its steps, as a database does that changes tables."""
+    """Commits by itself behind a swap, as a database does that changes tables."""
 
-    step = "swap_shadows"
+    async def swap_shadows(self, views: Sequence[Any]) -> None:
+        await self.inner.swap_shadows(views)
+        await self.commit_now()
 
-    def __getattr__(self, name: str) -> Any:
-        found = super().__getattr__(name)
-        if name != self.step:
-            return found
-
-        async def committed(*args: Any, **how: Any) -> Any:
-            result = await found(*args, **how)
-            await self.inner.commit()
-            self.inner = Flat(await self.store.begin())
-            return result
-
-        return committed
+    async def commit_now(self) -> None:
+        """Commit, and go on in another transaction."""
+        await self.inner.commit()
+        self.inner = Flat(await self.store.begin())
 
 
 class CommitsDivided(Commits):
     """Moves the checkpoint to where the new rows are before they are there."""
 
-    step = "divide"
+    async def divide(self, subscription: str, checkpoints: Sequence[Checkpoint], *, leases: Sequence[Lease]) -> None:
+        await self.inner.divide(subscription, checkpoints, leases=leases)
+        await self.commit_now()
+
+    async def swap_shadows(self, views: Sequence[Any]) -> None:
+        await self.inner.swap_shadows(views)
 
 
 class ClearsTheOthers(Shadows):
