@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from twofold.ports import CacheStore, Hints, ReadStore, Transport
+from twofold.ports import CacheStore, Notifier, ReadStore, Transport
 from twofold_sqlalchemy import SqlAlchemy
 
 
@@ -27,11 +27,11 @@ async def database(url: str) -> AsyncIterator[SqlAlchemy]:
 
 
 class Reading(NamedTuple):
-    """Where read models are, and what else their place offers: in Redis a cache, and hints that wake workers."""
+    """Where read models are, and what else their place offers: in Redis a cache, and notifications that wake workers."""
 
     store: ReadStore | None = None
     cache: CacheStore | None = None
-    hints: Hints | None = None
+    notifier: Notifier | None = None
 
 
 @asynccontextmanager
@@ -47,7 +47,7 @@ async def reading(url: str | None) -> AsyncIterator[Reading]:
         plain, prefix = split_prefix(url)
         async with RedisClient.from_url(plain) as client:
             redis = Redis(client, prefix=prefix)
-            yield Reading(redis, redis.cache(), redis.hints())
+            yield Reading(redis, redis.cache(), redis.notifier())
     else:
         async with database(url) as store:
             yield Reading(store)

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Check:
-    """A name, the commands that must all succeed in turn, each an argument line for Python, and a hint."""
+    """A name, the commands that must all succeed in turn, each an argument line for Python, and a notification."""
 
     name: str
     commands: tuple[str, ...]

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import anyio
 
-from twofold import Application, Cache, Module, Query, ReadModel, View
+from twofold import Application, Cache, Query, ReadModel, Router, View
 from twofold.ports import Cached, CacheKey, CacheLease, CacheStore, Position, WriteStore
 from twofold.testing.conformance._domain.bank import Balance, Deposited, Opened
 from twofold.testing.conformance._domain.bank import bank as bank_module
@@ -60,17 +60,17 @@ class Loads:
             raise self.error
 
 
-def reading(loads: Loads, cached: Cache = CACHED) -> Module:
+def reading(loads: Loads, cached: Cache = CACHED) -> Router:
     """Return the query for a balance, which is held once it has read its row."""
-    module = Module("cached")
+    router = Router("cached")
 
-    @module.query_handler(GetCached, cache=cached)
+    @router.query_handler(GetCached, cache=cached)
     async def get_cached(query: GetCached, balances: ReadModel[Balance]) -> Balance | None:
         found = await balances.get(query.account_id)
         await loads.load()
         return found
 
-    return module
+    return router
 
 
 class Held(InMemoryCache):
@@ -91,7 +91,7 @@ class Held(InMemoryCache):
 async def bank(
     cache: CacheStore | None,
     loads: Loads | None = None,
-    *more: Module,
+    *more: Router,
     write: WriteStore | None = None,
     cached: Cache = CACHED,
 ) -> AsyncIterator[Application]:

@@ -10,10 +10,10 @@ from twofold.ports import Checkpoint, Lease
 
 from ._overlay import Overlay
 from ._step import Step
-from ._tables import GONE, SEGMENTS
+from ._tables import GONE, PARTITIONS
 
 
-class StoredSegment(NamedTuple):
+class StoredPartition(NamedTuple):
     """A stored partition; `until` is the end of its lease, by the clock of this process."""
 
     checkpoint: Checkpoint
@@ -22,9 +22,9 @@ class StoredSegment(NamedTuple):
     until: float = 0.0
 
 
-def segments_of(overlay: Overlay, subscription: str) -> dict[int, StoredSegment]:
+def partitions_of(overlay: Overlay, subscription: str) -> dict[int, StoredPartition]:
     """Return the partitions of a subscription by number, in order."""
-    found = {number: stored for (name, number), stored in overlay.items(SEGMENTS) if name == subscription}
+    found = {number: stored for (name, number), stored in overlay.items(PARTITIONS) if name == subscription}
     return dict(sorted(found.items()))
 
 
@@ -41,8 +41,8 @@ class InMemoryCheckpoints:
     ) -> None:
         """Replace a checkpoint."""
         overlay = await self._step.writing()
-        key = subscription, lease.segment if lease else 0
-        stored: StoredSegment | None = overlay.get(SEGMENTS, key)
+        key = subscription, lease.partition if lease else 0
+        stored: StoredPartition | None = overlay.get(PARTITIONS, key)
         found = stored.checkpoint if stored else None
         if found != expected or (lease and (stored is None or stored.generation != lease.generation)):
             raise self._step.broken(
@@ -51,19 +51,19 @@ class InMemoryCheckpoints:
                     "was lost."
                 )
             )
-        overlay.put(SEGMENTS, key, stored._replace(checkpoint=to) if stored else StoredSegment(to))
+        overlay.put(PARTITIONS, key, stored._replace(checkpoint=to) if stored else StoredPartition(to))
 
     async def divide(self, subscription: str, checkpoints: Sequence[Checkpoint], *, leases: Sequence[Lease]) -> None:
         """Replace all partitions of a subscription."""
         overlay = await self._step.writing()
-        stored = segments_of(overlay, subscription)
-        held = {each.segment: each.generation for each in leases}
+        stored = partitions_of(overlay, subscription)
+        held = {each.partition: each.generation for each in leases}
         if {number: each.generation for number, each in stored.items()} != held:
             raise self._step.broken(
                 CheckpointMoved(f"cannot divide {subscription!r}: it has other partitions now, or a lease was lost.")
             )
         generation = max(held.values(), default=-1) + 1
         for number in stored:
-            overlay.put(SEGMENTS, (subscription, number), GONE)
+            overlay.put(PARTITIONS, (subscription, number), GONE)
         for number, checkpoint in enumerate(checkpoints):
-            overlay.put(SEGMENTS, (subscription, number), StoredSegment(checkpoint, generation))
+            overlay.put(PARTITIONS, (subscription, number), StoredPartition(checkpoint, generation))

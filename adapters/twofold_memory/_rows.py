@@ -15,11 +15,11 @@ from ._tables import ROWS, Row
 V = TypeVar("V", bound=View)
 
 _COMPARE: Mapping[Operator, Callable[[Any, Any], bool]] = {
-    Operator.EQUAL: lambda field, value: bool(field == value),
-    Operator.ABOVE: lambda field, value: field is not None and bool(field > value),
-    Operator.AT_LEAST: lambda field, value: field is not None and bool(field >= value),
-    Operator.BELOW: lambda field, value: field is not None and bool(field < value),
-    Operator.AT_MOST: lambda field, value: field is not None and bool(field <= value),
+    Operator.EQ: lambda field, value: bool(field == value),
+    Operator.GT: lambda field, value: field is not None and bool(field > value),
+    Operator.GE: lambda field, value: field is not None and bool(field >= value),
+    Operator.LT: lambda field, value: field is not None and bool(field < value),
+    Operator.LE: lambda field, value: field is not None and bool(field <= value),
     Operator.ONE_OF: lambda field, value: field in value,
 }
 

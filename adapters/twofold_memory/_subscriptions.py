@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from twofold.ports import Checkpoint, Lease, Segment
+from twofold.ports import Checkpoint, Lease, Partition
 
-from ._checkpoints import StoredSegment, segments_of
+from ._checkpoints import StoredPartition, partitions_of
 from ._overlay import Overlay, changing
-from ._tables import ATTENDING, SEGMENTS, Tables
+from ._tables import ATTENDING, PARTITIONS, Tables
 
 
 class InMemorySubscriptions:
@@ -24,18 +24,18 @@ class InMemorySubscriptions:
 
     async def checkpoint(self, subscription: str) -> Checkpoint | None:
         """Return the lowest committed checkpoint, or None when the subscription never ran here."""
-        found = [stored.checkpoint for stored in segments_of(Overlay(self._tables), subscription).values()]
+        found = [stored.checkpoint for stored in partitions_of(Overlay(self._tables), subscription).values()]
         if not found:
             return None
         lowest = min(found, key=lambda checkpoint: checkpoint.position)
         return Checkpoint(lowest.position, lowest.log, sum(each.parked for each in found))
 
-    async def segments(self, subscription: str) -> Sequence[Segment]:
+    async def partitions(self, subscription: str) -> Sequence[Partition]:
         """Return the partitions by their numbers."""
         now = time.monotonic()
         return [
-            Segment(number, stored.checkpoint, stored.generation, stored.owner if stored.until > now else None)
-            for number, stored in segments_of(Overlay(self._tables), subscription).items()
+            Partition(number, stored.checkpoint, stored.generation, stored.owner if stored.until > now else None)
+            for number, stored in partitions_of(Overlay(self._tables), subscription).items()
         ]
 
     async def claim(
@@ -45,11 +45,11 @@ class InMemorySubscriptions:
         leases: list[Lease] = []
         async with changing(self._tables) as overlay:
             now = time.monotonic()
-            for number, stored in segments_of(overlay, subscription).items():
+            for number, stored in partitions_of(overlay, subscription).items():
                 if (force or stored.until <= now) and len(leases) < limit:
                     lease = Lease(subscription, number, stored.generation + 1)
-                    claimed = StoredSegment(stored.checkpoint, lease.generation, owner, now + seconds)
-                    overlay.put(SEGMENTS, (subscription, number), claimed)
+                    claimed = StoredPartition(stored.checkpoint, lease.generation, owner, now + seconds)
+                    overlay.put(PARTITIONS, (subscription, number), claimed)
                     leases.append(lease)
         return leases
 
@@ -73,9 +73,9 @@ class InMemorySubscriptions:
 
 
 def _extend(overlay: Overlay, lease: Lease, until: float) -> bool:
-    key = lease.subscription, lease.segment
-    stored: StoredSegment | None = overlay.get(SEGMENTS, key)
+    key = lease.subscription, lease.partition
+    stored: StoredPartition | None = overlay.get(PARTITIONS, key)
     if stored is None or stored.generation != lease.generation:
         return False
-    overlay.put(SEGMENTS, key, stored._replace(until=until))
+    overlay.put(PARTITIONS, key, stored._replace(until=until))
     return True

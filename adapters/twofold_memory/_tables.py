@@ -13,7 +13,7 @@ GONE: Final = object()
 """The value of a removed entry in an overlay."""
 
 STATES: Final = "states"
-SEGMENTS: Final = "segments"
+PARTITIONS: Final = "partitions"
 ATTENDING: Final = "attending"
 SNAPSHOTS: Final = "snapshots"
 PARKED: Final = "parked"

@@ -1,4 +1,4 @@
-"""Twofold on Redis: read models, cache, streams and hints."""
+"""Twofold on Redis: read models, cache, streams and notifications."""
 
 from twofold.errors import MissingDependency
 
@@ -8,8 +8,8 @@ except ImportError as _error:
     raise MissingDependency("pip install 'twofold[redis]'") from _error
 
 from ._cache.cache import RedisCache
-from ._hints import RedisHints
+from ._notifier import RedisNotifier
 from ._store import Redis
 from ._streams.transport import RedisStreams
 
-__all__ = ["Redis", "RedisCache", "RedisHints", "RedisStreams"]
+__all__ = ["Redis", "RedisCache", "RedisNotifier", "RedisStreams"]

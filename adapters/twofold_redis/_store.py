@@ -8,7 +8,7 @@ from twofold import View
 from twofold.errors import ConfigurationError
 
 from ._cache.cache import RedisCache
-from ._hints import RedisHints
+from ._notifier import RedisNotifier
 from ._rows.layout import check_memory, index_rows, read_layouts
 from ._server.keys import Keys
 from ._server.server import AnyClient, Server, checked
@@ -65,9 +65,9 @@ class Redis:
             self._client, prefix=self._prefix, partitions=partitions, idle=idle, timeout=timeout, window=window
         )
 
-    def hints(self) -> RedisHints:
-        """Return hints between processes on the same client, under the same prefix; see `RedisHints`."""
-        return RedisHints(self._client, prefix=self._prefix)
+    def notifier(self) -> RedisNotifier:
+        """Return notifications between processes on the same client, under the same prefix; see `RedisNotifier`."""
+        return RedisNotifier(self._client, prefix=self._prefix)
 
     async def open(self, views: Sequence[type[View]]) -> None:
         """Check that Redis forgets nothing by itself, and that the stored rows have the indexes of these views.

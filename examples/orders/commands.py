@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from orders.domain import Order
 from orders.messages import CancelOrder, CreateOrder, PayOrder, ShipOrder
-from twofold import Module, Repository
+from twofold import Repository, Router
 
-write_side = Module("orders, write side")
+write_side = Router("orders, write side")
 
 
 @write_side.command_handler(CreateOrder)

@@ -13,7 +13,7 @@ from orders.domain import Order
 from orders.messages import OrderCancelled, OrderCreated, OrderPaid, OrderShipped, ShipOrder
 from orders.read_side import read_side
 from orders.tables import OrderTables, metadata
-from twofold import Application, Module
+from twofold import Application, Router
 from twofold.middleware import retry_conflicts
 from twofold.ports import Requests
 from twofold_sqlalchemy import SqlAlchemy
@@ -21,7 +21,7 @@ from twofold_sqlalchemy import SqlAlchemy
 
 @asynccontextmanager
 async def running(
-    write: str, read: str | None = None, *more: Module, transport: str | None = None, event_sourced: bool = False
+    write: str, read: str | None = None, *more: Router, transport: str | None = None, event_sourced: bool = False
 ) -> AsyncIterator[Application]:
     """Run the application on what these URLs name. One line says how orders are kept: as rows or events."""
     async with AsyncExitStack() as opened:
@@ -34,13 +34,13 @@ async def running(
             write=SqlAlchemy(engine, state={Order: OrderTables()}),
             read=reading.store,
             cache=reading.cache,
-            hints=reading.hints,
+            notifier=reading.notifier,
             transport=broker,
             event_sourced=[Order] if event_sourced else [],
             middleware=[retry_conflicts()],
         )
-        for module in (write_side, read_side, *more):
-            app.include(module)
+        for router in (write_side, read_side, *more):
+            app.include(router)
         if transport:
             app.relay(OrderCreated, OrderPaid, OrderShipped, OrderCancelled, unroutable="drop")
         if isinstance(broker, Requests):  # RabbitMQ carries commands of other services, too

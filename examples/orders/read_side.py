@@ -6,9 +6,9 @@ from datetime import UTC, date
 
 from orders.messages import OrderCancelled, OrderCreated, OrderPaid, OrderShipped
 from orders.views import DailyStatistics, OrderDetail, ProductSales, Statistics, UserOrder
-from twofold import Cache, Event, Module, Page, Query, ReadModel, Rows, on
+from twofold import Cache, Event, Page, Query, ReadModel, Router, Rows, on
 
-read_side = Module("orders, read side")
+read_side = Router("orders, read side")
 
 STATUS: dict[type[Event], str] = {OrderPaid: "paid", OrderShipped: "shipped", OrderCancelled: "cancelled"}
 KEY = "order:{order_id}"

@@ -37,7 +37,7 @@ async def running(store: str, read: str, transport: str, *, work: bool = True) -
             write=await opened.enter_async_context(places.database(store)),
             read=reading.store,
             cache=reading.cache,
-            hints=reading.hints,
+            notifier=reading.notifier,
             transport=await opened.enter_async_context(places.transport(transport)),
             work=work,
         )

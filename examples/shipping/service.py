@@ -11,10 +11,10 @@ from dependency_injector import containers, providers
 import places
 from orders.domain import ForbiddenTransition
 from orders.messages import OrderCancelled, OrderCreated, OrderPaid, OrderShipped, ShipOrder
-from twofold import Application, Module, Query, ReadModel, RemoteCommandBus, Retry, Rows, View, on
+from twofold import Application, Query, ReadModel, RemoteCommandBus, Retry, Router, Rows, View, on
 from twofold.ports import Requests
 
-shipping = Module("shipping")
+shipping = Router("shipping")
 
 
 class Shipment(View, name="shipment", key="order_id", indexes=["state"]):
@@ -58,7 +58,7 @@ async def list_shipments(query: ListShipments, shipments: ReadModel[Shipment]) -
     return await shipments.find({"state": query.state})
 
 
-@shipping.reaction(OrderPaid, name="ship", segments=4, retry=Retry(attempts=20, delay=0.5))
+@shipping.event_handler(OrderPaid, name="ship", partitions=4, retry=Retry(attempts=20, delay=0.5))
 async def ship(event: OrderPaid, orders: RemoteCommandBus) -> None:
     """Hand the parcel over, and say so. However often this is tried, the order is shipped once."""
     try:

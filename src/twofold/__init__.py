@@ -20,9 +20,9 @@ from ._dispatch.scheduler import Scheduler
 from ._dispatch.session import Answer, Session
 from ._encoding.row_json import RowCodec
 from ._encoding.state_json import StateCodec
-from ._reading.find import Keyset, Page, Rows, above, at_least, at_most, below, one_of
+from ._reading.find import Keyset, Page, Rows, ge, gt, le, lt, one_of
 from ._reading.read_model import ReadModel
-from ._registration.router import Module
+from ._registration.router import Router
 from ._remote.client import RemoteCommandBus, RemoteQueryBus
 from ._remote.session import RemoteSession
 from ._subscriptions.status import SubscriptionStatus
@@ -49,7 +49,6 @@ __all__ = [
     "Ids",
     "Keyset",
     "Message",
-    "Module",
     "Page",
     "Query",
     "QueryBus",
@@ -59,6 +58,7 @@ __all__ = [
     "RemoteSession",
     "Repository",
     "Retry",
+    "Router",
     "RowCodec",
     "Rows",
     "Scheduler",
@@ -68,10 +68,10 @@ __all__ = [
     "TwofoldError",
     "UnitOfWork",
     "View",
-    "above",
-    "at_least",
-    "at_most",
-    "below",
+    "ge",
+    "gt",
+    "le",
+    "lt",
     "on",
     "one_of",
 ]

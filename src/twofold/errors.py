@@ -277,11 +277,9 @@ class ReadNotReady(SessionError, TimeoutError):
         sources: the applications whose events have not arrived; empty when a projection here is behind.
     """
 
-    def __init__(
-        self, projection: str, *, behind: int | None, parked: bool = False, sources: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, projection: str, *, lag: int | None, parked: bool = False, sources: Sequence[str] = ()) -> None:
         self.projection = projection
-        self.behind = behind
+        self.lag = lag
         self.parked = parked
         self.sources = tuple(sources)
         if sources:
@@ -300,7 +298,7 @@ class ReadNotReady(SessionError, TimeoutError):
                 "(Session.execute_stale)."
             )
         else:
-            found = f"it is {behind if behind is not None else 'an unknown number of'} event(s) behind this session"
+            found = f"it is {lag if lag is not None else 'an unknown number of'} event(s) behind this session"
             advice = "Wait longer (timeout=), or accept a stale answer (Session.execute_stale)."
         super().__init__(
             f"the query was not answered: projection {projection!r} is not ready, {found}. The session's commands "

@@ -10,11 +10,11 @@ import pytest
 
 from tests.brokers import open_broker, open_requests
 from tests.caches import open_cache
-from tests.hints import open_hints
+from tests.notifier import open_notifier
 from tests.stores import event_loop_of, read_stores
 from twofold import View
 from twofold.ports import ReadStore
-from twofold.testing.conformance import Capabilities, NewBroker, NewCache, NewHints, NewReadStore, NewRequests
+from twofold.testing.conformance import Capabilities, NewBroker, NewCache, NewNotifier, NewReadStore, NewRequests
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -84,6 +84,6 @@ def new_cache(kind: str, request: pytest.FixtureRequest) -> NewCache:
 
 
 @pytest.fixture
-def new_hints(kind: str, request: pytest.FixtureRequest) -> NewHints:
-    """Give a function that opens hints that nobody else uses."""
-    return lambda: open_hints(kind, request)
+def new_notifier(kind: str, request: pytest.FixtureRequest) -> NewNotifier:
+    """Give a function that opens notifications that nobody else uses."""
+    return lambda: open_notifier(kind, request)

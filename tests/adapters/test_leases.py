@@ -5,6 +5,6 @@ from twofold.testing.conformance import LeaseSuite
 
 
 class TestLeases(LeaseSuite):
-    """Segments and leases, on every adapter."""
+    """Partitions and leases, on every adapter."""
 
     kinds = READ_STORES

@@ -14,7 +14,7 @@ import anyio
 import pytest
 from pydantic import BaseModel, Field, SecretStr
 
-from twofold import Application, Command, Module, Repository, Session
+from twofold import Application, Command, Repository, Router, Session
 from twofold._encoding.fingerprint import fingerprint
 from twofold._encoding.results import Results
 from twofold.errors import IdempotencyKeyReused, InvalidKey, NotAuthorised, ResultNotRecordable
@@ -94,14 +94,14 @@ async def test_unusable_keys_are_refused(app: Application, text: str) -> None:
 
 async def test_a_result_without_json_is_refused_before_the_handler_runs(store: WriteStore) -> None:
     """A command whose result type cannot be kept is refused with a key, and runs without one."""
-    module, ran = Module("peeking"), []
+    router, ran = Router("peeking"), []
 
-    @module.command_handler(Peek)
+    @router.command_handler(Peek)
     async def peek(command: Peek) -> Unknown:
         ran.append(command)
         return Unknown()
 
-    async with await application(store, module) as app:
+    async with await application(store, router) as app:
         with pytest.raises(ResultNotRecordable, match="Peek"):
             await app.dispatch(Peek(), idempotency_key="k")
         assert ran == []
@@ -110,19 +110,19 @@ async def test_a_result_without_json_is_refused_before_the_handler_runs(store: W
 
 async def test_a_result_that_would_come_back_changed_is_refused(store: WriteStore) -> None:
     """A masked secret, or a decimal whose type nobody declared, is no result to repeat; nothing is committed."""
-    module = Module("lossy")
+    router = Router("lossy")
 
-    @module.command_handler(Login)
+    @router.command_handler(Login)
     async def log_in(command: Login, accounts: Repository[Account]) -> Login2 | None:
         (await accounts.get("a")).record(Deposited(account_id="a", amount=Decimal(1)))
         return Login2(token=SecretStr("hunter2"))
 
-    @module.command_handler(Untyped)
+    @router.command_handler(Untyped)
     async def untyped(command: Untyped, accounts: Repository[Account]) -> Any:
         (await accounts.get("a")).record(Deposited(account_id="a", amount=Decimal(1)))
         return Decimal("1.50")
 
-    async with await application(store, module, paying()) as app:
+    async with await application(store, router, paying()) as app:
         await app.dispatch(Open(account_id="a"))
         for command in (Login(), Untyped()):
             with pytest.raises(ResultNotRecordable, match="Nothing was committed") as caught:
@@ -228,42 +228,42 @@ async def test_middleware_inside_the_unit_runs_once(store: WriteStore) -> None:
 
 async def test_a_key_inside_its_own_command_is_an_error(store: WriteStore) -> None:
     """A handler that dispatches another command with the key of its own is told so, instead of waiting for itself."""
-    module = Module("own")
+    router = Router("own")
 
     class Outer(Command[str]):
         pass
 
-    @module.command_handler(Outer)
+    @router.command_handler(Outer)
     async def outer(command: Outer, session: Session) -> str:
         with pytest.raises(IdempotencyKeyReused, match="for Outer"):
             await session.dispatch(PAY, idempotency_key="k")
         return "done"
 
-    async with await application(store, module, paying()) as app:
+    async with await application(store, router, paying()) as app:
         await app.dispatch(Open(account_id="a"))
         with anyio.fail_after(5):
             assert await app.dispatch(Outer(), idempotency_key="k") == "done"
         assert await balance(app) == 0
 
 
-async def test_a_reaction_has_the_tenant_of_its_event(store: WriteStore) -> None:
-    """A command that a reaction dispatches with a key takes effect once for each tenant whose event it was."""
-    module = Module("welcoming")
+async def test_an_event_handler_has_the_tenant_of_its_event(store: WriteStore) -> None:
+    """A command that an event handler dispatches with a key takes effect once for each tenant whose event it was."""
+    router = Router("welcoming")
 
     class Welcome(Command[None]):
         account_id: str
 
-    @module.command_handler(Welcome)
+    @router.command_handler(Welcome)
     async def welcome(command: Welcome, session: Session) -> None:
         await session.dispatch(Deposit(account_id=command.account_id, amount=Decimal(1)))
 
     from twofold.testing.conformance._domain.bank import Opened
 
-    @module.reaction(Opened, name="welcome")
+    @router.event_handler(Opened, name="welcome")
     async def on_opened(event: Opened, session: Session) -> None:
         await session.dispatch(Welcome(account_id=event.account_id), idempotency_key="welcome")
 
-    async with await application(store, module, paying()) as app:
+    async with await application(store, router, paying()) as app:
         for tenant in ("blue", "cyan"):
             await app.session(tenant=tenant).dispatch(Open(account_id=tenant))
         await app.settle()

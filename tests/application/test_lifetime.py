@@ -194,9 +194,9 @@ def queries(app: Application, kept: list[Kept]) -> None:
 
 
 def subscriptions(app: Application, kept: list[Kept], projected: list[ReadModel[Row]]) -> None:
-    """Register a reaction and a projection that do."""
+    """Register an event handler and a projection that do."""
 
-    @app.reaction(Made, name="keeper", start="beginning")
+    @app.event_handler(Made, name="keeper", start="beginning")
     async def react(event: Made, things: Repository[Thing], rows: ReadModel[Row]) -> None:
         await rows.get("1")
         kept.append(Kept(things, rows))
@@ -288,8 +288,8 @@ async def test_a_stream_that_records_is_refused(lab: Lab) -> None:
         assert [item async for item in lab.app.stream(Iterate(record=True))] == [1, 2]
 
 
-async def test_after_a_reaction(lab: Lab) -> None:
-    """Nor after a reaction."""
+async def test_after_a_event_handler(lab: Lab) -> None:
+    """Nor after an event handler."""
     lab.kept.extend(lab.reacted)
     await lab.refuses()
 

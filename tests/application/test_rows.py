@@ -108,7 +108,7 @@ def application(store: WriteStore, *, order_by: str | None = "id", inline: bool 
 
     retry = Retry(attempts=2, delay=0.001)
 
-    @app.projection("lines", mode="inline" if inline else "async", order_by=order_by, retry=retry)
+    @app.projection("lines", mode="inline" if inline else "async", partition_by=order_by, retry=retry)
     class Lines:
         def __init__(self, lines: ReadModel[Line]) -> None:
             self.lines = lines

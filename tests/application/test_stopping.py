@@ -6,17 +6,17 @@ from decimal import Decimal
 
 import anyio
 
-from twofold import CommandBus, Module
+from twofold import CommandBus, Router
 from twofold.ports import WriteStore
 from twofold.testing.conformance._domain.bank import Deposit, GetBalance, Open, Opened, application
 
 
-async def test_a_reaction_under_way_when_the_application_stops_is_finished(store: WriteStore) -> None:
-    """Stopping is no failure: a reaction that has begun dispatches its commands as ever, and is not tried again."""
+async def test_an_event_handler_under_way_when_the_application_stops_is_finished(store: WriteStore) -> None:
+    """Stopping is no failure: an event handler that has begun dispatches its commands as ever, and is not tried again."""
     begun, leaving, runs = anyio.Event(), anyio.Event(), 0
-    module = Module("welcome")
+    router = Router("welcome")
 
-    @module.reaction(Opened, name="welcome")
+    @router.event_handler(Opened, name="welcome")
     async def welcome(event: Opened, commands: CommandBus) -> None:
         nonlocal runs
         runs += 1
@@ -24,7 +24,7 @@ async def test_a_reaction_under_way_when_the_application_stops_is_finished(store
         await leaving.wait()
         await commands.dispatch(Deposit(account_id=event.account_id, amount=Decimal(5)))
 
-    app = await application(store, module)
+    app = await application(store, router)
     with anyio.fail_after(30):
         await app.__aenter__()
         await app.dispatch(Open(account_id="a"))

@@ -10,7 +10,7 @@ import anyio.lowlevel
 import pytest
 from dependency_injector import containers, providers
 
-from twofold import Application, Command, Event, Module, Query, ReadModel, UnitOfWork, View, on
+from twofold import Application, Command, Event, Query, ReadModel, Router, UnitOfWork, View, on
 from twofold.errors import ReadNotReady
 from twofold.ports import WriteStore
 
@@ -95,7 +95,7 @@ async def test_a_stream_is_closed_with_its_iterator(
 
 async def test_a_stream_waits_for_a_token(store: WriteStore) -> None:
     """As a session's, an application's stream begins when the read models have what a token says, in time."""
-    app, resting, counting = streaming(store, []), streaming(store, [], work=False), Module("counting")
+    app, resting, counting = streaming(store, []), streaming(store, [], work=False), Router("counting")
 
     @counting.command_handler(Count)
     async def count(command: Count, unit: UnitOfWork) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twofold import Event, Module, on
+from twofold import Event, Router, on
 
 
 class Happened(Event, name="test.happened"):
@@ -10,8 +10,8 @@ class Happened(Event, name="test.happened"):
 
 
 def test_decorators_return_what_they_decorate() -> None:
-    """Projections and reactions stay what the user wrote, so that a test uses them plainly."""
-    module = Module("plain")
+    """Projections and event handlers stay what the user wrote, so that a test uses them plainly."""
+    router = Router("plain")
 
     class Things:
         @on(Happened)
@@ -19,5 +19,5 @@ def test_decorators_return_what_they_decorate() -> None:
 
     async def react(event: Happened) -> None: ...
 
-    assert module.projection("things")(Things) is Things
-    assert module.reaction(Happened, name="react")(react) is react
+    assert router.projection("things")(Things) is Things
+    assert router.event_handler(Happened, name="react")(react) is react

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from twofold import Command, Module, Session
+from twofold import Command, Router, Session
 from twofold.errors import ReadNotReady
 from twofold.middleware import timeout
 from twofold.ports import WriteStore
@@ -17,16 +17,16 @@ class Look(Command[Balance | None]):
 
 async def test_a_read_model_that_is_behind_is_no_slow_command(store: WriteStore) -> None:
     """The `ReadNotReady` of a query in a handler passes the `timeout` middleware as it is, with what it says."""
-    module = Module("look")
-    module.use(timeout(60), on=Command)
+    router = Router("look")
+    router.use(timeout(60), on=Command)
 
-    @module.command_handler(Look)
+    @router.command_handler(Look)
     async def look(command: Look, session: Session) -> Balance | None:
         return await session.execute(GetBalance(account_id=command.account_id))
 
-    app = await application(store, module, work=False)
+    app = await application(store, router, work=False)
     async with app, app.session() as session:
         await session.dispatch(Open(account_id="a"))
         with pytest.raises(ReadNotReady, match="projection 'balances' is not ready") as caught:
             await session.dispatch(Look(account_id="a"))
-    assert (caught.value.projection, caught.value.behind) == ("balances", 1)
+    assert (caught.value.projection, caught.value.lag) == ("balances", 1)

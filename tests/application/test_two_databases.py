@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.stores import read_stores, stores
-from twofold import Application, Event, Module
+from twofold import Application, Event, Router
 from twofold.errors import ForeignLog
 from twofold.ports import ReadStore, RowChange, WriteStore
 from twofold.testing.conformance._domain.audit import Audit, DepositEach, GetAudit, auditing, stop_at_once
@@ -56,11 +56,11 @@ async def pair(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def running(write: WriteStore, read: ReadStore, *modules: Module) -> AsyncIterator[Application]:
+async def running(write: WriteStore, read: ReadStore, *routers: Router) -> AsyncIterator[Application]:
     """Run the bank on two stores, and fail instead of hanging."""
     app = Application("bank", write=write, read=read, lease=0.3)
-    for module in (bank, *(modules or [auditing()])):
-        app.include(module)
+    for router in (bank, *(routers or [auditing()])):
+        app.include(router)
     await app.create_schema()
     with anyio.fail_after(30):
         async with app:
@@ -86,13 +86,13 @@ async def test_sessions_read_their_own_writes(pair: Pair) -> None:
 
 
 async def test_checkpoints_live_with_what_they_stand_for(pair: Pair) -> None:
-    """A projection's checkpoint is in the read store, that of a reaction in the write store."""
-    module = Module("watching")
+    """A projection's checkpoint is in the read store, that of an event handler in the write store."""
+    router = Router("watching")
 
-    @module.reaction(Deposited, name="watch", start="beginning")
+    @router.event_handler(Deposited, name="watch", start="beginning")
     async def watch(event: Event) -> None: ...
 
-    async with running(*pair, auditing(), module) as app:
+    async with running(*pair, auditing(), router) as app:
         await app.dispatch(Open(account_id="a"))
         await app.settle()
         assert [

@@ -12,31 +12,31 @@ from redis.asyncio import Redis as Client
 import twofold._application.retention
 import twofold._subscriptions.partition_loop
 from twofold.errors import TransientFailure
-from twofold.ports import Hints, WriteStore
+from twofold.ports import Notifier, WriteStore
 from twofold.testing.conformance._domain.bank import Balance, Deposit, GetBalance, Open, application
-from twofold_memory import InMemoryHints
-from twofold_redis import RedisHints
+from twofold_memory import InMemoryNotifier
+from twofold_redis import RedisNotifier
 
 HOUR = 3600.0
 
 
 @pytest.fixture
-async def hints(request: pytest.FixtureRequest, kind: str) -> AsyncIterator[Hints | None]:
+async def notifier(request: pytest.FixtureRequest, kind: str) -> AsyncIterator[Notifier | None]:
     """Give what tells other processes of events; PostgreSQL does it itself."""
     if kind == "postgresql":
         yield None
     elif kind.startswith("memory"):
-        yield InMemoryHints()
+        yield InMemoryNotifier()
     else:
         async with Client.from_url(request.getfixturevalue("redis_url")) as client:
-            yield RedisHints(client)
+            yield RedisNotifier(client)
 
 
 async def test_an_event_of_another_process_is_announced(
-    store: WriteStore, hints: Hints | None, monkeypatch: pytest.MonkeyPatch
+    store: WriteStore, notifier: Notifier | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker that would poll in an hour hears at once of what another process appended."""
-    worker, front = await application(store, hints=hints), await application(store, hints=hints, work=False)
+    worker, front = await application(store, notifier=notifier), await application(store, notifier=notifier, work=False)
     with anyio.fail_after(20):
         async with worker, front, front.session() as session:
             await session.dispatch(Open(account_id="first"))
@@ -49,7 +49,7 @@ async def test_an_event_of_another_process_is_announced(
 
 @pytest.mark.parametrize("lost", ["swallowed", "failing"])
 async def test_a_lost_hint_only_costs_time(store: WriteStore, monkeypatch: pytest.MonkeyPatch, lost: str) -> None:
-    """Without any hint a worker finds what another process appended by polling."""
+    """Without any notification a worker finds what another process appended by polling."""
 
     async def announce(log: object) -> None:
         if lost == "failing":

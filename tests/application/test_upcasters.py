@@ -41,7 +41,7 @@ def second(store: WriteStore, seen: list[int], *, commas: bool) -> Application:
         text = fields["meters"].replace(",", ".") if commas else fields["meters"]
         return {"centimetres": int(float(text) * 100)}
 
-    @app.reaction(MeasuredNow, name="see", start="beginning")
+    @app.event_handler(MeasuredNow, name="see", start="beginning")
     async def see(event: MeasuredNow) -> None:
         seen.append(event.centimetres)
 

@@ -245,7 +245,7 @@ async def test_a_quick_handler_is_left_alone() -> None:
     assert await bus_of(Recorder(), timeout(60)).dispatch(Place()) == "placed 1"
 
 
-@pytest.mark.parametrize("error", [TimeoutError("of the driver"), ReadNotReady("rows", behind=2)], ids=type)
+@pytest.mark.parametrize("error", [TimeoutError("of the driver"), ReadNotReady("rows", lag=2)], ids=type)
 async def test_a_time_out_of_something_else_comes_through_as_it_is(error: TimeoutError) -> None:
     """Within the limit a `TimeoutError` of the handler is the handler's own; `timeout` says nothing of its limit."""
     text = str(error)

@@ -117,19 +117,19 @@ def _command_faults(expected: Expectation, journals: Iterable[Path]) -> list[str
 
 
 def _step_faults(steps: Path) -> list[str]:
-    """Nobody moves a segment on after another has taken it over, and nobody moves it back.
+    """Nobody moves a partition on after another has taken it over, and nobody moves it back.
 
     A worker records a step when it has committed it, so the steps of one generation stand in their order.
     """
     found: list[str] = []
     last: dict[tuple[str, int], tuple[int, int]] = {}
     lines = steps.read_text().splitlines() if steps.exists() else []
-    for subscription, segment, generation, position in sorted(map(json.loads, lines), key=lambda step: step[:3]):
-        before, there = last.get((subscription, segment), (0, 0))
+    for subscription, partition, generation, position in sorted(map(json.loads, lines), key=lambda step: step[:3]):
+        before, there = last.get((subscription, partition), (0, 0))
         if position <= there:
-            step = f"{subscription}, segment {segment}: generation {generation} moved to {position}"
+            step = f"{subscription}, partition {partition}: generation {generation} moved to {position}"
             found.append(f"{step} behind generation {before} at {there}")
-        last[subscription, segment] = generation, position
+        last[subscription, partition] = generation, position
     return found
 
 
@@ -165,15 +165,15 @@ async def _state_faults(store: WriteStore, expected: Expectation) -> list[str]:
 
 
 async def _subscription_faults(stores: Stores) -> list[str]:
-    """Every segment stands at the head of the log, and nothing is parked."""
+    """Every partition stands at the head of the log, and nothing is parked."""
     found: list[str] = []
     head = await stores.write.log.head()
     for name in SUBSCRIPTIONS:
         store = stores.of(name)
         found += [f"{name} has parked {each}" for each in await store.parked.read(name)]
-        segments = await store.subscriptions.segments(name)
-        found += [] if segments else [f"{name} has never run"]
-        for segment in segments:
-            if segment.checkpoint.position < head or segment.checkpoint.parked:
-                found.append(f"{name} has {segment}, the head is {head}")
+        partitions = await store.subscriptions.partitions(name)
+        found += [] if partitions else [f"{name} has never run"]
+        for partition in partitions:
+            if partition.checkpoint.position < head or partition.checkpoint.parked:
+                found.append(f"{name} has {partition}, the head is {head}")
     return found

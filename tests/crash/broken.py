@@ -38,7 +38,7 @@ class _Ignored:
 
 
 class Unfenced(Proxy):
-    """Writes checkpoints over whatever stands there, and whoever holds the segment."""
+    """Writes checkpoints over whatever stands there, and whoever holds the partition."""
 
     async def begin(self, *, read_only: bool = False) -> Any:
         transaction = await self.inner.begin(read_only=read_only)
@@ -51,6 +51,6 @@ class _Unfenced(Proxy):
         self._store = store
 
     async def advance(self, subscription: str, *, to: Checkpoint, lease: Lease, **_: object) -> None:
-        now = (await self._store.subscriptions.segments(subscription))[lease.segment]
+        now = (await self._store.subscriptions.partitions(subscription))[lease.partition]
         any_lease = lease._replace(generation=now.generation)
         await self.inner.advance(subscription, expected=now.checkpoint, to=to, lease=any_lease)

@@ -171,15 +171,17 @@ class Lab:
         await until(lambda: self.answered() >= wanted, f"{commands} more commands were to be answered", *self.members)
 
     async def held_by(self, *workers: int) -> None:
-        """Wait until all segments of every subscription are held by so many workers, or so many."""
+        """Wait until all partitions of every subscription are held by so many workers, or so many."""
 
         async def held() -> bool:
-            segments = [each for name in SUBSCRIPTIONS for each in await stores.of(name).subscriptions.segments(name)]
-            owners = {each.owner for each in segments}
-            return bool(segments) and None not in owners and len(owners) in workers
+            partitions = [
+                each for name in SUBSCRIPTIONS for each in await stores.of(name).subscriptions.partitions(name)
+            ]
+            owners = {each.owner for each in partitions}
+            return bool(partitions) and None not in owners and len(owners) in workers
 
         async with self._opened() as stores:
-            await until(held, f"all segments were to be held by {workers} worker(s)", *self.members)
+            await until(held, f"all partitions were to be held by {workers} worker(s)", *self.members)
 
     async def caught_up(self) -> None:
         """Wait until every subscription has passed what is in the log now."""

@@ -1,6 +1,6 @@
 """The application of the crash lab: a shop whose customers pay from accounts.
 
-They get a tenth back for each sale, by a reaction, and interest for each deposit, by a command that is scheduled.
+They get a tenth back for each sale, by an event handler, and interest for each deposit, by a command that is scheduled.
 
 Accounts are event sourced, sales and tills are state stored. Nothing here is idempotent, and nothing guards itself against
 being done twice: what happens twice, not at all or in another order shows in the rows, the states or the log.
@@ -18,10 +18,10 @@ from twofold import (
     Command,
     CommandBus,
     Event,
-    Module,
     ReadModel,
     Repository,
     Retry,
+    Router,
     Scheduler,
     View,
     on,
@@ -183,7 +183,7 @@ def longer(trail: str, booked: str) -> str:
     return sha256(f"{trail} {booked}".encode()).hexdigest()[:16]
 
 
-shop = Module("shop")
+shop = Router("shop")
 
 
 @shop.command_handler(Stock)
@@ -224,13 +224,13 @@ async def reward(command: Reward, accounts: Repository[Account], sales: Reposito
     (await accounts.get(sale.account)).book(sale.amount // 10, by)
 
 
-@shop.reaction(Sold, name="rewards", start="beginning", retry=REPEAT, segments=2)
+@shop.event_handler(Sold, name="rewards", start="beginning", retry=REPEAT, partitions=2)
 async def react(event: Sold, commands: CommandBus) -> None:
     """Reward each sale."""
     await commands.dispatch(Reward(sale=event.sale))
 
 
-@shop.projection("balances", retry=REPEAT, segments=4)
+@shop.projection("balances", retry=REPEAT, partitions=4)
 class Balances:
     def __init__(self, rows: ReadModel[Balance]) -> None:
         self.rows = rows
@@ -247,7 +247,7 @@ class Balances:
         await self.rows.update(row.account, balance=amount, bookings=row.bookings + 1)
 
 
-@shop.projection("owners", order_by="owner", retry=REPEAT, segments=2)
+@shop.projection("owners", partition_by="owner", retry=REPEAT, partitions=2)
 class Owners:
     def __init__(self, rows: ReadModel[Owner]) -> None:
         self.rows = rows

@@ -53,7 +53,7 @@ async def _wrong_state(transaction: WriteTransaction, journal: Path, steps: Path
     ("tamper", "found"),
     [
         (_lost_answer, "command never was answered and is not in the log"),
-        (_old_generation, "owners, segment 0: generation 2 moved to 9 behind generation 1 at 12"),
+        (_old_generation, "owners, partition 0: generation 2 moved to 9 behind generation 1 at 12"),
         (_wrong_row, "Balance account0 is account='account0' openings=3"),
         (_missing_row, "Balance account0 is None"),
         (_wrong_state, "till till0 is"),
@@ -76,7 +76,7 @@ async def test_the_audit_names_what_is_wrong(lab: Lab, tmp_path: Path, tamper: T
 
 
 async def test_the_audit_names_subscriptions_that_are_not_done(lab: Lab, tmp_path: Path) -> None:
-    """A segment that is behind, an event that is parked, and what was never done for it, are all found."""
+    """A partition that is behind, an event that is parked, and what was never done for it, are all found."""
     async with opened(lab.url) as store:
         app = application(store, work=False, lease=1.0)
         async with app:
@@ -92,7 +92,7 @@ async def test_the_audit_names_subscriptions_that_are_not_done(lab: Lab, tmp_pat
     assert "sale sale was rewarded 0 times" in found
     assert "deposit deposit bore interest 0 times" in found
     assert "is scheduled still" in found
-    assert "owners has Segment(number=0" in found
+    assert "owners has Partition(number=0" in found
     assert "balances has never run" in found
     assert "rewards has parked" in found
     assert "Owner owner0 is None" in found

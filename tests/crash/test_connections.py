@@ -66,7 +66,7 @@ async def test_broken_and_slow_connections(lab: Lab, proxy: Proxy, round_number:
 
 @each_server
 async def test_a_worker_whose_network_stalls_is_replaced(lab: Lab, proxy: Proxy, round_number: int) -> None:
-    """A worker that cannot be heard loses its segments to others; when it is heard again, what it still says is refused."""
+    """A worker that is cut off loses its partitions to others; when it is back, its writes are refused."""
     lab.lease, lab.idle = 0.6, 1
     lab.writer(round_number)
     lab.worker(url=proxy.url)
@@ -90,7 +90,7 @@ async def _lost(proxy: Proxy, part: str) -> None:
 
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 async def test_hints_are_heard_again_after_the_connection_broke(lab: Lab, proxy: Proxy) -> None:
-    """A worker whose connection for hints breaks, and cannot be made anew for a while, listens again later."""
+    """A worker whose connection for notifications breaks, and cannot be made anew for a while, listens again later."""
     lab.worker(url=proxy.url)
     listening = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
 

@@ -81,8 +81,8 @@ async def test_positions_that_a_crash_gives_out_again_are_not_skipped(lab: Lab, 
         await early.commit()
         page = await _read(reader, seen)
         await late.commit()
-        behind = await _read(reader, page.last)
-    assert [each.position for each in (*page.events, *behind.events)] == [each.position for each in (first, *rest)]
+        lag = await _read(reader, page.last)
+    assert [each.position for each in (*page.events, *lag.events)] == [each.position for each in (first, *rest)]
 
 
 async def _read(reader: SqlAlchemy, after: Position) -> LogPage:

@@ -24,7 +24,7 @@ from orders.domain import Order
 from orders.figures import Figures, GetFigures
 from orders.importing import import_orders
 from orders.read_side import GetOrder, ListUserOrders, OrderStatistics
-from twofold import Application, Module, Query, Repository
+from twofold import Application, Query, Repository, Router
 
 ROOT = Path(__file__).resolve().parents[2]
 REAL = ROOT.parent / "shared" / "data" / "online_retail_2010-12_2011-01.csv.gz"
@@ -49,7 +49,7 @@ class AddUp(Query[Figures]):
     order_ids: tuple[str, ...]
 
 
-write_side = Module("figures of the write side")
+write_side = Router("figures of the write side")
 
 
 @write_side.query_handler(AddUp)

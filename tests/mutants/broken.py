@@ -36,7 +36,7 @@ FLAT = {
     "clear_shadows": "shadows.clear",
     "swap_shadows": "shadows.swap",
     "checkpoint": "subscriptions.checkpoint",
-    "segments": "subscriptions.segments",
+    "partitions": "subscriptions.partitions",
     "claim": "subscriptions.claim",
     "renew": "subscriptions.renew",
     "release": "subscriptions.release",

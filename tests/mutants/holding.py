@@ -89,7 +89,7 @@ class ForgetsWaits(BrokenStore):
 
 
 class DividesWithout(Around):
-    """Forgets how many events each segment has set aside when they are divided anew."""
+    """Forgets how many events each partition has set aside when they are divided anew."""
 
     async def divide(self, subscription: str, checkpoints: Sequence[Any], *, leases: Sequence[Any]) -> None:
         await self.inner.divide(subscription, [replace(each, parked=0) for each in checkpoints], leases=leases)
@@ -119,7 +119,7 @@ HOLDING: Sequence[Mutant] = (
     Mutant("waits are forgotten", _RESTART, break_store(ForgetsWaits)),
     Mutant("every time has come", _RESTART, break_store(DueAtOnce)),
     Mutant("held keys are forgotten", _RESTART, break_store(NoKeys)),
-    Mutant("new segments hold nothing", "test_a_wait_moves_with_its_segment", appending(DividesWithout)),
+    Mutant("new partitions hold nothing", "test_a_wait_moves_with_its_partition", appending(DividesWithout)),
     Mutant("what follows is left behind", "test_a_crash_in_a_retry_loses_nothing", break_transaction(AsksNothing)),
     Mutant("requests are not heard", _REQUEST, break_transaction(AsksNothing)),
     Mutant("held events stay", "test_a_held_key_is_discarded", break_transaction(KeepsParked)),

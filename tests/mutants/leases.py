@@ -1,4 +1,4 @@
-"""Stores whose segments and leases are broken."""
+"""Stores whose partitions and leases are broken."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LONG = 60.0
 
 async def now(store: Any, subscription: str) -> list[Lease]:
     """Return leases that are worth something at the moment, whoever holds them."""
-    return [Lease(subscription, each.number, each.generation) for each in await store.segments(subscription)]
+    return [Lease(subscription, each.number, each.generation) for each in await store.partitions(subscription)]
 
 
 class Robs(Around):
@@ -35,7 +35,7 @@ class NoLimit(Around):
 
 
 class SameGeneration(Around):
-    """Hands a segment on without counting up."""
+    """Hands a partition on without counting up."""
 
     async def claim(self, subscription: str, owner: str, **how: Any) -> Any:
         leases = await self.inner.claim(subscription, owner, **how)
@@ -58,19 +58,19 @@ class RenewsLost(Around):
 
 
 class ReleasesOthers(Around):
-    """Gives back whatever holds the segment now."""
+    """Gives back whatever holds the partition now."""
 
     async def release(self, leases: Sequence[Lease]) -> None:
         for lease in leases:
             held = await now(self.inner, lease.subscription)
-            await self.inner.release([each for each in held if each.segment == lease.segment])
+            await self.inner.release([each for each in held if each.partition == lease.partition])
 
 
 class HighestCounts(Around):
-    """Says that a subscription is as far as its fastest segment."""
+    """Says that a subscription is as far as its fastest partition."""
 
     async def checkpoint(self, subscription: str) -> Any:
-        found = await self.inner.segments(subscription)
+        found = await self.inner.partitions(subscription)
         return max((each.checkpoint for each in found), key=lambda each: each.position, default=None)
 
 
@@ -83,10 +83,10 @@ class CountsOne(Around):
 
 
 class ForgetsOwner(Around):
-    """Does not say who holds a segment."""
+    """Does not say who holds a partition."""
 
-    async def segments(self, subscription: str) -> Any:
-        return [each._replace(owner=None) for each in await self.inner.segments(subscription)]
+    async def partitions(self, subscription: str) -> Any:
+        return [each._replace(owner=None) for each in await self.inner.partitions(subscription)]
 
 
 class Step(Around):
@@ -98,23 +98,23 @@ class Step(Around):
 
 
 class Unfenced(Step):
-    """Moves a segment with a lease that was lost."""
+    """Moves a partition with a lease that was lost."""
 
     async def advance(self, subscription: str, *, lease: Lease | None = None, **checkpoints: Any) -> None:
         if lease is not None:
-            lease = (await now(self.store, subscription))[lease.segment]
+            lease = (await now(self.store, subscription))[lease.partition]
         await self.inner.advance(subscription, lease=lease, **checkpoints)
 
 
-class FirstSegment(Step):
-    """Moves the first segment, whatever the lease says."""
+class FirstPartition(Step):
+    """Moves the first partition, whatever the lease says."""
 
     async def advance(self, subscription: str, *, lease: Lease | None = None, **checkpoints: Any) -> None:
         await self.inner.advance(subscription, **checkpoints)
 
 
 class DividesAnyway(Step):
-    """Replaces segments that others hold."""
+    """Replaces partitions that others hold."""
 
     async def divide(self, subscription: str, checkpoints: Any, *, leases: Sequence[Lease]) -> None:
         await self.inner.divide(subscription, checkpoints, leases=await now(self.store, subscription))
@@ -174,18 +174,18 @@ def _step(name: str, killed_by: str, part: Callable[[Any, Any, bool], Any]) -> M
 
 
 LEASES = (
-    _store("a held segment is claimed", "test_a_segment_is_claimed_once", Robs),
-    _store("the limit is ignored", "test_a_segment_is_claimed_once", NoLimit),
-    _store("the owner is not known", "test_a_segment_is_claimed_once", ForgetsOwner),
+    _store("a held partition is claimed", "test_a_partition_is_claimed_once", Robs),
+    _store("the limit is ignored", "test_a_partition_is_claimed_once", NoLimit),
+    _store("the owner is not known", "test_a_partition_is_claimed_once", ForgetsOwner),
     _store("the generation stays", "test_a_lost_lease_moves_nothing", SameGeneration),
     _store("leases never end", "test_a_lease_ends_by_itself", Endless),
     _store("a lost lease is renewed", "test_a_lease_is_renewed", RenewsLost),
-    _store("a lost lease is released", "test_a_released_segment_is_free", ReleasesOthers),
-    _store("the fastest segment counts", "test_the_lowest_segment_counts", HighestCounts),
+    _store("a lost lease is released", "test_a_released_partition_is_free", ReleasesOthers),
+    _store("the fastest partition counts", "test_the_lowest_partition_counts", HighestCounts),
     _store("other workers are not counted", "test_workers_are_counted", CountsOne),
-    _step("a lost lease moves its segment", "test_a_lost_lease_moves_nothing", Unfenced),
-    _step("a lease moves the first segment", "test_a_lease_moves_its_segment_only", FirstSegment),
-    _step("segments of others are replaced", "test_dividing_needs_every_segment", DividesAnyway),
+    _step("a lost lease moves its partition", "test_a_lost_lease_moves_nothing", Unfenced),
+    _step("a lease moves the first partition", "test_a_lease_moves_its_partition_only", FirstPartition),
+    _step("partitions of others are replaced", "test_dividing_needs_every_partition", DividesAnyway),
     _step("parked events stay", "test_parked_events_are_forgotten", KeepsParked),
     _store("keys that wait are not known", "test_held_keys_are_known", OnlyDue),
     _step("nobody notes a retry", "test_a_retry_is_asked_for", AsksNothing),

@@ -11,7 +11,7 @@ from twofold.ports.rows import Ordering
 from .broken import Around, BrokenStore, Flat, break_store, break_transaction
 from .leases import Robs, now
 from .mutant import Mutant
-from .segments import DropsWhenDividing, dividing
+from .partitions import DropsWhenDividing, dividing
 
 
 class Shadows(Around):
@@ -134,7 +134,7 @@ class KeepsCheckpoints(Shadows):
 
     async def divide(self, subscription: str, checkpoints: Sequence[Checkpoint], *, leases: Sequence[Lease]) -> None:
         if leases and checkpoints:
-            checkpoints = [each.checkpoint for each in await self.store.segments(subscription)]
+            checkpoints = [each.checkpoint for each in await self.store.partitions(subscription)]
         await self.inner.divide(subscription, checkpoints, leases=leases)
 
 
@@ -161,7 +161,7 @@ class _DividesOthers(Around):
         for other in sorted(self._known - {subscription}) if leases else ():
             anew = [
                 Checkpoint(START, each.checkpoint.log, each.checkpoint.parked)
-                for each in await self._store.segments(other)
+                for each in await self._store.partitions(other)
             ]
             if anew:
                 await self.inner.divide(other, anew, leases=await now(self._store, other))
@@ -184,7 +184,7 @@ class AdoptsAsWell(Shadows):
 
 
 class NeverForces(Around):
-    """Leaves segments with those that hold them, whatever was asked for."""
+    """Leaves partitions with those that hold them, whatever was asked for."""
 
     async def claim(self, subscription: str, owner: str, *, force: bool = False, **how: Any) -> Any:
         return await self.inner.claim(subscription, owner, **how)
@@ -197,8 +197,8 @@ class Unguarded(Shadows):
         self, subscription: str, *, expected: Checkpoint | None, to: Checkpoint, lease: Lease | None = None
     ) -> None:
         if lease is not None:
-            lease = (await now(self.store, subscription))[lease.segment]
-            expected = (await self.store.segments(subscription))[lease.segment].checkpoint
+            lease = (await now(self.store, subscription))[lease.partition]
+            expected = (await self.store.partitions(subscription))[lease.partition].checkpoint
         await self.inner.advance(subscription, expected=expected, to=to, lease=lease)
 
 
@@ -229,7 +229,7 @@ REBUILDS: Sequence[Mutant] = (
         "test_the_swap_takes_the_checkpoint_along",
         dividing(lambda checkpoint, _: Checkpoint(START, checkpoint.log, checkpoint.parked)),
     ),
-    _store("other subscriptions begin anew", "test_no_reaction_runs", DividesAll),
+    _store("other subscriptions begin anew", "test_no_event_handler_runs", DividesAll),
     _step("rows change before their checkpoint", "test_a_crash_leaves_the_old_rows", Commits),
     _step("a checkpoint moves before its rows", "test_a_crash_leaves_the_old_rows", CommitsDivided),
     _store("what was filled is lost in a crash", "test_it_goes_on_where_it_was", ClearsAtCreation),

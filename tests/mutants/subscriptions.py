@@ -90,8 +90,8 @@ class NotesSubscriptions(Around):
 class TakesAnyLog(Around):
     """Says of every checkpoint that it belongs to its log."""
 
-    async def segments(self, subscription: str) -> Any:
-        found = await self.inner.segments(subscription)
+    async def partitions(self, subscription: str) -> Any:
+        found = await self.inner.partitions(subscription)
         return [each._replace(checkpoint=await self._own(each.checkpoint)) for each in found]
 
     async def checkpoint(self, subscription: str) -> Checkpoint | None:
@@ -201,7 +201,7 @@ SUBSCRIPTIONS: Sequence[Mutant] = (
     Mutant("a page without a match is the last", "test_pages_without_a_match_are_passed", logging(StopsAtUnwanted)),
     Mutant("filtered events are never passed", "test_filtered_events_move_the_checkpoint", logging(StandsStill)),
     Mutant("the head is too high", "test_filtered_events_move_the_checkpoint", logging(HeadTooHigh)),
-    Mutant("the head is too low", "test_a_reaction_begins_where_it_was_told", logging(HeadTooLow)),
+    Mutant("the head is too low", "test_an_event_handler_begins_where_it_was_told", logging(HeadTooLow)),
     Mutant("one too many are behind", "test_the_status_tells_how_far_behind", logging(Miscounts)),
     Mutant("nobody is behind", "test_the_status_tells_how_far_behind", logging(CountsNothing)),
     Mutant("the identity changes", "test_a_restart_goes_on", logging(ChangesIdentity)),
@@ -220,13 +220,13 @@ SUBSCRIPTIONS: Sequence[Mutant] = (
         commits_anyway,
     ),
     Mutant(
-        "a reaction's checkpoint moves though its events do not",
-        "test_a_reaction_commits_its_commands_with_its_checkpoint",
+        "an event handler's checkpoint moves though its events do not",
+        "test_an_event_handler_commits_its_commands_with_its_checkpoint",
         of_store(MovesApart),
     ),
     Mutant(
-        "a reaction's events are kept though its checkpoint is not",
-        "test_a_reaction_commits_its_commands_with_its_checkpoint",
+        "an event handler's events are kept though its checkpoint is not",
+        "test_an_event_handler_commits_its_commands_with_its_checkpoint",
         of_store(CommitsEarly),
     ),
     Mutant(

@@ -14,7 +14,7 @@ from .leases import (
     CountsOne,
     DividesAnyway,
     Endless,
-    FirstSegment,
+    FirstPartition,
     ForgetsOwner,
     HighestCounts,
     KeepsParked,
@@ -26,8 +26,8 @@ from .leases import (
     now,
 )
 from .mutant import Mutant
+from .partitions import AllAreAtTheHighest, DropsWhenDividing, KeepsPartitions, Renumbers, SortsAsText, dividing
 from .rows import guard
-from .segments import AllAreAtTheHighest, DropsWhenDividing, KeepsSegments, Renumbers, SortsAsText, dividing
 from .subscription_store import NoKeys, writing
 
 
@@ -40,7 +40,7 @@ class HandsOutTwice(Around):
 
 
 class KeepsWhatIsReleased(Around):
-    """Lets a segment that was given back rest until its lease ends."""
+    """Lets a partition that was given back rest until its lease ends."""
 
     async def release(self, leases: Sequence[Lease]) -> None:
         return None
@@ -61,12 +61,12 @@ class NeverRenews(Around):
 
 
 class RenewsForOthers(Around):
-    """Renews a segment for whoever holds it now."""
+    """Renews a partition for whoever holds it now."""
 
     async def renew(self, leases: Sequence[Lease], *, seconds: float) -> Any:
         for lease in leases:
             held = await now(self.inner, lease.subscription)
-            await self.inner.renew([each for each in held if each.segment == lease.segment], seconds=seconds)
+            await self.inner.renew([each for each in held if each.partition == lease.partition], seconds=seconds)
         return leases
 
 
@@ -107,7 +107,7 @@ class UnparksAll(Around):
 WORKERS: Sequence[Mutant] = (
     Mutant("a lease is handed out twice", "test_one_works_and_the_other_stands_by", break_store(HandsOutTwice)),
     Mutant(
-        "a segment that was given back is not free",
+        "a partition that was given back is not free",
         "test_one_works_and_the_other_stands_by",
         break_store(KeepsWhatIsReleased),
     ),
@@ -118,63 +118,67 @@ WORKERS: Sequence[Mutant] = (
     Mutant("the owner is not known", "test_a_dead_worker_is_succeeded", break_store(ForgetsOwner)),
     Mutant(
         "the generation is ignored",
-        "test_a_worker_that_lost_its_segment_writes_nothing",
+        "test_a_worker_that_lost_its_partition_writes_nothing",
         break_transaction(Unfenced),
     ),
     Mutant(
         "a lost lease is released",
-        "test_a_worker_that_lost_its_segment_writes_nothing",
+        "test_a_worker_that_lost_its_partition_writes_nothing",
         break_store(ReleasesOthers),
     ),
-    Mutant("a lost lease is renewed", "test_an_idle_worker_notices_that_it_lost_its_segment", break_store(RenewsLost)),
+    Mutant(
+        "a lost lease is renewed", "test_an_idle_worker_notices_that_it_lost_its_partition", break_store(RenewsLost)
+    ),
     Mutant(
         "what another has claimed is renewed",
-        "test_an_idle_worker_notices_that_it_lost_its_segment",
+        "test_an_idle_worker_notices_that_it_lost_its_partition",
         break_store(RenewsForOthers),
     ),
-    Mutant("a held segment is claimed", "test_a_slow_handler_is_not_robbed", break_store(Robs)),
+    Mutant("a held partition is claimed", "test_a_slow_handler_is_not_robbed", break_store(Robs)),
     Mutant("leases are not renewed", "test_a_slow_handler_is_not_robbed", break_store(NeverRenews)),
-    Mutant("a lease moves the first segment", "test_segments_share_the_keys", break_transaction(FirstSegment)),
+    Mutant("a lease moves the first partition", "test_partitions_share_the_keys", break_transaction(FirstPartition)),
     Mutant(
-        "segments are numbered otherwise elsewhere",
-        "test_a_key_falls_to_the_same_segment_everywhere",
+        "partitions are numbered otherwise elsewhere",
+        "test_a_key_falls_to_the_same_partition_everywhere",
         break_store(Renumbers),
     ),
-    Mutant("the fastest segment counts", "test_a_key_falls_to_the_same_segment_everywhere", break_store(HighestCounts)),
-    Mutant("other workers are not counted", "test_two_workers_share_the_segments", break_store(CountsOne)),
-    Mutant("workers that left are counted", "test_a_worker_that_left_has_no_share", break_store(CountsTheGone)),
-    Mutant("old segments stay", "test_more_and_fewer_segments", break_store(KeepsSegments)),
     Mutant(
-        "new segments begin at the head",
-        "test_more_and_fewer_segments",
+        "the fastest partition counts", "test_a_key_falls_to_the_same_partition_everywhere", break_store(HighestCounts)
+    ),
+    Mutant("other workers are not counted", "test_two_workers_share_the_partitions", break_store(CountsOne)),
+    Mutant("workers that left are counted", "test_a_worker_that_left_has_no_share", break_store(CountsTheGone)),
+    Mutant("old partitions stay", "test_more_and_fewer_partitions", break_store(KeepsPartitions)),
+    Mutant(
+        "new partitions begin at the head",
+        "test_more_and_fewer_partitions",
         dividing(lambda checkpoint, head: replace(checkpoint, position=head)),
     ),
     Mutant(
-        "a segment that is behind is taken for the fastest",
-        "test_segments_at_different_places_are_divided_anew",
+        "a partition that is behind is taken for the fastest",
+        "test_partitions_at_different_places_are_divided_anew",
         break_store(AllAreAtTheHighest),
     ),
     Mutant(
         "the checkpoint is forgotten when dividing",
-        "test_a_reaction_that_is_divided_keeps_its_mark",
+        "test_an_event_handler_that_is_divided_keeps_its_mark",
         dividing(lambda checkpoint, _: replace(checkpoint, position=START)),
     ),
     Mutant(
         "a new subscription begins at 0",
-        "test_a_reaction_that_is_divided_keeps_its_mark",
+        "test_an_event_handler_that_is_divided_keeps_its_mark",
         dividing(lambda checkpoint, _: replace(checkpoint, position=START), anew=False),
     ),
     Mutant(
         "the number of parked events is forgotten when dividing",
-        "test_parked_keys_move_with_their_segment",
+        "test_parked_keys_move_with_their_partition",
         dividing(lambda checkpoint, _: replace(checkpoint, parked=0)),
     ),
     Mutant(
         "parked events are forgotten when dividing",
-        "test_parked_keys_move_with_their_segment",
+        "test_parked_keys_move_with_their_partition",
         break_transaction(DropsWhenDividing),
     ),
-    Mutant("parked keys are forgotten", "test_parked_keys_move_with_their_segment", break_store(NoKeys)),
+    Mutant("parked keys are forgotten", "test_parked_keys_move_with_their_partition", break_store(NoKeys)),
     Mutant("the old reason stays", "test_a_retry_replays_in_order", break_transaction(OldReason)),
     Mutant("parked events stay", "test_a_retry_replays_in_order", break_transaction(KeepsParked)),
     Mutant("nobody notes a retry", "test_a_retry_replays_in_order", break_transaction(AsksNothing)),
@@ -185,7 +189,7 @@ WORKERS: Sequence[Mutant] = (
     ),
     Mutant("a retried event stays parked", "test_of_two_retries_one_runs", break_transaction(KeepsTheRetried)),
     Mutant("every key is discarded", "test_a_discarded_key_flows_again", break_transaction(UnparksAll)),
-    Mutant("segments come in the order of text", "test_a_discarded_key_flows_again", break_store(SortsAsText)),
+    Mutant("partitions come in the order of text", "test_a_discarded_key_flows_again", break_store(SortsAsText)),
     Mutant(
         "many parked events count as one",
         "test_a_discarded_key_flows_again",

@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 
-from twofold import Aggregate, Application, Command, Event, Module, Query, ReadModel, Repository, View, on
+from twofold import Aggregate, Application, Command, Event, Query, ReadModel, Repository, Router, View, on
 from twofold.ports import Transport, WriteStore
 
 
@@ -52,7 +52,7 @@ class GetParcel(Query["Parcel | None"]):
     order_id: str
 
 
-shop = Module("shop")
+shop = Router("shop")
 
 
 @shop.command_handler(Sell)
@@ -74,7 +74,7 @@ async def rename(command: Rename, orders: Repository[Order]) -> None:
     (await orders.get(command.order_id)).record(Renamed(order_id=command.order_id))
 
 
-depot = Module("depot")
+depot = Router("depot")
 
 
 @depot.projection("parcels")

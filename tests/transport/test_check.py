@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from twofold import Application, Command, Event, Module, Query
+from twofold import Application, Command, Event, Query, Router
 from twofold.errors import InvalidDefinition, WiringError
 from twofold_memory import InMemory, InMemoryTransport
 
@@ -45,11 +45,11 @@ def assert_found(app: Application, *parts: str) -> None:
 
 def test_events_without_a_broker_are_found() -> None:
     """Relaying and consuming need a transport, in the application and in its modules."""
-    module = Module("more")
-    module.consume(Sold, source="depot")
+    router = Router("more")
+    router.consume(Sold, source="depot")
     app = Application("shop", write=InMemory())
     app.relay(Sold)
-    app.include(module)
+    app.include(router)
     found = faults_of(app)
     assert len(found) == 2
     assert all("there is no broker" in fault for fault in found)
@@ -106,7 +106,7 @@ def test_the_names_that_are_proposed_are_usual_ones() -> None:
 def test_an_order_that_events_do_not_have_is_found() -> None:
     """The ordering key is a field of every event."""
     app = Application("shop", write=InMemory(), transport=InMemoryTransport())
-    app.relay(Sold, order_by="customer")
+    app.relay(Sold, partition_by="customer")
     assert_found(app, "order_by='customer' is not a field of Sold")
 
 

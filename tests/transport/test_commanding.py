@@ -98,7 +98,7 @@ async def test_a_handler_does_not_wait_for_what_it_commanded(
             await session.execute(GetParcel(order_id="a"), timeout=0.05)
         assert raised.value.sources == ("shop",)
         answer = await session.execute_stale(GetParcel(order_id="a"))
-        assert (answer.value, answer.behind) == (None, None)
+        assert (answer.value, answer.lag) == (None, None)
 
 
 async def test_nobody_waits_for_an_application_that_is_not_heard_of(

@@ -107,7 +107,7 @@ async def test_what_has_not_arrived_is_said_to_be_missing(here: WriteStore, ther
         with pytest.raises(ReadNotReady, match=r"depot\.shop"):
             await theirs.execute(GetParcel(order_id="a"), timeout=0)
         answer = await theirs.execute_stale(GetParcel(order_id="a"))
-        assert (answer.value.numbers if answer.value else None, answer.behind) == ((1,), None)
+        assert (answer.value.numbers if answer.value else None, answer.lag) == ((1,), None)
         broker.outcomes = []
         parcel = await theirs.execute(GetParcel(order_id="a"), timeout=30)
         assert parcel is not None
@@ -190,7 +190,7 @@ async def test_events_of_others_are_not_passed_on(here: WriteStore, there: Write
             await shop.dispatch(Sell(order_id="a", number=3))
             await settled(shop, app, depot)
             assert await numbers(depot, "a") == (1, 2, 3)
-            status: dict[str, Any] = {each.name: each.behind for each in await app.operations.status()}
+            status: dict[str, Any] = {each.name: each.lag for each in await app.operations.status()}
             assert status == {"relay": 0}
 
 

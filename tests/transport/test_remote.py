@@ -18,13 +18,13 @@ from twofold import (
     Command,
     Envelope,
     Event,
-    Module,
     Query,
     ReadModel,
     RemoteCommandBus,
     RemoteQueryBus,
     RemoteSession,
     Repository,
+    Router,
     Session,
     View,
     on,
@@ -113,7 +113,7 @@ class OutOfStock(Exception):
         super().__init__(f"of {article} only {left} are left")
 
 
-stock = Module("stock")
+stock = Router("stock")
 
 
 @stock.command_handler(Fill)
@@ -323,14 +323,14 @@ async def test_a_read_model_there_that_is_not_ready_is_told_as_itself(
 
     @app.query_handler(GetTotal)
     async def get_total(query: GetTotal) -> int:
-        raise ReadNotReady("levels", behind=3)
+        raise ReadNotReady("levels", lag=3)
 
     app.serve(GetTotal)
     await app.create_schema()
     async with app:
         with pytest.raises(ReadNotReady) as raised:
             await RemoteSession(broker, "count").execute(GetTotal())
-        assert (raised.value.projection, raised.value.behind) == ("levels", 3)
+        assert (raised.value.projection, raised.value.lag) == ("levels", 3)
 
 
 async def test_a_session_belongs_to_its_task(here: WriteStore, broker: InMemoryTransport) -> None:

@@ -60,7 +60,7 @@ async def test_what_has_arrived_is_waited_for_in_the_projection(
             await taken(broker, sold(1), mark(1))
             with pytest.raises(ReadNotReady) as caught:
                 await session.execute(GetParcel(order_id="a"), timeout=0, after=after)
-            assert (caught.value.projection, caught.value.behind) == ("parcels", 1)
+            assert (caught.value.projection, caught.value.lag) == ("parcels", 1)
         parcel = await session.execute(GetParcel(order_id="a"), after=after, timeout=30)
         assert parcel is not None
 
@@ -95,7 +95,7 @@ async def test_an_event_that_is_held_in_the_projection_is_waited_for(there: Writ
             await anyio.sleep(0.005)
         faults.on = False
         held = await missing(depot, after=token(1))
-        assert (held.parked, held.behind) == (False, 1)
+        assert (held.parked, held.lag) == (False, 1)
         await depot.operations.retry("parcels", "shop/order-a")
         assert await sees(depot, after=token(1)) == (1,)
 

@@ -13,7 +13,7 @@ from zlib import crc32
 import anyio
 
 from tests.transport.shops import GetParcel, Parcel, Sold
-from twofold import Application, Module, ReadModel, Retry, on
+from twofold import Application, ReadModel, Retry, Router, on
 from twofold._consistency.token import Written, encode_token
 from twofold._integration.cloud_events import Mark, encode_mark
 from twofold.ports import Checkpoint, Feed, Lease, Position, Transport, WireMessage, WriteStore
@@ -75,7 +75,7 @@ async def receiving(
     **consume: Any,
 ) -> AsyncIterator[Application]:
     """Run a depot that notes sales."""
-    depot = Module("depot")
+    depot = Router("depot")
 
     @depot.projection("parcels", retry=retry)
     class Parcels:

@@ -17,7 +17,6 @@ from twofold import (
     CommandBus,
     Event,
     EventBus,
-    Module,
     Query,
     QueryBus,
     ReadModel,
@@ -25,6 +24,7 @@ from twofold import (
     RemoteQueryBus,
     RemoteSession,
     Repository,
+    Router,
     Rows,
     Session,
     View,
@@ -100,22 +100,22 @@ async def inferred_elsewhere(commands: RemoteCommandBus, queries: RemoteQueryBus
     await session.execute(Place(number=1))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
-module = Module("typed")
+router = Router("typed")
 commands = CommandBus()
 events = EventBus()
 
 
-@module.command_handler(Place)
+@router.command_handler(Place)
 async def place(command: Place, things: Repository[Thing]) -> str:
     return "placed"
 
 
-@module.command_handler(Place)
+@router.command_handler(Place)
 def place_sync(command: Place, things: Repository[Thing]) -> str:
     return "placed"
 
 
-@module.command_handler(Place)
+@router.command_handler(Place)
 class PlaceHandler:
     def __init__(self, things: Repository[Thing]) -> None: ...
 
@@ -123,18 +123,18 @@ class PlaceHandler:
         return "placed"
 
 
-@module.query_handler(Get, reads="rows")
+@router.query_handler(Get, reads="rows")
 async def get(query: Get, rows: ReadModel[Row]) -> Row | None:
     return await rows.get(query.number)
 
 
-@module.query_handler(Every)
+@router.query_handler(Every)
 async def every(query: Every, rows: ReadModel[Row]) -> AsyncIterator[Row]:
     for row in (await rows.find()).items:
         yield row
 
 
-@module.reaction(Placed, name="react")
+@router.event_handler(Placed, name="react")
 async def react(event: Placed) -> None: ...
 
 
@@ -151,43 +151,43 @@ class Projection:
     async def either(self, event: Placed | Paid) -> None: ...
 
 
-@module.command_handler(Place)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+@router.command_handler(Place)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
 async def wrong_command(command: Pay) -> str:
     return "placed"
 
 
-@module.command_handler(Place)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+@router.command_handler(Place)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
 async def wrong_result(command: Place) -> int:
     return 1
 
 
-@module.command_handler(Place)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+@router.command_handler(Place)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
 async def wrong_result_with_injection(command: Place, things: Repository[Thing]) -> int:
     return 1
 
 
-@module.command_handler(Place)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+@router.command_handler(Place)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
 def wrong_result_sync(command: Place) -> int:
     return 1
 
 
-@module.command_handler(Place)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+@router.command_handler(Place)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
 class WrongResult:
     async def __call__(self, command: Place) -> int:
         return 1
 
 
-@module.query_handler(Get)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+@router.query_handler(Get)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
 async def wrong_query(query: Every) -> Row | None:
     return None
 
 
-@module.query_handler(Get)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+@router.query_handler(Get)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
 async def wrong_answer(query: Get) -> str:
     return "answer"
 
 
-@module.reaction(Placed, name="wrong")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+@router.event_handler(Placed, name="wrong")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
 async def wrong_event(event: Paid) -> None: ...
 
 

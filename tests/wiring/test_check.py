@@ -18,11 +18,11 @@ from twofold import (
     CommandBus,
     Event,
     EventBus,
-    Module,
     Query,
     QueryBus,
     ReadModel,
     Repository,
+    Router,
     Session,
     View,
     on,
@@ -368,10 +368,10 @@ def with_projection(cls: Any, name: str = "rows", **options: Any) -> Application
     return made
 
 
-def with_reaction(event: Any, handler: Any = react, **options: Any) -> Application:
-    """Return an application with a reaction."""
+def with_event_handler(event: Any, handler: Any = react, **options: Any) -> Application:
+    """Return an application with an event handler."""
     made = app()
-    made.reaction(event, name="reaction", **options)(handler)
+    made.event_handler(event, name="event_handler", **options)(handler)
     return made
 
 
@@ -399,9 +399,9 @@ def from_two_modules(handler: Any, message: Any) -> Application:
     """Return an application that includes two modules with the same handler."""
     made = app()
     for name in ("first", "second"):
-        module = Module(name)
-        (module.command_handler if issubclass(message, Command) else module.query_handler)(message)(handler)
-        made.include(module)
+        router = Router(name)
+        (router.command_handler if issubclass(message, Command) else router.query_handler)(message)(handler)
+        made.include(router)
     return made
 
 
@@ -440,11 +440,16 @@ MISTAKES: list[tuple[str, Callable[[], Application], Any, str]] = [
     ("unresolvable", lambda: with_query(unresolvable_result), unresolvable_result, "'Decimal' is not defined"),
     ("unknown projection", lambda: with_query(ask, reads="nowhere"), ask, "unknown projection 'nowhere'"),
     ("unknown projection", lambda: with_query(ask_again, reads="rows"), ask_again, "Known projections: none"),
-    ("event without a name", lambda: with_reaction(Nameless, react_to_nameless), Nameless, "no stable name"),
+    ("event without a name", lambda: with_event_handler(Nameless, react_to_nameless), Nameless, "no stable name"),
     ("event without a name", lambda: with_projection(TakesNameless), AlsoNameless, "no stable name"),
-    ("one name for two", lambda: both(with_reaction(Placed), with_reaction(Twin, react_to_twin)), Twin, "check.placed"),
+    (
+        "one name for two",
+        lambda: both(with_event_handler(Placed), with_event_handler(Twin, react_to_twin)),
+        Twin,
+        "check.placed",
+    ),
     ("one name for two", lambda: with_query(both_rows), RowTwin, "two views are named 'check_row'"),
-    ("missing upcaster", lambda: with_reaction(Second, react_to_second), Second, "version 1 to 2"),
+    ("missing upcaster", lambda: with_event_handler(Second, react_to_second), Second, "version 1 to 2"),
     ("missing upcaster", lambda: with_projection(TakesThird), Third, "version 2 to 3"),
     ("projection with a bus", lambda: with_projection(TakesBus), TakesBus, "cannot take a bus"),
     ("projection with a bus", lambda: with_projection(TakesSession), TakesSession, "cannot take a bus"),
@@ -478,8 +483,8 @@ MISTAKES: list[tuple[str, Callable[[], Application], Any, str]] = [
     ("key is no field", lambda: keyed(place_again, "Number"), place_again, "key='Number' is not a field of Place"),
     ("one name, two subscriptions", lambda: named_twice(RowsAgain), RowsAgain, "two subscriptions are named 'rows'"),
     ("one name, two subscriptions", lambda: named_twice(react), react, "two subscriptions are named 'rows'"),
-    ("order by no field", lambda: with_projection(Rows, order_by="user"), Rows, "order_by='user' is not a field"),
-    ("order by no field", lambda: with_reaction(Placed, order_by="user"), react, "order_by='user' is not a field"),
+    ("partition by no field", lambda: with_projection(Rows, partition_by="user"), Rows, "'user' is not a field"),
+    ("partition by no field", lambda: with_event_handler(Placed, partition_by="user"), react, "'user' is not a field"),
     ("inline across stores", lambda: across("rows"), Rows, "one transaction cannot span both"),
     ("inline across stores", lambda: across("again"), RowsAgain, "one transaction cannot span both"),
     ("view without rows", lambda: with_query(of_no_view), of_no_view, "has no name and key"),
@@ -525,7 +530,7 @@ def named_twice(second: Any) -> Application:
     if inspect.isclass(second):
         made.projection("rows")(second)
     else:
-        made.reaction(Placed, name="rows")(second)
+        made.event_handler(Placed, name="rows")(second)
     return made
 
 

@@ -78,7 +78,7 @@ def shop(links: Links) -> Application:
         @on(Placed)
         async def placed(self, event: Placed) -> None: ...
 
-    @app.reaction(Placed, name="mail", order_by="number")
+    @app.event_handler(Placed, name="mail", partition_by="number")
     async def mail(event: Placed) -> None: ...
 
     @app.query_handler(Ask, reads=("now", "later"))
@@ -107,7 +107,7 @@ async def test_a_command_runs_in_the_order_that_is_printed(anyio_backend: str) -
         await app.dispatch(Place())
         await app.settle()
     printed = links_of(app.explain(Place))
-    ran = links.ran[: len(printed)]  # reactions pass through middleware too, later
+    ran = links.ran[: len(printed)]  # event handlers pass through middleware too, later
     assert printed == ran == ["Links.everything", "Links.commands", "Links.inside", "place", "now"]
 
 
@@ -143,7 +143,7 @@ def test_the_way_of_a_query_and_of_an_event() -> None:
         "Placed",
         "  1. projection now, inline: in the command's transaction",
         "  2. projection later, after the commit, in order of each stream",
-        "  3. reaction mail, after the commit, in order of each number",
+        "  3. event handler mail, after the commit, in order of each number",
     ]
 
 

@@ -17,12 +17,12 @@ from twofold import (
     CommandBus,
     Event,
     EventBus,
-    Module,
     Query,
     QueryBus,
     ReadModel,
     RemoteCommandBus,
     Repository,
+    Router,
     Session,
     UnitOfWork,
     View,
@@ -124,14 +124,14 @@ def found(app: Application) -> str:
     return "\n".join(fault.message for fault in caught.value.faults)
 
 
-@pytest.mark.parametrize("decorator", ["command_handler", "query_handler", "reaction", "projection"])
+@pytest.mark.parametrize("decorator", ["command_handler", "query_handler", "event_handler", "projection"])
 def test_a_decorator_without_parentheses(app: Application, decorator: str) -> None:
     """A decorator that is given the handler itself registers nothing, and says how it is written."""
 
     async def place(command: Place) -> str:
         return ""
 
-    options = {"name": "reaction"} if decorator == "reaction" else {}
+    options = {"name": "event_handler"} if decorator == "event_handler" else {}
     with pytest.raises(InvalidDefinition, match=rf"cannot use @{decorator} so: .*place.*Write @{decorator}\("):
         getattr(app, decorator)(place, **options)
 
@@ -145,10 +145,10 @@ def test_a_decorator_of_another_kind(app: Application, decorator: str, given: An
         getattr(app, decorator)(given)
 
 
-def test_a_reaction_to_a_command(app: Application) -> None:
+def test_an_event_handler_to_a_command(app: Application) -> None:
     """Reactions are to events."""
     with pytest.raises(InvalidDefinition, match="takes the class of an event"):
-        app.reaction(Place, name="r")  # type: ignore[type-var]
+        app.event_handler(Place, name="r")  # type: ignore[type-var]
 
 
 @pytest.mark.parametrize(
@@ -227,10 +227,10 @@ def test_a_sync_handler_of_plain_things(app: Application) -> None:
 
 
 def test_numbers_and_modes(app: Application) -> None:
-    """A subscription has at least one segment, and a projection one of two modes."""
-    app.projection("rows", segments=0, mode="sync")(Rows)  # type: ignore[arg-type]
+    """A subscription has at least one partition, and a projection one of two modes."""
+    app.projection("rows", partitions=0, mode="sync")(Rows)  # type: ignore[arg-type]
     text = found(app)
-    assert "segments=0 of 'rows': a subscription has 1 or more" in text
+    assert "partitions=0 of 'rows': a subscription has 1 or more" in text
     assert "mode='sync' of 'rows': use 'async' or 'inline'" in text
 
 
@@ -428,7 +428,7 @@ def test_handlers_with_a_yield(app: Application) -> None:
     def ask(query: Ask):  # type: ignore[no-untyped-def]
         yield ""
 
-    @app.reaction(Placed, name="r")
+    @app.event_handler(Placed, name="r")
     class React:
         async def __call__(self, event: Placed):  # type: ignore[no-untyped-def]
             yield
@@ -466,7 +466,7 @@ async def test_a_stream_and_an_answer_are_told_apart(app: Application, level: st
         ({"cache": InMemory()}, r"cache=.*give a cache, such as Redis\(client\).cache\(\)"),
         ({"transport": "amqp://"}, r"transport='amqp://': give a broker, such as RabbitMQ\(url\)"),
         ({"requests": "amqp://"}, "requests='amqp://': give what carries requests"),
-        ({"hints": InMemory()}, r"hints=.*give what gives hints, such as Redis\(client\).hints\(\)"),
+        ({"notifier": InMemory()}, r"notifier=.*give what gives notifications, such as Redis\(client\).notifier\(\)"),
         ({"container": {}}, "container={}: give a container"),
         ({"clock": timedelta(1)}, "clock=.*give a clock"),
         ({"retry_scheduled": 3}, "retry_scheduled=3: give a Retry"),
@@ -509,7 +509,7 @@ def test_errors_of_another_process(errors: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "text"), [("billing", "Give a Module"), (re, "Give the Module that is defined in it")]
+    ("given", "text"), [("billing", "Give a Router"), (re, "Give the Router that is defined in it")]
 )
 def test_what_is_included(app: Application, given: Any, text: str) -> None:
     """A module of handlers is included, not its name nor the Python module around it."""
@@ -520,17 +520,17 @@ def test_what_is_included(app: Application, given: Any, text: str) -> None:
 async def test_a_module_that_is_included_twice(app: Application) -> None:
     """It adds nothing the second time but what is new in it."""
     calls: list[str] = []
-    module = Module("twice")
+    router = Router("twice")
 
     async def noting(message: Any, call_next: CallNext) -> Any:
         calls.append(type(message).__name__)
         return await call_next(message)
 
-    module.use(noting)
-    module.command_handler(Place)(lambda command: "placed")
-    app.include(module)
-    module.query_handler(Ask)(lambda query: "asked")
-    app.include(module)
+    router.use(noting)
+    router.command_handler(Place)(lambda command: "placed")
+    app.include(router)
+    router.query_handler(Ask)(lambda query: "asked")
+    app.include(router)
     async with app:
         assert [await app.dispatch(Place()), await app.execute(Ask())] == ["placed", "asked"]
     assert calls == ["Place", "Ask"]
@@ -601,14 +601,14 @@ def test_middleware_that_is_one(app: Application) -> None:
 
 
 @pytest.mark.parametrize("given", [[lambda event: None], [Placed], []])
-def test_a_reaction_without_a_name(app: Application, given: Any) -> None:
-    """A reaction without its brackets, or without a name for its checkpoint, says how it is written."""
+def test_an_event_handler_without_a_name(app: Application, given: Any) -> None:
+    """An event handler without its brackets, or without a name for its checkpoint, says how it is written."""
     with pytest.raises(
-        InvalidDefinition, match=r"cannot use @reaction so: .*no name=\. Write @reaction\(SomeEvent, name="
+        InvalidDefinition, match=r"cannot use @event_handler so: .*no name=\. Write @event_handler\(SomeEvent, name="
     ):
-        app.reaction(*given)  # type: ignore[call-arg]
+        app.event_handler(*given)  # type: ignore[call-arg]
     with pytest.raises(InvalidDefinition, match="was given the name 7"):
-        app.reaction(*given, name=7)  # type: ignore[arg-type]
+        app.event_handler(*given, name=7)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("name", "options"), [("relay", {}), ("consume", {"source": "depot"}), ("serve", {})])

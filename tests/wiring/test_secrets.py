@@ -140,7 +140,7 @@ def test_a_serializer_of_the_users_own_decides() -> None:
 def test_an_event_with_a_secret(app: Application) -> None:
     """An event whose secret would be lost in the log is a fault where its class is."""
 
-    @app.reaction(Paid, name="r")
+    @app.event_handler(Paid, name="r")
     async def react(event: Paid) -> None: ...
 
     assert "the event Paid would be stored without its secrets: cards.number would come back" in found(app)

@@ -39,14 +39,14 @@ class Commit:
         self._steps: list[Argument] = []
         self._refusals: list[Callable[[str], TwofoldError]] = []
 
-    def check_place(self, subscription: str, segments: str, number: int, place: str, generation: str) -> None:
-        """Demand that a segment stands at a place ("" for none), and its generation ("" for any)."""
-        self._check("place", [segments], [number, place, generation], _moved(subscription))
+    def check_place(self, subscription: str, partitions: str, number: int, place: str, generation: str) -> None:
+        """Demand that a partition stands at a place ("" for none), and its generation ("" for any)."""
+        self._check("place", [partitions], [number, place, generation], _moved(subscription))
 
-    def check_segments(self, subscription: str, segments: str, generations: dict[int, int]) -> None:
-        """Demand that these are the segments, and their generations."""
+    def check_partitions(self, subscription: str, partitions: str, generations: dict[int, int]) -> None:
+        """Demand that these are the partitions, and their generations."""
         numbers = [value for pair in generations.items() for value in pair]
-        self._check("segments", [segments], [len(generations), *numbers], _moved(subscription))
+        self._check("partitions", [partitions], [len(generations), *numbers], _moved(subscription))
 
     def check_layout(self, view: str, key: str, layout: str) -> None:
         """Demand that the rows of a view are kept as we would keep them, if there are any."""
@@ -139,7 +139,7 @@ def _other_log(view: str, key: str, found: str, wanted: str) -> ForeignLog:
     return ForeignLog(
         f"cannot write the rows of {view!r}: those that are there come from log {found}, these from {wanted}. Give each "
         "application that uses this Redis a prefix= of its own. If the database was made anew on purpose, unlink what was "
-        f"kept for the old one: the keys {key.rpartition(':')[0]}* and the segments of its projection."
+        f"kept for the old one: the keys {key.rpartition(':')[0]}* and the partitions of its projection."
     )
 
 

@@ -16,24 +16,24 @@ local argument, name = 1, 1
 local function arg() argument = argument + 1 return ARGV[argument] end
 local function key() name = name + 1 return KEYS[name] end
 
-local function generation(segments, number)
-  local lease = redis.call('HGET', segments, number .. ':lease')
+local function generation(partitions, number)
+  local lease = redis.call('HGET', partitions, number .. ':lease')
   return lease and string.match(lease, '^%d+')
 end
 
 local checks = {}
 function checks.place()
-  local segments, number, place, expected = key(), arg(), arg(), arg()
-  local stands = redis.call('HGET', segments, number) or ''
+  local partitions, number, place, expected = key(), arg(), arg(), arg()
+  local stands = redis.call('HGET', partitions, number) or ''
   if stands ~= place then return 'it stands at ' .. (stands == '' and 'nothing' or stands) end
-  if expected ~= '' and generation(segments, number) ~= expected then return 'the lease was lost' end
+  if expected ~= '' and generation(partitions, number) ~= expected then return 'the lease was lost' end
 end
-function checks.segments()
-  local segments, count, lost = key(), tonumber(arg()), nil
-  if redis.call('HLEN', segments) ~= 2 * count then lost = 'there are other segments now' end
+function checks.partitions()
+  local partitions, count, lost = key(), tonumber(arg()), nil
+  if redis.call('HLEN', partitions) ~= 2 * count then lost = 'there are other partitions now' end
   for _ = 1, count do
     local number, expected = arg(), arg()
-    if generation(segments, number) ~= expected then lost = 'a lease was lost' end
+    if generation(partitions, number) ~= expected then lost = 'a lease was lost' end
   end
   return lost
 end
@@ -184,15 +184,15 @@ function steps.ask()
 end
 
 function steps.place()
-  local segments, number = key(), arg()
-  redis.call('HSET', segments, number, arg())
-  redis.call('HSETNX', segments, number .. ':lease', '0 0 - ')
+  local partitions, number = key(), arg()
+  redis.call('HSET', partitions, number, arg())
+  redis.call('HSETNX', partitions, number .. ':lease', '0 0 - ')
 end
 function steps.divide()
-  local segments, lease, count = key(), arg() .. ' 0 - ', tonumber(arg())
-  redis.call('DEL', segments)
+  local partitions, lease, count = key(), arg() .. ' 0 - ', tonumber(arg())
+  redis.call('DEL', partitions)
   for number = 0, count - 1 do
-    redis.call('HSET', segments, number, arg(), number .. ':lease', lease)
+    redis.call('HSET', partitions, number, arg(), number .. ':lease', lease)
   end
 end
 

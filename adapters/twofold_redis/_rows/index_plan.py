@@ -10,7 +10,7 @@ from twofold.ports import Condition, Operator, Ordering, Selection
 
 from .shape import Index, Shape
 
-_COMPARED: Final = frozenset({Operator.ABOVE, Operator.AT_LEAST, Operator.BELOW, Operator.AT_MOST})
+_COMPARED: Final = frozenset({Operator.GT, Operator.GE, Operator.LT, Operator.LE})
 
 
 class Range(NamedTuple):
@@ -52,8 +52,8 @@ def _plan(shape: Shape[Any], index: Index, selection: Selection) -> tuple[tuple[
     reverse = _direction(index, part, selection.order_by) if len(part.ranges) == 1 else None
     ranges = part.ranges
     if reverse is not None and selection.after is not None:
-        behind = _behind(shape, index, part, selection, reverse=reverse)
-        ranges, reverse = ((behind,), reverse) if behind else (ranges, None)
+        lag = _behind(shape, index, part, selection, reverse=reverse)
+        ranges, reverse = ((lag,), reverse) if lag else (ranges, None)
     plan = Plan(index, ranges, bool(reverse), exact, reverse is not None)
     return (exact and (plan.sorted or not selection.order_by), len(part.used)), plan
 
@@ -71,7 +71,7 @@ def _part(index: Index, where: Sequence[Condition]) -> _Part:
     low, fixed, used = b"", list[Any](), set[int]()
     for position, column in enumerate(index.columns):
         mine = {number: each for number, each in enumerate(where) if each.field == column.field}
-        equal = next((number for number, each in mine.items() if each.operator is Operator.EQUAL), None)
+        equal = next((number for number, each in mine.items() if each.operator is Operator.EQ), None)
         if equal is None:
             ranges, further = _further(index, position, mine, low)
             return _Part(ranges, tuple(fixed), frozenset({*used, *further}))
@@ -106,11 +106,11 @@ def _further(
 def _narrowed(span: Range, operator: Operator, at: bytes, end: bytes | None) -> Range:
     """Return what a comparison leaves of a range; `at` is where its value begins, `end` where that ends."""
     match operator:
-        case Operator.AT_LEAST:
+        case Operator.GE:
             return Range(max(span.low, at), span.high)
-        case Operator.ABOVE:
+        case Operator.GT:
             return Range(max(span.low, end), span.high) if end is not None else Range(at, at)
-        case Operator.BELOW:
+        case Operator.LT:
             return Range(span.low, at if span.high is None else min(span.high, at))
         case _:
             return Range(span.low, end if span.high is None or end is None else min(span.high, end))

@@ -45,16 +45,16 @@ def _holds(shape: Shape[Any], row: View, condition: Condition) -> bool:
             return own is None and None in options
         return column.encode(own) in {column.encode(option) for option in options if option is not None}
     if own is None or condition.value is None:
-        return condition.operator is Operator.EQUAL and own is condition.value
+        return condition.operator is Operator.EQ and own is condition.value
     mine, other = column.encode(own), column.encode(condition.value)
     match condition.operator:
-        case Operator.EQUAL:
+        case Operator.EQ:
             return mine == other
-        case Operator.ABOVE:
+        case Operator.GT:
             return mine > other
-        case Operator.AT_LEAST:
+        case Operator.GE:
             return mine >= other
-        case Operator.BELOW:
+        case Operator.LT:
             return mine < other
         case _:
             return mine <= other

@@ -147,9 +147,9 @@ class Shape(Generic[V]):
 
     def members(self, row: V, bare_key: bytes) -> list[bytes]:
         """Return the members that a row has, one for each index."""
-        behind = bare_key + (END if self._ends else b"") + struct.pack(">I", len(bare_key))
+        lag = bare_key + (END if self._ends else b"") + struct.pack(">I", len(bare_key))
         return [
-            b"".join([column.encode(getattr(row, column.field)) for column in index.columns[:-1]]) + behind
+            b"".join([column.encode(getattr(row, column.field)) for column in index.columns[:-1]]) + lag
             for index in self.indexes
         ]
 

@@ -32,11 +32,11 @@ def is_lost(error: BaseException) -> bool:
 
 def nobody_there(error: BaseException) -> bool:
     """Return whether there was nobody to connect to: what is behind it says so."""
-    behind: BaseException | None = error
-    while behind is not None:
-        if isinstance(behind, (ConnectionRefusedError, FileNotFoundError, gaierror)):
+    lag: BaseException | None = error
+    while lag is not None:
+        if isinstance(lag, (ConnectionRefusedError, FileNotFoundError, gaierror)):
             return True
-        behind = behind.__cause__ or behind.__context__
+        lag = lag.__cause__ or lag.__context__
     return False
 
 

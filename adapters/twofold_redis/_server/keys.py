@@ -84,9 +84,9 @@ class Keys:
         base = f"{self._tag}:aside:{subscription}"
         return AsideKeys(f"{base}:events", f"{base}:order", f"{base}:again")
 
-    def segments(self, subscription: str) -> str:
-        """Return the key of the segments of a subscription: a hash of places and leases."""
-        return f"{self._tag}:segments:{subscription}"
+    def partitions(self, subscription: str) -> str:
+        """Return the key of the partitions of a subscription: a hash of places and leases."""
+        return f"{self._tag}:partitions:{subscription}"
 
     def workers(self, subscription: str) -> str:
         """Return the key of the workers of a subscription: a sorted set by the end of their attendance."""

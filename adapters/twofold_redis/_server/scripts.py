@@ -94,7 +94,7 @@ end
 """
 )
 
-SEGMENTS: Final = Script(
+PARTITIONS: Final = Script(
     _LEASES
     + """
 local result = {}

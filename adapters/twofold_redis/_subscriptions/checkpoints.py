@@ -10,7 +10,7 @@ from twofold.ports import Checkpoint, Lease, Position
 from .._commit.commit import Commit
 from .._commit.state import TransactionState
 from .._server.keys import Keys
-from .._server.scripts import SEGMENTS
+from .._server.scripts import PARTITIONS
 from .._server.server import Argument, Server
 
 
@@ -25,7 +25,7 @@ def checkpoint_of(place: bytes) -> Checkpoint:
     return Checkpoint(Position(int(position)), log, int(parked))
 
 
-class SegmentBuffer:
+class PartitionBuffer:
     """The changes of a transaction to the partitions of one subscription.
 
     They are checked at once against the partitions as the transaction read them first, and again by the commit.
@@ -47,13 +47,13 @@ class SegmentBuffer:
 
     def advance(self, expected: Checkpoint | None, to: Checkpoint, lease: Lease | None) -> None:
         """Move a partition; see `CheckpointWriter.advance`."""
-        number = lease.segment if lease else 0
+        number = lease.partition if lease else 0
         place, generation = self._now.get(number, ("", None))
         wanted = "" if expected is None else place_text(expected)
         if place != wanted:
             raise self._refusal(f"expected {wanted or 'nothing'}, found {place or 'nothing'}")
         if lease is not None and generation != lease.generation:
-            raise self._refusal(f"the lease of segment {number} was lost")
+            raise self._refusal(f"the lease of partition {number} was lost")
         if not self._divided:
             self._checked[number] = self._checked.get(number, False) or lease is not None
         self._moved[number] = place_text(to)
@@ -61,9 +61,9 @@ class SegmentBuffer:
 
     def divide(self, checkpoints: Sequence[Checkpoint], leases: Sequence[Lease]) -> None:
         """Replace the partitions; see `CheckpointWriter.divide`."""
-        held = {lease.segment: lease.generation for lease in leases}
+        held = {lease.partition: lease.generation for lease in leases}
         if {number: generation for number, (_, generation) in self._now.items()} != held:
-            raise self._refusal("it has other segments now, or a lease was lost")
+            raise self._refusal("it has other partitions now, or a lease was lost")
         generation = max(held.values(), default=-1) + 1
         self._now = {number: (place_text(each), generation) for number, each in enumerate(checkpoints)}
         self._divided = True
@@ -77,7 +77,7 @@ class SegmentBuffer:
             for number, place in self._moved.items():
                 commit.step("place", [key], [number, place])
             return
-        commit.check_segments(
+        commit.check_partitions(
             self._subscription, key, {number: generation for number, (_, generation) in self._there.items()}
         )
         generation = next((generation for _, generation in self._now.values()), 0)
@@ -111,7 +111,7 @@ class RedisCheckpoints:
         self._server = server
         self._keys = keys
         self._state = state
-        self._buffers: dict[str, SegmentBuffer] = {}
+        self._buffers: dict[str, PartitionBuffer] = {}
         self.log = ""
 
     async def advance(
@@ -127,15 +127,15 @@ class RedisCheckpoints:
 
     def write(self, commit: Commit) -> None:
         """Add the changes to a commit."""
-        for subscription, segments in self._buffers.items():
-            segments.write(commit, self._keys.segments(subscription))
+        for subscription, partitions in self._buffers.items():
+            partitions.write(commit, self._keys.partitions(subscription))
 
-    async def _of(self, subscription: str) -> SegmentBuffer:
+    async def _of(self, subscription: str) -> PartitionBuffer:
         self._state.check_writable()
         if subscription not in self._buffers:
-            attempt = f"read the segments of {subscription}"
-            read = self._server.run(SEGMENTS, [self._keys.segments(subscription)], [], attempt)
+            attempt = f"read the partitions of {subscription}"
+            read = self._server.run(PARTITIONS, [self._keys.partitions(subscription)], [], attempt)
             found = await self._state.guard(read)
             there = {int(number): (place.decode(), int(generation)) for number, place, generation, _ in found}
-            self._buffers[subscription] = SegmentBuffer(subscription, there, self._state)
+            self._buffers[subscription] = PartitionBuffer(subscription, there, self._state)
         return self._buffers[subscription]

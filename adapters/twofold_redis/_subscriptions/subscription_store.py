@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from twofold.ports import Checkpoint, Lease, Segment
+from twofold.ports import Checkpoint, Lease, Partition
 
 from .._server.keys import Keys
-from .._server.scripts import ATTEND, CLAIM, RENEW, SEGMENTS
+from .._server.scripts import ATTEND, CLAIM, PARTITIONS, RENEW
 from .._server.server import Argument, Server
 from .checkpoints import checkpoint_of
 
@@ -29,19 +29,19 @@ class RedisSubscriptions:
 
     async def checkpoint(self, subscription: str) -> Checkpoint | None:
         """Return the lowest committed checkpoint, or None when the subscription never ran here."""
-        found = [segment.checkpoint for segment in await self.segments(subscription)]
+        found = [partition.checkpoint for partition in await self.partitions(subscription)]
         if not found:
             return None
         lowest = min(found, key=lambda checkpoint: checkpoint.position)
         return Checkpoint(lowest.position, lowest.log, sum(each.parked for each in found))
 
-    async def segments(self, subscription: str) -> Sequence[Segment]:
+    async def partitions(self, subscription: str) -> Sequence[Partition]:
         """Return the partitions by their numbers."""
         found = await self._server.run(
-            SEGMENTS, [self._keys.segments(subscription)], [], f"read the segments of {subscription}"
+            PARTITIONS, [self._keys.partitions(subscription)], [], f"read the partitions of {subscription}"
         )
         return [
-            Segment(int(number), checkpoint_of(place), int(generation), None if owner is None else owner.decode())
+            Partition(int(number), checkpoint_of(place), int(generation), None if owner is None else owner.decode())
             for number, place, generation, owner in found
         ]
 
@@ -50,7 +50,7 @@ class RedisSubscriptions:
     ) -> Sequence[Lease]:
         """Lease partitions that no worker holds, or all."""
         arguments: list[Argument] = [owner, round(seconds * _MICRO), limit, int(force)]
-        key, attempt = self._keys.segments(subscription), f"claim segments of {subscription}"
+        key, attempt = self._keys.partitions(subscription), f"claim partitions of {subscription}"
         found = await self._server.run(CLAIM, [key], arguments, attempt)
         return [Lease(subscription, int(number), int(generation)) for number, generation in found]
 
@@ -74,7 +74,7 @@ class RedisSubscriptions:
         held: list[Lease] = []
         for subscription in dict.fromkeys(lease.subscription for lease in leases):
             mine = [lease for lease in leases if lease.subscription == subscription]
-            numbers: list[Argument] = [number for lease in mine for number in (lease.segment, lease.generation)]
-            found = await self._server.run(RENEW, [self._keys.segments(subscription)], [until, *numbers], attempt)
+            numbers: list[Argument] = [number for lease in mine for number in (lease.partition, lease.generation)]
+            found = await self._server.run(RENEW, [self._keys.partitions(subscription)], [until, *numbers], attempt)
             held += [mine[int(number) - 1] for number in found]
         return held

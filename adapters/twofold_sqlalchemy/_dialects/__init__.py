@@ -209,11 +209,11 @@ class Dialect(Protocol):
         ...
 
     async def announce(self, database: Database) -> None:
-        """Hint to other processes; see `EventLog.announce`."""
+        """Notification to other processes; see `EventLog.announce`."""
         ...
 
     async def watch(self, database: Database, heard: Callable[[], None]) -> None:
-        """Hear the hints of other processes; see `EventLog.watch`."""
+        """Hear the notifications of other processes; see `EventLog.watch`."""
         ...
 
     # -- errors

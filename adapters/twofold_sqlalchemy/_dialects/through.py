@@ -67,7 +67,7 @@ class ThroughSqlAlchemy(NothingParticular):
         await connection.rollback()
 
     async def announce(self, database: Database) -> None:
-        """Do nothing: the database has no hints."""
+        """Do nothing: the database has no notifications."""
 
     async def watch(self, database: Database, heard: Callable[[], None]) -> None:
         """Return: there is nothing to hear."""

@@ -89,11 +89,11 @@ class SqlEventLog:
             yield event
 
     async def announce(self) -> None:
-        """Hint to other processes that events were appended, where the database can."""
+        """Notification to other processes that events were appended, where the database can."""
         await self._database.dialect.announce(self._database)
 
     async def watch(self, heard: Callable[[], None]) -> None:
-        """Call `heard` at each hint, where the database can."""
+        """Call `heard` at each notification, where the database can."""
         dialect = self._database.dialect
         try:
             await dialect.watch(self._database, heard)

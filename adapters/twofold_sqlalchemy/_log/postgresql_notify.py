@@ -1,4 +1,4 @@
-"""Hints between processes on PostgreSQL, by NOTIFY, and who holds readers back."""
+"""Notifications between processes on PostgreSQL, by NOTIFY, and who holds readers back."""
 
 from __future__ import annotations
 

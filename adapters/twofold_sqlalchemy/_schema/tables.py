@@ -21,8 +21,8 @@ class Tables:
     Attributes:
         meta: one row: the log's identity and the version of the tables.
         events: the log.
-        checkpoints: how far each segment of each subscription has come, and who holds it.
-        workers: who would like to hold segments.
+        checkpoints: how far each partition of each subscription has come, and who holds it.
+        workers: who would like to hold partitions.
         parked: the events that subscriptions could not handle.
         state: aggregates that have no tables of their own, as JSON.
         keys: the idempotency keys of commands, with what they were answered with.
@@ -92,7 +92,7 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
         "twofold_checkpoints",
         metadata,
         Column("subscription", name, primary_key=True),
-        Column("segment", Integer, primary_key=True, autoincrement=False),
+        Column("partition", Integer, primary_key=True, autoincrement=False),
         Column("position", number, nullable=False),
         Column("log", name, nullable=False),
         Column("parked", number, nullable=False),

@@ -25,11 +25,11 @@ class CheckpointStatements:
 
     def __init__(self, database: Database, tables: Tables) -> None:
         prepare, table = database.prepare, tables.checkpoints
-        names = ("subscription", "segment", "position", "log", "parked", "generation")
+        names = ("subscription", "partition", "position", "log", "parked", "generation")
         new: dict[str, Any] = {name: bindparam(name) for name in names}
         self.insert = prepare(insert(table).values({**new, "owner": None, "expires": 0.0}))
         every = table.c.subscription == bindparam("of")
-        this = (every, table.c.segment == bindparam("this"))
+        this = (every, table.c.partition == bindparam("this"))
         same_generation = table.c.generation == bindparam("expected")
         move = (
             update(table)
@@ -61,11 +61,11 @@ class SqlCheckpoints:
         attempt = f"advance the checkpoint of {subscription}"
         self._link.check_writable(attempt)
         if expected is None:
-            await self._start(subscription, lease.segment if lease else 0, to, 0)
+            await self._start(subscription, lease.partition if lease else 0, to, 0)
             return
         old = {"old_position": expected.position, "old_log": expected.log, "old_parked": expected.parked}
         new = {"new_position": to.position, "new_log": to.log, "new_parked": to.parked}
-        where = {"of": subscription, "this": lease.segment if lease else 0}
+        where = {"of": subscription, "this": lease.partition if lease else 0}
         statement = self._statements.move
         if lease is not None:
             statement, where["expected"] = self._statements.move_leased, lease.generation
@@ -77,17 +77,17 @@ class SqlCheckpoints:
         attempt, link, statements = f"divide {subscription}", self._link, self._statements
         link.check_writable(attempt)
         for lease in leases:
-            held = {"of": subscription, "this": lease.segment, "expected": lease.generation}
+            held = {"of": subscription, "this": lease.partition, "expected": lease.generation}
             if await link.change(statements.delete, held, attempt) != 1:
-                raise self._moved(subscription, f"it holds the lease of partition {lease.segment}")
+                raise self._moved(subscription, f"it holds the lease of partition {lease.partition}")
         if (await link.fetch(statements.count, {"of": subscription}, attempt))[0][0]:
             raise self._moved(subscription, f"there are {len(leases)} partitions")
         generation = max((lease.generation for lease in leases), default=-1) + 1
-        for segment, checkpoint in enumerate(checkpoints):
-            await self._start(subscription, segment, checkpoint, generation)
+        for partition, checkpoint in enumerate(checkpoints):
+            await self._start(subscription, partition, checkpoint, generation)
 
-    async def _start(self, subscription: str, segment: int, to: Checkpoint, generation: int) -> None:
-        key = {"subscription": subscription, "segment": segment, "generation": generation}
+    async def _start(self, subscription: str, partition: int, to: Checkpoint, generation: int) -> None:
+        key = {"subscription": subscription, "partition": partition, "generation": generation}
         values = {**key, "position": to.position, "log": to.log, "parked": to.parked}
         try:
             await self._link.change(self._statements.insert, values, f"start {subscription}")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
-from twofold.ports import Checkpoint, Lease, Position, Segment
+from twofold.ports import Checkpoint, Lease, Partition, Position
 
 from .._connection.database import Database
 from .._schema.tables import Tables
@@ -23,21 +23,23 @@ class SqlSubscriptions:
     def __init__(self, database: Database, tables: Tables) -> None:
         self._database = database
         prepare, now = database.prepare, database.dialect.now()
-        segments, workers = tables.checkpoints, tables.workers
-        of = segments.c.subscription == bindparam("of")
-        until = now + bindparam("seconds", type_=segments.c.expires.type)
-        place = (segments.c.position, segments.c.log, segments.c.parked)
+        partitions, workers = tables.checkpoints, tables.workers
+        of = partitions.c.subscription == bindparam("of")
+        until = now + bindparam("seconds", type_=partitions.c.expires.type)
+        place = (partitions.c.position, partitions.c.log, partitions.c.parked)
         self._checkpoint = prepare(select(*place).where(of))
-        state = (*place, segments.c.generation, segments.c.owner)
-        self._segments = prepare(
-            select(segments.c.segment, *state, segments.c.expires > now).where(of).order_by(segments.c.segment)
+        state = (*place, partitions.c.generation, partitions.c.owner)
+        self._partitions = prepare(
+            select(partitions.c.partition, *state, partitions.c.expires > now)
+            .where(of)
+            .order_by(partitions.c.partition)
         )
-        this = (of, segments.c.segment == bindparam("this"), segments.c.generation == bindparam("expected"))
-        taken = {"generation": segments.c.generation + 1, "owner": bindparam("by"), "expires": until}
-        self._claim = prepare(update(segments).where(*this, segments.c.expires <= now).values(taken))
-        self._seize = prepare(update(segments).where(*this).values(taken))
-        self._renew = prepare(update(segments).where(*this).values(expires=until))
-        self._release = prepare(update(segments).where(*this).values(expires=0.0, owner=None))
+        this = (of, partitions.c.partition == bindparam("this"), partitions.c.generation == bindparam("expected"))
+        taken = {"generation": partitions.c.generation + 1, "owner": bindparam("by"), "expires": until}
+        self._claim = prepare(update(partitions).where(*this, partitions.c.expires <= now).values(taken))
+        self._seize = prepare(update(partitions).where(*this).values(taken))
+        self._renew = prepare(update(partitions).where(*this).values(expires=until))
+        self._release = prepare(update(partitions).where(*this).values(expires=0.0, owner=None))
         here = (workers.c.subscription == bindparam("of"), workers.c.owner == bindparam("by"))
         self._stay = prepare(update(workers).where(*here).values(expires=until))
         self._come = prepare(insert(workers).values(subscription=bindparam("of"), owner=bindparam("by"), expires=until))
@@ -54,11 +56,13 @@ class SqlSubscriptions:
         position, log, _ = min(rows, key=lambda row: row[0])
         return Checkpoint(Position(position), log, sum(parked for _, _, parked in rows))
 
-    async def segments(self, subscription: str) -> Sequence[Segment]:
+    async def partitions(self, subscription: str) -> Sequence[Partition]:
         """Return the partitions by their numbers."""
-        rows = await self._database.fetch(self._segments, {"of": subscription}, f"read the segments of {subscription}")
+        rows = await self._database.fetch(
+            self._partitions, {"of": subscription}, f"read the partitions of {subscription}"
+        )
         return [
-            Segment(number, Checkpoint(Position(position), log, parked), generation, owner if held else None)
+            Partition(number, Checkpoint(Position(position), log, parked), generation, owner if held else None)
             for number, position, log, parked, generation, owner, held in rows
         ]
 
@@ -66,8 +70,8 @@ class SqlSubscriptions:
         self, subscription: str, owner: str, *, seconds: float, limit: int, force: bool = False
     ) -> Sequence[Lease]:
         """Lease partitions that no worker holds, or all."""
-        attempt = f"claim segments of {subscription}"
-        free = [each for each in await self.segments(subscription) if force or each.owner is None][:limit]
+        attempt = f"claim partitions of {subscription}"
+        free = [each for each in await self.partitions(subscription) if force or each.owner is None][:limit]
         claim = self._seize if force else self._claim
         leases: list[Lease] = []
         if free:
@@ -105,4 +109,4 @@ class SqlSubscriptions:
 
 
 def _values(lease: Lease) -> dict[str, object]:
-    return {"of": lease.subscription, "this": lease.segment, "expected": lease.generation}
+    return {"of": lease.subscription, "this": lease.partition, "expected": lease.generation}

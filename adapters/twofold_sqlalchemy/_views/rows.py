@@ -159,17 +159,17 @@ class TableRows(Generic[V]):
         field, operator, value = condition
         column = self._comparable(field)
         match operator:
-            case Operator.EQUAL if value is None:
+            case Operator.EQ if value is None:
                 return self._view.table.c[field].is_(None)
-            case Operator.EQUAL:
+            case Operator.EQ:
                 return column == self._bound(field, name)
-            case Operator.ABOVE:
+            case Operator.GT:
                 return column > self._bound(field, name)
-            case Operator.AT_LEAST:
+            case Operator.GE:
                 return column >= self._bound(field, name)
-            case Operator.BELOW:
+            case Operator.LT:
                 return column < self._bound(field, name)
-            case Operator.AT_MOST:
+            case Operator.LE:
                 return column <= self._bound(field, name)
             case Operator.ONE_OF:
                 size = _padded(sum(option is not None for option in _options(value)))
@@ -179,15 +179,15 @@ class TableRows(Generic[V]):
 
     def _behind(self, order_by: Sequence[Ordering]) -> ColumnElement[bool]:
         """Return the condition for rows behind the ones whose values are bound as `after0`, `after1`..."""
-        behind: ColumnElement[bool] = false()
+        lag: ColumnElement[bool] = false()
         for index, ordering in reversed(list(enumerate(order_by))):
             column, value = self._comparable(ordering.field), self._bound(ordering.field, f"after{index}")
             further = column < value if ordering.descending else column > value
-            behind = or_(further, and_(column == value, behind))
+            lag = or_(further, and_(column == value, lag))
         first, value = self._comparable(order_by[0].field), self._bound(order_by[0].field, "after0")
         # It follows from the rest, and an index can use it.
         reach = first <= value if order_by[0].descending else first >= value
-        return and_(reach, behind) if order_by else true()
+        return and_(reach, lag) if order_by else true()
 
 
 def _options(value: object) -> tuple[Any, ...]:

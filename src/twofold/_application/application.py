@@ -19,13 +19,13 @@ from .._dispatch.session import DEFAULT_TIMEOUT, Session
 from .._registration.entries import MiddlewareEntry
 from .._registration.integration import here
 from .._registration.places import calling_frame
-from .._registration.router import Module
+from .._registration.router import Router
 from .._wiring.options import check_options, check_parts
 from .._wiring.parts import Parts
 from ..errors import ApplicationNotRunning, WiringError
 from ..ports.cache import CacheStore
 from ..ports.clock import Clock, Ids
-from ..ports.hints import Hints
+from ..ports.notifier import Notifier
 from ..ports.requests import Requests
 from ..ports.stores import ReadStore, WriteStore
 from ..ports.transport import Transport
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
-class Application(Module):
+class Application(Router):
     """Composes handlers with the stores that hold their data; the one place that says where data lives.
 
         app = Application("orders", write=SqlAlchemy(engine))
@@ -59,7 +59,7 @@ class Application(Module):
         transport: the broker that carries events to and from other applications. An application starts while it is away,
             and connects when it is back; `health()` says so until then.
         cache: where answers of queries are kept that say `cache=`; they are loaded each time without one.
-        hints: what tells other processes of new events, where the write store cannot or should not do that itself.
+        notifications: what tells other processes of new events, where the write store cannot or should not do that itself.
         requests: what carries the commands and queries that it serves; the transport by default, when it can. Redis
             Streams cannot: say `requests=RabbitMQ(url)` beside them. Who made it closes it.
         event_sourced: the aggregates whose events are their state. All others are state stored.
@@ -85,7 +85,7 @@ class Application(Module):
         transport: Transport | None = None,
         requests: Requests | None = None,
         cache: CacheStore | None = None,
-        hints: Hints | None = None,
+        notifier: Notifier | None = None,
         event_sourced: Sequence[type[Aggregate]] = (),
         container: Any = None,
         middleware: Sequence[Middleware] = (),
@@ -98,8 +98,8 @@ class Application(Module):
     ) -> None:
         super().__init__(name)
         check_parts(
-            write=write, read=read, transport=transport, requests=requests, cache=cache, hints=hints, container=container,
-            clock=clock, ids=ids,
+            write=write, read=read, transport=transport, requests=requests, cache=cache, notifier=notifier,
+            container=container, clock=clock, ids=ids,
         )  # fmt: skip
         aggregates = check_options(event_sourced, keep_records, lease, retry_scheduled, middleware)
         if requests is None and isinstance(transport, Requests):
@@ -109,7 +109,7 @@ class Application(Module):
         self.clock: Clock = clock or SystemClock()
         self._parts = Parts(
             registered=self._registered, write=write, read=self.read, transport=transport, requests=requests, cache=cache,
-            hints=hints, event_sourced=aggregates, container=container, work=work, keep_records=keep_records,
+            notifier=notifier, event_sourced=aggregates, container=container, work=work, keep_records=keep_records,
             retry_scheduled=retry_scheduled, lease=lease, clock=self.clock, ids=ids or UuidV7(),
         )  # fmt: skip
         self._running: Running | None = None
@@ -227,7 +227,7 @@ class Application(Module):
                 await running.settle()
         except TimeoutError as error:
             found = ", ".join(
-                f"{each.name}: {each.behind} behind, {each.retrying} retrying, {each.state}"
+                f"{each.name}: {each.lag} behind, {each.retrying} retrying, {each.state}"
                 for each in await self.operations.status()
             )
             wrong = "".join(f" {problem}." for problem in (await self.health()).problems)

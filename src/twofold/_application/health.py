@@ -24,7 +24,7 @@ class Health:
 
     Attributes:
         problems: what is wrong, each in a sentence; empty when nothing is.
-        subscriptions: every projection and reaction; empty when a store does not answer.
+        subscriptions: every projection and event handler; empty when a store does not answer.
         holding_back: the transactions that readers of the log wait for, in words. One of them for a moment is no problem.
     """
 
@@ -70,20 +70,20 @@ async def subscription_statuses(running: Running) -> Sequence[SubscriptionStatus
     statuses = [SubscriptionStatus(each.name, "projection", "inline", head, 0) for each in running.assembly.inline]
     for worker in running.workers:
         subscription, checkpoint = worker.subscription, await running.checkpoint(worker)
-        behind = await log.count(after=checkpoint.position, upto=head) if checkpoint.position < head else 0
+        lag = await log.count(after=checkpoint.position, upto=head) if checkpoint.position < head else 0
         error = "" if worker.error is None else f"{type(worker.error).__name__}: {worker.error}"
         parked, retrying = await set_aside(subscription.store.parked, subscription.name, checkpoint)
         statuses.append(
             SubscriptionStatus(
-                subscription.name, subscription.kind, worker.state, checkpoint.position, behind, parked, retrying, error
+                subscription.name, subscription.kind, worker.state, checkpoint.position, lag, parked, retrying, error
             )
         )
     return statuses
 
 
 async def _is_owned(subscriptions: SubscriptionStore, subscription: str) -> bool:
-    segments = await subscriptions.segments(subscription)
-    return bool(segments) and all(segment.owner is not None for segment in segments)
+    partitions = await subscriptions.partitions(subscription)
+    return bool(partitions) and all(partition.owner is not None for partition in partitions)
 
 
 def _stuck(command: ScheduledCommand) -> str:

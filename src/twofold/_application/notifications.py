@@ -9,7 +9,7 @@ import anyio
 from .._background.signal import Signal
 from ..errors import TransientFailure
 from ..ports.event_log import EventLog
-from ..ports.hints import Hints
+from ..ports.notifier import Notifier
 
 logger = logging.getLogger("twofold.running")
 
@@ -28,7 +28,7 @@ class Notifications:
         notifier: carries the notifications; the log does so itself by default.
     """
 
-    def __init__(self, log: EventLog, identity: str, notifier: Hints | None) -> None:
+    def __init__(self, log: EventLog, identity: str, notifier: Notifier | None) -> None:
         self._log = log
         self._identity = identity
         self._notifier = notifier

@@ -105,16 +105,16 @@ class Operations:
         Raises:
             LookupError: there is no such subscription, or no event of this key is parked or waits for a retry.
         """
-        from .._subscriptions.partitions import segment_of
+        from .._subscriptions.partitions import partition_of
         from .._subscriptions.status import nothing_set_aside
 
         store = self._running().store_of(subscription)
         while True:
-            segments = await store.subscriptions.segments(subscription)
+            partitions = await store.subscriptions.partitions(subscription)
             parked = await store.parked.read(subscription, key=key)
             if not parked:
                 raise await nothing_set_aside("discard", store.parked, subscription, key)
-            number, checkpoint, generation, _ = segments[segment_of(key, len(segments))]
+            number, checkpoint, generation, _ = partitions[partition_of(key, len(partitions))]
             left = replace(checkpoint, parked=checkpoint.parked - len(parked))
             lease = Lease(subscription, number, generation)
             with suppress(CheckpointMoved):

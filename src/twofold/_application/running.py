@@ -53,7 +53,7 @@ class Running:
         self.identity = identity
         self.owner = f"{gethostname()}/{getpid()}/{parts.ids.new().hex[:12]}"
         self.log = Log(parts.write.log, identity, assembly.event_types, parts.clock)
-        self.notifications = Notifications(parts.write.log, identity, parts.hints)
+        self.notifications = Notifications(parts.write.log, identity, parts.notifier)
         self.supervisor = Supervisor()
         self.outside = Outside(parts, assembly, self.notifications.send, self.session)
         self.timers = Timers(assembly.services, self._session_of, parts.retry_scheduled)

@@ -1,4 +1,4 @@
-"""A hint, inside one process, that something has moved."""
+"""A notification, inside one process, that something has moved."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import anyio
 
 
 class Signal:
-    """Wakes waiters early. A hint and no more: whoever waits looks again after a while all the same."""
+    """Wakes waiters early. A notification and no more: whoever waits looks again after a while all the same."""
 
     def __init__(self) -> None:
         self.count = 0

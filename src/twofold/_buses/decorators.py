@@ -47,19 +47,19 @@ def check_message(decorator: str, given: object, base: type[object], *, write: s
     )
 
 
-def named(reaction: Callable[P, T]) -> Callable[P, T]:
-    """Let `reaction` without its brackets or its name say how it is written; its signature alone would not."""
+def named(event_handler: Callable[P, T]) -> Callable[P, T]:
+    """Let `event handler` without its brackets or its name say how it is written; its signature alone would not."""
 
-    @wraps(reaction)
+    @wraps(event_handler)
     def with_name(*args: P.args, **kwargs: P.kwargs) -> T:
         if not isinstance(name := kwargs.get("name"), str):
             found = f"was given the name {name!r:.100}" if "name" in kwargs else "has no name="
             given = ", ".join(getattr(each, "__name__", repr(each)) for each in args[1:])
             raise InvalidDefinition(
-                f"cannot use @reaction so: it takes the classes of events and the stable name of its checkpoint, and "
-                f"({given}) {found}. Write @reaction(SomeEvent, name='send_mail') above the handler."
+                f"cannot use @event_handler so: it takes the classes of events and the stable name of its checkpoint, and "
+                f"({given}) {found}. Write @event_handler(SomeEvent, name='send_mail') above the handler."
             )
-        return reaction(*args, **kwargs)
+        return event_handler(*args, **kwargs)
 
     return with_name
 

@@ -56,14 +56,14 @@ def signature_of(function: Callable[..., Any], names: Mapping[str, Any]) -> Sign
     Raises:
         NameError: an annotation names something that is not there at run time.
     """
-    hints = get_type_hints(function, localns=dict(names), include_extras=True)
+    notifier = get_type_hints(function, localns=dict(names), include_extras=True)
     read = inspect.signature(function)
     parameters = tuple(
-        _parameter(parameter, hints.get(parameter.name, inspect.Parameter.empty))
+        _parameter(parameter, notifier.get(parameter.name, inspect.Parameter.empty))
         for parameter in read.parameters.values()
         if parameter.kind not in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     )
-    return Signature(parameters, hints.get("return", inspect.Parameter.empty))
+    return Signature(parameters, notifier.get("return", inspect.Parameter.empty))
 
 
 def written(annotation: Any) -> str:

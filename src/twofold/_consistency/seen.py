@@ -103,7 +103,7 @@ class Writes:
             for each in arrived:
                 needed = latest(needed, each)
         if missing and must and self._arrivals is not None:
-            raise ReadNotReady(self._arrivals.name, behind=None, sources=self._arrivals.sources)
+            raise ReadNotReady(self._arrivals.name, lag=None, sources=self._arrivals.sources)
         return latest(self.here, needed), not missing
 
     async def _arrived(self, elsewhere: tuple[Written, ...], seconds: float) -> tuple[tuple[Written, ...], bool]:

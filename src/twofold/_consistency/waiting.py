@@ -54,7 +54,7 @@ class Consistency:
             self._seen[projection] = checkpoint
         self.moved.send()
 
-    async def behind(self, projection: str, written: Written) -> int:
+    async def lag(self, projection: str, written: Written) -> int:
         """Return how many events of the log lie between a projection and what was written, 0 when it has it all.
 
         Those of the written events that are held there, or follow one that is, count too: the checkpoint has passed them.
@@ -99,8 +99,8 @@ class Consistency:
             while not await self._has_passed(projection, written, ask=ask):
                 left = deadline - anyio.current_time()
                 if left <= 0:
-                    if behind := await self.behind(projection, written):
-                        raise ReadNotReady(projection, behind=behind)
+                    if lag := await self.lag(projection, written):
+                        raise ReadNotReady(projection, lag=lag)
                     break
                 self.awaited.send()
                 told, delay = projection in self._told, backoff.next()
@@ -115,7 +115,7 @@ class Consistency:
     async def worst(self, projections: Sequence[str], written: Written) -> int | None:
         """Return the most that any of these is behind, None when a written event is parked in one of them."""
         try:
-            return max([await self.behind(projection, written) for projection in projections])
+            return max([await self.lag(projection, written) for projection in projections])
         except ReadNotReady:
             return None
 
@@ -127,5 +127,5 @@ class Consistency:
             each for each in aside if each.event.position in wrote or (origins and origin_of(each.event) in origins)
         ]
         if any(each.key not in held for each in mine):
-            raise ReadNotReady(projection, behind=None, parked=True)
+            raise ReadNotReady(projection, lag=None, parked=True)
         return len(mine)

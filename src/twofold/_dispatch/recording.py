@@ -19,12 +19,12 @@ class RecordingEventBus(EventBus):
             stream: the stream it goes to; by default the one called like the event.
 
         Raises:
-            ApplicationNotRunning: no command or reaction is being handled here.
+            ApplicationNotRunning: no command or event handler is being handled here.
         """
         scope = current.get()
         if scope is None or not scope.joinable:
             raise ApplicationNotRunning(
                 f"cannot publish {type(event).__name__} here: no command is being handled. "
-                "Publish in a command handler or a reaction, so that the event is committed with what it tells of."
+                "Publish in a command handler or an event handler, so that the event is committed with what it tells of."
             )
         scope.unit_of_work().record(event, stream=stream)

@@ -162,7 +162,7 @@ class Scope:
     def _over(self) -> UnitOfWorkClosed:
         return UnitOfWorkClosed(
             f"cannot use what the handler of {type(self.message).__name__} was given: it has ended. Take the repository or "
-            "the read model as a parameter wherever it is needed; what should go on afterwards is a reaction, or scheduled."
+            "the read model as a parameter wherever it is needed; what should go on afterwards is an event handler, or scheduled."
         )
 
     @property
@@ -196,6 +196,6 @@ current: ContextVar[Scope | None] = ContextVar("twofold.current", default=None)
 
 
 def handling() -> bool:
-    """Return whether a command or reaction is being handled here, so that a dispatch would be a nested one."""
+    """Return whether a command or event handler is being handled here, so that a dispatch would be a nested one."""
     scope = current.get()
     return scope is not None and scope.joinable

@@ -50,7 +50,7 @@ class Answer(Generic[R_co]):
     """
 
     value: R_co
-    behind: int | None
+    lag: int | None
 
 
 class Session:
@@ -220,10 +220,10 @@ class Session:
         written, complete = self._writes.here, True
         if after is not None or self._writes.elsewhere:
             written, complete = await self._writes.needed(after, 0.0, must=False, handling=nested)
-        reads, behind = self._reads.get(type(query), ()), 0 if complete else None
+        reads, lag = self._reads.get(type(query), ()), 0 if complete else None
         if written is not None and reads and complete:
-            behind = await self._consistency.worst(reads, written)
-        return Answer(await self._answer(query, written, nested), behind)
+            lag = await self._consistency.worst(reads, written)
+        return Answer(await self._answer(query, written, nested), lag)
 
     async def _answer(self, query: Query[R], written: Written | None, nested: bool) -> R:
         mark = at_least.set(None if written is None else written.position)

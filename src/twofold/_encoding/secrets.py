@@ -50,7 +50,7 @@ def _of_model(holder: type[Any], above: tuple[type[Any], ...]) -> Iterator[str]:
             if not (field.exclude or {name, "*"} & own or _has_serializer(field.metadata)):
                 yield from _of_type(field.annotation, name, above)
         return
-    for name, hint in _hints(holder).items():
+    for name, hint in _notifier(holder).items():
         yield from _of_type(hint, name, above)
 
 
@@ -75,7 +75,7 @@ def _is_named(plain: type[Any]) -> bool:
     return issubclass(plain, tuple) and hasattr(plain, "_fields")
 
 
-def _hints(holder: type[Any]) -> Mapping[str, Any]:
+def _notifier(holder: type[Any]) -> Mapping[str, Any]:
     try:
         return get_type_hints(holder, include_extras=True)
     except (NameError, TypeError):  # whoever makes JSON of it will say so

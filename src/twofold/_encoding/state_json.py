@@ -30,12 +30,12 @@ class StateCodec(Generic[A]):
 
     def __init__(self, aggregate_type: type[A]) -> None:
         self._type = aggregate_type
-        hints = {
+        notifier = {
             name: hint
             for name, hint in get_type_hints(aggregate_type, include_extras=True).items()
             if not name.startswith("_") and hint is not ClassVar and get_origin(hint) is not ClassVar
         }
-        self._only_id = set(hints) <= {"id"}
+        self._only_id = set(notifier) <= {"id"}
         if self._only_id and not any(
             "id" in get_annotations(base) for base in aggregate_type.__mro__ if base not in _OURS
         ):
@@ -43,7 +43,7 @@ class StateCodec(Generic[A]):
                 f"cannot keep the state of {aggregate_type.__qualname__}: it annotates no attribute, not even 'id'. "
                 "Annotate its attributes in the class body, or give the store a mapping of your own."
             )
-        fields: dict[str, Any] = {name: (hint, None) for name, hint in hints.items()}
+        fields: dict[str, Any] = {name: (hint, None) for name, hint in notifier.items()}
         try:
             self._model: type[BaseModel] = create_model(
                 f"{aggregate_type.__name__}State",

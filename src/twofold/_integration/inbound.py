@@ -1,6 +1,6 @@
 """Events of other applications: received through a broker, and recorded in this application's own log.
 
-From there the one runner takes them to projections and reactions, with checkpoints, retries and parking as for any event.
+From there the one runner takes them to projections and event handlers, with checkpoints, retries and parking as for any event.
 """
 
 from __future__ import annotations

@@ -41,17 +41,17 @@ class RelayEffect:
         broker: the broker.
         store: where the events and the checkpoint are.
         source: the name of the application.
-        order_by: the event field that is the ordering key; the stream when None.
+        partition_by: the event field that is the ordering key; the stream when None.
         drop_unroutable: go on behind events that have no receiver.
     """
 
     def __init__(
-        self, broker: Broker, store: WriteStore, source: str, order_by: str | None, *, drop_unroutable: bool
+        self, broker: Broker, store: WriteStore, source: str, partition_by: str | None, *, drop_unroutable: bool
     ) -> None:
         self._broker = broker
         self._store = store
         self._source = source
-        self._order_by = order_by
+        self._order_by = partition_by
         self._settled = {Outcome.CONFIRMED, Outcome.UNROUTABLE} if drop_unroutable else {Outcome.CONFIRMED}
         self._ahead: set[UUID] = set()
 

@@ -28,30 +28,30 @@ _SCALARS = (str, int, float, bool, Decimal, datetime, date, UUID, Enum)
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A value with the way to compare it; made by `above`, `at_least`, `below`, `at_most` and `one_of`."""
+    """A value with the way to compare it; made by `gt`, `ge`, `lt`, `le` and `one_of`."""
 
     operator: Operator
     value: object
 
 
-def above(value: object) -> Comparison:
+def gt(value: object) -> Comparison:
     """Match fields greater than a value."""
-    return Comparison(Operator.ABOVE, value)
+    return Comparison(Operator.GT, value)
 
 
-def at_least(value: object) -> Comparison:
+def ge(value: object) -> Comparison:
     """Match fields greater than or equal to a value."""
-    return Comparison(Operator.AT_LEAST, value)
+    return Comparison(Operator.GE, value)
 
 
-def below(value: object) -> Comparison:
+def lt(value: object) -> Comparison:
     """Match fields less than a value."""
-    return Comparison(Operator.BELOW, value)
+    return Comparison(Operator.LT, value)
 
 
-def at_most(value: object) -> Comparison:
+def le(value: object) -> Comparison:
     """Match fields less than or equal to a value."""
-    return Comparison(Operator.AT_MOST, value)
+    return Comparison(Operator.LE, value)
 
 
 def one_of(values: Iterable[object]) -> Comparison:
@@ -115,7 +115,7 @@ class Rows(Generic[V]):
 
 
 Where: TypeAlias = Mapping[str, object]
-"""Field names with the value each must equal, or with a comparison such as `at_least(5)`."""
+"""Field names with the value each must equal, or with a comparison such as `ge(5)`."""
 
 OrderBy: TypeAlias = str | Sequence[str]
 """One or more field names; a leading `-` sorts descending."""
@@ -171,7 +171,7 @@ def _signature(order: Sequence[Ordering]) -> str:
 
 def _condition(view: type[View], field: str, value: object) -> Condition:
     scalar = scalar_type(view, field)
-    comparison = value if isinstance(value, Comparison) else Comparison(Operator.EQUAL, value)
+    comparison = value if isinstance(value, Comparison) else Comparison(Operator.EQ, value)
     if scalar is None:
         raise InvalidFind(f"cannot filter {view.__qualname__} by {field!r}: {_why_not(view, field)}")
     adapter = _adapter(view, field)
@@ -184,7 +184,7 @@ def _condition(view: type[View], field: str, value: object) -> Condition:
         raise InvalidFind(
             f"cannot filter {view.__qualname__} by {field!r}: {comparison.value!r} does not fit the field: {error}"
         ) from error
-    if checked is None and comparison.operator is not Operator.EQUAL:
+    if checked is None and comparison.operator is not Operator.EQ:
         raise InvalidFind(
             f"cannot compare {field!r} of {view.__qualname__} with None by {comparison.operator.value!r}."
         )

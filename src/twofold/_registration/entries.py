@@ -1,4 +1,4 @@
-"""What the decorators of a `Module` write down; nothing is interpreted until the application starts."""
+"""What the decorators of a `Router` write down; nothing is interpreted until the application starts."""
 
 from __future__ import annotations
 
@@ -48,22 +48,22 @@ class QueryEntry(Entry):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ReactionEntry(Entry):
+class EventHandlerEntry(Entry):
     name: str
     events: tuple[type[Event], ...]
     start: Start = "now"
-    order_by: str | None = None
+    partition_by: str | None = None
     retry: Retry = Retry()
-    segments: int = 1
+    partitions: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ProjectionEntry(Entry):
     name: str
     mode: Mode = "async"
-    order_by: str | None = None
+    partition_by: str | None = None
     retry: Retry = Retry()
-    segments: int = 1
+    partitions: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -75,9 +75,9 @@ class RelayEntry:
     place: Place
     start: Start = "now"
     unroutable: Literal["park", "drop"] = "park"
-    order_by: str | None = None
+    partition_by: str | None = None
     retry: Retry = Retry()
-    segments: int = 1
+    partitions: int = 1
 
     @property
     def label(self) -> str:

@@ -14,7 +14,7 @@ from .registered import Registered
 
 
 class FacingOutside:
-    """The part of `Module` that is about other applications."""
+    """The part of `Router` that is about other applications."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -25,7 +25,7 @@ class FacingOutside:
         *event_types: type[Event],
         name: str = "relay",
         start: Start = "now",
-        order_by: str | None = None,
+        partition_by: str | None = None,
         retry: Retry = Retry(attempts=10, delay=0.5),
         unroutable: Literal["park", "drop"] = "park",
     ) -> None:
@@ -39,7 +39,7 @@ class FacingOutside:
             event_types: the events.
             name: the stable name of its checkpoint. Renaming it starts it anew.
             start: where it begins the first time: "now" (events recorded from then on), "beginning", or a position.
-            order_by: the event field that is the ordering key; the event's stream by default.
+            partition_by: the event field that is the ordering key; the event's stream by default.
             retry: how often an event is tried that the broker answers but does not take.
             unroutable: what to do with an event for which the broker has no receiver: "park" it when its tries are used up,
                 with what follows of its key, or "drop" it, where nobody may be listening.
@@ -53,7 +53,7 @@ class FacingOutside:
                 events=event_types,
                 place=place,
                 start=start,
-                order_by=order_by,
+                partition_by=partition_by,
                 retry=retry,
                 unroutable=unroutable,
             )
@@ -67,7 +67,7 @@ class FacingOutside:
         partitions: int = 1,
         start: Literal["now", "beginning"] = "now",
     ) -> None:
-        """Receive events of another application through the broker (`transport=`), for projections and reactions here.
+        """Receive events of another application through the broker (`transport=`), for projections and event handlers here.
 
         Each is recorded once in this application's log, in order per key, in the stream `<source>/<stream there>`, and goes
         from there as any event does. A session that was opened with a token of the source waits for what it wrote there.

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, fields
 from .entries import (
     CommandEntry,
     ConsumeEntry,
+    EventHandlerEntry,
     Expectation,
     MiddlewareEntry,
     ProjectionEntry,
     QueryEntry,
-    ReactionEntry,
     RelayEntry,
     ServeEntry,
     UpcasterEntry,
@@ -29,7 +29,7 @@ class Registered:
     name: str
     commands: list[CommandEntry] = field(default_factory=list)
     queries: list[QueryEntry] = field(default_factory=list)
-    reactions: list[ReactionEntry] = field(default_factory=list)
+    event_handlers: list[EventHandlerEntry] = field(default_factory=list)
     projections: list[ProjectionEntry] = field(default_factory=list)
     relays: list[RelayEntry] = field(default_factory=list)
     consumed: list[ConsumeEntry] = field(default_factory=list)

@@ -16,11 +16,11 @@ from .._encoding.wire_types import Fields
 from ..errors import ConfigurationError, InvalidDefinition
 from .entries import (
     CommandEntry,
+    EventHandlerEntry,
     Expectation,
     MiddlewareEntry,
     ProjectionEntry,
     QueryEntry,
-    ReactionEntry,
     UpcasterEntry,
 )
 from .integration import FacingOutside, here
@@ -33,10 +33,10 @@ T = TypeVar("T", bound=type[Any])
 F = TypeVar("F", bound=Callable[[Fields], Fields])
 
 
-class Module(FacingOutside):
-    """Collects handlers, projections and reactions under a name, to be included in an application.
+class Router(FacingOutside):
+    """Collects handlers, projections and event handlers under a name, to be included in an application.
 
-        billing = Module("billing")
+        billing = Router("billing")
 
         @billing.command_handler(SendInvoice)
         async def send_invoice(command: SendInvoice, invoices: Repository[Invoice]) -> None: ...
@@ -99,14 +99,14 @@ class Module(FacingOutside):
         return QueryRegistration(register)
 
     @named
-    def reaction(
+    def event_handler(
         self,
         *event_types: type[E],
         name: str,
         start: Start = "now",
-        order_by: str | None = None,
+        partition_by: str | None = None,
         retry: Retry = Retry(),
-        segments: int = 1,
+        partitions: int = 1,
     ) -> EventRegistration[E]:
         """Register a side effect of events. It never runs again for an event below its checkpoint.
 
@@ -114,20 +114,20 @@ class Module(FacingOutside):
             event_types: the events.
             name: the stable name of its checkpoint. Renaming it starts it anew.
             start: where it begins the first time: "now" (events recorded from then on), "beginning", or a position.
-            order_by: the event field whose values are handled in order; the event's stream by default.
+            partition_by: the event field whose values are handled in order; the event's stream by default.
             retry: how often it is tried before the event is parked; other keys go on meanwhile.
-            segments: into how many parts it is divided by that order, so that several processes can share the work.
+            partitions: into how many parts it is divided by that order, so that several processes can share the work.
         """
         for event_type in event_types:
-            check_message("reaction", event_type, Event)
+            check_message("event_handler", event_type, Event)
         frame = calling_frame(2)
 
         def register(handler: Any) -> None:
             place, names = _origin(handler, frame)
-            self._registered.reactions.append(
-                ReactionEntry(
+            self._registered.event_handlers.append(
+                EventHandlerEntry(
                     handler=handler, place=place, names=names, name=name, events=event_types,
-                    start=start, order_by=order_by, retry=retry, segments=segments,
+                    start=start, partition_by=partition_by, retry=retry, partitions=partitions,
                 )
             )  # fmt: skip
 
@@ -138,9 +138,9 @@ class Module(FacingOutside):
         name: str,
         *,
         mode: Mode = "async",
-        order_by: str | None = None,
+        partition_by: str | None = None,
         retry: Retry = Retry(),
-        segments: int = 1,
+        partitions: int = 1,
     ) -> Callable[[T], T]:
         """Register a class that turns events into rows: read models in its `__init__`, methods marked with `on`.
 
@@ -148,9 +148,9 @@ class Module(FacingOutside):
             name: the stable name of its checkpoint.
             mode: "async": after the commit, by a subscription. "inline": in the command's own transaction, which needs
                 the read store and the write store to be one.
-            order_by: the event field whose values are handled in order; the event's stream by default.
+            partition_by: the event field whose values are handled in order; the event's stream by default.
             retry: how often an event is tried before it is parked; other keys go on meanwhile.
-            segments: into how many parts it is divided by that order, so that several processes can share the work.
+            partitions: into how many parts it is divided by that order, so that several processes can share the work.
         """
         if not isinstance(name, str):
             raise InvalidDefinition(
@@ -163,8 +163,8 @@ class Module(FacingOutside):
             place, names = _origin(cls, frame)
             self._registered.projections.append(
                 ProjectionEntry(
-                    handler=cls, place=place, names=names, name=name, mode=mode, order_by=order_by,
-                    retry=retry, segments=segments,
+                    handler=cls, place=place, names=names, name=name, mode=mode, partition_by=partition_by,
+                    retry=retry, partitions=partitions,
                 )
             )  # fmt: skip
             return cls
@@ -194,7 +194,7 @@ class Module(FacingOutside):
 
         Args:
             middleware: an async function of the message and `call_next`; what makes one by options is called first.
-            on: the message class to which, with its subclasses, it applies. Events pass through it in reactions.
+            on: the message class to which, with its subclasses, it applies. Events pass through it in event handlers.
             inside: run it inside the unit of work of a command, so that what it records is committed with it.
         """
         place = here(calling_frame(1))
@@ -205,17 +205,17 @@ class Module(FacingOutside):
         place = here(calling_frame(1))
         self._registered.expected.extend(Expectation(message, place_of(message, place)) for message in messages)
 
-    def include(self, module: Module) -> None:
+    def include(self, module: Router) -> None:
         """Add everything that another module has collected so far. Included again, it adds what is new.
 
         Raises:
             ConfigurationError: it is no module of handlers.
         """
-        if not isinstance(module, Module):
-            advice = "Give the Module that is defined in it" if inspect.ismodule(module) else "Give a Module"
+        if not isinstance(module, Router):
+            advice = "Give the Router that is defined in it" if inspect.ismodule(module) else "Give a Router"
             raise ConfigurationError(
                 f"cannot include {module!r:.100} in {self.name!r}: it holds no handlers. {advice}, such as billing in "
-                "`billing = Module('billing')`."
+                "`billing = Router('billing')`."
             )
         self._registered.add(module._registered)
 

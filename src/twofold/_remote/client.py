@@ -82,9 +82,9 @@ class RemoteCommandBus(Remote):
         await commands.dispatch(ShipOrder(order_id=order_id))
 
     A command takes effect once, however often the broker delivers it. What is sent while another message is handled belongs
-    to its conversation, and goes out at once: it is not undone when that one fails. Send it from a reaction with an
-    idempotency key that is the same when the reaction is tried again. Where this application consumes the events of that
-    one, the session in which the message is handled has seen what the command wrote: later queries in it wait for that.
+    to its conversation, and goes out at once: it is not undone when that one fails. Send it from an event handler with an
+    idempotency key that is the same when the event handler is retried. Where this application consumes the events of
+    that one, the session in which the message is handled has seen what the command wrote: later queries in it wait for that.
 
     Args:
         requests: what carries requests, such as `RabbitMQ(url)`: an application's transport, or one that you made and close

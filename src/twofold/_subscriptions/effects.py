@@ -1,4 +1,4 @@
-"""What subscriptions do: projections write rows in batches, reactions have side effects one by one."""
+"""What subscriptions do: projections write rows in batches, event handlers have side effects one by one."""
 
 from __future__ import annotations
 
@@ -72,13 +72,13 @@ class RowsRefused(Exception):
         self.error = error
 
 
-class ReactionEffect:
-    """Calls a reaction with one event, in a unit of work that holds its checkpoint.
+class EventHandlerEffect:
+    """Calls an event handler with one event, in a unit of work that holds its checkpoint.
 
-    What the reaction writes through repositories, or by dispatching commands, is committed with the checkpoint.
+    What the event handler writes through repositories, or by dispatching commands, is committed with the checkpoint.
 
     Args:
-        handles: for each event the reaction with its middleware; it finds its scope in `current`.
+        handles: for each event the event handler with its middleware; it finds its scope in `current`.
         services: what the application offers.
         committed: called after events were committed.
     """
@@ -124,8 +124,8 @@ def _blamed(index: int, error: Exception) -> Exception:
     return error if isinstance(error, (TransientFailure, CommitFailed, CheckpointMoved)) else ItemFailed(index, error)
 
 
-def reaction_handle(invoke: Any) -> Handle:
-    """Return the innermost part of a reaction's way."""
+def event_handler_handle(invoke: Any) -> Handle:
+    """Return the innermost part of an event handler's way."""
 
     async def handle(event: Any) -> Any:
         return await invoke(cast(Scope, current.get()), event)

@@ -1,4 +1,4 @@
-"""Run one segment of a subscription: read the log, take a page, rest when there is nothing to do."""
+"""Run one partition of a subscription: read the log, take a page, rest when there is nothing to do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..errors import CheckpointMoved
 from ..ports.checkpoints import Checkpoint, Lease
 from ..ports.event_log import LogPage
 from .partition_steps import Log, Progress
-from .partitions import cut, segment_of
+from .partitions import cut, partition_of
 from .subscription import Subscription
 
 logger = logging.getLogger("twofold.subscriptions")
@@ -38,19 +38,19 @@ TURN = 0.5
 
 
 class LeaseLost(Exception):
-    """Another worker has claimed the segment."""
+    """Another worker has claimed the partition."""
 
 
 class Runner:
-    """Runs one segment until it is cancelled, told to stop, or taken away.
+    """Runs one partition until it is cancelled, told to stop, or taken away.
 
     Whatever fails is logged, shown in `error`, and tried again with growing pauses; the runner itself never ends by a
     failure. After a failure it reads its checkpoint back from the store, so nothing is assumed.
 
     Args:
         subscription: what to run.
-        lease: the segment, and the right to move it.
-        segments: how many segments there are.
+        lease: the partition, and the right to move it.
+        partitions: how many partitions there are.
         log: the log to read, and what decodes it.
         appended: sent when events were appended.
         awaited: sent when somebody waits for a subscription to move on.
@@ -61,7 +61,7 @@ class Runner:
         self,
         subscription: Subscription,
         lease: Lease,
-        segments: int,
+        partitions: int,
         log: Log,
         appended: Signal,
         awaited: Signal,
@@ -71,7 +71,7 @@ class Runner:
         self.checkpoint: Checkpoint | None = None
         self._subscription = subscription
         self._lease = lease
-        self._segments = segments
+        self._partitions = partitions
         self._log = log
         self._appended = appended
         self._awaited = awaited
@@ -89,7 +89,7 @@ class Runner:
             try:
                 await self._follow(await self._load())
             except LeaseLost:
-                logger.warning("subscription %s: another worker has taken segment %d", name, self._lease.segment)
+                logger.warning("subscription %s: another worker has taken partition %d", name, self._lease.partition)
                 return
             except CheckpointMoved:
                 logger.info("subscription %s: somebody moved its checkpoint", name)
@@ -147,7 +147,7 @@ class Runner:
         held = [
             (again, key)
             for key, again in (await self._subscription.store.parked.retries(self._subscription.name)).items()
-            if segment_of(key, self._segments) == self._lease.segment
+            if partition_of(key, self._partitions) == self._lease.partition
         ]
         for again, key in sorted(held):
             if again > now:
@@ -158,11 +158,11 @@ class Runner:
         return 0.0 if held else inf
 
     async def _load(self) -> Progress:
-        for segment in await self._subscription.store.subscriptions.segments(self._subscription.name):
-            if (segment.number, segment.generation) == self._lease[1:]:
-                self._note(segment.checkpoint)
+        for partition in await self._subscription.store.subscriptions.partitions(self._subscription.name):
+            if (partition.number, partition.generation) == self._lease[1:]:
+                self._note(partition.checkpoint)
                 return Progress(
-                    self._subscription, segment.checkpoint, self._lease, self._segments, self._log, self._note
+                    self._subscription, partition.checkpoint, self._lease, self._partitions, self._log, self._note
                 )
         raise LeaseLost
 

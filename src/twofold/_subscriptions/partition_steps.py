@@ -18,7 +18,7 @@ from ..ports.clock import Clock
 from ..ports.event_log import EventLog, LogPage, StoredEvent
 from ..ports.parked import ParkedEvent
 from ..ports.transactions import ReadTransaction
-from .partitions import segment_of
+from .partitions import partition_of
 from .subscription import ItemFailed, Subscription
 
 
@@ -49,7 +49,7 @@ class Log:
 
 
 class Progress:
-    """Where one segment of a subscription stands, and the way on.
+    """Where one partition of a subscription stands, and the way on.
 
     Each step commits effects, checkpoint and what is set aside together. A page is one step when all goes well. An event
     that fails is held: it is set aside in the step that what comes before it is committed in, with the time of its next
@@ -57,9 +57,9 @@ class Progress:
 
     Args:
         subscription: the subscription.
-        checkpoint: the segment's committed checkpoint.
-        lease: the segment, and the right to move it.
-        segments: how many segments there are.
+        checkpoint: the partition's committed checkpoint.
+        lease: the partition, and the right to move it.
+        partitions: how many partitions there are.
         log: decodes events, and tells the time.
         report: called with each new checkpoint.
     """
@@ -69,14 +69,14 @@ class Progress:
         subscription: Subscription,
         checkpoint: Checkpoint,
         lease: Lease,
-        segments: int,
+        partitions: int,
         log: Log,
         report: Callable[[Checkpoint], None],
     ) -> None:
         self.checkpoint = checkpoint
         self._subscription = subscription
         self._lease = lease
-        self._segments = segments
+        self._partitions = partitions
         self._log = log
         self._report = report
         self._parked_keys: set[str] | None = None
@@ -202,9 +202,9 @@ class Progress:
         return ready, aside
 
     def _decode(self, stored: StoredEvent) -> Item | None:
-        """Return an event that falls to this segment, None for the others."""
-        order_by = self._subscription.order_by
-        if order_by is None and not self._is_mine(stored.stream):
+        """Return an event that falls to this partition, None for the others."""
+        partition_by = self._subscription.partition_by
+        if partition_by is None and not self._is_mine(stored.stream):
             return None
         try:
             event = self._log.event_types.decode_stored(stored)
@@ -212,11 +212,11 @@ class Progress:
             # Its ordering key cannot be known: its stream stands for it.
             mine = self._is_mine(stored.stream)
             return Item(stored, None, stored.stream, reason_of(error)) if mine else None
-        key = stored.stream if order_by is None else storable(str(getattr(event, order_by)))
+        key = stored.stream if partition_by is None else storable(str(getattr(event, partition_by)))
         return Item(stored, event, key) if self._is_mine(key) else None
 
     def _is_mine(self, key: str) -> bool:
-        return segment_of(key, self._segments) == self._lease.segment
+        return partition_of(key, self._partitions) == self._lease.partition
 
 
 class Advance(NamedTuple):

@@ -1,4 +1,4 @@
-"""Segments: which worker handles which ordering key."""
+"""Partitions: which worker handles which ordering key."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from .._definitions.position import Position
 from ..ports.event_log import LogPage
 
 
-def segment_of(key: str, segments: int) -> int:
-    """Return the segment that an ordering key falls to.
+def partition_of(key: str, partitions: int) -> int:
+    """Return the partition that an ordering key falls to.
 
-    It is the CRC-32 of the key's UTF-8 bytes, modulo the number of segments: the same in every process and every release.
+    It is the CRC-32 of the key's UTF-8 bytes, modulo the number of partitions: the same in every process and every release.
 
     Args:
         key: the ordering key.
-        segments: how many segments there are.
+        partitions: how many partitions there are.
     """
-    return crc32(key.encode()) % segments if segments > 1 else 0
+    return crc32(key.encode()) % partitions if partitions > 1 else 0
 
 
-def shares(counts: Mapping[str, int], segments: int) -> list[int]:
-    """Return how many events fall to each segment, given how many each key has."""
-    found = [0] * segments
+def shares(counts: Mapping[str, int], partitions: int) -> list[int]:
+    """Return how many events fall to each partition, given how many each key has."""
+    found = [0] * partitions
     for key, count in counts.items():
-        found[segment_of(key, segments)] += count
+        found[partition_of(key, partitions)] += count
     return found
 
 

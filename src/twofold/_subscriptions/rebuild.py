@@ -1,7 +1,7 @@
 """Build a projection anew beside the rows that are read, and swap both in one step.
 
 The new rows are filled by a subscription of its own, from the beginning of the log, while the old ones are read and kept up
-to date. When it has nearly caught up, and no event is held any more, it takes the leases of the projection's segments, so
+to date. When it has nearly caught up, and no event is held any more, it takes the leases of the projection's partitions, so
 that the old rows stand still; deals with the few events that are left; and replaces rows, checkpoints and parked events in
 one transaction. A crash before that leaves the old rows as they are, and the next rebuild goes on where this one ended.
 """
@@ -22,7 +22,7 @@ from .._writing.transactions import writing
 from ..errors import CheckpointMoved, RebuildRunning, TransientFailure
 from ..ports.checkpoints import Checkpoint, Lease
 from ..ports.stores import ReadStore
-from ..ports.subscription_store import Segment
+from ..ports.subscription_store import Partition
 from .effects import ProjectionEffect
 from .partition_loop import PAGE, LeaseLost, Runner
 from .partition_steps import Log
@@ -54,7 +54,7 @@ class Rebuild:
     ) -> None:
         effect = ProjectionEffect(replace(projection, shadow=True), services)
         self._live = subscription
-        self._shadow = replace(subscription, name=f"{subscription.name}@rebuild", effect=effect, segments=1)
+        self._shadow = replace(subscription, name=f"{subscription.name}@rebuild", effect=effect, partitions=1)
         self._views = sorted(projection.views, key=lambda view: view.view_name)
         self._store: ReadStore = subscription.store
         self._log = log
@@ -85,7 +85,7 @@ class Rebuild:
     async def _claim(self, restart: bool) -> Lease:
         """Take the right to rebuild; the first time, or to restart, begin with empty rows."""
         name = self._shadow.name
-        if not await self._store.subscriptions.segments(name):
+        if not await self._store.subscriptions.partitions(name):
             await self._begin(())
         leases = await self._store.subscriptions.claim(name, self._owner, seconds=self._seconds, limit=1)
         if not leases:
@@ -136,13 +136,13 @@ class Rebuild:
         Raises:
             TransientFailure: the store has lost them.
         """
-        segments = await self._store.subscriptions.segments(self._shadow.name)
-        if not segments:
+        partitions = await self._store.subscriptions.partitions(self._shadow.name)
+        if not partitions:
             raise TransientFailure(
                 f"cannot go on rebuilding {self._live.name!r}: its store has lost the rows that were gathered, as a "
                 "Redis does that loses its memory. Rebuild it anew."
             )
-        return segments[0].checkpoint
+        return partitions[0].checkpoint
 
     def _renewing(self, leases: Sequence[Lease], report: Report, upto: Position) -> Between:
         async def between(place: Position) -> None:
@@ -157,8 +157,8 @@ class Rebuild:
         name, limit = self._live.name, 1_000_000
         held = await self._store.subscriptions.claim(name, self._owner, seconds=self._seconds, limit=limit, force=True)
         try:
-            live = await self._store.subscriptions.segments(name)
-            top = max((segment.checkpoint.position for segment in live), default=START)
+            live = await self._store.subscriptions.partitions(name)
+            top = max((partition.checkpoint.position for partition in live), default=START)
             upto = max(top, await self._log.events.head())
             next_try = await self._runner(lease).catch_up(upto, self._renewing([lease, *held], report, upto))
             return isinf(next_try) and await self._replace(live, held, lease)
@@ -168,8 +168,8 @@ class Rebuild:
             with anyio.CancelScope(shield=True):
                 await self._store.subscriptions.release(held)
 
-    async def _replace(self, live: Sequence[Segment], held: Sequence[Lease], lease: Lease) -> bool:
-        name, count = self._live.name, len(live) or self._live.segments
+    async def _replace(self, live: Sequence[Partition], held: Sequence[Lease], lease: Lease) -> bool:
+        name, count = self._live.name, len(live) or self._live.partitions
         place = await self._place()
         parked = shares(await self._store.parked.keys(self._shadow.name), count)
         places = [replace(place, parked=share) for share in parked]

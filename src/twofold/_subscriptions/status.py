@@ -21,7 +21,7 @@ class SubscriptionStatus:
 
     Attributes:
         name: the name of its checkpoint.
-        kind: "projection" or "reaction".
+        kind: "projection" or "event_handler".
         state: "running" or "failing" in this process, "standby" when this process would run it but others do, "stopped"
             when this process does not run it, "inline" when commands apply it themselves.
         position: its checkpoint; `START` when it never ran.
@@ -35,7 +35,7 @@ class SubscriptionStatus:
     kind: str
     state: SubscriptionState
     position: Position
-    behind: int
+    lag: int
     parked: int = 0
     retrying: int = 0
     error: str = ""

@@ -17,16 +17,16 @@ from ..ports.transactions import ReadTransaction
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What a runner needs to know of a projection, a reaction or a relay.
+    """What a runner needs to know of a projection, an event handler or a relay.
 
     Attributes:
         name: the name of its checkpoint.
-        kind: "projection", "reaction" or "relay", for people.
+        kind: "projection", "event_handler" or "relay", for people.
         events: the wire names of the events it takes.
         start: where it begins the first time.
-        order_by: the event field whose values are handled in order; None for the stream.
+        partition_by: the event field whose values are handled in order; None for the stream.
         retry: how often an event is tried.
-        segments: into how many parts it is divided, by ordering key.
+        partitions: into how many parts it is divided, by ordering key.
         store: where its checkpoint lives.
         effect: what it does.
     """
@@ -35,9 +35,9 @@ class Subscription:
     kind: str
     events: frozenset[str]
     start: Start
-    order_by: str | None
+    partition_by: str | None
     retry: Retry
-    segments: int
+    partitions: int
     store: ReadStore
     effect: Effect
 

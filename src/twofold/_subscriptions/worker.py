@@ -1,4 +1,4 @@
-"""Run the segments of a subscription that this process holds: claim them, renew their leases, give them back."""
+"""Run the partitions of a subscription that this process holds: claim them, renew their leases, give them back."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ _SOON = 0.1
 """How often a worker tries to have back what it has lost, in seconds."""
 
 _RELEASE = 2.0
-"""How long giving a segment back may take, in seconds; a lease that is not given back ends by itself."""
+"""How long giving a partition back may take, in seconds; a lease that is not given back ends by itself."""
 
 
 @dataclass(slots=True)
 class Held:
-    """A segment that this process holds, and how to take it away from its runner."""
+    """A partition that this process holds, and how to take it away from its runner."""
 
     runner: Runner
     scope: anyio.CancelScope
 
 
 class Worker:
-    """Works on one subscription, beside workers of other processes. Each of them holds its share of the segments.
+    """Works on one subscription, beside workers of other processes. Each of them holds its share of the partitions.
 
     The leases are renewed in a task of their own, so that a slow handler is not robbed. A worker that cannot renew them
     stops when they end by its own clock; one that was paused for longer finds that its writes are refused.
@@ -54,7 +54,7 @@ class Worker:
         lease: how long its claims outlive it, in seconds.
         appended: sent when events were appended.
         awaited: sent when somebody waits for a subscription to move on.
-        report: called with the lowest checkpoint when all segments are held here, else with None.
+        report: called with the lowest checkpoint when all partitions are held here, else with None.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Worker:
         self._awaited = awaited
         self._report = report
         self._held: dict[Lease, Held] = {}
-        self._segments = subscription.segments
+        self._partitions = subscription.partitions
         self._running = False
         self._stopping = False
         self._changed = Signal()
@@ -104,16 +104,16 @@ class Worker:
             ForeignLog: its checkpoint belongs to another log.
         """
         subscription = self.subscription
-        segments = await subscription.store.subscriptions.segments(subscription.name)
-        for segment in segments:
-            if segment.checkpoint.log != self._log.identity:
+        partitions = await subscription.store.subscriptions.partitions(subscription.name)
+        for partition in partitions:
+            if partition.checkpoint.log != self._log.identity:
                 raise ForeignLog(
-                    f"cannot run {subscription.name!r}: its checkpoint belongs to log {segment.checkpoint.log}, this one is "
-                    f"{self._log.identity}. A restored backup or another database counts as another log: point the "
+                    f"cannot run {subscription.name!r}: its checkpoint belongs to log {partition.checkpoint.log}, this "
+                    f"one is {self._log.identity}. A restored backup or another database counts as another log: point the "
                     "application to the store it belongs to, or give the subscription and its views new names to build it "
                     "anew. Where the database was only made anew for development, empty the read store: it is filled again."
                 )
-        if not segments and subscription.start != "beginning":
+        if not partitions and subscription.start != "beginning":
             await self._begin()
 
     def stop(self) -> None:
@@ -150,10 +150,10 @@ class Worker:
         name, store = self.subscription.name, self.subscription.store
         if self._held:
             self._drop(set(await store.subscriptions.renew(list(self._held), seconds=self._lease)))
-        count = len(await store.subscriptions.segments(name)) or await self._begin()
-        if count != self.subscription.segments and not self._held:
+        count = len(await store.subscriptions.partitions(name)) or await self._begin()
+        if count != self.subscription.partitions and not self._held:
             count = await self._redivide(count)
-        self._segments = count
+        self._partitions = count
         workers = 1 if count == 1 else await store.subscriptions.attend(name, self._owner, seconds=self._lease)
         share = ceil(count / workers)
         for held in list(self._held.values())[share:]:
@@ -187,23 +187,23 @@ class Worker:
         try:
             await self.subscription.store.subscriptions.release(leases)
         except Exception as error:  # noqa: BLE001 -- the lease ends by itself
-            logger.warning("subscription %s: could not give a segment back: %s", self.subscription.name, error)
+            logger.warning("subscription %s: could not give a partition back: %s", self.subscription.name, error)
 
     def _drop(self, kept: set[Lease]) -> None:
         for lease, held in self._held.items():
             if lease not in kept:
-                logger.warning("subscription %s: lost segment %d", lease.subscription, lease.segment)
+                logger.warning("subscription %s: lost partition %d", lease.subscription, lease.partition)
                 held.scope.cancel()
 
     async def _redivide(self, count: int) -> int:
-        """Change the number of segments, when nobody else holds any: bring them all to one place, and divide anew there."""
-        name, store, wanted = self.subscription.name, self.subscription.store, self.subscription.segments
+        """Change the number of partitions while no other worker owns one: bring all to one checkpoint, and divide there."""
+        name, store, wanted = self.subscription.name, self.subscription.store, self.subscription.partitions
         leases = await store.subscriptions.claim(name, self._owner, seconds=self._lease, limit=count)
         try:
             if len(leases) < count:
-                logger.info("subscription %s keeps its %d segments while other workers hold some", name, count)
+                logger.info("subscription %s keeps its %d partitions while other workers hold some", name, count)
                 return count
-            top = max(segment.checkpoint.position for segment in await store.subscriptions.segments(name))
+            top = max(partition.checkpoint.position for partition in await store.subscriptions.partitions(name))
 
             async def renew(_: Position) -> None:
                 await store.subscriptions.renew(leases, seconds=self._lease)
@@ -213,7 +213,7 @@ class Worker:
             parked = shares(await store.parked.keys(name), wanted)
             places = [Checkpoint(top, self._log.identity, count) for count in parked]
             await self._divide(places, leases)
-            logger.info("subscription %s has %d segments now, it had %d", name, wanted, count)
+            logger.info("subscription %s has %d partitions now, it had %d", name, wanted, count)
             return wanted
         finally:
             with anyio.CancelScope(shield=True):
@@ -225,7 +225,7 @@ class Worker:
     def _moved(self) -> None:
         places = [held.runner.checkpoint for held in self._held.values()]
         known = [place for place in places if place is not None]
-        if len(known) < self._segments:
+        if len(known) < self._partitions:
             self._report(self.subscription.name, None)
             return
         lowest = min(place.position for place in known)
@@ -233,8 +233,8 @@ class Worker:
         self._report(self.subscription.name, Checkpoint(lowest, self._log.identity, parked))
 
     async def _begin(self) -> int:
-        """Write the first checkpoints; return how many segments there are now."""
-        name, start, count = self.subscription.name, self.subscription.start, self.subscription.segments
+        """Write the first checkpoints; return how many partitions there are now."""
+        name, start, count = self.subscription.name, self.subscription.start, self.subscription.partitions
         if start == "now":
             position = await self._log.events.head()
         else:
@@ -242,7 +242,7 @@ class Worker:
         try:
             await self._divide([Checkpoint(position, self._log.identity)] * count, ())
         except CheckpointMoved:
-            return len(await self.subscription.store.subscriptions.segments(name))  # another process was faster
+            return len(await self.subscription.store.subscriptions.partitions(name))  # another process was faster
         return count
 
     async def _divide(self, places: Sequence[Checkpoint], leases: Sequence[Lease]) -> None:

@@ -51,10 +51,10 @@ from .parts import Parts
 from .planner import Planned, Planner
 from .subscriptions import (
     cache_subscriptions,
+    event_handler_subscriptions,
     feed,
     middleware_of,
     projection_subscriptions,
-    reaction_subscriptions,
     relay_subscriptions,
 )
 
@@ -69,7 +69,7 @@ class Assembly:
         event_types: the events it knows.
         reads: the projections that each query reads and that may be behind.
         inline: the projections that commands apply themselves.
-        subscriptions: the asynchronous projections, the reactions and the relays.
+        subscriptions: the asynchronous projections, the event handlers and the relays.
         broker: the broker, with what is received from it.
         consistency: knows how far the projections are.
         answers: the cache.
@@ -103,7 +103,7 @@ def assemble(parts: Parts, new_session: Callable[[], Session], committed: Callab
     registered, planner = parts.registered, Planner(parts.container)
     commands = {entry: planner.handler(entry, "command") for entry in registered.commands}
     queries = {entry: planner.handler(entry, "query") for entry in registered.queries}
-    reactions = {entry: planner.handler(entry, "reaction") for entry in registered.reactions}
+    event_handlers = {entry: planner.handler(entry, "event_handler") for entry in registered.event_handlers}
     projections = {entry: planner.projection(entry) for entry in registered.projections}
     aggregates = sorted(planner.aggregates | set(parts.event_sourced), key=lambda each: each.__qualname__)
     events, event_types = known_events(registered, aggregates), EventTypes()
@@ -135,7 +135,7 @@ def assemble(parts: Parts, new_session: Callable[[], Session], committed: Callab
     )
     subscriptions = [
         *projection_subscriptions(parts, projections, services),
-        *reaction_subscriptions(parts, reactions, services, committed),
+        *event_handler_subscriptions(parts, event_handlers, services, committed),
         *relay_subscriptions(parts, broker),
     ]
     reads = {entry.message: _reads(entry, plan, subscriptions) for entry, plan in queries.items()}

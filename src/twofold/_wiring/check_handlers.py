@@ -13,7 +13,7 @@ from .._definitions.on import marked_methods
 from .._definitions.view import View
 from .._encoding.event_types import EventTypes
 from .._encoding.wire_types import WireTypes
-from .._registration.entries import CommandEntry, ProjectionEntry, QueryEntry, ReactionEntry, RelayEntry
+from .._registration.entries import CommandEntry, EventHandlerEntry, ProjectionEntry, QueryEntry, RelayEntry
 from .._registration.places import Place, place_of
 from .._registration.registered import Registered
 from .._subscriptions.projection import Projection
@@ -49,11 +49,11 @@ def check_handlers(registered: Registered) -> Iterator[Fault]:
 
 
 def check_subscriptions(registered: Registered) -> Iterator[Fault]:
-    """Yield queries of unknown projections, names used twice, and orders and numbers of segments that cannot be."""
-    named: dict[str, ProjectionEntry | ReactionEntry | RelayEntry] = {}
-    entries: list[ProjectionEntry | ReactionEntry | RelayEntry] = [
+    """Yield queries of unknown projections, names used twice, and orders and numbers of partitions that cannot be."""
+    named: dict[str, ProjectionEntry | EventHandlerEntry | RelayEntry] = {}
+    entries: list[ProjectionEntry | EventHandlerEntry | RelayEntry] = [
         *registered.projections,
-        *registered.reactions,
+        *registered.event_handlers,
         *registered.relays,
     ]
     for entry in entries:
@@ -63,12 +63,12 @@ def check_subscriptions(registered: Registered) -> Iterator[Fault]:
                 f"two subscriptions are named {entry.name!r}: {entry.label} here and {first.label} at {first.place}. "
                 "They would share one checkpoint; rename one."
             )
-        if entry.segments < 1:
-            yield entry.place.fault(f"segments={entry.segments} of {entry.name!r}: a subscription has 1 or more.")
+        if entry.partitions < 1:
+            yield entry.place.fault(f"partitions={entry.partitions} of {entry.name!r}: a subscription has 1 or more.")
         events = events_of(entry) if isinstance(entry, ProjectionEntry) else entry.events
         for event_type in events:
-            if entry.order_by is not None and entry.order_by not in event_type.model_fields:
-                yield entry.place.fault(f"order_by={entry.order_by!r} is not a field of {event_type.__name__}.")
+            if entry.partition_by is not None and entry.partition_by not in event_type.model_fields:
+                yield entry.place.fault(f"partition_by={entry.partition_by!r} is not a field of {event_type.__name__}.")
     projections = {projection.name for projection in registered.projections}
     for query in registered.queries:
         for name in query.reads:
@@ -126,7 +126,7 @@ def check_views(
 def known_events(registered: Registered, aggregates: Sequence[type[Aggregate]]) -> Mapping[type[Event], Place]:
     """Return every event class that a handler or an aggregate names, with a place that names it."""
     named: list[tuple[Place, Iterable[type[Event]]]] = [
-        *((reaction.place, reaction.events) for reaction in registered.reactions),
+        *((event_handler.place, event_handler.events) for event_handler in registered.event_handlers),
         *((projection.place, events_of(projection)) for projection in registered.projections),
         *((query.place, query.cache.invalidated_by) for query in registered.queries if query.cache is not None),
         *((relay.place, relay.events) for relay in registered.relays),

@@ -118,7 +118,7 @@ def _check_consumers(registered: Registered) -> Iterator[Fault]:
         if entry.source == registered.name:
             yield entry.place.fault(
                 f"{registered.name!r} consumes its own events, which are in its log already. Register projections and "
-                "reactions on them, and take consume() out; source= is the name of another application."
+                "event handlers on them, and take consume() out; source= is the name of another application."
             )
         if name in known:
             yield entry.place.fault(

@@ -24,7 +24,7 @@ from .._writing.unit_of_work import UnitOfWork
 from ..errors import ConfigurationError
 from ..ports.clock import Clock, Ids
 
-Kind: TypeAlias = Literal["command", "query", "reaction", "projection"]
+Kind: TypeAlias = Literal["command", "query", "event_handler", "projection"]
 """What the handler handles; it decides what may be injected."""
 
 
@@ -86,7 +86,7 @@ class Dependencies:
             what = "a bus" if wanted in BUSES else "the write side"
             raise Unprovided(
                 f"a projection cannot take {what} ({binding.parameter}): it may be replayed at any time and only "
-                "writes read models. Move this to a reaction."
+                "writes read models. Move this to an event handler."
             )
         if kind == "query" and wanted in _WRITING:
             what = _WRITING[wanted]

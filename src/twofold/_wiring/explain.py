@@ -58,7 +58,7 @@ def _event(parts: Parts, assembly: Assembly, message_type: type[Message]) -> Ite
         yield f"projection {name}, inline: in the command's transaction"
     for subscription in assembly.subscriptions:
         if message_type.message_name in subscription.events:
-            order = subscription.order_by or "stream"
+            order = subscription.partition_by or "stream"
             yield f"{subscription.kind} {subscription.name}, after the commit, in order of each {order}"
 
 

@@ -34,7 +34,7 @@ _PARTS: Final = {
     "transport": Part("a broker", ("publisher", "consume", "declare"), "RabbitMQ(url) or Redis(client).streams()"),
     "requests": Part("what carries requests", ("request", "serve"), "RabbitMQ(url)"),
     "cache": Part("a cache", ("lookup", "fill", "invalidate"), "Redis(client).cache()"),
-    "hints": Part("what gives hints", ("announce", "watch"), "Redis(client).hints()"),
+    "notifier": Part("what gives notifications", ("announce", "watch"), "Redis(client).notifier()"),
     "container": Part("a container of dependency_injector", ("providers",), "Container()"),
     "clock": Part("a clock", ("now",), "SystemClock()"),
     "ids": Part("what makes ids", ("new",), "UuidV7()"),

@@ -11,7 +11,7 @@ from .._definitions.retry import Retry
 from .._registration.registered import Registered
 from ..ports.cache import CacheStore
 from ..ports.clock import Clock, Ids
-from ..ports.hints import Hints
+from ..ports.notifier import Notifier
 from ..ports.requests import Requests
 from ..ports.stores import ReadStore, WriteStore
 from ..ports.transport import Transport
@@ -30,7 +30,7 @@ class Parts:
     transport: Transport | None
     requests: Requests | None
     cache: CacheStore | None
-    hints: Hints | None
+    notifier: Notifier | None
     event_sourced: tuple[type[Aggregate], ...]
     container: Any
     work: bool

@@ -17,7 +17,7 @@ from .._definitions.view import View
 from .._dispatch.binding import Binding
 from .._dispatch.invocation import Invoke, invocation, invocation_of_class
 from .._encoding.answer_types import stream_mismatch
-from .._registration.entries import CommandEntry, Entry, ProjectionEntry, QueryEntry, ReactionEntry
+from .._registration.entries import CommandEntry, Entry, EventHandlerEntry, ProjectionEntry, QueryEntry
 from .._subscriptions.projection import Projection, takes_envelope
 from ..errors import Fault
 from .dependencies import Dependencies, Kind, Unprovided
@@ -56,9 +56,9 @@ class Planner:
     aggregates: set[type[Aggregate]] = field(default_factory=set)
     views: set[type[View]] = field(default_factory=set)
 
-    def handler(self, entry: CommandEntry | QueryEntry | ReactionEntry, kind: Kind) -> Planned | None:
+    def handler(self, entry: CommandEntry | QueryEntry | EventHandlerEntry, kind: Kind) -> Planned | None:
         """Plan the handler of a command, a query or events."""
-        messages = entry.events if isinstance(entry, ReactionEntry) else (entry.message,)
+        messages = entry.events if isinstance(entry, EventHandlerEntry) else (entry.message,)
         if inspect.isclass(entry.handler):
             return self._class(entry, messages, kind)
         function = _function(entry.handler)

@@ -15,8 +15,8 @@ from .._dispatch.services import Services
 from .._integration.broker import Broker
 from .._integration.cloud_events import Wanted
 from .._integration.relay import RelayEffect, progress_topic
-from .._registration.entries import ConsumeEntry, ProjectionEntry, ReactionEntry
-from .._subscriptions.effects import ProjectionEffect, ReactionEffect, reaction_handle
+from .._registration.entries import ConsumeEntry, EventHandlerEntry, ProjectionEntry
+from .._subscriptions.effects import EventHandlerEffect, ProjectionEffect, event_handler_handle
 from .._subscriptions.projection import Projection
 from .._subscriptions.subscription import Subscription
 from ..ports.transport import Feed
@@ -46,36 +46,36 @@ def projection_subscriptions(
             kind="projection",
             events=projection.events,
             start="beginning",
-            order_by=entry.order_by,
+            partition_by=entry.partition_by,
             retry=entry.retry,
-            segments=entry.segments,
+            partitions=entry.partitions,
             store=parts.read,
             effect=ProjectionEffect(projection, services),
         )
 
 
-def reaction_subscriptions(
+def event_handler_subscriptions(
     parts: Parts,
-    planned: Mapping[ReactionEntry, Planned | None],
+    planned: Mapping[EventHandlerEntry, Planned | None],
     services: Services,
     committed: Callable[[], None],
 ) -> Iterator[Subscription]:
-    """Yield the reactions."""
+    """Yield the event handlers."""
     for entry, plan in planned.items():
         if plan is None:
             continue
-        last = reaction_handle(plan.invoke)
+        last = event_handler_handle(plan.invoke)
         handles = {event_type: compose(middleware_of(parts, event_type), last) for event_type in entry.events}
         yield Subscription(
             name=entry.name,
-            kind="reaction",
+            kind="event_handler",
             events=frozenset(str(event_type.message_name) for event_type in entry.events),
             start=entry.start,
-            order_by=entry.order_by,
+            partition_by=entry.partition_by,
             retry=entry.retry,
-            segments=entry.segments,
+            partitions=entry.partitions,
             store=parts.write,
-            effect=ReactionEffect(handles, services, committed),
+            effect=EventHandlerEffect(handles, services, committed),
         )
 
 
@@ -89,12 +89,12 @@ def relay_subscriptions(parts: Parts, broker: Broker | None) -> Iterator[Subscri
             kind="relay",
             events=frozenset(str(event_type.message_name) for event_type in entry.events),
             start=entry.start,
-            order_by=entry.order_by,
+            partition_by=entry.partition_by,
             retry=entry.retry,
-            segments=1,  # pipelined as it is, and so it can say how far it has come
+            partitions=1,  # pipelined as it is, and so it can say how far it has come
             store=parts.write,
             effect=RelayEffect(
-                broker, parts.write, parts.name, entry.order_by, drop_unroutable=entry.unroutable == "drop"
+                broker, parts.write, parts.name, entry.partition_by, drop_unroutable=entry.unroutable == "drop"
             ),
         )
 
@@ -134,9 +134,9 @@ def cache_subscriptions(
             kind="cache",
             events=frozenset(str(event_type.message_name) for event_type in event_types),
             start="now",
-            order_by=None,
+            partition_by=None,
             retry=Retry(),
-            segments=1,
+            partitions=1,
             store=parts.write,
             effect=CacheEffect(several, parts.cache, parts.write, consistency),
         )

@@ -11,10 +11,10 @@ from .cache import Cached, CacheKey, CacheLease, CacheStore
 from .checkpoints import Checkpoint, CheckpointWriter, Lease
 from .clock import Clock, Ids
 from .event_log import EventLog, Expected, ExpectedVersion, LogPage, NewEvent, StoredEvent
-from .hints import Hints
 from .idempotency_keys import LONGEST_KEY, IdempotencyKeys, KeyRecord
 from .inbox import Inbox
 from .log_writer import LogWriter
+from .notifier import Notifier
 from .parked import ParkedEvent, ParkedEventReader, ParkedEventWriter
 from .receiver import Receiver
 from .requests import Answerer, Request, Requests
@@ -26,7 +26,7 @@ from .snapshots import Snapshot, Snapshots
 from .state_store import StateStore, Versioned
 from .storage_kinds import StorageKinds
 from .stores import ReadStore, WriteStore
-from .subscription_store import Segment, SubscriptionStore
+from .subscription_store import Partition, SubscriptionStore
 from .transactions import ReadTransaction, Transaction, WriteTransaction
 from .transport import (
     LARGEST_BODY,
@@ -61,7 +61,6 @@ __all__ = [
     "Expected",
     "ExpectedVersion",
     "Feed",
-    "Hints",
     "IdempotencyKeys",
     "Ids",
     "Inbox",
@@ -71,6 +70,7 @@ __all__ = [
     "LogPage",
     "LogWriter",
     "NewEvent",
+    "Notifier",
     "Operator",
     "Ordering",
     "Outcome",
@@ -78,6 +78,7 @@ __all__ = [
     "ParkedEvent",
     "ParkedEventReader",
     "ParkedEventWriter",
+    "Partition",
     "Position",
     "Publisher",
     "ReadStore",
@@ -92,7 +93,6 @@ __all__ = [
     "ScheduleReader",
     "ScheduleWriter",
     "ScheduledCommand",
-    "Segment",
     "Selection",
     "ShadowRows",
     "Snapshot",

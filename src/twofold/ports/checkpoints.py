@@ -29,12 +29,12 @@ class Lease(NamedTuple):
 
     Attributes:
         subscription: the subscription.
-        segment: the number of the partition, from 0.
+        partition: the number of the partition, from 0.
         generation: the fencing token: each claim of the partition increases it, and writes with an old lease are refused.
     """
 
     subscription: str
-    segment: int
+    partition: int
     generation: int
 
 

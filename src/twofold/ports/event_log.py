@@ -123,13 +123,13 @@ class EventLog(Protocol):
         ...
 
     async def announce(self) -> None:
-        """Hint to other processes that events were appended. It may be lost, come late, or stand for several."""
+        """Notification to other processes that events were appended. It may be lost, come late, or stand for several."""
         ...
 
     async def watch(self, heard: Callable[[], None]) -> None:
-        """Call `heard` at each hint of another process, until cancelled.
+        """Call `heard` at each notification of another process, until cancelled.
 
-        It returns at once where there are no hints, and when they cannot be heard any more: then watch again.
+        It returns at once where there are no notifications, and when they cannot be heard any more: then watch again.
         """
         ...
 

@@ -17,11 +17,11 @@ V_co = TypeVar("V_co", bound=View, covariant=True)
 class Operator(Enum):
     """How a field is compared with a value, in the order that `Ordering` describes."""
 
-    EQUAL = "="
-    ABOVE = ">"
-    AT_LEAST = ">="
-    BELOW = "<"
-    AT_MOST = "<="
+    EQ = "="
+    GT = ">"
+    GE = ">="
+    LT = "<"
+    LE = "<="
     ONE_OF = "in"
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from .checkpoints import Checkpoint, Lease
 
 
-class Segment(NamedTuple):
+class Partition(NamedTuple):
     """A partition of a subscription: the events whose ordering key falls into it.
 
     Attributes:
@@ -39,7 +39,7 @@ class SubscriptionStore(Protocol):
         """
         ...
 
-    async def segments(self, subscription: str) -> Sequence[Segment]:
+    async def partitions(self, subscription: str) -> Sequence[Partition]:
         """Return the partitions by their numbers; none when the subscription never ran here."""
         ...
 

@@ -133,32 +133,32 @@ async def _unknown(transport: RabbitMQ, messages: list[WireMessage]) -> list[Out
 
 async def test_a_stalled_network(broken: Broken, network: Network) -> None:
     """Publishing is no success and takes no longer than the time-out; afterwards publisher and consumer are back."""
-    transport, behind = await broken.connect(), await broken.connect(network.url)
+    transport, lag = await broken.connect(), await broken.connect(network.url)
     messages = placed(2_000, keys=1_000)
-    async with receiving(behind, feed()) as received:
+    async with receiving(lag, feed()) as received:
         before = placed(100)
-        await publish_all(behind, before)
+        await publish_all(lag, before)
         await received.all_of(before, seconds=BACK)
         network.stall()
-        await _unknown(behind, messages)
-        assert set(await behind.publisher.publish(messages[:10])) == {Outcome.UNKNOWN}  # it cannot even connect
+        await _unknown(lag, messages)
+        assert set(await lag.publisher.publish(messages[:10])) == {Outcome.UNKNOWN}  # it cannot even connect
         meanwhile = placed(100)
         await publish_all(transport, meanwhile)
         network.resume()
-        await publish_all(behind, messages)
+        await publish_all(lag, messages)
         await received.all_of([*messages, *meanwhile], seconds=BACK)
         network.cut()
         after = placed(100)
-        await publish_all(behind, after)
+        await publish_all(lag, after)
         await received.all_of(after, seconds=BACK)
 
 
 async def test_settling_behind_a_stalled_network_ends(broken: Broken, network: Network) -> None:
     """Accepting takes no longer than the time-out, and what the broker was not told comes again."""
     transport = await broken.connect()
-    behind = await broken.connect(network.url)
+    lag = await broken.connect(network.url)
     messages = placed(150)
-    async with behind.consume(feed()) as consumer:
+    async with lag.consume(feed()) as consumer:
         await publish_all(transport, messages)
         deliveries = list(await consumer.receive(limit=200))
         while len(deliveries) < len(messages):

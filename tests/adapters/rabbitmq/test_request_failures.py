@@ -81,9 +81,9 @@ async def test_a_reply_that_comes_too_late(broken: Broken, caplog: pytest.LogCap
 
 async def test_a_reply_after_the_requester_has_connected_again(broken: Broken, network: Network) -> None:
     """The request is sent again under its id, and its reply arrives over the new connection."""
-    behind, transport, held = await broken.connect(network.url), await broken.connect(), Held()
+    lag, transport, held = await broken.connect(network.url), await broken.connect(), Held()
     async with transport.serve("shop", held):
-        asked = asyncio.create_task(behind.request("shop", Request("r1", "k1", b"one"), seconds=20))
+        asked = asyncio.create_task(lag.request("shop", Request("r1", "k1", b"one"), seconds=20))
         await held.begun.get()
         network.cut()
         held.go.set()
@@ -93,22 +93,22 @@ async def test_a_reply_after_the_requester_has_connected_again(broken: Broken, n
 
 async def test_a_request_over_a_stalled_network(broken: Broken, network: Network) -> None:
     """It ends at its deadline; the next one does not wait for a connection that says nothing."""
-    behind, transport = await broken.connect(network.url), await broken.connect()
+    lag, transport = await broken.connect(network.url), await broken.connect()
     async with transport.serve("shop", echo):
-        assert await behind.request("shop", Request("r1", None, b"one"), seconds=10) == b"re: one"
+        assert await lag.request("shop", Request("r1", None, b"one"), seconds=10) == b"re: one"
         network.stall()
         started = time.monotonic()
         with pytest.raises(RemoteTimeout, match="r2"):
-            await behind.request("shop", Request("r2", None, b"two"), seconds=TIMEOUT + 1)
+            await lag.request("shop", Request("r2", None, b"two"), seconds=TIMEOUT + 1)
         assert time.monotonic() - started < TIMEOUT + 1.5
         network.resume()
-        assert await behind.request("shop", Request("r3", None, b"three"), seconds=5) == b"re: three"
+        assert await lag.request("shop", Request("r3", None, b"three"), seconds=5) == b"re: three"
 
 
 async def test_a_server_behind_a_broken_network(broken: Broken, network: Network) -> None:
     """It is cut off in the middle, comes back, and answers what was asked."""
-    behind, transport, held = await broken.connect(network.url), await broken.connect(), Held()
-    async with behind.serve("shop", held):
+    lag, transport, held = await broken.connect(network.url), await broken.connect(), Held()
+    async with lag.serve("shop", held):
         asked = asyncio.create_task(transport.request("shop", Request("r1", "k1", b"one"), seconds=20))
         await held.begun.get()
         network.cut()

@@ -31,20 +31,20 @@ async def echo(request: Request) -> bytes:
 
 async def test_requests_of_a_key_stay_in_order_when_the_connection_is_lost(broken: Broken, network: Network) -> None:
     """One that was sent a moment later is not handled before, whenever that moment is."""
-    transport, behind, seen = await broken.connect(), await broken.connect(network.url), list[str]()
+    transport, lag, seen = await broken.connect(), await broken.connect(network.url), list[str]()
 
     async def note(request: Request) -> bytes:
         seen.append(request.id)
         return b""
 
     async with transport.serve("shop", note):
-        await behind.request("shop", Request("first", "k", b""), seconds=10)
+        await lag.request("shop", Request("first", "k", b""), seconds=10)
         for number in range(8):
             seen.clear()
             network.cut()
-            before = asyncio.create_task(behind.request("shop", Request(f"{number}-1", "k", b""), seconds=10))
+            before = asyncio.create_task(lag.request("shop", Request(f"{number}-1", "k", b""), seconds=10))
             await asyncio.sleep(0.03)
-            after = asyncio.create_task(behind.request("shop", Request(f"{number}-2", "k", b""), seconds=10))
+            after = asyncio.create_task(lag.request("shop", Request(f"{number}-2", "k", b""), seconds=10))
             await asyncio.gather(before, after)
             assert list(dict.fromkeys(seen)) == [f"{number}-1", f"{number}-2"]
 
@@ -59,7 +59,7 @@ async def test_one_id_asked_at_once_of_nobody(broken: Broken) -> None:
 
 async def test_what_may_have_been_handled_is_not_said_to_be_undone(broken: Broken, network: Network) -> None:
     """When a request is sent again and the service is gone meanwhile, nobody knows what became of it."""
-    transport, behind, begun = await broken.connect(), await broken.connect(network.url), asyncio.Event()
+    transport, lag, begun = await broken.connect(), await broken.connect(network.url), asyncio.Event()
 
     async def never(request: Request) -> bytes:
         begun.set()
@@ -68,7 +68,7 @@ async def test_what_may_have_been_handled_is_not_said_to_be_undone(broken: Broke
 
     async with AsyncExitStack() as serving:
         await serving.enter_async_context(transport.serve("shop", never))
-        asked = asyncio.create_task(behind.request("shop", Request("r1", None, b""), seconds=12))
+        asked = asyncio.create_task(lag.request("shop", Request("r1", None, b""), seconds=12))
         await begun.wait()
         network.stall()
         network.cut()
@@ -82,25 +82,25 @@ async def test_what_may_have_been_handled_is_not_said_to_be_undone(broken: Broke
 
 async def test_a_connection_that_says_nothing_is_cut(broken: Broken, network: Network) -> None:
     """Although each request waits for less than the time-out, and new connections would work."""
-    transport, behind = await broken.connect(), await broken.connect(network.url)
-    await behind.declare(feed())
+    transport, lag = await broken.connect(), await broken.connect(network.url)
+    await lag.declare(feed())
     async with transport.serve("shop", echo):
-        assert await behind.request("shop", Request("r1", None, b"1"), seconds=5) == b"re: 1"
+        assert await lag.request("shop", Request("r1", None, b"1"), seconds=5) == b"re: 1"
         network.swallow()
         async with asyncio.timeout(CHECK + 2 * TIMEOUT + 2):
             reply, numbers = b"", 0
             while not reply:
                 numbers += 1
                 try:
-                    reply = await behind.request("shop", Request(f"s{numbers}", None, b"2"), seconds=TIMEOUT / 2)
+                    reply = await lag.request("shop", Request(f"s{numbers}", None, b"2"), seconds=TIMEOUT / 2)
                 except RemoteTimeout:
                     continue
             assert reply == b"re: 2"
             assert numbers > 1
             try:
-                await behind.waiting(feed())
+                await lag.waiting(feed())
             except TransientFailure:
-                assert await behind.waiting(feed()) == 0
+                assert await lag.waiting(feed()) == 0
 
 
 async def test_an_application_that_stops_leaves_requests_to_another(broken: Broken) -> None:

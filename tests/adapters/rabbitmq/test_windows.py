@@ -65,8 +65,8 @@ async def test_no_more_than_the_prefetch_is_delivered(broken: Broken) -> None:
 
 async def test_a_delivery_of_a_lost_connection_settles_nothing(broken: Broken, network: Network) -> None:
     """Accepting or parking a delivery of a lost connection does not settle its namesake on the new connection."""
-    transport, behind = await broken.connect(), await broken.connect(network.url)
-    async with behind.consume(feed()) as consumer:
+    transport, lag = await broken.connect(), await broken.connect(network.url)
+    async with lag.consume(feed()) as consumer:
         await publish_all(transport, placed(3))
         await until_unsettled(consumer, 3)
         old = await consumer.receive()
@@ -87,10 +87,10 @@ async def test_a_delivery_of_a_lost_connection_settles_nothing(broken: Broken, n
 
 async def test_a_late_delivery_of_a_lost_connection_is_dropped(broken: Broken, network: Network) -> None:
     """The driver may hand it over when the next connection is there already, and the broker delivers it again."""
-    transport, behind = await broken.connect(), await broken.connect(network.url)
+    transport, lag = await broken.connect(), await broken.connect(network.url)
     (message,) = placed(1)
     late = asyncio.Event()
-    async with behind.consume(feed()) as consumer:
+    async with lag.consume(feed()) as consumer:
         delivered, held = consumer._delivered, []
 
         async def hold(*arguments: object) -> None:

@@ -74,7 +74,7 @@ async def test_a_cluster_is_a_cache(server: PrivateServer) -> None:
 
 async def _worked(client: RedisCluster) -> None:
     app = Application("bank", write=InMemory(), read=Redis(client))
-    for module in (bank, auditing(fail_on=["bad"], segments=2)):
+    for module in (bank, auditing(fail_on=["bad"], partitions=2)):
         app.include(module)
     async with app:
         for account in ("a", "bad"):

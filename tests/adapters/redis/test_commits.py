@@ -172,7 +172,7 @@ async def test_a_checkpoint_that_moves_before_the_commit(store: Redis) -> None:
 
 
 async def test_a_lease_of_before_everything_was_lost(client: Client, store: Redis, prefix: str) -> None:
-    """After a loss a segment may be claimed anew; whoever held it before is no holder any more."""
+    """After a loss a partition may be claimed anew; whoever held it before is no holder any more."""
 
     async def claimed(owner: str) -> Lease:
         first = await store.begin()
@@ -182,7 +182,7 @@ async def test_a_lease_of_before_everything_was_lost(client: Client, store: Redi
         return lease
 
     before = await claimed("before")
-    await client.unlink(f"{{{prefix}}}:segments:tasks")
+    await client.unlink(f"{{{prefix}}}:partitions:tasks")
     after = await claimed("after")
     assert await store.subscriptions.renew([before], seconds=60) == []
     await store.subscriptions.release([before])
@@ -200,7 +200,7 @@ async def test_more_rows_than_lua_takes_at_a_time(store: Redis) -> None:
     await transaction.rows(Task).write([RowChange(key, row, Position(1)) for key, row in rows.items()])
     await transaction.commit()
     reader = (await store.begin(read_only=True)).rows(Task)
-    by_team = Selection((Condition("team", Operator.EQUAL, "a"),), (Ordering("rank"), Ordering("id")))
+    by_team = Selection((Condition("team", Operator.EQ, "a"),), (Ordering("rank"), Ordering("id")))
     assert [row.id for row in await reader.select(by_team)] == list(rows)
     assert await reader.get_many([*rows, "none"]) == rows
     transaction = await store.begin()
@@ -251,7 +251,7 @@ async def test_words_that_are_no_text_are_parked(store: Redis) -> None:
 
 
 async def test_a_lease_that_is_lost_before_the_commit(store: Redis) -> None:
-    """A worker whose segment was claimed between its step and its commit writes nothing."""
+    """A worker whose partition was claimed between its step and its commit writes nothing."""
     first = await store.begin()
     await first.checkpoints.divide("tasks", [at(0)], leases=())
     await first.commit()

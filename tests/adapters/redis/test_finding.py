@@ -18,8 +18,8 @@ from twofold_redis._rows.index_plan import plan_for
 from twofold_redis._rows.shape import shape_of
 
 EQUAL, ABOVE, AT_LEAST, BELOW, AT_MOST, ONE_OF = (
-    *(Operator.EQUAL, Operator.ABOVE, Operator.AT_LEAST),
-    *(Operator.BELOW, Operator.AT_MOST, Operator.ONE_OF),
+    *(Operator.EQ, Operator.GT, Operator.GE),
+    *(Operator.LT, Operator.LE, Operator.ONE_OF),
 )
 
 

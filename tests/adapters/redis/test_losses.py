@@ -27,10 +27,10 @@ ALL = Audit(account_id="a", seen=("opened", *map(str, AMOUNTS)))
 
 
 @asynccontextmanager
-async def running(client: Client, write: InMemory, *, segments: int = 1) -> AsyncIterator[Application]:
+async def running(client: Client, write: InMemory, *, partitions: int = 1) -> AsyncIterator[Application]:
     """Run the bank with its read models in Redis."""
     app = Application("bank", write=write, read=Redis(client), lease=0.5)
-    for module in (bank, auditing(segments=segments)):
+    for module in (bank, auditing(partitions=partitions)):
         app.include(module)
     async with app:
         yield app
@@ -49,10 +49,10 @@ async def found(app: Application, expected: Audit) -> None:
     raise AssertionError(f"found {seen} at last, expected {expected}")
 
 
-@pytest.mark.parametrize("segments", [1, 3])
-async def test_everything_is_lost(server: PrivateServer, segments: int) -> None:
+@pytest.mark.parametrize("partitions", [1, 3])
+async def test_everything_is_lost(server: PrivateServer, partitions: int) -> None:
     """After FLUSHALL the rows are there again, although nothing happens that would wake the projection."""
-    async with Client.from_url(server.url) as client, running(client, InMemory(), segments=segments) as app:
+    async with Client.from_url(server.url) as client, running(client, InMemory(), partitions=partitions) as app:
         await app.dispatch(Open(account_id="a"))
         await app.dispatch(DepositEach(account_id="a", amounts=AMOUNTS))
         await app.settle()

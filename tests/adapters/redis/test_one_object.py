@@ -15,17 +15,17 @@ from tests.transport.shops import GetParcel, Sell, Sold, depot, shop
 from twofold import Application
 from twofold.errors import ConfigurationError, TransientFailure
 from twofold_memory import InMemory
-from twofold_redis import Redis, RedisCache, RedisHints, RedisStreams
+from twofold_redis import Redis, RedisCache, RedisNotifier, RedisStreams
 
 
 async def test_read_models_cache_transport_and_hints(client: Client, store: Redis, prefix: str) -> None:
     """Two applications of which one sells and one ships find each other, and each its own, under two prefixes."""
     broker = store.streams(partitions=2)
-    selling = Application("shop", write=InMemory(), transport=broker, hints=store.hints())
+    selling = Application("shop", write=InMemory(), transport=broker, notifier=store.notifier())
     selling.include(shop)
     selling.relay(Sold)
     shipping = Application(
-        "depot", write=InMemory(), read=store, cache=store.cache(), transport=broker, hints=store.hints()
+        "depot", write=InMemory(), read=store, cache=store.cache(), transport=broker, notifier=store.notifier()
     )
     shipping.include(depot)
     shipping.consume(Sold, source="shop")
@@ -35,7 +35,7 @@ async def test_read_models_cache_transport_and_hints(client: Client, store: Redi
             parcel = await shipping.execute(GetParcel(order_id="a"), after=session.token)
     assert parcel is not None
     assert parcel.numbers == (1, 2, 3)
-    assert await client.exists(f"{{{prefix}}}:segments:parcels", f"{{{prefix}}}:partitions") == 2
+    assert await client.exists(f"{{{prefix}}}:partitions:parcels", f"{{{prefix}}}:partitions") == 2
 
 
 async def test_streams_need_one_server() -> None:
@@ -45,7 +45,7 @@ async def test_streams_need_one_server() -> None:
         Redis(cluster).streams()
 
 
-@pytest.mark.parametrize("taker", [Redis, RedisCache, RedisStreams, RedisHints])
+@pytest.mark.parametrize("taker", [Redis, RedisCache, RedisStreams, RedisNotifier])
 @pytest.mark.parametrize(
     ("given", "text"),
     [

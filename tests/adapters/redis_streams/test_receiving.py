@@ -94,8 +94,8 @@ async def test_a_line_that_is_too_slow(server: PrivateServer, caplog: pytest.Log
     async with (
         network.running(),
         streams(server.url) as transport,
-        streams(network.url, timeout=0.3) as behind,
-        behind.consume(FEED) as consumer,
+        streams(network.url, timeout=0.3) as lag,
+        lag.consume(FEED) as consumer,
     ):
         await publish(transport, messages(1))
         await received(consumer, 1)

@@ -84,13 +84,13 @@ async def test_cancelled_while_it_waits_for_its_turn(
     """A writer that gives up waiting leaves the queue; the one behind it gets the turn."""
     first = await store.begin()
     waiting = asyncio.create_task(one_unit(store, new_event))
-    behind = asyncio.create_task(one_unit(store, new_event))
+    lag = asyncio.create_task(one_unit(store, new_event))
     await asyncio.sleep(0)
 
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     await first.rollback()
-    await behind
+    await lag
 
     assert len([event async for event in store.log.read("unit")]) == 1
     await assert_free(store, engine, new_event)

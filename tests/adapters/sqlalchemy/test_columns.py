@@ -190,13 +190,13 @@ async def test_decimals_are_found_and_sorted_as_numbers(engine: AsyncEngine) -> 
     rows = transaction.rows(Price)
 
     by_amount = await rows.select(Selection((), (Ordering("amount"), Ordering("id"))))
-    equal = await rows.select(Selection((Condition("amount", Operator.EQUAL, Decimal("2.5")),), (Ordering("id"),)))
-    behind = await rows.select(Selection((), (Ordering("amount"), Ordering("id")), after=(Decimal("9.50"), 1)))
+    equal = await rows.select(Selection((Condition("amount", Operator.EQ, Decimal("2.5")),), (Ordering("id"),)))
+    lag = await rows.select(Selection((), (Ordering("amount"), Ordering("id")), after=(Decimal("9.50"), 1)))
     await transaction.rollback()
 
     assert [str(row.amount) for row in by_amount] == ["-3", "2.50", "9.5", "10", "1E+2"]
     assert [str(row.amount) for row in equal] == ["2.50"]
-    assert [row.id for row in behind] == [0, 4]
+    assert [row.id for row in lag] == [0, 4]
 
 
 async def test_times_of_different_zones_are_sorted_as_instants(engine: AsyncEngine) -> None:

@@ -126,7 +126,7 @@ async def test_decimals_keep_their_exponent_and_are_compared_by_an_index(
 
     assert [row.id for row in await select(store, order_by="amount")] == ["e", "f", "d", "a", "c", "b"]
     assert {row.id: str(row.amount) for row in await select(store)} == {key: str(a) for key, a in amounts.items()}
-    assert [row.id for row in await select(store, Condition("amount", Operator.EQUAL, Decimal("2.5")))] == ["a"]
+    assert [row.id for row in await select(store, Condition("amount", Operator.EQ, Decimal("2.5")))] == ["a"]
     async with engine.connect() as connection:
         plan = await connection.exec_driver_sql(
             "EXPLAIN SELECT id FROM price WHERE _amount_number > CAST('999' AS DECIMAL(65, 30)) ORDER BY _amount_number"
@@ -170,7 +170,7 @@ async def test_a_text_that_is_no_key_may_be_long(store: SqlAlchemy) -> None:
     row = Price(id="🚲" * 380, shop="🚲" * 380, city="🚲" * 380, street="🚲" * 380, note="🚲" * 1_000_000)
     await put(store, row)
 
-    assert await select(store, Condition("shop", Operator.EQUAL, row.shop)) == [row]
+    assert await select(store, Condition("shop", Operator.EQ, row.shop)) == [row]
 
 
 async def test_the_poll_reads_the_primary_key_in_its_order(

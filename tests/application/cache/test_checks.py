@@ -126,7 +126,7 @@ async def telling_tenants(store: CacheStore, key: str = "{account_id}") -> Async
 
     seen: list[str | None] = []
 
-    @app.reaction(Opened, name="ask")
+    @app.event_handler(Opened, name="ask")
     async def ask(event: Opened, session: Session) -> None:
         seen.append(await session.execute(GetTenant(account_id=event.account_id)))
 
@@ -138,7 +138,7 @@ async def telling_tenants(store: CacheStore, key: str = "{account_id}") -> Async
 
 
 async def test_answers_belong_to_the_tenant_for_whom_they_were_loaded(store: CacheStore) -> None:
-    """Asked in a session, without one, and in a reaction: nobody gets what was loaded for another."""
+    """Asked in a session, without one, and in an event handler: nobody gets what was loaded for another."""
     async with telling_tenants(store) as app:
         async with app.session(tenant="north") as north:
             await north.dispatch(Open(account_id="a"))

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from tests.cached_bank import CACHED, KEY, GetCached, GetNote, Loads, Note, balance, bank
-from twofold import Application, Cache, Command, Event, Module, Query, ReadModel, UnitOfWork, on
+from twofold import Application, Cache, Command, Event, Query, ReadModel, Router, UnitOfWork, on
 from twofold.errors import TransientFailure
 from twofold.ports import CacheStore
 from twofold.testing.conformance._domain.bank import Balance, Deposit, Deposited, Open, Opened
@@ -31,9 +31,9 @@ class Write(Command[None]):
 
 async def test_a_projection_that_stands_still_holds_up_only_its_own_queries(store: CacheStore) -> None:
     """Another one's events still end answers."""
-    stuck, module = False, Module("notes")
+    stuck, router = False, Router("notes")
 
-    @module.projection("notes")
+    @router.projection("notes")
     class Notes:
         def __init__(self, notes: ReadModel[Note]) -> None:
             self.notes = notes
@@ -44,11 +44,11 @@ async def test_a_projection_that_stands_still_holds_up_only_its_own_queries(stor
                 raise TransientFailure("the other system is away")
             await self.notes.put(Note(account_id=event.account_id))
 
-    @module.query_handler(GetNote, cache=Cache(ttl=60, key="{account_id}", invalidated_by={Opened: "{account_id}"}))
+    @router.query_handler(GetNote, cache=Cache(ttl=60, key="{account_id}", invalidated_by={Opened: "{account_id}"}))
     async def get_note(query: GetNote, notes: ReadModel[Note]) -> Note | None:
         return await notes.get(query.account_id)
 
-    async with bank(store, None, module) as app:
+    async with bank(store, None, router) as app:
         await app.dispatch(Open(account_id="a"))
         await app.settle()
         assert await app.execute(GetCached(account_id="a")) == balance(0)
@@ -86,7 +86,7 @@ async def test_nothing_is_kept_of_a_read_model_that_is_behind_the_first_start(st
         await quiet.dispatch(Deposit(account_id="a", amount=Decimal(5)))
     negative = Cache(ttl=60, key=KEY, negative_ttl=60, invalidated_by=CACHED.invalidated_by)
     app = Application("bank", write=write, cache=store, work=False)
-    reader = Module("reader")
+    reader = Router("reader")
 
     @reader.query_handler(GetCached, cache=negative)
     async def get_cached(query: GetCached, balances: ReadModel[Balance]) -> Balance | None:
@@ -108,9 +108,9 @@ async def test_nothing_is_kept_of_a_read_model_that_is_behind_the_first_start(st
 
 async def test_events_that_end_no_answer_keep_none_out(store: CacheStore) -> None:
     """The subscription passes them before the projection does; what is loaded in between is kept."""
-    hold, held, module = anyio.Event(), False, Module("notes")
+    hold, held, router = anyio.Event(), False, Router("notes")
 
-    @module.projection("notes")
+    @router.projection("notes")
     class Notes:
         def __init__(self, notes: ReadModel[Note]) -> None:
             self.notes = notes
@@ -124,11 +124,11 @@ async def test_events_that_end_no_answer_keep_none_out(store: CacheStore) -> Non
         @on(Deposited)
         async def deposited(self, event: Deposited) -> None: ...
 
-    @module.query_handler(GetNote, cache=Cache(ttl=60, key="{account_id}", invalidated_by={Deposited: "{account_id}"}))
+    @router.query_handler(GetNote, cache=Cache(ttl=60, key="{account_id}", invalidated_by={Deposited: "{account_id}"}))
     async def get_note(query: GetNote, notes: ReadModel[Note]) -> Note | None:
         return await notes.get(query.account_id)
 
-    async with bank(store, None, module) as app:
+    async with bank(store, None, router) as app:
         await app.dispatch(Open(account_id="a"))
         await app.settle()
         held = True
@@ -141,9 +141,9 @@ async def test_events_that_end_no_answer_keep_none_out(store: CacheStore) -> Non
 
 async def test_an_answer_is_ended_only_when_its_projection_has_the_event(store: CacheStore) -> None:
     """Ended before, it would be loaded from rows that lack the event."""
-    hold, held, module = anyio.Event(), False, Module("notes")
+    hold, held, router = anyio.Event(), False, Router("notes")
 
-    @module.projection("notes")
+    @router.projection("notes")
     class Notes:
         def __init__(self, notes: ReadModel[Note]) -> None:
             self.notes = notes
@@ -156,11 +156,11 @@ async def test_an_answer_is_ended_only_when_its_projection_has_the_event(store: 
 
     cached = Cache(ttl=60, key="{account_id}", negative_ttl=60, invalidated_by={Deposited: "{account_id}"})
 
-    @module.query_handler(GetNote, cache=cached)
+    @router.query_handler(GetNote, cache=cached)
     async def get_note(query: GetNote, notes: ReadModel[Note]) -> Note | None:
         return await notes.get(query.account_id)
 
-    async with bank(store, None, module) as app:
+    async with bank(store, None, router) as app:
         await app.dispatch(Open(account_id="a"))
         await app.settle()
         held = True
@@ -191,9 +191,9 @@ async def test_an_event_ends_the_answers_of_every_tenant(
 
 async def test_a_rebuild_ends_the_answers_from_the_old_rows(store: CacheStore) -> None:
     """Of the queries that read the projection; those of others stay."""
-    amount, module = 1, Module("notes")
+    amount, router = 1, Router("notes")
 
-    @module.projection("rebuilt")
+    @router.projection("rebuilt")
     class Notes:
         def __init__(self, notes: ReadModel[Note]) -> None:
             self.notes = notes
@@ -203,11 +203,11 @@ async def test_a_rebuild_ends_the_answers_from_the_old_rows(store: CacheStore) -
             if amount == 2:
                 await self.notes.put(Note(account_id=event.account_id))
 
-    @module.query_handler(GetNote, cache=Cache(ttl=60, key="{account_id}", negative_ttl=60))
+    @router.query_handler(GetNote, cache=Cache(ttl=60, key="{account_id}", negative_ttl=60))
     async def get_note(query: GetNote, notes: ReadModel[Note]) -> Note | None:
         return await notes.get(query.account_id)
 
-    async with bank(store, None, module) as app:
+    async with bank(store, None, router) as app:
         await app.dispatch(Open(account_id="a"))
         await app.settle()
         assert await app.execute(GetNote(account_id="a")) is None

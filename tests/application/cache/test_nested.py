@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from tests.cached_bank import GetCached, GetNote, Held, Note, balance, bank
-from twofold import Application, Cache, Module, Query, QueryBus, ReadModel, on
+from twofold import Application, Cache, Query, QueryBus, ReadModel, Router, on
 from twofold.ports import CacheStore
 from twofold.testing.conformance._domain.bank import Balance, Deposit, Open, Opened
 from twofold.testing.conformance._domain.bank import bank as bank_module
@@ -21,13 +21,13 @@ class GetOuter(Query["Balance | None"]):
 
 async def test_an_answer_made_of_another_is_no_newer_than_that(store: CacheStore) -> None:
     """What is kept of the inner query is too old for what the outer one claims, so that it is loaded anew."""
-    module, never_ended = Module("outer"), Cache(ttl=60, key="{account_id}")
+    router, never_ended = Router("outer"), Cache(ttl=60, key="{account_id}")
 
-    @module.query_handler(GetOuter, cache=never_ended, reads="balances")
+    @router.query_handler(GetOuter, cache=never_ended, reads="balances")
     async def get_outer(query: GetOuter, queries: QueryBus) -> Balance | None:
         return await queries.execute(GetCached(account_id=query.account_id))
 
-    async with bank(store, None, module, cached=never_ended) as app:
+    async with bank(store, None, router, cached=never_ended) as app:
         await app.dispatch(Open(account_id="a"))
         await app.settle()
         assert await app.execute(GetCached(account_id="a")) == balance(0)

@@ -9,7 +9,7 @@ import anyio.lowlevel
 import pytest
 
 from tests.cached_bank import GetCached, GetNote, Held, Loads, Note, balance, bank
-from twofold import Application, Cache, Module, ReadModel, Retry, on
+from twofold import Application, Cache, ReadModel, Retry, Router, on
 from twofold.ports import CacheStore
 from twofold.testing.conformance._domain.bank import Deposit, Open, Opened
 
@@ -20,11 +20,11 @@ class Notes:
     def __init__(self) -> None:
         self.broken = True
 
-    def module(self, loads: Loads, *, attempts: int) -> Module:
+    def router(self, loads: Loads, *, attempts: int) -> Router:
         """Return the projection, and a cached query that reads it."""
-        module, this = Module("notes"), self
+        router, this = Router("notes"), self
 
-        @module.projection("notes", retry=Retry(attempts=attempts, delay=0.01))
+        @router.projection("notes", retry=Retry(attempts=attempts, delay=0.01))
         class Noted:
             def __init__(self, notes: ReadModel[Note]) -> None:
                 self.notes = notes
@@ -35,7 +35,7 @@ class Notes:
                     raise ValueError("on purpose")
                 await self.notes.put(Note(account_id=event.account_id))
 
-        @module.query_handler(
+        @router.query_handler(
             GetNote, cache=Cache(ttl=60, key="{account_id}", negative_ttl=60, invalidated_by={Opened: "{account_id}"})
         )
         async def get_note(query: GetNote, notes: ReadModel[Note]) -> Note | None:
@@ -43,7 +43,7 @@ class Notes:
             await loads.load()
             return found
 
-        return module
+        return router
 
 
 async def set_aside(app: Application) -> None:
@@ -102,7 +102,7 @@ async def test_who_needs_more_does_not_wait_for_less(store: CacheStore) -> None:
 async def test_an_answer_that_lacks_a_parked_event_is_not_kept(store: CacheStore) -> None:
     """While a projection has set events aside its answers are loaded each time; retried, the event is in the next one."""
     loads, notes = Loads(), Notes()
-    async with bank(store, None, notes.module(loads, attempts=1)) as app:
+    async with bank(store, None, notes.router(loads, attempts=1)) as app:
         session = app.session()
         await session.dispatch(Open(account_id="bad"))
         await set_aside(app)
@@ -119,7 +119,7 @@ async def test_an_answer_that_lacks_a_parked_event_is_not_kept(store: CacheStore
 async def test_a_load_that_lacks_a_held_event_serves_no_session(store: CacheStore) -> None:
     """It began while the event was held, though at its position; the session that wrote it loads for itself."""
     loads, notes = Loads(), Notes()
-    async with bank(store, None, notes.module(loads, attempts=1000)) as app:
+    async with bank(store, None, notes.router(loads, attempts=1000)) as app:
         session = app.session()
         await session.dispatch(Open(account_id="bad"))
         await set_aside(app)
@@ -173,7 +173,7 @@ async def test_sessions_that_need_the_same_load_once(store: CacheStore) -> None:
 async def test_sessions_share_loads_while_an_event_is_parked(kind: str) -> None:
     """Nothing is kept then; who comes before a load looks at the read models is served by it all the same."""
     loads, notes, cache = Loads(), Notes(), Held()
-    async with bank(cache, None, notes.module(loads, attempts=1)) as app:
+    async with bank(cache, None, notes.router(loads, attempts=1)) as app:
         await app.dispatch(Open(account_id="bad"))
         await set_aside(app)
         session = app.session()

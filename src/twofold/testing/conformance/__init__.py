@@ -14,7 +14,7 @@ from ._applications.subscriptions import SubscriptionSuite
 from ._applications.unit_of_work import UnitOfWorkSuite
 from ._applications.workers import WorkerSuite
 from ._brokers.cache import CacheSuite, NewCache
-from ._brokers.hints import HintsSuite, NewHints
+from ._brokers.notifier import NewNotifier, NotifierSuite
 from ._brokers.requests import RequestsSuite
 from ._brokers.transport import TransportSuite
 from ._stores.event_log import EventLogSuite
@@ -40,15 +40,15 @@ __all__ = [
     "Connect",
     "ConnectRequests",
     "EventLogSuite",
-    "HintsSuite",
     "IdempotencySuite",
     "LeaseSuite",
     "NewBroker",
     "NewCache",
-    "NewHints",
+    "NewNotifier",
     "NewReadStore",
     "NewRequests",
     "NewStore",
+    "NotifierSuite",
     "ReadModelSuite",
     "RebuildSuite",
     "RecordSuite",

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import anyio
 
-from twofold import Application, Module, Retry
+from twofold import Application, Retry, Router
 from twofold.ports import ParkedEvent, WriteStore
 
 from .._domain.audit import GetAudit, audited, auditing, deposits, settled
@@ -28,17 +28,17 @@ KEY = "account-bad"
 
 
 @asynccontextmanager
-async def dialled(store: WriteStore, dial: Dial, module: Module, *, lease: float = 5.0) -> AsyncIterator[Application]:
+async def dialled(store: WriteStore, dial: Dial, router: Router, *, lease: float = 5.0) -> AsyncIterator[Application]:
     """Run the bank with a module by a clock that the test moves."""
-    app = await application(store, module, clock=dial, lease=lease)
+    app = await application(store, router, clock=dial, lease=lease)
     with anyio.fail_after(30):
         async with app:
             yield app
 
 
-def failing(accounts: Collection[str], seen: list[str] | None = None, segments: int = 1) -> Module:
+def failing(accounts: Collection[str], seen: list[str] | None = None, partitions: int = 1) -> Router:
     """Return the projection "audit", failing on the deposits of some accounts, that is retried when the dial is turned."""
-    return auditing(fail_on=accounts, seen=seen, retry=LATER, segments=segments)
+    return auditing(fail_on=accounts, seen=seen, retry=LATER, partitions=partitions)
 
 
 async def passes(app: Application, *accounts: str) -> None:
@@ -118,8 +118,8 @@ class SubscriptionHolding:
             if seen[-1] in fails:
                 raise LookupError(seen[-1])
 
-        module = auditing(seen=seen, during=choke, retry=LATER)
-        async with new_store([]) as store, dialled(store, dial, module) as app:
+        router = auditing(seen=seen, during=choke, retry=LATER)
+        async with new_store([]) as store, dialled(store, dial, router) as app:
             await deposits(app, "bad")
             for amount in (2, 3):
                 await app.dispatch(Deposit(account_id="bad", amount=Decimal(amount)))
@@ -154,19 +154,19 @@ class SubscriptionHolding:
                 assert await audited(app, "bad") == {"bad": ("opened", "1", "2")}
                 assert await held(app) == []
 
-    async def test_a_wait_moves_with_its_segment(self, new_store: NewStore) -> None:
+    async def test_a_wait_moves_with_its_partition(self, new_store: NewStore) -> None:
         """A key that is held stays held when the subscription is divided anew, and is tried by whoever has it then."""
         dial = Dial()
         accounts = [f"bad{number}" for number in range(5)]
         async with new_store([]) as store:
-            for segments in (1, 4, 2):
-                async with dialled(store, dial, failing(accounts, segments=segments), lease=LEASE) as app:
-                    await deposits(app, *(accounts if segments == 1 else ()))
-                    await passes(app, *[f"good {segments} {number}" for number in range(4)])
-                    await divided(store, "audit", segments)
+            for partitions in (1, 4, 2):
+                async with dialled(store, dial, failing(accounts, partitions=partitions), lease=LEASE) as app:
+                    await deposits(app, *(accounts if partitions == 1 else ()))
+                    await passes(app, *[f"good {partitions} {number}" for number in range(4)])
+                    await divided(store, "audit", partitions)
             assert [each.attempts for each in await store.parked.read("audit")] == [1] * 5
             dial.time += HOUR
-            async with dialled(store, dial, failing([], segments=3), lease=LEASE) as app:
+            async with dialled(store, dial, failing([], partitions=3), lease=LEASE) as app:
                 await settled(app)
                 assert await audited(app, *accounts) == dict.fromkeys(accounts, ("opened", "1"))
 

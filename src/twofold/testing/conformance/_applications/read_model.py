@@ -12,7 +12,7 @@ from pydantic import Field
 from twofold._application.application import Application
 from twofold._definitions.message import Command, Event, Query
 from twofold._definitions.on import on
-from twofold._reading.find import Keyset, Page, Rows, above, at_least, at_most, below, one_of
+from twofold._reading.find import Keyset, Page, Rows, ge, gt, le, lt, one_of
 from twofold._reading.read_model import ReadModel
 from twofold._writing.unit_of_work import UnitOfWork
 from twofold.errors import InvalidFind, ReadOnlyUnitOfWork, RowNotFound
@@ -174,7 +174,7 @@ class ReadModelSuite:
             found: list[object] = []
             for number in range(1, 5):
                 page = await app.execute(
-                    Find(where={"rank": at_least(1)}, order_by="-rank", page=Page(number=number, size=4))
+                    Find(where={"rank": ge(1)}, order_by="-rank", page=Page(number=number, size=4))
                 )
                 assert (page.total, page.next) == (9, None)
                 found += ids(page.items)
@@ -204,9 +204,9 @@ class ReadModelSuite:
         async with running(new_store, 8) as app:
             cases: list[tuple[dict[str, Any], list[str]]] = [
                 ({}, ["00", "01", "02", "03", "04", "05", "06", "07"]),
-                ({"team": "a", "rank": above(1)}, ["04", "06"]),
-                ({"rank": at_most(0)}, ["00", "01"]),
-                ({"rank": below(0)}, []),
+                ({"team": "a", "rank": gt(1)}, ["04", "06"]),
+                ({"rank": le(0)}, ["00", "01"]),
+                ({"rank": lt(0)}, []),
                 ({"id": one_of(["05", "01", "99"])}, ["01", "05"]),
                 ({"id": one_of([])}, []),
                 ({"note": None, "rank": 3}, ["06", "07"]),
@@ -239,7 +239,7 @@ class ReadModelSuite:
             refused = (
                 Find(where={"colour_of_hair": 1}),
                 Find(where={"rank": "many"}),
-                Find(where={"rank": above(None)}),
+                Find(where={"rank": gt(None)}),
                 Find(order_by="nothing"),
                 Find(order_by="-score"),
                 Find(order_by="-rank", page=Keyset(size=1, after=cursor)),

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from twofold import Module, Retry
+from twofold import Retry, Router
 
 from .._domain.audit import settled
 from .._domain.bank import Balance, Deposit, Open, Opened
@@ -86,22 +86,22 @@ class RebuildSuite(RebuildFailures, ShadowRows):
             await deposited_unseen(store)
             async with bank_with(store, totals(2), work=False) as app:
                 await rebuilt(app)
-                assert {each.name: each.behind for each in await app.operations.status()}["totals"] == 0
+                assert {each.name: each.lag for each in await app.operations.status()}["totals"] == 0
             async with bank_with(store, totals(2)) as app:
                 await settled(app)
                 assert await rows(app) == dict.fromkeys(NAMES, (2, Decimal(1))) | {NAMES[0]: (2, Decimal(2))}
 
-    async def test_no_reaction_runs(self, new_store: NewStore) -> None:
-        """A rebuild concerns rows only; reactions to the same events are left alone."""
+    async def test_no_event_handler_runs(self, new_store: NewStore) -> None:
+        """A rebuild concerns rows only; event handlers to the same events are left alone."""
         async with new_store([Total, Balance]) as store:
             reacted: list[str] = []
-            module = Module("mail")
+            router = Router("mail")
 
-            @module.reaction(Opened, name="mail", start="beginning")
+            @router.event_handler(Opened, name="mail", start="beginning")
             async def mail(event: Opened) -> None:
                 reacted.append(event.account_id)
 
-            async with bank_with(store, totals(1), module) as app:
+            async with bank_with(store, totals(1), router) as app:
                 await app.dispatch(Open(account_id="a"))
                 await settled(app)
                 await rebuilt(app)

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from twofold import Application, Command, Module, Repository
+from twofold import Application, Command, Repository, Router
 from twofold.errors import AggregateExists, AggregateNotFound, ConcurrencyConflict, TransientFailure
 from twofold.middleware import retry_conflicts
 
@@ -62,7 +62,7 @@ async def race(app: Application, *commands: Command[Any]) -> Counter[str]:
 
 
 async def overtaken(
-    app: Application, command: Command[Any], *modules: Module, by: Command[Any], event_sourced: bool
+    app: Application, command: Command[Any], *routers: Router, by: Command[Any], event_sourced: bool
 ) -> Counter[str]:
     """Dispatch a command, and when it has loaded and is about to write another one; return the outcome of the first."""
     loaded, written = anyio.Event(), anyio.Event()
@@ -76,7 +76,7 @@ async def overtaken(
         outcomes.update(await race(slow, command))
 
     options: dict[str, Any] = {"work": False, "event_sourced": event_sourced}
-    async with running(late(app.write, hold), *modules, **options) as slow, anyio.create_task_group() as tasks:
+    async with running(late(app.write, hold), *routers, **options) as slow, anyio.create_task_group() as tasks:
         tasks.start_soon(run)
         await loaded.wait()
         await app.dispatch(by)
@@ -101,13 +101,13 @@ class RepositoryRaces:
 
     async def test_with_retries_every_increment_counts(self, new_store: NewStore) -> None:
         """When those who conflict are repeated, all succeed, and none is lost or counts twice."""
-        module = Module("retrying")
-        module.use(retry_conflicts(attempts=50, delay=0.001))
+        router = Router("retrying")
+        router.use(retry_conflicts(attempts=50, delay=0.001))
         for event_sourced in BOTH:
             async with new_store([]) as store, running(store, work=False, event_sourced=event_sourced) as app:
                 await app.dispatch(Open(account_id="a"))
                 racing = late(store, Gathering(WRITERS))
-                async with running(racing, module, work=False, event_sourced=event_sourced) as others:
+                async with running(racing, router, work=False, event_sourced=event_sourced) as others:
                     outcomes = await race(others, *[ONE] * WRITERS)
                 assert outcomes == {"success": WRITERS}
                 assert len(await stream_of(store, "account-a")) == 1 + WRITERS

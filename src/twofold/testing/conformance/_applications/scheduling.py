@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from twofold import Application, Envelope, Module
+from twofold import Application, Envelope, Router
 from twofold._background.clock import SystemClock
 from twofold.errors import TransientFailure
 from twofold.ports import ScheduledCommand
@@ -131,11 +131,11 @@ class SchedulerSuite:
             if now == BEGIN and task in found:
                 asked.set()
 
-        module = reminding(during)
-        async with new_store([]) as store, started(reminders(store, module, clock=dial)) as app:
+        router = reminding(during)
+        async with new_store([]) as store, started(reminders(store, router, clock=dial)) as app:
             await app.session().schedule(Remind(note="a"), at=dial.now())
             await handling.wait()
-            async with started(reminders(watched(store, ask), module, clock=dial)) as other:
+            async with started(reminders(watched(store, ask), router, clock=dial)) as other:
                 await settled(other)
                 await settled(app)
                 assert await reminded(store) == ["a"]
@@ -173,8 +173,8 @@ class SchedulerSuite:
                 tries.append(command.note)
                 raise Broken("naïve b\udcff\x00")
 
-        module = reminding(during)
-        async with new_store([]) as store, started(reminders(store, module, clock=dial)) as app:
+        router = reminding(during)
+        async with new_store([]) as store, started(reminders(store, router, clock=dial)) as app:
             await app.session().schedule(Remind(note="bad"), at=dial.after(1), id="b")
             await app.session().schedule(Remind(note="good"), at=dial.after(2))
             dial.time = dial.after(5)
@@ -238,8 +238,8 @@ class SchedulerSuite:
     async def test_who_scheduled_it_is_known(self, new_store: NewStore) -> None:
         """Tenant, trace, headers and the conversation of the message that scheduled a command travel with it."""
         dial, envelopes = Dial(), list[Envelope[Remind]]()
-        module = reminding(envelopes=envelopes)
-        async with new_store([]) as store, started(reminders(store, module, clock=dial)) as app:
+        router = reminding(envelopes=envelopes)
+        async with new_store([]) as store, started(reminders(store, router, clock=dial)) as app:
             session = app.session(tenant="blue", trace={"traceparent": "00-1"}, headers={"who": "é"})
             await session.dispatch(Promise(note="a", at=dial.now()))
             await settled(app)
@@ -263,10 +263,10 @@ class SchedulerSuite:
         async def cancel(app: Application) -> None:
             answers.append(await app.session().cancel("a"))
 
-        module: Module = reminding(during)
+        router: Router = reminding(during)
         async with (
             new_store([]) as store,
-            started(reminders(store, module, clock=dial)) as app,
+            started(reminders(store, router, clock=dial)) as app,
             started(reminders(store, clock=dial, work=False)) as other,
         ):
             await app.session().schedule(Remind(note="a"), at=dial.now(), id="a")

@@ -9,7 +9,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from twofold import Application, Command, Module, Repository
+from twofold import Application, Command, Repository, Router
 from twofold.errors import AggregateNotFound, ConcurrencyConflict, ForeignLog, InvalidToken, UsedFromAnotherTask
 from twofold.ports import WriteStore
 
@@ -25,17 +25,17 @@ class Check(Command[int]):
     expected: int
 
 
-def checking(meanwhile: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint) -> Module:
+def checking(meanwhile: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint) -> Router:
     """Return a module that handles `Check`, and awaits `meanwhile` before it commits."""
-    module = Module("checking")
+    router = Router("checking")
 
-    @module.command_handler(Check)
+    @router.command_handler(Check)
     async def check(command: Check, accounts: Repository[Account]) -> int:
         await accounts.get(command.account_id, expected=command.expected)
         await meanwhile()
         return command.expected
 
-    return module
+    return router
 
 
 class SessionChecks:

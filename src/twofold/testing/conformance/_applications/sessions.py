@@ -9,7 +9,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from twofold import Application, Module, Query, ReadModel, Session
+from twofold import Application, Query, ReadModel, Router, Session
 from twofold.errors import ReadNotReady
 
 from .._domain.audit import Audit, DepositEach, GetAudit, auditing, running, settled
@@ -32,17 +32,17 @@ class GetBoth(Query["tuple[Balance | None, Audit | None]"]):
     account_id: str
 
 
-def reading_both(*reads: str) -> Module:
+def reading_both(*reads: str) -> Router:
     """Return a module that answers `GetBoth` from two projections, named in this order."""
-    module = auditing()
+    router = auditing()
 
-    @module.query_handler(GetBoth, reads=reads)
+    @router.query_handler(GetBoth, reads=reads)
     async def get_both(
         query: GetBoth, balances: ReadModel[Balance], audits: ReadModel[Audit]
     ) -> tuple[Balance | None, Audit | None]:
         return await balances.get(query.account_id), await audits.get(query.account_id)
 
-    return module
+    return router
 
 
 def holds(account: str, amount: int) -> Balance:
@@ -106,7 +106,7 @@ class SessionSuite(SessionChecks):
             await session.dispatch(Open(account_id=account))
             written.set()
             answer = await session.execute_stale(GetBalance(account_id=account))
-            assert answer.behind or answer.value == holds(account, 0)
+            assert answer.lag or answer.value == holds(account, 0)
             assert await session.execute(GetBalance(account_id=account)) == holds(account, 0)
 
         async with new_store([]) as store, running(watched(store, hold)) as app:
@@ -132,11 +132,11 @@ class SessionSuite(SessionChecks):
                 with pytest.raises(ReadNotReady) as caught:
                     await session.execute(GetBalance(account_id="a"), timeout=0.05)
                 late = caught.value
-                assert (late.projection, late.behind, late.parked) == ("balances", number + 1, False)
+                assert (late.projection, late.lag, late.parked) == ("balances", number + 1, False)
                 with pytest.raises(ReadNotReady):
                     await session.execute(GetBalance(account_id="a"), timeout=0)
                 answer = await session.execute_stale(GetBalance(account_id="a"))
-                assert (answer.value, answer.behind) == (None, number + 1)
+                assert (answer.value, answer.lag) == (None, number + 1)
             assert await app.execute(GetBalance(account_id="a")) is None
 
     async def test_nothing_is_held_while_waiting(self, new_store: NewStore) -> None:
@@ -173,8 +173,8 @@ class SessionSuite(SessionChecks):
         """A query that reads two projections is not answered while one of them is behind, whichever it names first."""
         for reads in (("balances", "audit"), ("audit", "balances")):
             async with new_store([]) as store:
-                module = reading_both(*reads)
-                async with running(store, module, work=False) as app:
+                router = reading_both(*reads)
+                async with running(store, router, work=False) as app:
                     session = app.session()
                     await session.dispatch(Open(account_id="a"))
                     async with running(store) as worker:
@@ -182,10 +182,10 @@ class SessionSuite(SessionChecks):
                     assert await session.execute(GetBalance(account_id="a")) is not None
                     with pytest.raises(ReadNotReady) as caught:
                         await session.execute(GetBoth(account_id="a"), timeout=0.05)
-                    assert (caught.value.projection, caught.value.behind) == ("audit", 1)
+                    assert (caught.value.projection, caught.value.lag) == ("audit", 1)
                     answer = await session.execute_stale(GetBoth(account_id="a"))
-                    assert (answer.value, answer.behind) == ((holds("a", 0), None), 1)
-                    async with running(store, module) as worker:
+                    assert (answer.value, answer.lag) == ((holds("a", 0), None), 1)
+                    async with running(store, router) as worker:
                         await settled(worker)
                     both = holds("a", 0), Audit(account_id="a", seen=("opened",))
                     assert await session.execute(GetBoth(account_id="a")) == both
@@ -199,7 +199,7 @@ class SessionSuite(SessionChecks):
             await session.dispatch(Deposit(account_id="bad", amount=Decimal(1)))
             await self._is_told(session, query)
             answer = await session.execute_stale(query)
-            assert (answer.value, answer.behind) == (Audit(account_id="bad", seen=("opened",)), None)
+            assert (answer.value, answer.lag) == (Audit(account_id="bad", seen=("opened",)), None)
             async with running(store, auditing(), work=False) as elsewhere:
                 await self._is_told(elsewhere.session(session.token), query)
             await other.dispatch(Open(account_id="good"))
@@ -228,9 +228,9 @@ class SessionSuite(SessionChecks):
             await passes(app, "good", "fine")
             with pytest.raises(ReadNotReady) as caught:
                 await session.execute(query, timeout=0)
-            assert (caught.value.behind, caught.value.parked) == (40, False)
+            assert (caught.value.lag, caught.value.parked) == (40, False)
             answer = await session.execute_stale(query)
-            assert (answer.value, answer.behind) == (Audit(account_id="bad", seen=("opened",)), 40)
+            assert (answer.value, answer.lag) == (Audit(account_id="bad", seen=("opened",)), 40)
             async with (
                 running(watched(store, note), failing(bad), work=False) as other,
                 anyio.create_task_group() as tasks,
@@ -257,7 +257,7 @@ class SessionSuite(SessionChecks):
         """Ask, and be told that an event is parked."""
         with pytest.raises(ReadNotReady) as caught:
             await session.execute(query, timeout=5)
-        assert (caught.value.projection, caught.value.behind, caught.value.parked) == ("audit", None, True)
+        assert (caught.value.projection, caught.value.lag, caught.value.parked) == ("audit", None, True)
 
     async def _converse(self, app: Application, other: Application, account: str, dice: Random) -> None:
         """Write and read back in turn, in one session or in one that resumes it, here or in the other application."""

@@ -11,7 +11,7 @@ from uuid import uuid4
 import anyio
 import anyio.lowlevel
 
-from twofold import Application, CommandBus, Module, ReadModel, on
+from twofold import Application, CommandBus, ReadModel, Router, on
 from twofold.ports import Checkpoint, Expected, NewEvent, RowChange, WriteStore
 
 from .._domain.audit import ONCE, Audit, audited, auditing, auditing_only, deposits, running, settled, stop_at_once
@@ -32,16 +32,16 @@ def crashing(point: str, *subscriptions: str) -> tuple[Hook, set[str]]:
     return crash, waiting
 
 
-def welcoming(during: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint) -> Module:
-    """Return a module whose reaction "welcome" deposits 10 in each new account, and then awaits `during`."""
-    module = Module("welcome")
+def welcoming(during: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint) -> Router:
+    """Return a module whose event handler "welcome" deposits 10 in each new account, and then awaits `during`."""
+    router = Router("welcome")
 
-    @module.reaction(Opened, name="welcome", start="beginning", retry=ONCE)
+    @router.event_handler(Opened, name="welcome", start="beginning", retry=ONCE)
     async def welcome(event: Opened, commands: CommandBus) -> None:
         await commands.dispatch(Deposit(account_id=event.account_id, amount=Decimal(10)))
         await during()
 
-    return module
+    return router
 
 
 async def fail() -> None:
@@ -72,8 +72,8 @@ class SubscriptionFailures:
                     assert await app.operations.parked("audit") == []
             assert not waiting
 
-    async def test_a_reaction_commits_its_commands_with_its_checkpoint(self, new_store: NewStore) -> None:
-        """What a reaction dispatches happens once, whatever fails around its checkpoint."""
+    async def test_an_event_handler_commits_its_commands_with_its_checkpoint(self, new_store: NewStore) -> None:
+        """What an event handler dispatches happens once, whatever fails around its checkpoint."""
         for point in ("nowhere", *AROUND_A_CHECKPOINT):
             crash, waiting = crashing(point, "welcome")
             async with new_store([]) as store, running(watched(store, crash), welcoming()) as app:
@@ -84,8 +84,8 @@ class SubscriptionFailures:
                 assert await app.dispatch(Deposit(account_id="a", amount=Decimal(1))) == 11
             assert bool(waiting) is (point == "nowhere")
 
-    async def test_what_a_failing_reaction_did_is_undone(self, new_store: NewStore) -> None:
-        """The commands of a reaction that fails are rolled back, although its event is parked in the same step."""
+    async def test_what_a_failing_event_handler_did_is_undone(self, new_store: NewStore) -> None:
+        """The commands of an event handler that fails are rolled back, although its event is parked in the same step."""
         async with new_store([]) as store, running(store, welcoming(fail)) as app:
             await app.dispatch(Open(account_id="a"))
             await settled(app)
@@ -117,26 +117,26 @@ class SubscriptionFailures:
                 assert await audited(app, "a") == {"a": ("by another worker", "2")}
             assert overtaken
 
-    async def test_the_failing_one_of_three_reactions_is_retried_alone(self, new_store: NewStore) -> None:
-        """Of three reactions to one event the middle one fails once: the others run once, only it is tried again."""
+    async def test_the_failing_one_of_three_event_handlers_is_retried_alone(self, new_store: NewStore) -> None:
+        """Of three event handlers to one event the middle one fails once: the others run once, only it is tried again."""
         runs: list[str] = []
-        module = Module("three")
+        router = Router("three")
 
-        @module.reaction(Opened, name="first")
+        @router.event_handler(Opened, name="first")
         async def first(event: Opened) -> None:
             runs.append("first")
 
-        @module.reaction(Opened, name="middle", retry=ONCE)
+        @router.event_handler(Opened, name="middle", retry=ONCE)
         async def middle(event: Opened) -> None:
             runs.append("middle")
             if runs.count("middle") == 1:
                 raise LookupError("once")
 
-        @module.reaction(Opened, name="last")
+        @router.event_handler(Opened, name="last")
         async def last(event: Opened) -> None:
             runs.append("last")
 
-        async with new_store([]) as store, running(store, module) as app:
+        async with new_store([]) as store, running(store, router) as app:
             await app.dispatch(Open(account_id="a"))
             await settled(app)
             assert await app.operations.parked("middle") == []
@@ -164,9 +164,9 @@ class SubscriptionFailures:
 
     async def test_a_failure_is_parked_whatever_its_words(self, new_store: NewStore) -> None:
         """An error that quotes what is no text, as a file name may be, is written down like any other."""
-        module = Module("words")
+        router = Router("words")
 
-        @module.projection("words", retry=ONCE)
+        @router.projection("words", retry=ONCE)
         class Words:
             def __init__(self, rows: ReadModel[Audit]) -> None: ...
 
@@ -175,7 +175,7 @@ class SubscriptionFailures:
                 if event.account_id == "bad":
                     raise FileNotFoundError("no file b\udcff\x00.txt, naïve ☕")
 
-        async with new_store([]) as store, running(store, module) as app:
+        async with new_store([]) as store, running(store, router) as app:
             for account in ("bad", "good"):
                 await app.dispatch(Open(account_id=account))
             await settled(app)
@@ -224,8 +224,8 @@ class SubscriptionFailures:
                 assert await app.operations.parked("audit") == []
                 assert await audited(app, "a") == {"a": ("opened",)}
 
-    async def test_cancelling_a_reaction_parks_and_loses_nothing(self, new_store: NewStore) -> None:
-        """An application that stops in the middle of a reaction goes on there the next time; nothing is parked."""
+    async def test_cancelling_a_event_handler_parks_and_loses_nothing(self, new_store: NewStore) -> None:
+        """An application that stops in the middle of an event handler goes on there the next time; nothing is parked."""
         async with new_store([]) as store:
             await self._stop_in_the_middle(store, welcoming)
             async with running(store, welcoming()) as app:
@@ -269,7 +269,7 @@ class SubscriptionFailures:
                 assert await audited(app, *written) == written
 
     async def _stop_in_the_middle(
-        self, store: WriteStore, module: Callable[[Callable[[], Awaitable[None]]], Module]
+        self, store: WriteStore, router: Callable[[Callable[[], Awaitable[None]]], Router]
     ) -> None:
         """Open an account, and stop while the module handles the event."""
         reached = anyio.Event()
@@ -278,7 +278,7 @@ class SubscriptionFailures:
             reached.set()
             await anyio.sleep_forever()
 
-        async with running(store, module(hold)) as app:
+        async with running(store, router(hold)) as app:
             await app.dispatch(Open(account_id="a"))
             await reached.wait()
             stop_at_once(app)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twofold import Module, ReadModel, on
+from twofold import ReadModel, Router, on
 
 from .._domain.audit import ONCE, Audit, DepositEach, audited, auditing, deposits, running, settled
 from .._domain.bank import Deposited, Opened
@@ -12,16 +12,16 @@ BAD = "\ud800"
 """A text that is no text: half of a surrogate pair. No store keeps it."""
 
 
-def spoiling(*, looking: bool) -> Module:
+def spoiling(*, looking: bool) -> Router:
     """Return a module whose projection "audit" puts rows that cannot be kept of the deposits of "bad".
 
     Args:
         looking: count the rows in each handler, which writes those of the events before.
     """
-    module = auditing()
-    module._registered.projections.clear()
+    router = auditing()
+    router._registered.projections.clear()
 
-    @module.projection("audit", retry=ONCE)
+    @router.projection("audit", retry=ONCE)
     class Spoiling:
         def __init__(self, rows: ReadModel[Audit]) -> None:
             self.rows = rows
@@ -36,7 +36,7 @@ def spoiling(*, looking: bool) -> Module:
                 entry = BAD
             await self.rows.put(Audit(account_id=event.account_id, seen=(*(row.seen if row else ()), entry)))
 
-    return module
+    return router
 
 
 class SubscriptionRows:

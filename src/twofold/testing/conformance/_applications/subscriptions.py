@@ -1,4 +1,4 @@
-"""Subscriptions of a running application: projections and reactions behind the log."""
+"""Subscriptions of a running application: projections and event handlers behind the log."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from decimal import Decimal
 import anyio
 import pytest
 
-from twofold import Module, ReadModel, on
+from twofold import ReadModel, Router, on
 from twofold._definitions.retry import Start
 from twofold._subscriptions.partition_loop import PAGE
 from twofold.errors import ForeignLog
@@ -75,31 +75,31 @@ class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionR
                 assert await audited(app, "a") == {"a": ("opened", "1", "2")}
                 assert await app.execute(GetBalance(account_id="a")) == Balance(account_id="a", balance=Decimal(3))
 
-    async def test_a_reaction_begins_where_it_was_told(self, new_store: NewStore) -> None:
-        """A reaction begins with what comes from now on, or at the beginning, or behind a position, once for all."""
+    async def test_an_event_handler_begins_where_it_was_told(self, new_store: NewStore) -> None:
+        """An event handler begins with what comes from now on, or at the beginning, or behind a position, once for all."""
         seen: dict[str, list[str]] = {"now": [], "beginning": [], "position": []}
         async with new_store([]) as store:
             async with running(store, work=False) as app:
                 await app.dispatch(Open(account_id="a"))
                 position = await store.log.head()
                 await app.dispatch(Open(account_id="b"))
-            module = Module("reactions")
+            router = Router("reactions")
             starts: dict[str, Start] = {"now": "now", "beginning": "beginning", "position": position}
             for name, start in starts.items():
 
-                @module.reaction(Opened, name=name, start=start)
+                @router.event_handler(Opened, name=name, start=start)
                 async def react(event: Opened, name: str = name) -> None:
                     seen[name].append(event.account_id)
 
-            async with running(store, module) as app:
+            async with running(store, router) as app:
                 await app.dispatch(Open(account_id="c"))
                 await settled(app)
-            async with running(store, module) as app:
+            async with running(store, router) as app:
                 await settled(app)
         assert seen == {"now": ["c"], "beginning": ["a", "b", "c"], "position": ["b", "c"]}
 
     async def test_a_page_that_crosses_the_end_of_a_replay(self, new_store: NewStore) -> None:
-        """A reaction runs for none of the old events and for all of the new ones, wherever its mark lies among them.
+        """An event handler runs for none of the old events and for all of the new ones, wherever its mark lies among them.
 
         All that happened is read at once. One mark is the end of the log, one lies between the events of one commit.
         """
@@ -109,17 +109,17 @@ class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionR
                 await app.dispatch(Open(account_id="a"))
                 await app.dispatch(DepositEach(account_id="a", amounts=(1, 2, 3, 4)))
             within = [event.position async for event in store.log.read("account-a")][2]
-            module = auditing()
+            router = auditing()
             starts: dict[str, Start] = {"now": "now", "within": within}
             for name, start in starts.items():
 
-                @module.reaction(Deposited, name=name, start=start)
+                @router.event_handler(Deposited, name=name, start=start)
                 async def react(event: Deposited, name: str = name) -> None:
                     seen[name].append(int(event.amount))
 
-            async with running(store, module, work=False) as app:
+            async with running(store, router, work=False) as app:
                 await app.dispatch(DepositEach(account_id="a", amounts=(5, 6)))
-            async with running(store, module) as app:
+            async with running(store, router) as app:
                 await settled(app)
                 assert await audited(app, "a") == {"a": ("opened", "1", "2", "3", "4", "5", "6")}
         assert seen == {"now": [5, 6], "within": [3, 4, 5, 6]}
@@ -135,7 +135,7 @@ class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionR
             async with running(store, auditing()) as app:
                 await settled(app)
                 assert await audited(app, "a") == {"a": ("opened", "1", "2")}
-                assert {each.behind for each in await app.operations.status()} == {0}
+                assert {each.lag for each in await app.operations.status()} == {0}
 
     async def test_filtered_events_move_the_checkpoint(self, new_store: NewStore) -> None:
         """Events that a subscription does not take move its checkpoint too, also when there are no others."""
@@ -152,11 +152,11 @@ class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionR
             async with running(store, work=False) as app:
                 await deposits(app, "a", "b")
                 (status,) = await app.operations.status()
-                assert (status.name, status.position, status.behind, status.parked) == ("balances", START, 4, 0)
+                assert (status.name, status.position, status.lag, status.parked) == ("balances", START, 4, 0)
             async with running(store) as app:
                 await settled(app)
                 (status,) = await app.operations.status()
-                assert (status.position, status.behind, status.parked) == (await store.log.head(), 0, 0)
+                assert (status.position, status.lag, status.parked) == (await store.log.head(), 0, 0)
 
     async def test_an_inline_projection_is_committed_with_the_command(
         self, new_store: NewStore, capabilities: Capabilities
@@ -164,9 +164,9 @@ class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionR
         """An inline projection has a command's rows as soon as it returns, those of the history too, and fails with it."""
         if not capabilities.inline:
             pytest.skip("rows and events are in two stores")
-        module = Module("inline")
+        router = Router("inline")
 
-        @module.projection("inline", mode="inline")
+        @router.projection("inline", mode="inline")
         class Inline:
             def __init__(self, rows: ReadModel[Audit]) -> None:
                 self.rows = rows
@@ -177,7 +177,7 @@ class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionR
                     raise LookupError("bad")
                 await self.rows.put(Audit(account_id=event.account_id))
 
-        @module.query_handler(GetAudit, reads="inline")
+        @router.query_handler(GetAudit, reads="inline")
         async def get_audit(query: GetAudit, rows: ReadModel[Audit]) -> Audit | None:
             return await rows.get(query.account_id)
 
@@ -185,7 +185,7 @@ class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionR
             async with running(store, work=False) as app:
                 await app.dispatch(Open(account_id="old"))
             for new in "ab":
-                async with running(store, module, work=False) as app, app.session() as session:
+                async with running(store, router, work=False) as app, app.session() as session:
                     assert await session.execute(GetAudit(account_id="old")) is not None
                     assert await app.execute(GetAudit(account_id=new)) is None
                     await session.dispatch(Open(account_id=new))
@@ -231,4 +231,4 @@ class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionR
         async with auditing_only(watched(store, look)) as app:
             await third.wait()
             (status,) = await app.operations.status()
-            assert (status.position, status.behind) == (await store.log.head(), 0)
+            assert (status.position, status.lag) == (await store.log.head(), 0)

@@ -7,7 +7,7 @@ from decimal import Decimal
 import anyio
 import pytest
 
-from twofold import Event, Module, Repository, UnitOfWork, on
+from twofold import Event, Repository, Router, UnitOfWork, on
 from twofold.errors import ConcurrencyConflict, TransientFailure, UnitOfWorkDoomed
 from twofold.middleware import retry_conflicts
 
@@ -77,15 +77,15 @@ class UnitOfWorkSuite(UnitOfWorkUse, UnitOfWorkEnds):
 
     async def test_a_failing_inline_projection_keeps_nothing(self, new_store: NewStore) -> None:
         """An inline projection that raises fails its command: its error comes through, and nothing is kept."""
-        module = Module("failing")
+        router = Router("failing")
 
-        @module.projection("failing", mode="inline")
+        @router.projection("failing", mode="inline")
         class Failing:
             @on(Deposited)
             async def deposited(self, event: Deposited) -> None:
                 raise LookupError("no row for this")
 
-        async with new_store([Total]) as store, running(store, transfers(), module, work=False) as app:
+        async with new_store([Total]) as store, running(store, transfers(), router, work=False) as app:
             await app.dispatch(Open(account_id="a"))
             with pytest.raises(LookupError, match="no row for this"):
                 await app.dispatch(Transfer())
@@ -95,9 +95,9 @@ class UnitOfWorkSuite(UnitOfWorkUse, UnitOfWorkEnds):
         """Until a command commits, readers and subscribers see nothing of it; afterwards they see all of it at once."""
         seen: list[str] = []
         looked: list[object] = []
-        module = Module("listening")
+        router = Router("listening")
 
-        @module.reaction(Opened, Deposited, name="listening")
+        @router.event_handler(Opened, Deposited, name="listening")
         async def listen(event: Event) -> None:
             seen.append(type(event).__name__)
 
@@ -108,7 +108,7 @@ class UnitOfWorkSuite(UnitOfWorkUse, UnitOfWorkEnds):
                     await settled(app)
                     looked.extend(seen)
 
-        async with new_store([Total]) as store, running(watched(store, look), transfers(), module) as app:
+        async with new_store([Total]) as store, running(watched(store, look), transfers(), router) as app:
             await app.dispatch(Open(account_id="a"))
             await settled(app)
             await app.dispatch(Transfer())
@@ -194,9 +194,9 @@ class UnitOfWorkSuite(UnitOfWorkUse, UnitOfWorkEnds):
             account.record(Deposited(account_id="a", amount=Decimal(1)))
             return str(account.balance)
 
-        module = handled(run)
-        module.use(retry_conflicts(attempts=3, delay=0.0))
-        async with new_store([Total]) as store, running(watched(store, trip), module, transfers(), work=False) as app:
+        router = handled(run)
+        router.use(retry_conflicts(attempts=3, delay=0.0))
+        async with new_store([Total]) as store, running(watched(store, trip), router, transfers(), work=False) as app:
             await app.dispatch(Open(account_id="a"))
             balance = 0
             for error in (TransientFailure("it trips"), ConcurrencyConflict("account-a", expected=1, actual=2)):

@@ -7,7 +7,7 @@ from decimal import Decimal
 import anyio
 import pytest
 
-from twofold import CommandBus, Module, Query, Repository, UnitOfWork
+from twofold import CommandBus, Query, Repository, Router, UnitOfWork
 from twofold.errors import DispatchCycle, ReadOnlyUnitOfWork, UsedFromAnotherTask
 from twofold.ports import START
 
@@ -73,10 +73,10 @@ class UnitOfWorkUse:
 
     async def test_a_query_cannot_write(self, new_store: NewStore) -> None:
         """A query may neither add an aggregate, nor record, nor write into its transaction."""
-        module = Module("sneaking")
+        router = Router("sneaking")
         ways = iter(("add", "record", "append", "insert"))
 
-        @module.query_handler(Sneak)
+        @router.query_handler(Sneak)
         async def sneak(query: Sneak, accounts: Repository[Account], unit: UnitOfWork) -> str:
             new = Account.begin(Opened(account_id="a"))
             match next(ways):
@@ -90,7 +90,7 @@ class UnitOfWorkUse:
                     await (await unit.transaction()).state(Account).insert("a", new)
             return "written"
 
-        async with new_store([Total]) as store, running(store, module, work=False) as app:
+        async with new_store([Total]) as store, running(store, router, work=False) as app:
             for _ in range(4):
                 with pytest.raises(ReadOnlyUnitOfWork):
                     await app.execute(Sneak())

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from twofold import Application
-from twofold._subscriptions.partitions import segment_of
+from twofold._subscriptions.partitions import partition_of
 
 from .._domain.audit import settled
 from .._domain.work import ACCOUNTS, GetSum, Sum, deposit, done, everywhere, opened, retried, worker, working
@@ -75,10 +75,10 @@ class WorkerRetries:
         """Discarding forgets the parked events of a key, and only these; what comes after is handled."""
         bad, many = ACCOUNTS[:2], 12  # as texts, so many numbers come in another order
         async with opened(new_store) as (store, front):
-            async with worker(store, working(segments=many, fail_on=bad)):
+            async with worker(store, working(partitions=many, fail_on=bad)):
                 await deposit(front, 1)
                 await settled(front)
-            async with worker(store, working(segments=many)):
+            async with worker(store, working(partitions=many)):
                 gone = await front.operations.discard("work", f"account-{bad[0]}")
                 assert [each.key for each in gone] == [f"account-{bad[0]}"]
                 await deposit(front, 2)
@@ -87,8 +87,8 @@ class WorkerRetries:
                 assert {each.key for each in left} == {f"account-{account}" for account in bad[1:]}
                 found = await done(front)
                 assert (found[bad[0]], found.get(bad[1])) == ((2,), None)
-                counted = {each.number: each.checkpoint.parked for each in await store.subscriptions.segments("work")}
-                assert counted == dict.fromkeys(range(many), 0) | Counter(segment_of(each.key, many) for each in left)
+                counted = {each.number: each.checkpoint.parked for each in await store.subscriptions.partitions("work")}
+                assert counted == dict.fromkeys(range(many), 0) | Counter(partition_of(each.key, many) for each in left)
 
     async def test_a_key_of_which_nothing_is_set_aside(self, new_store: NewStore) -> None:
         """To retry or discard one is an error that names the keys of which something is; nothing would look like success."""

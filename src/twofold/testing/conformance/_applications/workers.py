@@ -15,15 +15,15 @@ from .._tools.beside import stores_of
 from .._tools.hooked import Call, Hooked
 from .._tools.in_time import until
 from .._tools.opened import NewStore
+from .worker_partitions import WorkerPartitions
 from .worker_retries import WorkerRetries
-from .worker_segments import WorkerSegments
 
 
-class WorkerSuite(WorkerSegments, WorkerRetries):
+class WorkerSuite(WorkerPartitions, WorkerRetries):
     """What every store makes possible: work that is shared, and done once. Needs the fixture `new_store`."""
 
     async def test_one_works_and_the_other_stands_by(self, new_store: NewStore) -> None:
-        """Of two workers one holds a segment; when it leaves, the other goes on where it was, and not a lease later."""
+        """Of two workers one holds a partition; when it leaves, the other goes on where it was, and not a lease later."""
         async with opened(new_store) as (store, front), AsyncExitStack() as staying:
             async with worker(store, lease=20.0) as first:
                 await settled(front)
@@ -64,20 +64,20 @@ class WorkerSuite(WorkerSegments, WorkerRetries):
                 assert sorted(calls) == sorted(2 * ACCOUNTS)
 
     async def test_a_dead_worker_is_succeeded(self, new_store: NewStore) -> None:
-        """The segment of a worker that died is taken over when its lease has ended, and not before."""
+        """The partition of a worker that died is taken over when its lease has ended, and not before."""
         async with opened(new_store) as (store, front):
             async with worker(store):
                 await settled(front)
             await store.subscriptions.claim("work", "dead", seconds=LEASE, limit=1)
             async with worker(store):
                 await deposit(front, 1)
-                assert [each.owner for each in await store.subscriptions.segments("work")] == ["dead"]
+                assert [each.owner for each in await store.subscriptions.partitions("work")] == ["dead"]
                 assert await done(front) == {}
                 await settled(front)
                 assert await done(front) == everywhere(1)
 
-    async def test_a_worker_that_lost_its_segment_writes_nothing(self, new_store: NewStore) -> None:
-        """What a worker does after another has claimed its segment is refused; it is done again by who holds it."""
+    async def test_a_worker_that_lost_its_partition_writes_nothing(self, new_store: NewStore) -> None:
+        """What a worker does after another has claimed its partition is refused; it is done again by who holds it."""
         reached, go, armed, gave_back = anyio.Event(), anyio.Event(), list[bool](), anyio.Event()
 
         async def hold(begin: Call) -> Any:
@@ -104,19 +104,19 @@ class WorkerSuite(WorkerSegments, WorkerRetries):
                 go.set()
                 await until(lambda: _stands_by(robbed))
                 await gave_back.wait()
-                assert [each.owner for each in await store.subscriptions.segments("work")] == ["thief"]
+                assert [each.owner for each in await store.subscriptions.partitions("work")] == ["thief"]
                 assert await done(front) == {}
                 await store.subscriptions.release([taken])
                 await settled(robbed)
                 assert await done(front) == everywhere(1)
 
-    async def test_an_idle_worker_notices_that_it_lost_its_segment(self, new_store: NewStore) -> None:
-        """A worker with nothing to do hears from its lease that another has the segment, and has it back afterwards."""
+    async def test_an_idle_worker_notices_that_it_lost_its_partition(self, new_store: NewStore) -> None:
+        """A worker with nothing to do hears from its lease that another has the partition, and has it back afterwards."""
         async with opened(new_store) as (store, front), worker(store) as robbed:
             await settled(front)
             taken = await stolen(store)
             await until(lambda: _stands_by(robbed))
-            assert [each.owner for each in await store.subscriptions.segments("work")] == ["thief"]
+            assert [each.owner for each in await store.subscriptions.partitions("work")] == ["thief"]
             await store.subscriptions.release([taken])
             await deposit(front, 1)
             await settled(front)
@@ -134,10 +134,10 @@ class WorkerSuite(WorkerSegments, WorkerRetries):
             try:
                 await deposit(front, 1, accounts=ACCOUNTS[:1])
                 await reached.wait()
-                (held,) = await store.subscriptions.segments("mail")
+                (held,) = await store.subscriptions.partitions("mail")
 
                 async def robbed() -> bool:
-                    return (await store.subscriptions.segments("mail"))[0].generation != held.generation
+                    return (await store.subscriptions.partitions("mail"))[0].generation != held.generation
 
                 async with worker(store, mailing(sent)):
                     with anyio.move_on_after(3 * LEASE):

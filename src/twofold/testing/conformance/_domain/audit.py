@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-from twofold import Application, Command, Event, Module, Query, ReadModel, Repository, Retry, UnitOfWork, View, on
+from twofold import Application, Command, Event, Query, ReadModel, Repository, Retry, Router, UnitOfWork, View, on
 from twofold.ports import WriteStore
 
 from .._tools.beside import stores_of
@@ -53,8 +53,8 @@ def auditing(
     seen: list[str] | None = None,
     during: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint,
     retry: Retry = ONCE,
-    segments: int = 1,
-) -> Module:
+    partitions: int = 1,
+) -> Router:
     """Return a module with the projection "audit".
 
     Args:
@@ -62,11 +62,11 @@ def auditing(
         seen: gets what it handled, also what was rolled back afterwards: "a opened", "a 1", ...
         during: awaited in each handler, after it wrote its row.
         retry: how often an event is tried.
-        segments: into how many it is divided.
+        partitions: into how many it is divided.
     """
-    module = Module("audit")
+    router = Router("audit")
 
-    @module.projection("audit", retry=retry, segments=segments)
+    @router.projection("audit", retry=retry, partitions=partitions)
     class Auditing:
         def __init__(self, rows: ReadModel[Audit]) -> None:
             self.rows = rows
@@ -83,28 +83,28 @@ def auditing(
             if event.account_id in fail_on and entry != "opened":
                 raise LookupError(event.account_id)
 
-    @module.query_handler(GetAudit, reads="audit")
+    @router.query_handler(GetAudit, reads="audit")
     async def get_audit(query: GetAudit, rows: ReadModel[Audit]) -> Audit | None:
         return await rows.get(query.account_id)
 
-    @module.command_handler(DepositEach)
+    @router.command_handler(DepositEach)
     async def deposit_each(command: DepositEach, accounts: Repository[Account]) -> None:
         account = await accounts.get(command.account_id)
         for amount in command.amounts:
             account.record(Deposited(account_id=account.id, amount=Decimal(amount)))
 
-    @module.command_handler(EmitUnwanted)
+    @router.command_handler(EmitUnwanted)
     async def emit(command: EmitUnwanted, unit: UnitOfWork) -> None:
         for _ in range(command.number):
             unit.record(Unwanted(), stream="unwanted")
 
-    return module
+    return router
 
 
 @asynccontextmanager
-async def running(store: WriteStore, *modules: Module, **options: Any) -> AsyncIterator[Application]:
+async def running(store: WriteStore, *routers: Router, **options: Any) -> AsyncIterator[Application]:
     """Run the bank with some modules, and fail instead of hanging."""
-    app = await application(store, *modules, **options)
+    app = await application(store, *routers, **options)
     with anyio.fail_after(30):
         async with app:
             yield app

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from twofold import Aggregate, Application, Command, Event, Module, Query, ReadModel, Repository, View, on
+from twofold import Aggregate, Application, Command, Event, Query, ReadModel, Repository, Router, View, on
 from twofold.ports import WriteStore
 
 from .._tools.beside import stores_of
@@ -55,7 +55,7 @@ class Balance(View, name="balance", key="account_id"):
     balance: Decimal
 
 
-bank = Module("bank")
+bank = Router("bank")
 
 
 @bank.command_handler(Open)
@@ -101,11 +101,11 @@ async def get_balance(query: GetBalance, balances: ReadModel[Balance]) -> Balanc
     return await balances.get(query.account_id)
 
 
-async def application(store: WriteStore, *modules: Module, event_sourced: bool = False, **options: Any) -> Application:
+async def application(store: WriteStore, *routers: Router, event_sourced: bool = False, **options: Any) -> Application:
     """Return an application of the bank and some modules, with its tables; `options` go to `Application`."""
     kept = [Account] if event_sourced else []
     app = Application("bank", **stores_of(store), event_sourced=kept, **options)
-    for module in (bank, *modules):
-        app.include(module)
+    for router in (bank, *routers):
+        app.include(router)
     await app.create_schema()
     return app

@@ -9,7 +9,7 @@ from decimal import Decimal
 import anyio.lowlevel
 from pydantic import BaseModel
 
-from twofold import Application, Command, Module, Repository, Session
+from twofold import Application, Command, Repository, Router, Session
 from twofold.middleware import retry_conflicts
 
 from .bank import Account, Deposited
@@ -50,18 +50,18 @@ class Crash(Exception):
 
 def paying(
     *, seen: list[str] | None = None, during: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint
-) -> Module:
+) -> Router:
     """Return a module that handles the commands above.
 
     Args:
         seen: gets the account of each payment whose handler ran, also of those that were rolled back.
         during: awaited in the handler, before the deposit is committed.
     """
-    module = Module("paying")
-    module.use(retry_conflicts(attempts=20))
+    router = Router("paying")
+    router.use(retry_conflicts(attempts=20))
     seen = [] if seen is None else seen
 
-    @module.command_handler(Pay)
+    @router.command_handler(Pay)
     async def pay(command: Pay, accounts: Repository[Account]) -> Receipt:
         seen.append(command.account_id)
         number = len(seen)
@@ -70,12 +70,12 @@ def paying(
         await during()
         return Receipt(number=number, balance=account.balance, at=datetime.now(UTC), notes=("naïve ☕", ""))
 
-    @module.command_handler(Look)
+    @router.command_handler(Look)
     async def look(command: Look, accounts: Repository[Account]) -> Decimal | None:
         account = await accounts.find(command.account_id)
         return None if account is None else account.balance
 
-    @module.command_handler(PayTwice)
+    @router.command_handler(PayTwice)
     async def pay_twice(command: PayTwice, session: Session) -> tuple[Receipt, Receipt]:
         payment = Pay(account_id=command.account_id, amount=Decimal("2.50"))
         pair = (
@@ -86,7 +86,7 @@ def paying(
             raise Crash
         return pair
 
-    return module
+    return router
 
 
 async def balance(app: Application, account: str = "a") -> Decimal | None:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import anyio.lowlevel
 
-from twofold import Application, Clock, Command, Envelope, Event, Module, Retry, Scheduler, UnitOfWork
+from twofold import Application, Clock, Command, Envelope, Event, Retry, Router, Scheduler, UnitOfWork
 from twofold.ports import StoredEvent, WriteStore
 
 TWICE = Retry(attempts=2, delay=10.0)
@@ -48,43 +48,43 @@ async def nothing(command: Remind) -> None:
 
 def reminding(
     during: Callable[[Remind], Awaitable[None]] = nothing, envelopes: list[Envelope[Remind]] | None = None
-) -> Module:
+) -> Router:
     """Return a module that handles the commands above.
 
     Args:
         during: awaited for each reminder, before its event is committed.
         envelopes: gets the envelope of each reminder.
     """
-    module = Module("reminding")
+    router = Router("reminding")
 
-    @module.command_handler(Remind)
+    @router.command_handler(Remind)
     async def remind(command: Remind, unit: UnitOfWork, envelope: Envelope[Remind]) -> None:
         unit.record(Reminded(note=command.note), stream=f"note-{command.note}")
         if envelopes is not None:
             envelopes.append(envelope)
         await during(command)
 
-    @module.command_handler(Promise)
+    @router.command_handler(Promise)
     async def promise(command: Promise, scheduler: Scheduler) -> str:
         scheduled = await scheduler.schedule(Remind(note=command.note), at=command.at, id=command.note)
         if command.fail:
             raise Broken
         return scheduled
 
-    @module.command_handler(Relent)
+    @router.command_handler(Relent)
     async def relent(command: Relent, scheduler: Scheduler) -> bool:
         cancelled = await scheduler.cancel(command.id)
         if command.fail:
             raise Broken
         return cancelled
 
-    return module
+    return router
 
 
-def reminders(store: WriteStore, module: Module | None = None, *, clock: Clock, work: bool = True) -> Application:
+def reminders(store: WriteStore, router: Router | None = None, *, clock: Clock, work: bool = True) -> Application:
     """Return an application that schedules reminders, on a store that is ready."""
     app = Application("reminders", write=store, clock=clock, work=work, retry_scheduled=TWICE)
-    app.include(module or reminding())
+    app.include(router or reminding())
     return app
 
 

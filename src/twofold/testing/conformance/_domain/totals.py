@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
-from twofold import Application, Module, Query, ReadModel, Retry, View, on
+from twofold import Application, Query, ReadModel, Retry, Router, View, on
 from twofold.ports import WriteStore
 
 from .._tools.beside import stores_of
@@ -36,7 +36,7 @@ SOON = Retry(attempts=3, delay=0.001)
 """What fails is tried again at once."""
 
 
-def totals(version: int, fail_on: str | None = None, *, once: Sequence[str] = (), retry: Retry = SOON) -> Module:
+def totals(version: int, fail_on: str | None = None, *, once: Sequence[str] = (), retry: Retry = SOON) -> Router:
     """Return a module with the projection, as it was written at some time.
 
     Args:
@@ -45,9 +45,9 @@ def totals(version: int, fail_on: str | None = None, *, once: Sequence[str] = ()
         once: the accounts that it cannot open at the first try.
         retry: how often an event is tried.
     """
-    module, failing = Module(f"totals {version}"), [*once]
+    router, failing = Router(f"totals {version}"), [*once]
 
-    @module.projection("totals", retry=retry)
+    @router.projection("totals", retry=retry)
     class Totals:
         def __init__(self, rows: ReadModel[Total]) -> None:
             self.rows = rows
@@ -67,18 +67,18 @@ def totals(version: int, fail_on: str | None = None, *, once: Sequence[str] = ()
             if row is not None:
                 await self.rows.update(event.account_id, total=row.total + event.amount)
 
-    @module.query_handler(GetTotals, reads="totals")
+    @router.query_handler(GetTotals, reads="totals")
     async def get_totals(query: GetTotals, rows: ReadModel[Total]) -> list[Total]:
         return list((await rows.find()).items)
 
-    return module
+    return router
 
 
-def bank_with(store: WriteStore, *modules: Module, work: bool = True) -> Application:
+def bank_with(store: WriteStore, *routers: Router, work: bool = True) -> Application:
     """Return an application of the bank and some modules."""
     app = Application("bank", **stores_of(store), work=work, lease=1.0)
-    for module in (bank, *modules):
-        app.include(module)
+    for router in (bank, *routers):
+        app.include(router)
     return app
 
 

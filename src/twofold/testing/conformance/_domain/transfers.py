@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from twofold import Command, Module, ReadModel, Repository, View, on
+from twofold import Command, ReadModel, Repository, Router, View, on
 from twofold.errors import TransientFailure
 from twofold.ports import WriteStore
 
@@ -78,19 +78,19 @@ class Trip:
             raise self._error
 
 
-def handled(handler: Callable[..., Awaitable[str]]) -> Module:
+def handled(handler: Callable[..., Awaitable[str]]) -> Router:
     """Return a module in which `Run` has this handler."""
-    module = Module("handled")
-    registration: Any = module.command_handler(Run)
+    router = Router("handled")
+    registration: Any = router.command_handler(Run)
     registration(handler)
-    return module
+    return router
 
 
-def transfers() -> Module:
+def transfers() -> Router:
     """Return a module with the transfer, and with totals that are counted inline."""
-    module = Module("transfers")
+    router = Router("transfers")
 
-    @module.command_handler(Transfer)
+    @router.command_handler(Transfer)
     async def transfer(command: Transfer, accounts: Repository[Account]) -> str:
         source = await accounts.get("a")
         target = Account.begin(Opened(account_id="b"))
@@ -99,7 +99,7 @@ def transfers() -> Module:
         target.record(Deposited(account_id="b", amount=Decimal(1)))
         return "transferred"
 
-    @module.projection("totals", mode="inline")
+    @router.projection("totals", mode="inline")
     class Totals:
         def __init__(self, totals: ReadModel[Total]) -> None:
             self.totals = totals
@@ -110,7 +110,7 @@ def transfers() -> Module:
             before = row.total if row is not None else Decimal()
             await self.totals.put(Total(account_id=event.account_id, total=before + event.amount))
 
-    return module
+    return router
 
 
 async def standing(store: WriteStore) -> tuple[Standing, Standing]:

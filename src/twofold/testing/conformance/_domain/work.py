@@ -1,4 +1,4 @@
-"""What the suite of workers runs: a projection and a reaction that several processes share, and how to look at them."""
+"""A projection and an event handler that several processes share, and how to inspect them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import anyio.lowlevel
 
-from twofold import Application, Module, Query, ReadModel, View, on
+from twofold import Application, Query, ReadModel, Router, View, on
 from twofold.ports import Lease, ParkedEvent, WriteStore
 
 from .._tools.beside import stores_of
@@ -47,18 +47,18 @@ class GetSum(Query["Sum | None"]):
 
 
 def working(
-    *, segments: int = 1, fail_on: Collection[str] = (), during: Callable[[str], Awaitable[None]] | None = None
-) -> Module:
+    *, partitions: int = 1, fail_on: Collection[str] = (), during: Callable[[str], Awaitable[None]] | None = None
+) -> Router:
     """Return a module with the projection "work".
 
     Args:
-        segments: into how many it is divided.
+        partitions: into how many it is divided.
         fail_on: the accounts whose deposits it fails on.
         during: awaited in each handler, with the account.
     """
-    module = Module("work")
+    router = Router("work")
 
-    @module.projection("work", segments=segments, retry=ONCE)
+    @router.projection("work", partitions=partitions, retry=ONCE)
     class Working:
         def __init__(self, rows: ReadModel[Work], sums: ReadModel[Sum]) -> None:
             self.rows = rows
@@ -72,49 +72,49 @@ def working(
                 raise LookupError(event.account_id)
             row = await self.rows.get(event.account_id) or Work(account_id=event.account_id)
             await self.rows.put(Work(account_id=event.account_id, seen=(*row.seen, int(event.amount))))
-            if segments == 1:  # all segments would change this row
+            if partitions == 1:  # all partitions would change this row
                 total = await self.sums.get("all") or Sum(name="all")
                 await self.sums.put(Sum(name="all", total=total.total + int(event.amount)))
 
-    @module.query_handler(GetWork, reads="work")
+    @router.query_handler(GetWork, reads="work")
     async def get_work(query: GetWork, rows: ReadModel[Work]) -> Work | None:
         return await rows.get(query.account_id)
 
-    @module.query_handler(GetSum, reads="work")
+    @router.query_handler(GetSum, reads="work")
     async def get_sum(query: GetSum, sums: ReadModel[Sum]) -> Sum | None:
         return await sums.get("all")
 
-    return module
+    return router
 
 
 def mailing(
     sent: list[tuple[str, int]],
     *,
-    segments: int = 1,
+    partitions: int = 1,
     during: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint,
-) -> Module:
-    """Return a module with the reaction "mail", which begins now and notes account and amount of what it is called with.
+) -> Router:
+    """Return a router with the event handler "mail", which starts now and records account and amount of each event.
 
     Args:
         sent: gets the notes.
-        segments: into how many it is divided.
+        partitions: into how many it is divided.
         during: awaited in the handler, before any transaction.
     """
-    module = Module("mail")
+    router = Router("mail")
 
-    @module.reaction(Deposited, name="mail", start="now", segments=segments, retry=ONCE)
+    @router.event_handler(Deposited, name="mail", start="now", partitions=partitions, retry=ONCE)
     async def mail(event: Deposited) -> None:
         sent.append((event.account_id, int(event.amount)))
         await during()
 
-    return module
+    return router
 
 
-def worker(store: WriteStore, module: Module | None = None, *, work: bool = True, lease: float = LEASE) -> Application:
+def worker(store: WriteStore, router: Router | None = None, *, work: bool = True, lease: float = LEASE) -> Application:
     """Return an application that is one of several processes."""
     app = Application("bank", **stores_of(store), lease=lease, work=work)
     app.include(bank)
-    app.include(module or working())
+    app.include(router or working())
     return app
 
 
@@ -162,34 +162,34 @@ async def state(app: Application) -> str:
     return next(each.state for each in await app.operations.status() if each.name == "work")
 
 
-async def behind(app: Application) -> int:
+async def lag(app: Application) -> int:
     """Return how many events the projection has not passed."""
-    return next(each.behind for each in await app.operations.status() if each.name == "work")
+    return next(each.lag for each in await app.operations.status() if each.name == "work")
 
 
 async def owners(store: WriteStore) -> dict[int, int]:
-    """Return how many workers hold so many segments each: {2: 1} when one holds two and nobody else any."""
-    held = Counter(each.owner for each in await store.subscriptions.segments("work") if each.owner is not None)
+    """Return how many workers hold so many partitions each: {2: 1} when one holds two and nobody else any."""
+    held = Counter(each.owner for each in await store.subscriptions.partitions("work") if each.owner is not None)
     return Counter(held.values())
 
 
-async def divided(store: WriteStore, subscription: str, segments: int) -> None:
-    """Wait until a subscription has so many segments: it is divided once a worker holds all that there were."""
+async def divided(store: WriteStore, subscription: str, partitions: int) -> None:
+    """Wait until a subscription has so many partitions: it is divided once a worker holds all that there were."""
 
     async def so_many() -> bool:
-        return len(await store.subscriptions.segments(subscription)) == segments
+        return len(await store.subscriptions.partitions(subscription)) == partitions
 
     await until(so_many)
 
 
 async def stolen(store: WriteStore) -> Lease:
-    """Take a segment away from whoever holds it, for longer than any test."""
+    """Take a partition away from whoever holds it, for longer than any test."""
     (lease,) = await store.subscriptions.claim("work", "thief", seconds=60, limit=1, force=True)
     return lease
 
 
 async def others_passed(store: WriteStore, lease: Lease) -> bool:
-    """Return whether all segments but one have passed the whole log."""
+    """Return whether all partitions but one have passed the whole log."""
     head = await store.log.head()
-    found = await store.subscriptions.segments("work")
-    return all(each.checkpoint.position >= head for each in found if each.number != lease.segment)
+    found = await store.subscriptions.partitions("work")
+    return all(each.checkpoint.position >= head for each in found if each.number != lease.partition)

@@ -1,4 +1,4 @@
-"""Segments and leases: of several workers one may move a segment on, and one that lost it cannot."""
+"""Partitions and leases: of several workers one may move a partition on, and one that lost it cannot."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ OVER = 0.0
 
 
 async def divided(store: ReadStore, *checkpoints: Checkpoint, leases: Sequence[Lease] = (), of: str = NAME) -> None:
-    """Commit segments."""
+    """Commit partitions."""
     async with writing(store) as transaction:
         await transaction.checkpoints.divide(of, checkpoints, leases=leases)
 
 
 async def claimed(store: ReadStore, owner: str, *, seconds: float = LONG, limit: int = 9) -> list[int]:
-    """Claim segments and return their numbers."""
-    return [lease.segment for lease in await store.subscriptions.claim(NAME, owner, seconds=seconds, limit=limit)]
+    """Claim partitions and return their numbers."""
+    return [lease.partition for lease in await store.subscriptions.claim(NAME, owner, seconds=seconds, limit=limit)]
 
 
 async def ended(store: ReadStore, *leases: Lease) -> None:
@@ -39,25 +39,25 @@ async def ended(store: ReadStore, *leases: Lease) -> None:
 
 
 class LeaseSuite:
-    """What every store promises about segments and leases. Needs the fixture `new_store`."""
+    """What every store promises about partitions and leases. Needs the fixture `new_store`."""
 
-    async def test_segments_are_written_and_read(self, new_store: NewReadStore) -> None:
-        """Segments come back in their order, free, each with its checkpoint; a subscription that never ran has none."""
+    async def test_partitions_are_written_and_read(self, new_store: NewReadStore) -> None:
+        """Partitions come back in their order, free, each with its checkpoint; a subscription that never ran has none."""
         async with new_store([]) as store:
-            assert await store.subscriptions.segments(NAME) == []
+            assert await store.subscriptions.partitions(NAME) == []
             await divided(store, at(3), at(1, parked=2), at(2))
-            found = await store.subscriptions.segments(NAME)
+            found = await store.subscriptions.partitions(NAME)
             assert [(each.number, each.checkpoint, each.owner) for each in found] == [
                 (0, at(3), None), (1, at(1, parked=2), None), (2, at(2), None),
             ]  # fmt: skip
 
-    async def test_the_lowest_segment_counts(self, new_store: NewReadStore) -> None:
-        """A subscription has passed what its slowest segment has passed; the parked events of all are added up."""
+    async def test_the_lowest_partition_counts(self, new_store: NewReadStore) -> None:
+        """A subscription has passed what its slowest partition has passed; the parked events of all are added up."""
         async with new_store([]) as store:
             await divided(store, at(7, parked=1), at(4, parked=2), at(9))
             assert await store.subscriptions.checkpoint(NAME) == at(4, parked=3)
 
-    async def test_a_segment_is_claimed_once(self, new_store: NewReadStore) -> None:
+    async def test_a_partition_is_claimed_once(self, new_store: NewReadStore) -> None:
         """What a worker holds nobody else gets, itself included; the owner is known; other subscriptions are apart."""
         async with new_store([]) as store:
             await divided(store, at(0), at(0), at(0))
@@ -65,12 +65,12 @@ class LeaseSuite:
             assert await claimed(store, "a", limit=2) == [0, 1]
             assert await claimed(store, "b") == [2]
             assert await claimed(store, "a") == []
-            assert [each.owner for each in await store.subscriptions.segments(NAME)] == ["a", "a", "b"]
+            assert [each.owner for each in await store.subscriptions.partitions(NAME)] == ["a", "a", "b"]
             assert len(await store.subscriptions.claim("another", "c", seconds=LONG, limit=9)) == 1
             assert await store.subscriptions.claim("unknown", "c", seconds=LONG, limit=9) == []
 
     async def test_of_claims_at_once_one_wins(self, new_store: NewReadStore) -> None:
-        """Several workers that want the same segments at the same time get each of them once."""
+        """Several workers that want the same partitions at the same time get each of them once."""
         async with new_store([]) as store:
             await divided(store, *[at(0)] * 4)
             got: list[Lease] = []
@@ -82,10 +82,10 @@ class LeaseSuite:
                 for name in "abcdef":
                     tasks.start_soon(worker, name)
             got.extend(await store.subscriptions.claim(NAME, "late", seconds=LONG, limit=4))
-            assert sorted(lease.segment for lease in got) == [0, 1, 2, 3]
+            assert sorted(lease.partition for lease in got) == [0, 1, 2, 3]
 
-    async def test_a_released_segment_is_free(self, new_store: NewReadStore) -> None:
-        """A segment that was given back can be claimed at once, under a new generation."""
+    async def test_a_released_partition_is_free(self, new_store: NewReadStore) -> None:
+        """A partition that was given back can be claimed at once, under a new generation."""
         async with new_store([]) as store:
             await divided(store, at(0))
             (first,) = await store.subscriptions.claim(NAME, "a", seconds=LONG, limit=1)
@@ -93,16 +93,16 @@ class LeaseSuite:
             (second,) = await store.subscriptions.claim(NAME, "b", seconds=LONG, limit=1)
             assert second.generation > first.generation
             await store.subscriptions.release([first])
-            assert [each.owner for each in await store.subscriptions.segments(NAME)] == ["b"]
+            assert [each.owner for each in await store.subscriptions.partitions(NAME)] == ["b"]
 
     async def test_a_lease_ends_by_itself(self, new_store: NewReadStore) -> None:
-        """A lease that is not renewed ends, and another worker gets the segment; until then nobody does."""
+        """A lease that is not renewed ends, and another worker gets the partition; until then nobody does."""
         async with new_store([]) as store:
             await divided(store, at(0))
             (lease,) = await store.subscriptions.claim(NAME, "a", seconds=LONG, limit=1)
             assert await claimed(store, "b") == []
             await ended(store, lease)
-            assert [each.owner for each in await store.subscriptions.segments(NAME)] == [None]
+            assert [each.owner for each in await store.subscriptions.partitions(NAME)] == [None]
             assert await claimed(store, "b") == [0]
 
     async def test_a_lease_is_renewed(self, new_store: NewReadStore) -> None:
@@ -117,7 +117,7 @@ class LeaseSuite:
             assert list(await store.subscriptions.renew(leases, seconds=LONG)) == [leases[1]]
 
     async def test_a_lost_lease_moves_nothing(self, new_store: NewReadStore) -> None:
-        """A worker that was away while another claimed its segment is refused, also when the checkpoint has not moved."""
+        """A worker that was away while another claimed its partition is refused, also when the checkpoint has not moved."""
         async with new_store([Task]) as store:
             await divided(store, at(1))
             (old,) = await store.subscriptions.claim(NAME, "a", seconds=OVER, limit=1)
@@ -131,14 +131,14 @@ class LeaseSuite:
                 await transaction.checkpoints.advance(NAME, expected=at(1), to=at(2), lease=new)
             assert await store.subscriptions.checkpoint(NAME) == at(2)
 
-    async def test_a_lease_moves_its_segment_only(self, new_store: NewReadStore) -> None:
-        """With a lease, the checkpoint of its segment moves, from where it is expected; the others stay."""
+    async def test_a_lease_moves_its_partition_only(self, new_store: NewReadStore) -> None:
+        """With a lease, the checkpoint of its partition moves, from where it is expected; the others stay."""
         async with new_store([]) as store:
             await divided(store, at(1), at(1), at(1))
             leases = await store.subscriptions.claim(NAME, "a", seconds=LONG, limit=3)
             async with writing(store) as transaction:
                 await transaction.checkpoints.advance(NAME, expected=at(1), to=at(5, parked=1), lease=leases[1])
-            assert [each.checkpoint for each in await store.subscriptions.segments(NAME)] == [
+            assert [each.checkpoint for each in await store.subscriptions.partitions(NAME)] == [
                 at(1),
                 at(5, parked=1),
                 at(1),
@@ -148,19 +148,19 @@ class LeaseSuite:
                     await transaction.checkpoints.advance(NAME, expected=at(1), to=at(6), lease=leases[1])
 
     async def test_dividing_anew(self, new_store: NewReadStore) -> None:
-        """Who holds all segments may replace them by more or fewer, free ones, whose old leases are worth nothing."""
+        """Who holds all partitions may replace them by more or fewer, free ones, whose old leases are worth nothing."""
         async with new_store([]) as store:
             await divided(store, at(4))
             for count in (3, 2):
                 leases = await store.subscriptions.claim(NAME, "a", seconds=LONG, limit=9)
                 await divided(store, *[at(4)] * count, leases=leases)
-                assert [(each.number, each.owner) for each in await store.subscriptions.segments(NAME)] == [
+                assert [(each.number, each.owner) for each in await store.subscriptions.partitions(NAME)] == [
                     (number, None) for number in range(count)
                 ]
                 assert await store.subscriptions.renew(leases, seconds=LONG) == []
 
-    async def test_dividing_needs_every_segment(self, new_store: NewReadStore) -> None:
-        """Whoever does not hold all segments, or held them before, cannot replace them; nothing changes."""
+    async def test_dividing_needs_every_partition(self, new_store: NewReadStore) -> None:
+        """Whoever does not hold all partitions, or held them before, cannot replace them; nothing changes."""
         async with new_store([]) as store:
             await divided(store, at(1), at(2))
             with pytest.raises(CheckpointMoved):
@@ -170,7 +170,7 @@ class LeaseSuite:
             for leases in (lost, held[:1], held[1:], [held[0], lost[1]]):
                 with pytest.raises(CheckpointMoved):
                     await divided(store, at(9), leases=leases)
-            assert [each.checkpoint for each in await store.subscriptions.segments(NAME)] == [at(1), at(2)]
+            assert [each.checkpoint for each in await store.subscriptions.partitions(NAME)] == [at(1), at(2)]
 
     async def test_workers_are_counted(self, new_store: NewReadStore) -> None:
         """Each worker that says it is here is counted once, for as long as it says so, for its subscription only."""
@@ -233,7 +233,7 @@ class LeaseSuite:
                 assert await store.parked.retries(NAME) == ({"k": time} if time else {})
 
     async def test_a_rollback_undoes_all_of_it(self, new_store: NewReadStore) -> None:
-        """Segments, next tries, reasons and forgotten events of a transaction that is rolled back are as before."""
+        """Partitions, next tries, reasons and forgotten events of a transaction that is rolled back are as before."""
         async with new_store([]) as store:
             (first,) = events(1)
             await advance(store, None, at(1, parked=1))
@@ -246,5 +246,5 @@ class LeaseSuite:
                 await transaction.checkpoints.divide(NAME, [at(1), at(1)], leases=[lease])
             assert await store.parked.read(NAME) == [parked(first)]
             assert await store.parked.retries(NAME) == {}
-            assert [each.checkpoint for each in await store.subscriptions.segments(NAME)] == [at(1, parked=1)]
+            assert [each.checkpoint for each in await store.subscriptions.partitions(NAME)] == [at(1, parked=1)]
             assert list(await store.subscriptions.renew([lease], seconds=LONG)) == [lease]

@@ -109,7 +109,7 @@ async def _is_refused(store: ReadStore, view: type[View], changes: Sequence[RowC
 
 
 async def _found_by_its_team(store: ReadStore, row: View) -> View | None:
-    team = Condition("team", Operator.EQUAL, getattr(row, "team"))  # noqa: B009  # of a Task
+    team = Condition("team", Operator.EQ, getattr(row, "team"))  # noqa: B009  # of a Task
     async with undone(store) as transaction:
         found = await transaction.rows(Task).select(Selection((team,), (Ordering("id"),)))
     return next((each for each in found if each.key == row.key), None)

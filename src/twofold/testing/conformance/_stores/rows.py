@@ -183,7 +183,7 @@ class RowsSuite(RowLimits):
                 await rows.write([RowChange("b", None, Position(2))])
                 assert await rows.get_many(["a", "b", "c"]) == {row.id: row for row in changed}
                 assert await rows.select(Selection(order_by=(KEY,))) == list(changed)
-                assert await rows.count((Condition("rank", Operator.EQUAL, 1),)) == 1
+                assert await rows.count((Condition("rank", Operator.EQ, 1),)) == 1
                 assert await transaction.rows(Task).count(()) == 2, "another writer of the transaction sees the same"
                 assert await all_of(store, Task) == before
             assert await all_of(store, Task) == {row.id: row for row in changed}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
 from twofold._definitions.view import View
-from twofold.ports import Checkpoint, Lease, ReadStore, Segment, SubscriptionStore, WriteStore
+from twofold.ports import Checkpoint, Lease, Partition, ReadStore, SubscriptionStore, WriteStore
 
 from .proxy import Proxy
 
@@ -58,7 +58,7 @@ class Beside:
 
     async def side(self, subscription: str) -> ReadStore:
         """Return the store that has a subscription; the read store when it never ran."""
-        return self.write_store if await self.write_store.subscriptions.segments(subscription) else self.read_store
+        return self.write_store if await self.write_store.subscriptions.partitions(subscription) else self.read_store
 
 
 class _Subscriptions:
@@ -70,8 +70,8 @@ class _Subscriptions:
     async def checkpoint(self, subscription: str) -> Checkpoint | None:
         return await (await self._of(subscription)).checkpoint(subscription)
 
-    async def segments(self, subscription: str) -> Sequence[Segment]:
-        return await (await self._of(subscription)).segments(subscription)
+    async def partitions(self, subscription: str) -> Sequence[Partition]:
+        return await (await self._of(subscription)).partitions(subscription)
 
     async def claim(self, subscription: str, owner: str, **options: Any) -> Sequence[Lease]:
         return await (await self._of(subscription)).claim(subscription, owner, **options)

@@ -1,4 +1,4 @@
-"""Hints between applications of one process."""
+"""Notifications between applications of one process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import anyio
 
 
-class InMemoryHints:
+class InMemoryNotifier:
     """Tell the applications of this process that are given the same object, such as several on one SQLite file."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Hints that are broken on purpose."""
+"""Notifications that are broken on purpose."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import anyio
 
-from tests.hints import HINTS
 from tests.mutants.combinators import changing, ignoring, instead, replacing
 from tests.mutants.harness import MutantSuite
 from tests.mutants.mutant import Mutant
-from twofold.ports import Hints
-from twofold.testing.conformance import HintsSuite
+from tests.notifier import HINTS
+from twofold.ports import Notifier
+from twofold.testing.conformance import NotifierSuite
 from twofold.testing.conformance._tools.proxy import Proxy
 
 
@@ -21,9 +21,9 @@ def _twice(heard: Callable[[], None]) -> Callable[[], None]:
     return lambda: left.pop()() if left else None
 
 
-async def _watch_and_chatter(hints: Hints, log: str, heard: Callable[[], None]) -> None:
+async def _watch_and_chatter(notifier: Notifier, log: str, heard: Callable[[], None]) -> None:
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(hints.watch, log, heard)
+        tasks.start_soon(notifier.watch, log, heard)
         while True:
             await anyio.sleep(0.0001)
             heard()
@@ -45,7 +45,7 @@ class FirstOnly(Proxy):
 class NeverLeaves(Proxy):
     """Keeps calling listeners that have left."""
 
-    def __init__(self, inner: Hints) -> None:
+    def __init__(self, inner: Notifier) -> None:
         super().__init__(inner)
         self._ever: list[Callable[[], None]] = []
 
@@ -64,16 +64,16 @@ MUTANTS = (
     Mutant(
         "logs that begin alike are one", "test_logs_do_not_mix", changing("announce", "watch", log=lambda log: log[0])
     ),
-    Mutant("nothing is a hint", "test_listening_begins_with_a_hint", instead(watch=_watch_and_chatter)),
+    Mutant("nothing is a notification", "test_listening_begins_with_a_hint", instead(watch=_watch_and_chatter)),
     Mutant("nobody leaves", "test_whoever_leaves_hears_no_more", NeverLeaves),
 )
 
 
 class TestMutants(MutantSuite):
-    """Broken hints."""
+    """Broken notifications."""
 
-    suite = HintsSuite
+    suite = NotifierSuite
     mutants = MUTANTS
     kinds = HINTS
-    opener = "new_hints"
+    opener = "new_notifier"
     unbroken = Proxy

@@ -1,4 +1,4 @@
-"""Middleware around reactions."""
+"""Middleware around event handlers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from twofold.ports import WriteStore
 
 
 class Placed(Event, name="reacting.placed"):
-    """The first event of the reaction."""
+    """The first event of the event handler."""
 
 
 class Paid(Event, name="reacting.paid"):
@@ -30,7 +30,7 @@ class Emit(Command[None]):
 
 @pytest.mark.parametrize("first", [Placed, Paid, Refunded])
 async def test_each_event_passes_its_own_middleware(store: WriteStore, first: type[Event]) -> None:
-    """A reaction to several events is surrounded, for each, by what was put around that event, whichever is named first."""
+    """Each event of an event handler passes the middleware of its own class, whichever class is named first."""
     ran: list[str] = []
 
     def noting(name: str) -> Middleware:
@@ -50,9 +50,9 @@ async def test_each_event_passes_its_own_middleware(store: WriteStore, first: ty
         for each in (Placed(), Paid(), Refunded()):
             await events.publish(each)
 
-    @app.reaction(*taken, name="react", order_by=None)
+    @app.event_handler(*taken, name="react", partition_by=None)
     async def react(event: Event) -> None:
-        ran.append(f"reaction to {type(event).__name__}")
+        ran.append(f"event_handler to {type(event).__name__}")
 
     await app.create_schema()
     with anyio.fail_after(30):
@@ -61,7 +61,7 @@ async def test_each_event_passes_its_own_middleware(store: WriteStore, first: ty
             await app.settle()
     runs = {name: [step.split()[0] for step in ran if step.endswith(name)] for name in ("Placed", "Paid", "Refunded")}
     assert runs == {
-        "Placed": ["Event", "Placed", "reaction"],
-        "Paid": ["Event", "Paid", "reaction"],
-        "Refunded": ["Event", "Paid", "Refunded", "reaction"],
+        "Placed": ["Event", "Placed", "event_handler"],
+        "Paid": ["Event", "Paid", "event_handler"],
+        "Refunded": ["Event", "Paid", "Refunded", "event_handler"],
     }

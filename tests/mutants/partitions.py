@@ -1,33 +1,33 @@
-"""Stores that number segments wrongly, or divide a subscription wrongly."""
+"""Stores that number partitions wrongly, or divide a subscription wrongly."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from twofold.ports import Checkpoint, Lease, Segment
+from twofold.ports import Checkpoint, Lease, Partition
 
 from .broken import Around, Break, BrokenStore, break_transaction
 
 
 class SortsAsText(Around):
-    """Gives segment 10 before segment 2."""
+    """Gives partition 10 before partition 2."""
 
-    async def segments(self, subscription: str) -> Sequence[Segment]:
-        return sorted(await self.inner.segments(subscription), key=lambda each: str(each.number))
+    async def partitions(self, subscription: str) -> Sequence[Partition]:
+        return sorted(await self.inner.partitions(subscription), key=lambda each: str(each.number))
 
 
 class AllAreAtTheHighest(Around):
-    """Gives the checkpoint of the fastest segment for each."""
+    """Gives the checkpoint of the fastest partition for each."""
 
-    async def segments(self, subscription: str) -> Sequence[Segment]:
-        found: Sequence[Segment] = await self.inner.segments(subscription)
+    async def partitions(self, subscription: str) -> Sequence[Partition]:
+        found: Sequence[Partition] = await self.inner.partitions(subscription)
         highest = max((each.checkpoint for each in found), key=lambda each: each.position, default=None)
         return [each if highest is None else each._replace(checkpoint=highest) for each in found]
 
 
 class Renumbers(BrokenStore):
-    """Numbers the segments from another one on each time it is opened, as a salted hash would."""
+    """Numbers the partitions from another one on each time it is opened, as a salted hash would."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner, lambda transaction, *_: MovesRenumbered(transaction, self))
@@ -41,16 +41,16 @@ class Renumbers(BrokenStore):
     def shifted(self, lease: Lease, sign: int) -> Lease:
         """Return a lease as workers know it (1), or as it is (-1)."""
         count = max(self._counts.get(lease.subscription, 1), 1)
-        return lease._replace(segment=(lease.segment + sign * self.salt) % count)
+        return lease._replace(partition=(lease.partition + sign * self.salt) % count)
 
-    async def segments(self, subscription: str) -> Sequence[Segment]:
-        found = await self.inner.segments(subscription)
+    async def partitions(self, subscription: str) -> Sequence[Partition]:
+        found = await self.inner.partitions(subscription)
         count = self._counts[subscription] = len(found)
         shifted = [each._replace(number=(each.number + self.salt) % count) for each in found]
         return sorted(shifted, key=lambda each: each.number)
 
     async def claim(self, subscription: str, *args: Any, **how: Any) -> Sequence[Lease]:
-        await self.segments(subscription)
+        await self.partitions(subscription)
         return [self.shifted(each, 1) for each in await self.inner.claim(subscription, *args, **how)]
 
     async def renew(self, leases: Sequence[Lease], **how: Any) -> Sequence[Lease]:
@@ -62,7 +62,7 @@ class Renumbers(BrokenStore):
 
 
 class MovesRenumbered(Around):
-    """Moves and divides the segments of `Renumbers`."""
+    """Moves and divides the partitions of `Renumbers`."""
 
     def __init__(self, inner: Any, store: Renumbers) -> None:
         super().__init__(inner)
@@ -77,15 +77,15 @@ class MovesRenumbered(Around):
         await self.inner.divide(subscription, shifted, leases=[self._store.shifted(each, -1) for each in leases])
 
 
-class KeepsSegments(BrokenStore):
-    """Still finds segments that are no more since a subscription has fewer."""
+class KeepsPartitions(BrokenStore):
+    """Still finds partitions that are no more since a subscription has fewer."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner, lambda transaction, *_: transaction)
-        self._known: dict[str, list[Segment]] = {}
+        self._known: dict[str, list[Partition]] = {}
 
-    async def segments(self, subscription: str) -> Sequence[Segment]:
-        found = list(await self.inner.segments(subscription))
+    async def partitions(self, subscription: str) -> Sequence[Partition]:
+        found = list(await self.inner.partitions(subscription))
         known = self._known[subscription] = [*found, *self._known.get(subscription, [])[len(found) :]]
         return known
 

@@ -1,4 +1,4 @@
-"""Hints between processes, by Redis's PUBLISH."""
+"""Notifications between processes, by Redis's PUBLISH."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from ._server.errors import TRANSLATED, translated
 from ._server.server import AnyClient, Server, checked
 
 _SILENCE: Final = 15.0
-"""After how long without a hint the connection is tried, in seconds."""
+"""After how long without a notification the connection is tried, in seconds."""
 
 _PATIENCE: Final = 5.0
 """How long its answer may take, in seconds."""
 
 
-class RedisHints:
+class RedisNotifier:
     """Tell other processes at once of events that were appended, where the write store cannot: MariaDB, MySQL and SQLite.
 
-        app = Application("orders", write=SqlAlchemy(engine), hints=RedisHints(client))
+        app = Application("orders", write=SqlAlchemy(engine), notifier=RedisNotifier(client))
 
     A process that works holds one connection of the client's pool to listen. While Redis is away readers poll, as they do
-    without hints.
+    without notifications.
 
     Args:
         client: the client, on asyncio, of a server or a cluster; the user closes it.
@@ -36,7 +36,7 @@ class RedisHints:
     """
 
     def __init__(self, client: AnyClient, *, prefix: str = "twofold") -> None:
-        self._client = checked(client, "RedisHints")
+        self._client = checked(client, "RedisNotifier")
         self._server = Server(client)
         self._prefix = prefix
 
@@ -59,7 +59,7 @@ class RedisHints:
                 await listening.aclose()
 
     def _channel(self, log: str) -> str:
-        return f"{self._prefix}:hints:{log}"
+        return f"{self._prefix}:notifications:{log}"
 
 
 async def _next(listening: Any) -> None:

@@ -1,4 +1,4 @@
-"""Hints between processes that there is something to read."""
+"""Notifications between processes that there is something to read."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 
-class Hints(Protocol):
+class Notifier(Protocol):
     """Wake the readers of other processes early.
 
-    A hint may be lost, come late, or stand for several; readers look again after a while all the same. So nothing is
+    A notification may be lost, come late, or stand for several; readers look again after a while all the same. So nothing is
     promised but speed, and nothing here may fail a command.
     """
 
@@ -25,13 +25,13 @@ class Hints(Protocol):
         ...
 
     async def watch(self, log: str, heard: Callable[[], None]) -> None:
-        """Call `heard` once when it is listened, for what was announced before, then at each hint, until cancelled.
+        """Call `heard` once when it is listened, for what was announced before, then at each notification, until cancelled.
 
         Args:
-            log: the identity of the log; hints about other ones are not heard.
+            log: the identity of the log; notifications about other ones are not heard.
             heard: called without waiting for anything.
 
         Raises:
-            TransientFailure: hints cannot be heard any more. Watch again.
+            TransientFailure: notifications cannot be heard any more. Watch again.
         """
         ...
