@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.servers.choice import missing
 from tests.servers.databases import Databases
-from tests.servers.finding import databases, server
+from tests.servers.finding import databases, how_to_get, server
 from tests.servers.mysql import MySQL
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.rabbitmq import RabbitMQServer
@@ -21,6 +22,12 @@ NewUrl = Callable[[], str]
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option that `make test-all` gives."""
     parser.addoption("--everywhere", action="store_true", help="run the mutants on every adapter, not only in memory")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the servers that were not found: most of their tests were not even collected."""
+    for kind in missing():
+        terminalreporter.write_line(f"{kind.name} was not found, and its tests did not run. {how_to_get(kind)}")
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,8 @@ except ImportError as _error:
 
 from ._aggregates.column_types import ExactDecimal, UtcDateTime
 from ._aggregates.mapping import AggregateRows, TableMapping
-from ._schema.schema import metadata
 from ._store import SqlAlchemy
+from ._views.metadata import metadata
 
 __all__ = [
     "AggregateRows",

@@ -16,7 +16,7 @@ from ._aggregates.json_state import JsonState
 from ._aggregates.mapping import MappedState, TableMapping
 from ._aggregates.orm import OrmState, mapper_of, missing_mapping
 from ._connection.database import Database
-from ._dialects import dialect_of
+from ._dialects.registry import dialect_of
 from ._log.event_log import SqlEventLog
 from ._records.retention import SqlRetention
 from ._records.schedule import SqlScheduleReader
@@ -25,6 +25,7 @@ from ._schema.tables import own_tables
 from ._subscriptions.parked import SqlParkedReader
 from ._subscriptions.subscription_store import SqlSubscriptions
 from ._transaction import Prepared, SqlTransaction, State
+from ._views.metadata import metadata
 from ._views.table import ViewTable
 
 
@@ -94,7 +95,7 @@ class SqlAlchemy:
         self._database = Database(engine, dialect)
         self._tables = tables = own_tables(dialect, MetaData())
         self._prepared = prepared = Prepared(self._database, tables)
-        self.log = SqlEventLog(self._database, tables, prepared.streams)
+        self.log = SqlEventLog(self._database, tables, prepared.log, prepared.streams)
         self.subscriptions = SqlSubscriptions(self._database, tables)
         self.parked = SqlParkedReader(self._database, prepared.parked)
         self.schedule = SqlScheduleReader(self._database, prepared.schedule)
@@ -104,6 +105,10 @@ class SqlAlchemy:
         self._states: dict[type[object], State] = {
             aggregate_type: MappedState(aggregate_type, mapping) for aggregate_type, mapping in (state or {}).items()
         }
+
+    def metadata(self, views: Sequence[type[View]] = ()) -> MetaData:
+        """Return all tables that this store needs for some views; see `twofold_sqlalchemy.metadata`."""
+        return metadata(views, dialect=self._database.engine.dialect.name)
 
     async def open(self, views: Sequence[type[View]]) -> None:
         """Verify that the tables are there.

@@ -14,6 +14,7 @@ from ._aggregates.storage_kinds import SqlStorageKinds, StorageKindStatements
 from ._connection.database import Database
 from ._connection.open_transaction import Link
 from ._log.log_writer import SqlLogWriter
+from ._log.registry import strategy_of
 from ._log.streams import Streams
 from ._records.inbox import InboxStatements, SqlInbox
 from ._records.keys import KeyStatements, SqlKeys
@@ -47,8 +48,8 @@ class Prepared:
 
     def __init__(self, database: Database, tables: Tables) -> None:
         self.database = database
+        self.log = strategy_of(database, tables)
         self.streams = Streams(database, tables)
-        self.appender = database.dialect.appender(database, tables)
         self.snapshots = SnapshotStatements(database, tables)
         self.storage_kinds = StorageKindStatements(database, tables)
         self.keys = KeyStatements(database, tables)
@@ -80,7 +81,7 @@ class SqlTransaction:
         self._view_table = view_table
         self._state_of = state_of
         self._states: dict[type[object], StateStore[Any]] = {}
-        self.log = SqlLogWriter(link, prepared.database, prepared.streams, prepared.appender)
+        self.log = SqlLogWriter(link, prepared.database, prepared.streams, prepared.log.appender)
         self.snapshots = SqlSnapshots(link, prepared.snapshots)
         self.storage_kinds = SqlStorageKinds(link, prepared.storage_kinds)
         self.keys = SqlKeys(link, prepared.keys)

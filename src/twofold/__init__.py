@@ -23,11 +23,11 @@ from ._encoding.state_json import StateCodec
 from ._reading.find import Keyset, Page, Rows, ge, gt, le, lt, one_of
 from ._reading.read_model import ReadModel
 from ._registration.router import Router
-from ._remote.client import RemoteCommandBus, RemoteQueryBus
+from ._remote.buses import RemoteCommandBus, RemoteQueryBus
 from ._remote.session import RemoteSession
 from ._subscriptions.status import SubscriptionStatus
 from ._writing.repository import Repository
-from ._writing.storage import AggregateRemoved
+from ._writing.tracked import AggregateRemoved
 from ._writing.unit_of_work import UnitOfWork
 from .errors import TwofoldError
 from .ports.clock import Clock, Ids

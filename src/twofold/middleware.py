@@ -23,7 +23,7 @@ import anyio
 
 from ._background.backoff import Backoff
 from ._buses.chain import CallNext, Middleware, compose
-from ._dispatch.scope import handling
+from ._dispatch.caller import handling
 from .errors import ConcurrencyConflict, NotAuthorised, TransientFailure
 
 __all__ = ["CallNext", "Middleware", "authorise", "compose", "logging", "retry_conflicts", "timeout", "validation"]
@@ -84,7 +84,7 @@ def retry_conflicts(*, attempts: int = 5, delay: float = 0.01) -> Middleware:
     """
 
     async def retried(message: Any, call_next: CallNext) -> Any:
-        if handling():
+        if handling() is not None:
             return await call_next(message)
         backoff = Backoff(delay * 2, inf, jitter=True)  # full jitter halves a delay on average
         for _ in range(1, attempts):

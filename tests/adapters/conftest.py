@@ -11,6 +11,7 @@ import pytest
 from tests.brokers import open_broker, open_requests
 from tests.caches import open_cache
 from tests.notifier import open_notifier
+from tests.servers.choice import runnable
 from tests.stores import event_loop_of, read_stores
 from twofold import View
 from twofold.ports import ReadStore
@@ -21,8 +22,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a suite over the adapters that its class names; mutants only over the first, unless all are asked for."""
     kinds: Sequence[str] | None = getattr(metafunc.cls, "kinds", None)
     if kinds and "kind" in metafunc.fixturenames:
-        everywhere = metafunc.config.getoption("everywhere") or "mutants" not in vars(metafunc.cls)
-        metafunc.parametrize("kind", kinds if everywhere else kinds[:1], indirect=True)
+        everywhere = metafunc.config.getoption("everywhere") or not hasattr(metafunc.cls, "mutants")
+        metafunc.parametrize("kind", runnable(kinds if everywhere else kinds[:1]), indirect=True)
 
 
 @pytest.fixture

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.choice import runnable
 from tests.stores import STORES, event_loop_of, stores
 from twofold.ports import WriteStore
 
 
-@pytest.fixture(params=STORES)
+@pytest.fixture(params=runnable(STORES))
 def kind(request: pytest.FixtureRequest) -> str:
     """Name the adapter of a test."""
     return str(request.param)

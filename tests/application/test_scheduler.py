@@ -59,7 +59,7 @@ def application() -> Application:
     ("command", "at", "found"),
     [
         (Nameless(), NOON, "Nameless: it has no stable name"),
-        (Login(password=SecretStr("x")), NOON, "Login: as JSON it would come back as"),
+        (Login(password=SecretStr("x")), NOON, "Login: decoded from JSON it would be"),
         (Remind(note="x"), NOON.replace(tzinfo=None), "Remind at 2024-05-17T12:00:00: the time has no time zone"),
     ],
     ids=["no name", "a secret", "no zone"],

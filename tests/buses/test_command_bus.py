@@ -8,24 +8,13 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from twofold import Command, CommandBus
+from tests.domains.orders import Boom, Cancel, Place
+from twofold import CommandBus
 from twofold.errors import ConfigurationError, InvalidDefinition, NoHandler
-
-
-class Place(Command[str]):
-    number: int = 1
-
-
-class Cancel(Command[None]):
-    number: int = 1
 
 
 class Special(Place):
     pass
-
-
-class Boom(Exception):
-    """What handlers of these tests fail with."""
 
 
 async def test_the_result_of_the_handler_comes_back() -> None:

@@ -9,21 +9,10 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from tests.domains.orders import Boom, Paid, Placed
 from twofold import Event, EventBus
 from twofold._buses.chain import CallNext
 from twofold.errors import HandlersFailed
-
-
-class Placed(Event, name="bus.placed"):
-    number: int = 1
-
-
-class Paid(Event, name="bus.paid"):
-    number: int = 1
-
-
-class Boom(Exception):
-    """What handlers of these tests fail with."""
 
 
 def failing(style: str, error: Exception, started: list[str]) -> Any:

@@ -10,19 +10,12 @@ import anyio
 import pydantic
 import pytest
 
-from twofold import Command, CommandBus
+from tests.domains.orders import Boom, Place
+from twofold import CommandBus
 from twofold._buses.chain import CallNext, Middleware, compose
 from twofold.errors import ConcurrencyConflict, NotAuthorised, ReadNotReady, TransientFailure
 from twofold.middleware import authorise, retry_conflicts, timeout, validation
 from twofold.middleware import logging as logging_middleware
-
-
-class Place(Command[str]):
-    number: int = 1
-
-
-class Boom(Exception):
-    """What links of these tests fail with."""
 
 
 class Recorder:

@@ -10,13 +10,10 @@ from typing import Any, cast
 import anyio.lowlevel
 import pytest
 
+from tests.domains.orders import Ask
 from twofold import Query, QueryBus
 from twofold._buses.chain import CallNext
 from twofold.errors import ConfigurationError, NoHandler
-
-
-class Ask(Query[str]):
-    number: int = 1
 
 
 class Count(Query[AsyncIterator[int]]):

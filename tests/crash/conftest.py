@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.lab import ROUNDS, Lab
+from tests.servers.choice import runnable
 from tests.stores import STORES
 
 
@@ -17,7 +18,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(params=[kind for kind in STORES if not kind.startswith("memory")])
+@pytest.fixture(params=[kind for kind in runnable(STORES) if not kind.startswith("memory")])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Give the URL of an empty database."""
     if request.param == "sqlite":

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.crash.points import Fate, Pointed
-from tests.transport.shops import selling, shipping
+from tests.domains.shops import selling, shipping
 from twofold.ports import Delivery, Feed, Outcome, Transport, WireMessage
 from twofold_rabbitmq import RabbitMQ
 from twofold_redis import RedisStreams

@@ -20,7 +20,7 @@ from tests.brokers import delete
 from tests.crash.crossing import PUBLISHING, RECEIVING, Doubles, Loses, PointedBroker, Reorders, broker, run
 from tests.crash.lab import DEADLINE, Member, until
 from tests.crash.points import Fate
-from tests.transport.shops import GetParcel, Sell, selling, shipping
+from tests.domains.shops import GetParcel, Sell, selling, shipping
 from twofold import Application
 from twofold.errors import ReadNotReady
 from twofold_sqlalchemy import SqlAlchemy

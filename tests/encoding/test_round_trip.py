@@ -9,7 +9,7 @@ from math import inf, isnan, nan
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, ValidationError
 
@@ -49,6 +49,7 @@ json_values = st.one_of(
 )
 
 
+@settings(deadline=None)  # pydantic builds the encoder
 @given(value=json_values)
 def test_a_plain_value_comes_back(value: Any) -> None:
     """Whatever pydantic can annotate comes back as an equal value."""

@@ -31,13 +31,23 @@ def source(named: str | None, answers: Callable[[], bool], installed: Callable[[
     return Source.PRIVATE if installed() else Source.NONE
 
 
+def demanded(environment: Mapping[str, str]) -> bool:
+    """Tell whether a test fails when its server is missing."""
+    return environment.get("TWOFOLD_REQUIRE_SERVICES", "") not in {"", "0"}
+
+
+def how_to_get(kind: Kind) -> str:
+    """Say how the tests get a server."""
+    return (
+        f"Run `make services` (docker compose), or set {kind.variable}, or install {kind.programs} and the tests start "
+        "their own."
+    )
+
+
 def without(kind: Kind, environment: Mapping[str, str]) -> BaseException:
     """Return what to raise where a test needs a server and there is none: a skip, or a failure where that is demanded."""
-    reason = (
-        f"needs {kind.name}, and none answers at {kind.usual}. Run `make services` (docker compose), "
-        f"or set {kind.variable}, or install {kind.programs} and the tests start their own."
-    )
-    if environment.get("TWOFOLD_REQUIRE_SERVICES", "") in {"", "0"}:
+    reason = f"needs {kind.name}, and none answers at {kind.usual}. {how_to_get(kind)}"
+    if not demanded(environment):
         return pytest.skip.Exception(reason)
     return pytest.fail.Exception(f"{reason} TWOFOLD_REQUIRE_SERVICES is set, so this is a failure.", pytrace=False)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.choice import runnable
 from tests.stores import STORES, event_loop_of, stores
 from twofold.ports import Transport, WriteStore
 from twofold_memory import InMemoryTransport
@@ -15,7 +16,7 @@ from twofold_memory import InMemoryTransport
 NewStore = Callable[[], AbstractAsyncContextManager[WriteStore]]
 
 
-@pytest.fixture(params=STORES)
+@pytest.fixture(params=runnable(STORES))
 def kind(request: pytest.FixtureRequest) -> str:
     """Name the adapter of a test's stores."""
     return str(request.param)

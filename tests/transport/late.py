@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.domains.shops import GetParcel, Sell, Sold, depot, shop
 from tests.servers.process import PrivateServer
-from tests.transport.shops import GetParcel, Sell, Sold, depot, shop
 from twofold import Application
 from twofold.errors import ReadNotReady
 from twofold.ports import Transport
@@ -130,7 +130,7 @@ class LateBrokerCases:
 
                 async def relay_says_why() -> bool:
                     problems = (await store.health()).problems
-                    return any(re.match(r"relay fails: .* It did not: .*[Cc]onn", each) for each in problems)
+                    return any(re.match(r"relay fails: .* did not confirm it .*[Cc]onn", each) for each in problems)
 
                 await until(relay_says_why)
             finally:

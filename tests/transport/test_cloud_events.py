@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from twofold._encoding.metadata import event_envelope, is_foreign, origin_of
-from twofold._integration import cloud_events_reading as _cloud_events_read
-from twofold._integration.cloud_events import Arrived, Mark, Wanted, encode_event, encode_mark
+from twofold._integration import cloud_events_decoding
+from twofold._integration.cloud_events import FeedFilter, InboundEvent, Progress, encode_event, encode_progress
 from twofold.errors import UndecodableEvent
 from twofold.ports import LARGEST_BODY, Checkpoint, Position, StoredEvent
 
@@ -34,9 +34,9 @@ def stored(**changes: Any) -> StoredEvent:
     return event._replace(**changes)
 
 
-def decode(body: bytes, source: str = "legacy", *types: str) -> Arrived | Mark:
-    """Read a CloudEvent where it is wanted."""
-    found = _cloud_events_read.decode(body, Wanted(source, frozenset(types or ("paid", "orders.order_placed"))))
+def decode(body: bytes, source: str = "legacy", *types: str) -> InboundEvent | Progress:
+    """Read a CloudEvent where it is accepted."""
+    found = cloud_events_decoding.decode(body, FeedFilter(source, frozenset(types or ("paid", "orders.order_placed"))))
     assert found is not None
     return found
 
@@ -76,7 +76,7 @@ def test_an_event_arrives_as_it_was_sent() -> None:
     """Identity, name, version, fields, time and envelope survive; the stream says whose it was."""
     event = stored()
     arrived = decode(encode_event(event, source="orders", key="A-1", log="l1"), "orders")
-    assert isinstance(arrived, Arrived)
+    assert isinstance(arrived, InboundEvent)
     assert arrived.stream == "orders/order-A-1"
     assert arrived.event[:3] == event[:3]
     assert json.loads(arrived.event.data) == json.loads(event.data)
@@ -98,15 +98,15 @@ def test_a_header_that_looks_like_an_origin_is_none() -> None:
 
 def test_progress_arrives_as_it_was_sent() -> None:
     """How far a relay has come survives the way."""
-    mark = Mark("orders", Checkpoint(Position(2**60), "l1"))
-    assert decode(encode_mark(mark, id=uuid4(), time=datetime.now(UTC)), "orders") == mark
+    progress = Progress("orders", Checkpoint(Position(2**60), "l1"))
+    assert decode(encode_progress(progress, id=uuid4(), time=datetime.now(UTC)), "orders") == progress
 
 
 def test_an_event_of_another_toolkit_needs_only_what_is_required() -> None:
     """Without our extensions it is version 1, the start of a conversation, and always the same event."""
     first, again = decode(foreign()), decode(foreign())
-    assert isinstance(first, Arrived)
-    assert isinstance(again, Arrived)
+    assert isinstance(first, InboundEvent)
+    assert isinstance(again, InboundEvent)
     assert first.event.id == again.event.id != decode(foreign(source="other"), "other").event.id  # type: ignore[union-attr]
     assert (first.event.name, first.event.schema, first.event.data) == ("paid", 1, "{}")
     assert first.stream == "legacy/7"
@@ -117,7 +117,7 @@ def test_times_are_utc() -> None:
     """A time of another zone is the same moment."""
     moment = datetime(2024, 5, 17, 12, tzinfo=timezone(timedelta(hours=2)))
     found = decode(foreign(time=moment.isoformat()))
-    assert isinstance(found, Arrived)
+    assert isinstance(found, InboundEvent)
     assert found.event.time == moment
     assert found.event.time.tzinfo == UTC
 
@@ -125,7 +125,7 @@ def test_times_are_utc() -> None:
 def test_attributes_that_are_null_are_none() -> None:
     """As the specification says."""
     found = decode(foreign(time=None, subject=None, schemaversion=None, data=None, tenant=None))
-    assert isinstance(found, Arrived)
+    assert isinstance(found, InboundEvent)
     assert (found.stream, found.event.schema, found.event.data) == ("legacy/7", 1, "{}")
 
 
@@ -133,7 +133,7 @@ def test_attributes_that_are_null_are_none() -> None:
 def test_data_may_be_in_base64(form: dict[str, str]) -> None:
     """It is the same data."""
     found = decode(foreign(data_base64=b64encode(b'{"amount": "\xc3\xa9"}').decode(), **form))
-    assert isinstance(found, Arrived)
+    assert isinstance(found, InboundEvent)
     assert json.loads(found.event.data) == {"amount": "é"}
 
 
@@ -141,18 +141,18 @@ def test_data_may_be_in_base64(form: dict[str, str]) -> None:
 def test_times_that_every_store_keeps_are_taken(moment: str) -> None:
     """Old ones too."""
     found = decode(foreign(time=moment))
-    assert isinstance(found, Arrived)
+    assert isinstance(found, InboundEvent)
     assert found.event.time == datetime.fromisoformat(moment)
 
 
 def test_what_is_for_another_feed_is_left_to_it() -> None:
     """Two sources may publish events of one name to one topic; each feed takes those of its own."""
-    wanted = Wanted("legacy", frozenset(["paid"]), frozenset([("legacy", "paid"), ("other", "paid")]))
-    assert isinstance(_cloud_events_read.decode(foreign(), wanted), Arrived)
-    assert _cloud_events_read.decode(foreign(source="other"), wanted) is None
+    accepted = FeedFilter("legacy", frozenset(["paid"]), frozenset([("legacy", "paid"), ("other", "paid")]))
+    assert isinstance(cloud_events_decoding.decode(foreign(), accepted), InboundEvent)
+    assert cloud_events_decoding.decode(foreign(source="other"), accepted) is None
     for attributes in ({"source": "third"}, {"source": "other", "type": "sold"}):
         with pytest.raises(UndecodableEvent, match="its source is"):
-            _cloud_events_read.decode(foreign(**attributes), wanted)
+            cloud_events_decoding.decode(foreign(**attributes), accepted)
 
 
 def _deep(levels: int) -> bytes:
@@ -238,7 +238,7 @@ def _literal(text: bytes) -> bytes:
 )
 def test_anything_else_is_refused(body: bytes) -> None:
     """The error says what was found and what to do."""
-    with pytest.raises(UndecodableEvent, match=r"as a CloudEvent 1\.0 in JSON of 'legacy' .*Publish such events"):
+    with pytest.raises(UndecodableEvent, match=r"as a CloudEvent 1\.0 in JSON of 'legacy' .*Publish only such events"):
         decode(body)
 
 
@@ -247,4 +247,4 @@ def test_anything_else_is_refused(body: bytes) -> None:
 )
 def test_what_is_just_within_the_limits_is_taken(body: bytes) -> None:
     """They are no narrower than they say."""
-    assert isinstance(decode(body), Arrived)
+    assert isinstance(decode(body), InboundEvent)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from tests.transport.shops import GetParcel, Order, Parcel, Sold, depot
+from tests.domains.shops import GetParcel, Order, Parcel, Sold, depot
 from twofold import Application, Command, RemoteCommandBus, RemoteSession, Repository, Session
 from twofold.errors import ReadNotReady
 from twofold.ports import WriteStore

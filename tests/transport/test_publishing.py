@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.transport.shops import GetParcel, Rename, Sell, Sold, selling, settled, shipping, shop
+from tests.domains.shops import GetParcel, Rename, Sell, Sold, selling, settled, shipping, shop
 from twofold import Application, Retry
 from twofold._integration import relay as _relay
 from twofold.errors import CheckpointMoved, MessageTooLarge, ReadNotReady
@@ -153,7 +153,7 @@ async def test_a_relay_at_rest_says_again_how_far_it_is(
     here: WriteStore, there: WriteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever comes later hears it too."""
-    monkeypatch.setattr(_relay, "_AGAIN", 0.05)
+    monkeypatch.setattr(_relay, "_REPEAT", 0.05)
     broker = Narrow()
     async with selling(here, broker) as shop:
         session = shop.session()
@@ -169,7 +169,7 @@ async def test_a_relay_at_rest_says_again_how_far_it_is(
 
 async def test_a_relay_that_was_taken_over_says_nothing_more(here: WriteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """How far it was is what the other one may be behind."""
-    monkeypatch.setattr(_relay, "_AGAIN", 0.02)
+    monkeypatch.setattr(_relay, "_REPEAT", 0.02)
     broker = Narrow()
     await broker.declare(FEED)
     async with selling(here, broker) as shop:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from tests.transport.shops import GetParcel, shipping
+from tests.domains.shops import GetParcel, shipping
 from tests.transport.wire import mark, receiving, sold, taken
 from twofold import Application
 from twofold.errors import StorageError

@@ -9,8 +9,8 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.transport.shops import GetParcel, Rename, Sell, Sold, selling, settled, shipping
-from tests.transport.shops import shop as shop_module
+from tests.domains.shops import GetParcel, Rename, Sell, Sold, selling, settled, shipping
+from tests.domains.shops import shop as shop_module
 from twofold import Application, Retry
 from twofold.errors import ForeignLog, ReadNotReady, TransientFailure
 from twofold.ports import Feed, Outcome, Transport, WireMessage, WriteStore
@@ -153,7 +153,7 @@ async def test_health_says_that_the_broker_does_not_confirm(here: WriteStore) ->
         while not (await shop.health()).problems:  # noqa: ASYNC110 -- health is asked, it does not tell
             await anyio.sleep(0.01)
         problems = (await shop.health()).problems
-        assert "tries until the broker confirms it. It did not: the disk is full" in problems[0]
+        assert "the broker did not confirm it (the disk is full). The relay retries." in problems[0]
         broker.outcomes = []
         await shop.settle()
         assert (await shop.health()).healthy
@@ -203,7 +203,7 @@ async def test_a_message_that_is_no_event_is_parked(here: WriteStore, there: Wri
         assert await numbers(depot, "a") == (1,)
         (parked,) = await broker.parked("depot.shop")
         assert (parked.message.id, parked.message.body) == ("x", b"not an event")
-        assert "cannot read b'not an event' as a CloudEvent" in parked.reason
+        assert "cannot decode b'not an event' as a CloudEvent" in parked.reason
         assert any("has parked 1 message" in problem for problem in (await depot.health()).problems)
 
 

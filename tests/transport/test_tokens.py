@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.transport.shops import GetParcel, Sell, selling, settled
+from tests.domains.shops import GetParcel, Sell, selling, settled
 from tests.transport.wire import LOG, Faults, held_up, key_of, mark, receiving, sold, taken, token
 from twofold import Application, Retry
 from twofold._consistency.arrivals import Arrivals

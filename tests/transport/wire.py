@@ -12,10 +12,10 @@ from zlib import crc32
 
 import anyio
 
-from tests.transport.shops import GetParcel, Parcel, Sold
+from tests.domains.shops import GetParcel, Parcel, Sold
 from twofold import Application, ReadModel, Retry, Router, on
 from twofold._consistency.token import Written, encode_token
-from twofold._integration.cloud_events import Mark, encode_mark
+from twofold._integration.cloud_events import Progress, encode_progress
 from twofold.ports import Checkpoint, Feed, Lease, Position, Transport, WireMessage, WriteStore
 
 LOG = "log-of-the-shop"
@@ -37,7 +37,7 @@ def sold(number: int, order: str = "a", *, key: str = "k", **attributes: Any) ->
 
 def mark(position: int, log: str = LOG, *, key: str | None = None, source: str = "shop") -> WireMessage:
     """Return what says how far the shop's relay has come."""
-    body = encode_mark(Mark(source, Checkpoint(Position(position), log)), id=uuid4(), time=datetime.now(UTC))
+    body = encode_progress(Progress(source, Checkpoint(Position(position), log)), id=uuid4(), time=datetime.now(UTC))
     return WireMessage(str(uuid4()), "twofold.progress.shop", key, body)
 
 

@@ -10,14 +10,10 @@ from contextlib import aclosing
 from typing import assert_type
 
 from twofold import (
-    Aggregate,
     Answer,
     Application,
-    Command,
     CommandBus,
-    Event,
     EventBus,
-    Query,
     QueryBus,
     ReadModel,
     RemoteCommandBus,
@@ -27,41 +23,10 @@ from twofold import (
     Router,
     Rows,
     Session,
-    View,
     on,
 )
 
-
-class Row(View, name="typed_row", key="number"):
-    number: int
-
-
-class Place(Command[str]):
-    number: int
-
-
-class Pay(Command[None]):
-    number: int
-
-
-class Get(Query["Row | None"]):
-    number: int
-
-
-class Every(Query[AsyncIterator[Row]]):
-    pass
-
-
-class Placed(Event, name="typed.placed"):
-    number: int
-
-
-class Paid(Event, name="typed.paid"):
-    number: int
-
-
-class Thing(Aggregate, name="typed_thing"):
-    id: str
+from .domain import Every, Get, Paid, Pay, Place, Placed, Row, Thing
 
 
 async def inferred(

@@ -7,26 +7,11 @@ from typing import Any
 
 import pytest
 
-from twofold import Application, Command, Event, Query, ReadModel, UnitOfWork, View, on
+from tests.domains.orders import Ask, Place, Placed, Row
+from twofold import Application, Command, ReadModel, UnitOfWork, on
 from twofold._buses.chain import CallNext
 from twofold.errors import NoHandler
 from twofold_memory import InMemory
-
-
-class Place(Command[str]):
-    number: int = 1
-
-
-class Ask(Query[str]):
-    number: int = 1
-
-
-class Placed(Event, name="explain.placed"):
-    number: int
-
-
-class Row(View, name="explain_row", key="number"):
-    number: int
 
 
 class Links:
@@ -127,18 +112,27 @@ def test_the_whole_way_of_a_command() -> None:
     lines = shop(Links()).explain(Place).splitlines()
     assert lines[0] == "Place"
     assert [line.split(". ")[0] for line in lines[1:]] == [f"  {number}" for number in range(1, len(lines))]
-    assert "one at a time for each number, in this process" in lines[3]
-    assert "unit of work: begins" in lines[4]
-    assert "(inside the unit of work)" in lines[5]
-    assert f"{__file__}:" in lines[6]
-    assert lines[6].endswith("given unit: the unit of work")
+    assert lines[3:8] == [
+        "  3. turn: one at a time for each number, in this process",
+        "  4. turn: one at a time for each idempotency key, in this process",
+        "  5. unit of work: begins at the first use, commits after the handler",
+        "  6. claim: stores the idempotency key; a duplicate returns the first result",
+        "  7. middleware Links.inside (inside the unit of work)",
+    ]
+    assert f"{__file__}:" in lines[8]
+    assert lines[8].endswith("given unit: the unit of work")
+    assert lines[9:] == [
+        "  9. inline projections: now",
+        "  10. commit: state, events and result, all or nothing",
+        "  11. announce: the session sees its writes, and subscriptions wake up",
+    ]
 
 
 def test_the_way_of_a_query_and_of_an_event() -> None:
     """A query says for what a session waits; an event, who is told, when, and in which order."""
     app = shop(Links())
-    assert "in a session: wait for later" in app.explain(Ask)
-    assert "given rows: rows of explain_row, to read" in app.explain(Ask)
+    assert "wait: for later, in a session" in app.explain(Ask)
+    assert "given rows: rows of orders_row, to read" in app.explain(Ask)
     assert app.explain(Placed).splitlines() == [
         "Placed",
         "  1. projection now, inline: in the command's transaction",

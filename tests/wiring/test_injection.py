@@ -9,16 +9,9 @@ import pytest
 from dependency_injector import containers, providers
 from dependency_injector.wiring import Provide
 
-from twofold import Application, Clock, Command, Ids, UnitOfWork
+from tests.domains.orders import Boom, Place
+from twofold import Application, Clock, Ids, UnitOfWork
 from twofold_memory import InMemory
-
-
-class Place(Command[str]):
-    number: int = 1
-
-
-class Boom(Exception):
-    """What handlers of these tests fail with."""
 
 
 class Mailer:

@@ -34,7 +34,7 @@ class JsonState:
         this = (state.c.type == bindparam("of_type"), state.c.id == bindparam("of_id"))
         same = (*this, state.c.version == bindparam("expected"))
         prepare = database.prepare
-        self.load = prepare(select(state.c.version, database.dialect.readable(state.c.data)).where(*this))
+        self.load = prepare(select(state.c.version, database.dialect.sql.readable(state.c.data)).where(*this))
         self.version = prepare(select(state.c.version).where(*this))
         new = {"type": bindparam("of_type"), "id": bindparam("of_id"), "version": 1, "data": bindparam("new_data")}
         self.insert = prepare(insert(state).values(new))

@@ -24,7 +24,7 @@ class SnapshotStatements:
     def __init__(self, database: Database, tables: Tables) -> None:
         self._database = database
         self._table = table = tables.snapshots
-        columns = (table.c.version, table.c.fingerprint, database.dialect.readable(table.c.data))
+        columns = (table.c.version, table.c.fingerprint, database.dialect.sql.readable(table.c.data))
         self.get = database.prepare(select(*columns).where(table.c.stream == bindparam("of")))
 
     def put(self) -> Statement:
@@ -32,7 +32,7 @@ class SnapshotStatements:
         return self._database.prepared("put a snapshot", self._upsert)
 
     def _upsert(self) -> Executable:
-        return self._database.dialect.upsert(self._table, self._table.c.stream, self._table.c.version)
+        return self._database.dialect.sql.upsert(self._table, self._table.c.stream, self._table.c.version)
 
 
 class SqlSnapshots:

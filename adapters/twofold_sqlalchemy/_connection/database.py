@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+from sqlalchemy import Executable
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from sqlalchemy.sql.base import Executable
 
-from .._dialects import Dialect
+from .._dialects.dialect import Dialect
 from .._dialects.uninterrupted import uninterrupted
 from .errors import translated
 from .open_transaction import Link
@@ -29,8 +29,7 @@ class Database:
     """
 
     def __init__(self, engine: AsyncEngine, dialect: Dialect) -> None:
-        self.engine = dialect.attach(engine)
-        self._looking = dialect.looking(self.engine)
+        self.engine = dialect.connections.attach(engine)
         self.dialect = dialect
         self._prepared: dict[object, Statement] = {}
 
@@ -57,7 +56,7 @@ class Database:
         """
 
         async def select(connection: AsyncConnection) -> Sequence[Any]:
-            return await self.dialect.fetch(connection, prepared.text, prepared.bind(values))
+            return await self.dialect.connections.fetch(connection, prepared.text, prepared.bind(values))
 
         return await self.look(select, attempt)
 
@@ -65,22 +64,24 @@ class Database:
         """Give a connection to a function that only looks; each of its statements is on its own."""
         connection: AsyncConnection | None = None
         try:
-            connection = await self._looking.connect()
-            await self.dialect.adopt(connection)
+            connection = await self.engine.connect()
+            await self.dialect.connections.configure(connection)
             return await use(connection)
         except Exception as error:
-            if connection is not None and (self.dialect.is_lost(connection) or self.dialect.is_transient(error)):
+            if connection is not None and (
+                self.dialect.connections.is_lost(connection) or self.dialect.errors.is_transient(error)
+            ):
                 await connection.invalidate()
-            if self.dialect.is_driver_error(error) or isinstance(error, SQLAlchemyError):
+            if self.dialect.errors.is_driver_error(error) or isinstance(error, SQLAlchemyError):
                 raise translated(error, attempt, self.dialect) from error
             raise
         except asyncio.CancelledError:
             if connection is not None:
-                await self.dialect.cut_short(connection)
+                await self.dialect.connections.clean_up(connection)
             raise
         finally:
             if connection is not None:
-                await self.dialect.give_back(connection)
+                await self.dialect.connections.release(connection)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Link]:
@@ -98,20 +99,20 @@ class Database:
         Raises:
             TransientFailure: the database is busy or away; nothing was begun.
         """
-        end_turn = None if read_only else await self.dialect.take_turn()
+        end_turn = None if read_only else await self.dialect.connections.acquire_write_lock()
         connection: AsyncConnection | None = None
         try:
             connection = await self.engine.connect()
-            await self.dialect.adopt(connection)
-            await self.dialect.begin(connection, read_only=read_only)
+            await self.dialect.connections.configure(connection)
+            await self.dialect.connections.begin(connection, read_only=read_only)
             return Link(connection, self.dialect, end_turn, read_only=read_only)
         except BaseException as error:
             try:
                 if connection is not None:
-                    await uninterrupted(self.dialect.discard(connection))
+                    await uninterrupted(self.dialect.connections.discard(connection))
             finally:
                 if end_turn is not None:
                     end_turn()
-            if self.dialect.is_driver_error(error) or isinstance(error, SQLAlchemyError):
+            if self.dialect.errors.is_driver_error(error) or isinstance(error, SQLAlchemyError):
                 raise translated(error, "begin a transaction", self.dialect) from error
             raise

@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias, TypeVar
 
-from sqlalchemy.engine import CursorResult
+from sqlalchemy import CursorResult, Executable
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.sql.base import Executable
 
 from twofold.errors import (
     CommitFailed,
@@ -22,7 +21,7 @@ from twofold.errors import (
     UnitOfWorkDoomed,
 )
 
-from .._dialects import Dialect
+from .._dialects.dialect import Dialect
 from .._dialects.uninterrupted import cancel_later, uninterrupted
 from .errors import hide_parameters, translated
 from .statements import Statement
@@ -64,6 +63,7 @@ class Link:
     ) -> None:
         self.connection = connection
         self.dialect = dialect
+        self._connections = dialect.connections
         self.read_only = read_only
         self._end_turn = end_turn
         self._doom: BaseException | None = None
@@ -76,16 +76,20 @@ class Link:
     async def fetch(self, statement: Statement, values: Values, attempt: str) -> Sequence[Any]:
         """Run a statement and return its rows: sequences of values in the order of the columns."""
         parameters = values if isinstance(values, tuple) else statement.bind(values)
-        return await self.use(lambda connection: self.dialect.fetch(connection, statement.text, parameters), attempt)
+        return await self.use(
+            lambda connection: self._connections.fetch(connection, statement.text, parameters), attempt
+        )
 
     async def change(self, statement: Statement, values: Values, attempt: str) -> int:
         """Run a statement and return how many rows it matched."""
         parameters = values if isinstance(values, tuple) else statement.bind(values)
-        return await self.use(lambda connection: self.dialect.change(connection, statement.text, parameters), attempt)
+        return await self.use(
+            lambda connection: self._connections.change(connection, statement.text, parameters), attempt
+        )
 
     async def change_many(self, statement: Statement, rows: Sequence[tuple[Any, ...]], attempt: str) -> None:
         """Run a statement once for each set of parameters."""
-        await self.use(lambda connection: self.dialect.change_many(connection, statement.text, rows), attempt)
+        await self.use(lambda connection: self._connections.change_many(connection, statement.text, rows), attempt)
 
     async def execute(self, statement: Executable, values: Any, attempt: str) -> CursorResult[Any]:
         """Run a statement of Core on tables of the user, whose types convert their values."""
@@ -102,7 +106,7 @@ class Link:
         try:
             return await work(self.connection)
         except Exception as error:
-            columns = self.dialect.violated(error)
+            columns = self.dialect.errors.violated(error)
             if columns is not None:
                 hide_parameters(error)
                 refused = Refused(columns)
@@ -118,7 +122,9 @@ class Link:
             raise
 
     def _is_ours(self, error: Exception) -> bool:
-        return isinstance(error, (SQLAlchemyError, OverflowError, UnicodeError)) or self.dialect.is_driver_error(error)
+        return isinstance(error, (SQLAlchemyError, OverflowError, UnicodeError)) or self.dialect.errors.is_driver_error(
+            error
+        )
 
     async def look_after_refusal(self, statement: Executable, values: Any) -> Any:
         """Return the first value of a select after a constraint refused a row; None where the database ended it all."""
@@ -193,7 +199,7 @@ class Link:
 
     async def _commit(self) -> TwofoldError | None:
         try:
-            await self.dialect.commit(self.connection)
+            await self._connections.commit(self.connection)
         except Exception as error:  # noqa: BLE001  # whatever it is, the outcome has to be told
             lost = self._is_lost(error)
             self.doom(error)
@@ -212,7 +218,7 @@ class Link:
         return None
 
     def _is_lost(self, error: Exception) -> bool:
-        return getattr(error, "connection_invalidated", False) or self.dialect.is_lost(self.connection)
+        return getattr(error, "connection_invalidated", False) or self._connections.is_lost(self.connection)
 
     async def rollback(self) -> None:
         """Undo everything and give the connection back. It also finishes while the task is being cancelled."""
@@ -228,7 +234,7 @@ class Link:
         self._ended = True
         try:
             if not committed:
-                await self.dialect.rollback(self.connection)
+                await self._connections.rollback(self.connection)
         except (Exception, asyncio.CancelledError):  # noqa: BLE001 -- whatever it is, the connection is closed
             # The connection cannot say that it rolled back: it is closed, which rolls back for certain.
             if not self.connection.closed:

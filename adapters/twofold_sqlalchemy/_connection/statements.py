@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from sqlalchemy import ClauseElement, Executable
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.sql.base import Executable
-from sqlalchemy.sql.elements import CompilerElement
 
 
 class Statement:
@@ -39,5 +38,5 @@ def compiled(statement: Executable, engine: AsyncEngine) -> Statement:
         statement: the statement.
         engine: says which SQL to write.
     """
-    found: Any = cast(CompilerElement, statement).compile(dialect=engine.dialect)
+    found: Any = cast(ClauseElement, statement).compile(dialect=engine.dialect)
     return Statement(str(found), found.positiontup or (), found.params)

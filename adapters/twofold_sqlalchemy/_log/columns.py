@@ -1,4 +1,4 @@
-"""Events and their columns."""
+"""The columns of events."""
 
 from __future__ import annotations
 
@@ -9,53 +9,53 @@ from sqlalchemy import ColumnElement, Table
 
 from twofold.ports import Expected, ExpectedVersion, NewEvent, Position, StoredEvent
 
-from .._dialects import Dialect
-from .._dialects.fields import Convert, Kind
+from .._dialects.codec import Convert, Kind
+from .._dialects.dialect import Dialect
 
 
 class EventColumns:
-    """The way of events to their columns and back, bound to a dialect.
+    """The conversion of events to columns and back.
 
     Args:
-        dialect: says how ids and times are kept.
+        dialect: determines how ids and times are stored.
     """
 
     WRITTEN: tuple[str, ...] = ("stream", "version", "name", "schema_version", "time", "id", "metadata", "data")
     """The columns, in the order of `values`."""
 
     def __init__(self, dialect: Dialect) -> None:
-        self._readable = dialect.readable
-        uuid, time = dialect.codec(Kind.UUID), dialect.codec(Kind.DATETIME)
-        self._put_id, self._put_time = _given(uuid.encode), _given(time.encode)
-        self._get_id, self._get_time = _given(uuid.decode), _given(time.decode)
+        self._readable = dialect.sql.readable
+        uuid, time = dialect.columns.codec(Kind.UUID), dialect.columns.codec(Kind.DATETIME)
+        self._encode_id, self._encode_time = _converter(uuid.encode), _converter(time.encode)
+        self._decode_id, self._decode_time = _converter(uuid.decode), _converter(time.decode)
 
     def values(self, stream: str, version: int, event: NewEvent | StoredEvent) -> tuple[Any, ...]:
         """Return an event's values, in the order of `WRITTEN`."""
-        time, identity = self._put_time(event.time), self._put_id(event.id)
+        time, identity = self._encode_time(event.time), self._encode_id(event.id)
         return stream, version, event.name, event.schema, time, identity, event.metadata, event.data
 
     def time(self, value: Any) -> Any:
-        """Return a time as it is kept; None for none."""
-        return None if value is None else self._put_time(value)
+        """Encode a time. None stays None."""
+        return None if value is None else self._encode_time(value)
 
     def read_time(self, value: Any) -> Any:
-        """Return a kept time; None for none."""
-        return None if value is None else self._get_time(value)
+        """Decode a time. None stays None."""
+        return None if value is None else self._decode_time(value)
 
     def selected(self, table: Table) -> Sequence[ColumnElement[Any]]:
-        """Return the columns from which `stored` makes events."""
+        """Return the expressions to select for `stored`."""
         return [table.c.position, *(self._readable(table.c[name]) for name in self.WRITTEN)]
 
     def stored(self, row: Sequence[Any]) -> StoredEvent:
-        """Make an event from the columns of `selected`."""
+        """Create an event from the values of `selected`."""
         position, stream, version, name, schema, time, identity, metadata, data = row
         return StoredEvent(
-            self._get_id(identity),
+            self._decode_id(identity),
             name,
             schema,
             data,
             metadata,
-            self._get_time(time),
+            self._decode_time(time),
             stream,
             version,
             Position(position),
@@ -63,13 +63,13 @@ class EventColumns:
 
 
 def exact(expected: ExpectedVersion) -> int | None:
-    """Return the version that is expected, None when no exact one is."""
+    """Return the expected version, or None if no particular version is expected."""
     if isinstance(expected, int):
         return expected
     return 0 if expected is Expected.NO_STREAM else None
 
 
-def _given(convert: Convert) -> Callable[[Any], Any]:
+def _converter(convert: Convert) -> Callable[[Any], Any]:
     return convert if convert is not None else _same
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import Executable, bindparam, func, select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.sql.base import Executable
 
 from twofold.errors import SchemaMissing
 from twofold.ports import START, LogPage, Position, StoredEvent
@@ -16,6 +15,7 @@ from .._connection.database import Database
 from .._connection.errors import translated
 from .._schema.tables import Tables
 from .columns import EventColumns
+from .strategy import LogStrategy
 from .streams import Streams
 
 _SPAN = 50_000
@@ -28,17 +28,19 @@ class SqlEventLog:
     Args:
         database: the database.
         tables: Twofold's tables in it.
+        strategy: how this database appends to the log and finds its end.
         streams: reads streams.
     """
 
-    def __init__(self, database: Database, tables: Tables, streams: Streams) -> None:
+    def __init__(self, database: Database, tables: Tables, strategy: LogStrategy, streams: Streams) -> None:
         self._database = database
         self._streams = streams
         self._tables = tables
         self._events = events = tables.events
         self._columns = EventColumns(database.dialect)
         self._identity: str | None = None
-        self._frontier = database.dialect.frontier(database, tables)
+        self._strategy = strategy
+        self._frontier = self._strategy.frontier()
         self._count = database.prepare(
             select(func.count()).where(events.c.position > bindparam("after"), events.c.position <= bindparam("upto"))
         )
@@ -58,7 +60,7 @@ class SqlEventLog:
     def forget(self) -> None:
         """Find the identity and the end of the log out again when they are next asked for."""
         self._identity = None
-        self._frontier = self._database.dialect.frontier(self._database, self._tables)
+        self._frontier = self._strategy.frontier()
 
     async def head(self) -> Position:
         """Return the last position that a reader can reach now."""
@@ -89,16 +91,16 @@ class SqlEventLog:
             yield event
 
     async def announce(self) -> None:
-        """Notification to other processes that events were appended, where the database can."""
-        await self._database.dialect.announce(self._database)
+        """Notify other processes that events were appended, where the database can."""
+        await self._strategy.notifier.announce()
 
     async def watch(self, heard: Callable[[], None]) -> None:
         """Call `heard` at each notification, where the database can."""
         dialect = self._database.dialect
         try:
-            await dialect.watch(self._database, heard)
+            await self._strategy.notifier.watch(heard)
         except Exception as error:
-            if dialect.is_driver_error(error) or isinstance(error, SQLAlchemyError):
+            if dialect.errors.is_driver_error(error) or isinstance(error, SQLAlchemyError):
                 raise translated(error, "listen for events", dialect) from error
             raise
 

@@ -9,8 +9,8 @@ from twofold.ports import Expected, ExpectedVersion, NewEvent, StoredEvent
 
 from .._connection.database import Database
 from .._connection.open_transaction import Link, Refused
-from .._dialects import Appender
 from .columns import exact
+from .strategy import Appender
 from .streams import Streams
 
 

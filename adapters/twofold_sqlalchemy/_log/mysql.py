@@ -1,13 +1,14 @@
-"""The log on MariaDB and MySQL: a counter whose row is locked from an append until its transaction ends.
+"""The event log on MariaDB and MySQL: a counter of positions, whose row is locked from an append until the commit.
 
-So appends take turns, from their first statement on until the commit: positions have no gaps, and they are committed in
-their order. A reader who sees a position sees every one before it.
+Transactions that append run one after another, from the first append until the commit. Therefore positions have no gaps
+and are committed in their order, and a reader that sees a position sees every position before it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import Any, Final
 
 from sqlalchemy import bindparam, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,28 +16,31 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from twofold.errors import SchemaMissing, StorageError
 from twofold.ports import START, Expected, ExpectedVersion, NewEvent, Position, StoredEvent
 
-from .._connection.open_transaction import Refused
+from .._connection.database import Database
+from .._connection.open_transaction import Link, Refused
 from .._connection.statements import Statement
-from .._dialects.mysql_driver import run
-from .._dialects.mysql_errors import PRIMARY
+from .._dialects.mysql.driver import run
+from .._dialects.mysql.errors import PRIMARY
+from .._schema.tables import Tables
 from .columns import EventColumns, exact
-
-if TYPE_CHECKING:
-    from .._connection.database import Database
-    from .._connection.open_transaction import Link
-    from .._schema.tables import Tables
+from .strategy import LogStrategy, NoNotifier
 
 _TAKE: Final = "UPDATE twofold_meta SET head = LAST_INSERT_ID(head + %s) WHERE number = 1"
-"""What was given to LAST_INSERT_ID comes back with the answer."""
+"""The server returns the argument of LAST_INSERT_ID with the answer."""
 
 _VERSION: Final = Statement(
     "SELECT COALESCE(MAX(version), 0) FROM twofold_events WHERE stream = %s LOCK IN SHARE MODE", ("stream",)
 )
-"""A locking read sees what is committed now, also where the transaction looked before."""
+"""A locking read returns what is committed now, even if the transaction has an older snapshot."""
+
+
+def strategy(database: Database, tables: Tables) -> LogStrategy:
+    """Return the strategy for a database."""
+    return LogStrategy(CountedInsert(database, tables), partial(CommittedHead, database, tables), NoNotifier())
 
 
 class CommittedHead:
-    """A `Frontier`: the counter as it was committed last.
+    """A `Frontier`: the committed counter.
 
     Args:
         database: the database.
@@ -53,12 +57,12 @@ class CommittedHead:
         return Position(found[0][0] if found else START)
 
     async def holding_back(self) -> Sequence[str]:
-        """Return none: whoever appends is in turn, and nobody is behind."""
+        """Return none: positions are committed in their order."""
         return ()
 
 
 class CountedInsert:
-    """An `Appender`: it takes positions, which holds the others back; then it looks at the stream and writes to it.
+    """An `Appender`: it takes positions, which blocks other appends, then reads the stream's version and inserts.
 
     Args:
         database: the database.
@@ -90,20 +94,20 @@ class CountedInsert:
             if refused.columns != PRIMARY:
                 raise
             raise StorageError(
-                f"cannot {attempt}: the log has the positions already that twofold_meta.head counted. Was one of the two "
-                "restored without the other? Set head to the last position of twofold_events."
+                f"cannot {attempt}: twofold_events already has the next positions of the counter twofold_meta.head, perhaps "
+                "because only one of the two tables was restored. Set head to the last position of twofold_events."
             ) from refused.__cause__
         return stored
 
     async def _take(self, link: Link, number: int, attempt: str) -> int:
-        """Return the position behind which so many are ours, and hold the others back."""
+        """Take a number of positions, which blocks other appends. Return the position before the first of them."""
 
         async def take(connection: AsyncConnection) -> int:
             cursor = await run(connection, _TAKE, (number,))
             if cursor.rowcount != 1:
                 raise SchemaMissing(
-                    f"cannot {attempt}: twofold_meta has no row, which counts positions. Call create_schema(), which writes "
-                    "it."
+                    f"cannot {attempt}: twofold_meta, which counts positions, is empty. Call create_schema() to insert "
+                    "its row."
                 )
             return int(cursor.lastrowid) - number
 

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam
 
 from .._connection.database import Database
 from .._connection.open_transaction import Link
-from .._dialects.fields import Kind
+from .._dialects.codec import Kind
 from .._schema.tables import Tables
 
 _CLAIM: Final = "note a message in the inbox"
@@ -24,9 +24,9 @@ class InboxStatements:
     """
 
     def __init__(self, database: Database, tables: Tables) -> None:
-        self.time = database.dialect.codec(Kind.DATETIME)
+        self.time = database.dialect.columns.codec(Kind.DATETIME)
         new: dict[str, Any] = {name: bindparam(name) for name in ("consumer", "id", "time")}
-        self.claim = database.prepare(database.dialect.insert_new(tables.inbox).values(new))
+        self.claim = database.prepare(database.dialect.sql.insert_new(tables.inbox).values(new))
 
 
 class SqlInbox:

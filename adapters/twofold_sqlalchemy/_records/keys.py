@@ -10,7 +10,7 @@ from twofold.ports import KeyRecord
 
 from .._connection.database import Database
 from .._connection.open_transaction import Link
-from .._dialects.fields import Kind
+from .._dialects.codec import Kind
 from .._schema.tables import Tables
 
 _CLAIM: Final = "claim an idempotency key"
@@ -27,11 +27,11 @@ class KeyStatements:
 
     def __init__(self, database: Database, tables: Tables) -> None:
         prepare, dialect, keys = database.prepare, database.dialect, tables.keys
-        self.time = dialect.codec(Kind.DATETIME)
+        self.time = dialect.columns.codec(Kind.DATETIME)
         new: dict[str, Any] = {name: bindparam(name) for name in ("tenant", "key", "command", "payload", "time")}
-        self.claim = prepare(dialect.insert_new(keys).values({**new, "result": None, "token": ""}))
+        self.claim = prepare(dialect.sql.insert_new(keys).values({**new, "result": None, "token": ""}))
         this = (keys.c.tenant == bindparam("of"), keys.c.key == bindparam("this"))
-        found = (keys.c.command, keys.c.payload, keys.c.time, dialect.readable(keys.c.result), keys.c.token)
+        found = (keys.c.command, keys.c.payload, keys.c.time, dialect.sql.readable(keys.c.result), keys.c.token)
         # A locking read returns the row that the insert met, whatever the transaction read before.
         self.find = prepare(select(*found).where(*this).with_for_update(read=True, key_share=True))
         answer: dict[str, Any] = {"result": bindparam("new_result"), "token": bindparam("new_token")}

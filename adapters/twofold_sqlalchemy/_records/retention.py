@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import Table, bindparam, delete, select
 
 from .._connection.database import Database
-from .._dialects.fields import Kind
+from .._dialects.codec import Kind
 
 _DELETE: Final = "delete old records"
 
@@ -23,7 +23,7 @@ class SqlRetention:
 
     def __init__(self, database: Database, table: Table) -> None:
         self._database = database
-        self._time = database.dialect.codec(Kind.DATETIME)
+        self._time = database.dialect.columns.codec(Kind.DATETIME)
         first, second = table.primary_key.columns
         is_old = table.c.time < bindparam("before")
         oldest = select(first, second).where(is_old).order_by(table.c.time, first, second).limit(bindparam("size"))

@@ -13,7 +13,7 @@ from twofold.ports import ScheduledCommand
 from .._connection.database import Database
 from .._connection.open_transaction import Link
 from .._connection.statements import Statement
-from .._dialects.fields import Kind
+from .._dialects.codec import Kind
 from .._schema.tables import Tables
 
 _PUT: Final = "schedule a command"
@@ -33,10 +33,10 @@ class ScheduleStatements:
 
     def __init__(self, database: Database, tables: Tables) -> None:
         prepare, dialect, table = database.prepare, database.dialect, tables.schedule
-        time = dialect.codec(Kind.DATETIME)
-        self._codecs = {"entry": dialect.codec(Kind.UUID), "due": time, "again": time}
+        time = dialect.columns.codec(Kind.DATETIME)
+        self._codecs = {"entry": dialect.columns.codec(Kind.UUID), "due": time, "again": time}
         self.insert = prepare(
-            dialect.insert_new(table).values({name: bindparam(name) for name in ScheduledCommand._fields})
+            dialect.sql.insert_new(table).values({name: bindparam(name) for name in ScheduledCommand._fields})
         )
         named = table.c.tenant == bindparam("of"), table.c.id == bindparam("this")
         exact = (*named, table.c.entry == bindparam("very"))
@@ -47,7 +47,7 @@ class ScheduleStatements:
         new: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("again", "attempts", "reason")}
         self.postpone = prepare(update(table).where(*exact).values(new))
         columns = [
-            dialect.readable(table.c[name]) if name in ("data", "metadata") else table.c[name]
+            dialect.sql.readable(table.c[name]) if name in ("data", "metadata") else table.c[name]
             for name in ScheduledCommand._fields
         ]
         some = select(*columns).limit(bindparam("size"))

@@ -5,48 +5,27 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from uuid import uuid4
 
-from sqlalchemy import Connection, Index, MetaData, Table, insert, inspect, select
+from sqlalchemy import Connection, Index, Table, insert, inspect, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from twofold import View
 from twofold.errors import SchemaMissing
 
 from .._connection.database import Database
-from .._dialects import Dialect, dialect_of
-from .._views.table import ViewTable
-from .tables import SCHEMA, Tables, own_tables
-
-
-def metadata(views: Sequence[type[View]] = (), *, dialect: str = "sqlite") -> MetaData:
-    """Return all tables that Twofold needs for some views, for migrations: Alembic's `target_metadata`.
-
-    Two things are no tables and stay with `create_schema`, which also creates only what is missing: the triggers that
-    keep the log unchanged, and the row with the log's identity. Call it once after the migrations.
-
-    Args:
-        views: the views that the application reads.
-        dialect: SQLAlchemy's name of the database.
-
-    Raises:
-        ConfigurationError: there is no such dialect.
-        InvalidDefinition: a view cannot have a table.
-    """
-    own, tables = dialect_of(dialect), MetaData()
-    own_tables(own, tables)
-    for view in views:
-        ViewTable(view, own, tables)
-    return tables
+from .._dialects.dialect import Dialect
+from .tables import SCHEMA, Tables
 
 
 async def create(database: Database, tables: Tables, views: Sequence[Table]) -> None:
     """Create the tables and indexes that are missing, the guards of the log and its identity, in one transaction."""
     link = await database.begin()
     try:
-        await link.use(database.dialect.hold_schema, "create the schema")
+        await link.use(database.dialect.catalog.lock, "create the schema")
         for table in (*tables.all, *views):
             await link.use(lambda c, t=table: _create(c, database.dialect, t), f"create the table {table.name}")  # type: ignore[misc]
-        missing = await link.use(lambda c: database.dialect.missing_guards(c, tables.events), "look for the triggers")
-        for name, statement in database.dialect.guards(tables.events):
+        missing = await link.use(
+            lambda c: database.dialect.catalog.missing_triggers(c, tables.events), "look for the triggers"
+        )
+        for name, statement in database.dialect.catalog.triggers(tables.events):
             if name.removesuffix("()") in missing:  # a trigger, or the function that it calls
                 await link.use(lambda c, sql=statement: c.exec_driver_sql(sql), f"create {name}")  # type: ignore[misc]
         if not (await link.execute(select(tables.meta.c.number), {}, "look for the log's identity")).all():
@@ -60,7 +39,7 @@ async def create(database: Database, tables: Tables, views: Sequence[Table]) -> 
 async def _create(connection: AsyncConnection, dialect: Dialect, table: Table) -> None:
     """Create a table, or the indexes that it has not; one that differs otherwise is left alone."""
     await connection.run_sync(table.create, checkfirst=True)
-    missing = _missing_indexes(table, await dialect.indexes(connection, table))
+    missing = _missing_indexes(table, await dialect.catalog.indexes(connection, table))
     if missing and not await connection.run_sync(_faults_of, table, dialect):
         for index in missing:
             await connection.run_sync(index.create)
@@ -80,7 +59,7 @@ async def verify(database: Database, tables: Tables, views: Sequence[Table]) -> 
     """
 
     async def faults(connection: AsyncConnection) -> list[str]:
-        await database.dialect.check(connection)
+        await database.dialect.catalog.check(connection)
         found = [
             fault
             for table in (*tables.all, *views)
@@ -89,9 +68,9 @@ async def verify(database: Database, tables: Tables, views: Sequence[Table]) -> 
         if found:
             return found
         for table in (*tables.all, *views):
-            missing = _missing_indexes(table, await database.dialect.indexes(connection, table))
+            missing = _missing_indexes(table, await database.dialect.catalog.indexes(connection, table))
             found += [f"the table {table.name} lacks the index {index.name}" for index in missing]
-        guards = await database.dialect.missing_guards(connection, tables.events)
+        guards = await database.dialect.catalog.missing_triggers(connection, tables.events)
         found += [f"the trigger {name} is missing" for name in guards]
         versions = (await connection.execute(select(tables.meta.c.schema_version))).scalars().all()
         if versions != [SCHEMA]:
@@ -119,7 +98,7 @@ def _faults_of(connection: Connection, table: Table, dialect: Dialect) -> list[s
         f"the column {table.name}.{column.name} should be {column.type.compile(connection.dialect)}, and it is "
         f"{found[column.name]['type']}"
         for column in table.columns
-        if column.name in found and not dialect.same_type(found[column.name]["type"], column.type)
+        if column.name in found and not dialect.columns.same_type(found[column.name]["type"], column.type)
     ]
     key = looking.get_pk_constraint(table.name)["constrained_columns"]
     wanted = [column.name for column in table.primary_key.columns]

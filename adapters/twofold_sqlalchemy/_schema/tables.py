@@ -7,8 +7,8 @@ from typing import Final
 
 from sqlalchemy import Column, Index, Integer, MetaData, Table, UniqueConstraint
 
-from .._dialects import Dialect
-from .._dialects.fields import Kind
+from .._dialects.codec import Kind
+from .._dialects.dialect import Dialect
 
 SCHEMA: Final = 4
 """The version of the tables below. A later version of Twofold that changes them counts it up."""
@@ -52,10 +52,10 @@ class Tables:
 
 def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
     """Make the tables, as part of a `MetaData`."""
-    name, number = dialect.codec(Kind.NAME).type, dialect.codec(Kind.INTEGER).type
-    uuid, time = dialect.codec(Kind.UUID).type, dialect.codec(Kind.DATETIME).type
-    json, seconds = dialect.codec(Kind.JSON).type, dialect.codec(Kind.FLOAT).type
-    options = dialect.table_options()
+    name, number = dialect.columns.codec(Kind.NAME).type, dialect.columns.codec(Kind.INTEGER).type
+    uuid, time = dialect.columns.codec(Kind.UUID).type, dialect.columns.codec(Kind.DATETIME).type
+    json, seconds = dialect.columns.codec(Kind.JSON).type, dialect.columns.codec(Kind.FLOAT).type
+    options = dialect.columns.table_options()
 
     def event() -> list[Column[object]]:
         return [
@@ -75,18 +75,18 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
         Column("number", Integer, primary_key=True, autoincrement=False),  # always 1: there is one row
         Column("log", name, nullable=False),
         Column("schema_version", Integer, nullable=False),
-        *dialect.meta_columns(),
+        *dialect.columns.meta_columns(),
         **options,
     )
     # The poll reads the primary key in its order; what it filters by, the name, comes before the long columns.
     events = Table(
         "twofold_events",
         metadata,
-        dialect.position("position"),
+        dialect.columns.position("position"),
         *event(),
         UniqueConstraint("stream", "version", name="twofold_events_stream"),
         UniqueConstraint("id", name="twofold_events_id"),
-        **dialect.table_options(counted=True),
+        **dialect.columns.table_options(counted=True),
     )
     checkpoints = Table(
         "twofold_checkpoints",
@@ -112,11 +112,11 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
     parked = Table(
         "twofold_parked",
         metadata,
-        dialect.counter("number"),
+        dialect.columns.counter("number"),
         Column("subscription", name, nullable=False),
         Column("position", number, nullable=False),
         Column("key", name, nullable=False),
-        Column("reason", dialect.codec(Kind.TEXT).type, nullable=False),
+        Column("reason", dialect.columns.codec(Kind.TEXT).type, nullable=False),
         Column("attempts", number, nullable=False),
         Column("parked_at", time, nullable=False),
         Column("again", time),  # when it is tried by itself; the application's clock, as `parked_at`
@@ -124,7 +124,7 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
         UniqueConstraint("subscription", "position", name="twofold_parked_once"),
         Index("twofold_parked_key", "subscription", "key"),
         Index("twofold_parked_again", "subscription", "again"),
-        **dialect.table_options(counted=True),
+        **dialect.columns.table_options(counted=True),
     )
     state = Table(
         "twofold_state",
@@ -145,7 +145,7 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
         Column("payload", name, nullable=False),
         Column("time", time, nullable=False, index=True),
         Column("result", json),
-        Column("token", dialect.codec(Kind.TEXT).type, nullable=False),
+        Column("token", dialect.columns.codec(Kind.TEXT).type, nullable=False),
         **options,
     )
     inbox = Table(
@@ -178,16 +178,16 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
         Column("metadata", json, nullable=False),
         Column("again", time, index=True),
         Column("attempts", number, nullable=False),
-        Column("reason", dialect.codec(Kind.TEXT).type, nullable=False),
+        Column("reason", dialect.columns.codec(Kind.TEXT).type, nullable=False),
         **options,
     )
     # No key but a number: those who note something at once do not wait for each other. The first row counts.
     kept = Table(
         "twofold_kept",
         metadata,
-        dialect.counter("number"),
+        dialect.columns.counter("number"),
         Column("aggregate", name, nullable=False, index=True),
         Column("way", name, nullable=False),
-        **dialect.table_options(counted=True),
+        **dialect.columns.table_options(counted=True),
     )
     return Tables(meta, events, checkpoints, workers, parked, state, keys, inbox, snapshots, schedule, kept)

@@ -39,7 +39,7 @@ class ParkedStatements:
         held_names = ("key", "reason", "attempts", "parked_at", "again")
         self.names = ("subscription", "position", *held_names, *EventColumns.WRITTEN)
         new: dict[str, Any] = {name: bindparam(name) for name in self.names}
-        self.insert = prepare(database.dialect.insert_new(table).values(new))
+        self.insert = prepare(database.dialect.sql.insert_new(table).values(new))
         self.delete = prepare(delete(table).where(mine, this))
         self.delete_all = prepare(delete(table).where(mine))
         changed: dict[str, Any] = {

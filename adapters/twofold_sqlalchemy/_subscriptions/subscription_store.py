@@ -22,7 +22,7 @@ class SqlSubscriptions:
 
     def __init__(self, database: Database, tables: Tables) -> None:
         self._database = database
-        prepare, now = database.prepare, database.dialect.now()
+        prepare, now = database.prepare, database.dialect.sql.now()
         partitions, workers = tables.checkpoints, tables.workers
         of = partitions.c.subscription == bindparam("of")
         until = now + bindparam("seconds", type_=partitions.c.expires.type)

@@ -6,8 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
-from sqlalchemy import ColumnElement, and_, bindparam, false, func, or_, select, true
-from sqlalchemy.sql.base import Executable
+from sqlalchemy import ColumnElement, Executable, and_, bindparam, false, func, or_, select, true
 
 from twofold import View
 from twofold.errors import NotStorable
@@ -15,7 +14,8 @@ from twofold.ports import Condition, Operator, Ordering, RowChange, Selection
 
 from .._connection.database import Database
 from .._connection.open_transaction import Link, Refused
-from .._dialects.fields import Field, Kind
+from .._dialects.codec import Kind
+from .fields import Field
 from .table import ViewTable
 
 V = TypeVar("V", bound=View)
@@ -86,7 +86,7 @@ class TableRows(Generic[V]):
         view = self._view
         prepared = self._database.prepared(
             (view, "write"),
-            lambda: self._database.dialect.upsert(view.table, view.key, view.table.c["_position"]),
+            lambda: self._database.dialect.sql.upsert(view.table, view.key, view.table.c["_position"]),
         )
         try:
             rows = [view.encode(change) for change in changes]
@@ -119,17 +119,17 @@ class TableRows(Generic[V]):
         return statement
 
     def _columns(self) -> list[ColumnElement[Any]]:
-        return [self._database.dialect.readable(self._view.table.c[field.name]) for field in self._view.fields]
+        return [self._database.dialect.sql.readable(self._view.table.c[field.name]) for field in self._view.fields]
 
     def _alive(self) -> ColumnElement[bool]:
         return self._view.table.c["_deleted"].is_(false())
 
     def _comparable(self, field: str) -> ColumnElement[Any]:
-        return self._database.dialect.comparable(self._view.table.c[field], self._view.field[field].kind)
+        return self._database.dialect.sql.comparable(self._view.table.c[field], self._view.field[field].kind)
 
     def _bound(self, field: str, name: str) -> ColumnElement[Any]:
         kind = self._view.field[field]
-        return self._database.dialect.comparable(bindparam(name, type_=kind.codec.type), kind.kind)
+        return self._database.dialect.sql.comparable(bindparam(name, type_=kind.codec.type), kind.kind)
 
     def _where(self, where: Sequence[Condition]) -> tuple[tuple[object, ...], dict[str, Any]]:
         """Return the shape of the conditions, and their values by name."""
@@ -179,15 +179,15 @@ class TableRows(Generic[V]):
 
     def _behind(self, order_by: Sequence[Ordering]) -> ColumnElement[bool]:
         """Return the condition for rows behind the ones whose values are bound as `after0`, `after1`..."""
-        lag: ColumnElement[bool] = false()
+        later: ColumnElement[bool] = false()
         for index, ordering in reversed(list(enumerate(order_by))):
             column, value = self._comparable(ordering.field), self._bound(ordering.field, f"after{index}")
             further = column < value if ordering.descending else column > value
-            lag = or_(further, and_(column == value, lag))
+            later = or_(further, and_(column == value, later))
         first, value = self._comparable(order_by[0].field), self._bound(order_by[0].field, "after0")
         # It follows from the rest, and an index can use it.
         reach = first <= value if order_by[0].descending else first >= value
-        return and_(reach, lag) if order_by else true()
+        return and_(reach, later) if order_by else true()
 
 
 def _options(value: object) -> tuple[Any, ...]:

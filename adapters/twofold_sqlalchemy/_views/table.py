@@ -14,8 +14,9 @@ from twofold import View
 from twofold.errors import InvalidDefinition, NotStorable, StorageError
 from twofold.ports import RowChange
 
-from .._dialects import Dialect
-from .._dialects.fields import Field, Kind, fields_of
+from .._dialects.codec import Kind
+from .._dialects.dialect import Dialect
+from .fields import Field, fields_of
 
 V = TypeVar("V", bound=View)
 
@@ -41,10 +42,10 @@ class ViewTable(Generic[V]):
 
     def __init__(self, view: type[V], dialect: Dialect, metadata: MetaData, *, shadow: bool = False) -> None:
         self.view = view
-        self.fields = tuple(_named(field, view, dialect) for field in fields_of(view, dialect.codec))
+        self.fields = tuple(_named(field, view, dialect) for field in fields_of(view, dialect.columns.codec))
         self.field = {field.name: field for field in self.fields}
         self._refuse(view)
-        number, flag = dialect.codec(Kind.INTEGER), dialect.codec(Kind.BOOLEAN)
+        number, flag = dialect.columns.codec(Kind.INTEGER), dialect.columns.codec(Kind.BOOLEAN)
         name = f"{view.view_name}__rebuild" if shadow else view.view_name
         self.table = Table(
             name,
@@ -55,15 +56,15 @@ class ViewTable(Generic[V]):
             ),
             Column("_position", number.type, nullable=False),
             Column("_deleted", flag.type, nullable=False),
-            *(field.codec.beside(field.name) for field in self.fields if field.codec.beside is not None),
-            **dialect.table_options(),
+            *(field.codec.generated(field.name) for field in self.fields if field.codec.generated is not None),
+            **dialect.columns.table_options(),
         )
         for index in view.view_indexes:
-            columns = [dialect.comparable(self.table.c[name], self.field[name].kind) for name in index]
-            Index(_index_name(name, index), *columns, **dialect.index_options(columns))
+            columns = [dialect.sql.comparable(self.table.c[name], self.field[name].kind) for name in index]
+            Index(_index_name(name, index), *columns, **dialect.columns.index_options(columns))
         self.key = self.table.c[view.view_key]
         self._encoders = [(field.name, field.codec.encode) for field in self.fields]
-        self._decoders = [(f.name, f.codec.decode, f.codec.plain, f.optional) for f in self.fields]
+        self._decoders = [(f.name, f.codec.decode, f.codec.exact, f.optional) for f in self.fields]
         self._certain = all(field.certain for field in self.fields) and _builds_plainly(view)
 
     def encode(self, change: RowChange[V]) -> tuple[Any, ...]:
@@ -153,7 +154,7 @@ def _named(field: Field, view: type[View], dialect: Dialect) -> Field:
     indexed = field.name == view.view_key or any(field.name in index for index in view.view_indexes)
     if field.kind is not Kind.TEXT or not indexed:
         return field
-    return replace(field, codec=replace(field.codec, type=dialect.codec(Kind.NAME).type))
+    return replace(field, codec=replace(field.codec, type=dialect.columns.codec(Kind.NAME).type))
 
 
 def _index_name(view: str, fields: tuple[str, ...]) -> str:

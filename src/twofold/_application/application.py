@@ -138,7 +138,7 @@ class Application(Router):
         """
         from .._wiring.explain import explain
 
-        return explain(self._parts, self._assemble(), message_type)
+        return explain(self.name, self._assemble(), message_type)
 
     async def create_schema(self) -> None:
         """Create the tables that the stores lack, for their own use and for the read models. Existing ones stay."""
@@ -174,7 +174,12 @@ class Application(Router):
         """Handle one command in a session of its own; see `Session.dispatch`."""
         if idempotency_key is not None:
             return self.session().dispatch(command, idempotency_key=idempotency_key)
-        return (self._running or self._started()).commands.dispatch(command)
+        running = self._running or self._started()
+        try:
+            handle = running.handles[type(command)]
+        except KeyError:
+            return running.commands.dispatch(command)
+        return handle(command)
 
     async def execute(self, query: Query[R], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None) -> R:
         """Answer one query in a session of its own; see `Session.execute`."""
@@ -247,11 +252,4 @@ class Application(Router):
     def _assemble(self) -> Assembly:
         from .._wiring.assembly import assemble  # what runs an application is loaded when one is checked or entered
 
-        return assemble(self._parts, self._new_session, self._committed)
-
-    def _new_session(self) -> Session:
-        return self._started().session(Origin(), None)
-
-    def _committed(self) -> None:
-        if self._running is not None:
-            self._running.notifications.send()
+        return assemble(self._parts)

@@ -10,12 +10,12 @@ from .._consistency.arrivals import Arrivals
 from .._definitions.envelope import Origin
 from .._dispatch.session import Session
 from .._integration.inbound import Inbound
-from .._integration.relay import Marks
+from .._integration.relay import ProgressReports
 from .._remote.serving import Serving
 from .._subscriptions.subscription import Subscription
 from .._wiring.assembly import Assembly
 from .._wiring.parts import Parts
-from .._wiring.subscriptions import wanted
+from .._wiring.subscriptions import feed_filter
 from ..errors import TransientFailure
 from ..ports.checkpoints import Checkpoint
 
@@ -48,7 +48,7 @@ class Outside:
         self.arrivals: Arrivals | None = None
         """What sessions wait for that come from other applications."""
         self._broker = broker = assembly.broker
-        self._marks: Marks | None = None
+        self._progress: ProgressReports | None = None
         if parts.requests is not None:
             for entry in parts.registered.served:
                 self.serving = Serving(
@@ -61,10 +61,11 @@ class Outside:
             sources = [(entry.source, feed, broker.transport.parts(feed)) for entry, feed in feeds]
             self.arrivals = Arrivals(parts.write, sources)
             self.inbound = tuple(
-                Inbound(feed, wanted(parts, entry), broker, parts.write, parts.clock, appended) for entry, feed in feeds
+                Inbound(feed, feed_filter(parts, entry), broker, parts.write, parts.clock, appended)
+                for entry, feed in feeds
             )
         if parts.registered.relays:
-            self._marks = Marks(broker, parts.name, parts.clock, parts.ids)
+            self._progress = ProgressReports(broker, parts.name, parts.clock, parts.ids)
 
     async def open(self, *, work: bool) -> None:
         """Connect to the broker, and have it keep from now on what is to be received.
@@ -79,7 +80,7 @@ class Outside:
             ConfigurationError: the broker has something in another form, or does not let us in.
         """
         broker = self._broker
-        if broker is not None and (broker.feeds or (work and self._marks is not None)):
+        if broker is not None and (broker.feeds or (work and self._progress is not None)):
             try:
                 await broker.reach()
             except TransientFailure as error:
@@ -89,7 +90,7 @@ class Outside:
         """Yield what has to run in the background, and what besides in a process that works."""
         if self._broker is not None and not self._broker.reached:
             yield self._broker.keep_reaching
-        for each in (*self.inbound, self.serving, self._marks) if work else ():
+        for each in (*self.inbound, self.serving, self._progress) if work else ():
             if each is not None:
                 yield each.run
 
@@ -100,13 +101,13 @@ class Outside:
 
     def report_of(self, subscription: Subscription, report: Report) -> Report:
         """Return what a subscription reports its checkpoints to; those of the relay are published as well."""
-        marks = self._marks
-        if subscription.kind != "relay" or marks is None:
+        progress = self._progress
+        if subscription.kind != "relay" or progress is None:
             return report
 
         def report_both(name: str, checkpoint: Checkpoint | None) -> None:
             report(name, checkpoint)
-            marks.report(checkpoint)
+            progress.report(checkpoint)
 
         return report_both
 

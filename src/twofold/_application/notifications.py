@@ -26,29 +26,25 @@ class Notifications:
         log: the event log.
         identity: the identity of the log.
         notifier: carries the notifications; the log does so itself by default.
+        appended: sent when this process has appended events.
     """
 
-    def __init__(self, log: EventLog, identity: str, notifier: Notifier | None) -> None:
+    def __init__(self, log: EventLog, identity: str, notifier: Notifier | None, appended: Signal) -> None:
         self._log = log
         self._identity = identity
         self._notifier = notifier
-        self.appended = Signal()
-        """Sent when this process has appended events."""
+        self._appended = appended
         self.received = Signal()
         """Sent when this or another process has appended events."""
-
-    def send(self) -> None:
-        """Wake the readers of this process now, and those of other processes soon."""
-        self.received.send()
-        self.appended.send()
+        appended.forward(self.received)
 
     async def announce(self) -> None:
         """Announce appended events to other processes until cancelled. Several appends become one notification."""
-        seen = self.appended.count
+        seen = self._appended.count
         while True:
-            await self.appended.wait(seen, _LONG)
-            if self.appended.count != seen:
-                seen = self.appended.count
+            await self._appended.wait(seen, _LONG)
+            if self._appended.count != seen:
+                seen = self._appended.count
                 try:
                     await (self._notifier.announce(self._identity) if self._notifier else self._log.announce())
                 except TransientFailure as error:

@@ -89,7 +89,7 @@ class Operations:
                 if again is None or again > now:
                     return True
                 running.notifications.received.send()
-                running.assembly.consistency.awaited.send()
+                running.assembly.services.consistency.awaited.send()
                 return False
 
             await poll_until(was_tried, Backoff(0.01, 0.5))

@@ -50,14 +50,17 @@ class Running:
         self.parts = parts
         self.assembly = assembly
         self.commands = assembly.services.commands
+        self.handles = self.commands._routes
         self.identity = identity
         self.owner = f"{gethostname()}/{getpid()}/{parts.ids.new().hex[:12]}"
         self.log = Log(parts.write.log, identity, assembly.event_types, parts.clock)
-        self.notifications = Notifications(parts.write.log, identity, parts.notifier)
+        services, consistency = assembly.services, assembly.services.consistency
+        self.notifications = Notifications(parts.write.log, identity, parts.notifier, services.committed)
         self.supervisor = Supervisor()
-        self.outside = Outside(parts, assembly, self.notifications.send, self.session)
-        self.timers = Timers(assembly.services, self._session_of, parts.retry_scheduled)
-        consistency = assembly.consistency
+        self.outside = Outside(parts, assembly, services.committed.send, self.session)
+        services.running.start()
+        services.conversations.start(identity, self.outside.arrivals)
+        self.timers = Timers(services, self._session_of, parts.retry_scheduled)
         self.workers = [
             Worker(
                 each, self.log, self.owner, parts.lease, self.notifications.received, consistency.awaited,
@@ -109,8 +112,8 @@ class Running:
 
     def session(self, origin: Origin, token: str | None) -> Session:
         """Open a session for the current task."""
-        assembly, arrivals = self.assembly, self.outside.arrivals
-        return Session(assembly.services, assembly.consistency, assembly.reads, origin, self.identity, arrivals, token)
+        services = self.assembly.services
+        return Session(services, services.conversations.open(origin, token))
 
     def _session_of(self, origin: Origin) -> Session:
         return self.session(origin, None)
@@ -134,7 +137,7 @@ class Running:
 
     async def settle(self) -> None:
         """Return when nothing is due or waits for a retry, and every subscription has passed the head of a log at rest."""
-        consistency, log = self.assembly.consistency, self.parts.write.log
+        consistency, log = self.assembly.services.consistency, self.parts.write.log
         while True:
             seen = consistency.moved.count
             consistency.awaited.send()

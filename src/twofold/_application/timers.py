@@ -13,8 +13,7 @@ from .._background.backoff import Backoff
 from .._background.failures import reason_of
 from .._definitions.envelope import Origin
 from .._definitions.retry import Retry
-from .._dispatch.once import NEW
-from .._dispatch.scope import Scope
+from .._dispatch.scope import NEW, Scope
 from .._dispatch.services import Services
 from .._dispatch.session import Session
 from .._writing.transactions import writing
@@ -99,7 +98,7 @@ class Timers:
         due = Due(entry)
         try:
             command = self._services.command_types.decode(entry.name, entry.schema, entry.data)
-            await self._open_session(_origin(entry))._once(command, due)
+            await self._open_session(_origin(entry))._claim(command, due)
         except UndecodableCommand as error:
             return await self._postpone(entry, None, entry.attempts + 1, error)
         except (TransientFailure, CommitFailed) as error:

@@ -1,22 +1,21 @@
 """The typed half of the decorators: what a handler of a message may look like.
 
-Each class is generic in the message, covariant, and its `__call__` reads the result type `R` back out of it, so that a
-type checker rejects a handler with the wrong parameter or the wrong result, whatever it has injected besides.
+Each class is generic in the message, covariant, and its `__call__` reads the result type `R` back out of it. A type
+checker refuses a handler with the wrong parameter or the wrong result, whatever is injected into it, and returns an
+accepted handler with its exact type: a coroutine function, an async generator function, a class.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import wraps
-from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
+from collections.abc import Callable
+from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from .._definitions.message import Command, Event, Query
 from ..errors import InvalidDefinition
+from .handler_types import ClassHandler, FunctionHandler, Handler
 
-M_contra = TypeVar("M_contra", contravariant=True)
 R = TypeVar("R")
-R_co = TypeVar("R_co", covariant=True)
 P = ParamSpec("P")
 T = TypeVar("T")
 C_co = TypeVar("C_co", bound=Command[Any], covariant=True)
@@ -47,27 +46,26 @@ def check_message(decorator: str, given: object, base: type[object], *, write: s
     )
 
 
-def named(event_handler: Callable[P, T]) -> Callable[P, T]:
-    """Let `event handler` without its brackets or its name say how it is written; its signature alone would not."""
+def check_events(decorator: str, events: tuple[object, ...], name: object) -> None:
+    """Check the arguments of a decorator of event handlers.
 
-    @wraps(event_handler)
-    def with_name(*args: P.args, **kwargs: P.kwargs) -> T:
-        if not isinstance(name := kwargs.get("name"), str):
-            found = f"was given the name {name!r:.100}" if "name" in kwargs else "has no name="
-            given = ", ".join(getattr(each, "__name__", repr(each)) for each in args[1:])
-            raise InvalidDefinition(
-                f"cannot use @event_handler so: it takes the classes of events and the stable name of its checkpoint, and "
-                f"({given}) {found}. Write @event_handler(SomeEvent, name='send_mail') above the handler."
-            )
-        return event_handler(*args, **kwargs)
+    Args:
+        decorator: the name of the decorator.
+        events: its positional arguments.
+        name: its argument `name`, empty if there was none.
 
-    return with_name
-
-
-class AsyncHandler(Protocol[M_contra, R_co]):
-    """An object that handles a message when called."""
-
-    def __call__(self, message: M_contra, /) -> Awaitable[R_co]: ...
+    Raises:
+        InvalidDefinition: an argument is not a class of events, or the name is missing or is not a string.
+    """
+    if not isinstance(name, str) or not name:
+        found = f"was given the name {name!r:.100}" if name else "has no name="
+        given = ", ".join(getattr(each, "__name__", repr(each)) for each in events)
+        raise InvalidDefinition(
+            f"cannot use @{decorator} so: it takes the classes of events and the stable name of its checkpoint, and "
+            f"({given}) {found}. Write @{decorator}(SomeEvent, name='send_mail') above the handler."
+        )
+    for event in events:
+        check_message(decorator, event, Event)
 
 
 class CommandRegistration(Generic[C_co]):
@@ -78,16 +76,14 @@ class CommandRegistration(Generic[C_co]):
 
     @overload
     def __call__(
-        self: CommandRegistration[Command[R]], handler: Callable[Concatenate[C_co, P], Awaitable[R]]
-    ) -> Callable[Concatenate[C_co, P], Awaitable[R]]: ...
+        self: CommandRegistration[Command[R]], handler: FunctionHandler[C_co, ..., R, P, T]
+    ) -> Callable[P, T]: ...
     @overload
-    def __call__(
-        self: CommandRegistration[Command[R]], handler: Callable[Concatenate[C_co, P], R]
-    ) -> Callable[Concatenate[C_co, P], R]: ...
-    @overload
-    def __call__(
-        self: CommandRegistration[Command[R]], handler: Callable[P, AsyncHandler[C_co, R]]
-    ) -> Callable[P, AsyncHandler[C_co, R]]: ...
+    def __call__(  # pyright: ignore[reportOverlappingOverload]  # a class is not a FunctionHandler
+        self: CommandRegistration[Command[R]], handler: ClassHandler[C_co, ..., R, P, T]
+    ) -> type[T]: ...
+    @overload  # matches nothing more, and is what a type checker shows for a handler that it refuses
+    def __call__(self: CommandRegistration[Command[R]], handler: Handler[C_co, P, R]) -> Handler[C_co, P, R]: ...
     def __call__(self, handler: Any) -> Any:
         self._register(handler)
         return handler
@@ -100,21 +96,13 @@ class QueryRegistration(Generic[Q_co]):
         self._register = register
 
     @overload
-    def __call__(
-        self: QueryRegistration[Query[R]], handler: Callable[Concatenate[Q_co, P], Awaitable[R]]
-    ) -> Callable[Concatenate[Q_co, P], Awaitable[R]]: ...
+    def __call__(self: QueryRegistration[Query[R]], handler: FunctionHandler[Q_co, ..., R, P, T]) -> Callable[P, T]: ...
     @overload
-    def __call__(
-        self: QueryRegistration[Query[AsyncIterator[R]]], handler: Callable[Concatenate[Q_co, P], AsyncIterator[R]]
-    ) -> Callable[Concatenate[Q_co, P], AsyncIterator[R]]: ...
-    @overload
-    def __call__(
-        self: QueryRegistration[Query[R]], handler: Callable[Concatenate[Q_co, P], R]
-    ) -> Callable[Concatenate[Q_co, P], R]: ...
-    @overload
-    def __call__(
-        self: QueryRegistration[Query[R]], handler: Callable[P, AsyncHandler[Q_co, R]]
-    ) -> Callable[P, AsyncHandler[Q_co, R]]: ...
+    def __call__(  # pyright: ignore[reportOverlappingOverload]  # a class is not a FunctionHandler
+        self: QueryRegistration[Query[R]], handler: ClassHandler[Q_co, ..., R, P, T]
+    ) -> type[T]: ...
+    @overload  # matches nothing more, and is what a type checker shows for a handler that it refuses
+    def __call__(self: QueryRegistration[Query[R]], handler: Handler[Q_co, P, R]) -> Handler[Q_co, P, R]: ...
     def __call__(self, handler: Any) -> Any:
         self._register(handler)
         return handler
@@ -127,13 +115,15 @@ class EventRegistration(Generic[E_co]):
         self._register = register
 
     @overload
-    def __call__(
-        self, handler: Callable[Concatenate[E_co, P], Awaitable[None]]
-    ) -> Callable[Concatenate[E_co, P], Awaitable[None]]: ...
+    def __call__(  # type: ignore[overload-overlap]  # the last one hides nothing
+        self, handler: FunctionHandler[E_co, ..., None, P, T]
+    ) -> Callable[P, T]: ...
     @overload
-    def __call__(self, handler: Callable[Concatenate[E_co, P], None]) -> Callable[Concatenate[E_co, P], None]: ...
-    @overload
-    def __call__(self, handler: Callable[P, AsyncHandler[E_co, None]]) -> Callable[P, AsyncHandler[E_co, None]]: ...
+    def __call__(  # type: ignore[overload-overlap]
+        self, handler: ClassHandler[E_co, ..., None, P, T]
+    ) -> type[T]: ...
+    @overload  # matches nothing more, and is what a type checker shows for a handler that it refuses
+    def __call__(self, handler: Handler[E_co, P, None]) -> Handler[E_co, P, None]: ...
     def __call__(self, handler: Any) -> Any:
         self._register(handler)
         return handler

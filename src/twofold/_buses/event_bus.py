@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, overload
 
 from .._definitions.message import Event
+from .._definitions.on import E1, E2, E3, E4, E5, E6
 from ..errors import HandlersFailed
 from .callables import standalone
 from .chain import Middleware, checked, compose
 from .decorators import EventRegistration
 from .no_handler import Handle
-
-E = TypeVar("E", bound=Event)
 
 
 class EventBus:
@@ -36,7 +35,27 @@ class EventBus:
         self._handlers: dict[type[Event], list[Handle]] = {}
         self._middleware = checked(middleware)
 
-    def handler(self, *event_types: type[E]) -> EventRegistration[E]:
+    @overload
+    def handler(self, e1: type[E1], /) -> EventRegistration[E1]: ...
+    @overload
+    def handler(self, e1: type[E1], e2: type[E2], /) -> EventRegistration[E1 | E2]: ...
+    @overload
+    def handler(self, e1: type[E1], e2: type[E2], e3: type[E3], /) -> EventRegistration[E1 | E2 | E3]: ...
+    @overload
+    def handler(
+        self, e1: type[E1], e2: type[E2], e3: type[E3], e4: type[E4], /
+    ) -> EventRegistration[E1 | E2 | E3 | E4]: ...
+    @overload
+    def handler(
+        self, e1: type[E1], e2: type[E2], e3: type[E3], e4: type[E4], e5: type[E5], /
+    ) -> EventRegistration[E1 | E2 | E3 | E4 | E5]: ...
+    @overload
+    def handler(
+        self, e1: type[E1], e2: type[E2], e3: type[E3], e4: type[E4], e5: type[E5], e6: type[E6], /
+    ) -> EventRegistration[E1 | E2 | E3 | E4 | E5 | E6]: ...
+    @overload
+    def handler(self, *event_types: type[Event]) -> EventRegistration[Any]: ...
+    def handler(self, *event_types: type[Event]) -> EventRegistration[Any]:
         """Register a handler of events of exactly these types; the decorator returns it unchanged."""
 
         def register(handler: Any) -> None:

@@ -1,4 +1,4 @@
-"""The cache, as the queries of an application see it."""
+"""Access to the cache store: statistics, and a pause after a failure."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from ..ports.cache import Cached, CacheKey, CacheLease, CacheStore
 
 logger = logging.getLogger("twofold.cache")
 
-_LEFT_ALONE = 1.0
-"""How long a cache that failed is left alone, in seconds."""
+_PAUSE = 1.0
+"""How long a cache store that failed is not asked again, in seconds."""
 
 
 class Answers:
-    """Asks the cache; when it fails there is none for a while.
+    """The cached answers of all queries. After a failure of the store, queries are answered without the cache for a while.
 
     Args:
-        store: where answers are kept.
+        store: the cache store.
     """
 
     def __init__(self, store: CacheStore) -> None:
         self._store = store
-        self._back = 0.0
+        self._retry_at = 0.0
         self._hits = self._misses = self._fills = self._refused = self._failures = 0
 
     @property
     def stats(self) -> CacheStats:
-        """What happened so far."""
+        """The counts since the application started."""
         return CacheStats(
             hits=self._hits,
             misses=self._misses,
@@ -41,17 +41,17 @@ class Answers:
         )
 
     async def lookup(self, key: CacheKey, tenant: str | None, needed: Position | None) -> Cached | CacheLease | None:
-        """Return an answer, or the lease to fill it in, or None when the cache is away."""
-        if self._back and self._back > anyio.current_time():
+        """Return an answer, or the lease to fill it in, or None if the store is not asked or does not answer."""
+        if self._retry_at and self._retry_at > anyio.current_time():
             return None
         try:
             found = await self._store.lookup(key, tenant, at_least=needed)
         except TwofoldError as error:
             self.failed(error)
             return None
-        if self._back:
-            logger.warning("the cache answers again")
-            self._back = 0.0
+        if self._retry_at:
+            logger.warning("the cache is available again")
+            self._retry_at = 0.0
         if isinstance(found, Cached):
             self._hits += 1
         else:
@@ -59,8 +59,8 @@ class Answers:
         return found
 
     async def fill(self, lease: CacheLease, answer: Cached, seconds: float) -> None:
-        """Keep an answer, if that is still wanted."""
-        if self._back:
+        """Store an answer, if its lease is still valid."""
+        if self._retry_at:
             return
         try:
             filled = await self._store.fill(lease, answer, seconds=seconds)
@@ -73,9 +73,9 @@ class Answers:
             self._refused += 1
 
     async def spoilt(self, key: CacheKey, error: Exception) -> None:
-        """Forget what was found and cannot be read."""
-        logger.warning("a cached answer cannot be read and is forgotten: %s", error)
-        self._hits -= 1  # it was none
+        """Remove an answer that was found and cannot be decoded."""
+        logger.warning("a cached answer cannot be decoded and is removed: %s", error)
+        self._hits -= 1  # the lookup counted the answer as a hit
         self._failures += 1
         try:
             await self._store.invalidate([key])
@@ -83,8 +83,8 @@ class Answers:
             self.failed(failure)
 
     def failed(self, error: Exception) -> None:
-        """Leave the cache alone for a while; say so once."""
-        if not self._back:
+        """Do not ask the store for a while. Log the first failure only."""
+        if not self._retry_at:
             logger.warning("queries are answered without the cache: %s", error)
-        self._back = anyio.current_time() + _LEFT_ALONE
+        self._retry_at = anyio.current_time() + _PAUSE
         self._failures += 1

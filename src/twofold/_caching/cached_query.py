@@ -1,4 +1,4 @@
-"""Which queries are cached, and which subscription ends their answers."""
+"""The cached queries of an application, and the subscriptions that invalidate their answers."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .keys import cacheable, shape_of
 
 @dataclass(frozen=True, slots=True)
 class CachedQuery:
-    """A query whose answers are kept.
+    """A query with cached answers.
 
     Attributes:
-        message: the query.
-        cache: how its answers are kept.
-        reads: the projections that it reads, sorted.
-        shape: the query, and the shape of its answers.
-        subscription: the name of what ends its answers; empty when no event does.
+        message: the class of the query.
+        cache: the cache options of the query.
+        reads: the names of the projections that the query reads, sorted.
+        shape: identifies the query and the schema of its answers.
+        subscription: the name of the subscription that invalidates the answers; empty if no event does.
     """
 
     message: type[Query[Any]]
@@ -34,9 +34,10 @@ class CachedQuery:
     subscription: str
 
     def kept_as(self, log: str) -> str:
-        """Return what the cache knows it by. Logs, shapes and subscriptions do not meet.
+        """Return the name of the query in the cache. Other logs, schemas and subscriptions have other names.
 
-        A release with other rules has another subscription, which does not know what the one before had still to end.
+        A release with other invalidation rules has another subscription, which does not know the answers that the earlier
+        subscription had yet to invalidate.
         """
         return f"{self.shape}.{self.subscription.rpartition('.')[2]}.{log}"
 
@@ -44,9 +45,9 @@ class CachedQuery:
 def cached_queries(
     entries: Iterable[QueryEntry], reads: Mapping[type[Query[Any]], Sequence[str]]
 ) -> Sequence[CachedQuery]:
-    """Return the queries that say `cache=`. Those that read the same projections share a subscription.
+    """Return the queries with `cache=`. Queries that read the same projections share a subscription.
 
-    A projection that stands still so holds up no answers but those that are made of it.
+    A stopped projection therefore delays only the invalidation of answers that depend on it.
     """
     found = [
         (entry.message, entry.cache, tuple(sorted(reads[entry.message])), shape_of(entry.message))
@@ -64,26 +65,26 @@ def cached_queries(
 
 
 def _name(reads: tuple[str, ...], rules: Sequence[str]) -> str:
-    """Return the name of a checkpoint: another one for other rules.
+    """Return the name of a subscription. Other rules have another name, and so a checkpoint of their own.
 
-    While two releases run side by side, neither passes an event for the other.
+    While two releases run at the same time, neither advances the checkpoint of the other.
     """
     return f"twofold.cache.{sha256(repr((reads, sorted(rules))).encode()).hexdigest()[:8]}"
 
 
 async def forget_answers(cache: CacheStore | None, queries: Iterable[CachedQuery], projection: str, log: str) -> None:
-    """Forget the answers that were made of a projection's old rows, when it has new ones.
+    """Invalidate the answers that depend on a projection, after the projection was rebuilt.
 
     Raises:
         TransientFailure: the cache does not answer.
     """
-    made_of_it = [query.kept_as(log) for query in queries if projection in query.reads]
-    if cache is None or not made_of_it:
+    dependent = [query.kept_as(log) for query in queries if projection in query.reads]
+    if cache is None or not dependent:
         return
     try:
-        await cache.forget(made_of_it)
+        await cache.forget(dependent)
     except TransientFailure as error:
         raise TransientFailure(
-            f"cannot forget the cached answers that were made of the old rows of {projection!r}, which has new ones now: "
-            f"{error} Empty the cache, or wait until their ttl is over."
+            f"{projection!r} is rebuilt, but the cached answers from its old rows cannot be invalidated: {error} "
+            "Empty the cache, or wait until their ttl has passed."
         ) from error

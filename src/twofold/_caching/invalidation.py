@@ -1,4 +1,4 @@
-"""Forget cached answers: a subscription that follows the projections."""
+"""Invalidate cached answers: a subscription that follows the projections."""
 
 from __future__ import annotations
 
@@ -18,30 +18,31 @@ from .keys import KeyFormat
 
 logger = logging.getLogger("twofold.cache")
 
-_PATIENCE = 1.0
-"""How long a page waits for the projections before it is begun again, in seconds."""
+_TIMEOUT = 1.0
+"""How long a batch waits for the projections before it is retried, in seconds."""
 
 
 class CacheEffect:
-    """Waits until the projections that some queries read have passed an event, then ends their answers, then moves on.
+    """Waits until the projections have applied an event, then invalidates the answers, then advances the checkpoint.
 
-    So an answer that is loaded after the invalidation has what the event changed, and a crash in between repeats it. An
-    event that a projection has set aside is passed: as long as there is one, the answers that lack it are not kept.
+    An answer that is loaded after the invalidation therefore contains the changes of the event, and after a crash in
+    between the invalidation is repeated. An event that a projection has parked counts as applied: as long as a projection
+    has a parked event, no answer that depends on it is cached.
 
     Args:
-        queries: the queries; all of them read the same projections.
-        cache: the cache.
-        store: where the checkpoint is.
-        consistency: knows how far the projections are.
+        queries: the queries, which all read the same projections.
+        cache: the cache store.
+        store: the store of the checkpoint.
+        consistency: knows the checkpoints of the projections.
     """
 
     def __init__(
         self, queries: Sequence[CachedQuery], cache: CacheStore, store: WriteStore, consistency: Consistency
     ) -> None:
-        self._ends: dict[type[Event], list[tuple[KeyFormat, CachedQuery]]] = {}
+        self._invalidates: dict[type[Event], list[tuple[KeyFormat, CachedQuery]]] = {}
         for query in queries:
             for event_type, key in query.cache.invalidated_by.items():
-                self._ends.setdefault(event_type, []).append((KeyFormat(key), query))
+                self._invalidates.setdefault(event_type, []).append((KeyFormat(key), query))
         self._reads = queries[0].reads
         self._cache = cache
         self._store = store
@@ -52,23 +53,23 @@ class CacheEffect:
     ) -> None:
         if items:
             log = await self._store.log.identity()
-            await self._consistency.wait(self._reads, Written(log, items[-1][0].position, ()), _PATIENCE)
-            await self._end([event for _, event in items], log)
+            await self._consistency.wait(self._reads, Written(log, items[-1][0].position, ()), _TIMEOUT)
+            await self._invalidate([event for _, event in items], log)
         await finish_only(self._store, finish, len(items))
 
-    async def _end(self, events: Sequence[Event], log: str) -> None:
-        """End the answers whose keys these events name; all of a query's when an event has no key for it."""
+    async def _invalidate(self, events: Sequence[Event], log: str) -> None:
+        """Invalidate the answers under the keys of these events, or all answers of a query for which an event has no key."""
         keys: dict[CacheKey, None] = {}
         queries: dict[str, None] = {}
         for event in events:
-            for key, query in self._ends[type(event)]:
+            for key, query in self._invalidates[type(event)]:
                 kept_as = query.kept_as(log)
                 try:
                     keys[CacheKey(kept_as, key.of(event))] = None
                 except Exception as error:  # noqa: BLE001 -- a value of any type may refuse its format
                     queries[kept_as] = None
                     logger.warning(
-                        "cannot make the key %r of an event, and forget all cached answers of %s instead: %s",
+                        "cannot format the key %r of an event, and invalidate all cached answers of %s instead: %s",
                         query.cache.invalidated_by[type(event)],
                         query.message.__name__,
                         error,

@@ -1,4 +1,4 @@
-"""What cached answers are kept under."""
+"""The keys of cached answers."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from .._definitions.message import Message, Query
 from .._encoding.answer_types import answers_of
 
 _OF_FIELDS: Final = frozenset(f"{ascii_letters}{digits}_.-~%")
-"""What the values of fields are made of in a key."""
+"""The characters of a field's value in a key."""
 
 
 class KeyFormat:
-    """Makes keys of messages: a text in which fields stand in braces.
+    """Formats the key of a message: a text with the fields of the message in braces.
 
-    What a field brings is percent-encoded, so that it cannot be taken for the text between two fields.
+    The value of a field is percent-encoded, so that it cannot be mistaken for the text between two fields.
     """
 
     def __init__(self, text: str) -> None:
         self._parts = [(literal, name or "", spec or "") for literal, name, spec, _ in Formatter().parse(text)]
 
     def of(self, message: Message) -> str:
-        """Return the key of a message. A value that its format does not fit raises what its type raises."""
+        """Return the key of a message. A value that does not fit its format raises the error of its type."""
         fields = vars(message)
         return "".join(
             literal + (quote(format(fields[name], spec), safe="", errors="surrogatepass") if name else "")
@@ -34,7 +34,7 @@ class KeyFormat:
 
 
 def shape_of_key(text: str) -> list[str | None]:
-    """Return the letters of a key, with None for each field.
+    """Return the characters of a key, with None for each field.
 
     Raises:
         ValueError: the braces do not match.
@@ -46,7 +46,7 @@ def shape_of_key(text: str) -> list[str | None]:
 
 
 def can_meet(one: Sequence[str | None], other: Sequence[str | None]) -> bool:
-    """Return whether two keys can be equal for some values of their fields, which bring letters, digits and `_.-~%`."""
+    """Return whether two keys can be equal for some values of their fields, which consist of letters, digits and `_.-~%`."""
     meets = {(0, 0)}
     for place in ((i, j) for i in range(len(one) + 1) for j in range(len(other) + 1)):
         if place not in meets:
@@ -70,13 +70,13 @@ def cacheable(query_type: type[Query[Any]]) -> bool:
     """Return whether the answers of a query have JSON."""
     try:
         answers_of(query_type).adapter.json_schema()
-    except Exception:  # noqa: BLE001 -- pydantic raises what it likes for a type that it does not know
+    except Exception:  # noqa: BLE001 -- pydantic raises errors of many classes for an unsupported type
         return False
     return True
 
 
 def shape_of(query_type: type[Query[Any]]) -> str:
-    """Return what is another for another query or another shape of its answers."""
+    """Return a hash that identifies a query and the schema of its answers."""
     name = query_type.message_name or f"{query_type.__module__}.{query_type.__qualname__}"
     schema = answers_of(query_type).adapter.json_schema()
     return sha256(f"{name} {schema}".encode()).hexdigest()[:12]

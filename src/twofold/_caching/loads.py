@@ -1,4 +1,4 @@
-"""Loads of answers that others may wait for, and who waits for whom."""
+"""Loads of cached answers that several tasks share, and which load waits for which."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .reach import Reach
 
 
 class Gate:
-    """Opens once; whoever comes before waits."""
+    """An event that is cheap as long as no task waits for it."""
 
     __slots__ = ("_event", "is_open")
 
@@ -23,13 +23,13 @@ class Gate:
         self._event: anyio.Event | None = None
 
     def open(self) -> None:
-        """Let everybody through."""
+        """Wake all waiting tasks, and let later ones pass."""
         self.is_open = True
         if self._event is not None:
             self._event.set()
 
     async def wait(self) -> None:
-        """Return when it is open."""
+        """Return when the gate is open."""
         if not self.is_open:
             if self._event is None:
                 self._event = anyio.Event()
@@ -37,16 +37,16 @@ class Gate:
 
 
 class Load:
-    """One look into the cache, and one load of an answer that is not there or too old.
+    """One lookup in the cache, and one load of an answer that is missing or too old.
 
     Attributes:
-        began: open when it is known how far its answer reaches.
-        done: open when it has ended.
-        reach: how far its answer reaches.
-        floor: what the answers that it is made of have to be as new as, while it loads.
-        text: its answer, as JSON text.
-        unshared: whether its answer has no JSON, so that it is for who loaded it alone.
-        error: what it failed with.
+        began: open when `reach` is known.
+        done: open when the load has ended.
+        reach: the position that the answer has reached.
+        floor: the position that answers from nested queries must have reached, while the load runs.
+        text: the answer as JSON text.
+        unshared: whether the answer has no JSON and therefore cannot be shared with other tasks.
+        error: the error of the load.
     """
 
     __slots__ = ("_above", "_awaits", "began", "done", "error", "floor", "reach", "text", "unshared")
@@ -64,39 +64,39 @@ class Load:
 
     @property
     def live(self) -> Load | None:
-        """The innermost load that has not ended, from this one on outwards. A task that a handler began may outlive it."""
+        """The innermost load that still runs, from this load outwards. A task of a handler may outlive its load."""
         load: Load | None = self
         while load is not None and load.done.is_open:
             load = load._above
         return load
 
     def serves(self, needed: Position | None, *, early: bool) -> bool:
-        """Return whether its answer is new enough.
+        """Return whether the answer is new enough for a caller.
 
         Args:
-            needed: what it has to be as new as.
-            early: whether who asks came before it looked at the read models: what it loads then, they would load too.
+            needed: the position that the answer must have reached.
+            early: whether the caller came before `reach` was read. A load of its own would not be newer.
         """
         if needed is None or (early and self.floor is not None):
             return True
         return self.reach is not None and self.reach.whole and self.reach.position >= needed
 
     def is_made_of(self, reach: Reach | None) -> None:
-        """Let its answer reach no further than another one that it is made of."""
+        """Limit `reach` to that of a nested answer that this answer depends on."""
         if self.reach is not None and reach is not None:
             self.reach = self.reach.within(reach)
 
     @contextmanager
     def awaiting(self, other: Load, name: str) -> Iterator[None]:
-        """Wait for another load in here.
+        """Wait for another load inside the block.
 
         Raises:
-            DispatchCycle: that one waits for this one, itself or through others.
+            DispatchCycle: the other load waits for this load, directly or through further loads.
         """
         if other._waits_for(self):
             raise DispatchCycle(
-                f"cannot answer {name}: its answer is being loaded, and that waits for this very question, asked further "
-                "up or by another task. Let the handlers call a shared function instead of each other's queries."
+                f"cannot answer {name}: its answer is being loaded, and that load waits for this query, which an outer "
+                "handler or another task sent. Let the handlers call a shared function instead of each other's queries."
             )
         self._awaits.append(other)
         try:
@@ -117,4 +117,4 @@ class Load:
 
 
 loading: ContextVar[Load | None] = ContextVar("twofold.loading", default=None)
-"""The load whose handler asks."""
+"""The load whose handler runs in this task."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from random import uniform
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from .._buses.no_handler import Handle
-from .._consistency.required import at_least, newest
 from .._definitions.position import Position
-from .._dispatch.scope import current
+from .._dispatch.caller import Caller, current
+from .._dispatch.scope import Scope
+from .._dispatch.steps import Step
 from .._encoding.answer_types import answers_of
 from .._encoding.round_trip import Changed
 from ..errors import TransientFailure
@@ -23,7 +25,7 @@ from .answers import Answers
 from .cached_query import CachedQuery
 from .keys import KeyFormat
 from .loads import Load, loading
-from .reach import NOWHERE, Reach, reach_of
+from .reach import NOWHERE, Reach, newest, reach_of
 
 logger = logging.getLogger("twofold.cache")
 
@@ -80,8 +82,12 @@ class Caching:
         self._under_way: dict[tuple[str, str | None], Load] = {}
         self._keyless = False
 
-    def around(self, handle: Handle) -> Handle:
-        """Return the way of the query with the cache before its handler."""
+    def step(self) -> Step:
+        """Return the step of the query's pipeline that looks for a kept answer, and keeps those that are loaded."""
+        text = f"cache: the answer that is kept under {self._cache.key!r}, for {self._cache.ttl:g} s"
+        return Step("cache", text, self._around)
+
+    def _around(self, handle: Handle) -> Handle:
 
         async def cached(query: Any) -> Any:
             asked = self._asked(query)
@@ -118,12 +124,13 @@ class Caching:
                 text = "cannot make the key %r of a query, and answer such a %s without the cache: %s"
                 logger.warning(text, self._cache.key, self._name, error)
             return None
-        above, needed = loading.get(), at_least.get()
+        above, caller = loading.get(), current.get()
+        needed = None if caller is None else caller.needed
         if above is not None:
             above = above.live
         if above is not None:
             needed = newest(needed, above.floor)
-        return Asked(self._name, (key, _tenant()), needed, above)
+        return Asked(self._name, (key, _tenant_of(caller)), needed, above)
 
     async def _from_others(self, asked: Asked) -> str | None:
         """Return the answer that somebody else loads, if it serves; None to load one."""
@@ -198,18 +205,22 @@ class Caching:
 
 
 async def _inside(mine: Load, load: Callable[[], Awaitable[Any]]) -> Any:
-    """Load an answer: what its handler asks has to be as new as what this answer claims."""
-    here, need = loading.set(mine), at_least.set(None)
+    """Load an answer. The queries of its handler need what this answer claims, in place of what the session needs."""
+    caller = current.get()
+    here = loading.set(mine)
+    mark = (
+        current.set(replace(caller, needed=None)) if isinstance(caller, Caller) and caller.needed is not None else None
+    )
     try:
         return await load()
     finally:
-        at_least.reset(need)
+        if mark is not None:
+            current.reset(mark)
         loading.reset(here)
 
 
-def _tenant() -> str | None:
+def _tenant_of(caller: Caller | Scope | None) -> str | None:
     """Return whose data the query concerns, as its handler sees it: the tenant of what asks."""
-    scope = current.get()
-    if scope is None:
+    if caller is None:
         return None
-    return scope.session.origin.tenant if scope.message is None else scope.envelope.tenant
+    return caller.conversation.origin.tenant if caller.scope is None else caller.scope.envelope.tenant

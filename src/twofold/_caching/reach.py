@@ -1,4 +1,4 @@
-"""How far the read models reach that a cached answer is made of."""
+"""The position that the read models behind a cached answer have reached."""
 
 from __future__ import annotations
 
@@ -12,44 +12,45 @@ from .cached_query import CachedQuery
 
 
 class Reach(NamedTuple):
-    """How far what a query reads has come.
+    """The position that the read models of a query have reached.
 
     Attributes:
-        position: the lowest position that has been passed.
-        whole: whether an answer from there may be kept: no event up to there is missing, held or parked, and every later
-            one will end it that should.
+        position: the lowest checkpoint.
+        whole: whether an answer may be cached: no event up to the position is missing, retry pending or parked, and every
+            later event that invalidates the answer is still to come.
     """
 
     position: Position
     whole: bool
 
     def within(self, other: Reach) -> Reach:
-        """Return how far both are."""
+        """Return the lower of two positions."""
         return Reach(min(self.position, other.position), self.whole and other.whole)
 
 
 NOWHERE = Reach(START, whole=False)
-"""How far it is that cannot be said."""
+"""The position if it is not known."""
 
 
 async def reach_of(query: CachedQuery, write: WriteStore, read: ReadStore) -> Reach:
-    """Return how far what a query reads is; where it reads no projection, how far the log is.
+    """Return the position that the projections of a query have reached, or the head of the log if it reads none.
 
-    Read before the answer is loaded, which is then at least as new. What ends answers is looked at first of all: an event
-    that it has passed and the projections have not would end no answer any more. There is one when a cache joins an old
-    log, and when a read store has lost its last moments and is read forward again.
+    The position is read before the answer is loaded, so that the answer is at least as new. The checkpoint of the
+    invalidation is read first: an event that the invalidation has passed and the projections have not would never
+    invalidate the answer. There is such an event when a cache is added to an old log, and when a read store lost its last
+    commits and its projections read the log again.
     """
     log = write.log
     if not query.subscription:
         return await _passed_by(query.reads, read, log)
-    ended = await write.subscriptions.checkpoint(query.subscription)
+    invalidated = await write.subscriptions.checkpoint(query.subscription)
     reach = await _passed_by(query.reads, read, log)
-    if ended is None or ended.parked:
+    if invalidated is None or invalidated.parked:
         return reach._replace(whole=False)
-    if ended.position > reach.position:
+    if invalidated.position > reach.position:
         names = [str(event_type.message_name) for event_type in query.cache.invalidated_by]
         page = await log.read_all(after=reach.position, limit=1, names=names)
-        if (page.events[0].position if page.events else page.last + 1) <= ended.position:
+        if (page.events[0].position if page.events else page.last + 1) <= invalidated.position:
             return reach._replace(whole=False)
     return reach
 
@@ -68,3 +69,10 @@ async def _passed_by(reads: Sequence[str], read: ReadStore, log: EventLog) -> Re
             passed = Reach(checkpoint.position, whole=not checkpoint.parked)
         reach = passed if reach is None else reach.within(passed)
     return reach or NOWHERE
+
+
+def newest(one: Position | None, other: Position | None) -> Position | None:
+    """Return the later of two positions; None stands for no position at all."""
+    if one is None or other is None:
+        return other if one is None else one
+    return max(one, other)

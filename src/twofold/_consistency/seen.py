@@ -1,4 +1,4 @@
-"""What a session has to see: what it wrote, and what the tokens say that it was given."""
+"""The writes that a session has seen: its own, and those that a consistency token names."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ if TYPE_CHECKING:
     from .arrivals import Arrivals
 
 
-class Writes:
-    """Positions in the log of this application, and in those of others whose events it receives.
+class Seen:
+    """Positions in the log of this application, and in the logs of applications whose events arrive here.
 
     Args:
         log: the identity of this application's log.
-        arrivals: knows which events of other logs are recorded here; None when there are none.
+        arrivals: which events of other logs have arrived here; None when this application receives none.
     """
 
     _by_handlers: tuple[Written, ...] = ()
-    """What other applications wrote for handlers of the session, until one of its queries waits for it."""
+    """Writes of other applications for handlers of the session, until one of its queries waits for them."""
 
     def __init__(self, log: str, arrivals: Arrivals | None) -> None:
         self.here: Written | None = None
-        """What was written to this log; None when nothing was."""
+        """The writes to this log; None when there are none."""
         self._elsewhere: tuple[Written, ...] = ()
-        """What was written to others, and is not known to have arrived here."""
+        """The writes to other logs that are not known to have arrived here."""
         self._log = log
         self._arrivals = arrivals
 
     @property
     def elsewhere(self) -> bool:
-        """Whether something that was written to other logs is to be seen."""
+        """Whether a query must see writes to other logs."""
         return bool(self._elsewhere or self._by_handlers)
 
     @property
     def token(self) -> str:
-        """All of it as a text for a header; empty when it is nothing."""
+        """All writes as a text for a header; empty when there are none."""
         return encode_tokens(merged([*((self.here,) if self.here else ()), *self._elsewhere, *self._by_handlers]))
 
     def add(self, events: Sequence[StoredEvent]) -> None:
-        """Remember that these were written here."""
-        positions = tuple(event.position for event in events)
+        """Remember events that were committed here."""
+        positions = tuple([event.position for event in events])
         before = self.here
         if before is None:
             self.here = Written(self._log, positions[-1], positions[-KEPT:])
@@ -54,21 +54,26 @@ class Writes:
             last = max(before.position, positions[-1])
             self.here = Written(self._log, last, (*before.events, *positions)[-KEPT:], before.origins)
 
+    def token_of(self, events: Sequence[StoredEvent]) -> str:
+        """Return the token of a session that wrote these events and no others; empty when there are none."""
+        positions = tuple(event.position for event in events)
+        return encode_tokens([Written(self._log, positions[-1], positions)]) if positions else ""
+
     def resume(self, token: str) -> None:
-        """Remember what a token says, as if it had been written by this session.
+        """Remember the writes that a token names, as if this session had made them.
 
         Raises:
-            InvalidToken: it is not one.
-            ForeignLog: it belongs to a log that is neither this one nor one that is received here.
+            InvalidToken: the token is malformed.
+            ForeignLog: the token belongs to neither this log nor one whose events arrive here.
         """
         here, elsewhere = self._read(token)
         self.here = latest(self.here, here)
         self._elsewhere = merged([*self._elsewhere, *elsewhere])
 
     def add_elsewhere(self, application: str, written: Sequence[Written]) -> None:
-        """Remember what a handler of this session had written by another application, if that arrives here.
+        """Remember the writes of another application for a handler of this session, if its events arrive here.
 
-        It is waited for once the handler has ended, as what the handler itself writes is.
+        Queries wait for these writes once the handler has ended, as they do for the writes of the handler itself.
         """
         arrives = self._arrivals is not None and application in self._arrivals.sources
         known = [each for each in written if arrives or each.log == self._log]
@@ -77,19 +82,19 @@ class Writes:
     async def needed(
         self, after: str | None, seconds: float, *, must: bool, handling: bool
     ) -> tuple[Written | None, bool]:
-        """Return what a query has to see, in this log, and whether that is all of it.
+        """Return the writes to this log that a query must see, and whether those are all of them.
 
-        What was written to another log is waited for until it has arrived here; it is a place in this log then.
+        Writes to other logs are waited for. Once they have arrived here, they are positions in this log.
 
         Args:
-            after: a token to see besides.
-            seconds: how long to wait at most; not at all when it is 0.
-            must: whether it is an error that not all has arrived.
-            handling: whether a handler asks, in the middle of what it does.
+            after: a further token, whose writes the query must see as well.
+            seconds: the timeout, in seconds; 0 does not wait.
+            must: raise when a write has not arrived by then.
+            handling: the query is executed inside a handler.
 
         Raises:
-            ReadNotReady: not all has arrived after so many seconds, and it must.
-            ForeignLog, InvalidToken: as for `resume`.
+            ReadNotReady: a write has not arrived by then, and `must` is set.
+            ForeignLog, InvalidToken: see `resume`.
         """
         deadline = current_time() + seconds
         if self._by_handlers and not handling:
@@ -107,7 +112,7 @@ class Writes:
         return latest(self.here, needed), not missing
 
     async def _arrived(self, elsewhere: tuple[Written, ...], seconds: float) -> tuple[tuple[Written, ...], bool]:
-        """Turn what has arrived into places here; return what has not, and whether there is any."""
+        """Turn the writes that have arrived into positions here; return the others, and whether there are any."""
         if not elsewhere or self._arrivals is None:
             return elsewhere, False
         arrived, left = await self._arrivals.wait(elsewhere, self._log, seconds)

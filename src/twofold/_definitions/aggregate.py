@@ -130,8 +130,10 @@ class Aggregate:
         if method is not None:
             getattr(self, method)(event)
 
-    def _clear_recorded(self) -> None:
-        self.__dict__.pop("_recorded", None)
+    def _take_recorded(self) -> list[Event]:
+        """Return the recorded events, and forget them."""
+        recorded: list[Event] = self.__dict__.pop("_recorded", [])
+        return recorded
 
 
 def stream_of(aggregate_type: type[Aggregate], id: object) -> str:

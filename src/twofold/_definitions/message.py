@@ -6,10 +6,10 @@ import re
 from inspect import Parameter
 from typing import Any, ClassVar, Generic
 
-from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypeVar
 
 from ..errors import InvalidDefinition
+from .frozen_model import FrozenModel
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -17,7 +17,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*([.\-][A-Za-z0-9_]+)*")
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
-class Message(BaseModel):
+class Message(FrozenModel):
     """What commands, queries and events have in common: frozen, and validated when made.
 
     Class arguments:
@@ -29,10 +29,6 @@ class Message(BaseModel):
     Raises:
         InvalidDefinition: the name or the version is not usable.
     """
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", ser_json_inf_nan="strings", ser_json_bytes="base64", val_json_bytes="base64"
-    )
 
     message_name: ClassVar[str | None] = None
     message_version: ClassVar[int] = 1

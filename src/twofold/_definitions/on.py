@@ -4,31 +4,55 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from ..errors import InvalidDefinition
 from .message import Event
 
 _MARK = "__twofold_on__"
 
-E = TypeVar("E", bound=Event)
+E1 = TypeVar("E1", bound=Event)
 E2 = TypeVar("E2", bound=Event)
 E3 = TypeVar("E3", bound=Event)
-S = TypeVar("S")
+E4 = TypeVar("E4", bound=Event)
+E5 = TypeVar("E5", bound=Event)
+E6 = TypeVar("E6", bound=Event)
+E_contra = TypeVar("E_contra", bound=Event, contravariant=True)
+E_co = TypeVar("E_co", bound=Event, covariant=True)
+T_co = TypeVar("T_co", covariant=True)
 P = ParamSpec("P")
+Rest = ParamSpec("Rest")
 T = TypeVar("T")
 
 
-class _Marker(Protocol[E]):
-    def __call__(self, method: Callable[Concatenate[S, E, P], T], /) -> Callable[Concatenate[S, E, P], T]: ...
+# The second overload keeps pyright from seeing that E is contravariant.
+class _EventMethod(Protocol[E_contra, Rest, P, T_co]):  # pyright: ignore[reportInvalidTypeVarUse]
+    """A method that takes an event, and is exactly `(P) -> T`: an argument must match both overloads. `Rest` is `...`."""
+
+    @overload
+    def __call__(self, instance: Any, event: E_contra, /, *args: Rest.args, **kwargs: Rest.kwargs) -> object: ...
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
+
+
+class _Marker(Protocol[E_co]):
+    def __call__(self, method: _EventMethod[E_co, ..., P, T], /) -> Callable[P, T]: ...
 
 
 @overload
-def on(first: type[E], /) -> _Marker[E]: ...
+def on(e1: type[E1], /) -> _Marker[E1]: ...
 @overload
-def on(first: type[E], second: type[E2], /) -> _Marker[E | E2]: ...
+def on(e1: type[E1], e2: type[E2], /) -> _Marker[E1 | E2]: ...
 @overload
-def on(first: type[E], second: type[E2], third: type[E3], /) -> _Marker[E | E2 | E3]: ...
+def on(e1: type[E1], e2: type[E2], e3: type[E3], /) -> _Marker[E1 | E2 | E3]: ...
+@overload
+def on(e1: type[E1], e2: type[E2], e3: type[E3], e4: type[E4], /) -> _Marker[E1 | E2 | E3 | E4]: ...
+@overload
+def on(e1: type[E1], e2: type[E2], e3: type[E3], e4: type[E4], e5: type[E5], /) -> _Marker[E1 | E2 | E3 | E4 | E5]: ...
+@overload
+def on(
+    e1: type[E1], e2: type[E2], e3: type[E3], e4: type[E4], e5: type[E5], e6: type[E6], /
+) -> _Marker[E1 | E2 | E3 | E4 | E5 | E6]: ...
 @overload
 def on(*event_types: type[Event]) -> _Marker[Any]: ...
 def on(*event_types: type[Event]) -> Any:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
-
 from ..errors import InvalidDefinition
+from .frozen_model import FrozenModel
 
 
-class View(BaseModel):
+class View(FrozenModel):
     """A row of a read model: a frozen pydantic model with a stable name and a key.
 
         class OrderView(View, name="order_view", key="order_id", indexes=["user_id", ("user_id", "placed_at")]):
@@ -28,10 +27,6 @@ class View(BaseModel):
     Raises:
         InvalidDefinition: a name is not usable, or a field that is named does not exist.
     """
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", ser_json_inf_nan="strings", ser_json_bytes="base64", val_json_bytes="base64"
-    )
 
     view_name: ClassVar[str] = ""
     view_key: ClassVar[str] = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._definitions.message import Command
 from .._encoding.fingerprint import fingerprint
@@ -12,23 +12,21 @@ from ..errors import IdempotencyKeyReused
 from ..ports.event_log import StoredEvent
 from ..ports.idempotency_keys import KeyRecord
 from ..ports.transactions import WriteTransaction
-from .once import NEW, check_key
-
-if TYPE_CHECKING:
-    from .scope import Scope
+from .keys import check_key, check_tenant
+from .scope import NEW, Scope
 
 
 class Keyed:
-    """A dispatch with an idempotency key. The tenant of its session is part of the key.
+    """The claim of a dispatch with an idempotency key. The tenant of its session is part of the key.
 
     Args:
-        command: the command, as its caller made it.
+        command: the command, as the caller passed it.
         key: the key.
         tenant: the tenant.
 
     Raises:
         InvalidKey: the key is empty or too long.
-        ResultNotRecordable: the command has a result type or a field that has no JSON.
+        ResultNotRecordable: the result type or a field of the command has no JSON.
     """
 
     def __init__(self, command: Command[Any], key: str, tenant: str | None) -> None:
@@ -39,47 +37,42 @@ class Keyed:
         self._payload = fingerprint(command)
 
     def turn(self) -> object:
-        """Return what is equal for dispatches with the same key."""
+        """Return a value that is equal for dispatches with the same key."""
         return "key", self._tenant, self._key
 
     async def claim(self, scope: Scope) -> Any:
-        """Claim the key; return `NEW`, or the result of the dispatch that was first."""
+        """Claim the key; return `NEW`, or the result of the dispatch that claimed it first."""
         unit = scope.unit_of_work()
         transaction = await unit.transaction()
         record = KeyRecord(self._command, self._payload, scope.services.write.clock.now())
-        found = await unit._guard(transaction.keys.claim(_tenant_of(scope), self._key, record))
+        found = await unit._guard(transaction.keys.claim(check_tenant(scope.envelope.tenant), self._key, record))
         if found is None:
             return NEW
         if (found.command, found.payload) != (self._command, self._payload):
             what = f"for {found.command}" if found.command != self._command else "with another payload"
             raise self._reused(f"the key was used {what} at {found.time:%Y-%m-%d %H:%M:%S} UTC")
         if found.result is None:
-            raise self._reused("the command with this key is being handled further up")
-        scope.session.saw(found.token)
+            raise self._reused("the command with this key is being handled in an outer dispatch")
+        if found.token:
+            scope.conversation.seen.resume(found.token)
         return self._results.decode(found.result)
 
     async def handled(self, scope: Scope, result: Any) -> None:
-        """Write the result at commit, behind the events, whose positions belong to the record."""
-        text, session, tenant = self._results.encode(result), scope.session, _tenant_of(scope)
+        """Write the result at commit, after the events, whose positions are part of the record."""
+        text, seen, tenant = self._results.encode(result), scope.conversation.seen, check_tenant(scope.envelope.tenant)
         unit = scope.unit_of_work()
 
         async def answer(transaction: WriteTransaction, stored: Sequence[StoredEvent]) -> None:
-            await transaction.keys.answer(tenant, self._key, result=text, token=session.token_of(stored))
+            await transaction.keys.answer(tenant, self._key, result=text, token=seen.token_of(stored))
 
-        if scope.parent is not None and scope.parent.message is not None:
-            # Within an outer command the key may come again before the commit.
+        if scope.parent is not None:
+            # Inside an outer command the key may be used again before the commit.
             await unit._guard(answer(await unit.transaction(), ()))
         unit.write_last(answer)
 
     def _reused(self, found: str) -> IdempotencyKeyReused:
         return IdempotencyKeyReused(
             f"cannot dispatch {self._command} with the idempotency key {self._key!r}: {found}. "
-            "Repeat a command unchanged, and make a new key for each new intent.",
+            "Repeat a command unchanged, and use a new key for each new intent.",
             key=self._key,
         )
-
-
-def _tenant_of(scope: Scope) -> str:
-    """Return the tenant that the command concerns; a nested one has it from the outermost message."""
-    tenant = scope.envelope.tenant
-    return check_key("a tenant", tenant) if tenant else ""

@@ -1,27 +1,25 @@
-"""The inbox: each consumer takes a message once, however often a broker delivers it."""
+"""The inbox: a consumer takes each message once, although a broker may deliver it several times."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .once import NEW, check_key
-
-if TYPE_CHECKING:
-    from .scope import Scope
+from .keys import check_key
+from .scope import NEW, Scope
 
 
 class Received:
-    """A message that a consumer got from a broker.
+    """The claim of a message that a consumer received from a broker.
 
     Attributes:
-        first: whether it was taken now, and not before.
+        first: whether this delivery was handled, and no earlier one.
 
     Args:
-        consumer: who takes it.
-        id: the message's id.
+        consumer: the name of the consumer.
+        id: the id of the message.
 
     Raises:
-        InvalidKey: one of them is empty or too long.
+        InvalidKey: the consumer or the id is empty or too long.
     """
 
     def __init__(self, consumer: str, id: str) -> None:
@@ -30,15 +28,15 @@ class Received:
         self.first = False
 
     def turn(self) -> object:
-        """Return what is equal for deliveries of the same message to the same consumer."""
+        """Return a value that is equal for deliveries of the same message to the same consumer."""
         return "message", self._consumer, self._id
 
     async def claim(self, scope: Scope) -> Any:
-        """Note the message; return `NEW`, or None when it was taken before."""
+        """Store the id of the message; return `NEW`, or None for a duplicate."""
         unit = scope.unit_of_work()
         transaction, now = await unit.transaction(), scope.services.write.clock.now()
         self.first = await unit._guard(transaction.inbox.claim(self._consumer, self._id, time=now))
         return NEW if self.first else None
 
     async def handled(self, scope: Scope, result: Any) -> None:
-        """Need nothing more: the note is enough."""
+        """Do nothing: the stored id is enough."""

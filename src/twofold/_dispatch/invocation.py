@@ -1,17 +1,15 @@
-"""Call a handler: whatever it is, it becomes an async callable."""
+"""Call a handler with its message and its further parameters."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from .._buses.callables import as_async
+from .binding import Binding
+from .scope import Scope
 
-if TYPE_CHECKING:
-    from .binding import Binding
-    from .scope import Scope
-
-Invoke: TypeAlias = "Callable[[Scope, Any], Coroutine[Any, Any, Any]]"
+Invoke: TypeAlias = Callable[[Scope, Any], Coroutine[Any, Any, Any]]
 """Handles a message in a scope."""
 
 
@@ -47,7 +45,7 @@ async def resolved(scope: Scope, bindings: Sequence[Binding]) -> dict[str, Any]:
 
 
 def invocation_of_class(cls: type[Any], made_with: Sequence[Binding], called_with: Sequence[Binding]) -> Invoke:
-    """Return the same for a class: it is made for each message, and then called with it."""
+    """Do the same for a class, which is instantiated for each message."""
     call = as_async(cls.__call__)
 
     async def invoke(scope: Scope, message: Any) -> Any:

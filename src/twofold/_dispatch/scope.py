@@ -1,93 +1,124 @@
-"""What surrounds one message while it is handled: its unit of work, its envelope, what was made for it."""
+"""One message while it is handled: its unit of work, its envelope, and what was made for it."""
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
-import anyio
-
-from .._background.tasks import current_task
+from .._consistency.conversation import Conversation
 from .._definitions.envelope import Envelope
+from .._definitions.position import Position
 from .._definitions.view import View
 from .._reading.read_model import CommittedRows, ProjectedRows
 from .._writing.unit_of_work import UnitOfWork
 from ..errors import DispatchCycle, ReadOnlyUnitOfWork, UnitOfWorkClosed, UsedFromAnotherTask
 from ..ports.rows import RowReader
-from ..ports.transactions import ReadTransaction
+from .resources import Resources
 from .services import Services
-
-if TYPE_CHECKING:
-    from .session import Session
 
 V = TypeVar("V", bound=View)
 
 _DEEPEST = 50
 """How many messages may be dispatched inside one another."""
 
+NEW: Final = object()
+"""Returned by a claim whose command has not taken effect before."""
+
+
+class Claim(Protocol):
+    """The identity of a dispatch that takes effect once: an idempotency key, a received message, a scheduled command."""
+
+    def turn(self) -> object:
+        """Return the lock key. Dispatches with equal keys run one after another in this process."""
+        ...
+
+    async def claim(self, scope: Scope) -> Any:
+        """Store the claim in the unit of work; return `NEW`, or the result of the dispatch that claimed first."""
+        ...
+
+    async def handled(self, scope: Scope, result: Any) -> None:
+        """Store the result of the handler in the unit of work."""
+        ...
+
 
 class Scope:
-    """One message being handled. Made for each message, closed when its handler has ended.
+    """One message while it is handled. A scope is made for each message, and closed when the handler has ended.
 
-    A scope without a message stands for a session: what is dispatched in it begins a unit of its own. A message
-    dispatched inside another one shares its unit.
+    A message that is dispatched inside a handler has a scope of its own, and joins the unit of work of the outer one.
+
+    Args:
+        services: what the application offers.
+        message: the message; None in a projection and outside of handlers.
+        conversation: the conversation of the message; a new one when it was dispatched outside of a session.
+        parent: the scope of the handler that dispatched the message.
+        claim: claimed before the handler runs.
+        read_only: whether the handler may only read.
     """
 
-    open: bool = False
-    """Whether something was made or begun that has to be closed."""
-    ended: bool = False
-    """Whether the handler has ended: what it was given cannot be used any more."""
-    unit: UnitOfWork | None = None
+    # The slots hold what every message has. Each further attribute that __init__ sets costs every dispatch.
+    __slots__ = ("__dict__", "_conversation", "_owner", "ended", "message", "services", "unit")
+
+    parent: Scope | None = None
+    claim: Claim | None = None
     rows: dict[type[View], ProjectedRows[Any]] | None = None
-    made: dict[Any, Any] | None = None
+    """The read models of a projection."""
+    needed: Position | None = None
+    """Read by the cache, as of a `Caller`: a query in a handler needs no position."""
+    _read_only: bool = False
     _envelope: Envelope[Any] | None = None
-    _read: ReadTransaction | None = None
-    _exits: AsyncExitStack | None = None
+    resources: Resources | None = None
+    """What `close` closes, if anything was opened."""
 
     def __init__(
         self,
         services: Services,
         message: Any,
-        session: Session | None = None,
+        conversation: Conversation | None = None,
         parent: Scope | None = None,
-        *,
+        claim: Claim | None = None,
         read_only: bool = False,
     ) -> None:
         self.services = services
         self.message = message
-        self.parent = parent
-        self._session = session
-        self._read_only = read_only
-        self._owner = current_task()
+        self.unit: UnitOfWork | None = None
+        self.ended = False
+        """Whether the handler has ended, so that its parameters cannot be used any more."""
+        self._conversation = conversation
+        self._owner = services.running.get()
+        if parent is not None:
+            self.parent = parent
+        if claim is not None:
+            self.claim = claim
+        if read_only:
+            self._read_only = True
 
     @property
-    def session(self) -> Session:
-        """The session that the message belongs to; a new one when it was dispatched without."""
-        if self._session is None:
-            self._session = self.services.new_session()
-        return self._session
+    def scope(self) -> Scope:
+        """The scope itself, where it stands in the place of a `Caller`."""
+        return self
 
     @property
-    def joinable(self) -> bool:
-        """Whether a message dispatched here shares this scope's unit of work."""
-        return self.message is not None
+    def conversation(self) -> Conversation:
+        """The conversation that the message belongs to."""
+        if self._conversation is None:
+            parent = self.parent
+            self._conversation = self.services.conversations.open() if parent is None else parent.conversation
+        return self._conversation
 
     def check_nested(self, message: object) -> None:
-        """Raise when dispatching a message inside this scope cannot end well.
+        """Check that a message may be dispatched inside this scope.
 
         Raises:
             UsedFromAnotherTask: this scope belongs to another task.
             DispatchCycle: an equal message is being handled already, or the nesting is too deep.
         """
-        if current_task() is not self._owner:
+        if self.services.running.get() is not self._owner:
             raise UsedFromAnotherTask(
                 f"cannot dispatch {type(message).__name__} here: it would join a unit of work that another task opened. "
                 "Await it in the handler itself, or dispatch it after the handler has ended."
             )
         chain: list[str] = []
         scope: Scope | None = self
-        while scope is not None and scope.message is not None:
+        while scope is not None:
             chain.append(type(scope.message).__name__)
             if len(chain) > _DEEPEST or scope.message == message:
                 way = " → ".join([*reversed(chain[:6]), type(message).__name__])
@@ -99,23 +130,21 @@ class Scope:
 
     @property
     def envelope(self) -> Envelope[Any]:
-        """The message's envelope, made at the first look."""
+        """The envelope of the message, made at the first access."""
         if self._envelope is None:
-            new_id = self.services.write.ids.new()
-            now = self.services.write.clock.now()
-            if self.parent is not None and self.parent.message is not None:
-                cause = self.parent.envelope
-                self._envelope = Envelope(
-                    message=self.message, id=new_id, correlation_id=cause.correlation_id, causation_id=cause.id,
-                    time=now, tenant=cause.tenant, trace=cause.trace, headers=cause.headers,
-                )  # fmt: skip
-            else:
-                origin = self.session.origin
-                self._envelope = Envelope(
-                    message=self.message, id=new_id, correlation_id=origin.correlation_id or new_id,
-                    causation_id=origin.causation_id,
-                    time=now, tenant=origin.tenant, trace=origin.trace, headers=origin.headers,
-                )  # fmt: skip
+            outer = None if self.parent is None else self.parent.envelope
+            origin = self.conversation.origin if outer is None else outer
+            new_id, now = self.services.write.ids.new(), self.services.write.clock.now()
+            self._envelope = Envelope(
+                message=self.message,
+                id=new_id,
+                correlation_id=origin.correlation_id or new_id,
+                causation_id=origin.causation_id if outer is None else outer.id,
+                time=now,
+                tenant=origin.tenant,
+                trace=origin.trace,
+                headers=origin.headers,
+            )
         return self._envelope
 
     @envelope.setter
@@ -123,7 +152,7 @@ class Scope:
         self._envelope = envelope
 
     def unit_of_work(self) -> UnitOfWork:
-        """Return the unit of work, made at the first look; its transaction begins later still.
+        """Return the unit of work, made at the first call. Its transaction begins at the first use.
 
         Raises:
             UnitOfWorkClosed: the handler has ended.
@@ -131,25 +160,24 @@ class Scope:
         if self.ended:
             raise self._over()
         if self.unit is None:
-            self.unit = UnitOfWork(self.services.write, lambda: self.envelope, self._owner, read_only=self._read_only)
-            self.open = self.open or self._read_only
+            self.unit = UnitOfWork(self.services.write, self._cause, self._owner, read_only=self._read_only)
         return self.unit
 
+    def _cause(self) -> Envelope[Any]:
+        return self.envelope
+
     def committed_rows(self, view: type[V]) -> CommittedRows[V]:
-        """Return a read model that only reads, one state of the store for the whole scope."""
+        """Return a read model that only reads. All of them in a scope read one snapshot of the store."""
 
         async def rows() -> RowReader[V]:
             if self.ended:
                 raise self._over()
-            if current_task() is not self._owner:
+            if self.services.running.get() is not self._owner:
                 raise UsedFromAnotherTask(
                     f"cannot read {view.__qualname__} here: another task opened this read. "
                     "Await the calls one after another instead of with gather() or a task group."
                 )
-            if self._read is None:
-                self.open = True
-                self._read = await self.services.read.begin(read_only=True)
-            return self._read.rows(view)
+            return (await self.opened().transaction()).rows(view)
 
         return CommittedRows(view, rows)
 
@@ -161,41 +189,25 @@ class Scope:
 
     def _over(self) -> UnitOfWorkClosed:
         return UnitOfWorkClosed(
-            f"cannot use what the handler of {type(self.message).__name__} was given: it has ended. Take the repository or "
-            "the read model as a parameter wherever it is needed; what should go on afterwards is an event handler, or scheduled."
+            f"cannot use the parameters of the handler of {type(self.message).__name__}: the handler has ended. Take a "
+            "repository or read model as a parameter where you need it. To continue work later, register an event handler "
+            "or schedule a command."
         )
 
-    @property
-    def exits(self) -> AsyncExitStack:
-        """What is closed with this scope."""
-        if self._exits is None:
-            self.open = True
-            self._exits = AsyncExitStack()
-        return self._exits
+    def opened(self) -> Resources:
+        """Return the resources of the message, opened at the first call."""
+        if self.resources is None:
+            self.resources = Resources(self.services.read)
+        return self.resources
 
     async def close(self, failure: BaseException | None = None) -> None:
-        """Close what was made for the message, last made first, and end what it only read."""
+        """End the unit of work of a query, and close the resources of the message.
+
+        Args:
+            failure: what the handler raised.
+        """
         self.ended = True
-        if not self.open:
-            return
-        reading = self.unit if self._read_only else None
-        with anyio.CancelScope(shield=True):
-            if reading is not None:
-                await reading.rollback()
-            if self._read is not None:
-                await self._read.rollback()
-                self._read = None
-            if self._exits is not None:
-                exits, self._exits = self._exits, None
-                await exits.__aexit__(
-                    type(failure) if failure else None, failure, failure.__traceback__ if failure else None
-                )
-
-
-current: ContextVar[Scope | None] = ContextVar("twofold.current", default=None)
-
-
-def handling() -> bool:
-    """Return whether a command or event handler is being handled here, so that a dispatch would be a nested one."""
-    scope = current.get()
-    return scope is not None and scope.joinable
+        if self._read_only and self.unit is not None:
+            await self.unit.rollback()
+        if self.resources is not None:
+            await self.resources.close(failure)

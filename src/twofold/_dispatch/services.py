@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._background.signal import Signal
-from .._definitions.message import Command
+from .._background.tasks import RunningTask
+from .._buses.command_bus import CommandBus
+from .._buses.event_bus import EventBus
+from .._buses.query_bus import QueryBus
+from .._consistency.conversation import Conversations
+from .._consistency.waiting import Consistency
+from .._definitions.message import Command, Query
 from .._encoding.wire_types import WireTypes
-from .._writing.write_side import WriteSide
+from .._writing.storage import WriteSide
 from ..ports.stores import ReadStore
-
-if TYPE_CHECKING:
-    from .._buses.command_bus import CommandBus
-    from .._buses.event_bus import EventBus
-    from .._buses.query_bus import QueryBus
-    from .session import Session
+from .steps import Pipeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +24,20 @@ class Services:
     """What an application offers to the handling of every message.
 
     Attributes:
-        write: what units of work have in common.
+        write: what all units of work have in common.
         read: the store of read models.
-        commands: handles commands.
-        queries: answers queries.
+        commands: dispatches commands.
+        queries: executes queries.
         events: records events.
-        once: handles commands that claim something first.
-        new_session: opens a session for a message that was dispatched without one.
         command_types: the commands that may be scheduled.
-        scheduled: sent when one was.
+        consistency: knows how far the projections are.
+        conversations: opens a conversation for a message that was dispatched outside of a session.
+        running: returns the running task.
+        command_pipelines: how each command is handled; filled when the application is assembled.
+        query_pipelines: how each query is answered.
+        committed: sent after events were committed.
+        scheduled: sent after a command was scheduled.
         ended: sent when the application stops.
-        container: the user's container.
     """
 
     write: WriteSide
@@ -42,9 +45,12 @@ class Services:
     commands: CommandBus
     queries: QueryBus
     events: EventBus
-    once: CommandBus
-    new_session: Callable[[], Session]
     command_types: WireTypes[Command[Any]]
+    consistency: Consistency
+    conversations: Conversations
+    running: RunningTask
+    command_pipelines: dict[type[Command[Any]], Pipeline] = field(default_factory=dict)
+    query_pipelines: dict[type[Query[Any]], Pipeline] = field(default_factory=dict)
+    committed: Signal = field(default_factory=Signal)
     scheduled: Signal = field(default_factory=Signal)
     ended: Signal = field(default_factory=Signal)
-    container: Any = None

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
+from typing import Any, Generic, Self, TypeVar, cast
 
 from anyio import current_time
 
-from .._background.tasks import current_task
-from .._consistency.required import at_least
-from .._consistency.seen import Writes
-from .._consistency.token import Written, encode_token
-from .._consistency.waiting import Consistency
+from .._buses.no_handler import no_handler
+from .._consistency.conversation import Conversation
+from .._consistency.token import Written
 from .._definitions.message import Command, Query
 from ..errors import ApplicationNotRunning, UsedFromAnotherTask
-from ..ports.event_log import StoredEvent
+from .caller import Caller, current, handling
 from .idempotency import Keyed
 from .inbox import Received
-from .once import Once, asked
 from .scheduler import Scheduler, in_own_unit
-from .scope import current, handling
-
-if TYPE_CHECKING:
-    from .._consistency.arrivals import Arrivals
-    from .._definitions.envelope import Origin
-    from .services import Services
+from .scope import Claim, Scope
+from .services import Services
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -60,33 +53,15 @@ class Session:
     point. `token` carries this to another process. A session belongs to the task that opened it.
     """
 
-    def __init__(
-        self,
-        services: Services,
-        consistency: Consistency,
-        reads: Mapping[type[Query[Any]], Sequence[str]],
-        origin: Origin,
-        log: str,
-        arrivals: Arrivals | None,
-        token: str | None,
-    ) -> None:
-        from .scope import Scope
-
-        self.origin = origin
+    def __init__(self, services: Services, conversation: Conversation) -> None:
         self._services = services
-        self._consistency = consistency
-        self._reads = reads
-        self._log = log
-        self._owner = current_task()
-        self._writes = Writes(log, arrivals)
-        if token:
-            self._writes.resume(token)
-        self._scope = Scope(services, None, self)
+        self._conversation = conversation
+        self._caller = Caller(conversation)
 
     @property
     def token(self) -> str:
-        """How far this session wrote, as an opaque text for a header; empty when it wrote nothing."""
-        return self._writes.token
+        """The consistency token: what this session wrote, as an opaque text for a header. Empty when it wrote nothing."""
+        return self._conversation.seen.token
 
     async def dispatch(self, command: Command[R], *, idempotency_key: str | None = None) -> R:
         """Handle a command and return its result, when everything it changed is committed.
@@ -112,13 +87,16 @@ class Session:
         """
         self._check_task()
         if idempotency_key is not None:
-            return await self._once(command, Keyed(command, idempotency_key, self.origin.tenant))
-        scope = current.get()
-        if scope is not None and scope.joinable:
-            return await self._services.commands.dispatch(command)
-        mark = current.set(self._scope)
+            return await self._claim(command, Keyed(command, idempotency_key, self._conversation.origin.tenant))
+        pipeline = self._services.command_pipelines.get(type(command))
+        if pipeline is None:
+            raise no_handler("command", command, self._services.command_pipelines)
+        caller = current.get()
+        if caller is not None and caller.scope is not None:
+            return cast(R, await pipeline.handle(command))
+        mark = current.set(self._caller)
         try:
-            return await self._services.commands.dispatch(command)
+            return cast(R, await pipeline.handle(command))
         finally:
             current.reset(mark)
 
@@ -144,7 +122,7 @@ class Session:
         """
         self._check_task()
         received = Received(consumer, id)
-        await self._once(command, received)
+        await self._claim(command, received)
         return received.first
 
     async def schedule(self, command: Command[Any], *, at: datetime, id: str | None = None) -> str:
@@ -159,24 +137,22 @@ class Session:
         return await self._with_scheduler(lambda scheduler: scheduler.cancel(id))
 
     async def _with_scheduler(self, work: Callable[[Scheduler], Awaitable[R]]) -> R:
-        from .scope import Scope
-
         self._check_task()
-        scope = current.get()
-        if scope is not None and scope.joinable:
+        scope = handling()
+        if scope is not None:
             return await work(Scheduler(scope))
-        return await in_own_unit(Scope(self._services, None, self), work)
+        return await in_own_unit(Scope(self._services, None, self._conversation), work)
 
-    async def _once(self, command: Command[R], once: Once) -> R:
-        scope = current.get()
-        mark = None if scope is not None and scope.joinable else current.set(self._scope)
-        before = asked.set(once)
+    async def _claim(self, command: Command[R], claim: Claim) -> R:
+        """Handle a command that takes effect once."""
+        pipeline = self._services.command_pipelines.get(type(command))
+        if pipeline is None:
+            raise no_handler("command", command, self._services.command_pipelines)
+        mark = current.set(Caller(self._conversation, handling(), claim))
         try:
-            return await self._services.once.dispatch(command)
+            return cast(R, await pipeline.claimed(command))
         finally:
-            asked.reset(before)
-            if mark is not None:
-                current.reset(mark)
+            current.reset(mark)
 
     async def execute(self, query: Query[R], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None) -> R:
         """Answer a query from read models that have what this session wrote.
@@ -194,15 +170,15 @@ class Session:
             UsedFromAnotherTask: another task opened this session.
         """
         self._check_task()
-        nested = handling()
-        written, left = self._writes.here, 0.0 if nested else timeout
-        if after is not None or self._writes.elsewhere:
+        seen, outer = self._conversation.seen, handling()
+        written, left = seen.here, timeout if outer is None else 0.0
+        if after is not None or seen.elsewhere:
             deadline = current_time() + left
-            written, _ = await self._writes.needed(after, left, must=True, handling=nested)
+            written, _ = await seen.needed(after, left, must=True, handling=outer is not None)
             left = deadline - current_time()
         if written is not None:
-            await self._consistency.wait(self._reads.get(type(query), ()), written, left)
-        return await self._answer(query, written, nested)
+            await self._services.consistency.wait(self._reads(query), written, left)
+        return await self._answer(query, written, outer)
 
     async def execute_stale(self, query: Query[R], *, after: str | None = None) -> Answer[R]:
         """Answer a query at once, from read models that may lack what this session wrote, and report their lag.
@@ -216,24 +192,27 @@ class Session:
             UsedFromAnotherTask: another task opened this session.
         """
         self._check_task()
-        nested = handling()
-        written, complete = self._writes.here, True
-        if after is not None or self._writes.elsewhere:
-            written, complete = await self._writes.needed(after, 0.0, must=False, handling=nested)
-        reads, lag = self._reads.get(type(query), ()), 0 if complete else None
+        seen, outer = self._conversation.seen, handling()
+        written, complete = seen.here, True
+        if after is not None or seen.elsewhere:
+            written, complete = await seen.needed(after, 0.0, must=False, handling=outer is not None)
+        reads, lag = self._reads(query), 0 if complete else None
         if written is not None and reads and complete:
-            lag = await self._consistency.worst(reads, written)
-        return Answer(await self._answer(query, written, nested), lag)
+            lag = await self._services.consistency.worst(reads, written)
+        return Answer(await self._answer(query, written, outer), lag)
 
-    async def _answer(self, query: Query[R], written: Written | None, nested: bool) -> R:
-        mark = at_least.set(None if written is None else written.position)
-        mine = None if nested else current.set(self._scope)
+    async def _answer(self, query: Query[R], written: Written | None, outer: Scope | None) -> R:
+        needed = None if written is None else written.position
+        mark = current.set(Caller(self._conversation, outer, needed=needed))
         try:
             return await self._services.queries.execute(query)
         finally:
-            at_least.reset(mark)
-            if mine is not None:
-                current.reset(mine)
+            current.reset(mark)
+
+    def _reads(self, query: Query[Any]) -> Sequence[str]:
+        """Return the projections that a query reads, and that may lag."""
+        pipeline = self._services.query_pipelines.get(type(query))
+        return () if pipeline is None else pipeline.reads
 
     async def stream(
         self, query: Query[AsyncIterator[R]], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None
@@ -253,39 +232,20 @@ class Session:
         """
         self._check_task()
         deadline = current_time() + timeout
-        written, _ = await self._writes.needed(after, timeout, must=True, handling=handling())
+        outer = handling()
+        written, _ = await self._conversation.seen.needed(after, timeout, must=True, handling=outer is not None)
         if written is not None:
-            await self._consistency.wait(self._reads.get(type(query), ()), written, deadline - current_time())
+            await self._services.consistency.wait(self._reads(query), written, deadline - current_time())
         async with aclosing(self._services.queries.stream(query)) as items:
-            scope = current.get()
-            mine = None if scope is not None and scope.joinable else current.set(self._scope)
+            mark = current.set(Caller(self._conversation, outer))
             try:
                 first = await anext(items, _END)
             finally:
-                if mine is not None:
-                    current.reset(mine)
+                current.reset(mark)
             if first is not _END:
                 yield cast(R, first)
                 async for item in items:
                     yield item
-
-    def wrote(self, events: Sequence[StoredEvent]) -> None:
-        """Remember that these events were committed in this session."""
-        self._writes.add(events)
-
-    def wrote_elsewhere(self, application: str, written: Sequence[Written]) -> None:
-        """Remember what another application has written for a handler of this session, if its events arrive here."""
-        self._writes.add_elsewhere(application, written)
-
-    def saw(self, token: str) -> None:
-        """Remember what another session wrote, as if it had been this one."""
-        if token:
-            self._writes.resume(token)
-
-    def token_of(self, events: Sequence[StoredEvent]) -> str:
-        """Return the token of a session that wrote these events and no others; empty when there are none."""
-        positions = tuple(event.position for event in events)
-        return encode_token(Written(self._log, positions[-1], positions)) if positions else ""
 
     async def __aenter__(self) -> Self:
         return self
@@ -298,7 +258,7 @@ class Session:
             raise ApplicationNotRunning(
                 "cannot use this session: its application has stopped. Open one in the next run."
             )
-        if current_task() is not self._owner:
+        if self._services.running.get() is not self._conversation.owner:
             raise UsedFromAnotherTask(
                 "cannot use this session here: another task opened it. Open one session in each task, and pass "
                 "Session.token on when one has to see what another one wrote."

@@ -1,4 +1,4 @@
-"""The event classes that an application knows."""
+"""The event classes of an application."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from ..ports.event_log import StoredEvent
 from .wire_types import WireTypes
 
 _REMEMBERED = 1000
-"""How many decoded events are kept for other subscriptions."""
+"""The number of decoded events that are kept for other subscriptions."""
 
 
 class EventTypes(WireTypes[Event]):
-    """The event classes that an application knows."""
+    """Decode stored events into the event classes of an application."""
 
     def __init__(self) -> None:
         super().__init__("event", UndecodableEvent)
         self._recent: dict[UUID, Event] = {}
 
     def decode_stored(self, stored: StoredEvent) -> Event:
-        """Make an event from its record. Subscriptions that read the same event soon after one another share one object.
+        """Return a stored event as an event. Subscriptions that read the same event soon after one another share one object.
 
         Raises:
-            UndecodableEvent: as `decode`.
+            UndecodableEvent: see `decode`.
         """
         event = self._recent.get(stored.id)
         if event is None:

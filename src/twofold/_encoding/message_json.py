@@ -1,15 +1,20 @@
-"""Commands, queries and events as JSON."""
+"""Write messages as JSON: their fields, and the metadata beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar
+from uuid import UUID
 
 from pydantic_core import PydanticSerializationError
 
-from .._definitions.message import Message
-from ..errors import TwofoldError
+from .._definitions.envelope import Envelope
+from .._definitions.message import Event, Message
+from ..errors import ConfigurationError, EventNotRecordable, TwofoldError
+from ..ports.event_log import NewEvent
 from .misfits import unwritable
 from .round_trip import RoundTrip
 from .secrets import ADVICE, MASK, is_secret
@@ -52,6 +57,61 @@ def json_of(message: Message, attempt: str, refused: type[TwofoldError]) -> str:
             f"{ADVICE}"
         )
     return text
+
+
+def new_events(events: Iterable[Event], ids: Iterator[UUID], time: datetime, metadata: str) -> list[NewEvent]:
+    """Return events as they are appended to the log.
+
+    Args:
+        events: the events.
+        ids: an id for each.
+        time: when they are recorded.
+        metadata: see `encode_metadata`.
+
+    Raises:
+        ConfigurationError: an event has no stable name.
+        EventNotRecordable: a field has no JSON, or holds a secret.
+    """
+    return [
+        NewEvent(
+            next(ids),
+            event_name(event),
+            event.message_version,
+            json_of(event, "record", EventNotRecordable),
+            metadata,
+            time,
+        )
+        for event in events
+    ]
+
+
+def event_name(event: Event) -> str:
+    """Return the stable name of an event.
+
+    Raises:
+        ConfigurationError: the event has none.
+    """
+    if event.message_name is None:
+        raise ConfigurationError(
+            f"cannot record {type(event).__qualname__}: it has no stable name. "
+            f"Give it one: class {type(event).__name__}(Event, name='orders.order_placed')."
+        )
+    return event.message_name
+
+
+def encode_metadata(cause: Envelope) -> str:
+    """Return the metadata of what the handler of a message records, as JSON text; `metadata.event_envelope` reads it."""
+    fields: dict[str, str | Mapping[str, str]] = {
+        "correlation_id": str(cause.correlation_id),
+        "causation_id": str(cause.id),
+    }
+    if cause.tenant is not None:
+        fields["tenant"] = cause.tenant
+    if cause.trace:
+        fields["trace"] = dict(cause.trace)
+    if cause.headers:
+        fields["headers"] = dict(cause.headers)
+    return json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
 
 
 def without_json(message: Message) -> str:

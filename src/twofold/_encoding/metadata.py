@@ -1,30 +1,14 @@
-"""The envelope of a stored event, as JSON text beside its fields."""
+"""Read the metadata of a stored event: its envelope, and where it came from."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from uuid import UUID
 
 from .._definitions.envelope import Envelope
 from .._definitions.message import Event
 from .._definitions.position import Position
 from ..ports.event_log import StoredEvent
-
-
-def encode_metadata(cause: Envelope) -> str:
-    """Return the metadata of an event that the handling of `cause` recorded."""
-    fields: dict[str, str | Mapping[str, str]] = {
-        "correlation_id": str(cause.correlation_id),
-        "causation_id": str(cause.id),
-    }
-    if cause.tenant is not None:
-        fields["tenant"] = cause.tenant
-    if cause.trace:
-        fields["trace"] = dict(cause.trace)
-    if cause.headers:
-        fields["headers"] = dict(cause.headers)
-    return json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
 
 
 def event_envelope(stored: StoredEvent, event: Event) -> Envelope[Event]:
@@ -47,7 +31,7 @@ def event_envelope(stored: StoredEvent, event: Event) -> Envelope[Event]:
 
 
 def origin_of(stored: StoredEvent) -> tuple[str, Position] | None:
-    """Return the log and the position that an event had in the application it came from; None when it has none there."""
+    """Return the log and the position of an event in the application that it came from, or None if neither is known."""
     origin = json.loads(stored.metadata).get("origin", {}) if '"origin"' in stored.metadata else {}
     return (origin["log"], Position(int(origin["position"]))) if "log" in origin and "position" in origin else None
 

@@ -1,4 +1,4 @@
-"""Find what JSON masks: a secret that is stored comes back as a row of asterisks."""
+"""Find the fields that JSON masks. A secret that is stored comes back as a row of asterisks."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from typing_extensions import is_typeddict
 _SECRETS: Final = (Secret, SecretBytes, SecretStr)
 
 MASK: Final = '"**********"'
-"""What pydantic writes for a secret, as JSON text."""
+"""The text that pydantic writes for a secret, as JSON."""
 
 ADVICE: Final = (
-    "Keep what is no secret, such as a reference to it, or say by a serializer (pydantic's field_serializer) in which form "
-    "it may be stored."
+    "Store a reference to the secret instead, or add a serializer (pydantic's field_serializer) that returns the form that "
+    "may be stored."
 )
-"""What to do about a field that would come back masked."""
+"""The advice for a field that would come back masked."""
 
 
 def masked(holder: type[Any]) -> list[str]:
-    """Return the fields of a model that would come back from JSON as masks, those of nested ones as `card.number`.
+    """Return the fields of a model that would come back from JSON as masks. A nested field is written as `card.number`.
 
-    A field that has a serializer of its own is left to it, and so is what is hidden behind `Any`.
+    Fields with a serializer of their own, and values behind `Any`, are not examined.
     """
     return list(_of_model(holder, ()))
 
 
 def masks(annotation: Any) -> bool:
-    """Return whether values of a type would come back from JSON as masks, whole or in part."""
+    """Return whether values of a type, or parts of them, would come back from JSON as masks."""
     return any(True for _ in _of_type(annotation, "", ()))
 
 
 def is_secret(value: object) -> bool:
-    """Return whether this is a secret."""
+    """Return whether a value is a secret of pydantic."""
     return isinstance(value, _SECRETS)
 
 
@@ -78,7 +78,7 @@ def _is_named(plain: type[Any]) -> bool:
 def _notifier(holder: type[Any]) -> Mapping[str, Any]:
     try:
         return get_type_hints(holder, include_extras=True)
-    except (NameError, TypeError):  # whoever makes JSON of it will say so
+    except (NameError, TypeError):  # building the encoder reports the fault
         return {}
 
 

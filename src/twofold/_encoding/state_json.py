@@ -17,15 +17,15 @@ A = TypeVar("A", bound=Aggregate)
 
 
 class StateCodec(Generic[A]):
-    """Write the annotated attributes of an aggregate as JSON, and make an aggregate from it.
+    """Encode the annotated attributes of an aggregate as JSON, and decode them into an aggregate.
 
     An attribute that is not set is left out. Private attributes (`_name`) and `ClassVar`s are not state.
 
     Args:
-        aggregate_type: a class whose state is all annotated, such as a dataclass. It may have an `id` and nothing else.
+        aggregate_type: a class that annotates its whole state, such as a dataclass. `id` may be the only attribute.
 
     Raises:
-        InvalidDefinition: an attribute has a type that pydantic cannot write as JSON, or is a secret, or none is annotated.
+        InvalidDefinition: the type of an attribute has no JSON, an attribute is a secret, or no attribute is annotated.
     """
 
     def __init__(self, aggregate_type: type[A]) -> None:
@@ -41,7 +41,7 @@ class StateCodec(Generic[A]):
         ):
             raise InvalidDefinition(
                 f"cannot keep the state of {aggregate_type.__qualname__}: it annotates no attribute, not even 'id'. "
-                "Annotate its attributes in the class body, or give the store a mapping of your own."
+                "Annotate its attributes in the class body, or pass a mapping of your own to the store."
             )
         fields: dict[str, Any] = {name: (hint, None) for name, hint in notifier.items()}
         try:
@@ -53,7 +53,7 @@ class StateCodec(Generic[A]):
         except Exception as error:
             raise InvalidDefinition(
                 f"cannot keep the state of {aggregate_type.__qualname__}: it has no JSON: {error}. "
-                "Use types that pydantic knows, or give the store a mapping of your own."
+                "Use types that pydantic supports, or pass a mapping of your own to the store."
             ) from error
         self._round_trip: RoundTrip[BaseModel] = RoundTrip(self._model, exclude_unset=True)
         if secrets := masked(self._model):
@@ -63,7 +63,7 @@ class StateCodec(Generic[A]):
             )
 
     def encode(self, aggregate: A) -> str:
-        """Return the state as JSON text that gives the state again.
+        """Return the state as JSON text that can be decoded.
 
         Raises:
             NotStorable: an attribute does not fit its annotation, or has no JSON.
@@ -75,8 +75,8 @@ class StateCodec(Generic[A]):
         }
         if self._only_id and (lost := [name for name in vars(aggregate) if name != "id" and not name.startswith("_")]):
             raise NotStorable(
-                f"cannot keep {self._named(aggregate.id)}: it has {', '.join(lost)}, which its class does not annotate, so "
-                "that it would be lost. Annotate it in the class body."
+                f"cannot keep {self._named(aggregate.id)}: its class does not annotate {', '.join(lost)}, and so the value "
+                "would be lost. Annotate the attribute in the class body."
             )
         made: BaseModel = self._model.model_construct(set(state), **state)
         try:
@@ -85,25 +85,25 @@ class StateCodec(Generic[A]):
         except ValueError as error:
             raise NotStorable(
                 f"cannot keep {self._named(state.get('id'))}: {why(made, error)}. "
-                "Set the attribute to what its annotation says, or annotate what it is."
+                "Set the attribute to a value that fits the annotation, or change the annotation."
             ) from error
 
     def decode(self, text: str, id: object = None) -> A:
         """Return a new aggregate with this state and no recorded events. `__init__` is not called.
 
         Args:
-            text: what `encode` gave.
-            id: whose state it is, for the message.
+            text: the text that `encode` returned.
+            id: the id of the aggregate, for the error message.
 
         Raises:
-            StorageError: the text does not fit the class, for it has changed since.
+            StorageError: the text does not fit the class, because the class was changed.
         """
         try:
             state = self._round_trip.decode(text)
         except ValidationError as error:
             raise StorageError(
                 f"cannot load {self._named(id)}: its stored state does not fit the class any more: {misfits(error)}. "
-                "Widen the annotation so that it takes the old values too, or change what is stored."
+                "Widen the annotation so that it accepts the old values too, or change the stored state."
             ) from error
         aggregate = self._type.__new__(self._type)
         for name in state.model_fields_set:

@@ -1,4 +1,4 @@
-"""From wire names to message classes and back, with the upcasters between versions."""
+"""Message classes by their wire names, and the upcasters between their versions."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from .message_json import round_trip_of
 M = TypeVar("M", bound=Message)
 
 Fields: TypeAlias = Mapping[str, Any]
-"""The fields of a stored message, as JSON gives them."""
+"""The fields of a stored message, decoded from JSON."""
 
 Upcaster: TypeAlias = Callable[[Fields], Fields]
-"""Turns the fields of one version into those of the next."""
+"""Returns the fields of the next version, given the fields of one version."""
 
 
 class WireTypes(Generic[M]):
-    """The message classes of one kind that an application knows. Nothing is ever imported by a name from the wire.
+    """The message classes of one kind that an application registered. No class is ever imported by a name from the wire.
 
     Args:
-        kind: what such a message is called in texts.
-        undecodable: what is raised for one that cannot be read.
+        kind: the word for such a message in error texts.
+        undecodable: the error for a message that cannot be decoded.
     """
 
     def __init__(self, kind: str, undecodable: type[StorageError]) -> None:
@@ -36,10 +36,10 @@ class WireTypes(Generic[M]):
         self._upcasters: dict[tuple[str, int], Upcaster] = {}
 
     def add(self, message_type: type[M]) -> None:
-        """Make a class known.
+        """Register a class.
 
         Raises:
-            ConfigurationError: it has no wire name, or another class has the same one.
+            ConfigurationError: the class has no wire name, or another class has the same one.
         """
         name, kind = message_type.message_name, self._kind
         if name is None:
@@ -56,28 +56,28 @@ class WireTypes(Generic[M]):
             )
 
     def add_upcaster(self, name: str, from_version: int, upcaster: Upcaster) -> None:
-        """Say how the fields of `from_version` of a message become those of `from_version + 1`."""
+        """Register the upcaster from `from_version` of a message to `from_version + 1`."""
         self._upcasters[name, from_version] = upcaster
 
     def missing_upcasters(self) -> Iterator[tuple[type[M], int]]:
-        """Yield every (class, version) that no upcaster takes to the next version."""
+        """Yield every (class, version) that has no upcaster to the next version."""
         for name, message_type in self._by_name.items():
             for version in range(1, message_type.message_version):
                 if (name, version) not in self._upcasters:
                     yield message_type, version
 
     def decode(self, name: str, version: int, data: str) -> M:
-        """Make a message from what is stored.
+        """Return a stored message.
 
         Raises:
-            UndecodableEvent, UndecodableCommand: no class has this name, no upcaster leads from this version or one fails,
-                or the class refuses the data.
+            UndecodableEvent, UndecodableCommand: no class has this name, an upcaster is missing or fails, or the class
+                refuses the data.
         """
         message_type = self._by_name.get(name)
         if message_type is None:
             raise self._undecodable(
-                f"cannot read the stored {self._kind} {name!r}: no {self._kind} class of that name is known to this "
-                "application. Register a handler for it, or import the module that does."
+                f"cannot read the stored {self._kind} {name!r}: this application has no {self._kind} class of that name. "
+                f"Register a handler for the {self._kind}, or import the module that registers one."
             )
         try:
             if version == message_type.message_version:
@@ -92,8 +92,8 @@ class WireTypes(Generic[M]):
     def _upcast(self, message_type: type[M], name: str, version: int, data: str) -> Fields:
         if version > message_type.message_version:
             raise self._undecodable(
-                f"cannot read the stored {self._kind} {name!r} version {version}: this application knows it up to version "
-                f"{message_type.message_version}. A newer release wrote it; deploy that release here too."
+                f"cannot read the stored {self._kind} {name!r} version {version}: this application has version "
+                f"{message_type.message_version}. A newer release wrote the {self._kind}; deploy that release here too."
             )
         fields: Fields = json.loads(data)
         for step in range(version, message_type.message_version):
@@ -108,6 +108,6 @@ class WireTypes(Generic[M]):
             except Exception as error:
                 raise self._undecodable(
                     f"cannot read the stored {self._kind} {name!r} version {version}: its upcaster from version {step} "
-                    f"failed ({type(error).__name__}: {error}). Mend it, and retry what was parked."
+                    f"failed ({type(error).__name__}: {error}). Fix the upcaster, and retry parked events."
                 ) from error
         return fields

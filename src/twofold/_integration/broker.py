@@ -1,4 +1,4 @@
-"""A broker as an application has it: it need not be there when the application starts."""
+"""The connection of an application to its broker. The broker need not be available when the application starts."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ logger = logging.getLogger("twofold.broker")
 
 
 class Broker:
-    """A transport that is opened, with all that is to be received declared, as soon as the broker answers.
+    """A transport that is opened, with all its feeds declared, as soon as the broker answers.
 
     Nothing is published or received before that.
 
     Args:
         transport: the transport.
-        feeds: what is received.
+        feeds: the feeds that the application receives.
     """
 
     def __init__(self, transport: Transport, feeds: Sequence[Feed]) -> None:
         self.transport = transport
         self.feeds = feeds
         self.error: Exception | None = None
-        """Why the last attempt to reach it failed; None once it was reached."""
+        """The error of the last attempt to connect; None after a success."""
         self.reached = False
 
     async def reach(self) -> Transport:
-        """Return the transport, when it is open and has declared all feeds.
+        """Return the transport, open and with all feeds declared.
 
         Raises:
             TransientFailure: the broker does not answer.
-            ConfigurationError: it has something in another form, or does not let us in.
+            ConfigurationError: the broker has a feed with other properties, or refuses the login.
         """
         if not self.reached:
             try:
@@ -50,15 +50,15 @@ class Broker:
         return self.transport
 
     async def keep_reaching(self) -> None:
-        """Try until it is reached; what fails is in `error` meanwhile."""
-        backoff, said = Backoff(), None if self.error is None else str(self.error)
+        """Retry with backoff until the broker is connected. `error` has the reason meanwhile."""
+        backoff, logged = Backoff(), None if self.error is None else str(self.error)
         while not self.reached:
             try:
                 await self.reach()
-            except Exception as error:  # noqa: BLE001 -- it is told, and tried again
-                if str(error) != said:
-                    # What is no absence ends this job no more than that: health() shows it until somebody has mended it.
+            except Exception as error:  # noqa: BLE001 -- logged, and retried
+                if str(error) != logged:
+                    # A wrong configuration does not end this job either: health() reports it until it is corrected.
                     level = logging.WARNING if isinstance(error, TransientFailure) else logging.ERROR
-                    logger.log(level, "the broker is not reached, and is tried again: %s", error)
-                    said = str(error)
+                    logger.log(level, "cannot connect to the broker, and retries: %s", error)
+                    logged = str(error)
                 await anyio.sleep(backoff.next())

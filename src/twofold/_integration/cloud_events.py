@@ -1,4 +1,4 @@
-"""Events between processes, as CloudEvents 1.0 in JSON (https://github.com/cloudevents/spec, structured content mode)."""
+"""Events between applications, as CloudEvents 1.0 in JSON (https://github.com/cloudevents/spec, structured content mode)."""
 
 from __future__ import annotations
 
@@ -11,43 +11,43 @@ from ..ports.checkpoints import Checkpoint
 from ..ports.event_log import NewEvent, StoredEvent
 
 PROGRESS = "twofold.progress"
-"""What a relay publishes to say how far it has come, behind everything up to there."""
+"""The type of the CloudEvent with which a relay publishes its checkpoint, after all events up to the checkpoint."""
 
 TEXTS = {"correlation_id": "correlationid", "causation_id": "causationid", "tenant": "tenant"}
 TRACES = ("traceparent", "tracestate")
 
 
-class Arrived(NamedTuple):
-    """An event that came from another process.
+class InboundEvent(NamedTuple):
+    """An event that another application published.
 
     Attributes:
-        stream: the stream it is kept in here: its source and its stream there.
-        event: the event, to be appended.
+        stream: the stream that the event is appended to: its source, and its stream in that application.
+        event: the event.
     """
 
     stream: str
     event: NewEvent
 
 
-class Mark(NamedTuple):
-    """How far the relay of a source has come.
+class Progress(NamedTuple):
+    """The checkpoint of the relay of another application.
 
     Attributes:
         source: the name of the application.
-        checkpoint: the position, in the log it belongs to.
+        checkpoint: the checkpoint, in the log of the application.
     """
 
     source: str
     checkpoint: Checkpoint
 
 
-class Wanted(NamedTuple):
-    """What a feed receives.
+class FeedFilter(NamedTuple):
+    """The events that a feed receives. A topic may carry the events of several sources.
 
     Attributes:
-        source: the application that it comes from.
+        source: the application that publishes the events.
         types: the wire names of the events.
-        by_others: sources, each with a wire name, that other feeds of this application receive.
+        by_others: pairs of a source and a wire name that other feeds of this application receive.
     """
 
     source: str
@@ -63,9 +63,9 @@ def encode_event(stored: StoredEvent, *, source: str, key: str, log: str) -> byt
 
     Args:
         stored: the event.
-        source: the name of the application that publishes it.
-        key: its ordering key.
-        log: the identity of the log it is stored in.
+        source: the name of the application that publishes the event.
+        key: the ordering key of the event.
+        log: the identity of the log that stores the event.
     """
     metadata = json.loads(stored.metadata)
     attributes: dict[str, Any] = {
@@ -90,15 +90,15 @@ def encode_event(stored: StoredEvent, *, source: str, key: str, log: str) -> byt
     return f'{text[:-1]},"data":{stored.data}}}'.encode()
 
 
-def encode_mark(mark: Mark, *, id: UUID, time: datetime) -> bytes:
-    """Return how far a relay has come as a CloudEvent."""
+def encode_progress(progress: Progress, *, id: UUID, time: datetime) -> bytes:
+    """Return the checkpoint of a relay as a CloudEvent."""
     attributes = {
         "specversion": "1.0",
         "id": str(id),
-        "source": mark.source,
+        "source": progress.source,
         "type": PROGRESS,
         "time": time.astimezone(UTC).isoformat().replace("+00:00", "Z"),
-        "originlog": mark.checkpoint.log,
-        "originposition": str(mark.checkpoint.position),
+        "originlog": progress.checkpoint.log,
+        "originposition": str(progress.checkpoint.position),
     }
     return _json_of(attributes).encode()

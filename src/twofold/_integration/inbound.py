@@ -1,62 +1,54 @@
-"""Events of other applications: received through a broker, and recorded in this application's own log.
+"""Receive events of other applications through a broker, and append them to this application's own log.
 
-From there the one runner takes them to projections and event handlers, with checkpoints, retries and parking as for any event.
+From the log, subscriptions process them like any other event, with checkpoints, retries and parking.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from itertools import groupby
-from typing import TypeAlias
-from uuid import UUID, uuid4
+from collections.abc import Callable, Sequence
+from uuid import uuid4
 
 import anyio
 
 from .._background.backoff import Backoff
 from .._background.failures import tell
-from .._consistency.arrivals import part_of
-from .._definitions.position import Position
-from .._writing.transactions import trial, writing
+from .._writing.transactions import trial
 from ..errors import CheckpointMoved, CommitFailed, DuplicateEvent, TransientFailure, UndecodableEvent
-from ..ports.checkpoints import Checkpoint
 from ..ports.clock import Clock
 from ..ports.event_log import Expected, NewEvent
 from ..ports.stores import WriteStore
-from ..ports.transactions import WriteTransaction
 from ..ports.transport import Consumer, Delivery, Feed
 from .broker import Broker
-from .cloud_events import Arrived, Mark, Wanted
-from .cloud_events_reading import decode
+from .cloud_events import FeedFilter, InboundEvent
+from .cloud_events_decoding import decode
+from .recording import Received, Recorder
 
 logger = logging.getLogger("twofold.inbound")
 
-Received: TypeAlias = tuple[Delivery, Arrived | Mark | None]
-"""A message with what is in it; None when that is for another feed."""
-
 _BATCH = 200
-"""How many messages are recorded in one transaction at most."""
+"""The largest number of messages that one transaction records."""
 
-_AGAIN = TransientFailure, CommitFailed, CheckpointMoved
-"""Failures that say nothing about the messages."""
+_STORE_FAILURES = TransientFailure, CommitFailed, CheckpointMoved
+"""Failures that do not depend on the messages."""
 
 
 class Inbound:
-    """Receives one feed. A message is noted in the inbox and its event appended in one transaction, then accepted.
+    """Receives one feed. A message is accepted after the transaction that appends its event.
 
     Args:
-        feed: what is received.
-        wanted: what it is about.
+        feed: the feed.
+        accepted: the events that the feed receives.
         broker: the broker.
         store: the write store.
-        clock: the time.
+        clock: the clock.
         appended: called after events were appended.
     """
 
     def __init__(
         self,
         feed: Feed,
-        wanted: Wanted,
+        accepted: FeedFilter,
         broker: Broker,
         store: WriteStore,
         clock: Clock,
@@ -64,19 +56,19 @@ class Inbound:
     ) -> None:
         self.feed = feed
         self.error: Exception | None = None
-        """What it fails with at the moment."""
+        """The current failure."""
         self.consumer: Consumer | None = None
-        """What receives, once there is a broker."""
+        """The consumer, once the broker is connected."""
         self.parked = 0
-        """How many messages it has parked since it was started, because they are no events or cannot be recorded."""
-        self._wanted = wanted
+        """The number of messages that were parked since the start, because they cannot be decoded or recorded."""
+        self._accepted = accepted
         self._broker = broker
         self._store = store
         self._clock = clock
-        self._appended = appended
+        self._recorder = Recorder(feed.consumer, store, clock, appended)
 
     async def run(self) -> None:
-        """Receive until cancelled. What is not accepted by then is delivered again."""
+        """Receive until cancelled. Messages that are not accepted by then are redelivered."""
         backoff = Backoff()
         while True:
             try:
@@ -85,16 +77,16 @@ class Inbound:
                     self.consumer, self.error = consumer, None
                     while True:
                         deliveries = await consumer.receive(limit=_BATCH)
-                        await self._take_surely(consumer, deliveries)
+                        await self._process(consumer, deliveries)
                         self.error = None
                         backoff.reset()
-            except Exception as error:  # noqa: BLE001 -- it is told, and tried again
+            except Exception as error:  # noqa: BLE001 -- logged, and retried
                 self.consumer, self.error, delay = None, error, backoff.next()
-                tell(logger, error, "%s cannot receive and goes on in %.2f s", self.feed.consumer, delay)
+                tell(logger, error, "%s cannot receive and retries in %.2f s", self.feed.consumer, delay)
                 await anyio.sleep(delay)
 
-    async def _take_surely(self, consumer: Consumer, deliveries: Sequence[Delivery]) -> None:
-        """Take messages, in their order; while the store is away, wait for it."""
+    async def _process(self, consumer: Consumer, deliveries: Sequence[Delivery]) -> None:
+        """Record or park messages, in their order. Retry with backoff while the store fails."""
         backoff = Backoff()
         readable, unreadable = self._decoded(deliveries)
         while True:
@@ -102,22 +94,20 @@ class Inbound:
                 while unreadable:
                     await self._park(consumer, *unreadable[-1])
                     unreadable.pop()
-                await self._take(consumer, readable)
+                await self._record(consumer, readable)
                 return
-            except Exception as error:  # noqa: BLE001 -- it is told, and tried again
+            except Exception as error:  # noqa: BLE001 -- logged, and retried
                 self.error, delay = error, backoff.next()
-                tell(
-                    logger, error, "%s cannot record what it received and goes on in %.2f s", self.feed.consumer, delay
-                )
+                tell(logger, error, "%s cannot record messages and retries in %.2f s", self.feed.consumer, delay)
                 await anyio.sleep(delay)
 
     def _decoded(self, deliveries: Sequence[Delivery]) -> tuple[list[Received], list[tuple[Delivery, str]]]:
-        """Part what can be read from what cannot, the last of these first."""
+        """Separate the messages that can be decoded from those that cannot. The latter are in reverse order."""
         readable: list[Received] = []
         unreadable: list[tuple[Delivery, str]] = []
         for delivery in deliveries:
             try:
-                readable.append((delivery, decode(delivery.message.body, self._wanted)))
+                readable.append((delivery, decode(delivery.message.body, self._accepted)))
             except UndecodableEvent as error:
                 unreadable.insert(0, (delivery, str(error)))
         return readable, unreadable
@@ -127,106 +117,36 @@ class Inbound:
         await consumer.park(delivery, reason)
         self.parked += 1
 
-    async def _take(self, consumer: Consumer, readable: list[Received]) -> None:
+    async def _record(self, consumer: Consumer, readable: list[Received]) -> None:
         try:
-            await self._record(readable)
-        except _AGAIN:
+            await self._recorder.record(readable)
+        except _STORE_FAILURES:
             raise
-        except Exception as error:  # noqa: BLE001 -- found out below
-            logger.info("%s takes what it received one by one: %s", self.feed.consumer, error)
-            await self._take_one_by_one(consumer, readable)
+        except Exception as error:  # noqa: BLE001 -- the message that caused it is found below
+            logger.info("%s records the messages one by one: %s", self.feed.consumer, error)
+            await self._record_one_by_one(consumer, readable)
         await consumer.accept([delivery for delivery, _ in readable])
 
-    async def _take_one_by_one(self, consumer: Consumer, readable: list[Received]) -> None:
-        """Find what the inbox has forgotten and the log still has, and park what the store will never take."""
+    async def _record_one_by_one(self, consumer: Consumer, readable: list[Received]) -> None:
+        """Skip events that are in the log and no longer in the inbox, and park messages that the store refuses."""
         for each in tuple(readable):
             delivery, found = each
             try:
-                await self._record([each])
+                await self._recorder.record([each])
             except DuplicateEvent:
-                if not isinstance(found, Arrived):
+                if not isinstance(found, InboundEvent):
                     raise
-                logger.info("%s received message %s once more", self.feed.consumer, delivery.message.id)
-                await self._record([each], known={found.event.id: await self._place_of(found)})
-            except _AGAIN:
+                logger.info("%s received the duplicate message %s", self.feed.consumer, delivery.message.id)
+                await self._recorder.record_duplicate(delivery, found)
+            except _STORE_FAILURES:
                 raise
-            except Exception as error:  # noqa: BLE001 -- raised if it is no fault of the message, else parked
+            except Exception as error:  # noqa: BLE001 -- raised again if the store fails without the message, too
                 await self._try_store()
                 await self._park(consumer, delivery, f"the store refuses it: {type(error).__name__}: {error}")
                 readable.remove(each)
 
     async def _try_store(self) -> None:
-        """Raise what the store fails with if it takes no ordinary event either; nothing is written."""
-        event = NewEvent(uuid4(), min(self._wanted.types), 1, "{}", "{}", self._clock.now())
+        """Append an ordinary event and roll it back. Raise the error of the store if it refuses this event, too."""
+        event = NewEvent(uuid4(), min(self._accepted.types), 1, "{}", "{}", self._clock.now())
         async with trial(self._store) as transaction:
-            await transaction.log.append(f"{self._wanted.source}/", [event], expected=Expected.ANY)
-
-    async def _place_of(self, arrived: Arrived) -> Position:
-        """Return where an event is that the log has already."""
-        places = {stored.id: stored.position async for stored in self._store.log.read(arrived.stream)}
-        return places.get(arrived.event.id) or await self._store.log.head()
-
-    async def _record(self, received: Sequence[Received], *, known: Mapping[UUID, Position] | None = None) -> None:
-        """Append what is new, and note how far the source has come, in one transaction; none when there is no news.
-
-        Args:
-            received: messages in their order.
-            known: events of them that are in the log already, and where.
-
-        Raises:
-            DuplicateEvent: an event is in the log, and neither in the inbox nor known.
-        """
-        consumer, store = self.feed.consumer, self._store
-        events = [(delivery, found) for delivery, found in received if isinstance(found, Arrived)]
-        marks = {
-            part_of(consumer, delivery.partition).arrived: found.checkpoint
-            for delivery, found in received
-            if isinstance(found, Mark)
-        }
-        recorded = {part_of(consumer, delivery.partition).recorded for delivery, _ in events}
-        before = {name: await store.subscriptions.checkpoint(name) for name in (*marks, *recorded)}
-        # A lower one counts too, as that of a source that was restored from a backup.
-        moved = {name: mark for name, mark in marks.items() if mark != before[name]}
-        if not events and not moved:
-            return
-        log = await store.log.identity()
-        async with writing(store) as transaction:
-            places = await self._append(transaction, events, known or {})
-            for name, position in places.items():
-                last = before[name]
-                if last is None or last.log != log or last.position < position:
-                    await transaction.checkpoints.advance(name, expected=last, to=Checkpoint(position, log))
-            for name, mark in moved.items():
-                _warn_of_another_log(name, before[name], mark)
-                await transaction.checkpoints.advance(name, expected=before[name], to=mark)
-        if places:
-            self._appended()
-
-    async def _append(
-        self,
-        transaction: WriteTransaction,
-        events: Sequence[tuple[Delivery, Arrived]],
-        known: Mapping[UUID, Position],
-    ) -> Mapping[str, Position]:
-        """Append the events that the inbox does not know; return where the last one of each part is."""
-        now, last = self._clock.now(), dict[str, Position]()
-        for (number, stream), run in groupby(events, lambda each: (each[0].partition, each[1].stream)):
-            claimed = [
-                arrived.event
-                for _, arrived in run
-                if await transaction.inbox.claim(self.feed.consumer, str(arrived.event.id), time=now)
-            ]
-            places = [known[event.id] for event in claimed if event.id in known]
-            new = [event for event in claimed if event.id not in known]
-            if new:
-                stored = await transaction.log.append(stream, new, expected=Expected.ANY)
-                places.append(stored[-1].position)
-            if places:
-                name = part_of(self.feed.consumer, number).recorded
-                last[name] = max(last.get(name, places[-1]), *places)
-        return last
-
-
-def _warn_of_another_log(name: str, before: Checkpoint | None, mark: Checkpoint) -> None:
-    if before is not None and before.log != mark.log:
-        logger.warning("%s: the source has another log than before (%s, now %s)", name, before.log, mark.log)
+            await transaction.log.append(f"{self._accepted.source}/", [event], expected=Expected.ANY)

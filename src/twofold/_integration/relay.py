@@ -20,29 +20,29 @@ from ..ports.event_log import StoredEvent
 from ..ports.stores import WriteStore
 from ..ports.transport import Outcome, WireMessage
 from .broker import Broker
-from .cloud_events import PROGRESS, Mark, encode_event, encode_mark
+from .cloud_events import PROGRESS, Progress, encode_event, encode_progress
 
 logger = logging.getLogger("twofold.relay")
 
-_AGAIN = 2.0
-"""Seconds after which a relay that has nothing to do says again how far it has come."""
+_REPEAT = 2.0
+"""How often an idle relay publishes its checkpoint again, in seconds."""
 
-_RARELY = 0.02
-"""Seconds between two such messages, at least."""
+_GAP = 0.02
+"""The shortest time between two such messages, in seconds."""
 
 
 class RelayEffect:
-    """Publishes a page of events, pipelined, and moves on behind those that the broker has confirmed.
+    """Publishes a batch of events, pipelined, and advances the checkpoint to the last event that the broker confirmed.
 
-    An event that has no receiver is held and parked as one that a handler cannot handle. A broker that is away holds the
-    relay up, and nothing is set aside.
+    An event without a receiver is retried and parked like an event whose handler fails. While the broker does not answer,
+    the relay waits and parks nothing.
 
     Args:
         broker: the broker.
-        store: where the events and the checkpoint are.
+        store: the store of the events and of the checkpoint.
         source: the name of the application.
-        partition_by: the event field that is the ordering key; the stream when None.
-        drop_unroutable: go on behind events that have no receiver.
+        partition_by: the event field with the ordering key; None for the stream.
+        drop_unroutable: skip events without a receiver.
     """
 
     def __init__(
@@ -63,12 +63,12 @@ class RelayEffect:
         self._ahead.difference_update(stored.id for stored, _ in items[:done])
 
     async def _publish(self, items: Sequence[tuple[StoredEvent, Event]]) -> int:
-        """Publish what is not confirmed yet; return how many are confirmed from the first on."""
+        """Publish the events that are not confirmed. Return the number of confirmed events before the first other one."""
         log = await self._store.log.identity()
         self._ahead &= {stored.id for stored, _ in items}
         self._ahead.update(stored.id for stored, _ in items if is_foreign(stored))
         messages = [self._message(stored, event, log) for stored, event in items if stored.id not in self._ahead]
-        outcomes = dict(zip((each.id for each in messages), await self._publisher_says(messages), strict=True))
+        outcomes = dict(zip((each.id for each in messages), await self._outcomes(messages), strict=True))
         self._ahead.update(UUID(sent) for sent, outcome in outcomes.items() if outcome in self._settled)
         for index, (stored, _) in enumerate(items):
             if stored.id not in self._ahead:
@@ -77,7 +77,7 @@ class RelayEffect:
                 raise self._failure(stored, outcomes[str(stored.id)])
         return len(items)
 
-    async def _publisher_says(self, messages: Sequence[WireMessage]) -> Sequence[Outcome | MessageTooLarge]:
+    async def _outcomes(self, messages: Sequence[WireMessage]) -> Sequence[Outcome | MessageTooLarge]:
         if not messages:
             return ()
         publisher = (await self._broker.reach()).publisher
@@ -89,11 +89,11 @@ class RelayEffect:
         return await self._one_by_one(messages)
 
     async def _one_by_one(self, messages: Sequence[WireMessage]) -> Sequence[Outcome | MessageTooLarge]:
-        """Publish where one is too large; what follows one of its key that is not confirmed waits."""
+        """Publish messages of which one is too large. A message waits for earlier ones of its key."""
         outcomes: list[Outcome | MessageTooLarge] = []
         stopped = set[str | None]()
         for message in messages:
-            (outcome,) = [Outcome.UNSENT] if message.key in stopped else await self._publisher_says([message])
+            (outcome,) = [Outcome.UNSENT] if message.key in stopped else await self._outcomes([message])
             if outcome is not Outcome.CONFIRMED:
                 stopped.add(message.key)
             outcomes.append(outcome)
@@ -105,31 +105,32 @@ class RelayEffect:
         return WireMessage(str(stored.id), stored.name, key, body)
 
     def _failure(self, stored: StoredEvent, outcome: Outcome | MessageTooLarge) -> Exception:
-        """Return why the first event of a page was not published: a fault of the event, or of the broker."""
+        """Return the error for the first event of a batch, which depends on the event or on the broker."""
         if isinstance(outcome, MessageTooLarge):
             return ItemFailed(0, outcome)
         if outcome is Outcome.UNROUTABLE:
             return ItemFailed(
                 0,
                 NotPublished(
-                    f"cannot publish {stored.name} {stored.id}: the broker has no receiver for it. Start once what "
-                    f"consumes {stored.name} from {self._source!r}, take it out of relay(), or say unroutable='drop'."
+                    f"cannot publish {stored.name} {stored.id}: the broker has no receiver for it. Start an application "
+                    f"that consumes {stored.name} from {self._source!r}, remove the event from relay(), or use "
+                    "relay(..., unroutable='drop')."
                 ),
             )
         reason = self._broker.transport.publisher.trouble or outcome.value
         return NotPublished(
-            f"cannot publish {stored.name} {stored.id}, and tries until the broker confirms it. It did not: {reason}"
+            f"cannot publish {stored.name} {stored.id}: the broker did not confirm it ({reason}). The relay retries."
         )
 
 
-class Marks:
-    """Tells the receivers of a relay how far it has come, behind all that it published up to there.
+class ProgressReports:
+    """Publishes the checkpoint of a relay, after all events up to the checkpoint, so that receivers can wait for events.
 
     Args:
         broker: the broker.
         source: the name of the application.
-        clock: the time.
-        ids: makes identifiers.
+        clock: the clock.
+        ids: creates identifiers.
     """
 
     def __init__(self, broker: Broker, source: str, clock: Clock, ids: Ids) -> None:
@@ -141,27 +142,27 @@ class Marks:
         self._latest: Checkpoint | None = None
 
     def report(self, checkpoint: Checkpoint | None) -> None:
-        """Take note of the relay's checkpoint; None when another process runs it."""
+        """Note the checkpoint of the relay; None if another process runs the relay."""
         self._latest = checkpoint
         self._moved.send()
 
     async def run(self) -> None:
-        """Publish it whenever it has moved, and now and then besides. A relay that has set events aside says nothing."""
+        """Publish the checkpoint when it has moved, and repeatedly. Publish nothing while the relay has parked events."""
         while True:
             seen, latest = self._moved.count, self._latest
             if latest is not None and not latest.parked:
-                mark = self._ids.new()
-                body = encode_mark(Mark(self._source, latest), id=mark, time=self._clock.now())
-                message = WireMessage(str(mark), progress_topic(self._source), None, body)
+                new_id = self._ids.new()
+                body = encode_progress(Progress(self._source, latest), id=new_id, time=self._clock.now())
+                message = WireMessage(str(new_id), progress_topic(self._source), None, body)
                 try:
                     await (await self._broker.reach()).publisher.publish([message])
                 except TransientFailure as error:
-                    logger.debug("receivers are not told how far the relay has come: %s", error)
-                    await anyio.sleep(_AGAIN)
-                await anyio.sleep(_RARELY)
-            await self._moved.wait(seen, _AGAIN)
+                    logger.debug("the checkpoint of the relay is not published: %s", error)
+                    await anyio.sleep(_REPEAT)
+                await anyio.sleep(_GAP)
+            await self._moved.wait(seen, _REPEAT)
 
 
 def progress_topic(source: str) -> str:
-    """Return the topic of what says how far the relay of a source has come."""
+    """Return the topic of the progress reports of a source."""
     return f"{PROGRESS}.{source}"

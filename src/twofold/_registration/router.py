@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, Required, TypedDict, TypeVar, Unpack, overload
 
 from .._buses.chain import Middleware
-from .._buses.decorators import CommandRegistration, EventRegistration, QueryRegistration, check_message, named
+from .._buses.decorators import CommandRegistration, EventRegistration, QueryRegistration, check_events, check_message
 from .._definitions.cache import Cache
 from .._definitions.message import Command, Event, Message, Query
+from .._definitions.on import E1, E2, E3, E4, E5, E6
 from .._definitions.retry import Mode, Retry, Start
 from .._encoding.wire_types import Fields
 from ..errors import ConfigurationError, InvalidDefinition
@@ -28,9 +29,18 @@ from .places import Place, calling_frame, place_of
 
 C = TypeVar("C", bound=Command[Any])
 Q = TypeVar("Q", bound=Query[Any])
-E = TypeVar("E", bound=Event)
 T = TypeVar("T", bound=type[Any])
 F = TypeVar("F", bound=Callable[[Fields], Fields])
+
+
+class ReactionOptions(TypedDict, total=False):
+    """The keyword arguments of `Router.reaction`, for its overloads."""
+
+    name: Required[str]
+    start: Start
+    partition_by: str | None
+    retry: Retry
+    partitions: int
 
 
 class Router(FacingOutside):
@@ -98,16 +108,56 @@ class Router(FacingOutside):
 
         return QueryRegistration(register)
 
-    @named
+    @overload
+    def event_handler(self, e1: type[E1], /, **options: Unpack[ReactionOptions]) -> EventRegistration[E1]: ...
+    @overload
+    def event_handler(
+        self, e1: type[E1], e2: type[E2], /, **options: Unpack[ReactionOptions]
+    ) -> EventRegistration[E1 | E2]: ...
+    @overload
+    def event_handler(
+        self, e1: type[E1], e2: type[E2], e3: type[E3], /, **options: Unpack[ReactionOptions]
+    ) -> EventRegistration[E1 | E2 | E3]: ...
+    @overload
+    def event_handler(
+        self, e1: type[E1], e2: type[E2], e3: type[E3], e4: type[E4], /, **options: Unpack[ReactionOptions]
+    ) -> EventRegistration[E1 | E2 | E3 | E4]: ...
+    @overload
     def event_handler(
         self,
-        *event_types: type[E],
-        name: str,
+        e1: type[E1],
+        e2: type[E2],
+        e3: type[E3],
+        e4: type[E4],
+        e5: type[E5],
+        /,
+        **options: Unpack[ReactionOptions],
+    ) -> EventRegistration[E1 | E2 | E3 | E4 | E5]: ...
+    @overload
+    def event_handler(
+        self,
+        e1: type[E1],
+        e2: type[E2],
+        e3: type[E3],
+        e4: type[E4],
+        e5: type[E5],
+        e6: type[E6],
+        /,
+        **options: Unpack[ReactionOptions],
+    ) -> EventRegistration[E1 | E2 | E3 | E4 | E5 | E6]: ...
+    @overload
+    def event_handler(
+        self, *event_types: type[Event], **options: Unpack[ReactionOptions]
+    ) -> EventRegistration[Any]: ...
+    def event_handler(
+        self,
+        *event_types: type[Event],
+        name: str = "",
         start: Start = "now",
         partition_by: str | None = None,
         retry: Retry = Retry(),
         partitions: int = 1,
-    ) -> EventRegistration[E]:
+    ) -> EventRegistration[Any]:
         """Register a side effect of events. It never runs again for an event below its checkpoint.
 
         Args:
@@ -118,9 +168,8 @@ class Router(FacingOutside):
             retry: how often it is tried before the event is parked; other keys go on meanwhile.
             partitions: into how many parts it is divided by that order, so that several processes can share the work.
         """
-        for event_type in event_types:
-            check_message("event_handler", event_type, Event)
-        frame = calling_frame(2)
+        check_events("event_handler", event_types, name)
+        frame = calling_frame(1)
 
         def register(handler: Any) -> None:
             place, names = _origin(handler, frame)

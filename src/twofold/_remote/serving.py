@@ -17,26 +17,26 @@ from .._encoding.message_json import round_trip_of
 from ..errors import ApplicationNotRunning, CommitFailed, InvalidRequest, NoHandler, TransientFailure
 from ..ports.receiver import Receiver
 from ..ports.requests import Request, Requests
-from .wire import Asked, decode_request, encode_error, encode_refusal, encode_result
+from .wire import DecodedRequest, decode_request, encode_error, encode_refusal, encode_result
 
 logger = logging.getLogger("twofold.serving")
 
 _DELAY = 5.0
-"""Seconds until a server that failed is started again."""
+"""The delay before a server that failed is started again, in seconds."""
 
 
 class Serving:
-    """Answers requests with what the application's handlers return or raise.
+    """Answers requests with the results and exceptions of the application's handlers.
 
-    A command takes effect once: the request's id is its idempotency key. A store that is away is no answer; the request is
-    delivered again until its deadline.
+    A command takes effect once: the id of the request is its idempotency key. While the store does not answer, a request is
+    redelivered until its deadline.
 
     Args:
-        requests: where they come from.
+        requests: the transport of the requests.
         service: the name to serve under.
-        messages: the commands and queries that others may send.
+        messages: the commands and queries that other processes may send.
         open_session: opens a session.
-        partitions: into how many parts requests are divided by their key.
+        partitions: the number of partitions that requests are divided into by their key.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Serving:
     ) -> None:
         self.service = service
         self.tried = anyio.Event()
-        """Set when it serves, or has failed to."""
+        """Set when the first attempt to serve has succeeded or failed."""
         self._error: Exception | None = None
         self._receiver: Receiver | None = None
         self._requests = requests
@@ -63,7 +63,7 @@ class Serving:
 
     @property
     def trouble(self) -> str | None:
-        """What keeps it from serving at the moment, in words; None when nothing does."""
+        """Why requests cannot be served at the moment, as a text; None if they can."""
         if self._error is not None:
             return f"{type(self._error).__name__}: {self._error}"
         return self._receiver.trouble if self._receiver is not None else None
@@ -76,67 +76,68 @@ class Serving:
                     self._receiver, self._error = receiver, None
                     self.tried.set()
                     await anyio.sleep_forever()
-            except Exception as error:  # noqa: BLE001 -- it is told, and tried again
+            except Exception as error:  # noqa: BLE001 -- logged, and retried
                 self._error = error
                 self.tried.set()
-                tell(logger, error, "cannot serve %s and goes on in %.2f s", self.service, _DELAY)
+                tell(logger, error, "cannot serve %s and retries in %.2f s", self.service, _DELAY)
                 await anyio.sleep(_DELAY)
 
     async def answer(self, request: Request) -> bytes:
-        """Handle a request; return its reply.
+        """Handle a request and return the reply. Exceptions of the application are replies too.
 
         Raises:
-            TransientFailure, CommitFailed: the store is away, or did not confirm; the request has to come again.
-            ApplicationNotRunning: this application is stopping; the request is another server's.
+            TransientFailure, CommitFailed: the store does not answer, or did not confirm the commit. The request must be
+                redelivered.
+            ApplicationNotRunning: this application shuts down. Another server must handle the request.
         """
         try:
-            asked = decode_request(request.body)
-            message = self._message(asked)
+            decoded = decode_request(request.body)
+            message = self._message(decoded)
         except (NoHandler, InvalidRequest) as error:
             return encode_refusal(error)
-        except Exception as error:  # noqa: BLE001 -- whatever it is that somebody sends, it is no request
+        except Exception as error:  # noqa: BLE001 -- any sender may publish any body
             found = f"{type(error).__name__}: {error}"
             return encode_refusal(
-                InvalidRequest(f"{self.service!r} cannot read this as a request of Twofold: {found}.")
+                InvalidRequest(f"{self.service!r} cannot decode this body as a request of Twofold: {found}.")
             )
         try:
-            return await self._handle(request, asked, message)
+            return await self._handle(request, decoded, message)
         except (TransientFailure, CommitFailed, ApplicationNotRunning):
             raise
-        except Exception as error:  # noqa: BLE001 -- it is the requester's to deal with
-            logger.info("%s answers %s with %s: %s", self.service, asked.name, type(error).__name__, error)
+        except Exception as error:  # noqa: BLE001 -- the caller receives it
+            logger.info("%s answers %s with %s: %s", self.service, decoded.name, type(error).__name__, error)
             return encode_error(error)
 
-    def _message(self, asked: Asked) -> Message:
-        """Return what is asked for as a message of the class that is served.
+    def _message(self, request: DecodedRequest) -> Message:
+        """Return the message of a request.
 
         Raises:
-            NoHandler: it is not served.
-            InvalidRequest: it is served in another version, or with other fields.
+            NoHandler: the message is not served.
+            InvalidRequest: the message is served in another version, or with other fields.
         """
-        message_type, what = self._served.get((asked.kind, asked.name)), f"the {asked.kind} {asked.name!r}"
+        message_type, what = self._served.get((request.kind, request.name)), f"the {request.kind} {request.name!r}"
         if message_type is None:
-            served = ", ".join(sorted(str(name) for kind, name in self._served if kind == asked.kind)) or "none"
-            kinds = {"query": "Queries", "command": "Commands"}[asked.kind]
+            served = ", ".join(sorted(str(name) for kind, name in self._served if kind == request.kind)) or "none"
+            kinds = {"query": "Queries", "command": "Commands"}[request.kind]
             raise NoHandler(
-                f"{self.service!r} does not serve {what}; nothing was done. {kinds} that it serves: {served}. Add the class "
-                f"to serve(…) in {self.service!r}, which has to have a handler for it."
+                f"{self.service!r} does not serve {what}. Nothing was done. {kinds} that it serves: {served}. Add the class "
+                f"to serve(…) in {self.service!r}, and register a handler for it there."
             )
-        if asked.version != message_type.message_version:
+        if request.version != message_type.message_version:
             raise InvalidRequest(
-                f"{self.service!r} did not handle {what}: it was sent in version {asked.version}, and is served in version "
-                f"{message_type.message_version}. Deploy the same release of its class on both sides."
+                f"{self.service!r} did not handle {what}: it was sent in version {request.version}, and is served in "
+                f"version {message_type.message_version}. Deploy the same release of its class on both sides."
             )
         try:
-            return round_trip_of(message_type).decode(asked.data)
+            return round_trip_of(message_type).decode(request.data)
         except ValidationError as error:
             raise InvalidRequest(
                 f"{self.service!r} did not handle {what}: {message_type.__name__} has other fields there. {error}\n"
                 "Deploy the same release of its class on both sides."
             ) from error
 
-    async def _handle(self, request: Request, asked: Asked, message: Any) -> bytes:
-        session = self._open_session(asked.origin, asked.token or None)
+    async def _handle(self, request: Request, decoded: DecodedRequest, message: Any) -> bytes:
+        session = self._open_session(decoded.origin, decoded.token or None)
         if isinstance(message, Query):
             return encode_result(type(message), await session.execute(message), session.token)
         result = await session.dispatch(message, idempotency_key=request.id)

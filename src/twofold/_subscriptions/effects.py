@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
 
-from .._buses.no_handler import Handle
 from .._definitions.message import Event
 from .._definitions.position import Position
-from .._dispatch.scope import Scope, current
+from .._dispatch.caller import current
+from .._dispatch.invocation import Invoke
+from .._dispatch.scope import Scope
 from .._dispatch.services import Services
 from .._encoding.metadata import event_envelope
 from .._writing.transactions import writing
@@ -78,15 +78,13 @@ class EventHandlerEffect:
     What the event handler writes through repositories, or by dispatching commands, is committed with the checkpoint.
 
     Args:
-        handles: for each event the event handler with its middleware; it finds its scope in `current`.
+        handles: for each type of event, the event handler with its middleware.
         services: what the application offers.
-        committed: called after events were committed.
     """
 
-    def __init__(self, handles: Mapping[type[Event], Handle], services: Services, committed: Any) -> None:
+    def __init__(self, handles: Mapping[type[Event], Invoke], services: Services) -> None:
         self._handles = handles
         self._services = services
-        self._wake = committed
 
     async def apply(
         self, items: Sequence[tuple[StoredEvent, Event]], finish: Finish, *, at: Position | None = None
@@ -102,7 +100,7 @@ class EventHandlerEffect:
         mark = current.set(scope)
         try:
             try:
-                await self._handles[type(event)](event)
+                await self._handles[type(event)](scope, event)
                 written = await unit.commit()
             except Exception as error:
                 raise _blamed(0, error) from error
@@ -114,20 +112,10 @@ class EventHandlerEffect:
             current.reset(mark)
         await scope.close()
         if written:
-            self._wake()
-        if unit.has_after_commit:
-            await unit.run_after_commit()
+            self._services.committed.send()
+        await unit.changes.run_after_commit()
 
 
 def _blamed(index: int, error: Exception) -> Exception:
     """Return what to raise: a failure of the store is no fault of the event and never parks it."""
     return error if isinstance(error, (TransientFailure, CommitFailed, CheckpointMoved)) else ItemFailed(index, error)
-
-
-def event_handler_handle(invoke: Any) -> Handle:
-    """Return the innermost part of an event handler's way."""
-
-    async def handle(event: Any) -> Any:
-        return await invoke(cast(Scope, current.get()), event)
-
-    return handle

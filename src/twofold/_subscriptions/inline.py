@@ -8,8 +8,8 @@ from .._definitions.message import Event
 from .._definitions.position import START
 from .._dispatch.services import Services
 from .._encoding.event_types import EventTypes
+from .._writing.storage import Inline
 from .._writing.transactions import writing
-from .._writing.write_side import Inline
 from ..errors import ConfigurationError
 from ..ports.checkpoints import Checkpoint
 from ..ports.event_log import StoredEvent

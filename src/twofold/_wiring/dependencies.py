@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
 
 from .._buses.command_bus import CommandBus
@@ -102,7 +103,7 @@ class Dependencies:
         self._aggregates.add(aggregate_type)
         return Binding(
             parameter,
-            lambda scope: Repository(aggregate_type, scope),
+            partial(Repository, aggregate_type),
             f"repository of {aggregate_type.__name__}",
             awaited=True,
         )
@@ -157,7 +158,7 @@ _WRITING = {
 
 _SERVICES: Mapping[Any, tuple[str, Resolve]] = {
     UnitOfWork: ("the unit of work", lambda scope: scope.unit_of_work()),
-    Session: ("the session", lambda scope: scope.session),
+    Session: ("the session", lambda scope: Session(scope.services, scope.conversation)),
     Scheduler: ("the scheduler", Scheduler),
     Clock: ("the clock", lambda scope: scope.services.write.clock),
     Ids: ("the ids", lambda scope: scope.services.write.ids),
@@ -205,7 +206,7 @@ def _provided(parameter: Parameter, provider: Any) -> Binding:
     """Bind a parameter to a provider: one object a message, closed after it when it is a context manager or generator."""
 
     async def resolve(scope: Scope) -> Any:
-        made = scope.made = {} if scope.made is None else scope.made
+        made = scope.opened().made
         if provider not in made:
             made[provider] = await _enter(scope, provider())
         return made[provider]
@@ -214,13 +215,13 @@ def _provided(parameter: Parameter, provider: Any) -> Binding:
         if inspect.isawaitable(value):
             value = await value
         if per_message and inspect.isasyncgen(value):
-            return await scope.exits.enter_async_context(asynccontextmanager(lambda: value)())
+            return await scope.opened().exits.enter_async_context(asynccontextmanager(lambda: value)())
         if per_message and inspect.isgenerator(value):
-            return scope.exits.enter_context(contextmanager(lambda: value)())
+            return scope.opened().exits.enter_context(contextmanager(lambda: value)())
         if per_message and hasattr(value, "__aenter__"):
-            return await scope.exits.enter_async_context(value)
+            return await scope.opened().exits.enter_async_context(value)
         if per_message and hasattr(value, "__enter__"):
-            return scope.exits.enter_context(value)
+            return scope.opened().exits.enter_context(value)
         return value
 
     from dependency_injector import providers

@@ -1,73 +1,39 @@
-"""Tell the way of a message in words."""
+"""Explain how a message is handled."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from .._definitions.message import Command, Event, Message, Query
-from .._registration.entries import Entry
+from .._definitions.message import Event, Message
+from .._dispatch.steps import Pipeline
 from ..errors import NoHandler
 from .assembly import Assembly
-from .parts import Parts
-from .planner import Planned
-from .subscriptions import middleware_of
 
 
-def explain(parts: Parts, assembly: Assembly, message_type: type[Message]) -> str:
-    """Return one line for each link that a message passes, in order."""
+def explain(name: str, assembly: Assembly, message_type: type[Message]) -> str:
+    """Return the steps of a message's pipeline, one a line; for an event, its inline projections and subscriptions.
+
+    Raises:
+        NoHandler: the application of this name has no handler for the message.
+    """
+    services = assembly.services
+    pipelines: dict[type[Any], Pipeline] = {**services.command_pipelines, **services.query_pipelines}
     if issubclass(message_type, Event):
-        lines = list(_event(parts, assembly, message_type))
-    elif issubclass(message_type, Query):
-        lines = list(_query(parts, assembly, message_type))
-    elif issubclass(message_type, Command):
-        lines = list(_command(parts, assembly, message_type))
+        lines = list(_event(assembly, message_type))
     else:
-        lines = []
+        lines = [step.text for step in pipelines[message_type].steps] if message_type in pipelines else []
     if not lines:
-        raise NoHandler(f"cannot explain {message_type.__name__}: nothing in {parts.name!r} handles it.")
+        raise NoHandler(f"cannot explain {message_type.__name__}: {name!r} has no handler for it.")
     return "\n".join([message_type.__name__, *(f"  {number}. {line}" for number, line in enumerate(lines, 1))])
 
 
-def _command(parts: Parts, assembly: Assembly, message_type: type[Message]) -> Iterator[str]:
-    for entry in parts.registered.commands:
-        if entry.message is message_type:
-            yield from _middleware(parts, message_type)
-            if entry.key is not None:
-                yield f"one at a time for each {entry.key}, in this process"
-            yield "unit of work: begins at the first use, commits after the handler"
-            yield from _middleware(parts, message_type, inside=True)
-            yield _handler(entry, assembly.planned.get(message_type))
-            if assembly.inline:
-                yield "inline projections: " + ", ".join(projection.name for projection in assembly.inline)
-
-
-def _query(parts: Parts, assembly: Assembly, message_type: type[Message]) -> Iterator[str]:
-    for entry in parts.registered.queries:
-        if entry.message is message_type:
-            if reads := assembly.reads[entry.message]:
-                yield "in a session: wait for " + ", ".join(reads)
-            yield from _middleware(parts, message_type)
-            if entry.cache is not None and assembly.answers is not None:
-                yield f"cache: the answer that is kept under {entry.cache.key!r}, for {entry.cache.ttl:g} s"
-            yield _handler(entry, assembly.planned.get(message_type))
-
-
-def _event(parts: Parts, assembly: Assembly, message_type: type[Message]) -> Iterator[str]:
+def _event(assembly: Assembly, message_type: type[Event]) -> Iterator[str]:
     inline = [projection.name for projection in assembly.inline if message_type.message_name in projection.events]
     for name in inline:
         yield f"projection {name}, inline: in the command's transaction"
     for subscription in assembly.subscriptions:
         if message_type.message_name in subscription.events:
             order = subscription.partition_by or "stream"
-            yield f"{subscription.kind} {subscription.name}, after the commit, in order of each {order}"
-
-
-def _middleware(parts: Parts, message_type: type[Message], *, inside: bool = False) -> Iterator[str]:
-    for middleware in middleware_of(parts, message_type, inside=inside):
-        name = getattr(middleware, "__qualname__", type(middleware).__qualname__).split(".<locals>.")[0]
-        yield f"middleware {name}" + (" (inside the unit of work)" if inside else "")
-
-
-def _handler(entry: Entry, planned: Planned | None) -> str:
-    given = f" given {'; '.join(planned.injected)}" if planned and planned.injected else ""
-    return f"handler {entry.label} ({entry.place}){given}"
+            kind = subscription.kind.replace("_", " ")
+            yield f"{kind} {subscription.name}, after the commit, in order of each {order}"

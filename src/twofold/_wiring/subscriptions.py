@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from .._buses.chain import Middleware, compose
+from .._buses.chain import Middleware
 from .._caching.cached_query import CachedQuery
 from .._caching.invalidation import CacheEffect
 from .._consistency.waiting import Consistency
 from .._definitions.message import Message
 from .._definitions.retry import Retry
+from .._dispatch.pipeline import event_handle
 from .._dispatch.services import Services
 from .._integration.broker import Broker
-from .._integration.cloud_events import Wanted
+from .._integration.cloud_events import FeedFilter
 from .._integration.relay import RelayEffect, progress_topic
 from .._registration.entries import ConsumeEntry, EventHandlerEntry, ProjectionEntry
-from .._subscriptions.effects import EventHandlerEffect, ProjectionEffect, event_handler_handle
+from .._subscriptions.effects import EventHandlerEffect, ProjectionEffect
 from .._subscriptions.projection import Projection
 from .._subscriptions.subscription import Subscription
 from ..ports.transport import Feed
@@ -58,14 +59,14 @@ def event_handler_subscriptions(
     parts: Parts,
     planned: Mapping[EventHandlerEntry, Planned | None],
     services: Services,
-    committed: Callable[[], None],
 ) -> Iterator[Subscription]:
     """Yield the event handlers."""
     for entry, plan in planned.items():
         if plan is None:
             continue
-        last = event_handler_handle(plan.invoke)
-        handles = {event_type: compose(middleware_of(parts, event_type), last) for event_type in entry.events}
+        handles = {
+            event_type: event_handle(plan.invoke, middleware_of(parts, event_type)) for event_type in entry.events
+        }
         yield Subscription(
             name=entry.name,
             kind="event_handler",
@@ -75,7 +76,7 @@ def event_handler_subscriptions(
             retry=entry.retry,
             partitions=entry.partitions,
             store=parts.write,
-            effect=EventHandlerEffect(handles, services, committed),
+            effect=EventHandlerEffect(handles, services),
         )
 
 
@@ -107,10 +108,10 @@ def feed(parts: Parts, entry: ConsumeEntry) -> Feed:
     )
 
 
-def wanted(parts: Parts, entry: ConsumeEntry) -> Wanted:
-    """Return what a feed takes of what it receives: topics may be those of several sources."""
+def feed_filter(parts: Parts, entry: ConsumeEntry) -> FeedFilter:
+    """Return the events that a feed receives."""
     by_others = frozenset((each.source, name) for each in parts.registered.consumed for name in _names(each))
-    return Wanted(entry.source, frozenset(_names(entry)), by_others)
+    return FeedFilter(entry.source, frozenset(_names(entry)), by_others)
 
 
 def _names(entry: ConsumeEntry) -> Iterator[str]:

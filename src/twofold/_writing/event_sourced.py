@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2s
 from typing import Any
 
@@ -16,7 +16,7 @@ from ..errors import ConfigurationError, NotStorable, StorageError
 from ..ports.event_log import Expected, ExpectedVersion
 from ..ports.snapshots import Snapshot
 from ..ports.transactions import WriteTransaction
-from .storage import AggregateRemoved, Tracked
+from .tracked import AggregateRemoved, Tracked
 
 
 class EventSourced:
@@ -49,26 +49,27 @@ class EventSourced:
             version = stored.version
         if aggregate is None or isinstance(last, AggregateRemoved):
             return None
-        return Tracked(aggregate, version)
+        return Tracked(aggregate, id, version)
 
-    async def save(self, transaction: WriteTransaction, tracked: Tracked) -> ExpectedVersion | None:
-        recorded = len(tracked.aggregate.recorded)
-        for event in tracked.aggregate.recorded:
+    async def save(
+        self, transaction: WriteTransaction, tracked: Tracked, events: Sequence[Event]
+    ) -> ExpectedVersion | None:
+        for event in events:
             if type(event) not in tracked.aggregate._appliers:
                 raise ConfigurationError(
                     f"cannot append {type(event).__name__} to {tracked.stream}: {type(tracked.aggregate).__name__} is event "
                     f"sourced, and no method of it takes this event, so it would change nothing. Mark one with "
                     f"@on({type(event).__name__}); where nothing is to change, one that does nothing."
                 )
-        if not tracked.version and not recorded:
+        if not tracked.version and not events:
             raise ConfigurationError(
                 f"cannot add {tracked.stream}: it is event sourced and recorded no event. "
                 f"Make it with {type(tracked.aggregate).__name__}.begin(event)."
             )
-        await self._keep_snapshot(transaction, tracked, tracked.version + recorded)
+        await self._keep_snapshot(transaction, tracked, tracked.version + len(events))
         if not tracked.version:
             return Expected.NO_STREAM
-        return tracked.version if tracked.verify or tracked.removed or recorded else None
+        return tracked.version if tracked.verify or tracked.removed or events else None
 
     async def _from_snapshot(self, transaction: WriteTransaction, stream: str) -> tuple[Aggregate | None, int]:
         if self._codec is None:

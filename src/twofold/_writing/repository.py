@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import Generic, Protocol, TypeVar, cast
 
 from .._definitions.aggregate import Aggregate, stream_of
 from ..errors import AggregateNotFound, ConcurrencyConflict
-from .storage import Tracked
-
-if TYPE_CHECKING:
-    from .._dispatch.scope import Scope
+from .tracked import Tracked
+from .unit_of_work import UnitOfWork
 
 A = TypeVar("A", bound=Aggregate)
 
 
-class Repository(Generic[A]):
-    """The aggregates of one type, inside one unit of work. A handler's parameter `orders: Repository[Order]` gets one.
+class InUnitOfWork(Protocol):
+    """What surrounds a message, and has a unit of work."""
 
-    It behaves the same whether the aggregate is state stored or event sourced. Within a unit an id gives the same
-    object each time. Whatever changed in the aggregates is saved when the unit commits; there is no `save`.
+    def unit_of_work(self) -> UnitOfWork:
+        """Return the unit of work, made at the first call."""
+        ...
+
+
+class Repository(Generic[A]):
+    """The aggregates of one type, inside one unit of work. A handler takes one as a parameter: `orders: Repository[Order]`.
+
+    A repository behaves the same for state-stored and event-sourced aggregates. Within a unit of work, an id gives the same
+    object each time. Every change of a loaded or added aggregate is saved when the unit of work commits; there is no `save`.
+
+    Args:
+        aggregate_type: the type.
+        scope: has the unit of work, which does not begin before the first use.
     """
 
-    def __init__(self, aggregate_type: type[A], scope: Scope) -> None:
+    __slots__ = ("_scope", "_type")
+
+    def __init__(self, aggregate_type: type[A], scope: InUnitOfWork) -> None:
         self._type = aggregate_type
         self._scope = scope
 

@@ -1,78 +1,65 @@
-"""How an aggregate is kept, alike to whoever uses the repository: as state, or as its events (`_event_sourced`)."""
+"""How the changes of a unit of work are stored: the state of aggregates, and their events."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Protocol, TypeAlias, cast
 
+from .._background.tasks import RunningTask
 from .._definitions.aggregate import Aggregate, stream_of
+from .._definitions.envelope import Envelope
 from .._definitions.message import Event
-from ..errors import ConcurrencyConflict, ConfigurationError
-from ..ports.event_log import Expected, ExpectedVersion
+from .._encoding.message_json import encode_metadata, new_events
+from ..errors import AggregateExists, ConcurrencyConflict, ConfigurationError
+from ..ports.clock import Clock, Ids
+from ..ports.event_log import Expected, ExpectedVersion, StoredEvent
+from ..ports.stores import WriteStore
 from ..ports.transactions import WriteTransaction
+from .changes import Changes
+from .tracked import Tracked, removal
 
+Inline: TypeAlias = Callable[[WriteTransaction, Sequence[tuple[StoredEvent, Event]]], Awaitable[None]]
+"""Applies an inline projection to the events of a unit of work, inside its transaction."""
 
-class AggregateRemoved(Event, name="twofold.aggregate_removed"):
-    """The last event of an aggregate that was removed. Its id cannot be used again."""
-
-    aggregate: str
-    id: str
-
-
-@dataclass(slots=True)
-class Tracked:
-    """An aggregate that a unit of work knows.
-
-    Attributes:
-        aggregate: the object that the handler changes.
-        version: the version it was loaded at, in the count of its storage; 0 for a new one.
-        verify: check the version at commit even when nothing was recorded.
-        removed: remove it at commit.
-    """
-
-    aggregate: Aggregate
-    version: int
-    verify: bool = False
-    removed: bool = False
-
-    @property
-    def id(self) -> str:
-        found = getattr(self.aggregate, "id", None)
-        if found is None:
-            kind = type(self.aggregate).__name__
-            raise ConfigurationError(
-                f"cannot save {kind}: its id is not set. Annotate `id` in the class body, and set self.id before it is "
-                f"added: in the method on its first event, or in __init__ when {kind} is made by that."
-            )
-        return str(found)
-
-    @property
-    def stream(self) -> str:
-        return stream_of(type(self.aggregate), self.id)
+Append: TypeAlias = tuple[str, Sequence[Event], ExpectedVersion]
+"""A stream, the events to append to it, and the version that it must have before."""
 
 
 class Storage(Protocol):
     """How aggregates of one type are loaded and saved."""
 
     async def load(self, transaction: WriteTransaction, aggregate_type: type[Aggregate], id: str) -> Tracked | None:
-        """Return a fresh object of the stored aggregate, or None."""
+        """Return a new object with the stored state of an aggregate, or None."""
         ...
 
-    async def save(self, transaction: WriteTransaction, tracked: Tracked) -> ExpectedVersion | None:
-        """Write the state; return what its stream must be when the events are appended, None to skip an empty append."""
+    async def save(
+        self, transaction: WriteTransaction, tracked: Tracked, events: Sequence[Event]
+    ) -> ExpectedVersion | None:
+        """Write the state.
+
+        Args:
+            transaction: the transaction of the unit of work.
+            tracked: the aggregate.
+            events: the events that it recorded; they are appended afterwards.
+
+        Returns:
+            The version that its stream must have before the events are appended; None if nothing has to be checked when
+            there are no events.
+        """
         ...
 
 
 class StateStored:
-    """The state is in tables of its own, guarded by a version column; the events are appended beside it."""
+    """Keeps the state in tables of its own, guarded by a version column. The events are appended beside it."""
 
     async def load(self, transaction: WriteTransaction, aggregate_type: type[Aggregate], id: str) -> Tracked | None:
         found = await transaction.state(aggregate_type).load(id)
-        if found is None:
-            return None
-        return Tracked(cast(Aggregate, found.aggregate), found.version)
+        return None if found is None else Tracked(cast(Aggregate, found.aggregate), id, found.version)
 
-    async def save(self, transaction: WriteTransaction, tracked: Tracked) -> ExpectedVersion | None:
+    async def save(
+        self, transaction: WriteTransaction, tracked: Tracked, events: Sequence[Event]
+    ) -> ExpectedVersion | None:
         state = transaction.state(type(tracked.aggregate))
         if tracked.removed:
             await state.delete(tracked.id, tracked.aggregate, expected=tracked.version)
@@ -80,25 +67,22 @@ class StateStored:
         if tracked.version == 0:
             await state.insert(tracked.id, tracked.aggregate)
             return Expected.NO_STREAM
-        if tracked.verify:  # an update that finds nothing to write checks nothing
-            await self._verify(transaction, tracked)
+        if tracked.verify:  # an update without a change checks no version
+            actual = await state.version(tracked.id)
+            if actual != tracked.version:
+                raise ConcurrencyConflict(tracked.stream, expected=tracked.version, actual=actual or 0)
         await state.update(tracked.id, tracked.aggregate, expected=tracked.version)
         return Expected.ANY
 
-    async def _verify(self, transaction: WriteTransaction, tracked: Tracked) -> None:
-        actual = await transaction.state(type(tracked.aggregate)).version(tracked.id)
-        if actual != tracked.version:
-            raise ConcurrencyConflict(tracked.stream, expected=tracked.version, actual=actual or 0)
-
 
 class Kept:
-    """A storage that makes sure that nobody has kept aggregates of its type in another way before.
+    """A storage that makes sure that aggregates of its type were never stored in another way.
 
-    What one way has written the other does not see; it would go on from where it was itself, and nobody would notice.
+    Each way of storing ignores what the other one wrote, so a switch would silently continue from old state.
 
     Args:
-        storage: how they are kept.
-        way: what that is called: "state" or "events".
+        storage: the storage.
+        way: its name: "state" or "events".
     """
 
     def __init__(self, storage: Storage, way: str) -> None:
@@ -112,46 +96,117 @@ class Kept:
             await self._noted(transaction, aggregate_type)
         return await self._storage.load(transaction, aggregate_type, id)
 
-    async def save(self, transaction: WriteTransaction, tracked: Tracked) -> ExpectedVersion | None:
+    async def save(
+        self, transaction: WriteTransaction, tracked: Tracked, events: Sequence[Event]
+    ) -> ExpectedVersion | None:
         aggregate_type = type(tracked.aggregate)
         if not self._certain and not await self._noted(transaction, aggregate_type):
             await transaction.storage_kinds.add(aggregate_type.aggregate_name, self._way)
             self._noting = transaction
-        return await self._storage.save(transaction, tracked)
+        return await self._storage.save(transaction, tracked, events)
 
     async def _noted(self, transaction: WriteTransaction, aggregate_type: type[Aggregate]) -> bool:
-        """Return whether the way was noted; it is certain when another transaction than this one did that.
+        """Return whether the store knows the way; it is certain once another transaction than this one has written it.
 
         Raises:
-            ConfigurationError: another way was noted.
+            ConfigurationError: the store knows another way.
         """
         found = await transaction.storage_kinds.get(aggregate_type.aggregate_name)
         if found is not None and found != self._way:
             name = aggregate_type.__name__
             advice = "Put it into event_sourced=" if found == "events" else "Take it out of event_sourced="
             raise ConfigurationError(
-                f"cannot keep {name} as {self._way}: this store has kept it as {found}, which would not be seen. "
-                f"{advice}, or give the aggregate another name and bring the old ones over."
+                f"cannot keep {name} as {self._way}: this store has kept it as {found}, which would be ignored. "
+                f"{advice}, or give the aggregate another name and migrate the old ones."
             )
         self._certain = found is not None and transaction is not self._noting
         return found is not None
 
 
-def removal(tracked: Tracked) -> AggregateRemoved:
-    """Return the event that says an aggregate is gone."""
-    return AggregateRemoved(aggregate=type(tracked.aggregate).aggregate_name, id=tracked.id)
+@dataclass(frozen=True, slots=True)
+class WriteSide:
+    """What all units of work of an application have in common.
 
+    Attributes:
+        store: the write store.
+        storages: the storage of each aggregate type.
+        inline: apply the inline projections.
+        clock: the time.
+        ids: makes identifiers.
+        running: returns the running task.
+    """
 
-def snapshot(aggregate: Aggregate) -> dict[str, Any]:
-    """Return the attributes of an aggregate, deep enough to put them back."""
-    from copy import deepcopy
+    store: WriteStore
+    storages: Mapping[type[Aggregate], Storage]
+    inline: list[Inline]
+    clock: Clock
+    ids: Ids
+    running: RunningTask
 
-    return {name: deepcopy(value) for name, value in vars(aggregate).items() if not name.startswith("_sa_")}
+    async def write(
+        self,
+        transaction: WriteTransaction,
+        changes: Changes,
+        cause: Callable[[], Envelope],
+    ) -> Sequence[StoredEvent]:
+        """Write the changes of a unit of work into its transaction; return the events as stored.
 
+        Aggregates are saved first. Their events are appended before the events that handlers recorded themselves. Inline
+        projections follow, and then the last steps.
 
-def restore(aggregate: Aggregate, attributes: dict[str, Any]) -> None:
-    """Put back the attributes that `snapshot` took."""
-    for name in [name for name in vars(aggregate) if name not in attributes and not name.startswith("_sa_")]:
-        delattr(aggregate, name)
-    for name, value in attributes.items():
-        setattr(aggregate, name, value)
+        Args:
+            transaction: the transaction of the unit of work.
+            changes: the changes.
+            cause: returns the envelope of the message whose handler made the changes.
+
+        Raises:
+            ConcurrencyConflict: an aggregate or a stream has another version than expected.
+            AggregateExists: the stream of a new aggregate exists.
+            EventNotRecordable: a field of an event has no JSON, or holds a secret.
+        """
+        appends = [each for tracked in changes.tracked.values() if (each := await self._save(transaction, tracked))]
+        for stream, event in changes.recorded:
+            appends.append((stream, [event], Expected.ANY))
+        stored = await self._append(transaction, appends, cause) if appends else []
+        for step in changes.last_steps:
+            await step(transaction, stored)
+        return stored
+
+    async def _append(
+        self, transaction: WriteTransaction, appends: Sequence[Append], cause: Callable[[], Envelope]
+    ) -> list[StoredEvent]:
+        ids = iter([self.ids.new() for _, events, _ in appends for _ in events])
+        envelope, now = cause(), self.clock.now()
+        metadata = encode_metadata(envelope)
+        stored: list[StoredEvent] = []
+        recorded: list[Event] = []
+        for stream, events, expected in appends:
+            try:
+                entries = await transaction.log.append(
+                    stream, new_events(events, ids, now, metadata), expected=expected
+                )
+            except ConcurrencyConflict as conflict:
+                if expected is not Expected.NO_STREAM:
+                    raise
+                raise AggregateExists(
+                    f"cannot add {stream}: its stream has {conflict.actual} event(s) already. "
+                    "Choose another id, or load the aggregate and change it."
+                ) from conflict
+            stored.extend(entries)
+            recorded.extend(events)
+        if stored and self.inline:
+            pairs = list(zip(stored, recorded, strict=True))
+            for apply in self.inline:
+                await apply(transaction, pairs)
+        return stored
+
+    async def _save(self, transaction: WriteTransaction, tracked: Tracked) -> Append | None:
+        """Save the state of an aggregate; return what is to be appended to its stream."""
+        aggregate = tracked.aggregate
+        events, stream = aggregate._take_recorded(), stream_of(type(aggregate), tracked.id)
+        expected = await self.storages[type(aggregate)].save(transaction, tracked, events)
+        if tracked.removed:
+            events.append(removal(tracked))
+        if events or expected not in (None, Expected.ANY, Expected.NO_STREAM):
+            return stream, events, Expected.ANY if expected is None else expected
+        return None

@@ -8,60 +8,54 @@ from typing import TypeVar
 
 import anyio
 
-from .._background.tasks import current_task
 from .._definitions.aggregate import Aggregate
 from .._definitions.envelope import Envelope
 from .._definitions.message import Event
+from .._encoding.message_json import event_name
 from ..errors import (
-    AfterCommitFailed,
     AggregateExists,
+    CommitFailed,
     ConfigurationError,
     ReadOnlyUnitOfWork,
+    TwofoldError,
     UnitOfWorkClosed,
     UnitOfWorkDoomed,
     UsedFromAnotherTask,
 )
-from ..ports.event_log import Expected, StoredEvent
+from ..ports.event_log import StoredEvent
 from ..ports.transactions import WriteTransaction
-from .storage import Tracked, restore, snapshot
-from .write_side import WriteSide, commit, event_name
+from .changes import Callback, Changes, Step
+from .storage import WriteSide
+from .tracked import Tracked
 
 T = TypeVar("T")
 
-Callback = Callable[[], Awaitable[None]]
-"""What runs before or after the commit."""
-
-Step = Callable[[WriteTransaction, Sequence[StoredEvent]], Awaitable[None]]
-"""Writes something more into the transaction of a unit, after its events, which it is given."""
-
 
 class UnitOfWork:
-    """Everything that one command changes. A handler gets one as a parameter; the application commits it.
+    """Everything that one command changes. A handler takes one as a parameter; the application commits it.
 
-    Its transaction begins at the first use that needs it. State, events and inline projections are written when it
-    commits, events last; they are visible to nobody before, and to nobody ever when it rolls back. An error of the
-    store dooms the unit: every later use raises `UnitOfWorkDoomed`, so that half of a unit can never be committed. It
-    belongs to the task that opened it.
+    The transaction begins at the first use that needs it. State, events and inline projections are written when the unit of
+    work commits, events last. They are visible to nobody before, and never if it rolls back. A store error dooms the unit of
+    work: every later use raises `UnitOfWorkDoomed`, so that half of it can never be committed. It belongs to the task that
+    opened it.
 
-    Three things can fail at the end, with three outcomes. A `before_commit` callback: everything is rolled back and its
-    error is raised. The commit itself: `CommitFailed` or `TransientFailure`, nothing is visible unless the text says
-    that the outcome is unknown. An `after_commit` callback: everything is committed, the other callbacks run, and
-    `AfterCommitFailed` is raised from the failure.
+    The end can fail in three ways:
+
+    - A `before_commit` callback fails: everything is rolled back, and its error is raised.
+    - The commit fails with `CommitFailed` or `TransientFailure`: nothing is visible, unless the text says that the outcome
+      is unknown.
+    - An `after_commit` callback fails: everything is committed, the other callbacks run, and `AfterCommitFailed` is raised.
     """
 
     __slots__ = (
-        "_after",
-        "_before",
         "_cause",
         "_closed",
         "_doom",
-        "_last_steps",
         "_owner",
         "_read_only",
-        "_recorded",
         "_side",
-        "_tracked",
         "_transaction",
+        "changes",
     )
 
     def __init__(
@@ -72,69 +66,60 @@ class UnitOfWork:
         self._read_only = read_only
         self._owner = owner
         self._transaction: WriteTransaction | None = None
-        self._tracked: dict[tuple[type[Aggregate], str], Tracked] = {}
-        self._recorded: list[tuple[str, Event]] = []
-        self._last_steps: list[Step] = []
-        self._before: list[Callback] = []
-        self._after: list[Callback] = []
         self._doom: BaseException | None = None
         self._closed = False
+        self.changes = Changes()
+        """What is written when it commits."""
 
     def record(self, event: Event, *, stream: str | None = None) -> None:
         """Append an event at commit, after the events of the aggregates.
 
         Args:
             event: the event.
-            stream: the stream it goes to; by default the one called like the event.
+            stream: the stream to append to; by default the stream with the name of the event.
 
         Raises:
             ConfigurationError: the event has no stable name.
         """
         self._check_writable()
-        self._recorded.append((stream or event_name(event), event))
+        self.changes.recorded.append((stream or event_name(event), event))
 
     def write_last(self, step: Step) -> None:
-        """Write something more at commit, after the events."""
+        """Run a step that writes into the transaction at commit, after the events."""
         self._check_writable()
-        self._last_steps.append(step)
+        self.changes.last_steps.append(step)
 
     def before_commit(self, callback: Callback) -> None:
-        """Run an async callable before the commit, inside the unit. Its failure rolls everything back."""
+        """Run an async callable before the commit, inside the unit of work. Its failure rolls everything back."""
         self._check()
-        self._before.append(callback)
+        self.changes.before.append(callback)
 
     def after_commit(self, callback: Callback) -> None:
-        """Run an async callable after the commit. It is not run at all when the process dies in between."""
+        """Run an async callable after the commit. It never runs if the process crashes in between."""
         self._check()
-        self._after.append(callback)
+        self.changes.after.append(callback)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
-        """Undo what was done inside when it is left by an error: events, aggregates and writes to the store.
+        """Undo the changes of the block if an error leaves it: events, aggregates and writes to the store.
 
-        Aggregates loaded before get back the attributes that they had; those loaded inside are forgotten.
+        Aggregates that were loaded before get their attributes back; those loaded inside are forgotten.
         """
         transaction = await self.transaction()
-        known = {key: (tracked, tracked.removed, snapshot(tracked.aggregate)) for key, tracked in self._tracked.items()}
-        recorded, last = len(self._recorded), len(self._last_steps)
-        before, after = len(self._before), len(self._after)
+        undo = self.changes.mark()
         try:
             async with transaction.savepoint():
                 yield
         except BaseException:
-            self._tracked = {key: tracked for key, (tracked, _, _) in known.items()}
-            for tracked, removed, attributes in known.values():
-                tracked.removed = removed
-                restore(tracked.aggregate, attributes)
-            del self._recorded[recorded:], self._last_steps[last:], self._before[before:], self._after[after:]
+            undo()
             raise
 
     async def transaction(self) -> WriteTransaction:
-        """Return the transaction in the write store, begun now if it was not.
+        """Return the transaction in the write store, begun at the first call.
 
         Raises:
-            UnitOfWorkDoomed: an error broke the unit before.
-            TransientFailure: the store is busy or away.
+            UnitOfWorkDoomed: an error broke the unit of work before.
+            TransientFailure: the store is busy or unreachable.
         """
         self._check()
         if self._transaction is None:
@@ -142,126 +127,80 @@ class UnitOfWork:
         return self._transaction
 
     async def load(self, aggregate_type: type[Aggregate], id: str) -> Tracked | None:
-        """Return the aggregate that this unit knows by this id, loading it the first time; None when there is none."""
+        """Return the aggregate with an id, loaded at the first call; None when there is none."""
         self._check()
-        tracked = self._tracked.get((aggregate_type, id))
+        tracked = self.changes.tracked.get((aggregate_type, id))
         if tracked is None:
             storage = self._side.storages[aggregate_type]
             tracked = await self._guard(storage.load(await self.transaction(), aggregate_type, id))
             if tracked is not None:
-                self._tracked[aggregate_type, id] = tracked
+                self.changes.tracked[aggregate_type, id] = tracked
         return None if tracked is None or tracked.removed else tracked
 
     def add(self, aggregate: Aggregate) -> None:
         """Save a new aggregate at commit."""
         self._check_writable()
-        tracked = Tracked(aggregate, version=0)
-        key = type(aggregate), tracked.id
-        if key in self._tracked:
+        kind, found = type(aggregate), getattr(aggregate, "id", None)
+        if found is None:
+            raise ConfigurationError(
+                f"cannot save {kind.__name__}: its id is not set. Annotate `id` in the class body, and set self.id before "
+                f"it is added: in the method on its first event, or in __init__ when {kind.__name__} is made by that."
+            )
+        tracked = Tracked(aggregate, str(found), version=0)
+        if (kind, tracked.id) in self.changes.tracked:
             raise AggregateExists(
                 f"cannot add {tracked.stream}: this unit of work holds an aggregate of that id already."
             )
-        self._tracked[key] = tracked
+        self.changes.tracked[kind, tracked.id] = tracked
 
     def remove(self, aggregate: Aggregate) -> None:
         """Remove an aggregate at commit."""
         self._check_writable()
         key = type(aggregate), str(aggregate.id)
-        tracked = self._tracked.get(key)
+        tracked = self.changes.tracked.get(key)
         if tracked is None or tracked.aggregate is not aggregate:
             raise ConfigurationError(f"cannot remove {key[0].__name__} {key[1]}: load it with this repository first.")
         if tracked.version:
             tracked.removed = True
         else:
-            del self._tracked[key]
+            del self.changes.tracked[key]
 
     async def commit(self) -> Sequence[StoredEvent]:
-        """Write and commit everything; return the events as stored. The application calls this, handlers do not.
+        """Write and commit everything; return the events as stored. The application calls this; handlers do not.
 
         Raises:
-            ConcurrencyConflict: an aggregate was changed by somebody else since it was loaded.
+            ConcurrencyConflict: an aggregate was changed concurrently since it was loaded.
             AggregateExists: an added aggregate exists.
-            CommitFailed, TransientFailure: the store refused.
+            CommitFailed, TransientFailure: the store refused or did not confirm.
         """
-        self._check()
-        for callback in self._before:
+        self._check_usable()
+        changes = self.changes
+        for callback in changes.before:
             await callback()
-        self._check()
+        if changes.before:
+            self._check_usable()
+        transaction = self._transaction
         stored: Sequence[StoredEvent] = ()
-        if self._transaction is not None or self._tracked or self._recorded or self._last_steps:
-            transaction = await self.transaction()
-            stored = await self._guard(self._write(transaction))
-            await self._guard(commit(transaction))
+        if transaction is not None or changes.tracked or changes.recorded or changes.last_steps:
+            try:
+                if transaction is None:
+                    transaction = self._transaction = await self._side.store.begin(read_only=self._read_only)
+                stored = await self._side.write(transaction, changes, self._cause)
+                await _commit(transaction)
+            except BaseException as failure:
+                self._doom = failure
+                raise
         self._closed = True
         return stored
 
-    def end_untouched(self) -> bool:
-        """End it when there is nothing to commit, to run before that, or to undo; return whether it was so."""
-        self._closed = not (
-            self._transaction is not None
-            or self._tracked
-            or self._recorded
-            or self._last_steps
-            or self._before
-            or self._doom is not None
-        )
-        return self._closed
-
-    def check_nothing_recorded(self) -> None:
-        """Raise when an aggregate recorded something that a unit which only reads would lose.
-
-        Raises:
-            ReadOnlyUnitOfWork: one did.
-        """
-        for tracked in self._tracked.values():
-            if recorded := tracked.aggregate.recorded:
-                names = ", ".join(type(event).__name__ for event in recorded)
-                raise ReadOnlyUnitOfWork(
-                    f"cannot answer {type(self._cause().message).__name__}: its handler recorded {names} on "
-                    f"{tracked.stream}, and a query changes nothing. Make it a command."
-                )
-
-    @property
-    def has_after_commit(self) -> bool:
-        """Whether a callback waits for the commit."""
-        return bool(self._after)
-
-    async def run_after_commit(self) -> None:
-        """Run the callbacks that wait for the commit.
-
-        Raises:
-            AfterCommitFailed: some failed; all were run.
-        """
-        failures: list[Exception] = []
-        for callback in self._after:
-            try:
-                await callback()
-            except Exception as failure:  # noqa: BLE001 -- raised together below
-                failures.append(failure)
-        if failures:
-            raise AfterCommitFailed(
-                f"the command is committed, but {len(failures)} of {len(self._after)} callback(s) after the commit "
-                "failed. Do not repeat the command; repeat what the callbacks do."
-            ) from ExceptionGroup("after_commit", failures)
-
     async def rollback(self) -> None:
-        """Undo everything. Also finishes when the task is being cancelled."""
+        """Undo everything, even if the task is being cancelled."""
         if self._closed:
             return
         self._closed = True
         if self._transaction is not None:
             with anyio.CancelScope(shield=True):
                 await self._transaction.rollback()
-
-    async def _write(self, transaction: WriteTransaction) -> Sequence[StoredEvent]:
-        appends = await self._side.save(transaction, self._tracked.values())
-        appends += [(stream, [event], Expected.ANY) for stream, event in self._recorded]
-        stored = await self._side.append(transaction, appends, self._cause()) if appends else ()
-        for step in self._last_steps:
-            await step(transaction, stored)
-        for tracked in self._tracked.values():
-            tracked.aggregate._clear_recorded()
-        return stored
 
     async def _guard(self, step: Awaitable[T]) -> T:
         try:
@@ -271,6 +210,14 @@ class UnitOfWork:
             raise
 
     def _check(self) -> None:
+        self._check_usable()
+        if self._side.running.get() is not self._owner:
+            raise UsedFromAnotherTask(
+                "cannot use this unit of work here: another task opened it. Await repository calls one after another "
+                "instead of with gather() or a task group; for a time limit use anyio.fail_after(), not wait_for()."
+            )
+
+    def _check_usable(self) -> None:
         if self._doom is not None:
             raise UnitOfWorkDoomed(
                 f"cannot use this unit of work: {type(self._doom).__name__} broke it before ({self._doom}). "
@@ -280,13 +227,26 @@ class UnitOfWork:
             raise UnitOfWorkClosed(
                 "cannot use this unit of work: it has ended. Use it only while its command is handled."
             )
-        if current_task() is not self._owner:
-            raise UsedFromAnotherTask(
-                "cannot use this unit of work here: another task opened it. Await repository calls one after another "
-                "instead of with gather() or a task group; for a time limit use anyio.fail_after(), not wait_for()."
-            )
 
     def _check_writable(self) -> None:
         self._check()
         if self._read_only:
             raise ReadOnlyUnitOfWork("cannot write here: a query changes nothing. Make it a command.")
+
+
+async def _commit(transaction: WriteTransaction) -> None:
+    """Commit. An error that the adapter does not know leaves the outcome unknown.
+
+    Raises:
+        CommitFailed: the store did not confirm.
+        TwofoldError: the store refused.
+    """
+    try:
+        await transaction.commit()
+    except TwofoldError:
+        raise
+    except Exception as error:
+        raise CommitFailed(
+            f"the store did not confirm the commit ({type(error).__name__}: {error}). The outcome is unknown: read back "
+            "what the command should have changed before you repeat it."
+        ) from error

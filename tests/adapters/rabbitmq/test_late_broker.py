@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from tests.adapters.rabbitmq.broken import Broken
+from tests.domains.shops import Sold
 from tests.servers.process import PrivateServer
 from tests.transport.late import BACK, LateBrokerCases, started
-from tests.transport.shops import Sold
 from twofold import Application, Command, RemoteCommandBus
 from twofold.errors import ConfigurationError, NotSent
 from twofold.ports import Request

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from tests.adapters.rabbitmq.broken import TIMEOUT, Broken, feed, placed, publish_all
-from tests.transport.shops import Sold, depot
+from tests.domains.shops import Sold, depot
 from twofold import Application, Command
 from twofold.errors import ConfigurationError
 from twofold.ports import Request

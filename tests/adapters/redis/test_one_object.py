@@ -11,7 +11,7 @@ from redis import Redis as SyncClient
 from redis.asyncio import Redis as Client
 from redis.asyncio.cluster import RedisCluster
 
-from tests.transport.shops import GetParcel, Sell, Sold, depot, shop
+from tests.domains.shops import GetParcel, Sell, Sold, depot, shop
 from twofold import Application
 from twofold.errors import ConfigurationError, TransientFailure
 from twofold_memory import InMemory

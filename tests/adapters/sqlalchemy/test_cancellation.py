@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from twofold.errors import ConfigurationError, TransientFailure, UnitOfWorkClosed, UnitOfWorkDoomed
 from twofold.ports import Expected, NewEvent
 from twofold_sqlalchemy import SqlAlchemy
-from twofold_sqlalchemy._dialects.aiosqlite import connect
+from twofold_sqlalchemy._dialects.sqlite.driver import connect
 from twofold_sqlalchemy._transaction import SqlTransaction
 
 MakeEvent = Callable[[], NewEvent]
@@ -145,7 +145,7 @@ async def test_a_second_writing_transaction_of_one_task_is_refused(store: SqlAlc
     """It could only wait for itself."""
     first = await store.begin()
 
-    with pytest.raises(ConfigurationError, match="this task has one open"):
+    with pytest.raises(ConfigurationError, match="this task already has a writing transaction"):
         await store.begin()
 
     await first.rollback()
@@ -264,7 +264,7 @@ def test_a_connection_that_is_given_up_outlives_its_loop(tmp_path: Path) -> None
         connection = await connect(tmp_path / "given-up.db", busy_timeout=1.0)
         connection._tx.put_nowait((None, go.wait))
         connection.stop()
-        return connection._thread
+        return connection._worker.thread
 
     thread = asyncio.run(give_up())
     go.set()

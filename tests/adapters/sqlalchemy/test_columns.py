@@ -170,8 +170,11 @@ async def keep(engine: AsyncEngine, *rows: View) -> SqlAlchemy:
     view = type(rows[0])
     await store.create_schema([view])
     transaction = await store.begin()
-    await transaction.rows(view).write([RowChange(row.key, row, Position(1)) for row in rows])
-    await transaction.commit()
+    try:
+        await transaction.rows(view).write([RowChange(row.key, row, Position(1)) for row in rows])
+        await transaction.commit()
+    finally:
+        await transaction.rollback()
     return store
 
 

@@ -137,13 +137,13 @@ async def test_decimals_keep_their_exponent_and_are_compared_by_an_index(
 @pytest.mark.parametrize(
     ("row", "why"),
     [
-        (Price(id="a", amount=Decimal("1E+35")), "35 digits before the point"),
-        (Price(id="a", amount=Decimal("1E-31")), "30 behind"),
+        (Price(id="a", amount=Decimal("1E+35")), "35 digits before the decimal point"),
+        (Price(id="a", amount=Decimal("1E-31")), "30 after"),
         (Price(id="a", ratio=float("nan")), "neither NaN"),
         (Price(id="a", ratio=float("-inf")), "nor infinity"),
         (Price(id="a", at=datetime(2026, 1, 1)), "no time zone"),  # noqa: DTZ001 -- that is the point
-        (Price(id="a" * 381), "up to 380 characters"),
-        (Price(id="a", city="a" * 381), "up to 380 characters"),
+        (Price(id="a" * 381), "at most 380 characters"),
+        (Price(id="a", city="a" * 381), "at most 380 characters"),
     ],
     ids=["wide", "fine", "NaN", "infinite", "naive", "key", "indexed"],
 )
@@ -212,7 +212,7 @@ async def test_the_schema_is_created_once_and_quietly(
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ("ALTER TABLE twofold_meta ENGINE = MyISAM", "twofold_meta is not kept by InnoDB"),
+        ("ALTER TABLE twofold_meta ENGINE = MyISAM", "twofold_meta does not use InnoDB"),
         (
             "ALTER TABLE twofold_inbox CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
             "twofold_inbox.consumer has the collation utf8mb4_general_ci",
@@ -261,7 +261,9 @@ async def test_whoever_may_not_create_triggers_is_told(mysql_url: str, engine: A
     )
     limited = create_async_engine(make_url(mysql_url).set(username=account, password="secret"))
     try:
-        with pytest.raises(StorageError, match=r"create twofold_events_no_update: .*TRIGGER.* Grant what is missing"):
+        with pytest.raises(
+            StorageError, match=r"create twofold_events_no_update: .*TRIGGER.* Grant the missing privilege"
+        ):
             await SqlAlchemy(limited).create_schema([])
     finally:
         await limited.dispose()

@@ -137,7 +137,7 @@ async def test_a_counter_that_does_not_fit_its_log_is_told(
     await transaction.log.append("a", [new_event(), new_event()], expected=0)
     await transaction.commit()
     for change, error, why in (
-        ("UPDATE twofold_meta SET head = 1", StorageError, "restored without the other"),
+        ("UPDATE twofold_meta SET head = 1", StorageError, "only one of the two tables was restored"),
         ("DELETE FROM twofold_meta", SchemaMissing, "create_schema"),
     ):
         async with engine.begin() as connection:

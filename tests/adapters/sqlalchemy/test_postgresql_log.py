@@ -13,8 +13,8 @@ from tests.adapters.sqlalchemy.postgresql_lab import INSERT, Lab, begun, event, 
 from tests.conftest import NewUrl
 from twofold.ports import START, Expected, Position
 from twofold_sqlalchemy import SqlAlchemy
-from twofold_sqlalchemy._dialects.postgresql import PostgreSQL
-from twofold_sqlalchemy._log.postgresql import LOCK
+from twofold_sqlalchemy._dialects.postgresql.catalog import ADVISORY_LOCK
+from twofold_sqlalchemy._dialects.postgresql.connections import PostgreSQLConnections
 
 
 @pytest.fixture
@@ -140,8 +140,8 @@ STRANGERS = {
     ],
     "holds other advisory locks": [
         "BEGIN",
-        f"SELECT pg_advisory_xact_lock({LOCK}, 0)",
-        f"SELECT pg_advisory_xact_lock({LOCK})",
+        f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK}, 0)",
+        f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})",
         "SELECT pg_advisory_lock_shared(1, 1)",
         "SELECT txid_current()",
     ],
@@ -184,7 +184,7 @@ async def test_an_append_in_another_database_holds_nobody_up(
     stranger = await lab.session(new_postgresql_url())
     await stranger.execute("BEGIN")
     number = await lab.ask("SELECT 'twofold_events'::regclass::oid::int")
-    await stranger.execute(f"SELECT pg_advisory_xact_lock_shared({LOCK}, {number})")
+    await stranger.execute(f"SELECT pg_advisory_xact_lock_shared({ADVISORY_LOCK}, {number})")
 
     await (await begun(store, "undone")).rollback()
     await put(store, "delivered")
@@ -267,7 +267,7 @@ async def test_readers_say_for_whom_they_wait(lab: Lab, readers: Sequence[SqlAlc
     for reader in readers:
         assert await streams(reader) == []
         (said,) = await reader.log.holding_back()
-        assert f"session {by_hand.get_server_pid()} of the nightly import appends for" in said
+        assert f"session {by_hand.get_server_pid()} of the nightly import has been appending for" in said
         assert "idle in transaction" in said
         assert "INSERT INTO twofold_events" in said
     await by_hand.execute("ROLLBACK")
@@ -291,14 +291,14 @@ async def test_a_log_full_of_old_gaps_is_read_without_a_look_at_each(
     if not held:
         await late.commit()
     asked = 0
-    fetch = PostgreSQL.fetch
+    fetch = PostgreSQLConnections.fetch
 
     async def counted(*given: Any) -> Any:
         nonlocal asked
         asked += 1
         return await fetch(*given)
 
-    monkeypatch.setattr(PostgreSQL, "fetch", counted)
+    monkeypatch.setattr(PostgreSQLConnections, "fetch", counted)
     reader = await lab.process()
 
     if held:

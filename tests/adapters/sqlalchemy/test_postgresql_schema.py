@@ -13,7 +13,7 @@ import pytest
 from tests.adapters.sqlalchemy.postgresql_lab import INSERT, Lab, begun, lab_at, put, streams
 from twofold.errors import ConfigurationError, SchemaMissing, TwofoldError
 from twofold_sqlalchemy import SqlAlchemy
-from twofold_sqlalchemy._log.postgresql import _LAST, _RUN
+from twofold_sqlalchemy._log.postgresql.frontier import _LAST, _RUN
 from twofold_sqlalchemy._schema.tables import SCHEMA
 
 ROWS = 5000

@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.caches import CACHES, open_cache
+from tests.servers.choice import runnable
 from tests.stores import event_loop_of
 from twofold.ports import CacheStore
 
 
-@pytest.fixture(params=CACHES)
+@pytest.fixture(params=runnable(CACHES))
 def kind(request: pytest.FixtureRequest) -> str:
     """Name the cache of a test."""
     return str(request.param)

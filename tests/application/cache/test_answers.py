@@ -8,7 +8,7 @@ from decimal import Decimal
 import anyio
 import pytest
 
-from tests.cached_bank import CACHED, KEY, GetCached, Loads, balance, bank
+from tests.domains.cached_bank import CACHED, KEY, GetCached, Loads, balance, bank
 from twofold import Application, Cache, CacheStats, Query, ReadModel
 from twofold.errors import NotAuthorised
 from twofold.ports import CacheStore

@@ -12,7 +12,7 @@ from uuid import UUID
 import anyio
 import pytest
 
-from tests.cached_bank import GetCached
+from tests.domains.cached_bank import GetCached
 from twofold import Application, Cache, Envelope, Query, Session
 from twofold.errors import WiringError
 from twofold.ports import Cached, CacheLease, CacheStore

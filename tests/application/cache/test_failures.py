@@ -10,7 +10,7 @@ import anyio
 import pytest
 from redis.asyncio import Redis as Client
 
-from tests.cached_bank import GetCached, Loads, balance, bank
+from tests.domains.cached_bank import GetCached, Loads, balance, bank
 from tests.servers.process import PrivateServer
 from tests.servers.redis import Redis as RedisServer
 from twofold import Application, Cache, CacheStats, Query

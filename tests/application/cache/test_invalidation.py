@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.cached_bank import CACHED, KEY, GetCached, GetNote, Loads, Note, balance, bank
+from tests.domains.cached_bank import CACHED, KEY, GetCached, GetNote, Loads, Note, balance, bank
 from twofold import Application, Cache, Command, Event, Query, ReadModel, Router, UnitOfWork, on
 from twofold.errors import TransientFailure
 from twofold.ports import CacheStore
@@ -245,7 +245,7 @@ async def test_an_event_without_a_key_ends_all_answers_of_its_query(
             await app.dispatch(Write(day="a"))
             await app.settle()
             assert [await app.execute(GetDay(day=day)) for day in "ab"] == [5, 4]
-    assert "cannot make the key" in caplog.text
+    assert "cannot format the key" in caplog.text
 
 
 async def test_a_read_that_took_long_does_not_replace_a_later_one(store: CacheStore) -> None:

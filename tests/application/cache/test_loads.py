@@ -6,7 +6,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from tests.cached_bank import GetCached, GetNote, Loads, Note, balance, bank
+from tests.domains.cached_bank import GetCached, GetNote, Loads, Note, balance, bank
 from twofold import Application, Cache, CacheStats, Query, QueryBus
 from twofold.errors import DispatchCycle
 from twofold.ports import CacheStore

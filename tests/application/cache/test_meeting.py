@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cached_bank import GetNote, Note
+from tests.domains.cached_bank import GetNote, Note
 from twofold import Application, Cache, Event, ReadModel, on
 from twofold._caching.keys import can_meet, shape_of_key
 from twofold.errors import WiringError

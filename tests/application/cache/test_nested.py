@@ -7,7 +7,7 @@ from decimal import Decimal
 import anyio
 import pytest
 
-from tests.cached_bank import GetCached, GetNote, Held, Note, balance, bank
+from tests.domains.cached_bank import GetCached, GetNote, Held, Note, balance, bank
 from twofold import Application, Cache, Query, QueryBus, ReadModel, Router, on
 from twofold.ports import CacheStore
 from twofold.testing.conformance._domain.bank import Balance, Deposit, Open, Opened

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from tests.cached_bank import CACHED, GetCached, balance, bank
+from tests.domains.cached_bank import CACHED, GetCached, balance, bank
 from twofold._caching.cached_query import CachedQuery, cached_queries
 from twofold._caching.reach import NOWHERE, Reach, reach_of
 from twofold._registration.entries import QueryEntry

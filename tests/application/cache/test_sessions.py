@@ -8,7 +8,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from tests.cached_bank import GetCached, GetNote, Held, Loads, Note, balance, bank
+from tests.domains.cached_bank import GetCached, GetNote, Held, Loads, Note, balance, bank
 from twofold import Application, Cache, ReadModel, Retry, Router, on
 from twofold.ports import CacheStore
 from twofold.testing.conformance._domain.bank import Deposit, Open, Opened

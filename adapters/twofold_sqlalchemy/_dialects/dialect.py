@@ -1,0 +1,222 @@
+"""The differences between databases, as one dialect for each database. All other code is the same for every database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import Column, ColumnElement, Insert, Table
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.types import TypeEngine
+
+from .codec import Codec, Kind
+
+
+class Connections(Protocol):
+    """Connections, transactions, and statements, through the driver."""
+
+    def attach(self, engine: AsyncEngine) -> AsyncEngine:
+        """Configure an engine, once for each engine. Return the engine to use, which has the same pool.
+
+        Raises:
+            ConfigurationError: the engine does not fit the database.
+        """
+        ...
+
+    async def acquire_write_lock(self) -> Callable[[], None]:
+        """Wait for the other writers of this process, where the database allows one. Return the function that releases.
+
+        Raises:
+            TransientFailure: the other writers did not end in time.
+            ConfigurationError: this task already holds the lock.
+        """
+        ...
+
+    async def configure(self, connection: AsyncConnection) -> None:
+        """Configure a connection from the pool that was opened before `attach`, or replace a broken one.
+
+        Raises:
+            ConfigurationError: the engine does not open such connections.
+        """
+        ...
+
+    async def begin(self, connection: AsyncConnection, *, read_only: bool) -> None:
+        """Begin a transaction. A read-only transaction reads one snapshot, and the database refuses writes in it."""
+        ...
+
+    async def commit(self, connection: AsyncConnection) -> None:
+        """Commit the transaction that `begin` started."""
+        ...
+
+    async def rollback(self, connection: AsyncConnection) -> None:
+        """Roll back the transaction that `begin` started."""
+        ...
+
+    async def discard(self, connection: AsyncConnection) -> None:
+        """Close a connection when it is unknown whether `begin` started a transaction."""
+        ...
+
+    async def release(self, connection: AsyncConnection) -> None:
+        """Return a connection to the pool after reads outside of a transaction."""
+        ...
+
+    async def clean_up(self, connection: AsyncConnection) -> None:
+        """Prepare a connection for `release` after a cancellation interrupted a read outside of a transaction."""
+        ...
+
+    async def fetch(self, connection: AsyncConnection, text: str, parameters: tuple[Any, ...]) -> Sequence[Any]:
+        """Run a statement and return its rows: sequences of values in the order of the columns."""
+        ...
+
+    async def change(self, connection: AsyncConnection, text: str, parameters: tuple[Any, ...]) -> int:
+        """Run a statement and return the number of rows that it matched."""
+        ...
+
+    async def change_many(self, connection: AsyncConnection, text: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Run a statement once for each tuple of parameters."""
+        ...
+
+    def is_lost(self, connection: AsyncConnection) -> bool:
+        """Return whether the connection is closed, although SQLAlchemy may not have noticed."""
+        ...
+
+
+class Columns(Protocol):
+    """Types of columns, and options of tables and indexes."""
+
+    def codec(self, kind: Kind) -> Codec:
+        """Return how a kind of value is stored."""
+        ...
+
+    def counter(self, name: str) -> Column[Any]:
+        """Return a primary key that the database increments. It never uses a number twice."""
+        ...
+
+    def position(self, name: str) -> Column[Any]:
+        """Return the primary key of the event log."""
+        ...
+
+    def meta_columns(self) -> Sequence[Column[Any]]:
+        """Return the columns that `twofold_meta` has on this database only. Each has a default."""
+        ...
+
+    def table_options(self, *, counted: bool = False) -> dict[str, Any]:
+        """Return the options of a table. `counted`: the table has a `counter`."""
+        ...
+
+    def index_options(self, columns: Sequence[ColumnElement[Any]]) -> dict[str, Any]:
+        """Return the options of an index of a view."""
+        ...
+
+    def same_type(self, found: TypeEngine[Any], wanted: TypeEngine[Any]) -> bool:
+        """Return whether a reflected column type is the type that was declared."""
+        ...
+
+
+class Sql(Protocol):
+    """Statements and expressions that each database writes differently."""
+
+    def comparable(self, column: ColumnElement[Any], kind: Kind) -> ColumnElement[Any]:
+        """Return the expression that replaces a column or a bound value in comparisons and in ORDER BY."""
+        ...
+
+    def readable(self, column: Column[Any]) -> ColumnElement[Any]:
+        """Return the expression to select, so that the driver returns what the column's codec takes."""
+        ...
+
+    def now(self) -> ColumnElement[Any]:
+        """Return the database's clock in seconds since 1970. The clock advances within a transaction."""
+        ...
+
+    def insert_new(self, table: Table) -> Insert:
+        """Return an INSERT of all columns that skips rows which violate a unique constraint."""
+        ...
+
+    def upsert(self, table: Table, key: Column[Any], guard: Column[Any]) -> Insert:
+        """Return an INSERT that overwrites the row with the same key, unless the row's guard column is greater."""
+        ...
+
+
+class Catalog(Protocol):
+    """What the database says about itself and its tables, and the triggers that keep the event log append-only."""
+
+    async def check(self, connection: AsyncConnection) -> None:
+        """Check the server's version and settings.
+
+        Raises:
+            ConfigurationError: the server cannot be used.
+        """
+        ...
+
+    async def lock(self, connection: AsyncConnection) -> None:
+        """Block other processes that create the schema until this transaction ends."""
+        ...
+
+    def triggers(self, table: Table) -> Sequence[tuple[str, str]]:
+        """Return name and SQL of each trigger, and each trigger function, that keeps a table append-only."""
+        ...
+
+    async def missing_triggers(self, connection: AsyncConnection, table: Table) -> Sequence[str]:
+        """Return the names of the triggers that a table lacks."""
+        ...
+
+    async def indexes(self, connection: AsyncConnection, table: Table) -> Sequence[str]:
+        """Return the names of a table's indexes."""
+        ...
+
+
+class Errors(Protocol):
+    """The meaning of the driver's errors."""
+
+    def is_driver_error(self, error: BaseException) -> bool:
+        """Return whether an error is the driver's own, not wrapped by SQLAlchemy."""
+        ...
+
+    def violated(self, error: BaseException) -> str | None:
+        """Return the columns of the violated unique constraint, as `table.column, table.column`.
+
+        A database that does not report the columns reports the constraint's name. None: the error is another one.
+        """
+        ...
+
+    def is_transient(self, error: BaseException | None) -> bool:
+        """Return whether the same work may succeed when it is repeated."""
+        ...
+
+    def is_refused_write(self, error: BaseException | None) -> bool:
+        """Return whether the database refused a write because the transaction is read-only."""
+        ...
+
+    def is_missing_table(self, error: BaseException | None) -> bool:
+        """Return whether a table or a column is missing."""
+        ...
+
+    def is_unfit(self, error: BaseException | None) -> bool:
+        """Return whether a value cannot be stored: too large, malformed, or against a constraint."""
+        ...
+
+    def advice(self, error: BaseException | None) -> str:
+        """Return a sentence that says how to fix an error whose text does not say so, or an empty text."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """The parts in which one database differs from the others. A dialect that is attached serves one engine.
+
+    Attributes:
+        name: the database: "sqlite", "postgresql" or "mysql", which includes MariaDB.
+        connections: connections, transactions, and statements.
+        columns: types of columns, and options of tables and indexes.
+        sql: statements and expressions.
+        catalog: the server's settings, triggers and indexes.
+        errors: the meaning of the driver's errors.
+    """
+
+    name: str
+    connections: Connections
+    columns: Columns
+    sql: Sql
+    catalog: Catalog
+    errors: Errors

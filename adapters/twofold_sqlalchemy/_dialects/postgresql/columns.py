@@ -1,0 +1,94 @@
+"""How PostgreSQL stores values: texts by code points, decimals and times exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Date,
+    DateTime,
+    Double,
+    Identity,
+    Numeric,
+    Text,
+    Uuid,
+)
+from sqlalchemy.dialects.postgresql import JSON
+from sqlalchemy.dialects.postgresql import dialect as postgresql_dialect
+from sqlalchemy.types import TypeEngine
+
+from twofold.errors import StorageError
+
+from ..codec import Codec, Kind
+
+
+class PostgreSQLColumns:
+    """The `Columns` of PostgreSQL."""
+
+    def codec(self, kind: Kind) -> Codec:
+        """Return how a kind of value is stored; see `_CODECS`."""
+        return _CODECS[kind]
+
+    def counter(self, name: str) -> Column[Any]:
+        """Return an identity column."""
+        return Column(name, BigInteger(), Identity(always=True), primary_key=True)
+
+    def position(self, name: str) -> Column[Any]:
+        """Return an identity column, which concurrent transactions increment."""
+        return self.counter(name)
+
+    def meta_columns(self) -> Sequence[Column[Any]]:
+        """Return none."""
+        return ()
+
+    def table_options(self, *, counted: bool = False) -> dict[str, Any]:
+        """Return none."""
+        return {}
+
+    def index_options(self, columns: Sequence[ColumnElement[Any]]) -> dict[str, Any]:
+        """Return none."""
+        return {}
+
+    def same_type(self, found: TypeEngine[Any], wanted: TypeEngine[Any]) -> bool:
+        """Compare the types' SQL without collations: SQLAlchemy does not reflect all collations."""
+        own: Any = postgresql_dialect()  # type: ignore[no-untyped-call]
+        return found.compile(own).split(" COLLATE")[0] == wanted.compile(own).split(" COLLATE")[0]
+
+
+def _zoned(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise StorageError(
+            f"cannot store {value.isoformat()}: it has no time zone, and times are stored in UTC. Add a time zone."
+        )
+    return value
+
+
+def _utc(value: datetime) -> datetime:
+    return value.astimezone(UTC)
+
+
+def _uuid(value: UUID) -> UUID:
+    """Return a plain UUID; asyncpg returns its own subclass."""
+    return UUID(int=value.int)
+
+
+_CODECS: Final = {
+    Kind.NAME: Codec(Text(collation="C"), exact=str),
+    Kind.TEXT: Codec(Text(collation="C"), exact=str),
+    Kind.INTEGER: Codec(BigInteger(), exact=int),
+    Kind.BOOLEAN: Codec(Boolean(), exact=bool),
+    Kind.FLOAT: Codec(Double(), exact=float),
+    Kind.DECIMAL: Codec(Numeric(), exact=Decimal),
+    Kind.DATETIME: Codec(DateTime(timezone=True), encode=_zoned, decode=_utc),
+    Kind.DATE: Codec(Date()),
+    Kind.UUID: Codec(Uuid(), decode=_uuid),
+    Kind.JSON: Codec(JSON()),
+}

@@ -1,0 +1,101 @@
+"""Connections, transactions, and statements on PostgreSQL. They call asyncpg without a detour through SQLAlchemy."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from twofold.errors import ConfigurationError, StorageError
+
+from ..uninterrupted import uninterrupted
+from .driver import driver_of
+
+_PATIENCE: Final = 2.0
+"""Seconds after which a connection that does not answer is closed."""
+
+_BEGIN: Final = {
+    False: "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+    True: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+}
+
+
+class PostgreSQLConnections:
+    """The `Connections` of asyncpg."""
+
+    def attach(self, engine: AsyncEngine) -> AsyncEngine:
+        """Switch SQLAlchemy to autocommit: `begin`, `commit` and `rollback` send their statements themselves."""
+        if engine.dialect.driver != "asyncpg":
+            raise ConfigurationError(
+                f"cannot use the driver {engine.dialect.driver!r} for PostgreSQL: use postgresql+asyncpg://."
+            )
+        return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    async def acquire_write_lock(self) -> Callable[[], None]:
+        """Return at once: PostgreSQL allows concurrent writers."""
+        return _nothing
+
+    async def configure(self, connection: AsyncConnection) -> None:
+        """Replace a connection that the server or the network closed while it was in the pool."""
+        while driver_of(connection).is_closed():
+            await connection.invalidate()
+            await connection.get_raw_connection()
+
+    async def begin(self, connection: AsyncConnection, *, read_only: bool) -> None:
+        """Write in READ COMMITTED, guarded by versions. Read one snapshot in REPEATABLE READ READ ONLY."""
+        await driver_of(connection).execute(_BEGIN[read_only])
+
+    async def commit(self, connection: AsyncConnection) -> None:
+        """Commit. PostgreSQL answers ROLLBACK when an error has aborted the transaction."""
+        if await driver_of(connection).execute("COMMIT") != "COMMIT":
+            raise StorageError("cannot commit: an earlier error aborted the transaction.")
+
+    async def rollback(self, connection: AsyncConnection) -> None:
+        """Roll back."""
+        await driver_of(connection).execute("ROLLBACK")
+
+    async def discard(self, connection: AsyncConnection) -> None:
+        """Close the connection: SQLAlchemy's pool does not know of a BEGIN that SQLAlchemy did not send."""
+        await connection.invalidate()
+        await connection.close()
+
+    async def release(self, connection: AsyncConnection) -> None:
+        """Close it, which returns it to the pool."""
+        await connection.close()
+
+    async def clean_up(self, connection: AsyncConnection) -> None:
+        """End the implicit transaction that asyncpg leaves open between preparing a statement and running it.
+
+        A later BEGIN would become part of the implicit transaction and be refused. Any simple query ends it.
+        """
+        # A further cancellation repeats the one that is being handled.
+        try:
+            await uninterrupted(asyncio.wait_for(driver_of(connection).execute("SELECT 1"), _PATIENCE))
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await uninterrupted(connection.invalidate())
+
+    async def fetch(self, connection: AsyncConnection, text: str, parameters: tuple[Any, ...]) -> Sequence[Any]:
+        """Run a statement and return its rows. asyncpg prepares each statement once."""
+        rows: Sequence[Any] = await driver_of(connection).fetch(text, *parameters)
+        return rows
+
+    async def change(self, connection: AsyncConnection, text: str, parameters: tuple[Any, ...]) -> int:
+        """Run a statement and return the number in its command tag, such as `UPDATE 1`."""
+        tag: str = await driver_of(connection).execute(text, *parameters)
+        number = tag.rpartition(" ")[2]
+        return int(number) if number.isdigit() else 0
+
+    async def change_many(self, connection: AsyncConnection, text: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Send all rows before waiting for the answers."""
+        await driver_of(connection).executemany(text, rows)
+
+    def is_lost(self, connection: AsyncConnection) -> bool:
+        """Return whether asyncpg knows that the connection is closed."""
+        return connection.invalidated or bool(driver_of(connection).is_closed())
+
+
+def _nothing() -> None:
+    """Release no lock."""

@@ -1,0 +1,1 @@
+"""SQLite 3.35 or later, through SQLAlchemy's dialect for aiosqlite."""

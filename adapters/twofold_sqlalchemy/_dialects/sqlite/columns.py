@@ -1,0 +1,76 @@
+"""How SQLite stores values: decimals, times and UUIDs as texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Boolean, Column, ColumnElement, Float, Integer, Text
+from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
+from sqlalchemy.types import TypeEngine
+
+from ..codec import Codec, Kind
+
+
+class SqliteColumns:
+    """The `Columns` of SQLite."""
+
+    def codec(self, kind: Kind) -> Codec:
+        """Return how a kind of value is stored; see `_CODECS`."""
+        return _CODECS[kind]
+
+    def counter(self, name: str) -> Column[Any]:
+        """Return an INTEGER column, the only type that SQLite increments."""
+        return Column(name, BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=True)
+
+    def position(self, name: str) -> Column[Any]:
+        """Return a counter."""
+        return self.counter(name)
+
+    def meta_columns(self) -> Sequence[Column[Any]]:
+        """Return none."""
+        return ()
+
+    def table_options(self, *, counted: bool = False) -> dict[str, Any]:
+        """Use AUTOINCREMENT, so that a number is not used again after a rollback or a DELETE."""
+        return {"sqlite_autoincrement": True} if counted else {}
+
+    def index_options(self, columns: Sequence[ColumnElement[Any]]) -> dict[str, Any]:
+        """Return none."""
+        return {}
+
+    def same_type(self, found: TypeEngine[Any], wanted: TypeEngine[Any]) -> bool:
+        """Compare the types' SQL."""
+        own = sqlite_dialect()
+        return found.compile(own) == wanted.compile(own)
+
+
+def _plain(value: Decimal) -> str:
+    """Write a decimal without an exponent, unless the plain notation would lose it."""
+    exponent = value.as_tuple().exponent
+    return format(value, "f") if isinstance(exponent, int) and -100 < exponent <= 0 else str(value)
+
+
+def _sortable(value: datetime) -> str:
+    """Write a time in UTC with microseconds. A time without a time zone is written without one."""
+    if value.tzinfo is None:
+        return value.isoformat(timespec="microseconds")
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+_CODECS: Final = {
+    Kind.NAME: Codec(Text(), exact=str),
+    Kind.TEXT: Codec(Text(), exact=str),
+    Kind.INTEGER: Codec(BigInteger(), exact=int),
+    Kind.BOOLEAN: Codec(Boolean(), decode=bool),
+    # SQLite converts NaN to NULL, so NaN is stored as a text, which sorts after all numbers.
+    Kind.FLOAT: Codec(Float(), encode=lambda value: value if value == value else "NaN", decode=float),
+    Kind.DECIMAL: Codec(Text(), encode=_plain, decode=Decimal),
+    Kind.DATETIME: Codec(Text(), encode=_sortable, decode=datetime.fromisoformat),
+    Kind.DATE: Codec(Text(), encode=date.isoformat, decode=date.fromisoformat),
+    Kind.UUID: Codec(Text(), encode=str, decode=UUID),
+    Kind.JSON: Codec(Text()),
+}

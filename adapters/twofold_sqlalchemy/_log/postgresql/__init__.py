@@ -1,0 +1,1 @@
+"""The event log on PostgreSQL: concurrent appends, and readers that still see every event in order."""

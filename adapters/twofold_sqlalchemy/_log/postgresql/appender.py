@@ -1,0 +1,71 @@
+"""Appends on PostgreSQL: one INSERT for any number of events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from twofold.ports import ExpectedVersion, NewEvent, Position, StoredEvent
+
+from ..._connection.open_transaction import Link
+from ..._connection.statements import Statement
+from ..columns import exact
+
+_INSERT: Final = """
+WITH now AS (SELECT coalesce(max(version), 0) AS version FROM twofold_events WHERE stream = $1)
+INSERT INTO twofold_events (stream, version, name, schema_version, time, id, metadata, data)
+SELECT $1, now.version + new.number, new.name, new.schema_version, new.time, new.id, new.metadata::json, new.data::json
+FROM now, unnest($2::text[], $3::int[], $4::timestamptz[], $5::uuid[], $6::text[], $7::text[])
+    WITH ORDINALITY AS new(name, schema_version, time, id, metadata, data, number)
+{condition}
+ORDER BY new.number
+ON CONFLICT (stream, version) DO NOTHING
+RETURNING position, version
+"""
+
+
+class ArrayInsert:
+    """An `Appender`: one INSERT for any number of events, which also checks the expected version.
+
+    Two writers of one stream meet at the unique constraint: the second waits for the first to end. ON CONFLICT DO NOTHING
+    keeps the second transaction usable, so it can retry with the next version if it expected no particular version.
+    """
+
+    def __init__(self) -> None:
+        names = ("stream", "name", "schema_version", "time", "id", "metadata", "data")
+        self._any = Statement(_INSERT.format(condition=""), names)
+        self._exact = Statement(_INSERT.format(condition="WHERE now.version = $8"), (*names, "expected"))
+
+    async def append(
+        self, link: Link, stream: str, events: Sequence[NewEvent], expected: ExpectedVersion
+    ) -> list[StoredEvent] | int | None:
+        """Append; see `Appender.append`."""
+        version = exact(expected)
+        if version is not None:
+            return await self._insert(link, self._exact, stream, events, version)
+        # Some of several rows could be inserted after another writer's rows. A single row cannot.
+        first = None
+        while first is None:  # another writer took the version and has committed
+            first = await self._insert(link, self._any, stream, events[:1])
+        if not isinstance(first, list) or len(events) == 1:
+            return first
+        rest = await self._insert(link, self._exact, stream, events[1:], first[0].version)
+        return [*first, *rest] if isinstance(rest, list) else rest
+
+    async def _insert(
+        self, link: Link, statement: Statement, stream: str, events: Sequence[NewEvent], *expected: int
+    ) -> list[StoredEvent] | int | None:
+        ids, names, schemas, data, metadata, times = map(list, zip(*events, strict=True))
+        values = (stream, names, schemas, times, ids, metadata, data, *expected)
+        rows = await link.fetch(statement, values, f"append to {stream}")
+        if len(rows) < len(events):
+            # Rows inserted after another writer's rows are rolled back: the caller raises a conflict.
+            return min(version for _, version in rows) - 1 if rows else None
+        return [
+            StoredEvent(*event, stream, version, Position(position))
+            for event, (position, version) in zip(events, sorted(rows, key=_by_version), strict=True)
+        ]
+
+
+def _by_version(row: Sequence[int]) -> int:
+    return row[1]

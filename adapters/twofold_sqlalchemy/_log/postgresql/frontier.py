@@ -1,0 +1,173 @@
+"""The end of the event log on PostgreSQL: appends run at the same time, and a reader still sees every event, in order.
+
+Positions come from an identity column. A transaction takes its positions before it commits. So a reader may see position 8
+while the transaction of position 7 is still open, or was rolled back, in which case position 7 stays empty. The reader has
+to know which, without timeouts and without guesses.
+
+Every transaction that inserts into the log holds a shared advisory lock until it ends. A trigger takes the lock before the
+transaction's first position. When a reader meets a gap, it notes the position of the last event that it sees, and then the
+transactions that hold the lock. Each transaction that was given a position up to the noted one is among them or has ended.
+Once all of them have ended, the positions that are still missing up to the noted one were rolled back. Only transactions
+that append can hold a reader back, and the append is the last step of their transaction.
+
+No position after the last event is ever certain: after a crash, the server assigns positions again that it had assigned to
+transactions which did not commit, if the positions lie after the last committed one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from twofold.errors import ConfigurationError
+from twofold.ports import START, Position
+
+from ..._connection.database import Database
+from ..._dialects.postgresql.catalog import ADVISORY_LOCK
+from .holders import HOLDERS, described
+
+_RUN: Final = """
+SELECT pg_postmaster_start_time(), 'twofold_events'::regclass::oid, pg_is_in_recovery(),
+    first.position, run.position, run.next
+FROM (VALUES (1)) AS always
+LEFT JOIN LATERAL (SELECT position FROM twofold_events WHERE position > $1 ORDER BY position LIMIT 1) AS first ON true
+LEFT JOIN LATERAL (
+    SELECT position, next FROM (
+        SELECT position, lead(position) OVER (ORDER BY position) AS next FROM twofold_events WHERE position > $1
+    ) AS pairs
+    WHERE first.position = $1 + 1 AND next IS DISTINCT FROM position + 1 ORDER BY position LIMIT 1
+) AS run ON true
+"""
+"""Identifies the log. Returns the first position after a given one; if it follows directly, the last position before the
+next gap; and the first position after that gap."""
+
+_LAST: Final = "SELECT coalesce(max(position), 0) FROM twofold_events"
+
+_APPENDING: Final = """
+SELECT virtualtransaction, pid IS NULL FROM pg_locks
+WHERE locktype = 'advisory' AND classid = $1::int::oid AND objid = 'twofold_events'::regclass AND objsubid = 2
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+@dataclass(frozen=True)
+class Noted:
+    """The state of the log when a reader met a gap.
+
+    Attributes:
+        upto: the position of the last event at that time.
+        appending: the transactions that appended at that time and have not ended, and all prepared transactions.
+    """
+
+    upto: int
+    appending: frozenset[str]
+
+
+@dataclass
+class Known:
+    """What a reader knows about one log during one run of its server.
+
+    Attributes:
+        log: the server's start time, the table's OID, and whether the server is a standby.
+        settled: every position up to this one is committed or will stay empty.
+        noted: the state at the last gap.
+    """
+
+    log: tuple[Any, ...]
+    settled: int = START
+    noted: Noted | None = None
+
+    def settle(self, position: int) -> int:
+        """Settle the log up to a position. Return the settled position, which another task may have advanced further."""
+        self.settled = max(self.settled, position)
+        return self.settled
+
+
+class GapFrontier:
+    """A `Frontier` that distinguishes gaps that can be filled from gaps that stay. One for each process and log.
+
+    Its knowledge is valid for one run of the server. After a restart or a failover, a prepared transaction has another
+    name, and if the last commits were lost, the server assigns their positions again.
+
+    Args:
+        database: the database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known = Known(())
+
+    async def head(self) -> Position:
+        """Return the settled end of the log."""
+        return Position(await self._database.look(self._advance, "read the head of the log"))
+
+    async def holding_back(self) -> Sequence[str]:
+        """Describe the sessions that the frontier waits for."""
+        noted = self._known.noted
+        if noted is None or not noted.appending:
+            return ()
+        names = list(noted.appending)
+
+        async def look(connection: AsyncConnection) -> Sequence[str]:
+            found = await self._database.dialect.connections.fetch(connection, HOLDERS, (names, ADVISORY_LOCK))
+            return [described(row) for row in found]
+
+        return await self._database.look(look, "find the sessions that hold readers back")
+
+    async def _advance(self, connection: AsyncConnection) -> int:
+        """Advance past every event and every gap that stays. Concurrent calls are safe."""
+        while True:
+            known = self._known
+            settled = known.settled
+            *log, first, last, following = (await self._fetch(connection, _RUN, settled))[0]
+            if tuple(log) != known.log:
+                self._known = known = _unread(tuple(log))
+                await self._resolve(connection, known, START + 1)
+                continue
+            if first is None:
+                return settled
+            if first == settled + 1:
+                settled = known.settle(last)
+                if following is None:
+                    return settled
+            if not await self._resolve(connection, known, settled + 1):
+                return settled
+
+    async def _resolve(self, connection: AsyncConnection, known: Known, missing: int) -> bool:
+        """Return whether a missing position is settled now, perhaps with further positions."""
+        noted = known.noted
+        if noted is None or noted.upto < missing:
+            # In this order: a transaction takes the lock before its positions, so all positions up to `last` are covered.
+            last = (await self._fetch(connection, _LAST))[0][0]
+            noted = Noted(last, frozenset(await self._appending(connection)))
+        else:
+            now = await self._appending(connection)
+            # A crash of the server renames prepared transactions, so each of them may be one of the noted transactions.
+            prepared = frozenset(name for name, is_prepared in now.items() if is_prepared)
+            noted = Noted(noted.upto, noted.appending & now.keys() | prepared)
+        known.noted = noted
+        return not noted.appending and known.settle(noted.upto) >= missing
+
+    async def _appending(self, connection: AsyncConnection) -> dict[str, bool]:
+        """Return the transactions that hold the lock, each with whether it is prepared."""
+        return {row[0]: row[1] for row in await self._fetch(connection, _APPENDING, ADVISORY_LOCK)}
+
+    async def _fetch(self, connection: AsyncConnection, text: str, *parameters: int) -> Sequence[Any]:
+        return await self._database.dialect.connections.fetch(connection, text, parameters)
+
+
+def _unread(log: tuple[Any, ...]) -> Known:
+    """Return the knowledge about a log that was not read yet.
+
+    Raises:
+        ConfigurationError: the server is a standby.
+    """
+    if log[-1]:
+        raise ConfigurationError(
+            "cannot read the event log from a standby: it does not know which transactions append on the primary, so events "
+            "that commit late would be skipped. Connect to the primary."
+        )
+    return Known(log)

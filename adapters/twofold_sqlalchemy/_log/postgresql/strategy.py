@@ -1,0 +1,17 @@
+"""The strategy of PostgreSQL."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ..._connection.database import Database
+from ..._schema.tables import Tables
+from ..strategy import LogStrategy
+from .appender import ArrayInsert
+from .frontier import GapFrontier
+from .notifier import PostgreSQLNotifier
+
+
+def strategy(database: Database, tables: Tables) -> LogStrategy:
+    """Return the strategy for a database."""
+    return LogStrategy(ArrayInsert(), partial(GapFrontier, database), PostgreSQLNotifier(database))

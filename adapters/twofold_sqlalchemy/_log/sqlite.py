@@ -1,0 +1,123 @@
+"""The event log on SQLite, which allows one writer at a time: no other transaction appends until the commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final
+
+from sqlalchemy import Executable, bindparam, func, insert, select
+
+from twofold.ports import START, ExpectedVersion, NewEvent, Position, StoredEvent
+
+from .._connection.database import Database
+from .._connection.open_transaction import Link
+from .._schema.tables import Tables
+from .columns import EventColumns, exact
+from .strategy import LogStrategy, NoNotifier
+
+_INSERT: Final = 500
+"""The maximal number of events in one INSERT. SQLite allows 32,766 parameters."""
+
+
+def strategy(database: Database, tables: Tables) -> LogStrategy:
+    """Return the strategy for a database."""
+    return LogStrategy(ConditionalInsert(database, tables), partial(LastPosition, database, tables), NoNotifier())
+
+
+class LastPosition:
+    """A `Frontier`: the last committed position.
+
+    Args:
+        database: the database.
+        tables: Twofold's tables in it.
+    """
+
+    def __init__(self, database: Database, tables: Tables) -> None:
+        self._database = database
+        self._last = database.prepare(select(func.max(tables.events.c.position)))
+
+    async def head(self) -> Position:
+        """Return the last position."""
+        found = await self._database.fetch(self._last, {}, "read the head of the log")
+        return Position(found[0][0] or START)
+
+    async def holding_back(self) -> Sequence[str]:
+        """Return none: positions are committed in their order."""
+        return ()
+
+
+class ConditionalInsert:
+    """An `Appender`: the first event's INSERT checks the expected version, and the other events follow in bulk.
+
+    Args:
+        database: the database.
+        tables: Twofold's tables in it.
+    """
+
+    def __init__(self, database: Database, tables: Tables) -> None:
+        self._database = database
+        self._events = tables.events
+        self._columns = EventColumns(database.dialect)
+
+    async def append(
+        self, link: Link, stream: str, events: Sequence[NewEvent], expected: ExpectedVersion
+    ) -> Sequence[StoredEvent] | None:
+        """Append; see `Appender.append`."""
+        first = await self._first(link, stream, events[0], expected)
+        if first is None:
+            return None
+        return [first, *await self._rest(link, stream, events[1:], first.version)]
+
+    async def _first(self, link: Link, stream: str, event: NewEvent, expected: ExpectedVersion) -> StoredEvent | None:
+        version = exact(expected)
+        shape = expected if version is None else "exact"
+        prepared = self._database.prepared(("append", shape), lambda: self._conditional(shape))
+        names = EventColumns.WRITTEN
+        values = dict(zip(names, self._columns.values(stream, 0, event), strict=True))
+        values = {f"new_{name}": value for name, value in values.items()} | {"of": stream, "expected": version}
+        rows = await link.fetch(prepared, values, f"append to {stream}")
+        if not rows:
+            return None
+        position, version = rows[0]
+        return StoredEvent(*event, stream, version, Position(position))
+
+    async def _rest(self, link: Link, stream: str, events: Sequence[NewEvent], version: int) -> Sequence[StoredEvent]:
+        found: list[StoredEvent] = []
+        for start in range(0, len(events), _INSERT):
+            chunk = events[start : start + _INSERT]
+            prepared = self._database.prepared(("insert", len(chunk)), partial(self._many, len(chunk)))
+            values: list[Any] = []
+            for number, event in enumerate(chunk, version + 1):
+                values.extend(self._columns.values(stream, number, event))
+            rows = await link.fetch(prepared, tuple(values), f"append to {stream}")
+            positions = {version: Position(position) for position, version in rows}
+            for number, event in enumerate(chunk, version + 1):
+                found.append(StoredEvent(*event, stream, number, positions[number]))
+            version += len(chunk)
+        return found
+
+    def _conditional(self, shape: object) -> Executable:
+        events = self._events
+        now = select(func.coalesce(func.max(events.c.version), 0).label("version")).where(
+            events.c.stream == bindparam("of")
+        )
+        current = now.subquery("current")
+        new = [
+            current.c.version + 1
+            if name == "version"
+            else bindparam(f"new_{name}", type_=events.c[name].type).label(name)
+            for name in EventColumns.WRITTEN
+        ]
+        rows = select(*new)
+        if shape == "exact":
+            rows = rows.where(current.c.version == bindparam("expected"))
+        statement = insert(events).from_select(list(EventColumns.WRITTEN), rows)
+        return statement.returning(events.c.position, events.c.version)
+
+    def _many(self, size: int) -> Executable:
+        events = self._events
+        rows: list[dict[str, Any]] = [
+            {name: bindparam(f"{name}_{row}") for name in EventColumns.WRITTEN} for row in range(size)
+        ]
+        return insert(events).values(rows).returning(events.c.position, events.c.version)

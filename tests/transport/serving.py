@@ -1,0 +1,24 @@
+"""Running the application that serves the stock."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+
+from tests.domains.stock import stock
+from twofold import Application
+from twofold.ports import WriteStore
+from twofold_memory import InMemoryTransport
+
+
+@asynccontextmanager
+async def serving(store: WriteStore, broker: InMemoryTransport) -> AsyncIterator[Application]:
+    """Run the application that serves the stock."""
+    app = Application("stock", write=store, transport=broker)
+    app.include(stock)
+    await app.create_schema()
+    with anyio.fail_after(60):
+        async with app:
+            yield app

@@ -1,0 +1,103 @@
+"""Arguments of the wrong type are refused at once, with what to pass instead."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.domains.orders import Placed
+from tests.wiring.domain import Thing
+from twofold import Application, Cache, Command, RemoteCommandBus
+from twofold.errors import ConfigurationError, InvalidDefinition, InvalidKey, NotSchedulable
+from twofold.middleware import retry_conflicts
+from twofold_memory import InMemory, InMemoryTransport
+
+
+class ReadOnly:
+    """What a read store has and a write store has besides more of."""
+
+    begin = create_schema = subscriptions = None
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"write": "sqlite:///"}, "write='sqlite:///': give a store"),
+        ({"read": "redis"}, "read='redis': give a store"),
+        ({"event_sourced": Thing}, "event_sourced=.*Thing.*give a list of aggregate classes"),
+        ({"event_sourced": ["Thing"]}, r"event_sourced=\['Thing'\]: give the classes themselves"),
+        ({"event_sourced": "Thing"}, "event_sourced='Thing': give a list"),
+        ({"keep_records": 7}, "keep_records=7: give a timedelta"),
+        ({"lease": 0}, "lease=0: give seconds"),
+        ({"lease": timedelta(seconds=1)}, "lease=.*give seconds"),
+    ],
+)
+def test_an_application_argument_of_the_wrong_type(options: dict[str, Any], text: str) -> None:
+    """An argument of the wrong type is refused at once. The error says what to pass instead."""
+    with pytest.raises(ConfigurationError, match=text):
+        Application("wiring", **{"write": InMemory(), **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"write": InMemory}, r"write=<class.*that is the class itself; give a store, such as InMemory\(\)"),
+        ({"write": None}, "write=None: give a store"),
+        ({"write": ReadOnly()}, "it keeps read models only; give it as read="),
+        ({"cache": InMemory()}, r"cache=.*give a cache, such as Redis\(client\).cache\(\)"),
+        ({"transport": "amqp://"}, r"transport='amqp://': give a broker, such as RabbitMQ\(url\)"),
+        ({"requests": "amqp://"}, "requests='amqp://': give what carries requests"),
+        ({"notifier": InMemory()}, r"notifier=.*give what gives notifications, such as Redis\(client\).notifier\(\)"),
+        ({"container": {}}, "container={}: give a container"),
+        ({"clock": timedelta(1)}, "clock=.*give a clock"),
+        ({"retry_scheduled": 3}, "retry_scheduled=3: give a Retry"),
+        ({"middleware": retry_conflicts()}, "middleware=.*give a list"),
+    ],
+)
+def test_a_part_of_an_application_that_cannot_be_one(options: dict[str, Any], text: str) -> None:
+    """A part is recognised by its methods. A class, a URL or a raw client is refused."""
+    with pytest.raises(ConfigurationError, match=text):
+        Application("wiring", **{"write": InMemory(), **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"ttl": timedelta(minutes=1)}, "ttl=.*give a number of seconds, such as 60"),
+        ({"ttl": None}, "ttl=None: give a number of seconds"),
+        ({"negative_ttl": "5"}, "negative_ttl='5'"),
+        ({"key": 7}, "key=7: give a text"),
+        ({"invalidated_by": [Placed]}, "invalidated_by=.*give the key of each event"),
+    ],
+)
+def test_a_cache_argument_of_the_wrong_type(options: dict[str, Any], text: str) -> None:
+    """Times are seconds, and keys are strings."""
+    with pytest.raises(InvalidDefinition, match=text):
+        Cache(**{"ttl": 1, "key": "all", **options})
+
+
+@pytest.mark.parametrize("errors", [LookupError, ["LookupError"], "Refused", [LookupError()]])
+def test_remote_errors_of_the_wrong_type(errors: Any) -> None:
+    """`errors=` takes a list of classes."""
+    with pytest.raises(ConfigurationError, match=r"errors=.*must be a list of exception classes"):
+        RemoteCommandBus(InMemoryTransport(), "shop", errors=errors)
+
+
+async def test_times_and_keys_of_the_wrong_type(app: Application) -> None:
+    """A command is scheduled for a time with a time zone. A key is a string."""
+
+    class Remind(Command[None], name="wiring.remind"):
+        pass
+
+    app.command_handler(Remind)(lambda command: None)
+    async with app:
+        with pytest.raises(
+            NotSchedulable, match=r"at= must be a datetime with a time zone\. Add a timedelta to Clock.now"
+        ):
+            await app.session().schedule(Remind(), at=timedelta(1))  # type: ignore[arg-type]
+        with pytest.raises(NotSchedulable, match="the time has no time zone"):
+            await app.session().schedule(Remind(), at=app.clock.now().replace(tzinfo=None))
+        with pytest.raises(InvalidKey, match=r"cannot use 7 as an idempotency key: it is not a str. Use a str"):
+            await app.dispatch(Remind(), idempotency_key=7)  # type: ignore[arg-type]

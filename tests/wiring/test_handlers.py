@@ -1,0 +1,106 @@
+"""Handlers whose signature cannot work are faults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from tests.domains.orders import Ask, Place, Placed, Row
+from tests.wiring.domain import Rows, Thing
+from tests.wiring.faults import faults_of
+from twofold import Application, ReadModel, Repository, Session, on
+
+
+def test_a_sync_handler_of_awaitable_things(app: Application) -> None:
+    """Rows, repositories and sessions are awaited, so a handler that takes one is async."""
+
+    class Sync(Rows):
+        @on(Placed)
+        def placed(self, event: Placed) -> None: ...  # type: ignore[override]
+
+    app.projection("sync")(Sync)
+
+    @app.command_handler(Place)
+    def place(command: Place, things: Repository[Thing]) -> str:
+        return ""
+
+    text = faults_of(app)
+    assert "Sync.placed is not async" in text
+    assert "place is not async, and so it cannot use 'things:" in text
+
+
+def test_a_sync_handler_of_plain_things(app: Application) -> None:
+    """A handler that awaits nothing may be sync."""
+
+    @app.command_handler(Place)
+    def place(command: Place) -> str:
+        return ""
+
+    app.check()
+
+
+def test_handlers_with_a_yield(app: Application) -> None:
+    """A generator would run nothing, so only query handlers may be generators, and these are async."""
+
+    @app.command_handler(Place)
+    async def place(command: Place):  # type: ignore[no-untyped-def]
+        yield ""
+
+    @app.query_handler(Ask)
+    def ask(query: Ask):  # type: ignore[no-untyped-def]
+        yield ""
+
+    @app.event_handler(Placed, name="r")
+    class React:
+        async def __call__(self, event: Placed):  # type: ignore[no-untyped-def]
+            yield
+
+    text = faults_of(app)
+    assert "place has a `yield`, so nothing of it would run" in text
+    assert "ask has a `yield` and is not async" in text
+    assert "React has a `yield`" in text
+
+
+def test_a_query_cannot_take_a_session(app: Application) -> None:
+    """A session dispatches commands, so a query cannot take one."""
+
+    @app.query_handler(Ask)
+    async def ask(query: Ask, session: Session) -> str:
+        return ""
+
+    assert "a query cannot take a session, which dispatches commands" in faults_of(app)
+
+
+def test_views_and_aggregates_are_told_apart(app: Application) -> None:
+    """A repository of a view and a read model of an aggregate are faults. Each names the other type."""
+
+    @app.command_handler(Place)
+    async def place(command: Place, rows: Repository[Row], things: ReadModel[Thing]) -> str:  # type: ignore[type-var]
+        return ""
+
+    text = faults_of(app)
+    assert "is of a view. Take ReadModel[Row]" in text
+    assert "is of an aggregate. Take Repository[Thing]" in text
+
+
+def test_types_are_printed_as_they_are_written(app: Application) -> None:
+    """A fault names a parameter with its type as the source has it, without module names."""
+
+    @app.command_handler(Place)
+    async def place(
+        command: Place,
+        things: list[Repository[Thing] | None],
+        call: Callable[[Row], None],
+        which: Literal["a"],
+        other: dict[str, Row],
+    ) -> str:
+        return ""
+
+    text = faults_of(app)
+    for written in (
+        "'things: list[Repository[Thing] | None]'",
+        "'call: Callable[[Row], None]'",
+        "'which: Literal['a']'",
+        "'other: dict[str, Row]'",
+    ):
+        assert written in text

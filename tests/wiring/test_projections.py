@@ -1,0 +1,46 @@
+"""Each view has one projection that writes it, and a subscription has usable options."""
+
+from __future__ import annotations
+
+import re
+
+from tests.domains.orders import Ask, Row
+from tests.wiring.domain import Rows
+from tests.wiring.faults import faults_of
+from twofold import Application, ReadModel
+
+
+def test_two_projections_of_one_view(app: Application) -> None:
+    """Rows belong to one projection: a rebuild of one would lose the rows of the other."""
+    app.projection("first")(Rows)
+    app.projection("second")(type("MoreRows", (Rows,), {}))
+    assert re.search("two projections have the rows of Row: 'second' here and 'first' at .*:", faults_of(app))
+
+
+def test_a_query_of_a_view_that_no_projection_writes(app: Application) -> None:
+    """A query of a view that no projection writes would find nothing."""
+
+    @app.query_handler(Ask)
+    async def ask(query: Ask, rows: ReadModel[Row]) -> str:
+        return ""
+
+    assert "reads the rows of Row, which no projection writes" in faults_of(app)
+
+
+async def test_reads_is_optional(app: Application) -> None:
+    """A query waits for the projections that write the views of its parameters, with or without `reads=`."""
+    app.projection("rows")(Rows)
+
+    @app.query_handler(Ask)
+    async def ask(query: Ask, rows: ReadModel[Row]) -> str:
+        return ""
+
+    assert "wait: for rows, in a session" in app.explain(Ask)
+
+
+def test_a_wrong_number_of_partitions_and_a_wrong_mode(app: Application) -> None:
+    """A subscription has at least one partition, and a projection one of two modes."""
+    app.projection("rows", partitions=0, mode="sync")(Rows)  # type: ignore[arg-type]
+    text = faults_of(app)
+    assert "partitions=0 of 'rows': a subscription has 1 or more" in text
+    assert "mode='sync' of 'rows': use 'async' or 'inline'" in text
