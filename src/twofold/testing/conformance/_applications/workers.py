@@ -92,7 +92,7 @@ class WorkerSuite(WorkerPartitions, WorkerRetries):
 
         async with opened(new_store) as (store, front):
             held: Any = Hooked(store, "begin", hold)
-            held = Hooked(held, "release", note)
+            held = Hooked(held, "subscriptions.release", note)
             robbed = Application("work", **stores_of(held), lease=LEASE)
             robbed.include(working())
             async with robbed:

@@ -48,5 +48,5 @@ class Hooked(Proxy):
     async def begin(self, *, read_only: bool = False) -> Any:
         if read_only:
             return await self.inner.begin(read_only=True)
-        begun = self.inner.begin()
-        return Hooked(await (self._hook(lambda: begun) if self._method == "begin" else begun), self._method, self._hook)
+        begun = await (self._hook(self.inner.begin) if self._method == "begin" else self.inner.begin())
+        return Hooked(begun, self._method, self._hook)
