@@ -26,10 +26,13 @@ class Notifications:
         log: the event log.
         identity: the identity of the log.
         notifier: carries the notifications; the log does so itself by default.
-        appended: sent when this process has appended events.
+        committed: sent when this process has appended events.
+        received: sent when this or another process has appended events.
     """
 
-    def __init__(self, log: EventLog, identity: str, notifier: Notifier | None, appended: Signal) -> None:
+    def __init__(
+        self, log: EventLog, identity: str, notifier: Notifier | None, committed: Signal, received: Signal
+    ) -> None:
         self._log = log
         self._identity = identity
         self._notifier = notifier

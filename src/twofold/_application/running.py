@@ -50,7 +50,7 @@ class Running:
         self.parts = parts
         self.assembly = assembly
         self.commands = assembly.services.commands
-        self.handles = self.commands._routes
+        self.pipelines = assembly.services.command_pipelines
         self.identity = identity
         self.owner = f"{gethostname()}/{getpid()}/{parts.ids.new().hex[:12]}"
         self.log = Log(parts.write.log, identity, assembly.event_types, parts.clock)

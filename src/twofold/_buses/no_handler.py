@@ -1,4 +1,4 @@
-"""The look-up that all buses share."""
+"""Errors for messages that no handler takes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .._definitions.message import Command, Event, Query
 from ..errors import NoHandler
 
 Handle: TypeAlias = Callable[[Any], Coroutine[Any, Any, Any]]
-"""The whole way of one message type: its middleware and its handler, composed into one callable."""
+"""Handles messages of one type: middleware and handler, composed into one callable."""
 
 
 _ELSEWHERE = {
@@ -19,13 +19,29 @@ _ELSEWHERE = {
 }
 
 
+def no_single_answer(query: Query[Any]) -> NoHandler:
+    """Return the error for a streaming query that is executed."""
+    name = type(query).__name__
+    return NoHandler(
+        f"cannot execute {name}: it is answered with a stream. Iterate over it: async for item in app.stream({name}(…))."
+    )
+
+
+def no_stream(query: Query[Any]) -> NoHandler:
+    """Return the error for the stream of a query that does not stream."""
+    return NoHandler(
+        f"cannot stream {type(query).__name__}: it is answered with one result. Use execute(). A streaming query is a "
+        "Query[AsyncIterator[…]], and its handler is an async generator."
+    )
+
+
 def no_handler(kind: str, message: object, known: Iterable[type[Any]]) -> NoHandler:
-    """Return the error for a message that nothing handles.
+    """Return the error for a message without a handler.
 
     Args:
-        kind: "command" or "query": what the bus takes.
-        message: what it was given.
-        known: the classes that are handled.
+        kind: "command" or "query".
+        message: the message.
+        known: the types that have a handler.
     """
     if isinstance(message, type):
         return NoHandler(
