@@ -35,7 +35,8 @@ class Services:
         consistency: knows how far the projections are.
         conversations: opens a conversation for a message that was dispatched outside of a session.
         running: returns the running task.
-        committed: sent after events were committed.
+        appended: sent when this or another process has appended events.
+        committed: sent when this process has appended events; sends `appended` too.
         scheduled: sent after a command was scheduled.
         ended: sent when the application stops.
     """
@@ -47,10 +48,11 @@ class Services:
     events: EventBus
     command_pipelines: dict[type[Command[Any]], Pipeline]
     query_pipelines: dict[type[Query[Any]], Pipeline]
+    appended: Signal
+    committed: Signal
     command_types: WireTypes[Command[Any]]
     consistency: Consistency
     conversations: Conversations
     running: RunningTask
-    committed: Signal = field(default_factory=Signal)
     scheduled: Signal = field(default_factory=Signal)
     ended: Signal = field(default_factory=Signal)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .._background.signal import Signal
 from .._background.tasks import RunningTask
 from .._caching.answers import Answers
 from .._caching.cached_query import CachedQuery, cached_queries
@@ -160,7 +161,7 @@ def _services(
     event_types: EventTypes,
     command_types: WireTypes[Command[Any]],
 ) -> Services:
-    running = RunningTask()
+    running, appended = RunningTask(), Signal()
     command_pipelines: dict[type[Command[Any]], Pipeline] = {}
     query_pipelines: dict[type[Query[Any]], Pipeline] = {}
     storages: dict[type[Aggregate], Storage] = {
@@ -181,6 +182,8 @@ def _services(
         consistency=Consistency(parts.write.log, parts.read),
         conversations=Conversations(running),
         running=running,
+        appended=appended,
+        committed=Signal(appended),
     )
 
 
