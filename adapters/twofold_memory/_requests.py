@@ -8,13 +8,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from zlib import crc32
 
 import anyio
 from anyio.abc import TaskGroup
 
 from twofold.errors import NoRemoteService, RemoteTimeout
-from twofold.ports import Answerer, Request, check_body
+from twofold.ports import Answerer, Request, check_body, partition_of
 
 logger = logging.getLogger("twofold.memory")
 
@@ -108,7 +107,7 @@ class Service:
         self._waiting = [each for each in self._waiting if each.deadline > now]
 
     def _owner(self, key: str) -> Server:
-        return self.servers[crc32(key.encode()) % self.partitions % len(self.servers)]
+        return self.servers[partition_of(key, self.partitions) % len(self.servers)]
 
 
 class InMemoryRequests:

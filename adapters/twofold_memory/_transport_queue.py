@@ -5,11 +5,10 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from zlib import crc32
 
 import anyio
 
-from twofold.ports import Delivery, Feed, ParkedDelivery, WireMessage
+from twofold.ports import Delivery, Feed, ParkedDelivery, WireMessage, partition_of
 
 
 @dataclass(order=True, slots=True)
@@ -56,7 +55,7 @@ class Queue:
 
     def add(self, message: WireMessage) -> None:
         """Keep a message, in the part of its key or in every part."""
-        own = range(self.partitions) if message.key is None else [crc32(message.key.encode()) % self.partitions]
+        own = range(self.partitions) if message.key is None else [partition_of(message.key, self.partitions)]
         for part in own:
             self._add(message, part)
         self._wake()

@@ -152,7 +152,7 @@ class LateBrokerCases:
 
                     async def it_says_so(app: Application = app) -> bool:
                         problems = (await app.health()).problems
-                        return any(each.startswith("the broker is not reached: ") for each in problems)
+                        return any(each.startswith("the broker is unavailable: ") for each in problems)
 
                     await until(it_says_so)
                 await asyncio.to_thread(server.start)
@@ -160,7 +160,7 @@ class LateBrokerCases:
 
                     async def it_is_reached(app: Application = app) -> bool:
                         problems = (await app.health()).problems
-                        return not any(each.startswith("the broker is not reached: ") for each in problems)
+                        return not any(each.startswith("the broker is unavailable: ") for each in problems)
 
                     await until(it_is_reached)
         finally:

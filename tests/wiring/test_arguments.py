@@ -24,14 +24,14 @@ class ReadOnly:
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"write": "sqlite:///"}, "write='sqlite:///': give a store"),
-        ({"read": "redis"}, "read='redis': give a store"),
-        ({"event_sourced": Thing}, "event_sourced=.*Thing.*give a list of aggregate classes"),
-        ({"event_sourced": ["Thing"]}, r"event_sourced=\['Thing'\]: give the classes themselves"),
-        ({"event_sourced": "Thing"}, "event_sourced='Thing': give a list"),
-        ({"keep_records": 7}, "keep_records=7: give a timedelta"),
-        ({"lease": 0}, "lease=0: give seconds"),
-        ({"lease": timedelta(seconds=1)}, "lease=.*give seconds"),
+        ({"write": "sqlite:///"}, r"write='sqlite:///'\): pass a store"),
+        ({"read": "redis"}, r"read='redis'\): pass a store"),
+        ({"event_sourced": Thing}, "event_sourced=.*Thing.*pass a list of aggregate classes"),
+        ({"event_sourced": ["Thing"]}, r"event_sourced=\['Thing'\]\): pass aggregate classes"),
+        ({"event_sourced": "Thing"}, r"event_sourced='Thing'\): pass a list"),
+        ({"keep_records": 7}, r"keep_records=7\): pass a timedelta"),
+        ({"lease": 0}, r"lease=0\): lease must be a positive number of seconds"),
+        ({"lease": timedelta(seconds=1)}, "lease=.*must be a positive number of seconds"),
     ],
 )
 def test_an_application_argument_of_the_wrong_type(options: dict[str, Any], text: str) -> None:
@@ -43,17 +43,17 @@ def test_an_application_argument_of_the_wrong_type(options: dict[str, Any], text
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"write": InMemory}, r"write=<class.*that is the class itself; give a store, such as InMemory\(\)"),
-        ({"write": None}, "write=None: give a store"),
-        ({"write": ReadOnly()}, "it keeps read models only; give it as read="),
-        ({"cache": InMemory()}, r"cache=.*give a cache, such as Redis\(client\).cache\(\)"),
-        ({"transport": "amqp://"}, r"transport='amqp://': give a broker, such as RabbitMQ\(url\)"),
-        ({"requests": "amqp://"}, "requests='amqp://': give what carries requests"),
-        ({"notifier": InMemory()}, r"notifier=.*give what gives notifications, such as Redis\(client\).notifier\(\)"),
-        ({"container": {}}, "container={}: give a container"),
-        ({"clock": timedelta(1)}, "clock=.*give a clock"),
-        ({"retry_scheduled": 3}, "retry_scheduled=3: give a Retry"),
-        ({"middleware": retry_conflicts()}, "middleware=.*give a list"),
+        ({"write": InMemory}, r"write=<class.*that is a class; pass a store, such as InMemory\(\)"),
+        ({"write": None}, r"write=None\): pass a store"),
+        ({"write": ReadOnly()}, "it stores read models only; pass it as read="),
+        ({"cache": InMemory()}, r"cache=.*pass a cache, such as Redis\(client\).cache\(\)"),
+        ({"transport": "amqp://"}, r"transport='amqp://'\): pass a broker, such as RabbitMQ\(url\)"),
+        ({"requests": "amqp://"}, r"requests='amqp://'\): pass a carrier of requests"),
+        ({"notifier": InMemory()}, r"notifier=.*pass a notifier, such as Redis\(client\).notifier\(\)"),
+        ({"container": {}}, r"container={}\): pass a container"),
+        ({"clock": timedelta(1)}, "clock=.*pass a clock"),
+        ({"retry_scheduled": 3}, r"retry_scheduled=3\): pass a Retry"),
+        ({"middleware": retry_conflicts()}, "middleware=.*pass a list"),
     ],
 )
 def test_a_part_of_an_application_that_cannot_be_one(options: dict[str, Any], text: str) -> None:
@@ -65,11 +65,11 @@ def test_a_part_of_an_application_that_cannot_be_one(options: dict[str, Any], te
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"ttl": timedelta(minutes=1)}, "ttl=.*give a number of seconds, such as 60"),
-        ({"ttl": None}, "ttl=None: give a number of seconds"),
+        ({"ttl": timedelta(minutes=1)}, "ttl=.*pass a number of seconds, such as 60"),
+        ({"ttl": None}, "ttl=None: pass a number of seconds"),
         ({"negative_ttl": "5"}, "negative_ttl='5'"),
-        ({"key": 7}, "key=7: give a text"),
-        ({"invalidated_by": [Placed]}, "invalidated_by=.*give the key of each event"),
+        ({"key": 7}, "key=7: pass a text"),
+        ({"invalidated_by": [Placed]}, "invalidated_by=.*pass the key of each event"),
     ],
 )
 def test_a_cache_argument_of_the_wrong_type(options: dict[str, Any], text: str) -> None:

@@ -112,8 +112,8 @@ async def query_that_publishes(query: Ask, events: EventBus) -> str:
             "2 providers of the container",
         ),
         ("several providers", lambda: with_command(unprovided, container=Container()), unprovided, "2 providers"),
-        ("repository without a type", lambda: with_command(of_nothing), of_nothing, "does not say of what"),
-        ("read model without a type", lambda: with_query(rows_of_nothing), rows_of_nothing, "does not say of what"),
+        ("repository without a type", lambda: with_command(of_nothing), of_nothing, "has no type argument"),
+        ("read model without a type", lambda: with_query(rows_of_nothing), rows_of_nothing, "has no type argument"),
     ]
 )
 def test_a_faulty_parameter_is_reported_with_its_place(

@@ -145,7 +145,7 @@ def keyed(handler: Any, key: str) -> Application:
         ("no parameter", lambda: with_query(takes_by_name), takes_by_name, "its first parameter must be the Ask"),
         ("unresolvable", lambda: with_command(unresolvable), unresolvable, "'Decimal' is not defined"),
         ("unresolvable", lambda: with_query(unresolvable_result), unresolvable_result, "'Decimal' is not defined"),
-        ("class that cannot be created", lambda: with_command(Abstract), Abstract, "it is abstract"),
+        ("class that cannot be created", lambda: with_command(Abstract), Abstract, "is abstract and cannot be created"),
         ("class that cannot be created", lambda: with_command(NeedsMailer), NeedsMailer, "nothing provides"),
         ("class that cannot be created", lambda: with_command(AlsoAbstract), AlsoAbstract, "Implement __call__, more"),
         (

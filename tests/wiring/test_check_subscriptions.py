@@ -75,7 +75,7 @@ def named_twice(second: Any) -> Application:
         ("unknown projection", lambda: with_query(ask_again, reads="rows"), ask_again, "Known projections: none"),
         ("projection with a bus", lambda: with_projection(TakesBus), TakesBus, "cannot take a bus"),
         ("projection with a bus", lambda: with_projection(TakesSession), TakesSession, "cannot take a bus"),
-        ("projection without events", lambda: with_projection(TakesNothing), TakesNothing, "takes no event"),
+        ("projection without events", lambda: with_projection(TakesNothing), TakesNothing, "handles no event"),
         ("projection without events", lambda: with_projection(place), place, "is not a class"),
         (
             "one name for two subscriptions",

@@ -26,7 +26,7 @@ def test_a_sync_handler_of_awaitable_things(app: Application) -> None:
 
     text = faults_of(app)
     assert "Sync.placed is not async" in text
-    assert "place is not async, and so it cannot use 'things:" in text
+    assert "place is not async, so it cannot use 'things:" in text
 
 
 def test_a_sync_handler_of_plain_things(app: Application) -> None:
@@ -56,9 +56,9 @@ def test_handlers_with_a_yield(app: Application) -> None:
             yield
 
     text = faults_of(app)
-    assert "place has a `yield`, so nothing of it would run" in text
-    assert "ask has a `yield` and is not async" in text
-    assert "React has a `yield`" in text
+    assert "place contains `yield`, so its body would never run" in text
+    assert "ask contains `yield` and is not async" in text
+    assert "React contains `yield`" in text
 
 
 def test_a_query_cannot_take_a_session(app: Application) -> None:

@@ -14,7 +14,7 @@ def test_two_projections_of_one_view(app: Application) -> None:
     """Rows belong to one projection: a rebuild of one would lose the rows of the other."""
     app.projection("first")(Rows)
     app.projection("second")(type("MoreRows", (Rows,), {}))
-    assert re.search("two projections have the rows of Row: 'second' here and 'first' at .*:", faults_of(app))
+    assert re.search("two projections write the rows of Row: 'second' here and 'first' at .*:", faults_of(app))
 
 
 def test_a_query_of_a_view_that_no_projection_writes(app: Application) -> None:
@@ -42,5 +42,5 @@ def test_a_wrong_number_of_partitions_and_a_wrong_mode(app: Application) -> None
     """A subscription has at least one partition, and a projection one of two modes."""
     app.projection("rows", partitions=0, mode="sync")(Rows)  # type: ignore[arg-type]
     text = faults_of(app)
-    assert "partitions=0 of 'rows': a subscription has 1 or more" in text
+    assert "partitions=0 of 'rows': must be at least 1" in text
     assert "mode='sync' of 'rows': use 'async' or 'inline'" in text

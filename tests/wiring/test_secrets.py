@@ -186,7 +186,7 @@ def test_what_is_served_with_a_secret() -> None:
 
     text = found(app)
     assert "Tell is served and would be sent without its secrets: card.number" in text
-    assert "Tell is served, and its answer has secrets" in text
+    assert "Tell is served, and its result contains secrets" in text
 
 
 @pytest.mark.parametrize(

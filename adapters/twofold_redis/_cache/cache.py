@@ -1,4 +1,4 @@
-"""The cache."""
+"""The cache of query answers in Redis."""
 
 from __future__ import annotations
 
@@ -14,70 +14,69 @@ from twofold.ports import Cached, CacheKey, CacheLease, Position
 
 from .._server.errors import TRANSLATED, translated
 from .._server.server import AnyClient, Argument, Server, checked
+from .limited_calls import LimitedCalls, too_late
 from .scripts import FILL, LOOKUP
-from .turns import Turns, too_late
 
 _LEASE: Final = 60_000
-"""How long the mark of a key lives that has no answer, in milliseconds: what takes longer to load is not kept."""
+"""The lifetime of a lease without an answer, in milliseconds. An answer that takes longer to load is not stored."""
 
-_AT_ONCE: Final = 50
-"""How many calls are under way at a time: half of what a client's pool allows by default."""
+_CONCURRENT: Final = 50
+"""The largest number of concurrent calls: half of the connections of a client's pool by default."""
 
-_MANY: Final = 1_000
-"""How many keys are forgotten in one step."""
+_BATCH: Final = 1_000
+"""The number of keys that one call deletes."""
 
 _PLAIN: Final = re.compile(r"[\w.~:/@-]*", re.ASCII).fullmatch
 
 _LITERAL: Final = re.compile(r"([*?\[\]\\])")
 _ESCAPED: Final = r"\\\1"
-"""What stands for more than itself in a pattern of Redis, and how it stands for itself."""
-
+"""The special characters of a pattern of Redis, and how they are escaped."""
 
 _SURE: Final = 0.1
-"""For how long what Redis said of its run is believed, in seconds. It takes longer to restart, or to be replaced."""
+"""How long a process trusts the run id of Redis, in seconds. A restart or a failover takes longer."""
 
 
 class RedisCache:
-    """Keep answers in Redis, for all processes: a hit is one MGET.
+    """Cache answers in Redis, for all processes. A hit is one MGET.
 
         app = Application("orders", write=SqlAlchemy(engine), cache=RedisCache(client))
 
-    Redis may forget any of them at any moment. A cache may have a server of its own, with `maxmemory-policy allkeys-lru`;
-    that of a `Redis` read store must not forget. When a server has restarted, or another one has taken over, nothing of what
-    was kept before is given, so that persistence is of no use to a cache; a process notices after a tenth of a second. This
-    takes the right to call `INFO`.
+    Redis may evict any answer at any time. A cache may have a server of its own with `maxmemory-policy allkeys-lru`; the
+    server of a `Redis` read store must not evict keys. After a restart or a failover of the server, no answer from before is
+    used, and so persistence is of no use to a cache. A process notices a restart within a tenth of a second. The account of
+    the client needs permission for `INFO`.
 
     Args:
-        client: the client, on asyncio, of a server or a cluster; the user closes it.
-        prefix: what all keys begin with.
-        timeout: how long Redis may take to answer, in seconds; ten times as long where no query waits.
+        client: an asyncio client of a server or a cluster. The caller closes it.
+        prefix: the prefix of all keys.
+        timeout: the timeout of a call, in seconds; ten times as long for invalidations, for which no query waits.
 
     Raises:
-        ConfigurationError: the client is none on asyncio.
+        ConfigurationError: the client is not an asyncio client.
     """
 
     def __init__(self, client: AnyClient, *, prefix: str = "twofold", timeout: float = 0.25) -> None:
         self._client = checked(client, "RedisCache")
         self._timeout = timeout
-        self._turns = Turns(_AT_ONCE, timeout)
+        self._calls = LimitedCalls(_CONCURRENT, timeout)
         self._server = Server(client)
         self._prefix = f"{prefix}:cache:"
         self._sure: dict[bytes, float] = {}
-        """Until when the runs of the servers are known to go on, by the clock of the event loop."""
+        """Until when the run ids of the servers are trusted, by the clock of the event loop."""
         self._latest = 0.0
 
     async def lookup(
         self, key: CacheKey, tenant: str | None = None, *, at_least: Position | None = None
     ) -> Cached | CacheLease:
-        """Return what is kept, or the lease to fill it in."""
-        names, attempt, now = self._names(key, tenant), "look into the cache", asyncio.get_running_loop().time()
+        """Return the stored answer, or the lease to fill it in."""
+        names, attempt, now = self._names(key, tenant), "look up a cached answer", asyncio.get_running_loop().time()
         if now < self._latest:
-            kept, mark = await self._turns.take(attempt, lambda: self._server.command(attempt, "MGET", *names))
+            kept, mark = await self._calls.run(attempt, lambda: self._server.command(attempt, "MGET", *names))
             found = self._read(kept, mark, now)
             if found is not None and (at_least is None or found.position >= at_least):
                 return found
         arguments: list[Argument] = [f"{getrandbits(128):x}", _LEASE, "" if at_least is None else str(at_least)]
-        kept, mark = await self._turns.take(attempt, lambda: self._server.run(LOOKUP, names, arguments, attempt))
+        kept, mark = await self._calls.run(attempt, lambda: self._server.run(LOOKUP, names, arguments, attempt))
         self._sure = {run: until for run, until in self._sure.items() if until > now}
         self._sure[_run_of(mark)] = self._latest = now + _SURE
         if kept is None:
@@ -85,11 +84,11 @@ class RedisCache:
         found = self._read(kept, mark, now)
         if found is not None:
             return found
-        await self.invalidate([key])  # it is no text of ours
+        await self.invalidate([key])  # another program wrote the value
         return await self.lookup(key, tenant, at_least=at_least)
 
     def _read(self, kept: bytes | None, mark: bytes | None, now: float) -> Cached | None:
-        """Return an answer that was filled under the mark that stands, in a run that goes on, and can be read."""
+        """Return an answer that was filled under the current mark, in the current run of the server, and can be decoded."""
         if (
             kept is None
             or mark is None
@@ -105,33 +104,32 @@ class RedisCache:
             return None
 
     async def fill(self, lease: CacheLease, answer: Cached, *, seconds: float) -> bool:
-        """Keep an answer, if the lease is good and it is later than what is there."""
-        names, attempt = self._names(lease.key, lease.tenant), "fill the cache"
+        """Store an answer, if the lease is valid and the answer is newer than the stored one."""
+        names, attempt = self._names(lease.key, lease.tenant), "store a cached answer"
         text, milliseconds = answer.text.encode(), max(1, round(seconds * 1000))
         arguments: list[Argument] = [lease.mark, str(answer.position), answer.log.encode(), text, milliseconds]
-        return bool(await self._turns.take(attempt, lambda: self._server.run(FILL, names, arguments, attempt)))
+        return bool(await self._calls.run(attempt, lambda: self._server.run(FILL, names, arguments, attempt)))
 
     async def invalidate(self, keys: Sequence[CacheKey]) -> None:
-        """Forget answers and leases."""
+        """Delete the answers and leases of keys."""
         await self._unlink([self._names(key, None)[1] for key in keys])
 
     async def forget(self, queries: Sequence[str]) -> None:
-        """Forget answers and leases of whole queries. Redis is looked through for their keys."""
+        """Delete the answers and leases of whole queries. Their keys are found by a scan."""
         for query in queries:
             pattern = f"{_LITERAL.sub(_ESCAPED, self._prefix)}{{{_plain(query)} *}}:mark"
             try:
-                marks = [each async for each in cast(Any, self._client).scan_iter(match=pattern, count=_MANY)]
+                marks = [each async for each in cast(Any, self._client).scan_iter(match=pattern, count=_BATCH)]
             except TRANSLATED as error:
-                raise translated(error, "forget cached answers") from error
-            for first in range(0, len(marks), _MANY):
-                await self._unlink(marks[first : first + _MANY])
+                raise translated(error, "invalidate cached answers") from error
+            for first in range(0, len(marks), _BATCH):
+                await self._unlink(marks[first : first + _BATCH])
 
     async def _unlink(self, marks: Sequence[Argument]) -> None:
         pipeline: Any = self._client.pipeline(transaction=False)
         for mark in marks:
-            pipeline.execute_command(
-                "UNLINK", mark
-            )  # unlink() of a cluster's pipeline is a coroutine, and adds nothing
+            # unlink() of a cluster's pipeline is a coroutine and adds no command.
+            pipeline.execute_command("UNLINK", mark)
         try:
             async with asyncio.timeout(self._timeout * 10):
                 await pipeline.execute()
@@ -141,7 +139,7 @@ class RedisCache:
             raise translated(error, "invalidate cached answers") from error
 
     def _names(self, key: CacheKey, tenant: str | None) -> tuple[str, str]:
-        """Return where an answer and its mark are: in one slot of a cluster, spread by key."""
+        """Return the keys of an answer and of its mark. Both are in one slot of a cluster, which depends on the key."""
         base = f"{self._prefix}{{{_plain(key.query)} {_plain(key.key)}}}"
         return f"{base}:answer" if tenant is None else f"{base}:of:{_plain(tenant)}", f"{base}:mark"
 
@@ -152,5 +150,5 @@ def _run_of(mark: bytes) -> bytes:
 
 @lru_cache(maxsize=4_096)
 def _plain(text: str) -> str:
-    """Return any text in letters that every client encodes alike, without braces and spaces."""
+    """Return a text in ASCII, without braces and spaces."""
     return text if _PLAIN(text) else quote(text, safe=":/@", errors="surrogatepass")

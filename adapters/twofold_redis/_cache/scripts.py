@@ -1,8 +1,8 @@
-"""The scripts of the cache.
+"""The Lua scripts of the cache.
 
-KEYS[1] is an answer: the mark that it was filled under, its position and log, and its text. KEYS[2] is the mark of its key,
-which stands from a lookup until the key is invalidated, and in one run of the server only: what comes back from a snapshot,
-or on a copy that takes over, is worth nothing, as it may have been invalidated since.
+KEYS[1] is an answer: the mark under which it was filled, its position and log, and its text. KEYS[2] is the mark of its key.
+A mark is valid from a lookup until the key is invalidated, and in one run of the server only: answers that come back from a
+snapshot, or on a replica after a failover, are not used, because they may have been invalidated since.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ if mark and string.match(mark, '^[^:]*') ~= run then mark = false end
 LOOKUP: Final = Script(
     _KEPT
     + """
--- ARGV: a new mark, its milliseconds, the position that is needed, if any.
--- Returns what is kept, if it is new enough, and the mark.
+-- ARGV: a new mark, its milliseconds, the position that the answer must have reached, if any.
+-- Returns the answer, if it is new enough, and the mark.
 if mark then
   local kept, position = kept_under(mark)
   if kept and not (ARGV[3] ~= '' and older(position, ARGV[3])) then return {kept, mark} end

@@ -1,4 +1,4 @@
-"""Receiving from streams."""
+"""Receive messages from streams."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from .._server.errors import has_code, translated
 from .._server.keys import StreamKeys
 from .._server.server import Argument, Call, Server
 from . import scripts
-from .holding import Holding
-from .partition import Part, Receipt
+from .leases import PartitionLeases
+from .partition import Partition, Receipt
 
 logger = logging.getLogger("twofold.redis")
 
-_PAUSE: Final = 0.2
-"""How long to wait until Redis is asked again that was away, in seconds."""
+_DELAY: Final = 0.2
+"""The delay before a read that failed is retried, in seconds."""
 
 _EVERYWHERE: Final = 8
-"""After how many looks at the streams that have something the others are looked at, too."""
+"""Every so many reads, streams whose last read found nothing are read as well."""
 
 _STEP: Final = 1_000
-"""How many entries are accepted in one step at most."""
+"""The largest number of entries that one call accepts."""
 
 _SIZE: Final = 1_048_576
-"""After how many bytes no more entries are asked for at a time: one more may come of each stream."""
+"""The number of bytes after which a read asks for no further entry. Each stream may return one more entry."""
 
 
 class StreamConsumer:
-    """Receives from the streams that this process holds; see `Consumer`.
+    """Receives from the partitions that this process holds; see `Consumer`.
 
     Args:
         server: runs the scripts.
-        keys: names the keys.
-        consumer: the consumer's name.
-        holding: the streams that are held.
-        background: what claims and renews them; its failure ends the receiving.
-        declare: makes a group that is lost anew.
-        window: how many messages are open at most.
+        keys: the names of the keys.
+        consumer: the name of the consumer.
+        leases: the partitions that this process holds.
+        background: the task that claims and renews them. Its failure ends the receiving.
+        declare: creates a stream or group that was lost.
+        window: the largest number of unsettled messages.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class StreamConsumer:
         server: Server,
         keys: StreamKeys,
         consumer: str,
-        holding: Holding,
+        leases: PartitionLeases,
         background: asyncio.Task[None],
         declare: Callable[[], Awaitable[None]],
         window: int,
@@ -58,103 +58,103 @@ class StreamConsumer:
         self._server = server
         self._keys = keys
         self._consumer = consumer
-        self._holding = holding
+        self._leases = leases
         self._background = background
         self._declare = declare
         self._window = window
-        self._turn = asyncio.Lock()
-        self._looks = 0
+        self._lock = asyncio.Lock()
+        self._reads = 0
         self._slow = False
-        """Whether the last look got no answer: it may have asked for too much."""
+        """Whether the last read was not answered in time. It may have asked for too much."""
         self._lost = False
-        """Whether a stream or group has to be made anew."""
+        """Whether a stream or group must be created again."""
         self._trouble: str | None = None
 
     @property
     def trouble(self) -> str | None:
-        """What keeps it from receiving at the moment."""
-        refused = (part.trouble for part in self._holding.parts.values() if part.trouble is not None)
-        return self._trouble or next(refused, None) or self._holding.trouble
+        """Why messages cannot be received at the moment."""
+        refused = (each.trouble for each in self._leases.held.values() if each.trouble is not None)
+        return self._trouble or next(refused, None) or self._leases.trouble
 
     async def receive(self, *, limit: int = 100) -> Sequence[Delivery]:
-        """Wait until there are messages; return those that are there. While Redis is away, wait for it."""
-        async with self._turn:
+        """Wait for messages and return them. Retry while Redis does not answer."""
+        async with self._lock:
             while True:
                 if self._background.done():
                     self._background.result()
-                self._holding.changed.clear()
+                self._leases.changed.clear()
                 try:
-                    await self._mend()
-                    found, moved = await self._look(limit)
+                    await self._restore()
+                    found, moved = await self._read(limit)
                     if found:
                         return found
-                    if any(part.trouble is not None for part in self._holding.parts.values()):
-                        await asyncio.sleep(_PAUSE)
+                    if any(each.trouble is not None for each in self._leases.held.values()):
+                        await asyncio.sleep(_DELAY)
                     elif not moved:
                         await self._wait()
                 except TransientFailure as error:
                     if self._trouble is None:
-                        logger.warning("%s cannot receive and goes on trying: %s", self._consumer, error)
+                        logger.warning("%s cannot receive and retries: %s", self._consumer, error)
                     self._trouble = str(error)
-                    await asyncio.sleep(_PAUSE)
+                    await asyncio.sleep(_DELAY)
 
     async def accept(self, deliveries: Sequence[Delivery]) -> None:
-        """Acknowledge entries. Those of a stream that was lost come again.
+        """Acknowledge entries. Entries of a partition whose lease was lost are redelivered.
 
         Raises:
-            TransientFailure: Redis is away; it can be repeated.
+            TransientFailure: Redis does not answer. The call can be repeated.
         """
-        calls: list[tuple[Part, list[str], Call]] = []
-        for part, entries in _by_part(deliveries).items():
-            lease, stream = self._key(part, "lease", self._consumer), self._key(part, "stream")
+        calls: list[tuple[Partition, list[str], Call]] = []
+        for partition, entries in _by_partition(deliveries).items():
+            lease, stream = self._key(partition, "lease", self._consumer), self._key(partition, "stream")
             for start in range(0, len(entries), _STEP):
                 some = entries[start : start + _STEP]
-                call = Call(scripts.ACCEPT, [lease, stream], [part.token, self._consumer, *some])
-                calls.append((part, some, call))
+                call = Call(scripts.ACCEPT, [lease, stream], [partition.token, self._consumer, *some])
+                calls.append((partition, some, call))
         if not calls:
             return
-        answers = await self._server.each([call for *_, call in calls], f"accept what {self._consumer} received")
-        for (part, entries, _), answer in zip(calls, answers, strict=True):
-            self._settled(part, entries, answer)
+        answers = await self._server.each([call for *_, call in calls], f"accept messages of {self._consumer}")
+        for (partition, entries, _), answer in zip(calls, answers, strict=True):
+            self._settled(partition, entries, answer)
 
     async def park(self, delivery: Delivery, reason: str) -> None:
-        """Keep a message in the consumer's hash and acknowledge it, in one step.
+        """Store a message in the consumer's hash of parked messages and acknowledge it, in one step.
 
         Raises:
-            TransientFailure: Redis is away; it can be repeated.
+            TransientFailure: Redis does not answer. The call can be repeated.
         """
-        for part, entries in _by_part([delivery]).items():
+        for partition, entries in _by_partition([delivery]).items():
             sent = delivery.message
             marked = "" if sent.key is None else f"k{sent.key}"
-            keys = [self._key(part, *name) for name in (("lease", self._consumer), ("stream",))]
+            keys = [self._key(partition, *name) for name in (("lease", self._consumer), ("stream",))]
             kept = sent.id, sent.topic, marked, sent.body, reason.encode("utf-8", "backslashreplace")
-            arguments: list[Argument] = [part.token, self._consumer, entries[0], *kept]
-            keys.append(self._key(part, "parked", self._consumer))
+            arguments: list[Argument] = [partition.token, self._consumer, entries[0], *kept]
+            keys.append(self._key(partition, "parked", self._consumer))
             answer = await self._server.run(scripts.PARK, keys, arguments, f"park {sent.id}")
-            self._settled(part, entries, answer)
+            self._settled(partition, entries, answer)
 
-    async def _mend(self) -> None:
-        """Make a stream or group anew that is gone. Nothing is read meanwhile that could be lost with a failure."""
+    async def _restore(self) -> None:
+        """Create a stream or group that is gone. Nothing is read in the meantime, since a failure would lose it."""
         if self._lost:
-            self._lost = False  # what is still gone is found missing by the next look
+            self._lost = False  # the next read finds what is still missing
             await self._declare()
 
-    async def _look(self, limit: int) -> tuple[list[Delivery], bool]:
-        """Ask for the next entries of the streams that are held, in one round trip; return whether there may be more."""
-        parts = [part for part in self._holding.parts.values() if part.held and not part.draining]
-        room = min(limit, self._window - sum(len(part.open) for part in self._holding.parts.values()))
-        if not parts:
+    async def _read(self, limit: int) -> tuple[list[Delivery], bool]:
+        """Read the next entries of the held streams in one round trip. Return whether there may be more."""
+        partitions = [each for each in self._leases.held.values() if each.held and not each.draining]
+        room = min(limit, self._window - sum(len(each.unsettled) for each in self._leases.held.values()))
+        if not partitions:
             self._trouble = None
-        if not parts or room <= 0:
+        if not partitions or room <= 0:
             return [], False
-        self._looks += 1
-        first = self._looks % len(parts)
-        asked = _shares([*parts[first:], *parts[:first]], room, everywhere=self._looks % _EVERYWHERE == 0)
-        if self._slow:  # even one message of each stream may be too much at a time
-            asked = [(part, 1) for part, _ in asked[-1:]]
+        self._reads += 1
+        first = self._reads % len(partitions)
+        asked = _shares([*partitions[first:], *partitions[:first]], room, everywhere=self._reads % _EVERYWHERE == 0)
+        if self._slow:  # even one message of each stream may be too much for one answer
+            asked = [(partition, 1) for partition, _ in asked[-1:]]
         if not asked:
             return [], False
-        calls = [part.look(share, _SIZE // len(asked)) for part, share in asked]
+        calls = [partition.next_read(share, _SIZE // len(asked)) for partition, share in asked]
         try:
             answers = await self._server.together(calls, f"receive for {self._consumer}")
         except TransientFailure:
@@ -162,42 +162,42 @@ class StreamConsumer:
             raise
         found: list[Delivery] = []
         moved = read = False
-        for (part, _), answer in zip(asked, answers, strict=True):
+        for (partition, _), answer in zip(asked, answers, strict=True):
             if isinstance(answer, Exception):
-                self._refused(part, answer)
+                self._refused(partition, answer)
                 moved = True
                 continue
-            understood = part.understand(answer)
-            found += understood.deliveries
-            moved, read = moved or understood.moved, read or understood.read
-            if understood.missing:
+            decoded = partition.answered(answer)
+            found += decoded.deliveries
+            moved, read = moved or decoded.moved, read or decoded.read
+            if decoded.missing:
                 logger.warning(
-                    "stream %d has lost %d entries that %s had not settled: %s",
-                    *(part.number, len(understood.missing), self._consumer, ", ".join(understood.missing[:10])),
+                    "stream %d lost %d entries that %s had not settled: %s",
+                    *(partition.number, len(decoded.missing), self._consumer, ", ".join(decoded.missing[:10])),
                 )
         if read:
             self._slow, self._trouble = False, None
-        self._holding.drop_lost()
-        return found, moved or any(not part.quiet for part in parts)
+        self._leases.drop_lost()
+        return found, moved or any(not each.empty for each in partitions)
 
-    def _refused(self, part: Part, error: Exception) -> None:
-        """Note that a stream or group is gone, or what else keeps a stream from being read."""
+    def _refused(self, partition: Partition, error: Exception) -> None:
+        """Note that a stream or group is gone, or why a stream cannot be read."""
         if has_code(error, "NOGROUP") or "requires the key to exist" in str(error):
-            part.begin_again()
+            partition.start_again()
             self._lost = True
             return
-        trouble = str(translated(error, f"read stream {part.number} for {self._consumer}"))
-        if part.trouble is None:
-            logger.warning("%s goes on with its other streams: %s", self._consumer, trouble)
-        part.trouble = trouble
+        trouble = str(translated(error, f"read stream {partition.number} for {self._consumer}"))
+        if partition.trouble is None:
+            logger.warning("%s continues with its other streams: %s", self._consumer, trouble)
+        partition.trouble = trouble
 
     async def _wait(self) -> None:
-        """Wait until an entry is added to a stream that was empty, a delivery is settled, or a stream is claimed."""
-        quiet = {
-            self._key(part, "stream"): part for part in self._holding.parts.values() if part.quiet and not part.draining
+        """Wait until an entry is added to an empty stream, a delivery is settled, or a partition is claimed."""
+        empty = {
+            self._key(each, "stream"): each for each in self._leases.held.values() if each.empty and not each.draining
         }
-        changed = asyncio.ensure_future(self._holding.changed.wait())
-        added = asyncio.ensure_future(self._added(quiet))
+        changed = asyncio.ensure_future(self._leases.changed.wait())
+        added = asyncio.ensure_future(self._added(empty))
         try:
             await asyncio.wait({changed, added}, timeout=self._block + 1, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -208,50 +208,50 @@ class StreamConsumer:
         if added.done() and not added.cancelled():
             added.result()
 
-    async def _added(self, quiet: dict[str, Part]) -> None:
-        if not quiet:
+    async def _added(self, empty: dict[str, Partition]) -> None:
+        if not empty:
             await asyncio.sleep(self._block)
             return
-        cursors = [part.cursor for part in quiet.values()]
+        cursors = [each.cursor for each in empty.values()]
         options = "COUNT", 1, "BLOCK", int(self._block * 1000), "STREAMS"
         attempt = f"receive for {self._consumer}"
-        found = await self._server.command(attempt, "XREAD", *options, *quiet, *cursors, block=self._block)
+        found = await self._server.command(attempt, "XREAD", *options, *empty, *cursors, block=self._block)
         for name in list(found) if isinstance(found, dict) else [each[0] for each in found or ()]:
-            quiet[name.decode()].quiet = False
-        if not found:  # look all the same: their groups may be gone
-            for part in quiet.values():
-                part.quiet = False
+            empty[name.decode()].empty = False
+        if not found:  # read all the same, because a group may be gone
+            for each in empty.values():
+                each.empty = False
 
     @property
     def _block(self) -> float:
-        """How long to wait at a time for something to be added, in seconds: less than the client lets a reply take."""
-        patience = self._server.patience
-        return min(1.0, patience / 2) if patience else 1.0
+        """How long one call waits for a new entry, in seconds: shorter than the client's timeout of a reply."""
+        timeout = self._server.patience
+        return min(1.0, timeout / 2) if timeout else 1.0
 
-    def _settled(self, part: Part, entries: Sequence[str], answer: int) -> None:
+    def _settled(self, partition: Partition, entries: Sequence[str], answer: int) -> None:
         if answer < 0:
-            part.lost()
-            self._holding.drop_lost()
+            partition.lost()
+            self._leases.drop_lost()
         for entry in entries:
-            part.open.discard(entry)
-        self._holding.changed.set()
+            partition.unsettled.discard(entry)
+        self._leases.changed.set()
 
-    def _key(self, part: Part, *name: str) -> str:
-        return self._keys.of(part.number, *name)
-
-
-def _shares(parts: Sequence[Part], room: int, *, everywhere: bool) -> list[tuple[Part, int]]:
-    """Return how much to ask of which stream: of those that have something, and sometimes one entry of the others."""
-    quiet = [part for part in parts if part.quiet][:room] if everywhere else []
-    busy = [part for part in parts if not part.quiet][: room - len(quiet)]
-    return [(part, 1) for part in quiet] + [(part, (room - len(quiet)) // len(busy)) for part in busy]
+    def _key(self, partition: Partition, *name: str) -> str:
+        return self._keys.of(partition.number, *name)
 
 
-def _by_part(deliveries: Sequence[Delivery]) -> dict[Part, list[str]]:
-    """Return the entries of deliveries by their streams, of those that are still held."""
-    found: dict[Part, list[str]] = {}
+def _shares(partitions: Sequence[Partition], room: int, *, everywhere: bool) -> list[tuple[Partition, int]]:
+    """Return how many entries to read from which stream: from those that have some, and at times one from the others."""
+    empty = [each for each in partitions if each.empty][:room] if everywhere else []
+    busy = [each for each in partitions if not each.empty][: room - len(empty)]
+    return [(each, 1) for each in empty] + [(each, (room - len(empty)) // len(busy)) for each in busy]
+
+
+def _by_partition(deliveries: Sequence[Delivery]) -> dict[Partition, list[str]]:
+    """Return the entries of deliveries by partition, if the lease of the partition still holds."""
+    found: dict[Partition, list[str]] = {}
     for delivery in deliveries:
-        part, entry = cast(Receipt, delivery.receipt)
-        if part.held and entry in part.open:
-            found.setdefault(part, []).append(entry)
+        partition, entry = cast(Receipt, delivery.receipt)
+        if partition.held and entry in partition.unsettled:
+            found.setdefault(partition, []).append(entry)
     return found

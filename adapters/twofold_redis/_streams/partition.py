@@ -1,4 +1,4 @@
-"""A stream that a process holds: what it has handed out of it, and what comes next."""
+"""One stream that this process receives: the entries that it delivered, and the call that reads the next ones."""
 
 from __future__ import annotations
 
@@ -11,135 +11,139 @@ from .._server.keys import StreamKeys
 from .._server.server import Argument, Call
 from . import scripts
 
-_PAGE: Final = 1_000
-"""How many pending entries are asked for in one step."""
+_BATCH: Final = 1_000
+"""The number of pending entries that one call lists."""
 
 _FIRST: Final = "-"
-"""From where on all pending entries are asked for."""
+"""The start of the list of pending entries."""
 
 
 class Receipt(NamedTuple):
-    """A delivery of a part: settled there, as long as it is held."""
+    """Identifies a delivery. It can be settled as long as the lease of its partition holds."""
 
-    part: Part
+    partition: Partition
     entry: str
 
 
 class Answer(NamedTuple):
-    """What became of a look at a stream."""
+    """The decoded answer to a read."""
 
     deliveries: Sequence[Delivery] = ()
     moved: bool = False
-    """Whether there may be more at once."""
+    """Whether the next read may return more without a wait."""
     read: bool = False
-    """Whether entries were asked for, and not only what is pending."""
+    """Whether the call read entries. False if it listed pending entries."""
     missing: Sequence[str] = ()
-    """Entries that were to come again and that the stream does not have any more."""
+    """Entries that were to be redelivered and that the stream no longer has."""
 
 
-class Part:
-    """One stream, from its claim until its lease is lost or given back. All that is pending comes first, in order.
+class Partition:
+    """One stream, from its claim until its lease is lost or released. Pending entries are redelivered first, in order.
 
     Args:
-        keys: names the keys.
-        consumer: whose group it is.
-        number: which stream.
-        token: marks the claim; nobody else's is the same.
+        keys: the names of the keys.
+        consumer: the consumer, which is the name of the group.
+        number: the number of the stream.
+        token: identifies the claim; no other claim has the same token.
     """
 
     def __init__(self, keys: StreamKeys, consumer: str, number: int, token: str) -> None:
         self.number = number
         self.token = token
         self.held = True
-        """False once another process may have it. Nothing is settled here any more."""
+        """False once another process may hold the lease. Nothing is settled here any more."""
         self.draining = False
-        """Whether it is given to another process as soon as nothing of it is open."""
-        self.quiet = False
-        """Whether there was nothing in it when it was last looked at."""
+        """Whether the lease is released as soon as every delivery is settled."""
+        self.empty = False
+        """Whether the last read found no entry."""
         self.trouble: str | None = None
-        """Why it could not be read when that was last tried."""
+        """Why the last read failed."""
         self.cursor = "0-0"
-        """The last entry of which it is known."""
-        self.open: set[str] = set()
+        """The last entry that was seen."""
+        self.unsettled: set[str] = set()
         """Entries that were delivered and are not settled."""
-        self._again: set[str] = set()
-        self._behind: str | None = _FIRST
-        self._unheard = False
+        self._redeliver: set[str] = set()
+        self._list_from: str | None = _FIRST
+        self._unanswered = False
         self._reads = 0
         self._keys = keys
         self._consumer = consumer
 
     def lost(self) -> None:
-        """Forget everything: another process may have it."""
+        """Drop the state: another process may hold the lease."""
         self.held = False
-        self.open.clear()
-        self._again.clear()
+        self.unsettled.clear()
+        self._redeliver.clear()
 
-    def begin_again(self) -> None:
-        """Forget what was known of a stream or group that is no more."""
-        self.open.clear()
-        self._again.clear()
-        self._behind, self.cursor, self.quiet = _FIRST, "0-0", False
+    def start_again(self) -> None:
+        """Drop the state of a stream or group that no longer exists."""
+        self.unsettled.clear()
+        self._redeliver.clear()
+        self._list_from, self.cursor, self.empty = _FIRST, "0-0", False
 
-    def look(self, limit: int, size: int) -> Call:
-        """Return the call that asks for the next entries, at most so many, and no more once they have so many bytes.
+    def next_read(self, limit: int, size: int) -> Call:
+        """Return the call that reads the next entries.
 
-        What a read takes is pending. As long as its answer was not understood, the next look asks for that.
+        The server marks entries that it returns as pending. If an answer is lost, the next call lists the pending entries.
+
+        Args:
+            limit: the largest number of entries.
+            size: the number of bytes after which no further entry is read.
         """
         self._reads += 1
-        if self._unheard:
-            self._behind = _FIRST
+        if self._unanswered:
+            self._list_from = _FIRST
         lease, stream = self._key("lease", self._consumer), self._key("stream")
-        begin: tuple[Argument, ...] = self.token, self._reads, self._consumer
-        if self._behind is not None:
-            return Call(scripts.PENDING, [lease, stream], [*begin, self._behind, _PAGE])
-        self._unheard = True
-        again = sorted(self._again, key=place)[:limit]
-        return Call(scripts.READ, [lease, stream, self._key("feeds")], [*begin, limit, size, *again])
+        head: tuple[Argument, ...] = self.token, self._reads, self._consumer
+        if self._list_from is not None:
+            return Call(scripts.PENDING, [lease, stream], [*head, self._list_from, _BATCH])
+        self._unanswered = True
+        again = sorted(self._redeliver, key=order_of)[:limit]
+        return Call(scripts.READ, [lease, stream, self._key("feeds")], [*head, limit, size, *again])
 
-    def understand(self, answer: Sequence[Any]) -> Answer:
-        """Take note of what the server says to the last look."""
+    def answered(self, answer: Sequence[Any]) -> Answer:
+        """Decode the answer to the last call, and note its entries."""
         kind, *found = answer
         if kind == scripts.NOT_HELD:
             self.lost()
-        if not self.held:  # given back meanwhile; what was read is pending, and the next one's
+        if not self.held:  # released in the meantime: the entries are pending, and the next process reads them
             return Answer()
         if kind == scripts.REPEATED:
             return Answer(moved=True)
-        self._unheard = False
-        return self._pending(*found) if kind == scripts.PENDING_FOUND else self._read(*found)
+        self._unanswered = False
+        return self._listed(*found) if kind == scripts.PENDING_FOUND else self._read(*found)
 
-    def _pending(self, found: Sequence[bytes]) -> Answer:
-        self._again |= {entry.decode() for entry in found} - self.open
-        self._behind = f"({found[-1].decode()}" if len(found) == _PAGE else None
+    def _listed(self, found: Sequence[bytes]) -> Answer:
+        self._redeliver |= {entry.decode() for entry in found} - self.unsettled
+        self._list_from = f"({found[-1].decode()}" if len(found) == _BATCH else None
         return Answer(moved=True)
 
     def _read(self, entries: Sequence[Sequence[bytes]], gone: Sequence[bytes], last: bytes, more: int) -> Answer:
         self.trouble = None
-        missing = [entry for each in gone if (entry := each.decode()) in self._again]
+        missing = [entry for each in gone if (entry := each.decode()) in self._redeliver]
         deliveries = [
             Delivery(message(sent, topic, key, body), self.number, Receipt(self, entry.decode()))
             for entry, sent, topic, key, body in entries
         ]
         read = {entry.decode() for entry, *_ in entries}
-        self._again -= read.union(missing)
-        self.open |= read
+        self._redeliver -= read.union(missing)
+        self.unsettled |= read
         if last:
             self.cursor = last.decode()
-        self.quiet = not more and not self._again
+        self.empty = not more and not self._redeliver
         return Answer(deliveries, moved=bool(more), read=True, missing=missing)
 
     def _key(self, *name: str) -> str:
         return self._keys.of(self.number, *name)
 
 
-def place(entry: str) -> tuple[int, int]:
-    """Return where an entry stands in its stream."""
+def order_of(entry: str) -> tuple[int, int]:
+    """Return the sort key of an entry in its stream."""
     time, _, number = entry.partition("-")
     return int(time), int(number)
 
 
 def message(id: bytes, topic: bytes, key: bytes, body: bytes) -> WireMessage:
-    """Return a message as it is kept; its key is marked, so that an empty one is not none."""
+    """Return a stored message. A key is stored with a prefix, so that an empty key differs from none."""
     marked = key.decode()
     return WireMessage(id.decode(), topic.decode(), marked[1:] if marked else None, body)

@@ -1,7 +1,7 @@
-"""What has to happen on the server in one step, as Lua. The keys of a script share a hash tag, one for each stream.
+"""The Lua scripts of the streams. The keys of a script share a hash tag, one for each stream.
 
-A lease is a hash: its `owner`, and how many `reads` the owner has made. A read that the client repeats by itself, because
-its reply was lost, comes with a number that was there before and is refused; what the first one took is pending.
+A lease is a hash with its `owner` and the number of `reads` of the owner. redis-py may repeat a read whose reply was lost.
+The repeated read has an old number and is refused; the entries of the first read are pending.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ return redis.call('DEL', KEYS[1])
 """)
 
 NOT_HELD, REPEATED, PENDING_FOUND, READ_DONE = range(4)
-"""What an answer to a look at a stream begins with."""
+"""The first value of the answer to a read."""
 
 PENDING: Final = Script("""-- keys: lease, stream; arguments: token, number of the read, group, first id, count
 if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return {0} end
@@ -97,7 +97,7 @@ return {2, found}
 """)
 
 READ: Final = Script("""-- keys: lease, stream, feeds; arguments: token, number of the read, group, count, bytes, ids again
--- Returns entries, ids that are not there any more, the last new id that is known, and whether there may be more at once.
+-- Returns entries, ids that no longer exist, the last new id that was seen, and whether there may be more entries.
 if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return {0} end
 if tonumber(redis.call('HGET', KEYS[1], 'reads')) ~= tonumber(ARGV[2]) - 1 then return {1} end
 redis.call('HSET', KEYS[1], 'reads', ARGV[2])
@@ -125,7 +125,7 @@ local topics = redis.call('HGET', KEYS[3], group)
 if not topics then return redis.error_reply('NOGROUP the consumer is not declared') end
 local wanted = {}
 for topic in string.gmatch(topics, '%S+') do wanted[topic] = true end
--- How large the next entries are is known when they are read: first one, then two, then four.
+-- The size of an entry is known only when it is read: read one entry, then two, then four.
 local last, step = nil, 1
 while left > 0 and room > 0 do
   local streams = redis.call(
@@ -187,7 +187,7 @@ end
 return gone
 """)
 
-WAITING: Final = Script("""-- keys: stream, feeds; arguments: group, last id that is counted or nothing, count
+WAITING: Final = Script("""-- keys: stream, feeds; arguments: group, last counted id or nothing, count
 local number, after = 0, ARGV[2]
 if after == '' then
   local groups, found = redis.pcall('XINFO', 'GROUPS', KEYS[1]), false
@@ -209,7 +209,7 @@ end
 return {number, #entries == tonumber(ARGV[3]) and entries[#entries][1] or ''}
 """)
 
-TRIM: Final = Script("""-- keys: stream, feeds; removes what lies below everything that some group still needs
+TRIM: Final = Script("""-- keys: stream, feeds; deletes the entries before the first one that a group still needs
 local groups, there = redis.pcall('XINFO', 'GROUPS', KEYS[1]), {}
 if groups.err or #groups == 0 then return 0 end
 local low, low_time, low_number
@@ -231,7 +231,7 @@ end
 return redis.call('XTRIM', KEYS[1], 'MINID', '~', low)
 """)
 
-ATTEND: Final = Script("""-- keys: members; arguments: member or nothing, milliseconds; returns how many there are
+ATTEND: Final = Script("""-- keys: members; arguments: member or nothing, milliseconds; returns the number of members
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)

@@ -18,7 +18,7 @@ from .._server.keys import StreamKeys
 from .._server.server import AnyClient, Argument, Call, Server, checked
 from . import scripts
 from .consumer import StreamConsumer
-from .holding import Holding
+from .leases import PartitionLeases
 from .partition import message
 from .publisher import StreamPublisher
 
@@ -26,8 +26,8 @@ logger = logging.getLogger("twofold.redis")
 
 _PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 
-_PAGE = 500
-"""How many entries are counted in one step."""
+_BATCH = 500
+"""The number of entries that one call counts."""
 
 
 class RedisStreams:
@@ -36,18 +36,17 @@ class RedisStreams:
         client = redis.asyncio.Redis.from_url("redis://localhost:6379")
         app = Application("orders", write=..., transport=RedisStreams(client))
 
-    Messages are divided among so many streams by their keys, for all consumers alike: `Feed.partitions` does not matter
-    here. A consumer is a group of that name on each stream, and a process receives a stream while it holds its lease.
-    Entries are kept until every group has dealt with them. What Redis has confirmed is as durable as its own settings make
-    it: see `appendfsync`.
+    Each partition is a stream, for all consumers alike; `Feed.partitions` has no effect. A consumer is a group of that name
+    on each stream, and a process receives a stream while it holds its lease. Entries are kept until every group has settled
+    them. Confirmed messages are as durable as the settings of Redis make them; see `appendfsync`.
 
     Args:
-        client: a client; whoever made it closes it.
-        prefix: begins the name of every key.
-        partitions: how many streams there are; fixed by the first who uses the prefix.
-        idle: how long a process may be silent until others take over its streams, in seconds.
-        timeout: how long Redis may take to answer, in seconds; what was published is unknown then.
-        window: how many messages a consumer has open at most.
+        client: a client. The caller that created it closes it.
+        prefix: the prefix of every key.
+        partitions: the number of streams. The first process that uses the prefix fixes it.
+        idle: how long a process may be silent before other processes take over its streams, in seconds.
+        timeout: the timeout of a call, in seconds. The outcome of messages that were sent is unknown then.
+        window: the largest number of unsettled messages of a consumer.
     """
 
     def __init__(
@@ -62,151 +61,155 @@ class RedisStreams:
     ) -> None:
         if isinstance(client, RedisCluster):
             raise ConfigurationError(
-                "cannot carry messages over a RedisCluster: a process waits for several streams in one call, and they are "
-                "on several servers. Use a redis.asyncio.Redis, or RabbitMQ."
+                "RedisStreams cannot use a RedisCluster: a process waits for several streams in one call, and they are on "
+                "several servers. Use a redis.asyncio.Redis, or RabbitMQ."
             )
         if not _PREFIX.fullmatch(prefix):
             raise ConfigurationError(
                 f"cannot use the prefix {prefix!r} in Redis. Use 1 to 100 letters, digits, '_', '-', '.' and ':'."
             )
         if partitions < 1 or window < 1 or idle <= 0 or timeout <= 0:
-            raise ConfigurationError("partitions and window of RedisStreams are at least 1, idle and timeout above 0.")
+            raise ConfigurationError(
+                f"RedisStreams(partitions={partitions!r}, window={window!r}, idle={idle!r}, timeout={timeout!r}): "
+                "partitions and window must be at least 1, idle and timeout must be positive."
+            )
         self._server = Server(checked(client, "RedisStreams"), seconds=timeout)
         self._keys = StreamKeys(prefix)
         self._prefix = prefix
-        self._parts = partitions
+        self._partitions = partitions
         self._idle = idle
         self._window = window
         self._publisher = StreamPublisher(self._server, self._keys, partitions)
 
     async def open(self) -> None:
-        """See that Redis answers, and that the prefix has this number of streams.
+        """Check that Redis answers, and that the prefix has this number of streams.
 
         Raises:
-            TransientFailure: Redis is away.
+            TransientFailure: Redis does not answer.
             ConfigurationError: the prefix has another number of streams.
         """
         key, attempt = self._keys.shared("partitions"), "open the streams"
-        await self._server.command(attempt, "SET", key, self._parts, "NX")
+        await self._server.command(attempt, "SET", key, self._partitions, "NX")
         found = int(await self._server.command(attempt, "GET", key) or 0)
-        if found != self._parts:
+        if found != self._partitions:
             raise ConfigurationError(
-                f"cannot open the streams of {self._prefix!r} with {self._parts} partitions: there are {found}, "
-                f"and keys would change their streams. Use partitions={found}, or another prefix."
+                f"cannot open the streams of {self._prefix!r} with {self._partitions} partitions: there are {found}, and "
+                f"keys would move to other streams. Use partitions={found}, or another prefix."
             )
 
     async def close(self) -> None:
-        """Do nothing: the client belongs to whoever made it."""
+        """Do nothing. The caller that created the client closes it."""
 
     @property
     def publisher(self) -> StreamPublisher:
-        """What publishes."""
+        """The publisher."""
         return self._publisher
 
     def parts(self, feed: Feed) -> int:
-        """Return the number of streams, whatever the feed wants."""
-        return self._parts
+        """Return the number of streams, which does not depend on the feed."""
+        return self._partitions
 
     async def declare(self, feed: Feed) -> None:
-        """Create the consumer's group on every stream, and note its topics.
+        """Create the consumer's group on every stream, and store its topics.
 
-        While other processes receive for the consumer, the topics that they asked for are kept: they may be of another
-        release. A group that was there and is gone is made anew, and reads its stream from the beginning.
+        While other processes receive for the consumer, their topics are kept, because they may run another release. A group
+        that was lost is created again and reads its stream from the beginning.
         """
         await self._declare(feed, known=False)
 
     @asynccontextmanager
     async def consume(self, feed: Feed) -> AsyncIterator[StreamConsumer]:
-        """Receive the streams that are this process's share, while their leases last."""
+        """Receive this process's share of the streams, while their leases last."""
         await self.open()
         await self._declare(feed, known=False)
-        holding = Holding(self._server, self._keys, feed.consumer, self._parts, self._idle)
-        background = asyncio.create_task(holding.run(), name=f"twofold leases of {feed.consumer}")
-        background.add_done_callback(lambda _: holding.changed.set())
+        leases = PartitionLeases(self._server, self._keys, feed.consumer, self._partitions, self._idle)
+        background = asyncio.create_task(leases.run(), name=f"twofold leases of {feed.consumer}")
+        background.add_done_callback(lambda _: leases.changed.set())
 
         async def again() -> None:
             await self.open()
             await self._declare(feed, known=True)
 
         try:
-            yield StreamConsumer(self._server, self._keys, feed.consumer, holding, background, again, self._window)
+            yield StreamConsumer(self._server, self._keys, feed.consumer, leases, background, again, self._window)
         finally:
             with anyio.CancelScope(shield=True):
                 background.cancel()
                 await asyncio.wait({background})
                 if not background.cancelled() and (ended := background.exception()) is not None:
-                    logger.error("the leases of %s were not renewed any more", feed.consumer, exc_info=ended)
+                    logger.error("the leases of %s are no longer renewed", feed.consumer, exc_info=ended)
                 try:
-                    await holding.leave()
+                    await leases.release()
                 except (TransientFailure, StorageError) as error:
-                    logger.info("%s leaves, and its leases end by themselves: %s", feed.consumer, error)
+                    logger.info("the leases of %s are not released and expire: %s", feed.consumer, error)
 
     async def parked(self, consumer: str) -> Sequence[ParkedDelivery]:
-        """Return what a consumer has set aside, oldest first."""
-        calls = [Call(scripts.PARKED, [self._keys.of(part, "parked", consumer)]) for part in range(self._parts)]
-        found = [each for some in await self._server.each(calls, f"look at what {consumer} parked") for each in some]
+        """Return the parked messages of a consumer, the oldest first."""
+        keys = [self._keys.of(number, "parked", consumer) for number in range(self._partitions)]
+        answers = await self._server.each([Call(scripts.PARKED, [key]) for key in keys], f"read what {consumer} parked")
+        found = [each for some in answers for each in some]
         return [
             ParkedDelivery(message(*sent), reason.decode())
             for _, *sent, reason in sorted(found, key=lambda each: bytes(each[0]))
         ]
 
     async def unpark(self, consumer: str, ids: Sequence[str], *, again: bool) -> int:
-        """Take parked messages out: to the end of their streams, for this consumer alone, or to be dropped."""
+        """Move parked messages to the end of their streams, for this consumer only, or delete them."""
         key = self._keys.of
         args: list[Argument] = [consumer, int(again), *ids]
         calls = [
-            Call(scripts.UNPARK, [key(part, "stream"), key(part, "parked", consumer)], args)
-            for part in range(self._parts)
+            Call(scripts.UNPARK, [key(number, "stream"), key(number, "parked", consumer)], args)
+            for number in range(self._partitions)
         ]
         return sum(await self._server.each(calls, f"unpark messages of {consumer}")) if ids else 0
 
     async def waiting(self, feed: Feed) -> int:
-        """Return how many messages are not settled: what is pending, and what is counted behind that."""
-        total, left = 0, dict.fromkeys(range(self._parts), "")
+        """Return the number of unsettled messages: pending ones, and those that follow."""
+        total, left = 0, dict.fromkeys(range(self._partitions), "")
         while left:
             calls = [
                 Call(
                     scripts.WAITING,
-                    [self._keys.of(part, "stream"), self._keys.of(part, "feeds")],
-                    [feed.consumer, after, _PAGE],
+                    [self._keys.of(number, "stream"), self._keys.of(number, "feeds")],
+                    [feed.consumer, after, _BATCH],
                 )
-                for part, after in left.items()
+                for number, after in left.items()
             ]
-            answers = await self._server.each(calls, f"count what waits for {feed.consumer}")
-            total += sum(number for number, _ in answers)
-            left = {part: last.decode() for part, (_, last) in zip(left, answers, strict=True) if last}
+            answers = await self._server.each(calls, f"count the messages of {feed.consumer}")
+            total += sum(count for count, _ in answers)
+            left = {number: last.decode() for number, (_, last) in zip(left, answers, strict=True) if last}
         return total
 
     async def forget(self, consumer: str) -> bool:
-        """Remove a consumer for good, with what waits for it and what it has parked; return whether there was one.
+        """Delete a consumer with its unsettled and parked messages. Return whether it existed.
 
-        Until then everything is kept for it, also when no process runs any more. With the last consumer all messages go.
+        A consumer's messages are kept until then, even if no process runs. With the last consumer all messages are deleted.
 
         Raises:
-            ConfigurationError: a process receives for it.
+            ConfigurationError: a process receives for the consumer.
         """
         present = await self._attending(consumer, f"forget {consumer}")
         if present:
             raise ConfigurationError(
-                f"cannot forget {consumer}: {present} process(es) receive for it, or did {self._idle:g} s ago. Stop them "
-                "first."
+                f"cannot forget {consumer}: {present} process(es) receive for it, or did within the last {self._idle:g} s. "
+                "Stop them first."
             )
         key = self._keys.of
         calls = [
             Call(
                 scripts.FORGET,
-                [key(part, *name) for name in (("stream",), ("feeds",), ("topics",))]
-                + [key(part, "lease", consumer), key(part, "parked", consumer)],
+                [key(number, *name) for name in (("stream",), ("feeds",), ("topics",))]
+                + [key(number, "lease", consumer), key(number, "parked", consumer)],
                 [consumer],
             )
-            for part in range(self._parts)
+            for number in range(self._partitions)
         ]
         had = await self._server.each(calls, f"forget {consumer}")
         await self._server.command(f"forget {consumer}", "UNLINK", self._keys.shared("members", consumer))
         return any(had)
 
     async def _attending(self, consumer: str, attempt: str) -> int:
-        """Return how many processes receive for a consumer."""
+        """Return the number of processes that receive for a consumer."""
         members = [self._keys.shared("members", consumer)]
         return int(await self._server.run(scripts.ATTEND, members, ["", 0], attempt))
 
@@ -215,13 +218,13 @@ class RedisStreams:
         start = "0" if feed.start == "beginning" else "$"
         args: list[Argument] = [feed.consumer, " ".join(feed.topics), start, int(bool(others)), int(known)]
         calls = [
-            Call(scripts.DECLARE, [self._keys.of(part, name) for name in ("stream", "feeds", "topics")], args)
-            for part in range(self._parts)
+            Call(scripts.DECLARE, [self._keys.of(number, name) for name in ("stream", "feeds", "topics")], args)
+            for number in range(self._partitions)
         ]
-        for part, became in enumerate(await self._server.each(calls, f"declare {feed.consumer}")):
+        for number, became in enumerate(await self._server.each(calls, f"declare {feed.consumer}")):
             if became == scripts.LOST:
                 logger.warning(
-                    "the group of %s on stream %d of %s was lost, and what it had not settled may be lost as well. It is "
-                    "made anew and reads from the beginning of the stream; receivers recognise what they had.",
-                    *(feed.consumer, part, self._prefix),
+                    "the group of %s on stream %d of %s was lost, and unsettled messages may be lost too. The group is "
+                    "created again and reads from the beginning of the stream; the inbox recognises duplicates.",
+                    *(feed.consumer, number, self._prefix),
                 )

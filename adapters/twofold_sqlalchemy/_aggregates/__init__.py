@@ -1,1 +1,1 @@
-"""State of aggregates: JSON, mapped tables, ORM classes, snapshots."""
+"""The state of aggregates: JSON, mapped tables, ORM classes, and snapshots."""

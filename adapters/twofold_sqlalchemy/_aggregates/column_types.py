@@ -1,4 +1,4 @@
-"""Column types for tables of your own, whose values come back as they went in, on every database."""
+"""Column types for your own tables. They return the same values on every database."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class ExactDecimal(TypeDecorator[Decimal]):
     """An exact decimal: NUMERIC, and text on SQLite, whose own decimals are floating point.
 
     Args:
-        precision: digits in all.
-        scale: digits behind the point. A database refuses or rounds further ones; SQLite keeps them.
+        precision: the total number of digits.
+        scale: the number of digits after the decimal point. Databases refuse or round further digits. SQLite stores them.
     """
 
     impl = Numeric
@@ -26,40 +26,40 @@ class ExactDecimal(TypeDecorator[Decimal]):
         super().__init__(precision, scale)
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Return how a database keeps it."""
+        """Return the column type of a database."""
         return dialect.type_descriptor(String(64)) if dialect.name == "sqlite" else super().load_dialect_impl(dialect)
 
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
-        """Return what is sent."""
+        """Return the value to store."""
         return format(value, "f") if dialect.name == "sqlite" and value is not None else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
-        """Return what was kept."""
+        """Return the stored value."""
         return None if value is None else Decimal(value)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment, with microseconds. It is kept in UTC and comes back in UTC; one without a zone is refused."""
+    """A time with microseconds, stored and returned in UTC. A time without a time zone is refused."""
 
     impl = DateTime
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Return how a database keeps it."""
+        """Return the column type of a database."""
         exact = {"mysql": DATETIME(fsp=6), "mariadb": DATETIME(fsp=6), "postgresql": DateTime(timezone=True)}
         return dialect.type_descriptor(exact.get(dialect.name, DateTime()))
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return what is sent."""
+        """Return the value to store."""
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError(f"cannot store {value.isoformat()}: it has no time zone. Give it one, such as UTC.")
+            raise ValueError(f"cannot store {value.isoformat()}: it has no time zone. Add a time zone, such as UTC.")
         moment = value.astimezone(UTC)
         return moment if dialect.name == "postgresql" else moment.replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return what was kept."""
+        """Return the stored value."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

@@ -1,4 +1,4 @@
-"""State-stored aggregates without tables of their own: JSON in `twofold_state`."""
+"""State-stored aggregates without tables of their own, as JSON in `twofold_state`."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from .._schema.tables import Tables
 
 
 class JsonState:
-    """The states of one type of aggregate as JSON texts.
+    """The states of one aggregate type as JSON texts.
 
     Args:
         database: the database.
         tables: Twofold's tables in it.
-        aggregate_type: the type.
+        aggregate_type: the aggregate type.
 
     Raises:
-        InvalidDefinition: its state cannot be written as JSON.
+        InvalidDefinition: the state cannot be encoded as JSON.
     """
 
     def __init__(self, database: Database, tables: Tables, aggregate_type: type[Aggregate]) -> None:
@@ -49,7 +49,7 @@ class JsonState:
 
 
 class JsonStateStore:
-    """A `StateStore` of JSON texts, inside one transaction."""
+    """A `StateStore` of JSON texts inside one transaction."""
 
     def __init__(self, state: JsonState, link: Link) -> None:
         self._state = state
@@ -68,7 +68,7 @@ class JsonStateStore:
         return Versioned(state.codec.decode(data, id), version)
 
     async def version(self, id: str) -> int | None:
-        """Return the version now in the store, or None."""
+        """Return the stored version, or None."""
         rows = await self._link.fetch(self._state.version, self._of(id), self._attempt("load", id))
         return int(rows[0][0]) if rows else None
 
@@ -83,7 +83,7 @@ class JsonStateStore:
         self._loaded[id] = data
 
     async def update(self, id: str, aggregate: Any, *, expected: int) -> None:
-        """Store the aggregate as the next version, if its text is another than the one that was loaded."""
+        """Store the aggregate as the next version, if its JSON differs from the loaded JSON."""
         attempt, data = self._attempt("save", id), self._state.codec.encode(aggregate)
         if self._loaded.get(id) == data:
             return
@@ -91,8 +91,8 @@ class JsonStateStore:
         self._loaded[id] = data
 
     async def delete(self, id: str, aggregate: Any, *, expected: int) -> None:
-        """Remove the aggregate."""
-        await self._change(self._state.delete, id, {"expected": expected}, self._attempt("remove", id))
+        """Delete the aggregate."""
+        await self._change(self._state.delete, id, {"expected": expected}, self._attempt("delete", id))
         self._loaded.pop(id, None)
 
     async def _change(self, prepared: Any, id: str, values: dict[str, Any], attempt: str) -> None:
@@ -109,14 +109,14 @@ class JsonStateStore:
 
 
 def exists(name: str) -> AggregateExists:
-    """Return the error for an id that is taken."""
+    """Return the error for an id that already exists."""
     return AggregateExists(
-        f"cannot add {name}: it exists already. Choose another id, or load the aggregate and change it."
+        f"cannot add {name}: it already exists. Choose another id, or load the aggregate and change it."
     )
 
 
 def conflict(link: Link, name: str, *, expected: int, actual: int | None) -> ConcurrencyConflict:
-    """Doom the transaction and return the error for a version that moved."""
+    """Doom the transaction and return the error for an unexpected version."""
     error = ConcurrencyConflict(name, expected=expected, actual=actual or 0)
     link.doom(error, mendable=True)
     return error

@@ -1,4 +1,4 @@
-"""State-stored aggregates in tables of the user's, described by a mapping."""
+"""State-stored aggregates in the user's tables, by a mapping."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class AggregateRows:
-    """The rows that an aggregate is made of.
+    """The rows of one aggregate.
 
     Attributes:
         root: the row of the root table.
-        parts: the rows of each table of parts. Columns that refer to the root may be left out.
+        parts: the rows of each table of parts. Columns that refer to the root may be omitted.
     """
 
     root: Row
@@ -36,7 +36,7 @@ class AggregateRows:
 
 
 class TableMapping(ABC, Generic[A]):
-    """How an aggregate is kept in tables of your own: say which tables, and turn the aggregate into rows and back.
+    """How an aggregate is stored in your own tables: the tables, and the conversion of the aggregate to rows and back.
 
         class OrderTables(TableMapping[Order]):
             root, version = orders, orders.c.version
@@ -52,15 +52,18 @@ class TableMapping(ABC, Generic[A]):
 
         SqlAlchemy(engine, state={Order: OrderTables()})
 
-    The adapter does the rest. It sets the version, to 1 and then up by 1 with each save, and it writes nothing but
-    `WHERE version = expected`, parts included; it leaves alone an aggregate whose rows did not change; of the parts it
-    writes only the rows that differ.
+    The adapter does the rest:
+
+    - It sets the version to 1, and increments it with each save. Every write, of parts too, is guarded by
+      `WHERE version = expected`.
+    - It does not write an aggregate whose rows did not change.
+    - It writes only those rows of parts that differ.
 
     Class attributes:
-        root: the table with one row an aggregate. Its primary key is one column: the id.
-        version: the column of the root that counts the saves. Leave it out of `to_rows`.
-        parts: tables whose rows belong to one aggregate. Each has one foreign key to the root, and a primary key, in whose
-            order its rows are read.
+        root: the table with one row for each aggregate. Its primary key is one column, the id.
+        version: the root's column that counts the saves. `to_rows` omits it.
+        parts: tables whose rows belong to one aggregate. Each has one foreign key to the root, and a primary key. Its rows
+            are read in the order of the primary key.
     """
 
     root: ClassVar[Table]
@@ -69,19 +72,19 @@ class TableMapping(ABC, Generic[A]):
 
     @abstractmethod
     def to_rows(self, aggregate: A, /) -> AggregateRows:
-        """Return the rows of an aggregate. The same state gives the same rows."""
+        """Return the rows of an aggregate. Equal states return equal rows."""
 
     @abstractmethod
     def from_rows(self, rows: AggregateRows, /) -> A:
-        """Return a new aggregate from its rows."""
+        """Return a new aggregate with these rows."""
 
     def key(self, id: str) -> Any:
-        """Return the value of the primary key for an id; override it when neither str, int nor UUID is right."""
+        """Return the value of the primary key for an id. Override it if the value is not a str, an int or a UUID."""
         return key_value(self.root.primary_key.columns[0], id)
 
 
 def key_value(column: ColumnElement[Any], id: str) -> Any:
-    """Return an id as a value of its column, or None when it cannot be one."""
+    """Return an id as a value of its column, or None if the id is not a valid value."""
     try:
         python_type = column.type.python_type
     except NotImplementedError:
@@ -93,13 +96,21 @@ def key_value(column: ColumnElement[Any], id: str) -> Any:
 
 
 class Part:
-    """A table of parts, with its statements."""
+    """A table of parts, with its statements.
+
+    Args:
+        table: the table.
+        root: the root table.
+
+    Raises:
+        ConfigurationError: the table has no primary key, or not exactly one foreign key to the root.
+    """
 
     def __init__(self, table: Table, root: Table) -> None:
         links = [key for key in table.foreign_keys if key.column.table is root]
         if len(links) != 1 or not table.primary_key.columns:
             raise ConfigurationError(
-                f"cannot map the table {table.name}: it needs a primary key, and one foreign key to {root.name}."
+                f"cannot map the table {table.name}: it needs a primary key, and exactly one foreign key to {root.name}."
             )
         self.table = table
         self.owner = owner = links[0].parent
@@ -115,7 +126,7 @@ class Part:
         self.rest = [column.name for column in rest]
 
     def identified(self, row: Row) -> tuple[Any, ...]:
-        """Return what tells a row from the others of its aggregate."""
+        """Return the values that identify a row within its aggregate."""
         return tuple(row[name] for name in self.identity)
 
 
@@ -123,11 +134,11 @@ class MappedState(Generic[A]):
     """A mapping with its statements.
 
     Args:
-        aggregate_type: the type.
-        mapping: the user's mapping of it.
+        aggregate_type: the aggregate type.
+        mapping: the user's mapping.
 
     Raises:
-        ConfigurationError: the tables do not fit together.
+        ConfigurationError: the mapping does not fit its tables.
     """
 
     def __init__(self, aggregate_type: type[A], mapping: TableMapping[A]) -> None:
@@ -155,7 +166,7 @@ class MappedState(Generic[A]):
 
 
 class MappedStateStore(Generic[A]):
-    """A `StateStore` in the user's tables, inside one transaction."""
+    """A `StateStore` in the user's tables inside one transaction."""
 
     def __init__(self, state: MappedState[A], link: Link) -> None:
         self._state = state
@@ -178,7 +189,7 @@ class MappedStateStore(Generic[A]):
         return Versioned(aggregate, found[state.version.name])
 
     async def version(self, id: str) -> int | None:
-        """Return the version now in the store, or None."""
+        """Return the stored version, or None."""
         values = {"_key": self._state.mapping.key(id)}
         found: int | None = (await self._link.execute(self._state.now, values, self._attempt("load", id))).scalar()
         return found
@@ -190,7 +201,7 @@ class MappedStateStore(Generic[A]):
         try:
             await self._link.execute(state.insert, {**rows.root, state.version.name: 1}, attempt)
         except Refused as refused:
-            # Several constraints may be broken, and the database names one of them.
+            # Several constraints may be violated, and the database names only one of them.
             taken = await self._link.look_after_refusal(state.now, {"_key": state.mapping.key(id)})
             if taken is not None or refused.columns in (f"{state.key.table.name}.{state.key.name}", "PRIMARY"):
                 raise exists(f"{state.name}-{id}") from refused.__cause__
@@ -199,7 +210,7 @@ class MappedStateStore(Generic[A]):
         self._loaded[id] = rows
 
     async def update(self, id: str, aggregate: A, *, expected: int) -> None:
-        """Store the aggregate as the next version, if its rows differ from those that were loaded."""
+        """Store the aggregate as the next version, if its rows differ from the loaded rows."""
         state, attempt, rows = self._state, self._attempt("save", id), self._state.mapping.to_rows(aggregate)
         before = self._loaded.get(id)
         if before is not None and _same(before, rows):
@@ -213,8 +224,8 @@ class MappedStateStore(Generic[A]):
         self._loaded[id] = rows
 
     async def delete(self, id: str, aggregate: A, *, expected: int) -> None:
-        """Remove the aggregate: its version is taken first, then its parts go, then its root."""
-        state, attempt = self._state, self._attempt("remove", id)
+        """Delete the aggregate. Increment the version first, which detects conflicts, then delete the parts and the root."""
+        state, attempt = self._state, self._attempt("delete", id)
         await self._guarded(state.update, id, expected, {state.version.name: expected + 1}, attempt)
         for part in state.parts:
             await self._link.execute(part.clear, {"_owner": state.mapping.key(id)}, attempt)

@@ -1,4 +1,4 @@
-"""State-stored aggregates that the user mapped with SQLAlchemy's ORM."""
+"""State-stored aggregates that the user has mapped with SQLAlchemy's ORM."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from sqlalchemy import ColumnElement, inspect, select
 from sqlalchemy.exc import NoInspectionAvailable, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapper
-from sqlalchemy.orm.attributes import manager_of_class
 from sqlalchemy.orm.exc import FlushError, StaleDataError
 
 from twofold.errors import ConfigurationError
@@ -20,7 +19,7 @@ from .mapping import key_value
 
 
 def mapper_of(aggregate_type: type[object]) -> Mapper[Any] | None:
-    """Return the mapper of a class, or None when it is not mapped."""
+    """Return the mapper of a class, or None if the class is not mapped."""
     try:
         mapper = inspect(aggregate_type)
     except NoInspectionAvailable:
@@ -29,16 +28,16 @@ def mapper_of(aggregate_type: type[object]) -> Mapper[Any] | None:
 
 
 def missing_mapping(mapper: Mapper[Any]) -> str | None:
-    """Return what a mapping lacks, or None."""
+    """Return what a mapping lacks and how to add it, or None."""
     name = mapper.class_.__qualname__
     if mapper.version_id_col is None or mapper.version_id_generator is False:
         return (
-            f"{name} is mapped without a version that SQLAlchemy counts: two commands would overwrite one another. Give it "
-            "an integer column and name it: __mapper_args__ = {'version_id_col': version}, or "
+            f"{name} is mapped without a version that SQLAlchemy counts, so concurrent commands would overwrite each other. "
+            "Add an integer column, and name it: __mapper_args__ = {'version_id_col': version}, or "
             "map_imperatively(..., version_id_col=table.c.version)."
         )
     if len(mapper.primary_key) != 1:
-        return f"{name} is mapped with a primary key of {len(mapper.primary_key)} columns. Use one column, the id."
+        return f"{name} is mapped with a primary key of {len(mapper.primary_key)} columns. Use one column: the id."
     return None
 
 
@@ -46,7 +45,7 @@ class OrmState:
     """A mapped class.
 
     Args:
-        mapper: its mapper, with a version and one primary key column.
+        mapper: the class's mapper, with a version and a primary key of one column.
 
     Raises:
         ConfigurationError: SQLAlchemy cannot complete the mapping.
@@ -56,7 +55,7 @@ class OrmState:
         try:
             mapper.registry.configure(cascade=True)
         except SQLAlchemyError as error:
-            raise ConfigurationError(f"cannot keep {mapper.class_.__qualname__}: {error}") from error
+            raise ConfigurationError(f"cannot store {mapper.class_.__qualname__}: {error}") from error
         version = cast("ColumnElement[Any]", mapper.version_id_col)
         self.type = mapper.class_
         self.name = getattr(self.type, "aggregate_name", "") or self.type.__name__
@@ -71,25 +70,25 @@ class OrmState:
 
 
 def _allow_blank_instances(mapped: type[Any]) -> None:
-    """Let `cls.__new__(cls)`, with which `Aggregate.begin` makes an object, give one that SQLAlchemy knows.
+    """Let `cls.__new__(cls)`, by which `Aggregate.begin` creates an object, return an instrumented object.
 
-    SQLAlchemy gives an object its state in `__init__`; without it, setting an attribute fails.
+    SQLAlchemy instruments objects in `__init__`. Without instrumentation, setting an attribute fails.
     """
     if any("__new__" in vars(base) for base in mapped.__mro__ if base is not object):
         return
 
     def __new__(cls: type[Any], *_: object, **__: object) -> Any:  # noqa: N807
         instance = object.__new__(cls)
-        manager = manager_of_class(cls)
-        if manager is not None:
-            manager.setup_instance(instance)
+        mapper = mapper_of(cls)
+        if mapper is not None:
+            mapper.class_manager.setup_instance(instance)
         return instance
 
     mapped.__new__ = __new__  # type: ignore[assignment]
 
 
 async def session_of(link: Link) -> AsyncSession:
-    """Return the session of a transaction: one for all mapped classes, so that they may refer to one another."""
+    """Return the session of a transaction. All mapped classes share it, so that their objects may refer to each other."""
     session = link.info.get("session")
     if session is None:
         session = AsyncSession(
@@ -114,7 +113,7 @@ class OrmStateStore:
         return None if found is None else Versioned(found, getattr(found, self._state.version))
 
     async def version(self, id: str) -> int | None:
-        """Return the version now in the store, or None."""
+        """Return the stored version, or None."""
         statement = self._state.now.where(self._state.key == key_value(self._state.key, id))
         found: int | None = (await self._link.execute(statement, {}, self._attempt("load", id))).scalar()
         return found
@@ -137,7 +136,7 @@ class OrmStateStore:
             raise exists(f"{self._state.name}-{id}") from error
 
     async def update(self, id: str, aggregate: Any, *, expected: int) -> None:
-        """Store the aggregate as the next version, if the session saw it change."""
+        """Store the aggregate as the next version, if the session has recorded a change."""
         attempt = self._attempt("save", id)
         session = await session_of(self._link)
         if aggregate not in session:
@@ -147,8 +146,8 @@ class OrmStateStore:
             await self._flush(session, id, aggregate, expected, attempt)
 
     async def delete(self, id: str, aggregate: Any, *, expected: int) -> None:
-        """Remove the aggregate, with what its relationships cascade to."""
-        attempt = self._attempt("remove", id)
+        """Delete the aggregate, and the objects to which its relationships cascade."""
+        attempt = self._attempt("delete", id)
         self._link.check_writable(attempt)
         session = await session_of(self._link)
         if aggregate not in session:

@@ -1,4 +1,4 @@
-"""The database behind the stores: prepared statements, single reads, and the start of transactions."""
+"""One database: prepared statements, single reads, and new transactions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Database:
 
     Args:
         engine: the user's engine.
-        dialect: what its database does differently.
+        dialect: how the database differs from other databases.
     """
 
     def __init__(self, engine: AsyncEngine, dialect: Dialect) -> None:
@@ -38,7 +38,10 @@ class Database:
         return compiled(statement, self.engine)
 
     def prepared(self, key: object, make: Callable[[], Executable]) -> Statement:
-        """Return the compiled statement of a key, made the first time. Keys are few: shapes, never values."""
+        """Return the compiled statement of a key. `make` creates the statement on the first call.
+
+        The key describes the statement's shape and never contains values, so that there are few keys.
+        """
         found = self._prepared.get(key)
         if found is None:
             if len(self._prepared) >= 1000:
@@ -52,7 +55,7 @@ class Database:
         Args:
             prepared: the select.
             values: its parameters.
-            attempt: what is attempted, for the error message: "read the log".
+            attempt: the action, for the error message "cannot <action>": "read the log".
         """
 
         async def select(connection: AsyncConnection) -> Sequence[Any]:
@@ -61,7 +64,7 @@ class Database:
         return await self.look(select, attempt)
 
     async def look(self, use: Callable[[AsyncConnection], Awaitable[T]], attempt: str) -> T:
-        """Give a connection to a function that only looks; each of its statements is on its own."""
+        """Call a function with a connection, for reads outside of a transaction. Each statement is on its own."""
         connection: AsyncConnection | None = None
         try:
             connection = await self.engine.connect()
@@ -85,7 +88,7 @@ class Database:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Link]:
-        """Begin a transaction that is committed at the end, and rolled back when the block fails."""
+        """Begin a transaction. Commit it at the end of the block, or roll it back if the block raises."""
         link = await self.begin()
         try:
             yield link
@@ -94,25 +97,25 @@ class Database:
             await link.rollback()
 
     async def begin(self, *, read_only: bool = False) -> Link:
-        """Begin a transaction. An error or a cancellation on the way leaves nothing behind.
+        """Begin a transaction. An error or a cancellation meanwhile leaves no connection checked out and no lock held.
 
         Raises:
-            TransientFailure: the database is busy or away; nothing was begun.
+            TransientFailure: the database is busy or unreachable. No transaction was begun.
         """
-        end_turn = None if read_only else await self.dialect.connections.acquire_write_lock()
+        release_lock = None if read_only else await self.dialect.connections.acquire_write_lock()
         connection: AsyncConnection | None = None
         try:
             connection = await self.engine.connect()
             await self.dialect.connections.configure(connection)
             await self.dialect.connections.begin(connection, read_only=read_only)
-            return Link(connection, self.dialect, end_turn, read_only=read_only)
+            return Link(connection, self.dialect, release_lock, read_only=read_only)
         except BaseException as error:
             try:
                 if connection is not None:
                     await uninterrupted(self.dialect.connections.discard(connection))
             finally:
-                if end_turn is not None:
-                    end_turn()
+                if release_lock is not None:
+                    release_lock()
             if self.dialect.errors.is_driver_error(error) or isinstance(error, SQLAlchemyError):
                 raise translated(error, "begin a transaction", self.dialect) from error
             raise

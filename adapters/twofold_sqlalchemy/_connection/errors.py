@@ -1,4 +1,4 @@
-"""Turn errors of the driver and of SQLAlchemy into Twofold's."""
+"""Translate errors of the driver and of SQLAlchemy to Twofold's errors."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from .._dialects.dialect import Dialect
 
 
 def hide_parameters(error: BaseException) -> None:
-    """Leave the parameters out of the error's text: they are the user's data, and errors are logged."""
+    """Remove the parameters from the error's text: they are the user's data, and errors are logged."""
     if isinstance(error, exc.DBAPIError):
         error.hide_parameters = True
 
 
 def translated(error: BaseException, attempt: str, dialect: Dialect) -> TwofoldError:
-    """Return the error to raise from one of the driver or of SQLAlchemy.
+    """Return the error to raise for an error of the driver or of SQLAlchemy.
 
     Args:
-        error: what was raised; the caller chains it.
-        attempt: what was attempted, as the end of "cannot ...".
-        dialect: knows the driver's errors.
+        error: the error that was raised. The caller chains it.
+        attempt: the action, for the error message "cannot <action>".
+        dialect: classifies the driver's errors.
     """
     if isinstance(error, TwofoldError):
         return error
@@ -37,20 +37,22 @@ def translated(error: BaseException, attempt: str, dialect: Dialect) -> TwofoldE
     text = f"cannot {attempt}: {type(found).__name__}: {found}. {dialect.errors.advice(found)}".rstrip()
     if isinstance(error, exc.TimeoutError):
         return TransientFailure(
-            f"{text} Every connection of the engine's pool is in use: raise pool_size, or hold them shorter."
+            f"{text} Every connection of the engine's pool is in use. Increase pool_size, or shorten the transactions."
         )
     if isinstance(found, OSError):
-        return TransientFailure(f"{text} Nothing answers there: start the server, or correct the URL of the engine.")
+        return TransientFailure(f"{text} The server does not answer. Start the server, or correct the engine's URL.")
     if (isinstance(error, exc.DBAPIError) and error.connection_invalidated) or dialect.errors.is_transient(found):
         return TransientFailure(f"{text} Repeat the whole handler on a fresh unit of work.")
     if dialect.errors.is_refused_write(found):
-        return ReadOnlyUnitOfWork(f"{text} The transaction is read only.")
+        return ReadOnlyUnitOfWork(f"{text} The transaction is read-only.")
     if dialect.errors.is_missing_table(found):
-        return SchemaMissing(f"{text} Create what is missing with create_schema(), or with your migrations.")
+        return SchemaMissing(f"{text} Create missing tables with create_schema(), or with your migrations.")
     if isinstance(error, exc.IntegrityError):
-        return NotStorable(f"{text} A constraint of the database forbids it; nothing was written.")
+        return NotStorable(f"{text} A constraint of the database was violated. Nothing was written.")
     if isinstance(error, OverflowError):
-        return NotStorable(f"{text} The database keeps integers of 64 bits; use a str or a Decimal for larger ones.")
+        return NotStorable(
+            f"{text} The database stores integers of 64 bits. Use a str or a Decimal for larger numbers."
+        )
     if isinstance(error, (UnicodeError, exc.DataError)) or dialect.errors.is_unfit(found):
-        return NotStorable(f"{text} Write another value, or give it another type.")
+        return NotStorable(f"{text} Store another value, or change the field's type.")
     return StorageError(text)

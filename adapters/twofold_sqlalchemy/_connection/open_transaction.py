@@ -1,4 +1,4 @@
-"""One transaction on one connection: what may run in it, and how it ends."""
+"""An open transaction: its statements, its savepoints, and its end."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from .statements import Statement
 T = TypeVar("T")
 
 Values: TypeAlias = Mapping[str, Any] | tuple[Any, ...]
-"""The parameters of a statement, by name or in their order."""
+"""The parameters of a statement, by name or in order."""
 
 
 class Refused(Exception):
-    """A unique constraint refused a row. Whoever wrote it says what that means; outside it is never seen.
+    """A unique constraint refused a row. The adapter's caller of the statement translates it, so users never see it.
 
     Attributes:
-        columns: the columns of the constraint, as `table.column, table.column`.
+        columns: the columns of the constraint, as `table.column, table.column`; see `Errors.violated`.
     """
 
     def __init__(self, columns: str) -> None:
@@ -44,28 +44,30 @@ class Refused(Exception):
         super().__init__(f"a row with the same {columns} exists")
 
     def explained(self, attempt: str) -> StorageError:
-        """Return the error for a constraint that means nothing particular to Twofold."""
-        return StorageError(f"cannot {attempt}: another row has the same {self.columns}, which must be unique.")
+        """Return the error for a constraint that has no meaning to Twofold."""
+        return StorageError(
+            f"cannot {attempt}: another row has the same {self.columns}, which must be unique. Store another value."
+        )
 
 
 class Link:
-    """A transaction that was begun. After a failure it is doomed: everything but `rollback` raises.
+    """An open transaction. A failure dooms it: every call except `rollback` raises.
 
     Args:
-        connection: the connection, checked out and in the transaction.
-        dialect: what its database does differently.
-        end_turn: called when the transaction has ended and another may write.
-        read_only: refuse writes here already.
+        connection: the connection, in which the transaction was begun.
+        dialect: how the database differs from other databases.
+        release_lock: called when the transaction has ended, so that another transaction may write.
+        read_only: refuse writes before they reach the database.
     """
 
     def __init__(
-        self, connection: AsyncConnection, dialect: Dialect, end_turn: Callable[[], None] | None, *, read_only: bool
+        self, connection: AsyncConnection, dialect: Dialect, release_lock: Callable[[], None] | None, *, read_only: bool
     ) -> None:
         self.connection = connection
         self.dialect = dialect
         self._connections = dialect.connections
         self.read_only = read_only
-        self._end_turn = end_turn
+        self._release_lock = release_lock
         self._doom: BaseException | None = None
         self._mendable = False
         self._ended = False
@@ -88,19 +90,19 @@ class Link:
         )
 
     async def change_many(self, statement: Statement, rows: Sequence[tuple[Any, ...]], attempt: str) -> None:
-        """Run a statement once for each set of parameters."""
+        """Run a statement once for each tuple of parameters."""
         await self.use(lambda connection: self._connections.change_many(connection, statement.text, rows), attempt)
 
     async def execute(self, statement: Executable, values: Any, attempt: str) -> CursorResult[Any]:
-        """Run a statement of Core on tables of the user, whose types convert their values."""
+        """Run a statement of SQLAlchemy Core on the user's tables, whose types convert their values."""
         return await self.use(lambda connection: connection.execute(statement, values), attempt)
 
     async def use(self, work: Callable[[AsyncConnection], Awaitable[T]], attempt: str) -> T:
-        """Do something with the connection; any failure dooms the transaction.
+        """Call a function with the connection. Any failure dooms the transaction.
 
         Raises:
             Refused: a unique constraint was violated.
-            TwofoldError: something else failed.
+            TwofoldError: the function failed otherwise.
         """
         self.check()
         try:
@@ -127,42 +129,45 @@ class Link:
         )
 
     async def look_after_refusal(self, statement: Executable, values: Any) -> Any:
-        """Return the first value of a select after a constraint refused a row; None where the database ended it all."""
+        """Return the first value of a SELECT after a unique constraint refused a row.
+
+        Return None if the database has aborted the transaction.
+        """
         try:
             return (await self.connection.execute(statement, values)).scalar()
         except SQLAlchemyError:
             return None
 
     def check(self) -> None:
-        """Raise when nothing may run any more."""
+        """Raise an error if the transaction has ended or is doomed."""
         if self._ended:
-            raise UnitOfWorkClosed("cannot use this transaction: it has ended. Begin another one.")
+            raise UnitOfWorkClosed("cannot use this transaction: it has ended. Begin another transaction.")
         if self._doom is not None:
             raise UnitOfWorkDoomed(
                 f"cannot use this transaction: {type(self._doom).__name__} broke it before ({self._doom}). "
-                "Roll it back and repeat the whole unit of work."
+                "Roll back, and repeat the whole unit of work."
             ) from self._doom
 
     def check_writable(self, attempt: str) -> None:
-        """Raise when nothing may be written."""
+        """Raise an error if the transaction has ended, is doomed, or is read-only."""
         self.check()
         if self.read_only:
             raise ReadOnlyUnitOfWork(
-                f"cannot {attempt}: the transaction is read only. Begin one without read_only=True."
+                f"cannot {attempt}: the transaction is read-only. Begin a transaction without read_only=True."
             )
 
     def doom(self, error: BaseException, *, mendable: bool = False) -> None:
-        """Let nothing more run. A mendable doom ends with the savepoint in which it came."""
+        """Refuse further calls. If `mendable`, a rollback to the enclosing savepoint makes the transaction usable again."""
         if self._doom is None:
             self._doom, self._mendable = error, mendable
 
     def remember(self, memory: dict[Any, Any]) -> None:
-        """Put a dictionary back as it was when a savepoint is undone; it says what the database holds."""
+        """Restore a dictionary when a savepoint is rolled back. The dictionary mirrors the database's content."""
         self._memories.append(memory)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
-        """Undo what was done inside when it is left by an error."""
+        """Open a savepoint. Roll back to it if the block raises."""
         attempt = "use a savepoint"
         self._savepoints += 1
         name = f"twofold_{self._savepoints}"
@@ -185,11 +190,11 @@ class Link:
         await self.change(Statement(f"RELEASE SAVEPOINT {name}", ()), (), attempt)
 
     async def commit(self) -> None:
-        """Commit. Once COMMIT is on its way its outcome is awaited, and a cancellation is let through after that.
+        """Commit. A COMMIT that was sent is awaited, and a cancellation meanwhile arrives at the next await.
 
         Raises:
-            CommitFailed: the database refused; nothing is visible, unless the text says that the outcome is unknown.
-            TransientFailure: the database refused and doing it all again may help; nothing is visible.
+            CommitFailed: the database refused and nothing is visible, or the text says that the outcome is unknown.
+            TransientFailure: the database refused and nothing is visible. Repeating the unit of work may succeed.
         """
         self.check()
         outcome, cancelled = await uninterrupted(self._commit())
@@ -200,18 +205,18 @@ class Link:
     async def _commit(self) -> TwofoldError | None:
         try:
             await self._connections.commit(self.connection)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the outcome has to be told
+        except Exception as error:  # noqa: BLE001 -- every error is translated to an outcome
             lost = self._is_lost(error)
             self.doom(error)
             await self._finish()
             failure = translated(error, "commit", self.dialect)
             if lost or not isinstance(failure, TransientFailure):
-                told = (
-                    "is unknown: the connection was lost. Read back before you repeat it"
+                outcome = (
+                    "is unknown: the connection was lost. Read back before you repeat the unit of work"
                     if lost
                     else "is certain: nothing was written"
                 )
-                failure = CommitFailed(f"{failure} The outcome {told}.")
+                failure = CommitFailed(f"{failure} The outcome {outcome}.")
             failure.__cause__ = error
             return failure
         await self._finish(committed=True)
@@ -221,7 +226,7 @@ class Link:
         return getattr(error, "connection_invalidated", False) or self._connections.is_lost(self.connection)
 
     async def rollback(self) -> None:
-        """Undo everything and give the connection back. It also finishes while the task is being cancelled."""
+        """Roll back and return the connection to the pool, also while the task is being cancelled."""
         if self._ended:
             return
         _, cancelled = await uninterrupted(self._finish())
@@ -235,13 +240,13 @@ class Link:
         try:
             if not committed:
                 await self._connections.rollback(self.connection)
-        except (Exception, asyncio.CancelledError):  # noqa: BLE001 -- whatever it is, the connection is closed
-            # The connection cannot say that it rolled back: it is closed, which rolls back for certain.
+        except (Exception, asyncio.CancelledError):  # noqa: BLE001 -- any failure closes the connection
+            # It is unknown whether the rollback succeeded. Closing the connection rolls back in any case.
             if not self.connection.closed:
                 await self.connection.invalidate()
         finally:
             try:
                 await self.connection.close()
             finally:
-                if self._end_turn is not None:
-                    self._end_turn()
+                if self._release_lock is not None:
+                    self._release_lock()

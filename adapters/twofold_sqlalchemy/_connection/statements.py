@@ -1,4 +1,4 @@
-"""Statements that are compiled once."""
+"""Statements that are compiled once and run many times."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 
 class Statement:
-    """SQL in the words of one database, and the order of its parameters.
+    """SQL of one database, and the order of its parameters.
 
     Args:
         text: the SQL.
-        names: the parameters in their order.
-        fixed: values that never change, by name.
+        names: the parameters in order.
+        fixed: values that are the same in every call, by name.
     """
 
     __slots__ = ("_fixed", "names", "text")
@@ -32,11 +32,11 @@ class Statement:
 
 
 def compiled(statement: Executable, engine: AsyncEngine) -> Statement:
-    """Compile a statement of SQLAlchemy Core, with `bindparam`s for what changes. Its types convert nothing.
+    """Compile a statement of SQLAlchemy Core, whose types convert nothing.
 
     Args:
-        statement: the statement.
-        engine: says which SQL to write.
+        statement: the statement, with a `bindparam` for each value that changes.
+        engine: determines the SQL to write.
     """
     found: Any = cast(ClauseElement, statement).compile(dialect=engine.dialect)
     return Statement(str(found), found.positiontup or (), found.params)

@@ -11,7 +11,7 @@ from .._dialects.codec import Kind
 from .._dialects.dialect import Dialect
 
 SCHEMA: Final = 4
-"""The version of the tables below. A later version of Twofold that changes them counts it up."""
+"""The version of the tables below. Increment it with each change of the tables."""
 
 
 @dataclass(frozen=True)
@@ -19,17 +19,17 @@ class Tables:
     """The tables that every store has.
 
     Attributes:
-        meta: one row: the log's identity and the version of the tables.
-        events: the log.
-        checkpoints: how far each partition of each subscription has come, and who holds it.
-        workers: who would like to hold partitions.
-        parked: the events that subscriptions could not handle.
-        state: aggregates that have no tables of their own, as JSON.
-        keys: the idempotency keys of commands, with what they were answered with.
-        inbox: the messages that consumers have taken.
-        snapshots: states of event-sourced aggregates.
-        schedule: commands that wait for their time.
-        kept: how the aggregates of each type are kept.
+        meta: one row, with the log's identity and the version of the tables.
+        events: the event log.
+        checkpoints: the checkpoint and the lease of each partition of each subscription.
+        workers: the workers that compete for partitions.
+        parked: the parked events of subscriptions.
+        state: the aggregates without tables of their own, as JSON.
+        keys: the idempotency keys of commands, with their results.
+        inbox: the messages that consumers have received.
+        snapshots: the snapshots of event-sourced aggregates.
+        schedule: the scheduled commands.
+        kept: how the aggregates of each type are stored.
     """
 
     meta: Table
@@ -46,12 +46,12 @@ class Tables:
 
     @property
     def all(self) -> tuple[Table, ...]:
-        """All of them."""
+        """All tables."""
         return tuple(getattr(self, field.name) for field in fields(self))
 
 
 def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
-    """Make the tables, as part of a `MetaData`."""
+    """Create the tables in a `MetaData`."""
     name, number = dialect.columns.codec(Kind.NAME).type, dialect.columns.codec(Kind.INTEGER).type
     uuid, time = dialect.columns.codec(Kind.UUID).type, dialect.columns.codec(Kind.DATETIME).type
     json, seconds = dialect.columns.codec(Kind.JSON).type, dialect.columns.codec(Kind.FLOAT).type
@@ -72,13 +72,13 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
     meta = Table(
         "twofold_meta",
         metadata,
-        Column("number", Integer, primary_key=True, autoincrement=False),  # always 1: there is one row
+        Column("number", Integer, primary_key=True, autoincrement=False),  # always 1, for there is one row
         Column("log", name, nullable=False),
         Column("schema_version", Integer, nullable=False),
         *dialect.columns.meta_columns(),
         **options,
     )
-    # The poll reads the primary key in its order; what it filters by, the name, comes before the long columns.
+    # The poll reads in the order of the primary key. The name, by which it filters, precedes the long columns.
     events = Table(
         "twofold_events",
         metadata,
@@ -119,7 +119,7 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
         Column("reason", dialect.columns.codec(Kind.TEXT).type, nullable=False),
         Column("attempts", number, nullable=False),
         Column("parked_at", time, nullable=False),
-        Column("again", time),  # when it is tried by itself; the application's clock, as `parked_at`
+        Column("again", time),  # the time of the next retry, by the application's clock, as is `parked_at`
         *event(),
         UniqueConstraint("subscription", "position", name="twofold_parked_once"),
         Index("twofold_parked_key", "subscription", "key"),
@@ -135,7 +135,7 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
         Column("data", json, nullable=False),
         **options,
     )
-    # A claim is an insert that its primary key refuses or lets wait; what is old is found by the index on the time.
+    # A claim is an INSERT that the primary key refuses or blocks. The index on the time finds old records.
     keys = Table(
         "twofold_keys",
         metadata,
@@ -181,7 +181,7 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
         Column("reason", dialect.columns.codec(Kind.TEXT).type, nullable=False),
         **options,
     )
-    # No key but a number: those who note something at once do not wait for each other. The first row counts.
+    # The only key is a number, so that concurrent inserts do not block each other. The first row counts.
     kept = Table(
         "twofold_kept",
         metadata,

@@ -19,8 +19,8 @@ from twofold import View
 from .._dialects.codec import Codec, Convert, Kind
 
 _KINDS: tuple[tuple[type, Kind], ...] = (
-    (bool, Kind.BOOLEAN),  # before int, which it is too
-    (datetime, Kind.DATETIME),  # before date, which it is too
+    (bool, Kind.BOOLEAN),  # before int, its base class
+    (datetime, Kind.DATETIME),  # before date, its base class
     (str, Kind.TEXT),
     (int, Kind.INTEGER),
     (float, Kind.FLOAT),
@@ -32,15 +32,15 @@ _KINDS: tuple[tuple[type, Kind], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a view, bound to a dialect.
+    """A field of a view, with its codec in one dialect.
 
     Attributes:
-        name: the field's and the column's name.
-        kind: its kind.
-        accepts: the class whose values can be looked for in it.
-        optional: whether None is a value of it.
-        certain: whether a decoded value is surely valid, so that pydantic need not look at it again.
-        codec: from the view's value to the driver's and back.
+        name: the name of the field and of the column.
+        kind: the kind of its values.
+        accepts: the class of the values by which rows can be found.
+        optional: whether the field may be None.
+        certain: whether every decoded value is valid, so that pydantic does not have to validate it.
+        codec: converts the view's values to the driver's values and back.
     """
 
     name: str
@@ -52,11 +52,11 @@ class Field:
 
 
 def fields_of(view: type[View], codec: Callable[[Kind], Codec]) -> tuple[Field, ...]:
-    """Return the fields of a view in their order.
+    """Return the fields of a view in order.
 
     Args:
         view: the view.
-        codec: the dialect's way to keep each kind.
+        codec: returns the dialect's codec for a kind.
     """
     return tuple(_field(view, name, codec) for name in view.model_fields)
 
@@ -88,7 +88,7 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
 
 
 def _enum(enum: type[Enum]) -> tuple[Kind, Convert, Convert]:
-    """Keep an enum by its values when they are all texts or all integers, else by its names."""
+    """Store an enum by its values if all are texts or all are integers, otherwise by its names."""
     values = {type(member.value) for member in enum}
     if values in ({str}, {int}):
         return (Kind.TEXT if values == {str} else Kind.INTEGER), (lambda member: member.value), enum
@@ -96,7 +96,7 @@ def _enum(enum: type[Enum]) -> tuple[Kind, Convert, Convert]:
 
 
 def _readable(adapter: TypeAdapter[Any], value: Any) -> str:
-    """Return JSON text; of what looks odd to pydantic, such as a part that was made without validation, it is read again."""
+    """Return JSON text. Validate a value first if pydantic warns about it, such as one created without validation."""
     try:
         return adapter.dump_json(value, warnings="error").decode()
     except PydanticSerializationError:
@@ -110,5 +110,5 @@ def _adapter(annotation: Any, config: ConfigDict) -> TypeAdapter[Any]:
     wanted = cast(ConfigDict, {name: value for name, value in config.items() if name in names})
     try:
         return TypeAdapter(annotation, config=wanted)
-    except PydanticUserError:  # a type with a configuration of its own, such as a dataclass
+    except PydanticUserError:  # a type with its own configuration, such as a dataclass
         return TypeAdapter(annotation)

@@ -14,17 +14,17 @@ from .table import ViewTable
 
 
 def metadata(views: Sequence[type[View]] = (), *, dialect: str = "sqlite") -> MetaData:
-    """Return all tables that Twofold needs for some views, for migrations: Alembic's `target_metadata`.
+    """Return all tables that Twofold needs for some views, for migrations, such as Alembic's `target_metadata`.
 
-    Two things are no tables and stay with `create_schema`, which also creates only what is missing: the triggers that
-    keep the log unchanged, and the row with the log's identity. Call it once after the migrations.
+    Migrations do not create the triggers that keep the event log append-only, and the row with the log's identity.
+    `create_schema` creates both, and skips existing tables. Call it once after the migrations.
 
     Args:
         views: the views that the application reads.
-        dialect: SQLAlchemy's name of the database.
+        dialect: SQLAlchemy's name of the database, such as "postgresql".
 
     Raises:
-        ConfigurationError: there is no such dialect.
+        ConfigurationError: the dialect is not supported.
         InvalidDefinition: a view cannot have a table.
     """
     own, tables = dialect_of(dialect), MetaData()

@@ -1,4 +1,4 @@
-"""The table of a view, and the way of its rows there and back."""
+"""The table of a view, and the conversion of its rows."""
 
 from __future__ import annotations
 
@@ -25,16 +25,17 @@ _LONGEST_NAME = 60
 
 
 class ViewTable(Generic[V]):
-    """A view bound to its table.
+    """A view with its table.
 
-    The table is called like the view. It has a typed column a field; `_position`, the position that last changed the row;
-    and `_deleted`, true for the tombstone of a deleted row. All but the key are nullable, because a tombstone is empty.
+    The table has the view's name. It has a typed column for each field; `_position`, the position of the event that last
+    changed the row; and `_deleted`, which is true for the tombstone of a deleted row. Every field except the key is
+    nullable, because a tombstone is empty.
 
     Args:
         view: the view.
-        dialect: says how values are kept.
-        metadata: the tables that it joins.
-        shadow: make the table in which a rebuild gathers.
+        dialect: determines how values are stored.
+        metadata: the `MetaData` to which the table is added.
+        shadow: use the table of the shadow rows, which a rebuild writes.
 
     Raises:
         InvalidDefinition: the view cannot have a table.
@@ -71,7 +72,7 @@ class ViewTable(Generic[V]):
         """Return a row's values in the order of the table's columns.
 
         Raises:
-            NotStorable: a value has no form in the database.
+            NotStorable: the database cannot store a value.
         """
         name = self.view.view_key
         values = {name: change.key} if change.row is None else change.row.__dict__
@@ -86,24 +87,24 @@ class ViewTable(Generic[V]):
             ]
         except (StorageError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
             raise NotStorable(
-                f"cannot keep {self.view.__qualname__} {change.key!r:.100} in the table {self.table.name}: the field "
+                f"cannot store {self.view.__qualname__} {change.key!r:.100} in the table {self.table.name}: the field "
                 f"{name!r} is {values[name]!r:.100} ({type(values[name]).__name__}): {error}"
             ) from error
         return *encoded, change.position, False
 
     def encode_key(self, key: object) -> Any:
-        """Return a key as it is kept."""
+        """Return a key as it is stored."""
         encode = self.field[self.view.view_key].codec.encode
         return key if encode is None else encode(key)
 
     def decode(self, row: Sequence[Any]) -> V:
-        """Make a row from the values of the view's columns.
+        """Create a row from the values of the view's columns.
 
-        A view of plain fields, without constraints or validators of its own, is built directly: each value has just been
-        made an object of the field's class. Every other view is validated.
+        The row of a view with plain fields, without constraints or validators, is created without validation: each value
+        has the field's class. Every other row is validated.
 
         Raises:
-            StorageError: the values do not fit the view, for it has changed since they were written.
+            StorageError: the values do not fit the view, because the view has changed since they were written.
         """
         values: dict[str, Any] = {}
         certain = self._certain
@@ -123,7 +124,7 @@ class ViewTable(Generic[V]):
         except (ValidationError, ValueError, KeyError, TypeError, ArithmeticError) as error:
             raise StorageError(
                 f"cannot read a row of {self.view.__qualname__} with key {row[self._key_index]!r} from the table "
-                f"{self.table.name}: its values do not fit the class ({error}). Rebuild the projection that fills it."
+                f"{self.table.name}: its values do not fit the class ({error}). Rebuild the projection that writes it."
             ) from error
 
     @property
@@ -132,25 +133,28 @@ class ViewTable(Generic[V]):
 
     def _refuse(self, view: type[View]) -> None:
         if not view.view_name:
-            raise InvalidDefinition(f"cannot make a table for {view.__qualname__}: give it a name and a key.")
+            raise InvalidDefinition(f"cannot create a table for {view.__qualname__}: the view needs a name and a key.")
         if view.view_name.lower().startswith(("twofold_", "sqlite_")):
-            raise InvalidDefinition(f"cannot make a table {view.view_name!r}: names that start so are reserved.")
+            raise InvalidDefinition(
+                f"cannot create a table {view.view_name!r}: names that begin with twofold_ or sqlite_ are reserved. "
+                "Rename the view."
+            )
         names = [name.lower() for name in self.field]
         if len(set(names)) < len(names):
             raise InvalidDefinition(
-                f"cannot make a table for {view.__qualname__}: two of its fields differ only in upper and lower case, "
-                "which SQL does not tell apart."
+                f"cannot create a table for {view.__qualname__}: two of its fields differ only in upper and lower case, "
+                "which SQL does not distinguish. Rename one of them."
             )
         key = self.field[view.view_key]
         if key.kind in _NO_KEYS or key.optional:
-            why = _NO_KEYS.get(key.kind, "it may be None")
+            why = _NO_KEYS.get(key.kind, "it is optional")
             raise InvalidDefinition(
                 f"cannot use {view.view_key!r} as the key of {view.__qualname__}: {why}. Use a str."
             )
 
 
 def _named(field: Field, view: type[View], dialect: Dialect) -> Field:
-    """Let a text that is the key, or in an index, have the type that can be."""
+    """Return the field with the type of keys, if it is a text that is the key or part of an index."""
     indexed = field.name == view.view_key or any(field.name in index for index in view.view_indexes)
     if field.kind is not Kind.TEXT or not indexed:
         return field
@@ -165,7 +169,7 @@ def _index_name(view: str, fields: tuple[str, ...]) -> str:
 
 
 def _builds_plainly(view: type[View]) -> bool:
-    """Return whether making a row needs nothing but its field values."""
+    """Return whether a row can be created from its field values without validation."""
     decorators = view.__pydantic_decorators__
     own = ("__init__", "__new__", "__get_pydantic_core_schema__", "model_post_init", "__setattr__")
     return not (
@@ -179,6 +183,10 @@ def _builds_plainly(view: type[View]) -> bool:
 
 
 def _build(view: type[V], values: dict[str, Any]) -> V:
+    """Create a row without validation, as `model_construct` does, which takes more than twice as long.
+
+    The attributes are documented by pydantic; there is no faster public function.
+    """
     row = view.__new__(view)
     put = object.__setattr__
     put(row, "__dict__", values)

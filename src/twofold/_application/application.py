@@ -1,4 +1,4 @@
-"""The application: handlers, and where data lives, in one object."""
+"""The application: handlers and stores in one object."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ R = TypeVar("R")
 
 
 class Application(Router):
-    """Composes handlers with the stores that hold their data; the one place that says where data lives.
+    """Compose handlers with the stores that hold their data. This is the composition root.
 
         app = Application("orders", write=SqlAlchemy(engine))
 
@@ -49,31 +49,32 @@ class Application(Router):
                 order_id = await session.dispatch(PlaceOrder(...))
                 order = await session.execute(GetOrder(order_id=order_id))
 
-    Entering it checks the wiring, opens the stores and starts the subscriptions; leaving it stops them. It may be
-    entered and left in different tasks of one event loop, and entered again.
+    `async with app` checks the wiring, opens the stores and starts the subscriptions; the end of the block stops them.
+    An application can be entered and left in different tasks of one event loop, and entered again.
 
     Args:
-        name: what the application is called.
+        name: the name of the application. Other applications know it by this name.
         write: the store of events and aggregates.
-        read: the store of read models; the write store by default. Who made a store's client closes it.
-        transport: the broker that carries events to and from other applications. An application starts while it is away,
-            and connects when it is back; `health()` says so until then.
-        cache: where answers of queries are kept that say `cache=`; they are loaded each time without one.
-        notifications: what tells other processes of new events, where the write store cannot or should not do that itself.
-        requests: what carries the commands and queries that it serves; the transport by default, when it can. Redis
-            Streams cannot: say `requests=RabbitMQ(url)` beside them. Who made it closes it.
+        read: the store of read models; the write store by default. The caller that created a store's client closes it.
+        transport: the broker that carries events to and from other applications. If the broker is unavailable, the
+            application starts anyway and connects later; `health()` reports it until then.
+        cache: the cache for queries that are registered with `cache=`. Without a cache, their handlers run each time.
+        notifier: carries notifications of new events between processes, where the write store does not do so itself.
+        requests: carries the commands and queries that the application serves; by default the transport, if it can.
+            Redis Streams cannot: pass `requests=RabbitMQ(url)` as well. The caller that created it closes it.
         event_sourced: the aggregates whose events are their state. All others are state stored.
-        container: a `dependency_injector` container that provides what handlers ask for besides.
+        container: a `dependency_injector` container that provides further parameters of handlers.
         middleware: runs around every message, the first one outermost.
-        work: whether this process runs the subscriptions. A process that only answers says False.
-        keep_records: how long idempotency keys and the ids of received messages are remembered at least; None for ever.
-        retry_scheduled: how often a scheduled command is tried whose handler fails.
-        lease: how long, in seconds, other processes wait before they take over the subscriptions of one that died.
-        clock: the time; the system's by default.
-        ids: makes identifiers; UUIDv7 by default.
+        work: whether this process runs the subscriptions. Pass False in a process that only dispatches and queries.
+        keep_records: the minimum time for which idempotency keys and ids of received messages are kept; None keeps them
+            for ever.
+        retry_scheduled: how failing scheduled commands are retried.
+        lease: the time in seconds after which other processes take over the subscriptions of a dead process.
+        clock: the source of time; the system clock by default.
+        ids: creates identifiers; UUIDv7 by default.
 
     Raises:
-        ConfigurationError: an argument is something else than it should be.
+        ConfigurationError: an argument has a wrong type or value.
     """
 
     def __init__(
@@ -121,29 +122,29 @@ class Application(Router):
         )
 
     def check(self) -> None:
-        """Look for every fault in the wiring. Starting does this too; a test may do it alone.
+        """Check the wiring without starting. Entering the application does the same.
 
         Raises:
-            WiringError: with all the faults, each with file and line.
+            WiringError: there are faults; the error lists all of them with file and line.
         """
         assembly = self._assemble()
         if assembly.faults:
             raise WiringError(sorted(assembly.faults))
 
     def explain(self, message_type: type[Message]) -> str:
-        """Return the way of a message as text: its middleware, its unit of work, its handler and what that is given.
+        """Return the pipeline of a message as text: middleware, unit of work, handler and injected parameters.
 
         Raises:
-            NoHandler: nothing handles this message.
+            NoHandler: no handler is registered for this message.
         """
         from .._wiring.explain import explain
 
         return explain(self.name, self._assemble(), message_type)
 
     async def create_schema(self) -> None:
-        """Create the tables that the stores lack, for their own use and for the read models. Existing ones stay."""
+        """Create missing tables: those of the stores, and those of the read models. Existing tables stay unchanged."""
         if self.read is not self.write:
-            await self.write.create_schema(())  # rows are kept in the other one
+            await self.write.create_schema(())  # the rows are in the read store
         await self.read.create_schema(self._assemble().views)
 
     def session(
@@ -157,15 +158,15 @@ class Application(Router):
         """Open a session for the current task.
 
         Args:
-            token: `Session.token` of an earlier session, perhaps in another process: this one sees what that one wrote.
-            tenant: whose data its messages concern.
+            token: the consistency token of an earlier session, perhaps in another process, whose writes this session sees.
+            tenant: the tenant whose data the messages concern.
             trace: the W3C trace context of the caller.
-            headers: anything else to keep with its messages.
+            headers: further metadata that is stored with the messages.
 
         Raises:
-            InvalidToken: the token is not one.
+            InvalidToken: the text is not a consistency token.
             ForeignLog: the token belongs to another log.
-            ApplicationNotRunning: the application is not entered.
+            ApplicationNotRunning: the application has not been entered.
         """
         origin = Origin(tenant=tenant, trace=trace or {}, headers=headers or {})
         return self._started().session(origin, token)
@@ -247,6 +248,6 @@ class Application(Router):
         return self._running
 
     def _assemble(self) -> Assembly:
-        from .._wiring.assembly import assemble  # what runs an application is loaded when one is checked or entered
+        from .._wiring.assembly import assemble  # keeps `import twofold` fast
 
         return assemble(self._parts)

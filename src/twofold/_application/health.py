@@ -1,4 +1,4 @@
-"""Whether an application does what it should, for probes and for people."""
+"""Health: problems of a running application, for probes and for people."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _NAMED = 10
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How an application is doing at the moment.
+    """The health of an application at one moment.
 
     Attributes:
-        problems: what is wrong, each in a sentence; empty when nothing is.
-        subscriptions: every projection and event handler; empty when a store does not answer.
-        holding_back: the transactions that readers of the log wait for, in words. One of them for a moment is no problem.
+        problems: each problem in a sentence; empty when the application is healthy.
+        subscriptions: the status of every subscription; empty when a store does not answer.
+        holding_back: the open transactions that readers of the log wait for. A short one is not a problem.
     """
 
     problems: tuple[str, ...]
@@ -34,7 +34,7 @@ class Health:
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether there are no problems."""
         return not self.problems
 
 
@@ -54,7 +54,7 @@ async def health(running: Running) -> Health:
         *(f"{each.name} has parked {each.parked} event(s): retry or discard them" for each in found if each.parked),
         *(f"nobody runs {name}: start a worker" for name in nobody),
         *map(_stuck, stuck),
-        *running.outside.problems(),
+        *running.messaging.problems(),
         *(
             f"a background task ended with {type(each).__name__}: {each}. Restart this process"
             for each in running.supervisor.failures

@@ -1,4 +1,4 @@
-"""What an application has to do with other ones while it runs: its relay, what it receives, what it serves."""
+"""Messaging with other applications: the relay, received events, and served requests."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from ..ports.subscription_store import Checkpoint
 logger = logging.getLogger("twofold.broker")
 
 Report = Callable[[str, Checkpoint | None], None]
-"""Told of the checkpoints of a subscription; None when other processes run some of it."""
+"""Receives the checkpoints of a subscription; None when other processes run some of its partitions."""
 
 
-class Outside:
-    """The parts of a running application that talk to a broker; none of them when it has no broker.
+class Messaging:
+    """The broker connections of a running application. It does nothing when the application has no broker.
 
     Args:
-        parts: what the application is composed of.
+        parts: the parts of the application.
         assembly: its checked wiring.
         appended: called after events of other applications were recorded.
         open_session: opens a session for a request.
@@ -46,7 +46,7 @@ class Outside:
         self.inbound: tuple[Inbound, ...] = ()
         self.serving: Serving | None = None
         self.arrivals: Arrivals | None = None
-        """What sessions wait for that come from other applications."""
+        """Tracks the events of other applications that sessions wait for."""
         self._broker = broker = assembly.broker
         self._progress: ProgressReports | None = None
         if parts.requests is not None:
@@ -68,26 +68,26 @@ class Outside:
             self._progress = ProgressReports(broker, parts.name, parts.clock, parts.ids)
 
     async def open(self, *, work: bool) -> None:
-        """Connect to the broker, and have it keep from now on what is to be received.
+        """Connect to the broker and declare what this application receives, so that the broker keeps it from now on.
 
-        Without it an application starts all the same, and connects when it is back. Where nothing is received, and nothing
-        relayed by this process, nobody waits for it at all.
+        If the broker is unavailable, the application starts anyway and connects later. A process that neither receives
+        nor relays events does not connect here.
 
         Args:
             work: whether this process runs the relay.
 
         Raises:
-            ConfigurationError: the broker has something in another form, or does not let us in.
+            ConfigurationError: the broker refuses the login, or has a queue or exchange with other properties.
         """
         broker = self._broker
         if broker is not None and (broker.feeds or (work and self._progress is not None)):
             try:
                 await broker.reach()
             except TransientFailure as error:
-                logger.warning("%s starts without its broker, and connects when it is back: %s", self._name, error)
+                logger.warning("%s starts without its broker and connects later: %s", self._name, error)
 
     def jobs(self, *, work: bool) -> Iterator[Callable[[], Coroutine[Any, Any, None]]]:
-        """Yield what has to run in the background, and what besides in a process that works."""
+        """Yield the background jobs; `work` adds those of a process that runs subscriptions."""
         if self._broker is not None and not self._broker.reached:
             yield self._broker.keep_reaching
         for each in (*self.inbound, self.serving, self._progress) if work else ():
@@ -95,12 +95,12 @@ class Outside:
                 yield each.run
 
     async def begun(self) -> None:
-        """Return when others can reach what is served here, or when that has failed for now."""
+        """Return when other processes can reach the served messages, or when the first attempt has failed."""
         if self.serving is not None:
             await self.serving.tried.wait()
 
     def report_of(self, subscription: Subscription, report: Report) -> Report:
-        """Return what a subscription reports its checkpoints to; those of the relay are published as well."""
+        """Return the receiver of a subscription's checkpoints. Those of the relay are published as well."""
         progress = self._progress
         if subscription.kind != "relay" or progress is None:
             return report
@@ -112,7 +112,7 @@ class Outside:
         return report_both
 
     async def quiet(self) -> bool:
-        """Return whether the broker has no message for this application; one that is away does not tell."""
+        """Return whether the broker has no message for this application; False when the broker is unavailable."""
         if self._broker is None or not self._broker.feeds:
             return True
         try:
@@ -122,10 +122,10 @@ class Outside:
             return False
 
     def problems(self) -> Iterator[str]:
-        """Yield what is wrong, each in a sentence."""
+        """Yield each problem as a sentence."""
         away = None if self._broker is None else self._broker.error
         if away is not None and not any(each.error for each in self.inbound):
-            yield f"the broker is not reached: {type(away).__name__}: {away}"
+            yield f"the broker is unavailable: {type(away).__name__}: {away}"
         for each in self.inbound:
             if each.error is not None:
                 yield f"{each.feed.consumer} cannot receive: {type(each.error).__name__}: {each.error}"
@@ -137,6 +137,6 @@ class Outside:
             yield f"{self.serving.service} cannot serve requests: {self.serving.trouble}"
 
     async def close(self) -> None:
-        """Leave the broker."""
+        """Close the connection to the broker."""
         if self._broker is not None:
             await self._broker.transport.close()

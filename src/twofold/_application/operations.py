@@ -104,7 +104,7 @@ class Operations:
         Raises:
             LookupError: there is no such subscription, or no event of this key is parked or waits for a retry.
         """
-        from .._subscriptions.partitions import partition_of
+        from .._definitions.partitioning import partition_of
         from .._subscriptions.status import nothing_set_aside
 
         store = self._running().store_of(subscription)

@@ -1,4 +1,4 @@
-"""Forgetting what was remembered for long enough, a little at a time."""
+"""Retention: old idempotency keys and inbox entries are deleted in small batches."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from ..ports.records import RecordStore
 logger = logging.getLogger("twofold.retention")
 
 _BATCH: Final = 500
-"""Records that one transaction deletes at most."""
+"""The most records that one transaction deletes."""
 
 _RARELY: Final = 600.0
-"""Seconds until old records are looked for again, at most."""
+"""The longest time between two deletions, in seconds."""
 
 
 class Retention:
-    """Deletes idempotency records and the notes of the inbox when they are old.
+    """Deletes old idempotency keys and inbox entries.
 
     Args:
-        store: where they are.
-        clock: says what is old.
+        store: the store of the records.
+        clock: decides which records are old.
     """
 
     def __init__(self, store: RecordStore, clock: Clock) -> None:
@@ -35,22 +35,22 @@ class Retention:
         self._clock = clock
 
     async def forget(self, older_than: timedelta) -> int:
-        """Delete what is older, in transactions of at most 500 records; return how many there were."""
+        """Delete older records in transactions of at most 500; return their number."""
         before, forgotten = self._clock.now() - older_than, 0
         for forget in (self._store.forget_keys, self._store.forget_messages):
             gone = _BATCH
             while gone == _BATCH:
                 gone = await forget(before=before, limit=_BATCH)
                 forgotten += gone
-                await anyio.lowlevel.checkpoint()  # others write in between
+                await anyio.lowlevel.checkpoint()  # lets other tasks run between two transactions
         return forgotten
 
     async def run(self, keep: timedelta) -> None:
-        """Delete what is older than that now, and again and again."""
+        """Delete records older than `keep` now and then periodically, until cancelled."""
         pause = min(_RARELY, max(1.0, keep.total_seconds() / 10))
         while True:
             try:
                 await self.forget(keep)
             except TransientFailure as error:
-                logger.warning("old records are deleted later: %s", error)
+                logger.warning("Old records are deleted later: %s", error)
             await anyio.sleep(pause)

@@ -20,7 +20,7 @@ from .._wiring.assembly import Assembly
 from .._wiring.parts import Parts
 from ..ports.stores import ReadStore
 from ..ports.subscription_store import Checkpoint
-from .messaging import Outside
+from .messaging import Messaging
 from .notifications import Notifications
 from .retention import Retention
 from .timers import Timers
@@ -59,14 +59,14 @@ class Running:
             parts.write.log, identity, parts.notifier, services.committed, services.appended
         )
         self.supervisor = Supervisor()
-        self.outside = Outside(parts, assembly, services.committed.send, self.session)
+        self.messaging = Messaging(parts, assembly, services.committed.send, self.session)
         services.running.start()
-        services.conversations.start(identity, self.outside.arrivals)
+        services.conversations.start(identity, self.messaging.arrivals)
         self.timers = Timers(services, self._session_of, parts.retry_scheduled)
         self.workers = [
             Worker(
                 each, self.log, self.owner, parts.lease, self.notifications.appended, consistency.awaited,
-                self.outside.report_of(each, consistency.report),
+                self.messaging.report_of(each, consistency.report),
             )
             for each in assembly.subscriptions
         ]  # fmt: skip
@@ -76,7 +76,7 @@ class Running:
     async def start(self) -> None:
         """Bring inline projections up to date, and start the subscriptions and the background tasks."""
         parts, works = self.parts, self.parts.work
-        await self.outside.open(work=works)
+        await self.messaging.open(work=works)
         for projection in self.assembly.inline:
             await begin_inline(
                 projection, self.assembly.services, self.assembly.event_types, parts.write, self.identity
@@ -92,10 +92,10 @@ class Running:
             for worker in self.workers:
                 self.supervisor.start(worker.run)
             self.supervisor.start(self.timers.run)
-        for job in self.outside.jobs(work=works):
+        for job in self.messaging.jobs(work=works):
             self.supervisor.start(job, endless=True)
         if works:
-            await self.outside.begun()
+            await self.messaging.begun()
 
     async def close(self) -> None:
         """Stop, and close the stores."""
@@ -110,7 +110,7 @@ class Running:
         self.notifications.appended.send()
         await self.supervisor.stop(self._drain)
         self.assembly.services.ended.send()
-        await self.outside.close()
+        await self.messaging.close()
 
     def session(self, origin: Origin, token: str | None) -> Session:
         """Open a session for the current task."""
@@ -148,7 +148,7 @@ class Running:
                 self.assembly.services.scheduled.send()
             head = await log.head()
             passed = [await self._has_passed(worker, head) for worker in self.workers]
-            if all(passed) and not overdue and await self.outside.quiet() and head == await log.head():
+            if all(passed) and not overdue and await self.messaging.quiet() and head == await log.head():
                 return
             await consistency.moved.wait(seen, 0.05)
 

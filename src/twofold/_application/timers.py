@@ -23,25 +23,25 @@ from ..ports.schedule import ScheduledCommand
 logger = logging.getLogger("twofold.schedule")
 
 _BATCH = 100
-"""How many entries are looked at in one go."""
+"""The number of entries that one round reads."""
 
 _POLL = 1.0
-"""Seconds until the schedule is looked at again, at most: another process may have added to it."""
+"""The longest time between two polls, in seconds: another process may have added an entry."""
 
 _OTHERS = 0.05
-"""Seconds until it is looked at again when all that is due is in other hands."""
+"""Seconds until the next poll when other processes handle every due entry."""
 
 _SOON = 0.05
-"""Seconds until a command is tried again that failed because the store did."""
+"""Seconds until a command is retried after a store failure."""
 
 
 class Timers:
-    """Dispatches what is due, in the order of its time, beside the timers of other processes.
+    """Dispatches due commands in the order of their times. The timers of several processes share the schedule.
 
     Args:
-        services: what the application offers; `scheduled` is sent when something was scheduled here.
+        services: the services of the application; the signal `scheduled` wakes the timers.
         open_session: opens a session for a command.
-        retry: how often a failing command is tried.
+        retry: how failing commands are retried.
     """
 
     def __init__(self, services: Services, open_session: Callable[[Origin], Session], retry: Retry) -> None:
@@ -53,12 +53,12 @@ class Timers:
         self._stopping = False
 
     def stop(self) -> None:
-        """Let it end after the command that is being handled."""
+        """Stop after the command that is being handled."""
         self._stopping = True
         self._services.scheduled.send()
 
     async def run(self) -> None:
-        """Work until stopped or cancelled."""
+        """Run until stopped or cancelled."""
         backoff = Backoff()
         while not self._stopping:
             seen = self._services.scheduled.count
@@ -67,15 +67,15 @@ class Timers:
                 backoff.reset()
             except TwofoldError as error:
                 wait = backoff.next()
-                logger.warning("the schedule is looked at again in %.2f s: %s", wait, error)
+                logger.warning("The schedule is polled again in %.2f s: %s", wait, error)
             await self._services.scheduled.wait(seen, wait)
 
     async def overdue(self) -> bool:
-        """Return whether something is due and not done."""
+        """Return whether a command is due and not dispatched yet."""
         return any(self._left(each) <= 0 for each in await self._store.scheduled(limit=1))
 
     async def _round(self) -> float:
-        """Dispatch what is due; return for how long there is nothing to do, in seconds."""
+        """Dispatch due commands; return the time until the next round, in seconds."""
         found = await self._store.scheduled(limit=_BATCH)
         taken = False
         for each in found:
@@ -94,7 +94,7 @@ class Timers:
         return float((again - self._clock.now()).total_seconds())
 
     async def _dispatch(self, entry: ScheduledCommand) -> bool:
-        """Dispatch a command, or write why not and when it is tried again; return whether it was ours to deal with."""
+        """Dispatch a command, or record its failure and next attempt. Return whether no other process took it."""
         due = Due(entry)
         try:
             command = self._services.command_types.decode(entry.name, entry.schema, entry.data)
@@ -104,8 +104,10 @@ class Timers:
         except (TransientFailure, CommitFailed) as error:
             return await self._postpone(entry, _SOON, entry.attempts, error)
         except AfterCommitFailed:
-            logger.exception("%s, scheduled as %r, is done, but what was to follow it failed", entry.name, entry.id)
-        except Exception as error:  # noqa: BLE001 -- written down with the entry
+            logger.exception(
+                "%s, scheduled as %r, has committed, but an after_commit callback failed", entry.name, entry.id
+            )
+        except Exception as error:  # noqa: BLE001 -- recorded with the entry
             attempts = entry.attempts + 1
             return await self._postpone(entry, self._retry.delay_after(attempts), attempts, error)
         return due.taken
@@ -115,16 +117,16 @@ class Timers:
         reason = reason_of(error)
         logger.warning(
             "%s, scheduled as %r, failed and is %s: %s", entry.name, entry.id,
-            "kept until somebody looks at it" if again is None else f"tried again in {delay:.2f} s", reason,
+            "stuck until an operator retries or cancels it" if again is None else f"retried in {delay:.2f} s", reason,
         )  # fmt: skip
         return await postpone(self._services, entry, again=again, attempts=attempts, reason=reason)
 
 
 class Due:
-    """A scheduled command whose time has come.
+    """A scheduled command that is due.
 
     Attributes:
-        taken: whether it was still there when its handler was about to run.
+        taken: whether the entry still existed when the handler was about to run.
 
     Args:
         entry: its entry.
@@ -135,24 +137,24 @@ class Due:
         self.taken = False
 
     def turn(self) -> object:
-        """Return what is equal for dispatches of the same entry."""
+        """Return the lock key. Dispatches of the same entry run one after another in this process."""
         return "scheduled", self._entry.entry
 
     async def claim(self, scope: Scope) -> Any:
-        """Remove the entry; return `NEW`, or None when it was not there any more."""
+        """Remove the entry; return `NEW`, or None when another process has removed it."""
         unit = scope.unit_of_work()
         transaction = await unit.transaction()
         self.taken = await unit._guard(transaction.take_scheduled(self._entry))
         return NEW if self.taken else None
 
     async def handled(self, scope: Scope, result: Any) -> None:
-        """Need nothing more: the entry is gone."""
+        """Do nothing: `claim` has removed the entry."""
 
 
 async def postpone(
     services: Services, entry: ScheduledCommand, *, again: datetime | None, attempts: int, reason: str
 ) -> bool:
-    """Write when an entry is tried next; return whether it was there."""
+    """Record the next attempt of an entry; return whether the entry existed."""
     async with writing(services.write.store) as transaction:
         return await transaction.postpone(entry, again=again, attempts=attempts, reason=reason)
 

@@ -46,14 +46,14 @@ class Cache:
             value: object = getattr(self, name)
             if not isinstance(value, int | float) and (value is not None or name != "negative_ttl"):
                 seconds = f", such as {value.total_seconds():g}" if isinstance(value, timedelta) else ""
-                raise InvalidDefinition(f"cannot cache with {name}={value!r:.100}: give a number of seconds{seconds}.")
+                raise InvalidDefinition(f"cannot cache with {name}={value!r:.100}: pass a number of seconds{seconds}.")
         if not isinstance(self.key, str):
             raise InvalidDefinition(
-                f"cannot cache with key={self.key!r:.100}: give a text, such as 'order:{{order_id}}'."
+                f"cannot cache with key={self.key!r:.100}: pass a text, such as 'order:{{order_id}}'."
             )
         if not isinstance(self.invalidated_by, Mapping):
             raise InvalidDefinition(
-                f"cannot cache with invalidated_by={self.invalidated_by!r:.100}: give the key of each event, such as "
+                f"cannot cache with invalidated_by={self.invalidated_by!r:.100}: pass the key of each event, such as "
                 "{OrderPaid: 'order:{order_id}'}."
             )
 

@@ -11,12 +11,13 @@ import anyio
 from .._background.backoff import Backoff
 from .._background.failures import tell
 from .._background.signal import Signal
+from .._definitions.partitioning import partition_of
 from .._definitions.position import Position
 from ..errors import CheckpointMoved
 from ..ports.event_log import LogPage
 from ..ports.subscription_store import Checkpoint, Lease
 from .partition_steps import Log, Progress
-from .partitions import cut, partition_of
+from .partitions import cut
 from .subscription import Subscription
 
 logger = logging.getLogger("twofold.subscriptions")

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from .._background.failures import reason_of, storable
 from .._definitions.message import Event
+from .._definitions.partitioning import partition_of
 from .._definitions.position import Position
 from .._encoding.event_types import EventTypes
 from .._writing.transactions import writing
@@ -17,7 +18,6 @@ from ..ports.clock import Clock
 from ..ports.event_log import EventLog, LogPage, StoredEvent
 from ..ports.stores import ReadTransaction
 from ..ports.subscription_store import Checkpoint, Lease, ParkedEvent
-from .partitions import partition_of
 from .subscription import ItemFailed, Subscription
 
 

@@ -1,4 +1,4 @@
-"""Assemble an application: plan every handler, find every fault, compose every way."""
+"""Assemble an application: plan handlers, check the wiring, and build the pipelines."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def assemble(parts: Parts) -> Assembly:
 
 
 def _reads(entry: QueryEntry, plan: Planned | None, subscriptions: Sequence[Subscription]) -> Sequence[str]:
-    """Return the projections that a query reads and that may be behind: those named, and those that write its views."""
+    """Return the asynchronous projections that a query reads: those that it names, and those that write its views."""
     views = plan.views if plan is not None else frozenset[type[View]]()
     return [
         each.name

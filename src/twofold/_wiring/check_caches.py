@@ -23,7 +23,7 @@ def check_caches(
     planned: Mapping[QueryEntry, Planned | None],
     projections: Mapping[ProjectionEntry, Projection | None],
 ) -> Iterator[Fault]:
-    """Yield keys with unknown fields or that cannot meet, times that are none, and answers that cannot be kept."""
+    """Yield invalid keys and times of caches, and results that cannot be cached."""
     for entry in registered.queries:
         if entry.cache is None:
             continue
@@ -35,14 +35,14 @@ def check_caches(
             if plan is not None:
                 yield from _check_reads(entry, plan, event_type, projections)
         if cache.ttl <= 0 or (cache.negative_ttl is not None and cache.negative_ttl <= 0):
-            yield entry.place.fault(f"the cache of {name} keeps answers for no time: give seconds, more than 0.")
+            yield entry.place.fault(f"the cache of {name} must keep answers for a positive number of seconds.")
         if not 0 <= cache.jitter < 1:
-            yield entry.place.fault(f"jitter={cache.jitter} of the cache of {name}: give a share, from 0 to below 1.")
+            yield entry.place.fault(f"jitter={cache.jitter} of the cache of {name}: must be at least 0 and below 1.")
         if plan is not None and plan.streams:
-            yield entry.place.fault(f"{name} answers with a stream, which cannot be cached. Take cache= out.")
+            yield entry.place.fault(f"{name} returns a stream, which cannot be cached. Remove cache=.")
         elif not cacheable(entry.message):
             yield entry.place.fault(
-                f"the answers of {name} cannot be cached: their type has no JSON. Let it answer with a type that pydantic "
+                f"the answers of {name} cannot be cached: their type has no JSON representation. Use a type that pydantic "
                 f"knows, class {name}(Query[str])."
             )
 
@@ -52,9 +52,7 @@ def _check_key(entry: QueryEntry, key: str, message_type: type[Message]) -> Iter
         fields = fields_of(key)
         key.encode()
     except ValueError as error:
-        yield entry.place.fault(
-            f"the key {key!r} cannot be read: {error}. Write fields in braces: 'order:{{order_id}}'."
-        )
+        yield entry.place.fault(f"the key {key!r} cannot be read: {error}. Put fields in braces: 'order:{{order_id}}'.")
         return
     for name, spec, conversion in fields:
         if name not in message_type.model_fields:
@@ -64,12 +62,12 @@ def _check_key(entry: QueryEntry, key: str, message_type: type[Message]) -> Iter
             )
             continue
         if conversion:
-            yield entry.place.fault(f"the key {key!r} has the conversion !{conversion}. Take it out.")
+            yield entry.place.fault(f"the key {key!r} has the conversion !{conversion}. Remove it.")
         misfit = _misfit(message_type.model_fields[name].annotation, spec) if spec else None
         if misfit is not None:
             yield entry.place.fault(
                 f"the key {key!r} writes {name!r} of {message_type.__name__} as {spec!r}, which some values do not fit: "
-                f"{misfit}. Give it a format that fits all of them, or none."
+                f"{misfit}. Use a format that fits all values, or none."
             )
 
 
@@ -80,11 +78,11 @@ _SAMPLES: Mapping[Any, Any] = {
     datetime: _DAY,
     time: _DAY.time(),
 }
-"""A value of each type whose formats are known."""
+"""A sample value of each type that supports format specifications."""
 
 
 def _misfit(annotation: Any, spec: str) -> str | None:
-    """Return why some value of a type has no such format, as far as the type tells."""
+    """Return why a format does not fit every value of a type; None when it fits or the type does not tell."""
     if get_origin(annotation) in (Union, UnionType):
         return next(filter(None, (_misfit(each, spec) for each in get_args(annotation))), None)
     if annotation in _SAMPLES:
@@ -107,7 +105,7 @@ def _check_match(entry: QueryEntry, key: str, event_type: type[Message], other: 
     if not meet:
         yield entry.place.fault(
             f"{event_type.__name__} invalidates {other!r}, and the answers of {entry.message.__name__} are kept under "
-            f"{key!r}: no two such keys are equal, so it would invalidate nothing. Write both alike."
+            f"{key!r}: no two such keys are equal, so the event would invalidate nothing. Use the same key format."
         )
 
 
@@ -117,13 +115,13 @@ def _check_reads(
     event_type: type[Message],
     projections: Mapping[ProjectionEntry, Projection | None],
 ) -> Iterator[Fault]:
-    """Yield an event that changes nothing a query reads, where the query takes nothing but rows."""
+    """Yield events that change nothing that a query reads, for queries that read only rows."""
     if len(plan.injected) != len(plan.views) or not plan.views or not all(projections.values()):
         return
     read = [each for each in projections.values() if each and (each.name in entry.reads or each.views & plan.views)]
     if read and not any(event_type in each.methods for each in read):
         yield entry.place.fault(
             f"{event_type.__name__} invalidates the answers of {entry.message.__name__}, and no projection that it reads "
-            f"takes this event ({', '.join(each.name for each in read)}), so they would stay as they are. Name the "
-            "events that these take."
+            f"handles this event ({', '.join(each.name for each in read)}), so the answers would not change. Name "
+            "events that these projections handle."
         )

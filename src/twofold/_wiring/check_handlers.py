@@ -1,4 +1,4 @@
-"""Faults that only show when everything that was registered is looked at together."""
+"""Faults that show only when all registrations are checked together."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NOWHERE = Place("<unknown>", 0)
 
 
 def check_handlers(registered: Registered) -> Iterator[Fault]:
-    """Yield missing handlers, second handlers, unusable keys and names that are used twice."""
+    """Yield missing handlers, duplicate handlers, and invalid keys."""
     handlers: dict[type[Any], CommandEntry | QueryEntry] = {}
     entries: list[CommandEntry | QueryEntry] = [*registered.commands, *registered.queries]
     for entry in entries:
@@ -34,7 +34,7 @@ def check_handlers(registered: Registered) -> Iterator[Fault]:
             kind = "command" if isinstance(entry, CommandEntry) else "query"
             yield entry.place.fault(
                 f"two handlers of {kind} {entry.message.__name__}: {entry.label} here, "
-                f"{first.label} at {first.place}. Keep one; publish an event to tell several."
+                f"{first.label} at {first.place}. Keep one handler. To reach several handlers, publish an event."
             )
     for expectation in registered.expected:
         if expectation.message not in handlers:
@@ -49,7 +49,7 @@ def check_handlers(registered: Registered) -> Iterator[Fault]:
 
 
 def check_subscriptions(registered: Registered) -> Iterator[Fault]:
-    """Yield queries of unknown projections, names used twice, and orders and numbers of partitions that cannot be."""
+    """Yield queries of unknown projections, duplicate names, and invalid partitions."""
     named: dict[str, ProjectionEntry | EventHandlerEntry | RelayEntry] = {}
     entries: list[ProjectionEntry | EventHandlerEntry | RelayEntry] = [
         *registered.projections,
@@ -64,7 +64,7 @@ def check_subscriptions(registered: Registered) -> Iterator[Fault]:
                 "They would share one checkpoint; rename one."
             )
         if entry.partitions < 1:
-            yield entry.place.fault(f"partitions={entry.partitions} of {entry.name!r}: a subscription has 1 or more.")
+            yield entry.place.fault(f"partitions={entry.partitions} of {entry.name!r}: must be at least 1.")
         events = events_of(entry) if isinstance(entry, ProjectionEntry) else entry.events
         for event_type in events:
             if entry.partition_by is not None and entry.partition_by not in event_type.model_fields:
@@ -80,7 +80,7 @@ def check_subscriptions(registered: Registered) -> Iterator[Fault]:
 
 
 def check_modes(registered: Registered, same_store: bool) -> Iterator[Fault]:
-    """Yield projections whose mode is unknown, or inline across two stores."""
+    """Yield projections with an unknown mode, and inline projections across two stores."""
     for projection in registered.projections:
         if projection.mode not in ("async", "inline"):
             yield projection.place.fault(f"mode={projection.mode!r} of {projection.name!r}: use 'async' or 'inline'.")
@@ -92,34 +92,34 @@ def check_modes(registered: Registered, same_store: bool) -> Iterator[Fault]:
 
 
 def check_middleware(registered: Registered) -> Iterator[Fault]:
-    """Yield middleware that cannot be called as one, and what it is to apply to that is no class."""
+    """Yield invalid middleware, and middleware for something that is not a class."""
     for entry in registered.middleware:
         if wrong := unusable(entry.middleware):
             yield entry.place.fault(wrong)
         if not inspect.isclass(entry.on):
-            yield entry.place.fault(f"on={entry.on!r:.100} is no class. Give that of a message, such as on=Command.")
+            yield entry.place.fault(f"on={entry.on!r:.100} is not a class. Pass a message class, such as on=Command.")
 
 
 def check_views(
     projections: Mapping[ProjectionEntry, Projection | None], queries: Mapping[QueryEntry, Planned | None]
 ) -> Iterator[Fault]:
-    """Yield views that two projections write, and queries of views that none writes."""
+    """Yield views that two projections write, and queries of views that no projection writes."""
     writers: dict[type[View], ProjectionEntry] = {}
     for entry, projection in projections.items():
         for view in sorted(projection.views if projection else (), key=lambda each: each.__qualname__):
             first = writers.setdefault(view, entry)
             if first is not entry:
                 yield entry.place.fault(
-                    f"two projections have the rows of {view.__name__}: {entry.name!r} here and {first.name!r} at "
-                    f"{first.place}. A rebuild of one would lose what the other wrote; give each a view of its own."
+                    f"two projections write the rows of {view.__name__}: {entry.name!r} here and {first.name!r} at "
+                    f"{first.place}. A rebuild of one would lose the rows of the other. Give each one its own view."
                 )
-    whole = all(projections.values())  # a projection with faults of its own writes views that are not known
+    whole = all(projections.values())  # the views of a projection with faults are unknown
     for query, planned in queries.items():
         for view in sorted(planned.views if planned and whole else (), key=lambda each: each.__qualname__):
             if view not in writers:
                 yield query.place.fault(
                     f"{query.label} reads the rows of {view.__name__}, which no projection writes. "
-                    "Register the projection that does, and import its module."
+                    "Register the projection that writes them, and import its module."
                 )
 
 
@@ -143,7 +143,7 @@ def known_events(registered: Registered, aggregates: Sequence[type[Aggregate]]) 
 
 
 def events_of(projection: ProjectionEntry) -> tuple[type[Event], ...]:
-    """Return the event classes that a projection takes."""
+    """Return the event classes that a projection handles."""
     if not isinstance(projection.handler, type):
         return ()
     return tuple(event_type for event_type, _, _ in marked_methods(projection.handler))
@@ -152,7 +152,7 @@ def events_of(projection: ProjectionEntry) -> tuple[type[Event], ...]:
 def learn_events(
     registered: Registered, events: Mapping[type[Event], Place], event_types: EventTypes
 ) -> Iterator[Fault]:
-    """Make every event and upcaster known; yield events without a stable name, shared names and missing upcasters."""
+    """Register events and upcasters for decoding; yield unnamed events, duplicate names and missing upcasters."""
     for event_type, place in events.items():
         try:
             event_types.add(event_type)
@@ -162,14 +162,14 @@ def learn_events(
         event_types.add_upcaster(upcaster.name, upcaster.from_version, upcaster.upcaster)
     for event_type, version in event_types.missing_upcasters():
         yield events[event_type].fault(
-            f"a missing upcaster: {event_type.__name__} is at version {event_type.message_version}, and nothing takes "
-            f"version {version} to {version + 1}. "
+            f"a missing upcaster: {event_type.__name__} is at version {event_type.message_version}, and no upcaster "
+            f"converts version {version} to {version + 1}. "
             f"Add @app.upcaster({event_type.message_name!r}, from_version={version})."
         )
 
 
 def learn_commands(registered: Registered, command_types: WireTypes[Command[Any]]) -> Iterator[Fault]:
-    """Make every command that has a stable name known, and the upcasters; yield shared names."""
+    """Register named commands and upcasters for decoding; yield duplicate names."""
     for entry in registered.commands:
         if entry.message.message_name is not None:
             try:
@@ -181,7 +181,7 @@ def learn_commands(registered: Registered, command_types: WireTypes[Command[Any]
 
 
 def check_stores(planner: Planner, write: WriteStore, event_sourced: Sequence[type[Aggregate]]) -> Iterator[Fault]:
-    """Yield aggregates that the write store cannot keep, and views that share a name."""
+    """Yield aggregates that the write store cannot store, and views with the same name."""
     for aggregate in sorted(planner.aggregates, key=lambda each: each.__qualname__):
         missing = None if aggregate in event_sourced else write.missing_state(aggregate)
         if missing is not None:
@@ -198,13 +198,13 @@ def check_stores(planner: Planner, write: WriteStore, event_sourced: Sequence[ty
 
 
 def _after_name(missing: str, aggregate: type[Aggregate]) -> str:
-    """Leave out what the fault has said already."""
+    """Remove the beginning that repeats the fault."""
     name = aggregate.__qualname__
     return missing.removeprefix(f"cannot keep the state of {name}: ").removeprefix(f"cannot keep {name}: ")
 
 
 def message_kind(message: type[Any]) -> str:
-    """Return what a message is called in texts."""
+    """Return the kind of a message, for error messages."""
     if issubclass(message, Command):
         return "command"
     return "query" if issubclass(message, Query) else "event"

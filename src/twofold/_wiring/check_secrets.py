@@ -1,4 +1,4 @@
-"""Faults of what would be stored or sent with a mask in the place of a secret."""
+"""Faults of events, views and messages whose secrets would be stored or sent as masks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..errors import Fault
 def check_secrets(
     registered: Registered, events: Mapping[type[Event], Place], views: Iterable[type[View]]
 ) -> Iterator[Fault]:
-    """Yield events, views, and served messages with their answers, that would come back masked."""
+    """Yield events, views, served messages and their results whose secrets would be masked."""
     for event_type, place in events.items():
         if names := masked(event_type):
             yield place.fault(
@@ -38,5 +38,5 @@ def check_secrets(
                 )
             if masks(answer_type(message)):
                 yield entry.place.fault(
-                    f"{message.__name__} is served, and its answer has secrets, which would arrive as {MASK}. {ADVICE}"
+                    f"{message.__name__} is served, and its result contains secrets, which would arrive as {MASK}. {ADVICE}"
                 )

@@ -1,4 +1,4 @@
-"""Faults of what an application publishes through a broker and receives from it."""
+"""Faults of relays, consumers and served messages."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _ON_BROKERS = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 
 def check_transport(registered: Registered, *, has_transport: bool) -> Iterator[Fault]:
-    """Yield relays and consumers that name no event, or for which there is no broker."""
+    """Yield relays and consumers without events or without a broker."""
     entries: list[RelayEntry | ConsumeEntry] = [*registered.relays, *registered.consumed]
     for entry in entries:
         if not has_transport:
             yield entry.place.fault(
-                "events go to or come from another application, and there is no broker. Say where it is: "
+                "The application relays or consumes events, but has no broker. Pass one: "
                 "Application(..., transport=RabbitMQ(url))."
             )
         if not entry.events:
-            yield entry.place.fault("no event is named. Name the classes of those that go to or come from elsewhere.")
+            yield entry.place.fault("No event class is named. Name the classes to relay or to consume.")
     yield from _check_relays(registered)
     yield from _check_consumers(registered)
 
@@ -36,7 +36,7 @@ def check_transport(registered: Registered, *, has_transport: bool) -> Iterator[
 def check_served(
     registered: Registered, queries: Mapping[QueryEntry, Planned | None], requests: object, transport: object
 ) -> Iterator[Fault]:
-    """Yield messages that others may send and that cannot be answered."""
+    """Yield served messages that cannot be handled."""
     streaming = {entry.message for entry, plan in queries.items() if plan is not None and plan.streams}
     handled: set[type[Any]] = {entry.message for entry in registered.commands}
     handled |= {entry.message for entry in registered.queries}
@@ -45,7 +45,7 @@ def check_served(
             yield entry.place.fault(_no_carrier(requests or transport))
         if not _ON_BROKERS.fullmatch(registered.name):
             yield entry.place.fault(
-                f"the application {registered.name!r} serves under its name. Use letters, digits, '_', '-' and '.'."
+                f"the application {registered.name!r} serves under its name. Use only letters, digits, '_', '-', '.'."
             )
         for message in entry.messages:
             for wrong in _unanswerable(message, registered.name, handled, streaming):
@@ -65,15 +65,14 @@ def _unanswerable(
 ) -> Iterator[str]:
     name = message.__name__
     if message not in handled:
-        yield f"{name} is served and has no handler. Register one, or take it out."
+        yield f"{name} is served but has no handler. Register a handler, or remove the message from serve()."
     if message in streaming:
         yield (
-            f"{name} is served and is answered with a stream, which cannot be sent. Let it be answered with a list, page by "
-            "page."
+            f"{name} is served but returns a stream, which cannot be sent. Let the query return a list, page by page."
         )
     if message.message_name is None:
         yield (
-            f"{name} is served and has no stable name. Give it one: class {name}(..., "
+            f"{name} is served but has no stable name. Name it: class {name}(..., "
             f"name='{application}.{snake_case(name)}')."
         )
 
@@ -81,30 +80,30 @@ def _unanswerable(
 def _no_carrier(given: object) -> str:
     if given is None:
         return (
-            "other processes may send messages, and nothing carries them. Say what does: "
+            "The application serves messages, but nothing carries them. Pass a broker: "
             "Application(..., transport=RabbitMQ(url))."
         )
     return (
-        f"other processes may send messages, and {type(given).__name__} does not carry them: it takes events only. Let "
-        "RabbitMQ do both, Application(..., transport=RabbitMQ(url)), or the messages alone, "
+        f"The application serves messages, but {type(given).__name__} carries events only. Use "
+        "RabbitMQ for both, Application(..., transport=RabbitMQ(url)), or for the messages only, "
         "Application(..., requests=RabbitMQ(url))."
     )
 
 
 def consumer_name(registered: Registered, entry: ConsumeEntry) -> str:
-    """Return the name under which a broker keeps messages for an application."""
+    """Return the name of an application's consumer at the broker."""
     return entry.consumer or f"{registered.name}.{entry.source}"
 
 
 def _check_relays(registered: Registered) -> Iterator[Fault]:
     if registered.relays and not _ON_BROKERS.fullmatch(registered.name):
         yield registered.relays[0].place.fault(
-            f"the application {registered.name!r} publishes events under its name. Use letters, digits, '_', '-' and '.'."
+            f"the application {registered.name!r} publishes events under its name. Use only letters, digits, '_', '-', '.'."
         )
     for relay in registered.relays[1:]:
         yield relay.place.fault(
-            f"a second relay; the first is at {registered.relays[0].place}. Receivers could not tell how far both have "
-            "come: name all events in one call."
+            f"a second relay; the first is at {registered.relays[0].place}. Receivers need one checkpoint "
+            "for each source: name all events in one call."
         )
 
 
@@ -114,17 +113,19 @@ def _check_consumers(registered: Registered) -> Iterator[Fault]:
         name = consumer_name(registered, entry)
         for text in (entry.source, name):
             if not _ON_BROKERS.fullmatch(text):
-                yield entry.place.fault(f"{text!r} is no name for a broker. Use letters, digits, '_', '-' and '.'.")
+                yield entry.place.fault(
+                    f"{text!r} is not a valid name at a broker. Use only letters, digits, '_', '-' and '.'."
+                )
         if entry.source == registered.name:
             yield entry.place.fault(
-                f"{registered.name!r} consumes its own events, which are in its log already. Register projections and "
-                "event handlers on them, and take consume() out; source= is the name of another application."
+                f"{registered.name!r} consumes its own events, which are already in its event log. Register projections and "
+                "event handlers for them, and remove consume(); source= is the name of another application."
             )
         if name in known:
             yield entry.place.fault(
                 f"two consumers are named {name!r}: here and at {known[name]}. Name all events of a source in one call, "
-                "or give one of them another consumer=."
+                "or pass another consumer= for one of them."
             )
         known.setdefault(name, entry.place)
         if entry.partitions < 1:
-            yield entry.place.fault(f"partitions={entry.partitions} of {name!r}: there is 1 or more.")
+            yield entry.place.fault(f"partitions={entry.partitions} of {name!r}: must be at least 1.")

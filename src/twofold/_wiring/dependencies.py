@@ -1,4 +1,4 @@
-"""Where the further parameters of a handler come from, decided once, when the application starts."""
+"""Dependency injection: the source of each further parameter of a handler, decided once at start."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from ..errors import ConfigurationError
 from ..ports.clock import Clock, Ids
 
 Kind: TypeAlias = Literal["command", "query", "event_handler", "projection"]
-"""What the handler handles; it decides what may be injected."""
+"""The kind of a handler. It decides what can be injected."""
 
 
 BUSES = (CommandBus, QueryBus, EventBus, Session)
 
 
 class Unprovided(ConfigurationError):
-    """Nothing provides a parameter; its text becomes a fault."""
+    """Nothing provides a parameter. The message becomes a fault."""
 
 
 class Dependencies:
-    """Finds what a parameter asks for: from the application, its stores, or the user's container.
+    """Finds the source of a parameter: the application, its stores, or the user's container.
 
     Args:
         container: a `dependency_injector` container, or None.
@@ -51,7 +51,7 @@ class Dependencies:
         self._views = views
 
     def bind(self, parameter: Parameter, kind: Kind) -> Binding | None:
-        """Return where a parameter's value comes from; None to leave it to its default.
+        """Return the binding of a parameter; None if its default applies.
 
         Raises:
             Unprovided: nothing provides it.
@@ -87,7 +87,7 @@ class Dependencies:
             what = "a bus" if wanted in BUSES else "the write side"
             raise Unprovided(
                 f"a projection cannot take {what} ({binding.parameter}): it may be replayed at any time and only "
-                "writes read models. Move this to an event handler."
+                "writes read models. Move this work to an event handler."
             )
         if kind == "query" and wanted in _WRITING:
             what = _WRITING[wanted]
@@ -97,8 +97,8 @@ class Dependencies:
     def _repository(self, parameter: Parameter, aggregate_type: type[Aggregate]) -> Binding:
         if not aggregate_type.aggregate_name:
             raise Unprovided(
-                f"the aggregate of {parameter} has no stable name, so nothing can be stored under it. "
-                f"Give it one: class {aggregate_type.__name__}(Aggregate, name='order')."
+                f"the aggregate of {parameter} has no stable name, so it cannot be stored. "
+                f"Name it: class {aggregate_type.__name__}(Aggregate, name='order')."
             )
         self._aggregates.add(aggregate_type)
         return Binding(
@@ -177,7 +177,7 @@ def _argument(parameter: Parameter, base: type[Any], example: str) -> Any:
         name = arguments[0].__name__
         raise Unprovided(f"the parameter {parameter} is of {found}. Take {other}[{name}].")
     if len(arguments) != 1 or not (inspect.isclass(arguments[0]) and issubclass(arguments[0], base)):
-        raise Unprovided(f"the parameter {parameter} does not say of what. Write it as {example}.")
+        raise Unprovided(f"the parameter {parameter} has no type argument. Write {example}.")
     return arguments[0]
 
 
@@ -234,7 +234,7 @@ def _provided(parameter: Parameter, provider: Any) -> Binding:
 
 
 def _is_plain(provider: Any, per_message: bool) -> bool:
-    """Return whether calling the provider is all there is to do: an `Object`, or a `Singleton` of a plain class."""
+    """Return whether a plain call of the provider is enough: for an `Object`, or a `Singleton` of a plain class."""
     from dependency_injector import providers
 
     if isinstance(provider, providers.Object):

@@ -1,4 +1,4 @@
-"""What an application is composed of: found to be wrong when it is made, not when it runs."""
+"""The arguments of `Application`, checked when it is created and not when it runs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..errors import ConfigurationError
 
 
 class Part(NamedTuple):
-    """What an argument has to be.
+    """The requirement for an argument.
 
     Attributes:
-        kind: what it is called, with its article.
-        needs: attributes by which it is known.
-        example: how it may be written.
+        kind: what must be passed, with its article.
+        needs: the attributes that the object must have.
+        example: an example value.
     """
 
     kind: str
@@ -32,20 +32,20 @@ _PARTS: Final = {
     "write": _READ._replace(needs=(*_READ.needs, "log", "scheduled")),
     "read": _READ._replace(example="Redis(client) or SqlAlchemy(engine)"),
     "transport": Part("a broker", ("publisher", "consume", "declare"), "RabbitMQ(url) or Redis(client).streams()"),
-    "requests": Part("what carries requests", ("request", "serve"), "RabbitMQ(url)"),
+    "requests": Part("a carrier of requests", ("request", "serve"), "RabbitMQ(url)"),
     "cache": Part("a cache", ("lookup", "fill", "invalidate"), "Redis(client).cache()"),
-    "notifier": Part("what gives notifications", ("announce", "watch"), "Redis(client).notifier()"),
+    "notifier": Part("a notifier", ("announce", "watch"), "Redis(client).notifier()"),
     "container": Part("a container of dependency_injector", ("providers",), "Container()"),
     "clock": Part("a clock", ("now",), "SystemClock()"),
-    "ids": Part("what makes ids", ("new",), "UuidV7()"),
+    "ids": Part("a source of ids", ("new",), "UuidV7()"),
 }
 
 
 def check_parts(**given: Any) -> None:
-    """Look at the objects that an application was given, by the names of its arguments; None is none.
+    """Check the objects that were passed to an application, by argument name. None means that an argument was omitted.
 
     Raises:
-        ConfigurationError: one is not what it should be; the text says what to give instead.
+        ConfigurationError: an object does not fit; the message says what to pass instead.
     """
     for argument, value in given.items():
         part = _PARTS[argument]
@@ -53,38 +53,38 @@ def check_parts(**given: Any) -> None:
             continue
         found = f"{argument}={value!r:.100}"
         if inspect.isclass(value) and argument != "container":
-            raise _wrong(found, f"that is the class itself; give {part.kind}, such as {part.example}")
+            raise _wrong(found, f"that is a class; pass {part.kind}, such as {part.example}")
         if all(hasattr(value, each) for each in part.needs):
             continue
         if argument == "write" and all(hasattr(value, each) for each in _READ.needs):
-            advice = f"it keeps read models only; give it as read=, and as write= {part.kind} such as {part.example}"
+            advice = f"it stores read models only; pass it as read=, and as write= {part.kind} such as {part.example}"
             raise _wrong(found, advice)
-        raise _wrong(found, f"give {part.kind}, such as {part.example}")
+        raise _wrong(found, f"pass {part.kind}, such as {part.example}")
 
 
 def check_options(
     event_sourced: Any, keep_records: Any, lease: Any, retry_scheduled: Any, middleware: Any
 ) -> tuple[type[Aggregate], ...]:
-    """Look at the options of an application; return the event-sourced aggregates.
+    """Check the options of an application; return the event-sourced aggregates.
 
     Raises:
-        ConfigurationError: something is not what it should be; the text says what to give instead.
+        ConfigurationError: an option does not fit; the message says what to pass instead.
     """
     if not isinstance(event_sourced, Sequence) or isinstance(event_sourced, str):
-        raise _wrong(f"event_sourced={event_sourced!r:.100}", "give a list of aggregate classes, such as [Order]")
+        raise _wrong(f"event_sourced={event_sourced!r:.100}", "pass a list of aggregate classes, such as [Order]")
     for aggregate in event_sourced:
         if not (inspect.isclass(aggregate) and issubclass(aggregate, Aggregate)):
-            raise _wrong(f"event_sourced=[{aggregate!r:.100}]", "give the classes themselves, such as [Order]")
+            raise _wrong(f"event_sourced=[{aggregate!r:.100}]", "pass aggregate classes, such as [Order]")
     if keep_records is not None and not isinstance(keep_records, timedelta):
-        raise _wrong(f"keep_records={keep_records!r:.100}", "give a timedelta, or None to keep them for ever")
+        raise _wrong(f"keep_records={keep_records!r:.100}", "pass a timedelta, or None to keep records for ever")
     if not isinstance(lease, int | float) or lease <= 0:
-        raise _wrong(f"lease={lease!r:.100}", "give seconds, more than 0")
+        raise _wrong(f"lease={lease!r:.100}", "lease must be a positive number of seconds")
     if not isinstance(retry_scheduled, Retry):
-        raise _wrong(f"retry_scheduled={retry_scheduled!r:.100}", "give a Retry, such as Retry(attempts=8)")
+        raise _wrong(f"retry_scheduled={retry_scheduled!r:.100}", "pass a Retry, such as Retry(attempts=8)")
     if not isinstance(middleware, Sequence):
-        raise _wrong(f"middleware={middleware!r:.100}", "give a list, such as [retry_conflicts()]")
+        raise _wrong(f"middleware={middleware!r:.100}", "pass a list, such as [retry_conflicts()]")
     return tuple(event_sourced)
 
 
 def _wrong(given: str, advice: str) -> ConfigurationError:
-    return ConfigurationError(f"cannot make an application with {given}: {advice}.")
+    return ConfigurationError(f"Application({given}): {advice}.")

@@ -1,4 +1,4 @@
-"""Turn what was registered into what can be called, and find every fault on the way."""
+"""Plan handlers: turn registered functions and classes into callables, and collect faults."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Planned:
 
     Attributes:
         invoke: calls it in a scope.
-        injected: what it is given besides the message, in words.
+        injected: a description of each injected parameter, for `explain`.
         streams: whether it is an async generator.
         views: the views whose rows it takes.
     """
@@ -42,11 +42,11 @@ class Planned:
 
 @dataclass(slots=True)
 class Planner:
-    """Plans handlers; what is wrong is noted in `faults` and the handler left out.
+    """Plans handlers. A handler with a fault is left out, and the fault is added to `faults`.
 
     Attributes:
         container: the user's `dependency_injector` container, or None.
-        faults: what was found.
+        faults: the faults found so far.
         aggregates: every aggregate that a handler has a repository of.
         views: every view that a handler reads or writes.
     """
@@ -73,7 +73,9 @@ class Planner:
     def projection(self, entry: ProjectionEntry) -> Projection | None:
         """Plan a projection."""
         if not inspect.isclass(entry.handler):
-            self._fault(entry, f"the projection {entry.name!r} is {entry.label}, which is not a class.")
+            self._fault(
+                entry, f"the projection {entry.name!r} is {entry.label}, which is not a class. Decorate a class."
+            )
             return None
         views_before, self.views = self.views, set()
         made_with = self._init(entry, "projection")
@@ -86,9 +88,7 @@ class Planner:
             if bindings is None:
                 continue
             if not inspect.iscoroutinefunction(function):
-                self._fault(
-                    entry, f"{entry.label}.{name} is not async, and so it cannot write rows. Write `async def`."
-                )
+                self._fault(entry, f"{entry.label}.{name} is not async, so it cannot write rows. Write `async def`.")
             if event_type in methods:
                 self._fault(entry, f"the projection {entry.name!r} has two methods on {event_type.__name__}. Keep one.")
             wants_envelope = wants_envelope or takes_envelope(bindings)
@@ -97,7 +97,7 @@ class Planner:
         if made_with is None:
             return None
         if not methods:
-            self._fault(entry, f"the projection {entry.name!r} takes no event. Mark a method with @on(OrderPlaced).")
+            self._fault(entry, f"the projection {entry.name!r} handles no event. Mark a method with @on(OrderPlaced).")
         inline = entry.mode == "inline"
         return Projection(entry.name, inline, entry.handler, made_with, methods, views, wants_envelope)
 
@@ -118,7 +118,7 @@ class Planner:
     def _init(self, entry: Entry, kind: Kind) -> list[Binding] | None:
         if inspect.isabstract(entry.handler):
             missing = ", ".join(sorted(entry.handler.__abstractmethods__))
-            self._fault(entry, f"{entry.label} cannot be made: it is abstract. Implement {missing}.")
+            self._fault(entry, f"{entry.label} is abstract and cannot be created. Implement {missing}.")
             return None
         if entry.handler.__init__ is object.__init__:
             return []
@@ -133,7 +133,7 @@ class Planner:
             self._fault(
                 entry,
                 f"the annotations of {entry.label} cannot be resolved: {error}. "
-                "Import what they name at run time, not under TYPE_CHECKING.",
+                "Import the named types at run time, not under TYPE_CHECKING.",
             )
             return None
 
@@ -164,8 +164,8 @@ class Planner:
             if not _gives(returns, result):
                 self._fault(
                     entry,
-                    f"{label} has a wrong signature: {message.__name__} is answered with {written(result)}, "
-                    f"but it returns {written(returns)}.",
+                    f"{label} has a wrong signature: {message.__name__} returns {written(result)}, "
+                    f"but the handler returns {written(returns)}.",
                 )
         return self._bindings(entry, parameters[1:], kind)
 
@@ -183,17 +183,17 @@ class Planner:
         return bindings
 
     def _check_awaits(self, entry: Entry, call: Callable[..., Any], bindings: Sequence[Binding]) -> None:
-        """Find what a sync handler is given that only an async one can use: it runs in a worker thread."""
+        """Report injected parameters that must be awaited, in sync handlers: these run in a worker thread."""
         if is_async(call) or inspect.isasyncgenfunction(call):
             return
         for binding in bindings:
             if binding.awaited:
                 self._fault(
-                    entry, f"{entry.label} is not async, and so it cannot use {binding.parameter}. Write `async def`."
+                    entry, f"{entry.label} is not async, so it cannot use {binding.parameter}. Write `async def`."
                 )
 
     def _check_yields(self, entry: Entry, call: Callable[..., Any]) -> None:
-        """Find handlers that yield and should not, and those that should and do not."""
+        """Report handlers that yield although they must not, and the reverse."""
         streams = inspect.isasyncgenfunction(call)
         if isinstance(entry, QueryEntry):
             if wrong := stream_mismatch(entry.message, streams):
@@ -201,12 +201,12 @@ class Planner:
         elif streams:
             self._fault(
                 entry,
-                f"{entry.label} has a `yield`, so nothing of it would run: only the handler of a query is a generator.",
+                f"{entry.label} contains `yield`, so its body would never run: only a query handler can be a generator.",
             )
         if inspect.isgeneratorfunction(call):
             self._fault(
                 entry,
-                f"{entry.label} has a `yield` and is not async, so nothing of it would run. Write `async def`, or return.",
+                f"{entry.label} contains `yield` and is not async, so its body would never run. Write `async def`.",
             )
 
     def _fault(self, entry: Entry, message: str) -> None:

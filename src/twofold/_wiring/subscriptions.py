@@ -101,7 +101,7 @@ def relay_subscriptions(parts: Parts, broker: Broker | None) -> Iterator[Subscri
 
 
 def feed(parts: Parts, entry: ConsumeEntry) -> Feed:
-    """Return what is received."""
+    """Return the feed of a consumer."""
     topics = (*_names(entry), progress_topic(entry.source))
     return Feed(
         consumer=consumer_name(parts.registered, entry), topics=topics, partitions=entry.partitions, start=entry.start
@@ -121,7 +121,7 @@ def _names(entry: ConsumeEntry) -> Iterator[str]:
 def cache_subscriptions(
     parts: Parts, queries: Sequence[CachedQuery], consistency: Consistency
 ) -> Iterator[Subscription]:
-    """Yield what ends cached answers, if there is a cache."""
+    """Yield the subscriptions that invalidate cached answers, if there is a cache."""
     ended: dict[str, list[CachedQuery]] = {}
     for query in queries:
         if query.subscription:

@@ -1,11 +1,12 @@
 """The ports: what Twofold asks of an adapter. Each is a protocol, and its docstrings are the contract.
 
-The conformance suites in `twofold.testing.conformance` test every sentence that can be tested. `Backoff` and `KeyLocks` are
-not ports but tools, which most adapters need.
+The conformance suites in `twofold.testing.conformance` test every sentence that can be tested. `Backoff`,
+`KeyLocks` and `partition_of` are not ports but tools, which most adapters need.
 """
 
 from .._background.backoff import Backoff
 from .._background.key_locks import KeyLocks
+from .._definitions.partitioning import partition_of
 from .._definitions.position import START, Position
 from .cache import Cached, CacheKey, CacheLease, CacheStore
 from .clock import Clock, Ids
@@ -95,4 +96,5 @@ __all__ = [
     "WriteStore",
     "WriteTransaction",
     "check_body",
+    "partition_of",
 ]

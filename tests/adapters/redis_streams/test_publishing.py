@@ -12,7 +12,7 @@ from tests.adapters.redis_streams.lab import FEED, messages, publish, streams, u
 from tests.servers.network import Network
 from tests.servers.process import PrivateServer
 from twofold.ports import Outcome, WireMessage
-from twofold_redis._streams.publisher import _Batch
+from twofold_redis._streams.batch import Batch
 
 
 @pytest.mark.parametrize("what", ["is cancelled", "is not answered"])
@@ -26,7 +26,7 @@ async def test_what_waits_behind_the_unknown_is_not_sent(what: str, server: Priv
         first = asyncio.create_task(publisher.publish(messages(1)))
 
         async def under_way() -> bool:
-            return publisher._turns[0].locked()
+            return publisher._locks[0].locked()
 
         await until(under_way, "it was to be sent")
         second = asyncio.create_task(publisher.publish(messages(1, start=1)))
@@ -56,6 +56,6 @@ async def test_a_message_for_all_that_one_stream_refuses(server: PrivateServer, 
 def test_a_step_has_a_megabyte_at_most() -> None:
     """Unless it is one message: a server is not kept from others, and a line not from an answer in time."""
     sizes = [400_000, 400_000, 400_000, 1_048_576, 10, *[1] * 600]
-    batch = _Batch([WireMessage(str(n), "t", "k", b"x" * size) for n, size in enumerate(sizes)], [])
+    batch = Batch([WireMessage(str(n), "t", "k", b"x" * size) for n, size in enumerate(sizes)], [])
     steps = [[sizes[place] for place in chunk] for chunk in batch.chunks(range(len(sizes)))]
     assert steps == [[400_000] * 2, [400_000], [1_048_576], [10, *[1] * 255], [1] * 256, [1] * 89]

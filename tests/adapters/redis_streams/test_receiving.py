@@ -13,11 +13,10 @@ from tests.adapters.redis_streams.lab import FEED, messages, publish, streams, u
 from tests.servers.network import Network
 from tests.servers.process import PrivateServer
 from twofold.errors import TransientFailure
-from twofold.ports import Delivery, Feed, WireMessage
+from twofold.ports import Delivery, Feed, WireMessage, partition_of
 from twofold_redis._streams.consumer import StreamConsumer
-from twofold_redis._streams.publisher import part_of
 
-KEYS = [next(key for key in map(str, range(99)) if part_of(key, 2) == part) for part in range(2)]
+KEYS = [next(key for key in map(str, range(99)) if partition_of(key, 2) == part) for part in range(2)]
 """A key of each of two streams."""
 
 
@@ -57,7 +56,7 @@ async def test_a_stream_that_cannot_be_read(
         assert set(await received(consumer, 4)) == {"d", "x", "y", "z"}
         await until(lambda: _true(consumer.trouble is None), "the trouble was to be over")
         assert await transport.waiting(FEED) == 0
-    assert len([each for each in caplog.records if "goes on with its other streams" in each.getMessage()]) == 1
+    assert len([each for each in caplog.records if "continues with its other streams" in each.getMessage()]) == 1
 
 
 async def test_what_was_read_survives_a_failure_to_make_a_group_anew(
@@ -107,7 +106,7 @@ async def test_a_line_that_is_too_slow(server: PrivateServer, caplog: pytest.Log
         with anyio.fail_after(10):
             assert len(await receiving) == 1
             assert len(await consumer.receive(limit=400)) > 1
-    assert len([each for each in caplog.records if "cannot receive and goes on" in each.getMessage()]) == 1
+    assert len([each for each in caplog.records if "cannot receive and retries" in each.getMessage()]) == 1
 
 
 async def test_no_more_are_open_than_the_window_has(server: PrivateServer) -> None:

@@ -87,13 +87,13 @@ FAULTS = [
         ConfigurationError,
         "position has a cache.*SET CACHE 1",
     ),
-    ("UPDATE twofold_meta SET schema_version = 1", SchemaMissing, rf"schema version {SCHEMA}, and it holds \[1\]"),
-    ("DELETE FROM twofold_meta", SchemaMissing, rf"schema version {SCHEMA}, and it holds \[\]"),
+    ("UPDATE twofold_meta SET schema_version = 1", SchemaMissing, rf"schema version {SCHEMA}, but contains \[1\]"),
+    ("DELETE FROM twofold_meta", SchemaMissing, rf"schema version {SCHEMA}, but contains \[\]"),
     ("ALTER TABLE twofold_events DROP COLUMN metadata", SchemaMissing, "twofold_events lacks the column metadata"),
     (
         "ALTER TABLE twofold_events ALTER COLUMN schema_version TYPE text",
         SchemaMissing,
-        "schema_version should be INTEGER, and it is TEXT",
+        "schema_version should be INTEGER, but is TEXT",
     ),
     ("DROP TABLE twofold_inbox", SchemaMissing, r"twofold_inbox is missing.*create_schema\(\)"),
 ]

@@ -50,8 +50,8 @@ async def test_creating_twice_keeps_what_is_there(store: SqlAlchemy) -> None:
         ("ALTER TABLE seat DROP COLUMN taken", "seat lacks the column taken"),
         ("DROP TABLE twofold_parked", "twofold_parked is missing"),
         ("DROP TRIGGER twofold_events_no_delete", "twofold_events_no_delete is missing"),
-        ("UPDATE twofold_meta SET schema_version = 99", f"should hold schema version {SCHEMA}"),
-        (f"DROP TABLE seat; {OTHER_SEAT}", "seat.row should be TEXT, and it is BIGINT"),
+        ("UPDATE twofold_meta SET schema_version = 99", f"should contain schema version {SCHEMA}"),
+        (f"DROP TABLE seat; {OTHER_SEAT}", "seat.row should be TEXT, but is BIGINT"),
     ],
 )
 async def test_a_difference_is_named(store: SqlAlchemy, engine: AsyncEngine, change: str, found: str) -> None:

@@ -74,11 +74,11 @@ def test_a_cache_that_cannot_be_is_found() -> None:
     for part in (
         "'account', which is not a field of GetCached",
         "'id', which is not a field of Opened",
-        "the cache of GetCached keeps answers for no time",
+        "the cache of GetCached must keep answers for a positive number of seconds",
         "jitter=1",
         "the key 'a:{' cannot be read",
-        "the cache of Broken keeps answers for no time",
-        "Counted answers with a stream",
+        "the cache of Broken must keep answers for a positive number of seconds",
+        "Counted returns a stream",
     ):
         assert part in text
     assert text.count(f"{__file__}:") == len(raised.value.faults) == 7

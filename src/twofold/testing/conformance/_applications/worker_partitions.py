@@ -28,7 +28,7 @@ from .._tools.opened import NewStore
 
 PARTITIONS = """
 import sys
-from twofold._subscriptions.partitions import partition_of
+from twofold.ports import partition_of
 print(*(partition_of(key, 4) for key in sys.argv[1:]))
 """
 

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from twofold import Application
-from twofold._subscriptions.partitions import partition_of
+from twofold.ports import partition_of
 
 from .._domain.audit import settled
 from .._domain.work import ACCOUNTS, GetSum, Sum, deposit, done, everywhere, opened, retried, worker, working

@@ -13,7 +13,7 @@ from twofold_redis import RedisStreams
 from twofold_redis._server.keys import StreamKeys
 from twofold_redis._server.server import Argument, Server
 from twofold_redis._streams import scripts
-from twofold_redis._streams.partition import Part, Receipt
+from twofold_redis._streams.partition import Partition, Receipt
 
 KEYS = StreamKeys("twofold")
 PLENTY = 1_000_000
@@ -24,15 +24,15 @@ class Looking:
 
     def __init__(self, client: Redis) -> None:
         self.server = Server(client)
-        self.part = Part(KEYS, FEED.consumer, 0, "me")
+        self.partition = Partition(KEYS, FEED.consumer, 0, "me")
 
     async def look(self, limit: int = 100, size: int = PLENTY) -> Sequence[Delivery]:
         """Look until entries are asked for, and return them."""
         while True:
-            (answer,) = await self.server.each([self.part.look(limit, size)], "look")
-            understood = self.part.understand(answer)
-            if understood.read:
-                return understood.deliveries
+            (answer,) = await self.server.each([self.partition.next_read(limit, size)], "look")
+            answered = self.partition.answered(answer)
+            if answered.read:
+                return answered.deliveries
 
 
 @pytest.fixture
@@ -67,9 +67,9 @@ async def test_a_read_that_is_sent_twice(transport: RedisStreams, looking: Looki
     """A client that repeats a read whose answer was lost takes nothing more; what the first one took comes next."""
     await transport.publisher.publish(messages(3))
     await looking.look(limit=1)
-    call = looking.part.look(1, PLENTY)
+    call = looking.partition.next_read(1, PLENTY)
     _, repeated = await looking.server.each([call, call], "read twice")
-    assert ids(looking.part.understand(repeated).deliveries) == []
+    assert ids(looking.partition.answered(repeated).deliveries) == []
     assert ids(await looking.look()) == ["1"]
     assert ids(await looking.look()) == ["2"]
 
@@ -92,7 +92,7 @@ async def test_more_comes_again_than_lua_takes_at_a_time(transport: RedisStreams
     sent = messages(9_000)
     for start in range(0, len(sent), 1_000):
         await transport.publisher.publish(sent[start : start + 1_000])
-    while len(looking.part.open) < len(sent):
+    while len(looking.partition.unsettled) < len(sent):
         await looking.look(limit=1_000)
     heir = Looking(looking.server._client)  # type: ignore[arg-type]
     assert ids(await heir.look(limit=20_000)) == [each.id for each in sent]
@@ -104,12 +104,12 @@ async def test_an_entry_that_the_stream_has_lost(transport: RedisStreams, lookin
     found = await looking.look()
     await client.xdel(KEYS.of(0, "stream"), entry_of(found[1]))
     heir = Looking(looking.server._client)  # type: ignore[arg-type]
-    (pending,) = await heir.server.each([heir.part.look(100, PLENTY)], "look")
-    heir.part.understand(pending)
-    (answer,) = await heir.server.each([heir.part.look(100, PLENTY)], "look")
-    understood = heir.part.understand(answer)
-    assert ids(understood.deliveries) == ["0", "2"]
-    assert list(understood.missing) == [entry_of(found[1])]
+    (pending,) = await heir.server.each([heir.partition.next_read(100, PLENTY)], "look")
+    heir.partition.answered(pending)
+    (answer,) = await heir.server.each([heir.partition.next_read(100, PLENTY)], "look")
+    answered = heir.partition.answered(answer)
+    assert ids(answered.deliveries) == ["0", "2"]
+    assert list(answered.missing) == [entry_of(found[1])]
     assert await transport.waiting(FEED) == 2
     assert ids(await heir.look()) == []
 
