@@ -3,7 +3,7 @@
 from twofold.errors import MissingDependency
 
 try:
-    import aiormq as _aiormq  # noqa: F401
+    import aio_pika as _aio_pika  # noqa: F401
 except ImportError as _error:
     raise MissingDependency("pip install 'twofold[rabbitmq]'") from _error
 

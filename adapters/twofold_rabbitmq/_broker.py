@@ -1,19 +1,20 @@
-"""The broker."""
+"""The transport over RabbitMQ."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Self
 
-import aiormq
 import anyio
+from aio_pika.abc import AbstractChannel
+from aio_pika.exceptions import ChannelNotFoundEntity
 
 from twofold.ports import Answerer, Feed, ParkedDelivery, Request
 
 from . import _parking
-from ._connection import check_url
+from ._connection import check_url, underlying
 from ._consumer import RabbitMQConsumer
 from ._link import Link
 from ._publisher import RabbitMQPublisher
@@ -28,22 +29,21 @@ class RabbitMQ:
 
         app = Application("orders", write=SqlAlchemy(engine), transport=RabbitMQ("amqp://guest:guest@localhost/"))
 
-    It makes its connections itself when they are needed, one to publish, one to ask, and one for each feed that is received,
-    and closes them: an application closes its transport, and without one `async with RabbitMQ(url) as broker:` does.
-    Everything is
-    declared by whoever starts first: a topic exchange named `prefix`, a quorum queue for each part of a feed,
-    `<prefix>.<consumer>.<part>`, and one for what it has set aside, `<prefix>.<consumer>.parked`. No plugin is needed.
+    It opens connections on demand: one to publish, one to send requests, and one for each feed or service. An application
+    closes its transport; without an application, use `async with RabbitMQ(url) as broker:`. The first process declares what
+    is missing: a topic exchange named `prefix`, a quorum queue for each partition of a feed,
+    `<prefix>.<consumer>.<partition>`, and a queue for its parked messages, `<prefix>.<consumer>.parked`. It needs no plugin.
 
     Args:
-        url: the broker, `amqp://` or `amqps://`.
-        prefix: what the name of everything at the broker begins with.
+        url: the broker, `amqp://` or `amqps://`, with the query options of aio-pika.
+        prefix: the prefix of all names at the broker.
         window: how many published messages may be unconfirmed at a time.
-        prefetch: how many messages of a part a consumer may have unsettled.
+        prefetch: how many messages of a partition a consumer may have unsettled.
         timeout: how long an answer of the broker may take, in seconds.
-        options: for the driver's `connect`, such as `context`, an `ssl.SSLContext`.
+        options: keyword arguments of `aio_pika.connect`, such as `ssl_context`.
 
     Raises:
-        ConfigurationError: the URL is none of RabbitMQ.
+        ConfigurationError: the URL is not a RabbitMQ URL.
     """
 
     def __init__(
@@ -65,36 +65,35 @@ class RabbitMQ:
         self._link = Link(url, self._options, timeout, self._topology.declare_exchange)
         self._publisher = RabbitMQPublisher(self._link, self._topology, window=window, timeout=timeout)
         self._requests = RequestTopology(prefix)
-        asking = Link(url, self._options, timeout, self._prepare_to_ask)
-        self._asking, self._requester = asking, Requester(asking, self._requests, timeout=timeout)
+        self._requester = Requester(url, self._options, self._requests, timeout=timeout)
         self._consumers: dict[str, list[RabbitMQConsumer]] = {}
 
     @property
     def publisher(self) -> RabbitMQPublisher:
-        """What publishes."""
+        """The publisher."""
         return self._publisher
 
     async def open(self) -> None:
-        """Connect, and declare what publishing needs."""
+        """Connect, and declare the exchange of events."""
         await self._link.channel()
 
     async def close(self) -> None:
-        """Close the connections that publish and ask."""
+        """Close the connections that publish and send requests."""
         await self._link.close()
-        await self._asking.close()
+        await self._requester.close()
 
     def parts(self, feed: Feed) -> int:
-        """Return as many parts as the feed wants."""
+        """Return the number of partitions that the feed asks for."""
         return feed.partitions
 
     async def declare(self, feed: Feed) -> None:
-        """Create the queues of a feed. RabbitMQ keeps nothing for those who were not there: a feed begins now."""
-        async with self._link.another(self._timeout * 2) as channel:
+        """Declare the queues of a feed, which receive messages from now on."""
+        async with self._administration() as channel:
             await self._topology.declare(channel, feed)
 
     @asynccontextmanager
     async def consume(self, feed: Feed) -> AsyncIterator[RabbitMQConsumer]:
-        """Receive a feed inside the block."""
+        """Consume a feed inside the block."""
         await self.declare(feed)
         consumer = RabbitMQConsumer(
             self._url, self._options, self._topology, feed, prefetch=self._prefetch, timeout=self._timeout
@@ -109,25 +108,27 @@ class RabbitMQ:
             await _end(running)
 
     async def parked(self, consumer: str) -> Sequence[ParkedDelivery]:
-        """Return what a consumer has set aside, oldest first."""
-        async with self._link.another() as channel:
+        """Return the parked messages of a consumer, oldest first."""
+        queue = self._topology.parked(consumer)
+        async with self._link.extra_channel() as channel:
             try:
-                return await _parking.look(channel, self._topology.parked(consumer), self._timeout)
-            except aiormq.ChannelNotFoundEntity:
+                return await _parking.parked_in(await underlying(channel), queue, self._timeout)
+            except ChannelNotFoundEntity:
                 return ()
 
     async def unpark(self, consumer: str, ids: Sequence[str], *, again: bool) -> int:
-        """Take parked messages out; deliver them once more, or drop them."""
-        first = self._topology.queues(Feed(consumer=consumer, topics=()))
-        async with self._link.another() as channel:
+        """Remove parked messages, and deliver them again if `again`. Return how many there were."""
+        queue = self._topology.parked(consumer)
+        first, *_ = self._topology.queues(Feed(consumer=consumer, topics=()))
+        async with self._link.extra_channel() as channel:
             try:
-                queue = self._topology.parked(consumer)
-                return await _parking.take(channel, queue, ids, self._timeout, again=again, parts=first)
-            except aiormq.ChannelNotFoundEntity:
+                below = await underlying(channel)
+                return await _parking.unpark(below, queue, ids, self._timeout, again=again, default=first)
+            except ChannelNotFoundEntity:
                 return 0
 
     async def request(self, service: str, request: Request, *, seconds: float) -> bytes:
-        """Send a request; return the reply."""
+        """Send a request. Return the reply."""
         return await self._requester.request(service, request, seconds=seconds)
 
     @asynccontextmanager
@@ -146,41 +147,41 @@ class RabbitMQ:
                 raise server.failed
             yield server
         finally:
-            await _end(running, server.leave)
-
-    async def _prepare_to_ask(self, channel: aiormq.Channel) -> None:
-        await self._requester.prepare(channel)
+            await _end(running, server.shut_down)
 
     async def forget(self, consumer: str) -> bool:
-        """Delete the queues of a consumer, with all that they hold, parked messages too; tell whether there was one."""
-        async with self._link.another(self._timeout * 2) as channel:
+        """Delete the queues of a consumer with all their messages, parked ones included. Return whether it existed."""
+        async with self._administration() as channel:
             try:
-                await channel.exchange_declare(self._topology.of(consumer), passive=True)
-            except aiormq.ChannelNotFoundEntity:
+                await channel.get_exchange(self._topology.partitions_of(consumer))
+            except ChannelNotFoundEntity:
                 return False
             await self._topology.forget(channel, consumer)
             return True
 
     async def forget_service(self, service: str) -> bool:
-        """Delete the queues of a service, with the requests in them; tell whether it was ever served."""
-        async with self._link.another(self._timeout * 2) as channel:
+        """Delete the queues of a service with all their requests. Return whether it existed."""
+        async with self._administration() as channel:
             shared, *_ = self._requests.queues(service, 1)
             try:
-                await channel.exchange_declare(shared, passive=True)
-            except aiormq.ChannelNotFoundEntity:
+                await channel.get_exchange(shared)
+            except ChannelNotFoundEntity:
                 return False
             await self._requests.forget(channel, service)
             return True
 
     async def waiting(self, feed: Feed) -> int:
-        """Return how many messages the queues have, with those that were delivered to this object and are not settled."""
+        """Return how many messages the queues hold, and how many were delivered to this object and are not settled."""
         here = sum(each.unsettled for each in self._consumers.get(feed.consumer, ()))
-        async with self._link.another(self._timeout * 2) as channel:
+        async with self._administration() as channel:
             try:
-                counts = [await _ready(channel, queue) for queue in self._topology.queues(feed)]
-            except aiormq.ChannelNotFoundEntity:
+                queues = [await channel.declare_queue(name, passive=True) for name in self._topology.queues(feed)]
+            except ChannelNotFoundEntity:
                 return here
-        return here + sum(counts)
+        return here + sum(queue.declaration_result.message_count or 0 for queue in queues)
+
+    def _administration(self) -> AbstractAsyncContextManager[AbstractChannel]:
+        return self._link.extra_channel(self._timeout * 2)
 
     async def __aenter__(self) -> Self:
         return self
@@ -189,19 +190,14 @@ class RabbitMQ:
         await self.close()
 
 
-async def _end(running: asyncio.Task[None], leave: Callable[[], Awaitable[None]] | None = None) -> None:
-    """End what runs, however often this task is cancelled meanwhile: by a scope of anyio, again and again."""
+async def _end(running: asyncio.Task[None], shut_down: Callable[[], Awaitable[None]] | None = None) -> None:
+    """Shut down a task and wait for its end, even if this task is cancelled meanwhile, by anyio again and again."""
 
     async def end() -> None:
-        if leave is not None:
-            await leave()
+        if shut_down is not None:
+            await shut_down()
         running.cancel()
         await asyncio.wait([running])
 
     with anyio.CancelScope(shield=True):
         await asyncio.shield(asyncio.create_task(end()))
-
-
-async def _ready(channel: aiormq.Channel, queue: str) -> int:
-    found = await channel.queue_declare(queue, passive=True)
-    return found.message_count or 0

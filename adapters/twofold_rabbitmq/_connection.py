@@ -1,171 +1,156 @@
-"""A connection that can be given up at once, and a driver whose losses are told in one way."""
+"""Connections to RabbitMQ that can be aborted."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import aio_pika
 import aiormq
-from aiormq.connection import TCPTransportFactory, TLSTransportFactory, TransportFactory
-from yarl import URL
+from aio_pika.abc import AbstractChannel
+from aio_pika.exceptions import AuthenticationError, InvalidFrameError, ProbableAuthenticationError
 
-from twofold.errors import ConfigurationError, TransientFailure
+from twofold.errors import ConfigurationError
 
-LOST = (aiormq.AMQPError, aiormq.ChannelInvalidStateError, ConnectionError, OSError, TimeoutError)
-"""What is raised inside `losses` when the broker, the connection or a channel is gone."""
+from ._losses import LOST, losses
 
 CHECK = 3.0
-"""Seconds between two looks at a connection and at what was declared: what was lost is made anew."""
+"""Seconds between two checks of a connection and of the queues and exchanges that its user has declared."""
 
-_REFUSED = (aiormq.AuthenticationError, aiormq.ProbableAuthenticationError, aiormq.ConnectionNotAllowed)
-"""How the broker refuses an account, or an account a virtual host."""
+_REFUSED = (AuthenticationError, ProbableAuthenticationError, aiormq.ConnectionNotAllowed)
+"""The errors with which the broker refuses a user, or a user's access to a virtual host."""
 
-_POLITE = 1.0
-"""How long closing waits for the broker, in seconds."""
-
-
-@contextmanager
-def losses() -> Iterator[None]:
-    """See that the driver tells every loss as one of `LOST`, and takes no cancellation for itself.
-
-    It also cancels those who wait, who must not take that for a cancellation of their own, or raises a bare `Exception`, a
-    `RuntimeError`, or the end of its iteration. When a channel closes in the moment in which its user is cancelled, it says
-    that the channel is closed, or nothing at all.
-    """
-    task = asyncio.current_task()
-    cancelled_before = task.cancelling() if task is not None else 0
-    failure: BaseException | None = None
-    try:
-        yield
-    except (asyncio.CancelledError, Exception) as error:  # noqa: BLE001 -- raised below, as what it is
-        failure = error
-    if task is not None and task.cancelling() > cancelled_before:
-        raise failure if isinstance(failure, asyncio.CancelledError) else asyncio.CancelledError from failure
-    if isinstance(failure, asyncio.CancelledError):
-        raise ConnectionError("the connection was given up") from failure
-    if type(failure) in (Exception, RuntimeError, StopAsyncIteration, EOFError):
-        raise ConnectionError(f"the connection was lost: {failure!r}") from failure
-    if failure is not None:
-        raise failure
-
-
-def away(error: BaseException) -> TransientFailure:
-    """Return what to raise when the broker does not answer."""
-    found = f"{type(error).__name__}: {str(error) or 'not in time'}"
-    return TransientFailure(f"RabbitMQ does not answer ({found}). See whether it runs, and whether the URL is right.")
+_CLOSING = 1.0
+"""Seconds that `close` waits for the broker, and a TLS socket for its peer."""
 
 
 def check_url(url: str) -> None:
-    """See that a URL is one of RabbitMQ.
+    """Validate the URL of a broker.
 
     Raises:
-        ConfigurationError: it is not; the text does not repeat it, as it may have a password.
+        ConfigurationError: the URL is not a RabbitMQ URL. The message does not repeat the URL, which may contain a password.
     """
-    where = urlsplit(url)
-    if where.scheme not in ("amqp", "amqps"):
+    parts = urlsplit(url)
+    if parts.scheme not in ("amqp", "amqps"):
         raise ConfigurationError(
-            f"cannot use a URL that begins with {url.partition(':')[0]!r} for RabbitMQ. Give one with amqp:// or amqps://, "
-            "such as amqp://guest:guest@localhost:5672/."
+            f"RabbitMQ(url): the URL must begin with amqp:// or amqps://, not with {url.partition(':')[0]!r}. "
+            "Example: amqp://guest:guest@localhost:5672/."
         )
-    if not where.hostname:
+    if not parts.hostname:
         raise ConfigurationError(
-            "the URL for RabbitMQ names no host. Give one such as amqp://guest:guest@localhost:5672/."
+            "RabbitMQ(url): the URL must contain a host. Example: amqp://guest:guest@localhost:5672/."
         )
 
 
-class Connection:
-    """A connection to the broker.
+class Connection(aio_pika.Connection):
+    """A connection of aio-pika that can be aborted.
 
-    Args:
-        driver: the driver's own.
-        transports: what made its transport.
+    aiormq closes a connection in an orderly way only. On a stalled network that takes three missed heartbeats, three
+    minutes by default, and longer while data is unsent; all callers wait meanwhile. Aborting needs the socket, which only
+    aiormq's `TransportFactory` gives access to.
     """
 
-    def __init__(self, driver: aiormq.Connection, transports: _Transports) -> None:
-        self.driver = driver
-        self._transports = transports
-        driver.closing.add_done_callback(lambda _: self._release())
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._socket = _Socket()
+        self.kwargs["transport_factory"] = self._socket
+        self._cleanup: asyncio.Task[None] | None = None
 
-    @property
-    def is_closed(self) -> bool:
-        """Whether it is gone."""
-        return not self.driver.is_opened
+    async def connect(self, timeout: float | None = None) -> None:
+        """Connect to the broker."""
+        try:
+            await super().connect(timeout)
+        except BaseException:
+            self.abort()
+            raise
+        if self.transport is not None:
+            below = self.transport.connection
+            below.closing.add_done_callback(lambda _: self._lost(below))
 
-    async def channel(self, *, confirms: bool) -> aiormq.Channel:
-        """Open a channel."""
-        channel = await self.driver.channel(publisher_confirms=confirms, on_return_raises=True)
-        assert isinstance(channel, aiormq.Channel)  # noqa: S101 -- the driver's own type says less than it returns
-        return channel
+    def abort(self) -> None:
+        """Close the socket without waiting. Calls that wait for an answer of the broker raise one of `LOST`."""
+        self._socket.abort()
 
-    def cut(self) -> None:
-        """Give it up at once: whoever waits for an answer is told that there will be none."""
-        self._transports.abort()
-
-    async def close(self) -> None:
-        """Close it when all that was sent has arrived; cut it when the broker does not say so in a moment."""
-        over = ConnectionError("the connection was closed here")
+    async def close(self, exc: aiormq.abc.ExceptionType | None = None) -> None:
+        """Close the channels, which flushes what was sent, and the connection. Abort it if the broker does not answer."""
+        reason = exc or ConnectionError("the connection was closed by this process")
         try:
             with suppress(*LOST), losses():
-                async with asyncio.timeout(_POLITE):
-                    for channel in list(self.driver.channels.values()):
+                async with asyncio.timeout(_CLOSING):
+                    # aiormq's `close` drops frames that are queued; closing a channel is answered after all of them.
+                    for channel in list(self.transport.connection.channels.values()) if self.transport else ():
                         if channel is not None:
-                            await channel.close(over)
-                    await self.driver.close(over)
+                            await channel.close(reason)
+                    await super().close(reason)
         finally:
-            self.cut()
+            self.abort()
 
-    def _release(self) -> None:
-        """Let those go on who wait to send: nobody takes anything out of the driver's queue any more."""
-        while not self.driver.write_queue.empty():
-            self.driver.write_queue.get_nowait()
+    def _lost(self, below: aiormq.abc.AbstractConnection) -> None:
+        # aiormq has stopped to read this queue: empty it, or its publishers wait for a place in it forever.
+        while not below.write_queue.empty():
+            below.write_queue.get_nowait()
+        if not self.close_called:
+            self._cleanup = self.loop.create_task(self.close())
 
 
 async def connect(url: str, options: Mapping[str, Any]) -> Connection:
     """Open a connection.
 
+    Args:
+        url: the broker.
+        options: keyword arguments of `aio_pika.connect`.
+
     Raises:
-        ConfigurationError: the broker answers, and does not let us in.
+        ConfigurationError: the broker refuses the user or the virtual host.
     """
-    transports = _Transports(options.get("transport_factory"))
     try:
         with losses():
-            driver = await aiormq.connect(url, **{**options, "transport_factory": transports})
-    except BaseException as error:
-        transports.abort()
-        where = urlsplit(url)
-        if isinstance(error, _REFUSED):
-            raise ConfigurationError(
-                f"RabbitMQ at {where.hostname} refuses the user {where.username or 'guest'!r} ({error}). Correct the user, "
-                "the password or the virtual host of the URL, or give this user its permissions."
-            ) from error
-        if isinstance(error, aiormq.InvalidFrameError):  # how the driver tells that the broker closes in the last step
-            raise ConfigurationError(
-                f"RabbitMQ at {where.hostname} does not open the virtual host {unquote(where.path[1:]) or '/'!r} for the "
-                f"user {where.username or 'guest'!r}. Correct the end of the URL, make that virtual host, or give the user "
-                "its permissions there."
-            ) from error
-        raise
-    assert isinstance(driver, aiormq.Connection)  # noqa: S101 -- the driver's own type says less than it returns
-    return Connection(driver, transports)
+            connection: Connection = await aio_pika.connect(url, connection_class=Connection, **options)
+            return connection
+    except _REFUSED as error:
+        parts = urlsplit(url)
+        raise ConfigurationError(
+            f"RabbitMQ at {parts.hostname} refuses the user {parts.username or 'guest'!r} ({error}). Correct the user, the "
+            "password or the virtual host in the URL, or give the user its permissions."
+        ) from error
+    except InvalidFrameError as error:  # aiormq's error for a broker that closes the connection in the last step
+        parts = urlsplit(url)
+        raise ConfigurationError(
+            f"RabbitMQ at {parts.hostname} does not open the virtual host {unquote(parts.path[1:]) or '/'!r} for the user "
+            f"{parts.username or 'guest'!r}. Correct the path of the URL, create the virtual host, or give the user its "
+            "permissions there."
+        ) from error
 
 
-class _Transports(TransportFactory):
-    """Makes the transport of one connection, and keeps it: the driver itself has no way to close one that is stalled."""
+async def underlying(channel: AbstractChannel) -> aiormq.Channel:
+    """Return the aiormq channel of an aio-pika channel, for messages, acknowledgements and bindings.
 
-    def __init__(self, chosen: TransportFactory | None) -> None:
-        self._chosen = chosen
+    aio-pika's own calls are not enough there (decision 0014): they wait for the socket with each message and each
+    acknowledgement, build an object for each message, and wait for the broker with each binding.
+    """
+    found = await channel.get_underlay_channel()
+    assert isinstance(found, aiormq.Channel)  # noqa: S101 -- declared with a wider type
+    return found
+
+
+class _Socket(aiormq.TransportFactory):
+    """Opens the socket of one connection, and keeps it."""
+
+    def __init__(self) -> None:
         self._writer: asyncio.StreamWriter | None = None
 
-    async def create(self, url: URL, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Make it."""
-        factory = self._chosen or (TLSTransportFactory() if url.scheme == "amqps" else TCPTransportFactory())
-        reader, self._writer = await factory.create(url, **kwargs)
+    async def create(self, url: Any, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Open the socket."""
+        provider: aiormq.SSLContextProvider = kwargs.pop("ssl_context_provider")
+        if url.scheme == "amqps":
+            kwargs |= {"ssl": await provider.get_context(), "ssl_shutdown_timeout": _CLOSING}
+        reader, self._writer = await asyncio.open_connection(url.host, url.port, **kwargs)
         return reader, self._writer
 
     def abort(self) -> None:
-        """Close it without waiting for anything."""
+        """Close the socket without waiting."""
         if self._writer is not None:
             self._writer.transport.abort()

@@ -1,4 +1,4 @@
-"""Receive a feed, and come back whatever happens to the connection, the channel or the queues."""
+"""Consume a feed, and recover from the loss of the connection, the channel or the queues."""
 
 from __future__ import annotations
 
@@ -8,27 +8,30 @@ from functools import partial
 from typing import Any
 
 import aiormq
+from aio_pika.abc import AbstractChannel
 from aiormq.abc import DeliveredMessage
 
 from twofold.errors import TransientFailure
-from twofold.ports import Delivery, Feed, WireMessage
+from twofold.ports import Delivery, Feed
 
-from ._connection import LOST, Connection, away, losses
-from ._publisher import LONGEST_KEY, properties_of
-from ._supervision import Supervisor, Watch
+from ._connection import Connection, underlying
+from ._losses import LOST, losses, unavailable
+from ._supervision import Supervisor
 from ._topology import Topology
+from ._watch import Watch
 from ._window import Receipt, Window
+from ._wire import LONGEST_KEY, message_of, properties_of, truncated
 
 
 class RabbitMQConsumer:
-    """One connection that receives all parts of a feed. RabbitMQ delivers each part to one of its consumers at a time.
+    """One connection that consumes all partitions of a feed. RabbitMQ delivers a partition to one consumer at a time.
 
     Args:
         url: the broker.
-        options: for the driver.
-        topology: what is declared, and how it is called.
-        feed: what is received.
-        prefetch: how many messages of a part may be unsettled.
+        options: keyword arguments of `aio_pika.connect`.
+        topology: the names at the broker.
+        feed: the feed.
+        prefetch: how many messages of a partition may be unsettled.
         timeout: how long an answer of the broker may take, in seconds.
     """
 
@@ -48,16 +51,16 @@ class RabbitMQConsumer:
 
     @property
     def unsettled(self) -> int:
-        """How many messages were delivered here and are not settled."""
+        """How many deliveries are not settled."""
         return len(self._window)
 
     @property
     def trouble(self) -> str | None:
-        """What keeps it from receiving at the moment."""
+        """Why it does not receive at present."""
         return self._supervisor.trouble
 
     async def receive(self, *, limit: int = 100) -> Sequence[Delivery]:
-        """Wait until there are messages; return those that are there."""
+        """Wait until there are messages. Return at most `limit`."""
         while not self._window.ready:
             if self._failed is not None:
                 raise self._failed
@@ -66,8 +69,8 @@ class RabbitMQConsumer:
         return self._window.take(limit)
 
     async def accept(self, deliveries: Sequence[Delivery]) -> None:
-        """Tell the broker that these are dealt with."""
-        channel, connection = self._channel, self._connection  # a tag means something on its own channel alone
+        """Acknowledge deliveries. After a loss their messages are delivered again."""
+        channel, connection = self._channel, self._connection
         upto, others = self._window.settle(self._tags(deliveries))
         if channel is None or connection is None:
             return
@@ -79,18 +82,18 @@ class RabbitMQConsumer:
                     for tag in others:
                         await channel.basic_ack(tag, wait=False)
         except LOST:
-            connection.cut()  # it is made anew, and what the broker was not told comes again
+            connection.abort()
 
     async def park(self, delivery: Delivery, reason: str) -> None:
-        """Keep a message in the queue of what is set aside, then accept it.
+        """Publish a message to the queue of parked messages, then acknowledge the delivery.
 
         Raises:
-            TransientFailure: the broker did not confirm that it keeps it; it is not settled, and comes again.
+            TransientFailure: the broker did not confirm the message; it is delivered again.
         """
         channel = self._channel
-        if channel is None or not list(self._tags([delivery])):
+        if channel is None or not self._tags([delivery]):
             raise TransientFailure(
-                f"cannot park {delivery.message.id}: the connection over which it came was lost. It comes again."
+                f"cannot park {delivery.message.id}: its connection was lost. The message is delivered again."
             )
         queue = self._topology.queues(self._feed)[delivery.partition]
         try:
@@ -98,67 +101,49 @@ class RabbitMQConsumer:
                 await channel.basic_publish(
                     delivery.message.body,
                     routing_key=self._topology.parked(self._feed.consumer),
-                    properties=properties_of(_bounded(delivery.message), reason=reason[:LONGEST_KEY], queue=queue),
+                    properties=properties_of(truncated(delivery.message), reason=reason[:LONGEST_KEY], queue=queue),
                     mandatory=True,
                     timeout=self._timeout,
                 )
         except LOST as error:
-            raise away(error) from error
+            raise unavailable(error) from error
         await self.accept([delivery])
 
     def _tags(self, deliveries: Sequence[Delivery]) -> list[int]:
-        """Return the tags of deliveries that came over the present channel."""
+        """Return the tags of deliveries that arrived over the present channel."""
         receipts = [each.receipt for each in deliveries if isinstance(each.receipt, Receipt)]
         return [each.tag for each in receipts if each.generation == self._window.generation]
 
     async def run(self) -> None:
-        """Receive until cancelled, over one connection after another."""
+        """Receive until cancelled, over one connection after another. A failure is raised by `receive`."""
         try:
             await self._supervisor.run()
-        except Exception as error:  # noqa: BLE001 -- whatever it is, who receives is told
+        except Exception as error:  # noqa: BLE001 -- raised by `receive`
             self._failed = error
             self._arrived.set()
 
     async def _receive_over(self, connection: Connection) -> None:
         try:
             async with asyncio.timeout(self._timeout * 2):
-                channel = await connection.channel(confirms=True)
+                opened = await connection.channel(on_return_raises=True)
+                channel = await underlying(opened)
                 watch = Watch(connection, channel)
-                await self._declare(channel)
-                await channel.basic_qos(prefetch_count=self._prefetch)
+                await self._declare(opened)
+                await opened.set_qos(self._prefetch)
                 self._channel, self._connection = channel, connection
-                for part, queue in enumerate(self._topology.queues(self._feed)):
-                    await watch.receive(queue, partial(self._delivered, self._window, part))
-            self._supervisor.receives()
+                for partition, queue in enumerate(self._topology.queues(self._feed)):
+                    await watch.consume(queue, partial(self._delivered, self._window, partition))
+            self._supervisor.started()
             await watch.run(self._declare, self._timeout)
         finally:
             self._channel = self._connection = None
             self._window = Window(self._window.generation + 1)
 
-    async def _declare(self, channel: aiormq.Channel) -> None:
+    async def _declare(self, channel: AbstractChannel) -> None:
         await self._topology.declare(channel, self._feed)
 
-    async def _delivered(self, window: Window, part: int, delivered: DeliveredMessage) -> None:
-        """Take a message from the driver, which calls this in the order of delivery."""
+    async def _delivered(self, window: Window, partition: int, delivered: DeliveredMessage) -> None:
+        """Add a message to its window. aiormq calls this in the order of delivery."""
         tag = delivered.delivery_tag or 0
-        window.add(tag, Delivery(message_of(delivered), part, Receipt(window.generation, tag)))
+        window.add(tag, Delivery(message_of(delivered), partition, Receipt(window.generation, tag)))
         self._arrived.set()
-
-
-def _bounded(message: WireMessage) -> WireMessage:
-    """Return a message with what travels beside its body cut: the broker closes a connection whose frame is too large."""
-    key = None if message.key is None else message.key[:LONGEST_KEY]
-    return message._replace(id=message.id[:LONGEST_KEY], key=key)
-
-
-def message_of(delivered: DeliveredMessage) -> WireMessage:
-    """Return the message as it was published."""
-    properties = delivered.header.properties
-    headers = properties.headers or {}
-    key = headers.get("key")
-    return WireMessage(
-        id=str(headers.get("id", properties.message_id or "")),
-        topic=properties.message_type or "",
-        key=None if key is None else str(key),
-        body=delivered.body,
-    )

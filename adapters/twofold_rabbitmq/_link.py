@@ -1,4 +1,4 @@
-"""A connection that is made when it is needed, and again when it was lost."""
+"""A connection that is opened on demand, and replaced after a loss."""
 
 from __future__ import annotations
 
@@ -8,18 +8,24 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import aiormq
+from aio_pika.abc import AbstractChannel
 
-from ._connection import CHECK, LOST, Connection, away, connect, losses
+from twofold.errors import ConfigurationError, TransientFailure
+
+from ._connection import Connection, connect, underlying
+from ._losses import LOST, losses, unavailable
+from ._watch import Watch
 
 
 class Link:
-    """One connection with one channel, on which the broker confirms what is published.
+    """One connection with one channel that has publisher confirms.
 
     Args:
         url: the broker.
-        options: for the driver, such as `context` for TLS.
-        timeout: how long connecting may take, in seconds.
-        prepare: declares what the channel needs, each time it is made.
+        options: keyword arguments of `aio_pika.connect`.
+        timeout: how long connecting, and each answer of the broker, may take, in seconds.
+        declare: declares what the channel needs; called for each new channel, and every few seconds on another one.
+        prepare: called once with each new channel, after `declare`.
     """
 
     def __init__(
@@ -27,40 +33,42 @@ class Link:
         url: str,
         options: Mapping[str, Any],
         timeout: float,
-        prepare: Callable[[aiormq.Channel], Awaitable[None]],
+        declare: Callable[[AbstractChannel], Awaitable[None]],
+        prepare: Callable[[aiormq.Channel], Awaitable[None]] | None = None,
     ) -> None:
         self._url = url
         self._options = options
         self._timeout = timeout
+        self._declare = declare
         self._prepare = prepare
         self._connection: Connection | None = None
         self._channel: aiormq.Channel | None = None
-        self._making: asyncio.Task[aiormq.Channel] | None = None
-        self._looking: asyncio.Task[None] | None = None
+        self._opening: asyncio.Task[aiormq.Channel] | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     async def channel(self) -> aiormq.Channel:
-        """Return an open channel. All who ask at the same time wait for the same attempt, and share its failure.
+        """Return an open channel. Concurrent callers wait for the same attempt to open it, and share its failure.
 
         Raises:
             TransientFailure: the broker does not answer.
+            ConfigurationError: the broker refuses the user or a declaration.
         """
-        channel = self._channel
-        if channel is not None and not channel.is_closed:
-            return channel
-        if self._making is None:
-            self._making = asyncio.create_task(self._make())
-            self._making.add_done_callback(self._made)
-        return await asyncio.shield(self._making)
+        if self._channel is not None and not self._channel.is_closed:
+            return self._channel
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._open())
+            self._opening.add_done_callback(self._opened)
+        return await asyncio.shield(self._opening)
 
     @asynccontextmanager
-    async def another(self, seconds: float | None = None) -> AsyncIterator[aiormq.Channel]:
-        """Open one more channel for a block; what it has and did not settle is given back at the end.
+    async def extra_channel(self, seconds: float | None = None) -> AsyncIterator[AbstractChannel]:
+        """Open one more channel for a block. Messages that the block receives and does not settle return to their queue.
 
         Args:
-            seconds: how long the block may take; None is any time.
+            seconds: the longest time that the block may take; None is unlimited.
 
         Raises:
-            TransientFailure: the broker does not answer in time, or went away inside the block.
+            TransientFailure: the broker does not answer in time, or the connection is lost inside the block.
         """
         await self.channel()
         connection = self._connection
@@ -69,80 +77,69 @@ class Link:
                 async with asyncio.timeout(self._timeout):
                     if connection is None:
                         raise ConnectionError("the connection was lost")
-                    channel = await connection.channel(confirms=True)
+                    channel = await connection.channel(on_return_raises=True)
                 try:
                     async with asyncio.timeout(seconds):
                         yield channel
                 finally:
                     with suppress(*LOST), losses():
-                        await channel.close(timeout=self._timeout)
+                        async with asyncio.timeout(self._timeout):
+                            await channel.close()
         except LOST as error:
             if isinstance(error, TimeoutError) and connection is not None:
-                connection.cut()
-            raise away(error) from error
+                connection.abort()
+            raise unavailable(error) from error
 
-    def forget(self, channel: aiormq.Channel, *, cut: bool) -> bool:
-        """Use a channel no more; tell whether it was in use until now.
-
-        Args:
-            channel: the channel.
-            cut: give up its connection too, which says nothing.
-        """
+    def drop(self, channel: aiormq.Channel) -> bool:
+        """Abort the connection of a channel that failed. Return whether the channel was still in use."""
         if channel is not self._channel:
             return False
-        self._channel = None
-        if cut and self._connection is not None:
-            self._connection.cut()
-            self._connection = None
+        self._abort()
         return True
 
     async def close(self) -> None:
         """Close the connection."""
-        if self._making is not None:
-            self._making.cancel()
+        for task in (self._opening, self._watching):
+            if task is not None:
+                task.cancel()
         connection, self._connection, self._channel = self._connection, None, None
         if connection is not None:
             await connection.close()
-        if self._looking is not None:
-            self._looking.cancel()
 
-    async def _make(self) -> aiormq.Channel:
+    async def _open(self) -> aiormq.Channel:
+        self._abort()
         try:
             with losses():
                 async with asyncio.timeout(self._timeout):
-                    if self._connection is None or self._connection.is_closed:
-                        self._connection = await connect(self._url, self._options)
-                    channel = await self._connection.channel(confirms=True)
-                    await self._prepare(channel)
+                    connection = self._connection = await connect(self._url, self._options)
+                    opened = await connection.channel(on_return_raises=True)
+                    await self._declare(opened)
+                    channel = await underlying(opened)
+                    if self._prepare is not None:
+                        await self._prepare(channel)
         except BaseException as error:
-            if self._connection is not None:
-                self._connection.cut()
-                self._connection = None
+            self._abort()
             if isinstance(error, LOST):
-                raise away(error) from error
+                raise unavailable(error) from error
             raise
         self._channel = channel
-        if self._looking is not None:
-            self._looking.cancel()
-        self._looking = asyncio.create_task(self._look(self._connection, channel))
+        self._watching = asyncio.create_task(self._watch(connection, channel))
         return channel
 
-    async def _look(self, connection: Connection, channel: aiormq.Channel) -> None:
-        """Ask now and then whether the broker is there, and cut a connection that says nothing.
+    async def _watch(self, connection: Connection, channel: aiormq.Channel) -> None:
+        """Abort a connection that does not answer. A caller that waits for less than the timeout cannot notice it."""
+        with suppress(*LOST, TransientFailure, ConfigurationError):
+            await Watch(connection, channel).run(self._declare, self._timeout)
+        connection.abort()
 
-        Who publishes notices by itself. Who waits for a reply, or for less than the time-out, would wait for the driver,
-        which takes minutes.
-        """
-        with suppress(*LOST), losses():
-            while not channel.is_closed:
-                await asyncio.sleep(CHECK)
-                try:
-                    async with asyncio.timeout(self._timeout):
-                        await channel.basic_qos(prefetch_count=0)  # changes nothing, and is answered
-                except TimeoutError:
-                    connection.cut()
+    def _abort(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+        if self._connection is not None:
+            self._connection.abort()
+        self._connection = self._channel = None
 
-    def _made(self, making: asyncio.Task[aiormq.Channel]) -> None:
-        self._making = None
-        if not making.cancelled():
-            making.exception()  # nobody may be left to hear of it
+    def _opened(self, opening: asyncio.Task[aiormq.Channel]) -> None:
+        self._opening = None
+        if not opening.cancelled():
+            opening.exception()  # every caller may have been cancelled

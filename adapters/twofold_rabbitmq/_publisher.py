@@ -1,4 +1,4 @@
-"""Publish over one channel, many messages at a time, and tell what the broker said of each."""
+"""Publish many messages at a time over one channel, with a confirm for each."""
 
 from __future__ import annotations
 
@@ -8,24 +8,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import aiormq
-from aiormq import spec
+from aio_pika.exceptions import DeliveryError, PublishError
 
-from twofold.errors import ConfigurationError, MessageTooLarge, TransientFailure, TwofoldError
-from twofold.ports import Outcome, WireMessage, check_body
+from twofold.errors import ConfigurationError, TransientFailure, TwofoldError
+from twofold.ports import KeyLocks, Outcome, WireMessage
 
-from ._connection import LOST, losses
 from ._link import Link
+from ._losses import LOST, losses
 from ._topology import Topology
-from ._turns import Turns
+from ._wire import check_message, properties_of
 
 logger = logging.getLogger("twofold.rabbitmq")
-
-
-_LONGEST_NAME = 240
-"""How long ids and topics are at most, in bytes: the protocol's short texts have 255."""
-
-LONGEST_KEY = 4_000
-"""How long keys are at most, in bytes: they travel in a frame that the broker bounds."""
 
 
 @dataclass(slots=True)
@@ -33,29 +26,30 @@ class _Call:
     """One call of `publish`.
 
     Attributes:
-        messages: what it publishes.
-        outcomes: what became of each.
-        losses_before: how often the broker had been lost when it began.
-        given_up: whether it was cancelled.
+        messages: the messages.
+        outcomes: the outcome of each message.
+        losses_before: how often the connection had been lost when the call began.
+        cancelled: whether the caller was cancelled.
     """
 
     messages: Sequence[WireMessage]
     outcomes: list[Outcome]
     losses_before: int
-    given_up: bool = False
+    cancelled: bool = False
 
 
 class RabbitMQPublisher:
-    """Keeps up to `window` messages of different keys on their way, and one of each key.
+    """Publishes up to `window` messages at the same time, one of each key.
 
-    RabbitMQ confirms messages of one queue out of order when it refuses one of them, and answers an unroutable one although
-    the next may find a queue that was bound meanwhile. So the next of a key waits for the one before.
+    The next message of a key waits for the confirm of the previous one. RabbitMQ confirms messages of one queue out of order
+    if it refuses one of them, and returns an unroutable message although the next one may find a queue that was bound in
+    between.
 
     Args:
-        link: the connection and its channel.
-        topology: how messages are addressed.
+        link: the connection.
+        topology: the names at the broker.
         window: how many messages may be unconfirmed at a time.
-        timeout: how long a confirmation may take, in seconds.
+        timeout: how long a confirm may take, in seconds.
     """
 
     def __init__(self, link: Link, topology: Topology, *, window: int, timeout: float) -> None:
@@ -63,26 +57,16 @@ class RabbitMQPublisher:
         self._topology = topology
         self._window = asyncio.Semaphore(window)
         self._timeout = timeout
-        self._turns = Turns()
+        self._locks = KeyLocks()
         self._losses = 0
         self._sending: set[asyncio.Task[None]] = set()
         self.trouble: str | None = None
-        """Why the last message that was tried was not confirmed; see `Publisher`."""
+        """Why the last message that was sent was not confirmed; see `Publisher`."""
 
     async def publish(self, messages: Sequence[WireMessage]) -> Sequence[Outcome]:
-        """Publish messages; return what became of each."""
+        """Publish messages. Return the outcome of each."""
         for message in messages:
-            check_body(message.body, f"publish {message.topic[:80]} {message.id[:80]}")
-            for what, text, limit in (
-                ("id", message.id, _LONGEST_NAME),
-                ("topic", message.topic, _LONGEST_NAME),
-                ("key", message.key or "", LONGEST_KEY),
-            ):
-                if len(text.encode()) > limit:
-                    raise MessageTooLarge(
-                        f"cannot publish {message.topic[:80]} {message.id[:80]}: its {what} has {len(text.encode())} bytes, "
-                        f"and {limit} are the limit. Use a shorter one, such as a hash."
-                    )
+            check_message(message)
         call = _Call(messages, [Outcome.UNSENT] * len(messages), self._losses)
         for run in _runs(messages):
             if messages[run[0]].key is None and any(each is not Outcome.CONFIRMED for each in call.outcomes[: run[0]]):
@@ -90,21 +74,21 @@ class RabbitMQPublisher:
             chains: dict[str | None, list[int]] = {}
             for index in run:
                 chains.setdefault(messages[index].key, []).append(index)
-            await self._all_of(call, chains.values())
+            await self._publish_chains(call, chains.values())
         return call.outcomes
 
-    async def _all_of(self, call: _Call, chains: Iterable[Sequence[int]]) -> None:
-        """Publish chains at the same time.
+    async def _publish_chains(self, call: _Call, chains: Iterable[Sequence[int]]) -> None:
+        """Publish the messages of several keys at the same time.
 
-        The driver closes its channel when a message comes back that its sender has given up. So what is on its way goes on
-        when the caller is cancelled, and what is not is left.
+        aiormq closes a channel when the broker returns a message whose publisher was cancelled. So a cancelled call leaves
+        alone the messages that are sent, and does not send the others.
         """
-        sending = [asyncio.create_task(self._chain(call, chain)) for chain in chains]
+        sending = [asyncio.create_task(self._publish_chain(call, chain)) for chain in chains]
         self._sending.update(sending)
         try:
             await asyncio.wait(sending)
         except asyncio.CancelledError:
-            call.given_up = True
+            call.cancelled = True
             raise
         finally:
             for each in sending:
@@ -112,16 +96,15 @@ class RabbitMQPublisher:
         for each in sending:
             each.result()
 
-    async def _chain(self, call: _Call, chain: Sequence[int]) -> None:
-        """Publish messages of one key, one after another, up to the first that is not confirmed.
+    async def _publish_chain(self, call: _Call, chain: Sequence[int]) -> None:
+        """Publish the messages of one key in order, up to the first that is not confirmed.
 
-        Once the broker was lost, all that are still waiting give up together, so that nobody waits for more than one
-        time-out.
+        After a loss all waiting messages are given up, so that a call does not wait for several timeouts.
         """
-        async with self._turns.of(call.messages[chain[0]].key):
+        async with self._locks.hold(call.messages[chain[0]].key):
             for index in chain:
                 async with self._window:
-                    if call.given_up:
+                    if call.cancelled:
                         return
                     lost = self._losses != call.losses_before
                     outcome = call.outcomes[index] = Outcome.UNKNOWN if lost else await self._send(call.messages[index])
@@ -142,12 +125,12 @@ class RabbitMQPublisher:
                         mandatory=True,
                         wait=False,
                     )
-        except aiormq.PublishError:
+        except PublishError:
             self.trouble = None
             return Outcome.UNROUTABLE
-        except aiormq.DeliveryError:
-            self.trouble = "RabbitMQ has refused it: a queue is full, or does not keep it"
-            logger.warning("the broker has refused %s %s: it is not kept by every queue.", message.topic, message.id)
+        except DeliveryError:
+            self.trouble = "RabbitMQ refuses the message: a queue is full or unavailable"
+            logger.warning("RabbitMQ refuses %s %s: a queue is full or unavailable.", message.topic, message.id)
             return Outcome.UNKNOWN
         except (*LOST, TransientFailure, ConfigurationError) as error:
             self._lost(channel, error)
@@ -156,32 +139,19 @@ class RabbitMQPublisher:
         return Outcome.CONFIRMED
 
     def _lost(self, channel: aiormq.Channel | None, error: BaseException) -> None:
-        """Take note of a loss, once for each channel. A connection that says nothing is no better for the others."""
-        if channel is None or self._link.forget(channel, cut=isinstance(error, TimeoutError)):
-            self._losses += 1
-            found = str(error) or f"no answer within {self._timeout:g} s"
-            trouble = found if isinstance(error, TwofoldError) else f"{type(error).__name__}: {found}"
-            if trouble != self.trouble:
-                self.trouble = trouble
-                logger.warning("publishing was interrupted, and what was not confirmed is published again: %s", trouble)
-
-
-def properties_of(message: WireMessage, **headers: str) -> spec.Basic.Properties:
-    """Return what travels beside the body.
-
-    The id is a header: the driver tells by `message_id` which of its sends comes back, and makes one for each.
-    """
-    known = {"id": message.id, **({} if message.key is None else {"key": message.key}), **headers}
-    return spec.Basic.Properties(
-        content_type="application/cloudevents+json",
-        delivery_mode=2,
-        headers=dict(known),
-        message_type=message.topic,
-    )
+        """Drop the connection and note its loss, once for each channel."""
+        if channel is not None and not self._link.drop(channel):
+            return
+        self._losses += 1
+        found = str(error) or f"no answer within {self._timeout:g} s"
+        trouble = found if isinstance(error, TwofoldError) else f"{type(error).__name__}: {found}"
+        if trouble != self.trouble:
+            self.trouble = trouble
+            logger.warning("publishing was interrupted; unconfirmed messages are published again: %s", trouble)
 
 
 def _runs(messages: Sequence[WireMessage]) -> list[list[int]]:
-    """Part messages where one has no key: it stands alone, behind all before it and before all behind it."""
+    """Split messages into runs, which are published one after another. A message without a key is a run of its own."""
     runs: list[list[int]] = []
     for index, message in enumerate(messages):
         if not runs or message.key is None or messages[runs[-1][-1]].key is None:

@@ -13,22 +13,22 @@ from twofold.ports import Request
 logger = logging.getLogger("twofold.rabbitmq")
 
 REPLIES = "amq.rabbitmq.reply-to"
-"""What stands for the channel that asks: the broker hands replies to it directly, and drops those that come too late."""
+"""RabbitMQ's direct reply-to: a pseudo-queue for the channel of the requester. Replies to a closed channel are dropped."""
 
 TOO_LARGE = "too large"
-"""The type of a reply that says how many bytes the real one has, which is more than is carried."""
+"""The type of a reply that contains the size of the real reply, which exceeds the limit."""
 
 _LONGEST = 1_500.0
-"""How long a request may be dealt with, in seconds: the broker takes a message back after half an hour."""
+"""How long a request may be handled, in seconds. By default the broker takes a delivery back after 30 minutes."""
 
 
-def asking(request: Request, call: str, seconds: float) -> spec.Basic.Properties:
-    """Return what travels beside a request.
+def properties_of(request: Request, call: str, seconds: float) -> spec.Basic.Properties:
+    """Return the properties of a request.
 
     Args:
         request: the request.
-        call: what its reply is recognised by.
-        seconds: until its deadline.
+        call: the correlation id of the reply.
+        seconds: the time until the deadline.
     """
     headers: dict[str, str | int] = {"id": request.id, "deadline": int((time.time() + seconds) * 1000)}
     if request.key is not None:
@@ -44,19 +44,19 @@ def asking(request: Request, call: str, seconds: float) -> spec.Basic.Properties
 
 
 def request_of(delivered: DeliveredMessage) -> Request:
-    """Return a request as it was sent."""
+    """Return the request in a delivery."""
     properties = delivered.header.properties
     headers = properties.headers or {}
     key = headers.get("key")
-    found = str(headers.get("id", properties.message_id or ""))
-    return Request(found, None if key is None else str(key), delivered.body)
+    id_ = str(headers.get("id", properties.message_id or ""))
+    return Request(id_, None if key is None else str(key), delivered.body)
 
 
 def seconds_left(delivered: DeliveredMessage, service: str) -> float:
-    """Return how long a request may be dealt with that has just come.
+    """Return how long a request may be handled that has just been delivered.
 
-    The broker hands none out whose expiration has passed, and measures that without the sender's clock. The time of the
-    deadline only says how much of it is left; where it contradicts the broker, one of the clocks is wrong.
+    The broker does not deliver a request whose expiration has passed, and measures that without the requester's clock. The
+    deadline only tells how much of that time is left. If it contradicts the broker, the two clocks differ.
     """
     properties = delivered.header.properties
     try:
@@ -67,8 +67,8 @@ def seconds_left(delivered: DeliveredMessage, service: str) -> float:
     left = deadline / 1000 - time.time() if isinstance(deadline, int) else whole
     if left <= 0 < whole:
         logger.warning(
-            "%s deals with %s although its deadline was %.1f s ago by the clock here: the broker says that it was not. See "
-            "whether the clocks of this machine and of the requester's agree.",
+            "%s handles %s although its deadline passed %.1f s ago by the local clock: the broker has not expired it. Check "
+            "the clocks of this machine and of the requester.",
             *(service, request_of(delivered).id, -left),
         )
         left = whole

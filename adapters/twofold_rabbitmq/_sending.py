@@ -1,4 +1,4 @@
-"""Send what has to find a queue, and wait until the broker has it."""
+"""Publish with a confirm, safely under cancellation."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import aiormq
 
 
 async def send(channel: aiormq.Channel, body: bytes, **where: Any) -> None:
-    """Publish a message over a channel with confirms; return when the broker has it.
+    """Publish a message. Return when the broker has confirmed it.
 
-    The driver closes its channel when a message comes back that its sender has given up. So whoever is cancelled leaves
-    the driver waiting, until the broker answers or the connection ends.
+    aiormq closes a channel when the broker returns a message whose publisher was cancelled. So a cancelled call leaves a
+    task behind that waits for the broker's answer, or for the end of the connection.
 
     Args:
-        channel: the channel.
+        channel: a channel with publisher confirms.
         body: the body.
-        where: for the driver: exchange, routing key and properties.
+        where: the exchange, routing key and properties, as for `basic_publish`.
     """
     sending = asyncio.create_task(channel.basic_publish(body, mandatory=True, wait=False, **where))
     try:
         await asyncio.shield(sending)
     except asyncio.CancelledError:
-        sending.add_done_callback(_heard)
+        sending.add_done_callback(_retrieve)
         raise
 
 
-def _heard(sending: asyncio.Task[Any]) -> None:
+def _retrieve(sending: asyncio.Task[Any]) -> None:
     if not sending.cancelled():
-        sending.exception()  # nobody is left to hear of it
+        sending.exception()  # otherwise asyncio logs that it was never retrieved

@@ -8,41 +8,42 @@ from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from typing import Any
 
-import aiormq
+from aio_pika.abc import AbstractChannel
 from aiormq import spec
 from aiormq.abc import DeliveredMessage
 
-from twofold.ports import LARGEST_BODY, Answerer
+from twofold.ports import LARGEST_BODY, Answerer, Backoff, KeyLocks
 
-from ._connection import LOST, Connection, losses
+from ._connection import Connection, underlying
+from ._losses import LOST, losses
 from ._request_topology import RequestTopology
 from ._request_wire import REPLIES, TOO_LARGE, request_of, seconds_left
-from ._supervision import Supervisor, Watch
-from ._turns import Turns
+from ._supervision import Supervisor
+from ._watch import Watch
 
 logger = logging.getLogger("twofold.rabbitmq")
 
 _FIRST_PAUSE = 0.05
 _LAST_PAUSE = 1.0
-"""Seconds until a request is tried again whose answer failed, at first and at most."""
+"""The first and the longest pause before a failed request is retried, in seconds."""
 
-_LEAVE = 5.0
-"""How long leaving waits for requests that are under way, in seconds."""
+_SHUTDOWN = 5.0
+"""How long `shut_down` waits for requests that are being handled, in seconds."""
 
 
 class RabbitMQServer:
-    """Answers the requests of one service over one connection after another.
+    """Serves the requests of one service over one connection after another.
 
-    A request is acknowledged when its reply is sent. One whose answer fails is tried again here, before what follows of its
-    key, until its deadline; when this process dies, the broker hands it to another one.
+    A request is acknowledged after its reply was sent. A request whose handler fails is retried here until its deadline,
+    before later requests of its key. If this process dies, the broker delivers its requests to another server.
 
     Args:
         url: the broker.
-        options: for the driver.
-        topology: what is declared, and how it is called.
+        options: keyword arguments of `aio_pika.connect`.
+        topology: the names at the broker.
         service: the name to serve under.
         answer: handles a request.
-        partitions: into how many parts requests that have a key are divided.
+        partitions: the number of partitions of requests with a key.
         concurrency: how many requests are handled at the same time.
         timeout: how long an answer of the broker may take, in seconds.
     """
@@ -65,24 +66,24 @@ class RabbitMQServer:
         self._answer = answer
         self._partitions = partitions
         self._slots = asyncio.Semaphore(concurrency)
-        self._prefetch = concurrency * 4  # so that one slow key does not fill the window
+        self._prefetch = concurrency * 4  # one slow key must not fill the window
         self._timeout = timeout
-        self._turns = Turns()
+        self._locks = KeyLocks()
         self._waiting: set[asyncio.Task[None]] = set()
-        self._begun: set[asyncio.Task[None]] = set()
-        self._leaving = False
+        self._handling: set[asyncio.Task[None]] = set()
+        self._shutting_down = False
         self.tried = self._supervisor.tried
-        """Set when it serves for the first time, or has failed to."""
+        """Set when the first attempt to serve has succeeded or failed."""
         self.failed: Exception | None = None
-        """Why it has not begun to serve."""
+        """Why the first attempt to serve failed."""
 
     @property
     def trouble(self) -> str | None:
-        """What keeps it from serving at the moment."""
+        """Why it does not serve at present."""
         return self._supervisor.trouble
 
     async def run(self) -> None:
-        """Serve until cancelled; only a failure to begin ends it."""
+        """Serve until cancelled. Only a failure of the first attempt ends it."""
         while True:
             try:
                 await self._supervisor.run()
@@ -91,90 +92,89 @@ class RabbitMQServer:
                     self.failed = error
                     self.tried.set()
                     return
-                logger.exception("%s cannot be served here and tries again in %.2f s", self._service, _LAST_PAUSE)
+                logger.exception("%s cannot be served and retries in %.2f s", self._service, _LAST_PAUSE)
             await asyncio.sleep(_LAST_PAUSE)
 
-    async def leave(self) -> None:
-        """Begin nothing more, and wait a moment for what is under way; the broker hands the rest to others."""
-        self._leaving = True
+    async def shut_down(self) -> None:
+        """Start no more requests, and wait a few seconds for those that are being handled. Others get the rest."""
+        self._shutting_down = True
         for task in self._waiting:
             task.cancel()
-        if self._begun:
-            await asyncio.wait(self._begun, timeout=_LEAVE)
+        if self._handling:
+            await asyncio.wait(self._handling, timeout=_SHUTDOWN)
 
     async def _serve_over(self, connection: Connection) -> None:
         try:
             async with asyncio.timeout(self._timeout * 2):
-                channel = await connection.channel(confirms=False)
-                watch = Watch(connection, channel)
-                await self._declare(channel)
-                await channel.basic_qos(prefetch_count=self._prefetch)
+                opened = await connection.channel(publisher_confirms=False)
+                watch = Watch(connection, await underlying(opened))
+                await self._declare(opened)
+                await opened.set_qos(self._prefetch)
                 for queue in self._topology.queues(self._service, self._partitions):
-                    await watch.receive(queue, self._delivered)
-            self._supervisor.receives()
+                    await watch.consume(queue, self._delivered)
+            self._supervisor.started()
             await watch.run(self._declare, self._timeout)
         finally:
-            # The broker hands these to somebody else now; what they have committed is recognised by its id.
-            for task in self._waiting | self._begun:
+            # The broker delivers these requests to another server now, which recognises committed ones by their ids.
+            for task in self._waiting | self._handling:
                 task.cancel()
 
-    async def _declare(self, channel: aiormq.Channel) -> None:
+    async def _declare(self, channel: AbstractChannel) -> None:
         await self._topology.declare(channel, self._service, self._partitions)
 
     async def _delivered(self, delivered: DeliveredMessage) -> None:
-        """Begin a request; the driver calls this in the order of delivery, each time in a task of its own."""
+        """Handle a request. aiormq calls this in the order of delivery, each time in a new task."""
         task: asyncio.Task[Any] | None = asyncio.current_task()
-        if self._leaving or task is None:
-            return  # it goes back when the connection closes
+        if self._shutting_down or task is None:
+            return  # the request returns to its queue when the connection closes
         self._waiting.add(task)
         try:
-            await self._deal_with(task, delivered)
+            await self._handle(task, delivered)
         finally:
             self._waiting.discard(task)
-            self._begun.discard(task)
+            self._handling.discard(task)
 
-    async def _deal_with(self, task: asyncio.Task[None], delivered: DeliveredMessage) -> None:
-        """Answer a request, however often that takes before its deadline."""
-        request, now, pause = request_of(delivered), asyncio.get_running_loop().time, _FIRST_PAUSE
+    async def _handle(self, task: asyncio.Task[None], delivered: DeliveredMessage) -> None:
+        """Call the handler, and retry it until the deadline."""
+        request, backoff = request_of(delivered), Backoff(_FIRST_PAUSE, _LAST_PAUSE)
+        now = asyncio.get_running_loop().time
         deadline = now() + seconds_left(delivered, self._service)
-        async with self._turns.of(request.key) if request.key is not None else nullcontext():
+        async with self._locks.hold(request.key) if request.key is not None else nullcontext():
             while now() < deadline:
                 async with self._slots:
                     if now() >= deadline:
                         break
                     self._waiting.discard(task)
-                    self._begun.add(task)
+                    self._handling.add(task)
                     try:
                         reply = await self._answer(request)
                     except Exception as error:
-                        if self._leaving:
+                        if self._shutting_down:
                             logger.info("%s leaves %s to another server: %s", self._service, request.id, error)
                             return
+                        pause = backoff.next()
                         logger.exception(
-                            "%s could not answer %s and tries again in %.2f s", self._service, request.id, pause
+                            "%s could not answer %s and retries in %.2f s", self._service, request.id, pause
                         )
                     else:
                         await self._settle(delivered, reply)
                         return
-                    self._begun.discard(task)
+                    self._handling.discard(task)
                     self._waiting.add(task)
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, _LAST_PAUSE)
-        logger.warning(
-            "%s drops %s, whose deadline has passed: its requester has been told.", self._service, request.id
-        )
+        logger.warning("%s drops %s: its deadline has passed, and its requester knows.", self._service, request.id)
         await self._settle(delivered, None)
 
     async def _settle(self, delivered: DeliveredMessage, reply: bytes | None) -> None:
-        """Send the reply, if there is one, and tell the broker that the request is dealt with."""
+        """Send the reply, if there is one, and acknowledge the request."""
         channel, properties = delivered.channel, delivered.header.properties
         to, kind = properties.reply_to or "", None
         if reply is not None and to and not to.startswith(REPLIES):
-            logger.warning("%s does not reply to %r, which is no requester but a queue.", self._service, to)
+            logger.warning("%s does not reply to %r, which is not a requester but a queue.", self._service, to)
             reply = None
         if reply is not None and len(reply) > LARGEST_BODY:
             reply, kind = str(len(reply)).encode(), TOO_LARGE
-        with suppress(*LOST), losses():  # it comes again, and its reply with it
+        with suppress(*LOST), losses():  # after a loss the request is delivered and answered again
             if reply is not None and to:
                 answer = spec.Basic.Properties(correlation_id=properties.correlation_id, message_type=kind)
                 await channel.basic_publish(reply, routing_key=to, properties=answer)

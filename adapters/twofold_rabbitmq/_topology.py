@@ -1,39 +1,40 @@
-"""What is declared at the broker, and how messages find their way.
+"""The exchanges and queues of events, and how messages are routed to them.
 
-One topic exchange; a routing key is the bucket of the message's key and its topic. A feed has a quorum queue for each of its
-parts, bound to the buckets of that part. So parts need no plugin of the broker, and the way of a key is the same in every
-process and release.
+There is one topic exchange. A routing key is `<bucket>.<topic>`, where the bucket is a hash of the message's key. A feed has
+a quorum queue for each partition, bound to the buckets of that partition. So partitions need no plugin, and a key is
+routed in the same way by every process and release.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TypeAlias
 from zlib import crc32
 
 import aiormq
-from pamqp.common import FieldValue
+from aio_pika import ExchangeType
+from aio_pika.abc import AbstractChannel, HeadersType
+from aio_pika.exceptions import ChannelPreconditionFailed
 
 from twofold.errors import ConfigurationError
 from twofold.ports import Feed
 
-Arguments: TypeAlias = dict[str, FieldValue]
+from ._connection import underlying
 
 BUCKETS = 64
-"""Into how many buckets keys fall. Changing it would change the way of every key."""
+"""The number of buckets. Another number would route every key differently."""
 
-REFUSED = (aiormq.ChannelPreconditionFailed, aiormq.ConnectionNotAllowed, aiormq.ChannelAccessRefused)
-"""How the broker refuses a declaration."""
+REFUSED = (ChannelPreconditionFailed, aiormq.ConnectionNotAllowed, aiormq.ChannelAccessRefused)
+"""The errors with which the broker refuses a declaration."""
 
 _CURRENT = re.compile(r"current is (?:the value )?'(\d+) partitions'")
-"""How the broker tells how many parts there are."""
+"""The number of partitions in the broker's error message."""
 
 _DELIVERIES = 300
-"""How often a message is delivered until its queue sets it aside: one that ends every consumer, or its connection."""
+"""How often a message is delivered before its queue parks it. It crashes each consumer, or breaks its connection."""
 
-_LOOKS = 1_000_000
-"""How often what is set aside may be looked at; the broker's own limit is 20 since 4.0."""
+_READS = 1_000_000
+"""How often a parked message may be read, which the broker counts as a delivery. The default limit is 20 since 4.0."""
 
 
 def bucket_of(key: str) -> int:
@@ -41,11 +42,11 @@ def bucket_of(key: str) -> int:
     return crc32(key.encode()) % BUCKETS
 
 
-async def declare_partitions(channel: aiormq.Channel, exchange: str, partitions: int) -> None:
-    """Declare an exchange through which nothing goes, and whose form says how many parts there are."""
-    await channel.exchange_declare(
+async def declare_partitions(channel: AbstractChannel, exchange: str, partitions: int) -> None:
+    """Declare an exchange that stores a number of partitions in one of its arguments. Nothing is published to it."""
+    await channel.declare_exchange(
         exchange,
-        exchange_type="fanout",
+        ExchangeType.FANOUT,
         durable=True,
         internal=True,
         arguments={"alternate-exchange": f"{partitions} partitions"},
@@ -53,7 +54,7 @@ async def declare_partitions(channel: aiormq.Channel, exchange: str, partitions:
 
 
 def partitions_found(error: Exception) -> str:
-    """Return what the broker has instead, when it refuses such a declaration."""
+    """Return what the broker has instead, given its refusal of `declare_partitions`."""
     current = _CURRENT.search(str(error))
     return f"it has {current[1]}" if current else f"the broker refuses it ({error})"
 
@@ -62,7 +63,7 @@ class Topology:
     """Names and declarations.
 
     Args:
-        prefix: what the name of everything begins with.
+        prefix: the prefix of all names.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -70,96 +71,97 @@ class Topology:
         self._prefix = prefix
 
     def routing_key(self, key: str | None, topic: str) -> str:
-        """Return how a message is addressed."""
+        """Return the routing key of a message."""
         return f"{'all' if key is None else bucket_of(key)}.{topic}"
 
     def queues(self, feed: Feed) -> list[str]:
-        """Return the queues of a feed, one a part."""
-        return [f"{self._prefix}.{feed.consumer}.{part}" for part in range(feed.partitions)]
+        """Return the queues of a feed, one for each partition."""
+        return [f"{self._prefix}.{feed.consumer}.{partition}" for partition in range(feed.partitions)]
 
     def parked(self, consumer: str) -> str:
-        """Return the queue of what a consumer has set aside."""
+        """Return the queue of a consumer's parked messages."""
         return f"{self._prefix}.{consumer}.parked"
 
-    async def declare_exchange(self, channel: aiormq.Channel) -> None:
+    def partitions_of(self, consumer: str) -> str:
+        """Return the exchange that stores a consumer's number of partitions."""
+        return f"{self._prefix}.{consumer}"
+
+    async def declare_exchange(self, channel: AbstractChannel) -> None:
         """Declare what publishing needs.
 
         Raises:
-            ConfigurationError: there is another exchange of this name, or it is not allowed.
+            ConfigurationError: the exchange exists with another type, or the user may not configure it.
         """
         try:
-            await channel.exchange_declare(self.exchange, exchange_type="topic", durable=True)
+            await channel.declare_exchange(self.exchange, ExchangeType.TOPIC, durable=True)
         except REFUSED as error:
             raise ConfigurationError(
-                f"cannot declare the exchange {self.exchange!r}: {error}. Say another prefix=, or delete the exchange of "
-                "this name that is no durable topic exchange; see whether the user of the URL may configure it."
+                f"cannot declare the exchange {self.exchange!r}: {error}. Choose another prefix=, delete the exchange of "
+                "this name if it is not a durable topic exchange, or let the user of the URL configure it."
             ) from error
 
-    async def declare(self, channel: aiormq.Channel, feed: Feed) -> None:
-        """Declare what a feed needs; safe to repeat.
+    async def declare(self, channel: AbstractChannel, feed: Feed) -> None:
+        """Declare what a feed needs. Safe to repeat.
 
         Raises:
-            ConfigurationError: it is there in another form, or is to begin before it was there.
+            ConfigurationError: it exists with other settings, or the feed starts at the beginning.
         """
         if feed.start == "beginning":
             raise ConfigurationError(
-                f"cannot let {feed.consumer!r} begin at the beginning: RabbitMQ keeps nothing for those who are not there. "
-                "Say start='now', and let the other application relay(start='beginning') once this one is declared."
+                f"cannot start {feed.consumer!r} at the beginning: RabbitMQ keeps no messages for consumers that are "
+                "declared later. Use start='now'. The other application can relay(start='beginning') once this consumer is "
+                "declared."
             )
         if feed.partitions > BUCKETS:
             raise ConfigurationError(
-                f"cannot divide {feed.consumer!r} into {feed.partitions} parts: there are {BUCKETS} at most."
+                f"cannot divide {feed.consumer!r} into {feed.partitions} partitions: the maximum is {BUCKETS}."
             )
         parked = self.parked(feed.consumer)
         await self.declare_exchange(channel)
-        await self._remember_partitions(channel, feed)
+        await self._declare_partitions(channel, feed)
         try:
-            # To look at what is parked is a delivery, too.
-            kept: Arguments = {"x-queue-type": "quorum", "x-delivery-limit": _LOOKS}
-            await channel.queue_declare(parked, durable=True, arguments=kept)
+            kept: HeadersType = {"x-queue-type": "quorum", "x-delivery-limit": _READS}
+            await channel.declare_queue(parked, durable=True, arguments=kept)
             for queue in self.queues(feed):
-                arguments: Arguments = {
+                arguments: HeadersType = {
                     "x-queue-type": "quorum",
                     "x-single-active-consumer": True,
                     "x-delivery-limit": _DELIVERIES,
                     "x-dead-letter-exchange": "",
                     "x-dead-letter-routing-key": parked,
                 }
-                await channel.queue_declare(queue, durable=True, arguments=arguments)
+                await channel.declare_queue(queue, durable=True, arguments=arguments)
         except REFUSED as error:
             raise ConfigurationError(
-                f"cannot declare what {feed.consumer!r} receives: {error}. What is there under this name was made "
-                "with other settings. Give the consumer another name, or empty and delete its exchange and queues "
+                f"cannot declare the queues of {feed.consumer!r}: {error}. A queue of this name exists with other settings. "
+                "Give the consumer another name, or empty and delete its exchange and queues "
                 f"({self._prefix}.{feed.consumer}*)."
             ) from error
+        below = await underlying(channel)
         for queue, key in self._bindings(feed):
-            await channel.queue_bind(queue, self.exchange, routing_key=key, nowait=True)
-        await self.declare_exchange(channel)  # answered when all before it is done
+            await below.queue_bind(queue, self.exchange, routing_key=key, nowait=True)
+        await self.declare_exchange(channel)  # the broker answers after it has bound all of them
 
-    async def forget(self, channel: aiormq.Channel, consumer: str) -> None:
-        """Delete what belongs to a consumer alone, into however many parts it is divided."""
+    async def forget(self, channel: AbstractChannel, consumer: str) -> None:
+        """Delete the queues and the exchange of a consumer, for any number of partitions."""
         for queue in self.queues(Feed(consumer=consumer, topics=(), partitions=BUCKETS)):
-            await channel.queue_delete(queue, nowait=True)  # one that is not there is no error
+            await channel.queue_delete(queue, nowait=True)  # deleting a queue that does not exist is not an error
         await channel.queue_delete(self.parked(consumer))
-        await channel.exchange_delete(self.of(consumer))
+        await channel.exchange_delete(self.partitions_of(consumer))
 
-    def of(self, consumer: str) -> str:
-        """Return the exchange that remembers into how many parts a consumer is divided."""
-        return f"{self._prefix}.{consumer}"
-
-    async def _remember_partitions(self, channel: aiormq.Channel, feed: Feed) -> None:
-        """Let the broker refuse another number of parts: nothing goes through this exchange, but its form is compared."""
+    async def _declare_partitions(self, channel: AbstractChannel, feed: Feed) -> None:
         try:
-            await declare_partitions(channel, self.of(feed.consumer), feed.partitions)
+            await declare_partitions(channel, self.partitions_of(feed.consumer), feed.partitions)
         except REFUSED as error:
             found = partitions_found(error)
             raise ConfigurationError(
-                f"cannot receive {feed.consumer!r} in {feed.partitions} parts: {found}, and its keys would change their "
-                "places. Keep partitions= as it was, or give the consumer another name. Or let everything be received, "
-                f"remove it with `await RabbitMQ(…).forget({feed.consumer!r})`, and start it anew."
+                f"cannot receive {feed.consumer!r} in {feed.partitions} partitions: {found}, and another number would move "
+                "keys between partitions. Keep partitions=, give the consumer another name, or let it receive everything, "
+                f"remove it with `await RabbitMQ(…).forget({feed.consumer!r})`, and declare it again."
             ) from error
 
     def _bindings(self, feed: Feed) -> Iterator[tuple[str, str]]:
+        """Yield the queue and the routing key of each binding."""
         queues = self.queues(feed)
         for topic in feed.topics:
             if len(queues) == 1:

@@ -13,26 +13,26 @@ from ._server.errors import TRANSLATED, translated
 from ._server.server import AnyClient, Server, checked
 
 _SILENCE: Final = 15.0
-"""After how long without a notification the connection is tried, in seconds."""
+"""The time without a notification after which the connection is checked, in seconds."""
 
-_PATIENCE: Final = 5.0
-"""How long its answer may take, in seconds."""
+_TIMEOUT: Final = 5.0
+"""The timeout of the check, in seconds."""
 
 
 class RedisNotifier:
-    """Tell other processes at once of events that were appended, where the write store cannot: MariaDB, MySQL and SQLite.
+    """Notify other processes of new events, for write stores that cannot do so themselves: MariaDB, MySQL and SQLite.
 
         app = Application("orders", write=SqlAlchemy(engine), notifier=RedisNotifier(client))
 
-    A process that works holds one connection of the client's pool to listen. While Redis is away readers poll, as they do
-    without notifications.
+    A worker process holds one connection of the client's pool to listen. While Redis does not answer, workers poll, as they
+    do without a notifier.
 
     Args:
-        client: the client, on asyncio, of a server or a cluster; the user closes it.
-        prefix: what the channel's name begins with.
+        client: an asyncio client of a server or a cluster. The caller closes it.
+        prefix: the prefix of the channel's name.
 
     Raises:
-        ConfigurationError: the client is none on asyncio.
+        ConfigurationError: the client is not an asyncio client.
     """
 
     def __init__(self, client: AnyClient, *, prefix: str = "twofold") -> None:
@@ -41,19 +41,19 @@ class RedisNotifier:
         self._prefix = prefix
 
     async def announce(self, log: str) -> None:
-        """Tell whoever watches."""
+        """Notify the processes that watch."""
         await self._server.command("announce events", "PUBLISH", self._channel(log), b"")
 
     async def watch(self, log: str, heard: Callable[[], None]) -> None:
-        """Listen until cancelled, or until the connection is lost or says nothing any more."""
+        """Listen until cancelled, or until the connection is lost or no longer answers."""
         listening = cast(Any, self._client).pubsub()
         try:
             await listening.subscribe(self._channel(log))
             while True:
-                await _next(listening)  # that it is subscribed is the first
+                await _next(listening)  # the first message confirms the subscription
                 heard()
         except TRANSLATED as error:
-            raise translated(error, "hear of events") from error
+            raise translated(error, "receive notifications") from error
         finally:
             with anyio.move_on_after(1, shield=True):
                 await listening.aclose()
@@ -63,13 +63,13 @@ class RedisNotifier:
 
 
 async def _next(listening: Any) -> None:
-    """Return at the next message; see that the connection lives while there is none."""
+    """Return at the next message. Check the connection while there is none."""
     while True:
         message = await listening.get_message(timeout=_SILENCE)
         if message is None:
             await listening.ping()
-            message = await listening.get_message(timeout=_PATIENCE)
+            message = await listening.get_message(timeout=_TIMEOUT)
         if message is None:
-            raise TransientFailure(f"cannot hear of events: Redis has said nothing for {_PATIENCE:g} s.")
+            raise TransientFailure(f"cannot receive notifications: Redis did not answer within {_TIMEOUT:g} s.")
         if message["type"] != "pong":
             return

@@ -1,4 +1,4 @@
-"""Twofold: commands go in, read models come out, and an ordered log of events keeps them together.
+"""Twofold: a CQRS toolkit with one event log that is the event store and the transactional outbox.
 
 Where to read on: the messages (`Command`, `Query`, `Event`), the `Application` that composes handlers with stores, the
 ports in `twofold.ports` that adapters implement, and the errors, drawn as a tree, in `twofold.errors`.
@@ -6,6 +6,7 @@ ports in `twofold.ports` that adapters implement, and the errors, drawn as a tre
 
 from ._application.application import Application
 from ._application.health import Health
+from ._application.operations import Operations
 from ._buses.command_bus import CommandBus
 from ._buses.event_bus import EventBus
 from ._buses.query_bus import QueryBus
@@ -49,6 +50,7 @@ __all__ = [
     "Ids",
     "Keyset",
     "Message",
+    "Operations",
     "Page",
     "Query",
     "QueryBus",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +28,23 @@ def test_the_list_of_public_names_is_the_real_one() -> None:
 def test_every_public_name_is_documented(name: str) -> None:
     """Each public name has a docstring of its own."""
     assert inspect.getdoc(getattr(twofold, name))
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    """Each public name has an entry on exactly one page of the reference."""
+    pages = (Path(__file__).resolve().parents[2] / "docs/reference").glob("*.md")
+    entries = [name for page in pages for name in re.findall(r"^::: twofold\.(\w+)$", page.read_text(), re.MULTILINE)]
+    elsewhere = {"errors", "middleware", "ports", "TwofoldError"}  # pages of modules; the error is on the first one
+    assert sorted(name for name in entries if name not in elsewhere) == [
+        each for each in twofold.__all__ if each not in elsewhere
+    ]
+
+
+def test_the_front_door_is_small() -> None:
+    """`Application` has at most 16 public methods beside the decorators."""
+    decorators = {"command_handler", "query_handler", "event_handler", "projection", "upcaster"}
+    methods = {name for name in dir(twofold.Application) if not name.startswith("_")} - decorators
+    assert len(methods) <= 16
 
 
 @pytest.mark.parametrize("error", ERRORS)

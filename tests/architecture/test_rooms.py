@@ -12,6 +12,28 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 ROOMS: Mapping[str, Sequence[str]] = {
+    "twofold": (
+        "errors",
+        "_background",
+        "_definitions",
+        "ports",
+        "_encoding",
+        "_buses",
+        "_reading",
+        "_consistency",
+        "_writing",
+        "_registration",
+        "_dispatch",
+        "middleware",
+        "_subscriptions",
+        "_remote",
+        "_caching",
+        "_integration",
+        "_wiring",
+        "_application",
+        "__init__",
+        "testing",
+    ),
     "twofold_redis": (
         "_server",
         "_commit",

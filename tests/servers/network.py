@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit, urlunsplit
@@ -15,14 +16,17 @@ class Network:
 
     Args:
         url: the server.
+        context: how clients connect with TLS, which ends here; None for no TLS.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, context: ssl.SSLContext | None = None) -> None:
         self._target = urlsplit(url)
+        self._context = context
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._swallowed: list[asyncio.Event] = []
         self._writers: set[asyncio.StreamWriter] = set()
+        self._clients: set[asyncio.StreamWriter] = set()
         self._port = 0
 
     @property
@@ -30,7 +34,13 @@ class Network:
         """The way to the server through here."""
         login = self._target.netloc.rpartition("@")[0]
         place = f"{login}@127.0.0.1:{self._port}" if login else f"127.0.0.1:{self._port}"
-        return urlunsplit(self._target._replace(netloc=place))
+        scheme = self._target.scheme if self._context is None else f"{self._target.scheme}s"
+        return urlunsplit(self._target._replace(scheme=scheme, netloc=place))
+
+    @property
+    def connections(self) -> int:
+        """How many connections of clients there are, after their TLS handshakes."""
+        return len(self._clients)
 
     def stall(self) -> None:
         """Pass nothing on any more, in no direction; connections stay, and new ones are accepted and say nothing."""
@@ -57,7 +67,9 @@ class Network:
     async def running(self) -> AsyncIterator[None]:
         """Accept connections for the length of a block."""
         async with asyncio.TaskGroup() as links:
-            server = await asyncio.start_server(lambda *ends: links.create_task(self._accept(*ends)), "127.0.0.1", 0)
+            server = await asyncio.start_server(
+                lambda *ends: links.create_task(self._accept(*ends)), "127.0.0.1", 0, ssl=self._context
+            )
             self._port = server.sockets[0].getsockname()[1]
             try:
                 yield
@@ -69,6 +81,7 @@ class Network:
     async def _accept(self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         ends = {to_client}
         self._writers.add(to_client)
+        self._clients.add(to_client)
         flowing = self._flowing
         try:
             await flowing.wait()
@@ -82,6 +95,7 @@ class Network:
             pass  # the server is away: the client is told by the end of its connection
         finally:
             self._writers -= ends
+            self._clients -= ends
             for end in ends:
                 end.transport.abort()
 

@@ -1,4 +1,4 @@
-"""What a commit sends: the checks and steps of a transaction, as one script takes them."""
+"""Commit a transaction: its checks and steps, sent as one script."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from .script import COMMIT
 T = TypeVar("T")
 
 _REMEMBERED: Final = 600_000
-"""How long Redis remembers that a commit was done, in milliseconds; longer than a client goes on sending it again."""
+"""How long Redis records a finished commit, in milliseconds. The client stops repeating the commit earlier."""
 
-_PATIENCE: Final = 60.0
-"""How long the answer to a commit is awaited although the task was cancelled, in seconds."""
+_TIMEOUT: Final = 60.0
+"""The timeout of a commit, in seconds, also while its task is being cancelled."""
 
 
 class Commit:
-    """Gathers what one script does, all or nothing.
+    """The checks and steps of one script, which executes all steps or none.
 
     Args:
-        keys: names the keys.
+        keys: the names of the keys.
     """
 
     def __init__(self, keys: Keys) -> None:
@@ -49,15 +49,15 @@ class Commit:
         self._check("partitions", [partitions], [len(generations), *numbers], _moved(subscription))
 
     def check_layout(self, view: str, key: str, layout: str) -> None:
-        """Demand that the rows of a view are kept as we would keep them, if there are any."""
+        """Require that the rows of a view, if there are any, have this layout."""
         self._check("kept", [key], [layout], lambda found: other_layout(view, found, layout))
 
     def check_log(self, view: str, key: str, log: str) -> None:
-        """Demand that the rows of a view come from events of a log, if there are any."""
+        """Require that the rows of a view, if there are any, come from the events of this log."""
         self._check("kept", [key], [log], lambda found: _other_log(view, key, found, log))
 
     def step(self, name: str, keys: list[str], arguments: list[Argument]) -> None:
-        """Add something to do; steps are done in their order."""
+        """Add a step. Steps are executed in their order."""
         self._keys += keys
         self._steps.append(name)
         self._steps += arguments
@@ -70,20 +70,20 @@ class Commit:
         self._refusals.append(refusal)
 
     async def send(self, server: Server) -> None:
-        """Do all of it.
+        """Send the script.
 
         Raises:
-            CheckpointMoved: a check failed; nothing was done.
-            SchemaMissing: the rows are kept in another way; nothing was done.
-            ForeignLog: the rows come from another log; nothing was done.
-            TransientFailure: Redis refused for now; nothing was done.
-            CommitFailed: it is *unknown* whether it was done.
+            CheckpointMoved: a check failed. Nothing was written.
+            SchemaMissing: the rows have another layout. Nothing was written.
+            ForeignLog: the rows come from another log. Nothing was written.
+            TransientFailure: Redis refused the script for now. Nothing was written.
+            CommitFailed: it is *unknown* whether the script was executed.
         """
         if not self._refusals and not self._steps:
             return
         keys = [self._keys[0], *self._check_keys, *self._keys[1:]]
         arguments = [_REMEMBERED, len(self._refusals), *self._checks, *self._steps]
-        answer = await _awaited(self._sent(server, keys, arguments))
+        answer = await _uninterrupted(self._sent(server, keys, arguments))
         if answer[0] != b"done":
             raise self._refusals[int(answer[1]) - 1](answer[2].decode())
 
@@ -100,12 +100,12 @@ class Commit:
         return answer
 
 
-async def _awaited(work: Coroutine[Any, Any, T]) -> T:
-    """Return what comes of work that was begun, although this task is cancelled: that arrives when it has ended."""
+async def _uninterrupted(work: Coroutine[Any, Any, T]) -> T:
+    """Await work to its end, even if this task is cancelled. The cancellation is raised afterwards."""
     task = asyncio.ensure_future(work)
-    end = asyncio.get_running_loop().time() + _PATIENCE
+    end = asyncio.get_running_loop().time() + _TIMEOUT
     cancelled: asyncio.CancelledError | None = None
-    # The scope holds back anyio's cancellations, which would come again at each step; the loop outlasts asyncio's.
+    # The scope delays anyio's cancellations, which are repeated at each await; the loop outlasts asyncio's.
     with anyio.CancelScope(shield=True):
         while not task.done() and (left := end - asyncio.get_running_loop().time()) > 0:
             try:
@@ -116,7 +116,7 @@ async def _awaited(work: Coroutine[Any, Any, T]) -> T:
             task.cancel()
             await asyncio.wait({task})
     if task.cancelled():
-        raise cancelled or _unknown(f"no answer came for {_PATIENCE:g} s")
+        raise cancelled or _unknown(f"no answer arrived within {_TIMEOUT:g} s")
     failure = task.exception()
     if cancelled is not None:
         raise cancelled from failure
@@ -125,27 +125,27 @@ async def _awaited(work: Coroutine[Any, Any, T]) -> T:
 
 def _unknown(found: str) -> CommitFailed:
     return CommitFailed(
-        f"cannot commit for certain: {found}. It is unknown whether Redis did it: read back before repeating."
+        f"the outcome of a commit is unknown: {found}. Read the data before you repeat the transaction."
     )
 
 
 def _moved(subscription: str) -> Callable[[str], TwofoldError]:
     return lambda found: CheckpointMoved(
-        f"cannot move the checkpoint of {subscription!r}: {found}. Another worker was here first; nothing was written."
+        f"cannot move the checkpoint of {subscription!r}: {found}. Another worker moved it first. Nothing was written."
     )
 
 
 def _other_log(view: str, key: str, found: str, wanted: str) -> ForeignLog:
     return ForeignLog(
-        f"cannot write the rows of {view!r}: those that are there come from log {found}, these from {wanted}. Give each "
-        "application that uses this Redis a prefix= of its own. If the database was made anew on purpose, unlink what was "
-        f"kept for the old one: the keys {key.rpartition(':')[0]}* and the partitions of its projection."
+        f"cannot write the rows of {view!r}: the stored rows come from log {found}, the new ones from {wanted}. Use a "
+        "prefix= of its own for each application on this Redis. If the database was created again on purpose, delete the "
+        f"data of the old one: the keys {key.rpartition(':')[0]}* and the partitions of its projection."
     )
 
 
 def other_layout(view: str, found: str, wanted: str) -> SchemaMissing:
-    """Return the error for rows that were written for other indexes, or another key."""
+    """Return the error for rows with another layout."""
     return SchemaMissing(
-        f"cannot use the rows of {view!r}: they are kept for [{found}], this application wants [{wanted}]. "
-        "Call create_schema(), which makes their indexes anew, or rebuild under another view name."
+        f"cannot use the rows of {view!r}: their layout is [{found}], and this application needs [{wanted}]. "
+        "Call create_schema(), which creates the indexes again, or rename the view and let its projection fill it."
     )

@@ -1,4 +1,4 @@
-"""The script that commits a transaction: it checks what the transaction relied on, then does all that it wrote."""
+"""The script that commits a transaction: it runs all checks, then all steps."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from .._server.server import Script
 COMMIT: Final = Script(
     OLDER
     + """
--- KEYS[1] says that this commit was done; a client that lost the answer may send it again. It is written first: of all
--- that follows it is what a Redis without memory refuses, before anything was changed.
+-- KEYS[1] records that this commit was executed, for a client that lost the answer and repeats it. It is written first: a
+-- Redis without free memory refuses the first write of a script, and nothing is changed then.
 local argument, name = 1, 1
 local function arg() argument = argument + 1 return ARGV[argument] end
 local function key() name = name + 1 return KEYS[name] end
@@ -207,4 +207,4 @@ while argument < #ARGV do steps[arg()]() end
 return {'done'}
 """
 )
-"""KEYS and ARGV are read in turn, as its checks and its steps ask for them; `Commit` puts them together."""
+"""The checks and steps read KEYS and ARGV one after another, in the order in which `Commit` wrote them."""

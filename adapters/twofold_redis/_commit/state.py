@@ -1,4 +1,4 @@
-"""Whether a transaction can still be used."""
+"""The state of a transaction: open, broken or ended."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ T = TypeVar("T")
 
 
 class TransactionState:
-    """Begun, then broken or not, then ended.
+    """Raises an error when a transaction is used that is broken, has ended, or cannot write.
 
     Args:
-        read_only: refuse to write.
+        read_only: refuse every write.
     """
 
     def __init__(self, *, read_only: bool) -> None:
@@ -23,7 +23,7 @@ class TransactionState:
         self._ended = False
 
     def check(self) -> None:
-        """Raise when the transaction was broken, or has ended."""
+        """Raise an error if the transaction is broken or has ended."""
         if self._ended:
             raise UnitOfWorkClosed("cannot use this transaction: it has ended.")
         if self._broken is not None:
@@ -32,13 +32,13 @@ class TransactionState:
             ) from self._broken
 
     def check_writable(self) -> None:
-        """Raise when the transaction cannot write."""
+        """Raise an error if the transaction cannot write."""
         self.check()
         if self._read_only:
             raise ReadOnlyUnitOfWork("cannot write here: this transaction only reads.")
 
     async def guard(self, work: Awaitable[T]) -> T:
-        """Await something of the store, whose failure breaks the transaction."""
+        """Await a call to the store. A failure breaks the transaction."""
         try:
             return await work
         except BaseException as error:
@@ -46,10 +46,10 @@ class TransactionState:
             raise
 
     def broken(self, error: TwofoldError) -> TwofoldError:
-        """Note that this broke the transaction, and return it."""
+        """Mark the transaction as broken by an error, and return the error."""
         self._broken = error
         return error
 
     def end(self) -> None:
-        """Let the transaction be over."""
+        """Mark the transaction as ended."""
         self._ended = True

@@ -1,4 +1,4 @@
-"""Which part of which index holds the rows of a selection."""
+"""Choose the index and the ranges that hold the rows of a selection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _COMPARED: Final = frozenset({Operator.GT, Operator.GE, Operator.LT, Operator.LE
 
 
 class Range(NamedTuple):
-    """Members from one, included, up to another, which is not; None where there is no end."""
+    """The members from `low`, inclusive, to `high`, exclusive. None for `high` means no end."""
 
     low: bytes
     high: bytes | None
@@ -22,14 +22,14 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A way to find the rows of a selection.
+    """How to find the rows of a selection.
 
     Attributes:
-        index: where to look; None to look at all rows.
-        ranges: which of its members.
-        reverse: from the last to the first.
-        exact: all that is found matches, and nothing else does.
-        sorted: it is found in the order that is wanted, and only behind the row that was given.
+        index: the index to read; None to read all rows.
+        ranges: the ranges of its members.
+        reverse: read from the last member to the first.
+        exact: exactly the rows in the ranges match.
+        sorted: the rows have the order of the selection, and come after the row where it starts.
     """
 
     index: Index | None = None
@@ -40,7 +40,7 @@ class Plan:
 
 
 def plan_for(shape: Shape[Any], selection: Selection) -> Plan:
-    """Return the best way to find the rows of a selection; without an order, the best way to count them."""
+    """Return the best plan to find the rows of a selection, or to count them if the selection has no order."""
     plans = [_plan(shape, index, selection) for index in (shape.order, *shape.indexes)]
     (complete, used), plan = max(plans, key=lambda ranked: ranked[0])
     return plan if complete or used else Plan()
@@ -52,14 +52,14 @@ def _plan(shape: Shape[Any], index: Index, selection: Selection) -> tuple[tuple[
     reverse = _direction(index, part, selection.order_by) if len(part.ranges) == 1 else None
     ranges = part.ranges
     if reverse is not None and selection.after is not None:
-        lag = _behind(shape, index, part, selection, reverse=reverse)
-        ranges, reverse = ((lag,), reverse) if lag else (ranges, None)
+        rest = _after(shape, index, part, selection, reverse=reverse)
+        ranges, reverse = ((rest,), reverse) if rest else (ranges, None)
     plan = Plan(index, ranges, bool(reverse), exact, reverse is not None)
     return (exact and (plan.sorted or not selection.order_by), len(part.used)), plan
 
 
 class _Part(NamedTuple):
-    """What an index knows about some conditions: where to look, the values of its first columns, and which it used."""
+    """The ranges of an index for some conditions, the fixed values of its first columns, and the conditions in use."""
 
     ranges: tuple[Range, ...]
     fixed: tuple[Any, ...]
@@ -67,7 +67,7 @@ class _Part(NamedTuple):
 
 
 def _part(index: Index, where: Sequence[Condition]) -> _Part:
-    """Take as many columns as are equal to something, then one that is compared, or one of several."""
+    """Use all leading columns that are equal to a value, then one column with comparisons or alternatives."""
     low, fixed, used = b"", list[Any](), set[int]()
     for position, column in enumerate(index.columns):
         mine = {number: each for number, each in enumerate(where) if each.field == column.field}
@@ -87,7 +87,7 @@ def _part(index: Index, where: Sequence[Condition]) -> _Part:
 def _further(
     index: Index, position: int, mine: dict[int, Condition], low: bytes
 ) -> tuple[tuple[Range, ...], frozenset[int]]:
-    """Return the ranges behind some fixed columns that the next one leaves, and the conditions that this used."""
+    """Return the ranges of the column after the fixed ones, and the conditions in use."""
     for number, each in mine.items():
         if each.operator is Operator.ONE_OF:
             options = [index.encode(position, option) for option in cast("tuple[Any, ...]", each.value)]
@@ -99,12 +99,12 @@ def _further(
         at = low + cast(bytes, index.encode(position, value))
         span = _narrowed(span, operator, at, index.end(at, position + 1))
     if compared and index.columns[position].optional:
-        span = Range(max(span.low, low + b"\x01"), span.high)  # None stands before all values, and matches nothing
+        span = Range(max(span.low, low + b"\x01"), span.high)  # None sorts before all values and matches no comparison
     return (span,), frozenset(compared)
 
 
 def _narrowed(span: Range, operator: Operator, at: bytes, end: bytes | None) -> Range:
-    """Return what a comparison leaves of a range; `at` is where its value begins, `end` where that ends."""
+    """Return the part of a range that a comparison leaves. Members with its value are between `at` and `end`."""
     match operator:
         case Operator.GE:
             return Range(max(span.low, at), span.high)
@@ -117,7 +117,7 @@ def _narrowed(span: Range, operator: Operator, at: bytes, end: bytes | None) -> 
 
 
 def _direction(index: Index, part: _Part, order_by: Sequence[Ordering]) -> bool | None:
-    """Return whether an index gives an order backwards; None when it does not give it at all."""
+    """Return whether an index has an order in reverse; None if the index does not have the order."""
     fixed = {column.field for column in index.columns[: len(part.fixed)]}
     wanted = [each for each in order_by if each.field not in fixed]
     left = [column.field for column in index.columns[len(part.fixed) :]]
@@ -126,8 +126,8 @@ def _direction(index: Index, part: _Part, order_by: Sequence[Ordering]) -> bool 
     return bool(wanted) and wanted[0].descending
 
 
-def _behind(shape: Shape[Any], index: Index, part: _Part, selection: Selection, *, reverse: bool) -> Range | None:
-    """Return what of the only range lies behind the row that was given; None when that row is not of this range."""
+def _after(shape: Shape[Any], index: Index, part: _Part, selection: Selection, *, reverse: bool) -> Range | None:
+    """Return the part of the only range after the row where the selection starts; None if the row is not in the range."""
     given = {each.field: value for each, value in zip(selection.order_by, selection.after or (), strict=True)}
     fixed = {column.field: value for column, value in zip(index.columns, part.fixed, strict=False)}
     if any(field in given and given[field] != value for field, value in fixed.items()):

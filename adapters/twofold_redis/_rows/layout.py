@@ -1,4 +1,4 @@
-"""Whether stored rows have the indexes that a view asks for, and making them anew when not."""
+"""Check whether stored rows have the indexes of a view, and create the indexes again if not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ return {string.match(info, 'maxmemory:(%d+)') or '', string.match(info, 'maxmemo
 
 _UNINDEX: Final = Script(
     """
--- KEYS: layout, then what holds members. From here on nobody uses these rows until they have their layout again.
+-- KEYS: layout, then the keys with members. No process uses the rows until their layout is written again.
 redis.call('SET', KEYS[1], ARGV[1])
 for i = 2, #KEYS do redis.call('UNLINK', KEYS[i]) end
 return 1
@@ -32,7 +32,7 @@ return 1
 
 _INDEX: Final = Script(
     """
--- KEYS: members, indexes. ARGV: the key of a row, then all its members, packed, then each of them; again and again.
+-- KEYS: members, indexes. ARGV: for each row its key, all its members packed, and each member.
 local width = #KEYS + 1
 for i = 1, #ARGV, width do
   redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
@@ -44,29 +44,29 @@ return 1
 
 _SCAN: Final = Script("return redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])")
 
-_BEING_MADE: Final = "indexes are being made"
+_BEING_CREATED: Final = "indexes are being created"
 _BATCH: Final = 500
 
 
 async def check_memory(server: Server, keys: Keys) -> None:
-    """Refuse a Redis that throws away rows or checkpoints when its memory is full.
+    """Check that Redis does not evict rows and checkpoints when its memory is full.
 
     Raises:
-        ConfigurationError: it does.
+        ConfigurationError: Redis evicts any key.
     """
-    limit, policy = await server.run(_MEMORY, [keys.number], [], "look at the memory settings")
+    limit, policy = await server.run(_MEMORY, [keys.number], [], "read the memory settings")
     if limit not in (b"", b"0") and policy.startswith(b"allkeys"):
         raise ConfigurationError(
-            f"cannot keep read models in this Redis: with maxmemory-policy {policy.decode()} it throws away any key when "
-            "its memory is full, rows and checkpoints too. Set the policy to noeviction, or use another Redis."
+            f"cannot keep read models in this Redis: with maxmemory-policy {policy.decode()} it evicts any key when its "
+            "memory is full, including rows and checkpoints. Set the policy to noeviction, or use another Redis."
         )
 
 
 async def read_layouts(server: Server, keys: Keys, views: Sequence[type[View]]) -> None:
-    """Look at how the rows of some views are kept.
+    """Check the layout of the stored rows of views.
 
     Raises:
-        SchemaMissing: in another way than these views are.
+        SchemaMissing: rows have another layout than their view.
     """
     for view in views:
         shape = shape_of(view)
@@ -76,22 +76,22 @@ async def read_layouts(server: Server, keys: Keys, views: Sequence[type[View]]) 
 
 
 async def index_rows(server: Server, keys: Keys, view: type[View]) -> None:
-    """Make the indexes of a view's rows, where there are others."""
-    shape, attempt = shape_of(view), f"make the indexes of {view.__qualname__}"
+    """Create the indexes of a view's rows again, if the rows have other indexes."""
+    shape, attempt = shape_of(view), f"create the indexes of {view.__qualname__}"
     found = await _layout(server, keys, shape)
     if found is None or found == shape.layout:
         return
-    before = [] if found == _BEING_MADE else found.split("; ")
+    before = [] if found == _BEING_CREATED else found.split("; ")
     key = shape.layout.split("; ")[0]
     if before and before[0] != key:
         raise StorageError(
-            f"cannot {attempt}: its rows have another key, [{before[0]}], not [{key}]. "
-            "Give the view a new name and let its projection fill it."
+            f"cannot {attempt}: the stored rows have the key [{before[0]}], and the view has [{key}]. "
+            "Rename the view and let its projection fill it."
         )
     live, shadow = (_keys(keys, shape, shadow=shadow) for shadow in (False, True))
     gone = [keys.rows(view, tuple(map(_index_name, before[1:])), shadow=shadow) for shadow in (False, True)]
     old = list(dict.fromkeys(name for each in (live, shadow, *gone) for name in (each.members, *each.indexes)))
-    await server.run(_UNINDEX, [live.layout, *old], [_BEING_MADE], attempt)
+    await server.run(_UNINDEX, [live.layout, *old], [_BEING_CREATED], attempt)
     for each in (live, shadow):
         if shape.indexes:
             await _index(server, shape, each, attempt)
@@ -114,12 +114,12 @@ async def _index(server: Server, shape: Shape[Any], keys: RowKeys, attempt: str)
 
 async def _layout(server: Server, keys: Keys, shape: Shape[Any]) -> str | None:
     layout = _keys(keys, shape, shadow=False).layout
-    found = await server.command(f"look at the rows of {shape.view.__qualname__}", "GET", layout)
+    found = await server.command(f"read the layout of {shape.view.__qualname__}", "GET", layout)
     return None if found is None else bytes(found).decode()
 
 
 def _index_name(layout: str) -> str:
-    """Return what an index is called of which this is the layout."""
+    """Return the name of an index, given its layout."""
     return ",".join(column.partition(":")[0] for column in layout.split(",")[:-1])
 
 

@@ -1,4 +1,4 @@
-"""What Redis cannot decide by itself: whether a row matches, and in which order rows come."""
+"""Filter and sort rows in this process, where an index is not enough."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ V = TypeVar("V", bound=View)
 
 
 def matching(shape: Shape[V], rows: Iterable[V], where: Sequence[Condition]) -> list[V]:
-    """Return the rows that match all conditions. Values are compared by their bytes, as in the indexes."""
+    """Return the rows that match all conditions. Values are compared by their encoded bytes, as in the indexes."""
     found = list(rows)
     for condition in where:
         found = [row for row in found if _holds(shape, row, condition)] if found else found
@@ -22,12 +22,12 @@ def matching(shape: Shape[V], rows: Iterable[V], where: Sequence[Condition]) -> 
 
 
 def page(shape: Shape[V], rows: Sequence[V], selection: Selection) -> list[V]:
-    """Return what a selection wants of rows that match: sorted, behind a row, left out and limited."""
+    """Return the rows of a selection, given all rows that match: sorted, after a row, with offset and limit."""
     found = list(rows)
     for term in reversed(selection.order_by):
         found.sort(key=_value_of(shape, term.field), reverse=term.descending)
     if selection.after is not None:
-        found = [row for row in found if _behind(shape, row, selection, selection.after)]
+        found = [row for row in found if _is_after(shape, row, selection, selection.after)]
     end = None if selection.limit is None else selection.offset + selection.limit
     return found[selection.offset : end]
 
@@ -60,8 +60,8 @@ def _holds(shape: Shape[Any], row: View, condition: Condition) -> bool:
             return mine <= other
 
 
-def _behind(shape: Shape[Any], row: View, selection: Selection, after: tuple[object, ...]) -> bool:
-    """Return whether a row comes after the place that these values of its order stand for."""
+def _is_after(shape: Shape[Any], row: View, selection: Selection, after: tuple[object, ...]) -> bool:
+    """Return whether a row sorts after these values of the order."""
     for term, value in zip(selection.order_by, after, strict=True):
         encode = shape.columns[term.field].encode
         mine, other = encode(getattr(row, term.field)), encode(value)

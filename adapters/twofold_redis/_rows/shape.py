@@ -1,4 +1,4 @@
-"""What a view is to this store: how its fields are compared, and the members that a row has in its indexes."""
+"""The encoding of a view: the bytes that its fields are compared by, and the members of its rows in the indexes."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Column:
     """A field that rows are compared by.
 
     Attributes:
-        field: its name.
-        kind: what its encoding is called.
-        accepts: the class of its values.
-        optional: whether None is a value of it.
-        encode: turns its values into bytes.
+        field: the name of the field.
+        kind: the name of the encoding.
+        accepts: the class of the values.
+        optional: whether the value may be None.
+        encode: encodes a value as bytes.
     """
 
     field: str
@@ -41,11 +41,11 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """A sorted set in which rows stand by some columns; the last one is the key.
+    """A sorted set of rows by some columns, of which the last is the key.
 
     Attributes:
         columns: the columns.
-        is_order: it is that of the key alone, whose members are the bare keys.
+        is_order: whether it is the index of the key alone, whose members are keys without an end.
     """
 
     columns: tuple[Column, ...]
@@ -53,11 +53,11 @@ class Index:
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The name of the index."""
         return ",".join(column.field for column in self.columns[:-1])
 
     def encode(self, position: int, value: Any) -> bytes | None:
-        """Return a value as it stands in one of the columns; None when no row can have it."""
+        """Return the encoded value of a column; None if no row can have the value."""
         column = self.columns[position]
         if value is None and not column.optional:
             return None
@@ -66,14 +66,14 @@ class Index:
         return column.encode(value)
 
     def end(self, prefix: bytes, columns: int) -> bytes | None:
-        """Return what comes behind all members that begin with so many whole columns; None when nothing does."""
+        """Return the bytes after all members with a prefix of so many columns; None if there are none."""
         if columns == 0:
             return None
         return prefix + b"\x00" if self.is_order else after(prefix)
 
 
 class Shape(Generic[V]):
-    """A view as this store keeps it.
+    """The encoding of a view in this store.
 
     Args:
         view: the view.
@@ -91,12 +91,12 @@ class Shape(Generic[V]):
 
     @property
     def tail(self) -> int:
-        """How many bytes follow the key in a member of an index: its end, and how long it is."""
+        """The number of bytes after the key in a member of an index: the end of the key, and its length."""
         return (len(END) if self._ends else 0) + 4
 
     @property
     def layout(self) -> str:
-        """What stored keys and members depend on."""
+        """A text that changes whenever stored keys or members would change."""
         indexes = (self.order, *self.indexes)
         return "; ".join(
             ",".join(f"{each.field}:{each.kind}{'?' if each.optional else ''}" for each in index.columns)
@@ -108,10 +108,10 @@ class Shape(Generic[V]):
         return bare_text(key) if self._ends else self.key.encode(key)
 
     def row_name(self, key: Any) -> bytes:
-        """Return a key as the name of the row that it is to be written to.
+        """Return a key as the name of the row to write.
 
         Raises:
-            NotStorable: it has no such name.
+            NotStorable: the key cannot be encoded.
         """
         try:
             return self.bare_key(key)
@@ -119,10 +119,10 @@ class Shape(Generic[V]):
             raise self._unwritable(key, self.key.field, error) from error
 
     def written(self, row: V, bare_key: bytes) -> tuple[bytes, bytes]:
-        """Return what is kept of a row: its JSON text, and its members of the indexes, packed.
+        """Return the JSON text of a row, and its packed members of the indexes.
 
         Raises:
-            NotStorable: it cannot be kept.
+            NotStorable: the row cannot be encoded.
         """
         text = self.codec.encode(row).encode()
         try:
@@ -131,7 +131,7 @@ class Shape(Generic[V]):
             raise self._unwritable(row.key, self._culprit(row), error) from error
 
     def _culprit(self, row: V) -> str:
-        """Return the field of a row that does not fit an index."""
+        """Return the field of a row that cannot be encoded for an index."""
         for field, column in self.columns.items():
             try:
                 column.encode(getattr(row, field))
@@ -141,20 +141,20 @@ class Shape(Generic[V]):
 
     def _unwritable(self, key: object, field: str, error: Exception) -> NotStorable:
         return NotStorable(
-            f"cannot keep {self.view.__qualname__} {key!r:.100} in its indexes: its field {field!r} does not fit: {error}. "
-            "Put a shorter number, or a text that is valid Unicode, into it."
+            f"cannot keep {self.view.__qualname__} {key!r:.100} in its indexes: the field {field!r} does not fit: {error}. "
+            "Use a shorter number, or a text that is valid Unicode."
         )
 
     def members(self, row: V, bare_key: bytes) -> list[bytes]:
-        """Return the members that a row has, one for each index."""
-        lag = bare_key + (END if self._ends else b"") + struct.pack(">I", len(bare_key))
+        """Return the members of a row, one for each index."""
+        tail = bare_key + (END if self._ends else b"") + struct.pack(">I", len(bare_key))
         return [
-            b"".join([column.encode(getattr(row, column.field)) for column in index.columns[:-1]]) + lag
+            b"".join([column.encode(getattr(row, column.field)) for column in index.columns[:-1]]) + tail
             for index in self.indexes
         ]
 
     def member(self, index: Index, values: dict[str, Any]) -> bytes:
-        """Return the member that a row with these values has in an index, the key being one of them."""
+        """Return the member in an index of a row with these values, which include the key."""
         bare_key = self.bare_key(values[self.key.field])
         if index.is_order:
             return bare_key
@@ -163,13 +163,13 @@ class Shape(Generic[V]):
 
 
 def packed(members: Sequence[bytes]) -> bytes:
-    """Return members one after the other, each behind its length."""
+    """Return members in one value, each after its length."""
     return b"".join([struct.pack(">I", len(each)) + each for each in members])
 
 
 @cache
 def shape_of(view: type[V]) -> Shape[V]:
-    """Return what a view is to this store."""
+    """Return the encoding of a view."""
     return Shape(view)
 
 
@@ -197,7 +197,7 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
 
 
 def _any_key(view: type[View]) -> Column:
-    """Return a column for a key of a type that rows are not compared by: it is known by its JSON text."""
+    """Return the column for a key whose type has no ordered encoding. The key is encoded as its JSON text."""
     annotation: Any = view.model_fields[view.view_key].annotation
     adapter: TypeAdapter[Any] = TypeAdapter(annotation)
 
@@ -208,7 +208,7 @@ def _any_key(view: type[View]) -> Column:
 
 
 def _indexes(view: type[View], columns: dict[str, Column], key: Column) -> list[Index]:
-    """Return the indexes that are of use: up to the key, or to a field that rows are not compared by."""
+    """Return the usable part of each index: the fields before the key and before a field without an ordered encoding."""
     found: dict[tuple[str, ...], Index] = {}
     for fields in view.view_indexes:
         useful: list[Column] = []

@@ -1,4 +1,4 @@
-"""What keys are called. What one script touches shares a hash tag: all of a store, or what belongs to one stream."""
+"""The names of keys. The keys of one script share a hash tag: all keys of a store, or all keys of one stream."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from twofold import View
 
 @dataclass(frozen=True, slots=True)
 class RowKeys:
-    """Where the rows of a view are.
+    """The keys of the rows of a view.
 
     Attributes:
-        rows: a hash: the key of a row, its position and its JSON text.
-        gone: a hash: the key of a deleted row, and the position at which it was deleted.
-        members: a hash: the key of a row, and its members of the indexes, where the view has any.
+        rows: a hash from the key of a row to its position and JSON text.
+        gone: a hash from the key of a deleted row to the position of its deletion.
+        members: a hash from the key of a row to its members of the indexes, if the view has indexes.
         order: a sorted set of the keys of all rows.
         indexes: a sorted set for each index.
-        layout: what the view was like when its rows were written.
-        log: the identity of the log whose events they come from.
+        layout: the layout of the view when its rows were written.
+        log: the identity of the log whose events the rows come from.
     """
 
     rows: str
@@ -31,7 +31,7 @@ class RowKeys:
 
     @property
     def all(self) -> tuple[str, ...]:
-        """All keys that hold rows or what belongs to them."""
+        """The keys that hold rows or index members."""
         return self.rows, self.gone, self.members, self.order, *self.indexes
 
 
@@ -56,10 +56,10 @@ class AsideKeys:
 
 
 class Keys:
-    """Names the keys of one store.
+    """The names of the keys of one store.
 
     Args:
-        prefix: what all of them begin with.
+        prefix: the prefix of all keys.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -89,33 +89,33 @@ class Keys:
         return f"{self._tag}:partitions:{subscription}"
 
     def workers(self, subscription: str) -> str:
-        """Return the key of the workers of a subscription: a sorted set by the end of their attendance."""
+        """Return the key of the workers of a subscription: a sorted set by the end of their registration."""
         return f"{self._tag}:workers:{subscription}"
 
     def commit(self, id: str) -> str:
-        """Return the key that says that a commit was done."""
+        """Return the key that records a finished commit."""
         return f"{self._tag}:commit:{id}"
 
     @property
     def number(self) -> str:
-        """The key of the last number that a parked event was given."""
+        """The key of the number of the last parked event."""
         return f"{self._tag}:number"
 
 
 class StreamKeys:
-    """Names the keys of one transport.
+    """The names of the keys of one transport.
 
     Args:
-        prefix: what all of them begin with.
+        prefix: the prefix of all keys.
     """
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
 
-    def of(self, part: int, *name: str) -> str:
-        """Return what belongs to a stream."""
-        return ":".join((f"{{{self._prefix}:{part}}}", *name))
+    def of(self, partition: int, *name: str) -> str:
+        """Return a key of one partition."""
+        return ":".join((f"{{{self._prefix}:{partition}}}", *name))
 
     def shared(self, *name: str) -> str:
-        """Return what belongs to no stream."""
+        """Return a key that all partitions share."""
         return ":".join((f"{{{self._prefix}}}", *name))

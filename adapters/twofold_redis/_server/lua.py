@@ -1,19 +1,18 @@
-"""Pieces of Lua that scripts begin with."""
+"""Lua functions that several scripts share."""
 
 from __future__ import annotations
 
 from typing import Final
 
 OLDER: Final = """
--- Positions have up to 64 bits, more than a number of Lua: they are compared as texts.
+-- Positions have up to 64 bits, more than a number in Lua, and are compared as texts.
 local function older(one, other)
   return #one < #other or (#one == #other and one < other)
 end
 """
 
 RUN: Final = """
--- Which run of the server this is: another one after a restart, and when another server has taken over. A server that does
--- not let us ask is one run.
+-- The run id of the server changes with a restart and with a failover. Without permission to read it, it counts as constant.
 local info = redis.pcall('INFO', 'server')
 local run = type(info) == 'string' and string.match(info, 'run_id:(%w+)') or '-'
 """

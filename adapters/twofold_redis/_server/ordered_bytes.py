@@ -1,8 +1,8 @@
-"""Values as bytes that sort as the values do, and of which none is the beginning of another.
+"""Encode values as bytes that sort like the values. No encoded value is a prefix of another one.
 
-Such bytes can be put one after the other: rows whose fields are encoded so, sorted by bytes, are sorted by their first
-field, then by their second, and so on. It is the scheme of FoundationDB's tuple layer, without the types, since the fields
-of a view have theirs.
+Encoded values can be concatenated: rows that are sorted by the concatenation are sorted by the first field, then by the
+second, and so on. The scheme is that of FoundationDB's tuple layer, without type codes, because the fields of a view are
+typed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from uuid import UUID
 Encode: TypeAlias = Callable[[Any], bytes]
 
 END: Final = b"\x00\x01"
-"""Behind a text. A zero byte inside of one is followed by 255, so that a longer text comes later."""
+"""The end of a text. A zero byte inside a text is followed by 255, so that a longer text sorts later."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -29,7 +29,7 @@ _ZERO: Final = 0x80
 
 
 def bare_text(value: str) -> bytes:
-    """Encode a text without its end, for where nothing follows."""
+    """Encode a text without its end, for a place where nothing follows."""
     return value.encode("utf-8", "surrogatepass").replace(b"\x00", b"\x00\xff")
 
 
@@ -39,27 +39,27 @@ def text(value: str) -> bytes:
 
 
 def integer(value: int) -> bytes:
-    """Encode a whole number: how many bytes it has, and whether it is below zero, then these bytes.
+    """Encode an integer: its sign and the number of its bytes, then the bytes.
 
     Raises:
-        OverflowError: it has more than 127 bytes.
+        OverflowError: the integer has more than 127 bytes.
     """
     size = (abs(value).bit_length() + 7) // 8
     if size > 127:
-        raise OverflowError(f"a number of {size} bytes is too long for an index; 127 are possible")
+        raise OverflowError(f"an integer of {size} bytes is too long for an index; the limit is 127 bytes")
     if value >= 0:
         return bytes((_ZERO + size,)) + value.to_bytes(size, "big")
     return bytes((_ZERO - size,)) + (-value).to_bytes(size, "big").translate(_FLIPPED)
 
 
 def real(value: float) -> bytes:
-    """Encode a float: its bits, those of negative ones flipped."""
+    """Encode a float: its bits, with those of negative numbers flipped."""
     (bits,) = struct.unpack(">Q", struct.pack(">d", value + 0.0))  # -0.0 + 0.0 is 0.0, which equals it
     return struct.pack(">Q", bits ^ _ALL if bits & _SIGN else bits | _SIGN)
 
 
 def decimal(value: Decimal) -> bytes:
-    """Encode a decimal exactly: its sign, the place of its first digit, its digits; 2.5 and 2.50 are the same."""
+    """Encode a decimal exactly: its sign, the exponent of its first digit, its digits. 2.5 and 2.50 are equal."""
     if value.is_nan():
         return b"\xff"
     if value.is_infinite():
@@ -72,7 +72,7 @@ def decimal(value: Decimal) -> bytes:
 
 
 def instant(value: datetime) -> bytes:
-    """Encode a time by its instant, to the microsecond; one without a zone counts as UTC."""
+    """Encode a time by its instant, in microseconds. A time without a zone counts as UTC."""
     aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
     return struct.pack(">Q", ((aware - _EPOCH) // _MICROSECOND) + _SIGN)
 
@@ -83,18 +83,18 @@ def day(value: date) -> bytes:
 
 
 def boolean(value: bool) -> bytes:
-    """Encode a truth; no comes before yes."""
+    """Encode a boolean; False sorts first."""
     return b"\x01" if value else b"\x00"
 
 
 def uuid(value: UUID) -> bytes:
-    """Encode a UUID; they are sorted by their bytes."""
+    """Encode a UUID; UUIDs sort by their bytes."""
     return value.bytes
 
 
 SCALARS: Final[tuple[tuple[type, str, Encode], ...]] = (
-    (bool, "boolean", boolean),  # before int, which it is too
-    (datetime, "datetime", instant),  # before date, which it is too
+    (bool, "boolean", boolean),  # before its base class int
+    (datetime, "datetime", instant),  # before its base class date
     (str, "text", text),
     (int, "integer", integer),
     (float, "float", real),
@@ -102,13 +102,13 @@ SCALARS: Final[tuple[tuple[type, str, Encode], ...]] = (
     (date, "date", day),
     (UUID, "uuid", uuid),
 )
-"""The types that fields are compared by, each with the name of its encoding. A change of one needs another name."""
+"""The types of fields that rows are compared by, with the names of their encodings. A new encoding needs a new name."""
 
 _OF_CLASS: Final[Mapping[type, Encode]] = {scalar: encode for scalar, _, encode in SCALARS}
 
 
 def enumerated(enum: type[Enum]) -> tuple[str, Encode]:
-    """Return how the members of an enum are encoded: by their values when these are all texts or all numbers."""
+    """Return the encoding of an enum: by values if all of them are texts or all are integers, else by names."""
     kinds = {type(member.value) for member in enum}
     if kinds in ({str}, {int}):
         (kind,) = kinds
@@ -118,11 +118,11 @@ def enumerated(enum: type[Enum]) -> tuple[str, Encode]:
 
 
 def optional(encode: Encode) -> Encode:
-    """Return how a value, or None before all values, is encoded."""
+    """Return the encoding of a value or None; None sorts first."""
     return lambda value: b"\x00" if value is None else b"\x01" + encode(value)
 
 
 def after(prefix: bytes) -> bytes | None:
-    """Return the first bytes behind all that begin with a prefix; None when nothing is behind them."""
+    """Return the first bytes after all bytes with a prefix; None if there are none."""
     stripped = prefix.rstrip(b"\xff")
     return stripped[:-1] + bytes((stripped[-1] + 1,)) if stripped else None

@@ -1,4 +1,4 @@
-"""The Redis behind a store and a transport: run scripts on it, and translate what goes wrong."""
+"""Run scripts and commands on Redis, and translate errors."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ C = TypeVar("C")
 
 
 def checked(client: C, taker: str) -> C:
-    """Return a client that can be awaited.
+    """Return a client after a check that it is an asyncio client.
 
     Args:
-        client: what the user gave.
-        taker: the class that was given it, for the error.
+        client: the argument of the caller.
+        taker: the class that needs the client, for the error text.
 
     Raises:
-        ConfigurationError: it is none.
+        ConfigurationError: it is not an asyncio client.
     """
     given: Any = client
     if inspect.isclass(given) or not hasattr(given, "execute_command"):
-        found = "that is no client"
+        found = "the argument is not a client"
     elif isinstance(given, (SyncClient, SyncCluster)):
-        found = "that client is not on asyncio"
+        found = "the client is not an asyncio client"
     else:
         return client
     raise ConfigurationError(
-        f"cannot make a {taker} of {given!r:.100}: {found}. Build one: redis.asyncio.Redis.from_url('redis://localhost')."
+        f"cannot create a {taker} with {given!r:.100}: {found}. Use redis.asyncio.Redis.from_url('redis://localhost')."
     )
 
 
@@ -51,11 +51,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A Lua script. Redis runs it whole, and nothing else meanwhile.
+    """A Lua script. Redis runs it atomically.
 
     Attributes:
         text: the script.
-        sha: what Redis knows it by once it has seen it.
+        sha: the hash by which Redis finds a script that it has run before.
     """
 
     text: str
@@ -74,11 +74,11 @@ class Call(NamedTuple):
 
 
 class Server:
-    """Runs scripts through the user's client. Texts go out in UTF-8, replies are bytes, whatever it does otherwise.
+    """Runs scripts with the user's client. Texts are sent in UTF-8 and replies are bytes, whatever the client's encoding is.
 
     Args:
         client: the client.
-        seconds: how long one round trip may take; None leaves that to the client.
+        seconds: the timeout of a round trip, in seconds; None for that of the client.
     """
 
     def __init__(self, client: AnyClient, *, seconds: float | None = None) -> None:
@@ -87,12 +87,12 @@ class Server:
 
     @property
     def seconds(self) -> float | None:
-        """How long one round trip may take."""
+        """The timeout of a round trip, in seconds."""
         return self._seconds
 
     @property
     def patience(self) -> float | None:
-        """How long the client itself waits for a reply, in seconds; None for ever."""
+        """The timeout of the client for a reply, in seconds; None for no timeout."""
         found: float | None = cast(Any, self._client).connection_pool.connection_kwargs.get("socket_timeout")
         return found
 
@@ -100,7 +100,7 @@ class Server:
         """Run a script and return its answer.
 
         Raises:
-            TwofoldError: it failed; see `translated`.
+            TwofoldError: the script failed; see `translated`.
         """
         try:
             return await self._answered(self.raw(script, keys, arguments))
@@ -108,10 +108,10 @@ class Server:
             raise translated(error, attempt) from error
 
     async def each(self, calls: Sequence[Call], attempt: str) -> list[Any]:
-        """Run scripts in one round trip; return what each answers.
+        """Run scripts in one round trip, and return their answers.
 
         Raises:
-            TwofoldError: one of them failed; the others may have been done.
+            TwofoldError: a script failed. The other scripts may have been executed.
         """
         answers = await self.together(calls, attempt)
         for answer in answers:
@@ -120,10 +120,10 @@ class Server:
         return answers
 
     async def together(self, calls: Sequence[Call], attempt: str) -> list[Any]:
-        """Run scripts in one round trip; return what each answers, or the error of redis-py with which it was refused.
+        """Run scripts in one round trip, and return for each its answer or the error of redis-py.
 
         Raises:
-            TwofoldError: no answers came.
+            TwofoldError: no answers arrived.
         """
         try:
             return await self._answered(self._pipelined(calls))
@@ -134,13 +134,13 @@ class Server:
         """Send one command and return its answer.
 
         Args:
-            attempt: what this is for, as the end of "cannot ...".
-            name: the command.
-            arguments: what follows its name.
-            block: how long Redis may wait before it answers, in seconds.
+            attempt: the end of the text "cannot ..." of an error.
+            name: the name of the command.
+            arguments: the arguments of the command.
+            block: how long the command may block on the server, in seconds.
 
         Raises:
-            TwofoldError: it failed.
+            TwofoldError: the command failed.
         """
         try:
             return await self._answered(self._execute(name, *arguments), block)
@@ -148,7 +148,7 @@ class Server:
             raise translated(error, attempt) from error
 
     async def raw(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
-        """Run a script and leave errors as they are. Redis is shown its text only when it does not know it."""
+        """Run a script without translating errors. The text is sent only if Redis does not have the script."""
         try:
             return await self._execute("EVALSHA", script.sha, len(keys), *keys, *arguments)
         except NoScriptError:
@@ -187,5 +187,5 @@ class Server:
 
 
 def _octets(*arguments: Argument) -> list[bytes | int]:
-    """Return what is sent, in bytes: a client may have another encoding."""
+    """Return arguments as bytes, because a client may use another encoding than UTF-8."""
     return [each.encode() if isinstance(each, str) else each for each in arguments]

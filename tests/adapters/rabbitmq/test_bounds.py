@@ -125,7 +125,7 @@ async def test_what_cannot_be_read_ends_in_the_parked_queue(
         (good,) = await taken(consumer, 1)
         assert good.message.body == b"good"
     with pytest.raises(
-        ConfigurationError, match=r"cannot look further into .*mail\.parked: the next message in it cannot be read"
+        ConfigurationError, match=r"cannot read .*mail\.parked any further: its next message is not valid AMQP"
     ):
         await transport.parked("mail")
 

@@ -223,11 +223,11 @@ async def test_another_number_of_partitions(broken: Broken) -> None:
     """It is refused, and the text says what was found and what to do."""
     transport = await broken.connect()
     await transport.declare(feed(partitions=4))
-    with pytest.raises(ConfigurationError, match="cannot receive 'mail' in 2 parts: it has 4, ") as failure:
+    with pytest.raises(ConfigurationError, match="cannot receive 'mail' in 2 partitions: it has 4, ") as failure:
         await transport.declare(feed(partitions=2))
     assert "forget('mail')" in str(failure.value)
     assert "alternate-exchange" not in str(failure.value)
-    with pytest.raises(ConfigurationError, match="cannot divide 'other' into 65 parts: there are 64 at most"):
+    with pytest.raises(ConfigurationError, match="cannot divide 'other' into 65 partitions: the maximum is 64"):
         await transport.declare(feed("other", partitions=65))
     with pytest.raises(ConfigurationError, match="another name"):
         async with transport.consume(feed(partitions=8)):

@@ -74,7 +74,7 @@ async def test_a_short_deadline_is_kept(away: PrivateServer) -> None:
     async with RabbitMQ(away.url, timeout=60.0) as broker:
         began = time.monotonic()
         with pytest.raises(
-            NotSent, match="Nothing was sent to 'shop', as the broker is away: RabbitMQ does not answer"
+            NotSent, match="Nothing was sent to 'shop', because the broker is not available: RabbitMQ does not answer"
         ):
             await broker.request("shop", Request("r1", None, b""), seconds=0.5)
         assert time.monotonic() - began < 5
@@ -89,7 +89,7 @@ async def test_a_refused_start_leaves_nothing_open(broken: Broken, caplog: pytes
     second = Application("depot", write=InMemory(), transport=RabbitMQ(broken.server.url, prefix=broken.prefix))
     second.consume(Sold, source="shop", partitions=2)
     with pytest.raises(
-        ConfigurationError, match=r"cannot receive 'depot\.shop' in 2 parts: it has 4, .*forget\('depot\.shop'\)"
+        ConfigurationError, match=r"cannot receive 'depot\.shop' in 2 partitions: it has 4, .*forget\('depot\.shop'\)"
     ) as raised:
         async with second:
             pass

@@ -157,7 +157,7 @@ async def test_another_clock_does_not_drop_what_the_broker_hands_out(
     async with transport.serve("shop", echo):
         monkeypatch.setattr(_request_wire, "time", Ahead())
         assert await transport.request("shop", Request("r1", None, b"one"), seconds=5) == b"re: one"
-    assert "whether the clocks of this machine and of the requester's agree" in caplog.text
+    assert "Check the clocks of this machine and of the requester" in caplog.text
 
 
 async def test_what_is_no_request_blocks_nobody(broken: Broken, caplog: pytest.LogCaptureFixture) -> None:
@@ -188,4 +188,4 @@ async def test_what_is_no_request_blocks_nobody(broken: Broken, caplog: pytest.L
         assert found.message_count == 0
         await channel.queue_delete(f"{broken.prefix}.victim")
     assert "drops" in caplog.text
-    assert "which is no requester but a queue" in caplog.text
+    assert "which is not a requester but a queue" in caplog.text

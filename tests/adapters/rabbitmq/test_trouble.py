@@ -93,7 +93,7 @@ async def test_what_cannot_go_back_to_its_queue_stays_parked(broken: Broken) -> 
     async with broken.administrator() as channel:
         await channel.queue_delete(f"{broken.prefix}.mail.0")
     with pytest.raises(
-        ConfigurationError, match=rf"its queue {broken.prefix}.mail.0 is gone. Start once what consumes it"
+        ConfigurationError, match=rf"its queue {broken.prefix}.mail.0 does not exist. Start its consumer once"
     ):
         await transport.unpark("mail", [message.id], again=True)
     assert [each.message for each in await transport.parked("mail")] == [message]

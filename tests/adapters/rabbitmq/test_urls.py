@@ -24,7 +24,7 @@ def test_what_is_no_url_of_rabbitmq_is_refused_at_once(url: str) -> None:
     ("wrong", "text"),
     [
         (("guest:guest", "guest:secret"), r"refuses the user 'guest'.*Correct the user, the password"),
-        (("/", "/nope"), r"does not open the virtual host 'nope' for the user 'guest'.*make that virtual host"),
+        (("/", "/nope"), r"does not open the virtual host 'nope' for the user 'guest'.*create the virtual host"),
     ],
     ids=["password", "virtual host"],
 )

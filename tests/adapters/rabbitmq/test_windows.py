@@ -72,12 +72,12 @@ async def test_a_delivery_of_a_lost_connection_settles_nothing(broken: Broken, n
         old = await consumer.receive()
         network.cut()
         await until_unsettled(consumer, 0)
-        with pytest.raises(TransientFailure, match=r"cannot park .* It comes again"):
+        with pytest.raises(TransientFailure, match=r"cannot park .* The message is delivered again"):
             await consumer.park(old[0], "no")
         await until_unsettled(consumer, 3)
         again = await consumer.receive()
         await consumer.accept(old)
-        with pytest.raises(TransientFailure, match=r"cannot park .* It comes again"):
+        with pytest.raises(TransientFailure, match=r"cannot park .* The message is delivered again"):
             await consumer.park(old[0], "no")
         assert consumer.unsettled == 3
         await consumer.accept(again)

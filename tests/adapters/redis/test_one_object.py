@@ -49,15 +49,15 @@ async def test_streams_need_one_server() -> None:
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        ("redis://localhost", "that is no client"),
-        (Client, "that is no client"),
-        (None, "that is no client"),
-        (SyncClient.from_url("redis://localhost"), "that client is not on asyncio"),
+        ("redis://localhost", "the argument is not a client"),
+        (Client, "the argument is not a client"),
+        (None, "the argument is not a client"),
+        (SyncClient.from_url("redis://localhost"), "the client is not an asyncio client"),
     ],
 )
 def test_what_is_no_client(taker: Any, given: Any, text: str) -> None:
     """A URL, a class and a client that is not on asyncio are refused where they are given, with how to build one."""
-    with pytest.raises(ConfigurationError, match=rf"{text}\. Build one: redis.asyncio.Redis.from_url"):
+    with pytest.raises(ConfigurationError, match=rf"{text}\. Use redis.asyncio.Redis.from_url"):
         taker(given)
 
 

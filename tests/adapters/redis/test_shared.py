@@ -26,7 +26,7 @@ async def test_rows_of_two_logs_do_not_mix(store: Redis) -> None:
     await wrote(store, "2", "mine too", "log a")
     with pytest.raises(ForeignLog, match="prefix=") as refused:
         await wrote(store, "1", "theirs", "log b")
-    assert "come from log log a, these from log b" in str(refused.value)
+    assert "come from log log a, the new ones from log b" in str(refused.value)
     assert {key: task.note for key, task in (await all_of(store, Task)).items()} == {"1": "log a", "2": "log a"}
     assert await store.checkpoint("theirs") is None
 

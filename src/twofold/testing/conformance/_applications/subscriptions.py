@@ -83,7 +83,7 @@ class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionR
                 await app.dispatch(Open(account_id="a"))
                 position = await store.log.head()
                 await app.dispatch(Open(account_id="b"))
-            router = Router("reactions")
+            router = Router("handlers")
             starts: dict[str, Start] = {"now": "now", "beginning": "beginning", "position": position}
             for name, start in starts.items():
 
