@@ -57,8 +57,8 @@ RULES = (
     Rule(r"\bgives? way\b|\blets? pass\b", "use the common verb: 'wait', 'skip'"),
     Rule(r"^\W*(what|who) (has|is|was|it|a|an|the) [a-z]+ed\b", "start with the noun"),
     Rule(r"\bthe way of a (message|command|query)\b|\bcome(s)? by (stores|its)\b", "say 'pipeline' or 'obtain'"),
-    Rule(r"\breactions?\b", "say 'event handler'"),
-    Rule(r"\bsegments?\b", "say 'partition'"),
+    Rule(r"(?<!\*)\breactions?\b", "say 'event handler'"),
+    Rule(r"(?<!\*)\bsegments?\b", "say 'partition'"),
 )
 
 
