@@ -12,7 +12,7 @@ from uuid import uuid4
 import anyio
 
 from .._background.backoff import Backoff
-from .._background.failures import tell
+from .._background.failures import log_failure
 from .._writing.transactions import trial
 from ..errors import CheckpointMoved, CommitFailed, DuplicateEvent, TransientFailure, UndecodableEvent
 from ..ports.clock import Clock
@@ -82,7 +82,7 @@ class Inbound:
                         backoff.reset()
             except Exception as error:  # noqa: BLE001 -- logged, and retried
                 self.consumer, self.error, delay = None, error, backoff.next()
-                tell(logger, error, "%s cannot receive and retries in %.2f s", self.feed.consumer, delay)
+                log_failure(logger, error, "%s cannot receive and retries in %.2f s", self.feed.consumer, delay)
                 await anyio.sleep(delay)
 
     async def _process(self, consumer: Consumer, deliveries: Sequence[Delivery]) -> None:
@@ -98,7 +98,7 @@ class Inbound:
                 return
             except Exception as error:  # noqa: BLE001 -- logged, and retried
                 self.error, delay = error, backoff.next()
-                tell(logger, error, "%s cannot record messages and retries in %.2f s", self.feed.consumer, delay)
+                log_failure(logger, error, "%s cannot record messages and retries in %.2f s", self.feed.consumer, delay)
                 await anyio.sleep(delay)
 
     def _decoded(self, deliveries: Sequence[Delivery]) -> tuple[list[Received], list[tuple[Delivery, str]]]:

@@ -9,7 +9,7 @@ from math import inf
 import anyio
 
 from .._background.backoff import Backoff
-from .._background.failures import tell
+from .._background.failures import log_failure
 from .._background.signal import Signal
 from .._definitions.partitioning import partition_of
 from .._definitions.position import Position
@@ -98,7 +98,7 @@ class Runner:
                 if self.error is None:
                     backoff.reset()
                 self.error, delay = error, backoff.next()
-                tell(logger, error, "subscription %s failed and goes on in %.2f s", name, delay)
+                log_failure(logger, error, "subscription %s failed and goes on in %.2f s", name, delay)
                 await anyio.sleep(delay)
 
     async def catch_up(self, upto: Position, between: Callable[[Position], Awaitable[None]]) -> float:
