@@ -16,7 +16,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-CORE = {"anyio", "dependency-injector", "pydantic", "typing-extensions"}
+CORE = {"anyio", "dependency-injector", "pydantic", "pydantic-core", "typing-extensions"}
 # Adapters that must import without any extra; every other one must say which extra it lacks.
 FREE_OF_DRIVERS = {"twofold", "twofold_memory"}
 # What a test suite may import is not asked of an application that runs.

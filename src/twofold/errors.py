@@ -2,82 +2,79 @@
 
     TwofoldError
     ├── ConfigurationError (TypeError)             the application is wired wrongly
-    │   ├── WiringError                            check() found faults; it lists all of them
+    │   ├── WiringError                            check() found faults; the error lists all of them
     │   ├── InvalidDefinition                      a message, view or aggregate class is declared wrongly
-    │   └── MissingDependency (ImportError)        an adapter's driver is not installed
+    │   └── MissingDependency (ImportError)        the driver of an adapter is not installed
     ├── DispatchError
-    │   ├── NoHandler (LookupError)                nothing handles this message
+    │   ├── NoHandler (LookupError)                no handler is registered for this message
     │   ├── DispatchCycle (RecursionError)         a message was dispatched while it was being handled
     │   ├── HandlersFailed (ExceptionGroup)        handlers of a published event failed
-    │   ├── NotAuthorised (PermissionError)        the authorisation hook said no
-    │   ├── IdempotencyKeyReused (ValueError)      a key came again with another command or payload
-    │   ├── InvalidKey (ValueError)                an idempotency key or message id is empty or too long
-    │   ├── ResultNotRecordable (TypeError)        a result cannot be kept as JSON and given again
-    │   └── NotSchedulable (ValueError)            a command cannot be kept, or its time has no time zone
+    │   ├── NotAuthorised (PermissionError)        the authorisation hook refused the message
+    │   ├── IdempotencyKeyReused (ValueError)      an idempotency key was used with another command or payload
+    │   ├── InvalidKey (ValueError)                an idempotency key or another key is empty or too long
+    │   ├── ResultNotRecordable (TypeError)        a result cannot be stored as JSON and read back
+    │   └── NotSchedulable (ValueError)            a command cannot be stored, or its time has no time zone
     ├── UnitOfWorkError
-    │   ├── ConcurrencyConflict (RuntimeError)     somebody else changed the stream or the row first
-    │   ├── TransientFailure (RuntimeError)        deadlock, serialisation failure, lock time-out, lost connection
-    │   ├── UnitOfWorkDoomed (RuntimeError)        the unit was used after an error broke its transaction
-    │   ├── UnitOfWorkClosed (RuntimeError)        the unit was used after it ended
+    │   ├── ConcurrencyConflict (RuntimeError)     a concurrent writer changed the stream or the row first
+    │   ├── UnitOfWorkDoomed (RuntimeError)        the unit of work was used after an error broke its transaction
+    │   ├── UnitOfWorkClosed (RuntimeError)        the unit of work was used after its end
     │   ├── ReadOnlyUnitOfWork (PermissionError)   a query tried to write
-    │   ├── UsedFromAnotherTask (RuntimeError)     a unit or session was shared between tasks
-    │   ├── EventNotRecordable (TypeError)         an event cannot be kept as JSON, or holds a secret
+    │   ├── EventNotRecordable (TypeError)         an event cannot be stored as JSON, or holds a secret
     │   ├── CommitFailed (RuntimeError)            the store did not confirm the commit
-    │   └── AfterCommitFailed (RuntimeError)       committed, but a callback after the commit failed
+    │   └── AfterCommitFailed (RuntimeError)       the command is committed, but a callback after the commit failed
     ├── StorageError
-    │   ├── AggregateNotFound (LookupError)        no aggregate of that type and id
-    │   ├── AggregateExists (ValueError)           an aggregate of that id was added before
-    │   ├── DuplicateEvent (ValueError)            an event id is already in the log
-    │   ├── UndecodableEvent (ValueError)          a stored event has no class, no upcaster or bad data
-    │   ├── UndecodableCommand (ValueError)        a scheduled command has no class, no upcaster or bad data
-    │   ├── CheckpointMoved (RuntimeError)         another worker moved this subscription's checkpoint
+    │   ├── AggregateNotFound (LookupError)        there is no aggregate of that type and id
+    │   ├── AggregateExists (ValueError)           an aggregate of that type and id was added before
+    │   ├── DuplicateEvent (ValueError)            an event id is already in the event log
+    │   ├── UndecodableEvent (ValueError)          a stored event has no class, no upcaster or invalid data
+    │   ├── UndecodableCommand (ValueError)        a scheduled command has no class, no upcaster or invalid data
+    │   ├── CheckpointMoved (RuntimeError)         another worker moved the checkpoint of this subscription
     │   ├── RebuildRunning (RuntimeError)          another process rebuilds this projection
-    │   ├── ForeignLog (RuntimeError)              a checkpoint or token belongs to another log
+    │   ├── ForeignLog (RuntimeError)              a checkpoint or token belongs to another event log
     │   ├── SchemaMissing (RuntimeError)           the store lacks tables that the application needs
-    │   ├── NotStorable (ValueError)               a row or a state has a value that cannot be kept
-    │   ├── RowNotFound (LookupError)              a read model has no row of that key to update
-    │   └── InvalidFind (ValueError)               a read model was asked for a field, order or page it cannot give
+    │   ├── NotStorable (ValueError)               a row or a state has a value that cannot be stored
+    │   ├── RowNotFound (LookupError)              a read model has no row with that key to update
+    │   └── InvalidFind (ValueError)               a filter, an order or a page of a read model is not valid
     ├── SessionError
-    │   ├── ReadNotReady (TimeoutError)            a read model has not caught up with what the session wrote
-    │   └── InvalidToken (ValueError)              a session token is not one of ours
+    │   ├── ReadNotReady (TimeoutError)            a read model has not caught up with the writes of the session
+    │   └── InvalidToken (ValueError)              a consistency token is not valid
     ├── TransportError
-    │   ├── MessageTooLarge (ValueError)           a message is larger than a broker is given
-    │   ├── NotPublished (RuntimeError)            a broker did not confirm an event, or has no receiver for it
+    │   ├── MessageTooLarge (ValueError)           a message exceeds the size limit of the broker
+    │   ├── NotPublished (RuntimeError)            the broker did not confirm an event, or has no receiver for it
     │   └── RemoteError
-    │       ├── NoRemoteService (LookupError)      nobody serves requests under this name
-    │       ├── NotSent (ConnectionError)          the broker is away: the request was not sent, and nothing was done
-    │       ├── InvalidRequest (ValueError)        the other process knows the message with other fields
-    │       ├── RemoteTimeout (TimeoutError)       no reply by the deadline; whether it was handled is not known
-    │       └── RemoteFailure (RuntimeError)       the other process raised an error that has no class here
-    └── ApplicationNotRunning (RuntimeError)       the application was used before it started or after it stopped
+    │       ├── NoRemoteService (LookupError)      no application has ever served requests under this name
+    │       ├── NotSent (ConnectionError)          the broker is not reachable, and nothing was sent
+    │       ├── InvalidRequest (ValueError)        the fields of the message differ in the other application
+    │       ├── RemoteTimeout (TimeoutError)       no reply arrived by the deadline; the outcome is unknown
+    │       └── RemoteFailure (RuntimeError)       the remote handler raised an exception that is not listed in `errors=`
+    ├── TransientFailure (RuntimeError)            deadlock, serialisation failure, lock timeout or lost connection
+    ├── UsedFromAnotherTask (RuntimeError)         a unit of work or a session was used from another task
+    └── ApplicationNotRunning (RuntimeError)       the application was used before its start or after its stop
 
-Each leaf also inherits the builtin that a stranger would catch. A message says what was attempted, what was found
-and what to do.
+Each leaf also inherits from the built-in exception that fits. A message says what failed, which value was found, and what
+to do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
+from typing import Any
 
 
 class TwofoldError(Exception):
-    """The root of every error that Twofold raises itself."""
+    """The base class of every error that Twofold raises."""
 
 
 class ConfigurationError(TwofoldError, TypeError):
-    """The application is wired wrongly; nothing was executed."""
+    """The application is wired wrongly. Nothing was executed."""
 
 
 class WiringError(ConfigurationError):
     """`Application.check` found faults.
 
     Attributes:
-        faults: every fault found, each with file and line.
+        faults: all faults, each with file and line.
     """
 
     def __init__(self, faults: Sequence[Fault]) -> None:
@@ -91,18 +88,18 @@ class InvalidDefinition(ConfigurationError):
 
 
 class MissingDependency(ConfigurationError, ImportError):
-    """An adapter was imported whose driver is not installed."""
+    """The driver of an imported adapter is not installed."""
 
     def __init__(self, command: str) -> None:
         super().__init__(f"this adapter needs a driver that is not installed. Install it with: {command}")
 
 
 class DispatchError(TwofoldError):
-    """A message could not be handed to its handler."""
+    """A message could not be dispatched to its handler."""
 
 
 class NoHandler(DispatchError, LookupError):
-    """Nothing handles this message."""
+    """No handler is registered for this message."""
 
 
 class DispatchCycle(DispatchError, RecursionError):
@@ -110,10 +107,10 @@ class DispatchCycle(DispatchError, RecursionError):
 
 
 class HandlersFailed(DispatchError, ExceptionGroup[Exception]):
-    """Handlers of a published event failed. All were called; this group holds every failure, one or many alike."""
+    """Handlers of a published event failed. All handlers were called, and this group holds the error of each that failed."""
 
-    def derive(self, excs: Sequence[Any], /) -> HandlersFailed:  # type: ignore[override]  # only ever of Exceptions
-        """Return a group of the same kind, as `except*` asks for."""
+    def derive(self, excs: Sequence[Any], /) -> HandlersFailed:  # type: ignore[override]  # the group has only Exceptions
+        """Return a group of the same class, for `except*`."""
         return HandlersFailed(self.message, excs)
 
 
@@ -122,10 +119,10 @@ class NotAuthorised(DispatchError, PermissionError):
 
 
 class IdempotencyKeyReused(DispatchError, ValueError):
-    """An idempotency key came again with another command or payload; nothing was done.
+    """An idempotency key was used before with another command or payload. Nothing was done.
 
     Attributes:
-        key: the key.
+        key: the idempotency key.
     """
 
     def __init__(self, message: str, *, key: str) -> None:
@@ -138,24 +135,24 @@ class InvalidKey(DispatchError, ValueError):
 
 
 class ResultNotRecordable(DispatchError, TypeError):
-    """The result of a command with an idempotency key cannot be kept as JSON and given again."""
+    """The result of a command with an idempotency key cannot be stored as JSON and read back."""
 
 
 class NotSchedulable(DispatchError, ValueError):
-    """A command cannot be scheduled: it cannot be kept and read back, or its time has no time zone. Nothing was done."""
+    """A command cannot be stored and read back, or its time has no time zone. Nothing was scheduled."""
 
 
 class UnitOfWorkError(TwofoldError):
-    """A unit of work could not do what was asked."""
+    """A unit of work cannot continue."""
 
 
 class ConcurrencyConflict(UnitOfWorkError, RuntimeError):
-    """Somebody else changed the stream or the row first.
+    """A concurrent writer changed the stream or the row first.
 
     Attributes:
-        stream: the stream, or the aggregate's type and id.
-        expected: the version (in events, or in saves of a state-stored aggregate) that was expected.
-        actual: the version that was found; 0 when there is none.
+        stream: the stream, or the type and id of the aggregate.
+        expected: the expected version. It counts events, or saves of a state-stored aggregate.
+        actual: the version that was found, or 0 if there is none.
     """
 
     def __init__(self, stream: str, *, expected: object, actual: int | None) -> None:
@@ -164,46 +161,38 @@ class ConcurrencyConflict(UnitOfWorkError, RuntimeError):
         self.actual = actual
         super().__init__(
             f"cannot write {stream}: expected version {expected}, found {actual}. "
-            "Load it again and repeat the command (the retry_conflicts middleware does both)."
+            "Repeat the command, which loads it again. The retry_conflicts middleware does this."
         )
 
 
-class TransientFailure(UnitOfWorkError, RuntimeError):
-    """The store refused for now: deadlock, serialisation failure, lock time-out or lost connection.
-
-    Repeating the whole handler on a fresh unit of work may succeed.
-    """
-
-
 class UnitOfWorkDoomed(UnitOfWorkError, RuntimeError):
-    """The unit was used after an error broke its transaction; it can only be rolled back."""
+    """The unit of work was used after an error broke its transaction. It can only be rolled back."""
 
 
 class UnitOfWorkClosed(UnitOfWorkError, RuntimeError):
-    """The unit was used after it was committed or rolled back."""
+    """The unit of work was used after its commit or rollback."""
 
 
 class ReadOnlyUnitOfWork(UnitOfWorkError, PermissionError):
     """A query, or a read model outside its projection, tried to write."""
 
 
-class UsedFromAnotherTask(UnitOfWorkError, RuntimeError):
-    """A unit of work or a session was used from a task that did not open it."""
-
-
 class EventNotRecordable(UnitOfWorkError, TypeError):
-    """An event cannot be kept: a field has no JSON, or is a secret, which would come back masked. Nothing was written."""
+    """An event cannot be stored: a field has no JSON, or is a secret, which would come back masked. Nothing was written."""
 
 
 class CommitFailed(UnitOfWorkError, RuntimeError):
-    """The store did not confirm the commit; read back before repeating, unless the cause says it was refused."""
+    """The store did not confirm the commit, so its outcome is unknown, unless the cause says that the store refused it.
+
+    Read the data before you repeat the command.
+    """
 
 
 class AfterCommitFailed(UnitOfWorkError, RuntimeError):
     """The command is committed, but a callback that runs after the commit failed.
 
     Attributes:
-        result: what the command handler returned.
+        result: the result of the command handler.
     """
 
     def __init__(self, message: str, *, result: object = None) -> None:
@@ -212,31 +201,31 @@ class AfterCommitFailed(UnitOfWorkError, RuntimeError):
 
 
 class StorageError(TwofoldError):
-    """A store could not give or take what was asked."""
+    """A store could not read or write."""
 
 
 class AggregateNotFound(StorageError, LookupError):
-    """No aggregate of that type and id."""
+    """There is no aggregate of that type and id."""
 
 
 class AggregateExists(StorageError, ValueError):
-    """An aggregate of that type and id was added before (also when it was removed since)."""
+    """An aggregate of that type and id was added before. It may have been removed since."""
 
 
 class DuplicateEvent(StorageError, ValueError):
-    """An event id is already in the log; nothing was written."""
+    """An event id is already in the event log. Nothing was written."""
 
 
 class UndecodableEvent(StorageError, ValueError):
-    """A stored event has no class here, no upcaster, or data that its class refuses."""
+    """A stored event has no class in this application, lacks an upcaster, or has data that its class refuses."""
 
 
 class UndecodableCommand(StorageError, ValueError):
-    """A scheduled command has no class here, no upcaster, or data that its class refuses."""
+    """A scheduled command has no class in this application, lacks an upcaster, or has data that its class refuses."""
 
 
 class CheckpointMoved(StorageError, RuntimeError):
-    """Another worker moved this subscription's checkpoint; nothing was written."""
+    """Another worker moved the checkpoint of this subscription. Nothing was written."""
 
 
 class RebuildRunning(StorageError, RuntimeError):
@@ -244,7 +233,7 @@ class RebuildRunning(StorageError, RuntimeError):
 
 
 class ForeignLog(StorageError, RuntimeError):
-    """A checkpoint or a token belongs to another event log than the one it met."""
+    """A checkpoint or a consistency token belongs to another event log."""
 
 
 class SchemaMissing(StorageError, RuntimeError):
@@ -252,29 +241,30 @@ class SchemaMissing(StorageError, RuntimeError):
 
 
 class NotStorable(StorageError, ValueError):
-    """A row or the state of an aggregate has a value that does not fit its class, or that the store cannot keep."""
+    """A row or the state of an aggregate has a value that does not fit its class, or that the store cannot represent."""
 
 
 class RowNotFound(StorageError, LookupError):
-    """A read model has no row of that key to update."""
+    """A read model has no row with that key to update."""
 
 
 class InvalidFind(StorageError, ValueError):
-    """A read model was asked for a field, an order or a page that it cannot give."""
+    """A filter, an order or a page of a read model is not valid."""
 
 
 class SessionError(TwofoldError):
-    """A session could not answer."""
+    """A session could not answer a query."""
 
 
 class ReadNotReady(SessionError, TimeoutError):
-    """A read model has not caught up with what the session wrote. The command itself succeeded.
+    """A read model has not caught up with the writes of the session. The commands of the session succeeded.
 
     Attributes:
-        projection: the projection that is behind, or what receives the events that have not arrived.
-        behind: how many events of the log it has not passed yet, or holds until a next try; None when that cannot be told.
-        parked: True when an event that the session wrote is parked there, so that waiting cannot help.
-        sources: the applications whose events have not arrived; empty when a projection here is behind.
+        projection: the projection that has not caught up, or the consumer of the events that have not arrived.
+        behind: the number of events between its checkpoint and the writes of the session, with those that are being retried;
+            None if it is not known.
+        parked: whether an event that the session wrote is parked, so that waiting cannot help.
+        sources: the applications whose events have not arrived. Empty if a projection of this application is stale.
     """
 
     def __init__(self, projection: str, *, lag: int | None, parked: bool = False, sources: Sequence[str] = ()) -> None:
@@ -285,9 +275,9 @@ class ReadNotReady(SessionError, TimeoutError):
         if sources:
             others = " or ".join(map(repr, sources))
             super().__init__(
-                f"the query was not answered: events of {others} that this session has to see have not arrived here, at "
-                f"{projection!r}. The session's commands succeeded. Look at the broker, at the relay of {others} and at "
-                "Application.health() on both sides; wait longer (timeout=), or accept a stale answer "
+                f"the query was not answered: events of {others} that this session depends on have not arrived here, at "
+                f"{projection!r}. The commands of the session succeeded. Check the broker, the relay of {others}, and "
+                "Application.health() on both sides. Wait longer (timeout=), or accept a stale answer "
                 "(Session.execute_stale)."
             )
             return
@@ -298,55 +288,55 @@ class ReadNotReady(SessionError, TimeoutError):
                 "(Session.execute_stale)."
             )
         else:
-            found = f"it is {lag if lag is not None else 'an unknown number of'} event(s) behind this session"
+            found = f"it lags this session by {lag if lag is not None else 'an unknown number of'} event(s)"
             advice = "Wait longer (timeout=), or accept a stale answer (Session.execute_stale)."
         super().__init__(
-            f"the query was not answered: projection {projection!r} is not ready, {found}. The session's commands "
+            f"the query was not answered: projection {projection!r} is not ready, {found}. The commands of the session "
             f"succeeded. {advice}"
         )
 
 
 class InvalidToken(SessionError, ValueError):
-    """A session token is not one that `Session.token` gave."""
+    """A string is not a consistency token that `Session.token` returned."""
 
 
 class TransportError(TwofoldError):
-    """A message did not get to another process, or no answer came back."""
+    """A message did not reach another process, or no reply arrived."""
 
 
 class MessageTooLarge(TransportError, ValueError):
-    """A message is larger than a broker is given."""
+    """A message exceeds the size limit of the broker."""
 
 
 class NotPublished(TransportError, RuntimeError):
-    """A broker did not confirm an event, or has no receiver for it."""
+    """The broker did not confirm an event, or has no receiver for it."""
 
 
 class RemoteError(TransportError):
-    """A command or query for another process failed."""
+    """A command or query that was sent to another application failed."""
 
 
 class NoRemoteService(RemoteError, LookupError):
-    """Nobody serves requests under this name; nothing was done."""
+    """No application has ever served requests under this name. Nothing was done."""
 
 
 class NotSent(RemoteError, ConnectionError):
-    """The broker is away: the request was not sent, and nothing was done. It can be sent again as it is."""
+    """The broker is not reachable. The request was not sent, and it is safe to send it again."""
 
 
 class InvalidRequest(RemoteError, ValueError):
-    """The other process knows the message with other fields, or in another version; nothing was done."""
+    """The message has other fields or another version in the other application. Nothing was done."""
 
 
 class RemoteTimeout(RemoteError, TimeoutError):
-    """No reply came by the deadline. Whether the request was handled is not known: send it again with the same key."""
+    """No reply arrived by the deadline, so the outcome is unknown. Send a command again with the same idempotency key."""
 
 
 class RemoteFailure(RemoteError, RuntimeError):
-    """The other process raised an error that has no class here.
+    """The remote handler raised an exception that is not listed in `errors=`.
 
     Attributes:
-        name: what the error's class is called there.
+        name: the name of the class of that exception.
     """
 
     def __init__(self, name: str, text: str) -> None:
@@ -354,18 +344,29 @@ class RemoteFailure(RemoteError, RuntimeError):
         super().__init__(text)
 
 
+class TransientFailure(TwofoldError, RuntimeError):
+    """A store or a broker failed for the moment: deadlock, serialisation failure, lock timeout or lost connection.
+
+    A retry of the whole handler in a new unit of work may succeed.
+    """
+
+
+class UsedFromAnotherTask(TwofoldError, RuntimeError):
+    """A unit of work or a session was used from another task than the one that opened it."""
+
+
 class ApplicationNotRunning(TwofoldError, RuntimeError):
-    """The application was used before `async with app:` or after it."""
+    """The application was used outside of `async with app:`."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fault:
-    """One thing that is wrong in the wiring.
+    """One fault in the wiring of an application.
 
     Attributes:
-        file: the source file to look at.
-        line: the line in it, from 1; 0 when it cannot be told.
-        message: what was found and what to do.
+        file: the source file of its cause.
+        line: the line in that file, from 1, or 0 if it is not known.
+        message: the fault, and what to do.
     """
 
     file: str

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.architecture.packages import declared, optional
+
 ROOT = Path(__file__).resolve().parents[2]
 ADAPTERS = sorted(path.name for path in (ROOT / "adapters").iterdir() if path.is_dir())
-DRIVERS = {"sqlalchemy", "aiosqlite", "asyncmy", "asyncpg", "trio", "dependency_injector", "redis", "aio_pika"}
+DRIVERS = declared(*optional()) - declared("testing") | {"dependency_injector"}
+"""What the core may import only inside the functions that need it: the packages of the extras, and the container."""
 
 
 def imports(source: str) -> Iterator[tuple[str, str, bool]]:

@@ -92,10 +92,12 @@ async def test_a_bus_takes_its_own_kind_of_message(here: WriteStore, broker: InM
     async with serving(here, broker) as app:
         session = RemoteSession(broker, "stock")
         for dispatch in (RemoteCommandBus(broker, "stock").dispatch, session.dispatch):
-            with pytest.raises(NoHandler, match=r"no handler for command GetLevel: it is no command\. It is a query"):
+            with pytest.raises(
+                NoHandler, match=r"no handler for command GetLevel: it is not a command\. It is a query"
+            ):
                 await dispatch(GetLevel(article="lamp"))  # type: ignore[arg-type]
         for execute in (RemoteQueryBus(broker, "stock").execute, session.execute):
-            with pytest.raises(NoHandler, match=r"no handler for query Fill: it is no query\. It is a command"):
+            with pytest.raises(NoHandler, match=r"no handler for query Fill: it is not a query\. It is a command"):
                 await execute(Fill(article="lamp", number=1))  # type: ignore[arg-type]
         assert await app.execute(GetLevel(article="lamp")) is None
 

@@ -47,6 +47,10 @@ async def inferred(
     assert_type(await app.dispatch(Place(number=1), idempotency_key="k"), str)
     assert_type(await app.session().receive("consumer", "id", Place(number=1)), bool)
     assert_type(await app.execute(Get(number=1)), Row | None)
+    assert_type(await session.execute(Get(number=1), timeout=1.0, after="token"), Row | None)
+    assert_type(await app.execute(Get(number=1), timeout=1.0, after="token"), Row | None)
+    await session.execute(Get(number=1), on_stale="return")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await app.execute(Get(number=1), on_stale="return")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     assert_type(await things.get("1"), Thing)
     assert_type(await things.find("1"), Thing | None)
     assert_type(await rows.get(1), Row | None)

@@ -18,7 +18,7 @@ from twofold_memory import InMemory, InMemoryTransport
 class ReadOnly:
     """What a read store has and a write store has besides more of."""
 
-    begin = create_schema = checkpoint = None
+    begin = create_schema = subscriptions = None
 
 
 @pytest.mark.parametrize(
@@ -65,11 +65,11 @@ def test_a_part_of_an_application_that_cannot_be_one(options: dict[str, Any], te
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"ttl": timedelta(minutes=1)}, "ttl=.*pass a number of seconds, such as 60"),
-        ({"ttl": None}, "ttl=None: pass a number of seconds"),
+        ({"ttl": timedelta(minutes=1)}, "ttl=.*it must be a number of seconds, such as 60"),
+        ({"ttl": None}, "ttl=None: it must be a number of seconds"),
         ({"negative_ttl": "5"}, "negative_ttl='5'"),
-        ({"key": 7}, "key=7: pass a text"),
-        ({"invalidated_by": [Placed]}, "invalidated_by=.*pass the key of each event"),
+        ({"key": 7}, "key=7: it must be a string"),
+        ({"invalidated_by": [Placed]}, "invalidated_by=.*it must map each event to a key"),
     ],
 )
 def test_a_cache_argument_of_the_wrong_type(options: dict[str, Any], text: str) -> None:

@@ -33,9 +33,9 @@ def one_text() -> None:
 @pytest.mark.parametrize(
     ("declare", "said"),
     [
-        (keyless, "a name and no key. Say both"),
+        (keyless, "a name and no key. Give both"),
         (keyless, "class Keyless(View, name='keyless', key='order_id')"),
-        (nameless, "a key and no name. Say both"),
+        (nameless, "a key and no name. Give both"),
         (one_text, "indexes='id' of the view"),
     ],
 )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Literal
 
 from tests.domains.orders import Ask, Place, Placed, Row
 from tests.wiring.domain import Rows, Thing
 from tests.wiring.faults import faults_of
-from twofold import Application, ReadModel, Repository, Session, on
+from twofold import Application, Envelope, ReadModel, Repository, Session, on
 
 
 def test_a_sync_handler_of_awaitable_things(app: Application) -> None:
@@ -37,6 +38,18 @@ def test_a_sync_handler_of_plain_things(app: Application) -> None:
         return ""
 
     app.check()
+
+
+async def test_a_class_with_a_sync_call(app: Application) -> None:
+    """An object of the class runs in a worker thread, and its `__call__` may have injected parameters."""
+
+    @app.command_handler(Place)
+    class PlaceHandler:
+        def __call__(self, command: Place, envelope: Envelope[Place]) -> str:
+            return f"{envelope.message.number} in {threading.current_thread() is threading.main_thread()}"
+
+    async with app:
+        assert await app.dispatch(Place(number=7)) == "7 in False"
 
 
 def test_handlers_with_a_yield(app: Application) -> None:

@@ -35,8 +35,8 @@ WRONG = [
     ),
     (logging, "logging cannot be called with"),
     (authorise, "authorise cannot be called with"),
-    (plain, "plain is no middleware, as it is not async"),
-    ("audit", "'audit' is no middleware"),
+    (plain, "plain is not a middleware: it is not async"),
+    ("audit", "'audit' is not a middleware"),
 ]
 
 

@@ -67,7 +67,7 @@ async def test_a_stream_and_an_answer_are_told_apart(app: Application, level: st
         assert [each async for each in asked.stream(Every())] == await asked.execute(All()) == [0, 1]
         with pytest.raises(NoHandler, match=r"cannot execute Every: it is answered with a stream. .*app.stream\(Every"):
             await asked.execute(Every())
-        with pytest.raises(NoHandler, match=r"cannot stream All: it is answered at once.*Use execute\(\)"):
+        with pytest.raises(NoHandler, match=r"cannot stream All: it is answered with one result.*Use execute\(\)"):
             await anext(asked.stream(All()))
         with pytest.raises(NoHandler, match="no handler for query Look"):
             await anext(asked.stream(Look()))

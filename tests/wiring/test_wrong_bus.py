@@ -14,10 +14,10 @@ from twofold.errors import ApplicationNotRunning, NoHandler
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (lambda: CommandBus().dispatch(Ask()), r"it is no command. It is a query: use execute\(\)"),  # type: ignore[arg-type]
-        (lambda: QueryBus().execute(Place()), r"it is no query. It is a command: use dispatch\(\)"),  # type: ignore[arg-type]
+        (lambda: CommandBus().dispatch(Ask()), r"it is not a command. It is a query: use execute\(\)"),  # type: ignore[arg-type]
+        (lambda: QueryBus().execute(Place()), r"it is not a query. It is a command: use dispatch\(\)"),  # type: ignore[arg-type]
         (lambda: CommandBus().dispatch(Placed()), "It is an event: let an aggregate"),  # type: ignore[arg-type]
-        (lambda: CommandBus().dispatch(Place), r"Make a command of it: Place\("),  # type: ignore[arg-type]
+        (lambda: CommandBus().dispatch(Place), r"Pass an object of the class: Place\("),  # type: ignore[arg-type]
     ],
 )
 def test_a_message_on_the_wrong_bus(call: Callable[[], object], text: str) -> None:

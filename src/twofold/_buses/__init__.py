@@ -1,1 +1,1 @@
-"""Command, query and event buses, usable alone as a mediator: decorators, signatures, the middleware chain."""
+"""Command, query and event buses, which also work alone as a mediator. Decorators, signatures, the middleware chain."""

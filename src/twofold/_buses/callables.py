@@ -1,4 +1,4 @@
-"""Handlers as async callables."""
+"""Handlers of every kind as async callables."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from .no_handler import Handle
 
 
 def is_async(call: object) -> bool:
-    """Return whether calling this gives a coroutine."""
+    """Return whether a callable returns a coroutine."""
     return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(type(call).__call__)
 
 
 def is_stream(call: object) -> bool:
-    """Return whether calling this gives an async generator; for a class, whether calling its objects does."""
+    """Return whether a callable returns an async generator. For a class, its objects are the callables."""
     call_of = call.__call__ if inspect.isclass(call) else type(call).__call__
     return inspect.isasyncgenfunction(call) or inspect.isasyncgenfunction(call_of)
 
 
 def as_async(call: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
-    """Return an async function as it is; a sync one as one that runs it in a worker thread.
+    """Return an async function that does the same; an async function is returned unchanged.
 
-    An async generator function becomes an async function that returns the generator.
+    A sync function runs in a worker thread. For an async generator function, the result is the generator.
     """
     if is_async(call):
         return call
@@ -45,10 +45,10 @@ def as_async(call: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]
 
 
 def standalone(handler: Any) -> Handle:
-    """Return the async callable of a handler that takes nothing but its message, for a bus that is used alone.
+    """Return the async callable of a handler, for a bus without an application.
 
     Raises:
-        InvalidDefinition: it takes more, or it is a class that cannot be made without arguments.
+        InvalidDefinition: the handler takes more than its message, or it is a class whose constructor needs arguments.
     """
     call: Any = handler
     if inspect.isclass(handler):
@@ -56,15 +56,15 @@ def standalone(handler: Any) -> Handle:
             call = handler()
         except TypeError as error:
             raise InvalidDefinition(
-                f"cannot make the handler {handler.__qualname__}: {error}. A bus used alone injects nothing; "
-                "pass an object that is ready, or register the class with an Application."
+                f"cannot create the handler {handler.__qualname__}: {error}. A bus without an application injects nothing. "
+                "Pass an object of the class, or register the class with an Application."
             ) from error
     try:
         inspect.signature(call).bind(None)
     except TypeError as error:
         name = getattr(handler, "__qualname__", type(handler).__qualname__)
         raise InvalidDefinition(
-            f"cannot register {name}: {error}. On a bus used alone a handler takes exactly its message; "
-            "an Application injects further parameters."
+            f"cannot register {name}: {error}. On a bus without an application, a handler takes exactly its message. "
+            "An Application injects further parameters."
         ) from error
     return as_async(call)

@@ -17,7 +17,7 @@ C = TypeVar("C", bound=Command[Any])
 
 
 class CommandBus:
-    """Hands a command to its one handler and its result back. Usable alone, as a mediator.
+    """Dispatch commands to their handlers. A bus also works without an application, as a mediator.
 
         commands = CommandBus()
 
@@ -26,11 +26,11 @@ class CommandBus:
 
         order_id = await commands.dispatch(PlaceOrder(...))
 
-    Inside an application, a parameter of this type is the application's own bus: what a handler dispatches with it is a
-    plain call in the same task, in the same unit of work.
+    In an application, a handler takes the application's bus as a parameter of this type. A command that it dispatches is
+    handled in the same task and in the same unit of work.
 
     Args:
-        middleware: runs around every command, the first one outermost.
+        middleware: functions that run around every command, the first one outermost.
     """
 
     def __init__(self, *, middleware: Sequence[Middleware] = ()) -> None:
@@ -38,28 +38,28 @@ class CommandBus:
         self._middleware = checked(middleware)
 
     def handler(self, command_type: type[C]) -> CommandRegistration[C]:
-        """Register the handler of a command; the decorator returns it unchanged.
+        """Return a decorator that registers the handler of a command, and returns it unchanged.
 
         Raises:
-            ConfigurationError: the command has one already.
+            ConfigurationError: the command has a handler already.
         """
 
         def register(handler: Any) -> None:
             if command_type in self._routes:
                 raise ConfigurationError(
-                    f"cannot register a second handler of command {command_type.__name__}. A command has one handler; "
-                    "publish an event to tell several."
+                    f"cannot register a second handler of command {command_type.__name__}. A command has one handler. "
+                    "Publish an event for several handlers."
                 )
             self._routes[command_type] = compose(self._middleware, standalone(handler))
 
         return CommandRegistration(register)
 
     def dispatch(self, command: Command[R]) -> Coroutine[Any, Any, R]:
-        """Handle a command and return its handler's result. Errors of the handler come through as they are.
+        """Handle a command and return the result of its handler. Errors of the handler propagate unchanged.
 
         Raises:
-            NoHandler: nothing handles this command.
-            DispatchCycle: the command is being handled already, further up.
+            NoHandler: no handler is registered for this command.
+            DispatchCycle: the command is being handled already, by a caller of this one.
         """
         try:
             handle = self._routes[type(command)]

@@ -1,8 +1,8 @@
-"""The typed half of the decorators: what a handler of a message may look like.
+"""The decorators of handlers, for type checkers.
 
-Each class is generic in the message, covariant, and its `__call__` reads the result type `R` back out of it. A type
-checker refuses a handler with the wrong parameter or the wrong result, whatever is injected into it, and returns an
-accepted handler with its exact type: a coroutine function, an async generator function, a class.
+Each class is generic in the message and covariant. Its `__call__` takes the result type `R` from the message. A type
+checker refuses a handler with a wrong parameter or a wrong result, whatever is injected into the handler. It gives an
+accepted handler its exact type: a coroutine function, an async generator function, a class.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ E_co = TypeVar("E_co", bound=Event, covariant=True)
 
 
 def check_message(decorator: str, given: object, base: type[object], *, write: str = "") -> None:
-    """Look at what a decorator was given, so that one without parentheses does not pass for a registration.
+    """Check the argument of a decorator. A decorator without parentheses gets the handler instead of a class.
 
     Args:
-        decorator: what it is called.
+        decorator: the name of the decorator.
         given: its argument.
-        base: what that has to be a class of.
-        write: how it is written; as a decorator with one class by default.
+        base: the base class of the classes that it takes.
+        write: the line that the error proposes; by default a decorator with one class.
 
     Raises:
-        InvalidDefinition: it is no class of this kind.
+        InvalidDefinition: the argument is not a class of this kind.
     """
     if inspect.isclass(given) and issubclass(given, base):
         return

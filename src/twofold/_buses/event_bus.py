@@ -15,7 +15,7 @@ from .no_handler import Handle
 
 
 class EventBus:
-    """Tells every handler of an event, in this process, now. Usable alone, as a mediator.
+    """Publish events to their handlers, in this process and immediately. A bus also works without an application.
 
         events = EventBus()
 
@@ -24,11 +24,11 @@ class EventBus:
 
         await events.publish(OrderPlaced(...))
 
-    Inside an application a parameter of this type *records* events instead: they are committed with the command and
-    reach subscribers through the log, and there is no other way round.
+    In an application, a parameter of this type *records* events instead. They are committed with the command, and reach
+    their subscriptions only through the event log.
 
     Args:
-        middleware: runs around every handler, the first one outermost.
+        middleware: functions that run around every handler, the first one outermost.
     """
 
     def __init__(self, *, middleware: Sequence[Middleware] = ()) -> None:
@@ -56,7 +56,7 @@ class EventBus:
     @overload
     def handler(self, *event_types: type[Event]) -> EventRegistration[Any]: ...
     def handler(self, *event_types: type[Event]) -> EventRegistration[Any]:
-        """Register a handler of events of exactly these types; the decorator returns it unchanged."""
+        """Return a decorator that registers a handler of events of exactly these types, and returns it unchanged."""
 
         def register(handler: Any) -> None:
             handle: Handle = compose(self._middleware, standalone(handler))
@@ -66,19 +66,19 @@ class EventBus:
         return EventRegistration(register)
 
     async def publish(self, event: Event) -> None:
-        """Call every handler of the event, in the order of registration, and return when all have ended.
+        """Call every handler of the event, in the order of registration. Return when all of them have finished.
 
-        A failing handler does not keep the others from running. Nothing happens when there is no handler. Cancelling
-        ends the handler that runs and starts no more.
+        If a handler fails, the next handlers are called all the same. An event without a handler is ignored. Cancellation
+        stops the current handler, and no further handler is called.
 
         Raises:
-            HandlersFailed: at least one handler failed; it is an exception group of all their errors.
+            HandlersFailed: at least one handler failed. The error is an exception group with the errors of all of them.
         """
         failures: list[Exception] = []
         for handle in self._handlers.get(type(event), ()):
             try:
                 await handle(event)
-            except Exception as failure:  # noqa: BLE001 -- raised together below
+            except Exception as failure:  # noqa: BLE001 -- all failures are raised together below
                 failures.append(failure)
         if failures:
             handlers = len(self._handlers[type(event)])

@@ -1,4 +1,4 @@
-"""The look-up that all buses share."""
+"""The error for a message without a handler."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .._definitions.message import Command, Event, Query
 from ..errors import NoHandler
 
 Handle: TypeAlias = Callable[[Any], Coroutine[Any, Any, Any]]
-"""The whole way of one message type: its middleware and its handler, composed into one callable."""
+"""The pipeline of one type of message: its middleware and its handler as one callable."""
 
 
 _ELSEWHERE = {
@@ -20,20 +20,20 @@ _ELSEWHERE = {
 
 
 def no_handler(kind: str, message: object, known: Iterable[type[Any]]) -> NoHandler:
-    """Return the error for a message that nothing handles.
+    """Return the error for a message without a handler.
 
     Args:
-        kind: "command" or "query": what the bus takes.
-        message: what it was given.
-        known: the classes that are handled.
+        kind: "command" or "query", the kind of message that the bus takes.
+        message: the argument of the bus.
+        known: the classes with a handler.
     """
     if isinstance(message, type):
         return NoHandler(
-            f"no handler for the class {message.__name__} itself. Make a {kind} of it: {message.__name__}(…)."
+            f"no handler for the class {message.__name__} itself. Pass an object of the class: {message.__name__}(…)."
         )
     for base, advice in _ELSEWHERE.items():
         if isinstance(message, base) and base.__name__.lower() != kind:
-            return NoHandler(f"no handler for {kind} {type(message).__name__}: it is no {kind}. {advice}")
+            return NoHandler(f"no handler for {kind} {type(message).__name__}: it is not a {kind}. {advice}")
     message_type = type(message)
     plural = {"query": "queries"}.get(kind, f"{kind}s")
     listed = ", ".join(sorted(each.__name__ for each in known)) or "none"

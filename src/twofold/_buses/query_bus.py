@@ -19,10 +19,10 @@ Q = TypeVar("Q", bound=Query[Any])
 
 
 class QueryBus:
-    """Hands a query to its one handler and the answer back. Usable alone, as a mediator.
+    """Execute queries with their handlers. A bus also works without an application, as a mediator.
 
     Args:
-        middleware: runs around every query, the first one outermost.
+        middleware: functions that run around every query, the first one outermost.
     """
 
     def __init__(self, *, middleware: Sequence[Middleware] = ()) -> None:
@@ -31,11 +31,11 @@ class QueryBus:
         self._middleware = checked(middleware)
 
     def handler(self, query_type: type[Q]) -> QueryRegistration[Q]:
-        """Register the handler of a query; the decorator returns it unchanged.
+        """Return a decorator that registers the handler of a query, and returns it unchanged.
 
         Raises:
-            ConfigurationError: the query has one already.
-            InvalidDefinition: one of query and handler is made for a stream and the other is not.
+            ConfigurationError: the query has a handler already.
+            InvalidDefinition: either the query or its handler is a stream, and the other is not.
         """
 
         def register(handler: Any) -> None:
@@ -51,10 +51,10 @@ class QueryBus:
         return QueryRegistration(register)
 
     def execute(self, query: Query[R]) -> Coroutine[Any, Any, R]:
-        """Answer a query. Errors of the handler come through as they are.
+        """Answer a query. Errors of the handler propagate unchanged.
 
         Raises:
-            NoHandler: nothing handles this query, or it is answered with a stream.
+            NoHandler: no handler is registered for this query, or the query is answered with a stream.
         """
         try:
             handle = self._routes[type(query)]
@@ -66,14 +66,14 @@ class QueryBus:
         """Iterate over the answer of a streaming query, whose handler is an async generator.
 
         Raises:
-            NoHandler: nothing handles this query, or it is answered at once.
+            NoHandler: no handler is registered for this query, or the query is answered with one result.
         """
         handle = self._streams.get(type(query))
         if handle is None:
             if type(query) in self._routes:
                 raise NoHandler(
-                    f"cannot stream {type(query).__name__}: it is answered at once, not with a stream. Use execute(); a "
-                    "stream has a Query[AsyncIterator[…]] and an async generator as its handler."
+                    f"cannot stream {type(query).__name__}: it is answered with one result. Use execute(). A streaming "
+                    "query is a Query[AsyncIterator[…]], and its handler is an async generator."
                 )
             raise no_handler("query", query, self._routes)
         async with aclosing(await handle(query)) as items:
@@ -81,7 +81,7 @@ class QueryBus:
                 yield item
 
     def _route(self, query_type: type[Query[Any]], handle: Handle, *, streams: bool) -> None:
-        """Let a query be answered so; a streaming one is refused by `execute`, which has no time to look."""
+        """Store the handler of a query. For a streaming query, `execute` gets a handler that refuses it."""
         self._routes[query_type] = _refuse if streams else handle
         if streams:
             self._streams[query_type] = handle

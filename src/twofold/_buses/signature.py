@@ -1,4 +1,4 @@
-"""What a handler's signature says."""
+"""The signatures of handlers."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class Parameter:
     """One parameter of a handler.
 
     Attributes:
-        name: its name.
-        type: what it is annotated with; `inspect.Parameter.empty` when it is not.
-        has_default: whether it may be left out.
-        keyword_only: whether it is passed by name.
-        marker: a `dependency_injector` marker such as `Provide["mailer"]`, as default or in `Annotated`; None without.
+        name: the name.
+        type: the annotation, or `inspect.Parameter.empty` without an annotation.
+        has_default: whether the parameter is optional.
+        keyword_only: whether the argument must be passed by name.
+        marker: a marker of `dependency_injector` such as `Provide["mailer"]`, as the default or in `Annotated`, or None.
     """
 
     name: str
@@ -35,26 +35,26 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The parameters of a callable, and what it returns (`inspect.Parameter.empty` when that is not annotated)."""
+    """The parameters of a callable, and its result type, which is `inspect.Parameter.empty` without an annotation."""
 
     parameters: tuple[Parameter, ...]
     returns: Any
 
     @property
     def after_self(self) -> Signature:
-        """The signature that a caller of the bound method sees."""
+        """The signature of the bound method."""
         return Signature(self.parameters[1:], self.returns)
 
 
 def signature_of(function: Callable[..., Any], names: Mapping[str, Any]) -> Signature:
-    """Read a signature, its annotations resolved.
+    """Return the signature of a function, with its annotations resolved.
 
     Args:
-        function: a function, or the method of a class, with `self` among its parameters.
-        names: local names that annotations may use.
+        function: a function, or a method of a class. `self` is one of its parameters.
+        names: local names that the annotations may use.
 
     Raises:
-        NameError: an annotation names something that is not there at run time.
+        NameError: an annotation uses a name that does not exist at run time.
     """
     notifier = get_type_hints(function, localns=dict(names), include_extras=True)
     read = inspect.signature(function)
@@ -67,7 +67,7 @@ def signature_of(function: Callable[..., Any], names: Mapping[str, Any]) -> Sign
 
 
 def written(annotation: Any) -> str:
-    """Return a type as its user writes it: `Repository[Order]`, without the modules."""
+    """Return a type as its user writes it, without module names: `Repository[Order]`."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if annotation is None or annotation is NoneType:
         return "None"

@@ -11,9 +11,9 @@ from .._background.signal import Signal
 from .._definitions.position import START, Position
 from .._encoding.metadata import origin_of
 from ..errors import ForeignLog, ReadNotReady
+from ..ports.checkpoints import Checkpoint
 from ..ports.event_log import EventLog
 from ..ports.stores import ReadStore
-from ..ports.subscription_store import Checkpoint
 from .token import Written
 
 _FIRST_POLL = 0.002
@@ -75,7 +75,7 @@ class Consistency:
         """
         checkpoint = self._seen.get(projection)
         if ask and (checkpoint is None or checkpoint.position < written.position):
-            checkpoint = await self._read.checkpoint(projection)
+            checkpoint = await self._read.subscriptions.checkpoint(projection)
         if checkpoint is not None and checkpoint.log != written.log:
             raise ForeignLog(
                 f"cannot read {projection!r} in this session: its rows come from log {checkpoint.log}, the session "
@@ -121,7 +121,7 @@ class Consistency:
 
     async def _held(self, projection: str, written: Written) -> int:
         """Return how many of the written events are dealt with later, and raise when one is only on request."""
-        aside, wrote, origins = await self._read.parked(projection), set(written.events), set(written.origins)
+        aside, wrote, origins = await self._read.parked.read(projection), set(written.events), set(written.origins)
         held = {each.key for each in aside if each.again is not None}
         mine = [
             each for each in aside if each.event.position in wrote or (origins and origin_of(each.event) in origins)

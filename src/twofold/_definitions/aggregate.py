@@ -1,4 +1,4 @@
-"""Aggregates: the objects that decide."""
+"""Aggregates, the objects of the write model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .on import marked_methods
 
 
 class Aggregate:
-    """An object that guards its rules and records what happened. The same class may be state stored or event sourced.
+    """An object that enforces its rules and records events. The same class can be state-stored or event-sourced.
 
         class Order(Aggregate, name="order"):
             id: str
@@ -33,19 +33,21 @@ class Aggregate:
             def _paid(self, event: OrderPaid) -> None:
                 self.status = Status.PAID
 
-    Methods decide and `record`; methods marked with `on` change the attributes and never refuse. They are not async. The
-    first event of all, that of `begin`, has such a method, which sets the `id`. Further events may do without one while the
-    aggregate is state stored: they tell others what happened and change nothing here. When it is event sourced, its events
-    are its state, and one without a method is refused when the unit commits; where an event is to change nothing, a method
-    that does nothing says so. The annotated attributes are the aggregate's state; `id` is one of them.
+    Other methods check the rules and call `record`. Methods that are marked with `on` change the attributes. They are not
+    async, and they never refuse an event. The annotated attributes are the state of the aggregate, and `id` is one of them.
+
+    The event of `begin` needs a method, which sets the `id`. If the aggregate is state-stored, its other events need none:
+    an event without a method changes nothing. If the aggregate is event-sourced, its events are its state, and the commit
+    refuses an event without a method. For an event that changes nothing, write a method with an empty body.
 
     Class arguments:
-        name: the stable name of the type; streams are called `name-id`. Letters, digits and `_`.
-        snapshot_every: when it is event sourced, keep a snapshot of its state after so many events; never by default.
+        name: the stable name of the type. A stream is named `name-id`. Letters, digits and `_`.
+        snapshot_every: the number of events after which a snapshot of an event-sourced aggregate is stored. Without it, no
+            snapshot is stored.
 
     Raises:
-        InvalidDefinition: the name is not usable, two methods take one event, one of them is async, or a default can be
-            changed.
+        InvalidDefinition: the name is not valid, two methods take the same event, a method is async, or a default is
+            mutable.
     """
 
     aggregate_name: ClassVar[str] = ""
@@ -59,7 +61,7 @@ class Aggregate:
         if snapshot_every is not None:
             if snapshot_every < 1:
                 raise InvalidDefinition(
-                    f"cannot keep snapshots of {cls.__qualname__} every {snapshot_every} events. Use 1 or more, such as 100."
+                    f"cannot store snapshots of {cls.__qualname__} every {snapshot_every} events: it must be at least 1."
                 )
             cls.snapshot_every = snapshot_every
         if name:
@@ -80,8 +82,8 @@ class Aggregate:
         for event_type, method, function in marked_methods(cls):
             if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
                 raise InvalidDefinition(
-                    f"cannot apply events by {cls.__qualname__}.{method}: it is async, and nobody would await it. Write "
-                    "`def`, and await what is needed in the handler, before the event is recorded."
+                    f"cannot apply events by {cls.__qualname__}.{method}: it is async, and would never be awaited. Write "
+                    "`def`, and await in the handler, before the event is recorded."
                 )
             other = cls._appliers.setdefault(event_type, method)
             if other != method:
@@ -92,10 +94,10 @@ class Aggregate:
 
     @classmethod
     def begin(cls, event: Event) -> Self:
-        """Make a new aggregate whose first recorded event is this one. `__init__` is not called.
+        """Create an aggregate, and record its first event. `__init__` is not called.
 
         Raises:
-            ConfigurationError: no method is marked with `on` for this event, so nothing would set the `id`.
+            ConfigurationError: no method for this event is marked with `on`, so nothing would set the `id`.
         """
         if type(event) not in cls._appliers:
             taken = ", ".join(each.__name__ for each in cls._appliers) or "none"
@@ -109,20 +111,20 @@ class Aggregate:
 
     @classmethod
     def replay(cls, *events: Event) -> Self:
-        """Make an aggregate from its past: the events are applied, none is recorded. `__init__` is not called."""
+        """Create an aggregate from its past events. They are applied, but not recorded. `__init__` is not called."""
         aggregate = cls.__new__(cls)
         for event in events:
             aggregate._apply(event)
         return aggregate
 
     def record(self, event: Event) -> None:
-        """Apply an event to this aggregate and keep it, to be appended when the unit of work commits."""
+        """Apply an event to this aggregate, and record it. The commit of the unit of work appends it to the event log."""
         self._apply(event)
         self.__dict__.setdefault("_recorded", []).append(event)
 
     @property
     def recorded(self) -> tuple[Event, ...]:
-        """The events recorded since the aggregate was loaded or made, in order."""
+        """The events that were recorded since the aggregate was loaded or created, in order."""
         return tuple(self.__dict__.get("_recorded", ()))
 
     def _apply(self, event: Event) -> None:
@@ -137,5 +139,5 @@ class Aggregate:
 
 
 def stream_of(aggregate_type: type[Aggregate], id: object) -> str:
-    """Return the name of an aggregate's stream, `name-id`."""
+    """Return the name of the stream of an aggregate, `name-id`."""
     return f"{aggregate_type.aggregate_name}-{id}"

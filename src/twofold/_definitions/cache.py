@@ -1,4 +1,4 @@
-"""How the answers of a query are cached."""
+"""Caching options of a query."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from .message import Event
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cache:
-    """Keep the answers of a query, where the application has a cache; without one, each is loaded.
+    """Cache the answers of a query, if the application has a cache.
 
         @app.query_handler(
             GetOrder, cache=Cache(ttl=3600, key="order:{order_id}", invalidated_by={OrderPaid: "order:{order_id}"})
         )
 
-    An answer is never older than what a session wrote that asks for it. Otherwise it is as old as the read models are, and
-    is forgotten as soon as they have an event that invalidates it, and when its time is up.
+    A session never gets an answer from before its own writes. Apart from that, a cached answer is as stale as the read
+    models. It is deleted when its time to live ends, or as soon as the read models have an event that invalidates it.
 
     Attributes:
-        ttl: how long an answer is kept, in seconds.
-        key: what answers are kept under: a text with fields of the query in braces. Queries with equal keys have equal
-            answers; tenants do not meet.
-        invalidated_by: the events that make an answer worthless, for every tenant, each with its key: a text with fields of
-            the event.
-        negative_ttl: how long the answer None is kept, in seconds; not at all by default.
-        jitter: by which share of itself the time is shorter at random, so that not all end at once.
+        ttl: the time to live of an answer, in seconds.
+        key: the key of an answer, with fields of the query in braces. Queries with equal keys have equal answers. Tenants
+            never share an answer.
+        invalidated_by: the events that invalidate answers, for every tenant. Each has the key of the answers, with fields of
+            the event in braces.
+        negative_ttl: the time to live of the answer None, in seconds. By default, None is not cached.
+        jitter: the share of the time to live, from 0 to 1, by which it is shortened at random, so that answers do not all
+            end at the same time.
 
     Raises:
-        InvalidDefinition: one of them is of another type.
+        InvalidDefinition: an argument has the wrong type.
     """
 
     ttl: float
@@ -46,28 +47,31 @@ class Cache:
             value: object = getattr(self, name)
             if not isinstance(value, int | float) and (value is not None or name != "negative_ttl"):
                 seconds = f", such as {value.total_seconds():g}" if isinstance(value, timedelta) else ""
-                raise InvalidDefinition(f"cannot cache with {name}={value!r:.100}: pass a number of seconds{seconds}.")
+                raise InvalidDefinition(
+                    f"cannot cache with {name}={value!r:.100}: it must be a number of seconds{seconds}."
+                )
         if not isinstance(self.key, str):
             raise InvalidDefinition(
-                f"cannot cache with key={self.key!r:.100}: pass a text, such as 'order:{{order_id}}'."
+                f"cannot cache with key={self.key!r:.100}: it must be a string, such as 'order:{{order_id}}'."
             )
         if not isinstance(self.invalidated_by, Mapping):
             raise InvalidDefinition(
-                f"cannot cache with invalidated_by={self.invalidated_by!r:.100}: pass the key of each event, such as "
+                f"cannot cache with invalidated_by={self.invalidated_by!r:.100}: it must map each event to a key, such as "
                 "{OrderPaid: 'order:{order_id}'}."
             )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheStats:
-    """What the cache did in this process since the application was entered.
+    """Counters of the cache in this process, since the application was started.
 
     Attributes:
         hits: answers that were found.
-        misses: answers that were not, or were too old for who asked.
-        fills: answers that were put in.
-        refused: answers that were not, because their key was invalidated while they were loaded, or others were as new.
-        failures: calls that failed or took too long; their queries were answered without the cache.
+        misses: answers that were not found, or were too old for the session.
+        fills: answers that were stored.
+        refused: answers that were not stored, because their key was invalidated while they were loaded, or because the
+            stored answer was as new.
+        failures: calls that failed or timed out. Their queries were answered without the cache.
     """
 
     hits: int = 0
@@ -78,7 +82,7 @@ class CacheStats:
 
 
 def fields_of(key: str) -> list[tuple[str, str, str | None]]:
-    """Return the names in the braces of a key, each with its format and its conversion.
+    """Return the field names in the braces of a key, each with its format and its conversion.
 
     Raises:
         ValueError: the braces do not match.

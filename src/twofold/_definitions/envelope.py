@@ -1,4 +1,4 @@
-"""What travels around a message, and what its sender says about it."""
+"""Envelopes: the metadata of a message."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ M_co = TypeVar("M_co", bound=Message, covariant=True, default=Message)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope(Generic[M_co]):
-    """A message with all that is known about it.
+    """A message with its metadata.
 
     Attributes:
         message: the message itself.
-        id: unique (UUIDv7).
-        correlation_id: the id of the message that started the whole conversation.
-        causation_id: the id of the message whose handling caused this one; None for the first.
-        time: when it was made, UTC.
-        tenant: whose data it concerns, or None.
-        trace: the W3C trace context (`traceparent`, `tracestate`), empty when not traced.
-        headers: anything else the sender added.
-        stream: the stream an event is stored in; None while it is not stored.
-        version: the event's number in its stream, from 1; None while it is not stored.
-        position: the event's place in the log; None while it is not stored.
+        id: the unique id of the message, a UUIDv7.
+        correlation_id: the id of the first message of the conversation.
+        causation_id: the id of the message whose handler sent this one, or None for the first message.
+        time: the time at which the message was sent, in UTC.
+        tenant: the tenant whose data the message concerns, or None.
+        trace: the W3C trace context (`traceparent`, `tracestate`). Empty without tracing.
+        headers: further metadata from the sender.
+        stream: the stream in which an event is stored, or None before that.
+        version: the number of an event in its stream, from 1, or None before it is stored.
+        position: the position of an event in the event log, or None before it is stored.
     """
 
     message: M_co
@@ -49,14 +49,14 @@ class Envelope(Generic[M_co]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """What the caller of a first message says about it.
+    """The metadata that the sender of a first message passes.
 
     Attributes:
-        tenant: whose data it concerns.
+        tenant: the tenant whose data the message concerns.
         trace: the W3C trace context.
-        headers: anything else.
-        correlation_id: the first message of the conversation that it belongs to; itself when None.
-        causation_id: the message that caused it.
+        headers: further metadata.
+        correlation_id: the id of the first message of the conversation. If it is None, this message is the first.
+        causation_id: the id of the message that caused this one.
     """
 
     tenant: str | None = None

@@ -18,16 +18,15 @@ _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 class Message(FrozenModel):
-    """What commands, queries and events have in common: frozen, and validated when made.
+    """The base class of commands, queries and events: a frozen pydantic model, validated when it is created.
 
     Class arguments:
-        name: the stable wire name, for example `"orders.order_placed"`. It is what gets stored and sent; the Python
-            class may be renamed or moved freely. Events need one; commands and queries only when they leave the
-            process.
-        version: the version of the fields, from 1. Raise it together with an upcaster.
+        name: the stable wire name, for example `"orders.order_placed"`, under which messages are stored and sent. The Python
+            class can be renamed or moved. Every event needs a name. Commands and queries need one to leave the process.
+        version: the schema version, from 1. Increase it when the fields change, and add an upcaster.
 
     Raises:
-        InvalidDefinition: the name or the version is not usable.
+        InvalidDefinition: the name or the version is not valid.
     """
 
     message_name: ClassVar[str | None] = None
@@ -41,25 +40,27 @@ class Message(FrozenModel):
                 "joined by '.', at most 200 characters, such as 'orders.order_placed'."
             )
         if version < 1:
-            raise InvalidDefinition(f"cannot give {cls.__qualname__} version {version}. Versions count from 1.")
+            raise InvalidDefinition(
+                f"cannot give {cls.__qualname__} version {version}. The version must be at least 1."
+            )
         cls.message_name = name
         cls.message_version = version
 
 
 class Command(Message, Generic[R_co]):
-    """Ask for a change. `class PlaceOrder(Command[str])` answers with a `str`; use `Command[None]` for no answer."""
+    """A request for a change. The result of `class PlaceOrder(Command[str])` is a `str`. No result is `Command[None]`."""
 
 
 class Query(Message, Generic[R_co]):
-    """Ask a question. `class GetOrder(Query["OrderView | None"])` answers with an `OrderView` or None."""
+    """A question. The answer to `class GetOrder(Query["OrderView | None"])` is an `OrderView` or None."""
 
 
 class Event(Message):
-    """Say what happened: `class OrderPlaced(Event, name="orders.order_placed", version=1)`."""
+    """A fact that happened: `class OrderPlaced(Event, name="orders.order_placed", version=1)`."""
 
 
 def result_type(message: type[Any]) -> Any:
-    """Return what a command or query is answered with, as it was declared; `Parameter.empty` when that cannot be told."""
+    """Return the declared result type of a command or query, or `Parameter.empty` if it is not known."""
     for base in message.__mro__:
         metadata = getattr(base, "__pydantic_generic_metadata__", None) or {}
         if metadata.get("origin") in (Command, Query):
@@ -68,5 +69,5 @@ def result_type(message: type[Any]) -> Any:
 
 
 def snake_case(name: str) -> str:
-    """Return the name of a class as it stands in a wire name: `buy_tool` for `BuyTool`."""
+    """Return the name of a class in the style of wire names: `buy_tool` for `BuyTool`."""
     return _WORDS.sub("_", name).lower()

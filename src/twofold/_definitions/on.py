@@ -1,4 +1,4 @@
-"""Mark the methods that take an event."""
+"""`on`, the decorator of methods that take an event."""
 
 from __future__ import annotations
 
@@ -56,18 +56,18 @@ def on(
 @overload
 def on(*event_types: type[Event]) -> _Marker[Any]: ...
 def on(*event_types: type[Event]) -> Any:
-    """Mark a method of a projection or an aggregate as the one that takes events of these types.
+    """Mark the method of a projection or an aggregate that takes events of these types.
 
         @on(OrderPlaced)
         async def placed(self, event: OrderPlaced) -> None: ...
 
-    The method itself is returned unchanged. In a class, one event type belongs to one method.
+    The method is returned unchanged. A class has one method for an event type.
 
     Args:
-        event_types: the exact event classes; their subclasses are not included.
+        event_types: the exact event classes. Their subclasses are not included.
 
     Raises:
-        InvalidDefinition: it is given no event, or something else than classes of events.
+        InvalidDefinition: there is no argument, or an argument is not a class of events.
     """
     given: tuple[object, ...] = event_types
     wrong = [each for each in given if not (inspect.isclass(each) and issubclass(each, Event))]
@@ -85,7 +85,7 @@ def on(*event_types: type[Event]) -> Any:
 
 
 def marked_methods(cls: type[object]) -> Iterator[tuple[type[Event], str, Callable[..., Any]]]:
-    """Yield every (event type, method name, function) that `on` marked in a class or its bases."""
+    """Yield (event type, method name, function) of every method of a class and its bases that is marked with `on`."""
     names = dict.fromkeys(name for base in reversed(cls.__mro__) for name in vars(base))
     for name in names:
         function: Any = getattr(cls, name, None)

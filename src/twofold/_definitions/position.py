@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NewType
 
 Position = NewType("Position", int)
-"""A place in the log. Opaque: compare positions of one log with `<` and `==`, and do nothing else with them."""
+"""The position of an event in the event log. It is opaque: only compare positions of the same log, with `<` and `==`."""
 
 
 START: Final = Position(0)

@@ -1,4 +1,4 @@
-"""When a subscription begins, when a projection runs, and how failing events are retried."""
+"""Options of subscriptions: where they start, when a projection is updated, and how a failing event is retried."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from .._background.backoff import exponential
 from .position import Position
 
 Mode: TypeAlias = Literal["async", "inline"]
-"""When a projection is applied: by its subscription after the commit, or in the command's own transaction."""
+"""When a projection is updated: after the commit, by a subscription, or in the transaction of the command."""
 
 
 Start: TypeAlias = Literal["beginning", "now"] | Position
-"""Where a subscription begins when it runs for the first time."""
+"""Where a subscription starts when it runs for the first time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often a failing event handler is tried before its event is parked. In between other keys go on.
+    """Retry a failing event with exponential backoff before it is parked. Events of other keys continue in the meantime.
 
     Attributes:
-        attempts: tries in all, at least 1.
-        delay: seconds before the second try; doubled each time.
-        longest: the longest delay between two tries, in seconds.
+        attempts: the total number of attempts, at least 1.
+        delay: the delay before the second attempt, in seconds. It doubles after each attempt.
+        longest: the longest delay between two attempts, in seconds.
     """
 
     attempts: int = 5
@@ -31,7 +31,7 @@ class Retry:
     longest: float = 30.0
 
     def delay_after(self, attempts: int) -> float | None:
-        """Return the seconds to wait after so many tries that failed, None when there is no further one."""
+        """Return the delay in seconds after this many failed attempts, or None after the last attempt."""
         if attempts >= self.attempts:
             return None
         return exponential(self.delay, self.longest, attempts - 1)

@@ -1,4 +1,4 @@
-"""The row of a read model, declared as a model with a key."""
+"""Views, the row types of read models."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class View(FrozenModel):
             placed_at: datetime
 
     Class arguments:
-        name: the stable name of the read model; tables and keys are named after it. Letters, digits and `_`.
+        name: the stable name of the read model, used for tables and keys. Letters, digits and `_`, at most 48.
         key: the field that identifies a row.
-        indexes: fields, or tuples of fields, that queries filter and sort by; an adapter makes an index for each.
+        indexes: fields, or tuples of fields, that queries filter and sort by. The adapter creates an index for each.
 
-    A class without `name` and `key` is a base for other views and has no rows.
+    A class without `name` and `key` is a base class of other views. It has no rows.
 
     Raises:
-        InvalidDefinition: a name is not usable, or a field that is named does not exist.
+        InvalidDefinition: the name is not valid, or the class does not have a field of `key` or `indexes`.
     """
 
     view_name: ClassVar[str] = ""
@@ -46,7 +46,7 @@ class View(FrozenModel):
             return
         if isinstance(indexes, str):
             raise InvalidDefinition(
-                f"cannot read indexes={indexes!r} of the view {cls.__qualname__}: it is one text. Make a list of it: "
+                f"cannot read indexes={indexes!r} of the view {cls.__qualname__}: it is a string, not a list. Write "
                 f"indexes=[{indexes!r}]."
             )
         cls.view_name = name
@@ -55,7 +55,7 @@ class View(FrozenModel):
         if not name or not key:
             raise InvalidDefinition(
                 f"cannot declare the view {cls.__qualname__}: it has a {'key and no name' if key else 'name and no key'}. "
-                f"Say both, the key being the field that identifies a row: class {cls.__name__}(View, "
+                f"Give both. The key is the field that identifies a row: class {cls.__name__}(View, "
                 f"name={name or 'order_view'!r}, key={key or next(iter(cls.model_fields), 'id')!r})."
             )
         if not name.isidentifier() or len(name) > 48:
@@ -66,11 +66,11 @@ class View(FrozenModel):
         for field in (key, *(field for index in cls.view_indexes for field in index)):
             if field not in cls.model_fields:
                 raise InvalidDefinition(
-                    f"the view {cls.__qualname__} names the field {field!r}, which it does not have. "
+                    f"the view {cls.__qualname__} has no field {field!r}, which its key or an index names. "
                     f"Its fields are: {', '.join(cls.model_fields)}."
                 )
 
     @property
     def key(self) -> Any:
-        """This row's key."""
+        """The key of this row."""
         return getattr(self, self.view_key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from inspect import get_annotations
 from typing import Any, ClassVar, Generic, TypeVar, get_origin, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ValidationError, create_model
 
 from .._definitions.aggregate import Aggregate
 from ..errors import InvalidDefinition, NotStorable, StorageError
@@ -47,7 +47,7 @@ class StateCodec(Generic[A]):
         try:
             self._model: type[BaseModel] = create_model(
                 f"{aggregate_type.__name__}State",
-                __config__=ConfigDict(**JSON_FORMAT, protected_namespaces=()),
+                __config__={**JSON_FORMAT, "protected_namespaces": ()},
                 **fields,
             )
         except Exception as error:

@@ -1,4 +1,4 @@
-"""What the decorators of a `Router` write down; nothing is interpreted until the application starts."""
+"""The entries that the decorators of a `Router` register. Nothing is checked until the application starts."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .places import Place
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Entry:
-    """A handler as it was registered.
+    """A registered handler.
 
     Attributes:
         handler: the user's function or class, unchanged.
-        place: where it is defined.
-        names: the local names at its definition, to resolve annotations with.
+        place: the place of its definition.
+        names: the local names around its definition, for its annotations.
     """
 
     handler: Any
@@ -30,7 +30,7 @@ class Entry:
 
     @property
     def label(self) -> str:
-        """What the handler is called in messages."""
+        """The name of the handler in error messages."""
         return getattr(self.handler, "__qualname__", None) or type(self.handler).__qualname__
 
 
@@ -68,7 +68,7 @@ class ProjectionEntry(Entry):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RelayEntry:
-    """Events that are published through the broker."""
+    """Events that are relayed to other applications."""
 
     name: str
     events: tuple[type[Event], ...]
@@ -81,13 +81,13 @@ class RelayEntry:
 
     @property
     def label(self) -> str:
-        """What it is called in messages."""
+        """The name of the relay in error messages."""
         return f"the relay {self.name!r}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ConsumeEntry:
-    """Events of another application that are received through the broker."""
+    """Events that are consumed from another application."""
 
     source: str
     events: tuple[type[Event], ...]
@@ -99,7 +99,7 @@ class ConsumeEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ServeEntry:
-    """Commands and queries that other processes may send."""
+    """Commands and queries that are served to other processes."""
 
     messages: tuple[type[Message], ...]
     place: Place
@@ -119,13 +119,13 @@ class UpcasterEntry(Entry):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MiddlewareEntry:
-    """A middleware with the messages it applies to.
+    """A middleware, and the messages to which it applies.
 
     Attributes:
         middleware: the user's async function.
-        on: the message class whose subclasses it applies to.
+        on: the class of messages to which it applies, with its subclasses.
         inside: whether it runs inside the unit of work.
-        place: where that was said.
+        place: the place of its registration.
     """
 
     middleware: Middleware
@@ -136,7 +136,7 @@ class MiddlewareEntry:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Expectation:
-    """A message that must have a handler, and where that was said."""
+    """A message that must have a handler, and the place of that call."""
 
     message: type[Any]
     place: Place

@@ -1,4 +1,4 @@
-"""What a module has to do with other applications: events that it relays and consumes, messages that it serves."""
+"""Registration for other applications: events to relay and to consume, messages to serve."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .registered import Registered
 
 
 class FacingOutside:
-    """The part of `Router` that is about other applications."""
+    """The methods of `Router` for communication with other applications."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -29,20 +29,20 @@ class FacingOutside:
         retry: Retry = Retry(attempts=10, delay=0.5),
         unroutable: Literal["park", "drop"] = "park",
     ) -> None:
-        """Publish events through the broker (`transport=`) for other applications, as CloudEvents.
+        """Publish events to other applications through the broker (`transport=`), as CloudEvents.
 
-        Each is published at least once and confirmed, those of one key in the order of the log; receivers that `consume`
-        them recognise repeats. While the broker is away the relay waits. Events that this application itself
-        received from another one are not passed on.
+        Every event is published at least once, and confirmed by the broker. Events of one key are published in the order of
+        the event log. `consume` ignores duplicates. While the broker is not reachable, the relay waits. Events that were
+        consumed from another application are not relayed.
 
         Args:
-            event_types: the events.
-            name: the stable name of its checkpoint. Renaming it starts it anew.
-            start: where it begins the first time: "now" (events recorded from then on), "beginning", or a position.
-            partition_by: the event field that is the ordering key; the event's stream by default.
-            retry: how often an event is tried that the broker answers but does not take.
-            unroutable: what to do with an event for which the broker has no receiver: "park" it when its tries are used up,
-                with what follows of its key, or "drop" it, where nobody may be listening.
+            event_types: the event classes.
+            name: the stable name of the checkpoint. A new name starts a new subscription.
+            start: where a new subscription starts: "now" (with the next event), "beginning", or a position.
+            partition_by: the event field that is the ordering key. By default, the stream of the event.
+            retry: the attempts and delays for an event that the broker refuses.
+            unroutable: what happens to an event without a receiver. "park" parks it after the last attempt, together with
+                later events of its key. "drop" ignores it.
         """
         for event_type in event_types:
             check_message("relay", event_type, Event, write="app.relay(SomeEvent)")
@@ -67,18 +67,19 @@ class FacingOutside:
         partitions: int = 1,
         start: Literal["now", "beginning"] = "now",
     ) -> None:
-        """Receive events of another application through the broker (`transport=`), for projections and event handlers here.
+        """Consume events of another application through the broker (`transport=`), for projections and event handlers.
 
-        Each is recorded once in this application's log, in order per key, in the stream `<source>/<stream there>`, and goes
-        from there as any event does. A session that was opened with a token of the source waits for what it wrote there.
+        Every event is recorded exactly once in the event log of this application, in order per key, in the stream
+        `<source>/<stream>`. Subscriptions then read it like any other event. A session with a consistency token of the
+        source waits for the events that the token covers.
 
         Args:
-            event_types: the events, under the wire names that they have there.
-            source: the name of the application that publishes them.
-            consumer: the stable name under which the broker keeps them for this application; `<application>.<source>` by
-                default. All processes with that name share the messages.
-            partitions: into how many parts they are divided by their key, so that several processes can receive them.
-            start: where it begins the first time: "now", or "beginning" with all that the broker has still kept.
+            event_types: the event classes, with the wire names of the source.
+            source: the name of the application that publishes the events.
+            consumer: the stable name under which the broker stores the events for this application. By default,
+                `<application>.<source>`. All processes with this name share the events.
+            partitions: the number of partitions by key, so that several processes can consume at the same time.
+            start: where a new consumer starts: "now", or "beginning" with the oldest event that the broker still has.
         """
         for event_type in event_types:
             check_message("consume", event_type, Event, write="app.consume(SomeEvent, source='orders')")
@@ -90,14 +91,14 @@ class FacingOutside:
         )  # fmt: skip
 
     def serve(self, *messages: type[Message], partitions: int = 1) -> None:
-        """Answer these commands and queries for other processes, which send them with the remote buses.
+        """Serve commands and queries to other processes, which send them with the remote buses.
 
-        They pass through the same middleware as those of this process. Errors of handlers go back to the sender, with
-        their text and their public attributes.
+        They pass through the same middleware as messages of this process. Errors of handlers are returned to the sender,
+        with their text and their public attributes.
 
         Args:
-            messages: commands and queries with stable names.
-            partitions: into how many parts requests are divided by their key, so that several processes can share them.
+            messages: command and query classes with stable names.
+            partitions: the number of partitions by key, so that several processes can serve at the same time.
         """
         for message in messages:
             check_message("serve", message, Message, write="app.serve(SomeCommand)")
@@ -107,5 +108,5 @@ class FacingOutside:
 
 
 def here(frame: FrameType) -> Place:
-    """Return where a frame is."""
+    """Return the place of the current line of a frame."""
     return Place(frame.f_code.co_filename, frame.f_lineno)

@@ -1,4 +1,4 @@
-"""Faults in the wiring of an application, and where they are."""
+"""Places in the source code, to report faults with file and line."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ..errors import Fault
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in the source.
+    """A line of the source code.
 
     Attributes:
         file: the source file.
-        line: the line in it, from 1.
+        line: the line in that file, from 1.
     """
 
     file: str
@@ -35,7 +35,7 @@ def calling_frame(depth: int) -> FrameType:
 
 
 def place_of(thing: object, fallback: Place) -> Place:
-    """Return where a function or class is defined, or the fallback for one that has no source."""
+    """Return the place where a function or class is defined, or the fallback if its source is not available."""
     target = inspect.unwrap(thing) if callable(thing) else thing
     code = getattr(target, "__code__", None)
     if code is not None:

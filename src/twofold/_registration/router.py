@@ -1,4 +1,4 @@
-"""Modules: where handlers are written down."""
+"""Modules, which collect handlers."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ T = TypeVar("T", bound=type[Any])
 F = TypeVar("F", bound=Callable[[Fields], Fields])
 
 
-class ReactionOptions(TypedDict, total=False):
-    """The keyword arguments of `Router.reaction`, for its overloads."""
+class EventHandlerOptions(TypedDict, total=False):
+    """The keyword arguments of `Router.event_handler`, which its overloads share."""
 
     name: Required[str]
     start: Start
@@ -44,7 +44,7 @@ class ReactionOptions(TypedDict, total=False):
 
 
 class Router(FacingOutside):
-    """Collects handlers, projections and event handlers under a name, to be included in an application.
+    """Collect handlers, projections and event handlers, to include them in an application.
 
         billing = Router("billing")
 
@@ -53,22 +53,25 @@ class Router(FacingOutside):
 
         app.include(billing)
 
-    The decorators return what they decorate, unchanged, so that a test calls a handler plainly. Nothing is checked
-    here; the application checks everything when it starts.
+    A decorator returns its function or class unchanged, so that a test can call a handler directly. Nothing is checked
+    here: the application checks everything when it starts.
 
     Args:
-        name: what the module is called in messages.
+        name: the name in error messages.
     """
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
 
     def command_handler(self, command_type: type[C], *, key: str | None = None) -> CommandRegistration[C]:
-        """Register the one handler of a command: a function, async or not, or a class with an async `__call__`.
+        """Register the handler of a command: a function or a class with `__call__`, async or sync.
+
+        A command has one handler. Its first parameter is the command, and further parameters are injected. A sync handler
+        runs in a worker thread.
 
         Args:
-            command_type: the command.
-            key: a field of the command; in this process commands with the same value run one after another.
+            command_type: the command class.
+            key: a field of the command. In this process, commands with equal values are handled one after another.
         """
         check_message("command_handler", command_type, Command)
         frame = calling_frame(1)
@@ -84,17 +87,18 @@ class Router(FacingOutside):
     def query_handler(
         self, query_type: type[Q], *, reads: str | tuple[str, ...] = (), cache: Cache | None = None
     ) -> QueryRegistration[Q]:
-        """Register the one handler of a query: as for a command, or an async generator for a streaming query.
+        """Register the handler of a query: as for a command, or an async generator for a streaming query.
 
         Args:
-            query_type: the query.
-            reads: projections that a session waits for besides those that write the read models which the handler takes.
-            cache: how its answers are kept, where the application has a cache.
+            query_type: the query class.
+            reads: names of further projections that a session waits for. It always waits for the projections that write the
+                read models of the handler.
+            cache: caching options, for an application with a cache.
         """
         check_message("query_handler", query_type, Query)
         if cache is not None and not isinstance(cache, Cache):
             raise InvalidDefinition(
-                f"cannot cache {query_type.__name__} by cache={cache!r:.100}: say for how long and under which key, such as "
+                f"cannot cache {query_type.__name__} by cache={cache!r:.100}: it must be a Cache, such as "
                 "cache=Cache(ttl=60, key='order:{order_id}')."
             )
         frame = calling_frame(1)
@@ -109,18 +113,18 @@ class Router(FacingOutside):
         return QueryRegistration(register)
 
     @overload
-    def event_handler(self, e1: type[E1], /, **options: Unpack[ReactionOptions]) -> EventRegistration[E1]: ...
+    def event_handler(self, e1: type[E1], /, **options: Unpack[EventHandlerOptions]) -> EventRegistration[E1]: ...
     @overload
     def event_handler(
-        self, e1: type[E1], e2: type[E2], /, **options: Unpack[ReactionOptions]
+        self, e1: type[E1], e2: type[E2], /, **options: Unpack[EventHandlerOptions]
     ) -> EventRegistration[E1 | E2]: ...
     @overload
     def event_handler(
-        self, e1: type[E1], e2: type[E2], e3: type[E3], /, **options: Unpack[ReactionOptions]
+        self, e1: type[E1], e2: type[E2], e3: type[E3], /, **options: Unpack[EventHandlerOptions]
     ) -> EventRegistration[E1 | E2 | E3]: ...
     @overload
     def event_handler(
-        self, e1: type[E1], e2: type[E2], e3: type[E3], e4: type[E4], /, **options: Unpack[ReactionOptions]
+        self, e1: type[E1], e2: type[E2], e3: type[E3], e4: type[E4], /, **options: Unpack[EventHandlerOptions]
     ) -> EventRegistration[E1 | E2 | E3 | E4]: ...
     @overload
     def event_handler(
@@ -131,7 +135,7 @@ class Router(FacingOutside):
         e4: type[E4],
         e5: type[E5],
         /,
-        **options: Unpack[ReactionOptions],
+        **options: Unpack[EventHandlerOptions],
     ) -> EventRegistration[E1 | E2 | E3 | E4 | E5]: ...
     @overload
     def event_handler(
@@ -143,11 +147,11 @@ class Router(FacingOutside):
         e5: type[E5],
         e6: type[E6],
         /,
-        **options: Unpack[ReactionOptions],
+        **options: Unpack[EventHandlerOptions],
     ) -> EventRegistration[E1 | E2 | E3 | E4 | E5 | E6]: ...
     @overload
     def event_handler(
-        self, *event_types: type[Event], **options: Unpack[ReactionOptions]
+        self, *event_types: type[Event], **options: Unpack[EventHandlerOptions]
     ) -> EventRegistration[Any]: ...
     def event_handler(
         self,
@@ -158,15 +162,17 @@ class Router(FacingOutside):
         retry: Retry = Retry(),
         partitions: int = 1,
     ) -> EventRegistration[Any]:
-        """Register a side effect of events. It never runs again for an event below its checkpoint.
+        """Register an asynchronous event handler, for side effects. It handles every event at least once.
+
+        A rebuild never repeats it: no event below its checkpoint is handled again.
 
         Args:
-            event_types: the events.
-            name: the stable name of its checkpoint. Renaming it starts it anew.
-            start: where it begins the first time: "now" (events recorded from then on), "beginning", or a position.
-            partition_by: the event field whose values are handled in order; the event's stream by default.
-            retry: how often it is tried before the event is parked; other keys go on meanwhile.
-            partitions: into how many parts it is divided by that order, so that several processes can share the work.
+            event_types: the event classes.
+            name: the stable name of the checkpoint. A new name starts a new subscription.
+            start: where a new subscription starts: "now" (with the next event), "beginning", or a position.
+            partition_by: the event field by which events are ordered. By default, the stream of the event.
+            retry: the attempts and delays for a failing event, before it is parked. Other keys continue in the meantime.
+            partitions: the number of partitions by that field, so that several processes can share the work.
         """
         check_events("event_handler", event_types, name)
         frame = calling_frame(1)
@@ -191,15 +197,15 @@ class Router(FacingOutside):
         retry: Retry = Retry(),
         partitions: int = 1,
     ) -> Callable[[T], T]:
-        """Register a class that turns events into rows: read models in its `__init__`, methods marked with `on`.
+        """Register a projection: a class with read models in its `__init__`, and methods that are marked with `on`.
 
         Args:
-            name: the stable name of its checkpoint.
-            mode: "async": after the commit, by a subscription. "inline": in the command's own transaction, which needs
-                the read store and the write store to be one.
-            partition_by: the event field whose values are handled in order; the event's stream by default.
-            retry: how often an event is tried before it is parked; other keys go on meanwhile.
-            partitions: into how many parts it is divided by that order, so that several processes can share the work.
+            name: the stable name of the checkpoint.
+            mode: "async" updates the rows after the commit, by a subscription. "inline" updates them in the
+                transaction of the command, for which the read store and the write store must be the same.
+            partition_by: the event field by which events are ordered. By default, the stream of the event.
+            retry: the attempts and delays for a failing event, before it is parked. Other keys continue in the meantime.
+            partitions: the number of partitions by that field, so that several processes can share the work.
         """
         if not isinstance(name, str):
             raise InvalidDefinition(
@@ -221,11 +227,11 @@ class Router(FacingOutside):
         return register
 
     def upcaster(self, name: str, *, from_version: int) -> Callable[[F], F]:
-        """Register a function that turns the stored fields of one version of an event into those of the next.
+        """Register an upcaster: a function that takes the stored fields of one version of an event, and returns the next.
 
         Args:
             name: the wire name of the event.
-            from_version: the version it reads; it returns the fields of `from_version + 1`.
+            from_version: the version of its argument. The result has version `from_version + 1`.
         """
         frame = calling_frame(1)
 
@@ -239,26 +245,26 @@ class Router(FacingOutside):
         return register
 
     def use(self, middleware: Middleware, *, on: type[Message] = Message, inside: bool = False) -> None:
-        """Put a middleware around messages; those used first are outermost.
+        """Run a middleware around messages. The first middleware is outermost.
 
         Args:
-            middleware: an async function of the message and `call_next`; what makes one by options is called first.
-            on: the message class to which, with its subclasses, it applies. Events pass through it in event handlers.
-            inside: run it inside the unit of work of a command, so that what it records is committed with it.
+            middleware: an async function that takes (message, call_next).
+            on: the class of messages to which it applies, with its subclasses. For events, it runs around event handlers.
+            inside: whether it runs inside the unit of work of a command, and commits its own events with the command.
         """
         place = here(calling_frame(1))
         self._registered.middleware.append(MiddlewareEntry(middleware=middleware, on=on, inside=inside, place=place))
 
     def expects(self, *messages: type[Message]) -> None:
-        """Say that these commands and queries must have a handler when the application starts."""
+        """Require a handler for these commands and queries when the application starts."""
         place = here(calling_frame(1))
         self._registered.expected.extend(Expectation(message, place_of(message, place)) for message in messages)
 
     def include(self, module: Router) -> None:
-        """Add everything that another module has collected so far. Included again, it adds what is new.
+        """Add everything that another module has collected so far. A second call adds only what is new.
 
         Raises:
-            ConfigurationError: it is no module of handlers.
+            ConfigurationError: the argument is not a `Router`.
         """
         if not isinstance(module, Router):
             advice = "Give the Router that is defined in it" if inspect.ismodule(module) else "Give a Router"
@@ -270,6 +276,6 @@ class Router(FacingOutside):
 
 
 def _origin(handler: object, frame: FrameType) -> tuple[Place, Mapping[str, Any]]:
-    """Return where a handler is, and the local names around it when it is defined inside a function."""
+    """Return the place of a handler, and the local names around it if it is defined inside a function."""
     place = place_of(handler, here(frame))
     return place, {} if frame.f_locals is frame.f_globals else dict(frame.f_locals)

@@ -1,7 +1,7 @@
 """Conformance suites: the promises of the ports as tests that any adapter can run.
 
 Derive a class from a suite in a test module and give it the fixtures that it names; pytest does the rest. This package
-needs pytest; `twofold` itself does not import it.
+needs pytest, from the extra `testing`; `twofold` itself does not import it.
 """
 
 from ._applications.idempotency import IdempotencySuite

@@ -83,7 +83,7 @@ class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionR
                 await app.dispatch(Open(account_id="a"))
                 position = await store.log.head()
                 await app.dispatch(Open(account_id="b"))
-            router = Router("reactions")
+            router = Router("handlers")
             starts: dict[str, Start] = {"now": "now", "beginning": "beginning", "position": position}
             for name, start in starts.items():
 
@@ -199,7 +199,7 @@ class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionR
         async with new_store([]) as store:
             app = await application(store)
             async with writing(store) as transaction:
-                await transaction.advance("balances", expected=None, to=Checkpoint(START, "another log"))
+                await transaction.checkpoints.advance("balances", expected=None, to=Checkpoint(START, "another log"))
             with pytest.raises(ForeignLog):
                 async with app:
                     pass
