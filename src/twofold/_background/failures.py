@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from logging import Logger
+from typing import Final
 
-from ..errors import NotPublished, TransientFailure
+from ..errors import CheckpointMoved, CommitFailed, NotPublished, TransientFailure
+
+STORE_FAILURES: Final = TransientFailure, CommitFailed, CheckpointMoved
+"""Failures that do not depend on the event or message in work. They are retried, and never park it."""
 
 
 def reason_of(error: Exception) -> str:
