@@ -41,8 +41,8 @@ class Rule(NamedTuple):
 
 
 RULES = (
-    Rule(r"\b(is|are|was|were) no (?!longer\b|more\b)[a-z]+", "negate the verb: 'is not a middleware'"),
-    Rule(r"\b(it|that|this|there|one) is none\b|\bis none of\b", "say what is missing: 'none was given'"),
+    Rule(r"(?<!there )\b(is|are|was|were) no (?!longer\b|more\b)[a-z]+", "negate the verb: 'is not a middleware'"),
+    Rule(r"\b(it|that|this|one) is (?-i:none)\b|\bis none of\b", "say what is missing: 'none was given'"),
     Rule(r"\banew\b", "say 'again', 'rebuild' or 'create'"),
     Rule(r"\bgo(es|ne|ing)? on with\b", "say 'continue' or 'resume'"),
     Rule(r"\bwhoever\b|\bwho ever\b", "name the subject: 'the caller', 'the process'"),

@@ -50,7 +50,7 @@ def test_refused_wording_is_found_in_docs_and_in_docstrings(line: str, tmp_path:
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("page.md", "The function is not a middleware. There is no longer a limit.\n"),
+        ("page.md", "The function is not a middleware. There is no longer a limit. There is no limit.\n"),
         ("page.md", "```python\nreactions = anew  # is no name\n```\n"),
         ("module.py", "anew = mended = 1\n"),
         ("module.py", '"""Return the position of the last event."""\n'),

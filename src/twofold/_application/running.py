@@ -18,8 +18,8 @@ from .._subscriptions.partition_steps import Log
 from .._subscriptions.worker import Worker
 from .._wiring.assembly import Assembly
 from .._wiring.parts import Parts
+from ..ports.checkpoints import Checkpoint
 from ..ports.stores import ReadStore
-from ..ports.subscription_store import Checkpoint
 from .messaging import Messaging
 from .notifications import Notifications
 from .retention import Retention
@@ -134,7 +134,7 @@ class Running:
 
     async def checkpoint(self, worker: Worker) -> Checkpoint:
         """Return the committed checkpoint of a worker's subscription; the start of the log when it never ran."""
-        found = await worker.subscription.store.checkpoint(worker.subscription.name)
+        found = await worker.subscription.store.subscriptions.checkpoint(worker.subscription.name)
         return found or Checkpoint(START, self.identity)
 
     async def settle(self) -> None:
@@ -156,7 +156,7 @@ class Running:
         checkpoint, subscription = await self.checkpoint(worker), worker.subscription
         if checkpoint.position < head:
             return False
-        return not (checkpoint.parked and await subscription.store.retries(subscription.name))
+        return not (checkpoint.parked and await subscription.store.parked.retries(subscription.name))
 
 
 async def launch(parts: Parts, assembly: Assembly) -> Running:

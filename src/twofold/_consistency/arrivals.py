@@ -9,8 +9,8 @@ from .._background.backoff import Backoff
 from .._background.polling import poll_until
 from .._definitions.position import START, Position
 from ..errors import ForeignLog
+from ..ports.checkpoints import Checkpoint
 from ..ports.stores import WriteStore
-from ..ports.subscription_store import Checkpoint
 from ..ports.transport import Feed
 from .token import Written
 
@@ -91,7 +91,7 @@ class Arrivals:
         """Return a position here that all the writes precede; None while some may arrive later."""
         unknown, known = False, list[str]()
         for source, parts in self._parts.items():
-            marks = [await self._store.checkpoint(part.arrived) for part in parts]
+            marks = [await self._store.subscriptions.checkpoint(part.arrived) for part in parts]
             if any(mark is not None and mark.log == written.log for mark in marks):
                 if not all(_covers(mark, written) for mark in marks):
                     return None
@@ -108,7 +108,11 @@ class Arrivals:
 
     async def _last_of(self, sources: Sequence[str]) -> Position:
         """Return the position here of the last event of these applications."""
-        recorded = [await self._store.checkpoint(part.recorded) for source in sources for part in self._parts[source]]
+        recorded = [
+            await self._store.subscriptions.checkpoint(part.recorded)
+            for source in sources
+            for part in self._parts[source]
+        ]
         return max((each.position for each in recorded if each is not None), default=START)
 
 

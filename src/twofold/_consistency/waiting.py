@@ -12,9 +12,9 @@ from .._background.signal import Signal
 from .._definitions.position import START, Position
 from .._encoding.metadata import origin_of
 from ..errors import ForeignLog, ReadNotReady
+from ..ports.checkpoints import Checkpoint
 from ..ports.event_log import EventLog
 from ..ports.stores import ReadStore
-from ..ports.subscription_store import Checkpoint
 from .token import Written
 
 _FIRST_POLL = 0.002
@@ -79,7 +79,7 @@ class Consistency:
         """
         checkpoint = self._checkpoints.get(projection)
         if ask and (checkpoint is None or checkpoint.position < written.position):
-            checkpoint = await self.read.checkpoint(projection)
+            checkpoint = await self.read.subscriptions.checkpoint(projection)
         if checkpoint is not None and checkpoint.log != written.log:
             raise ForeignLog(
                 f"cannot read {projection!r} in this session: its rows come from log {checkpoint.log}, the session "
@@ -135,7 +135,7 @@ class Consistency:
         Raises:
             ReadNotReady: one of the writes is parked, so that only an operator retries it.
         """
-        aside, wrote, origins = await self.read.parked(projection), set(written.events), set(written.origins)
+        aside, wrote, origins = await self.read.parked.read(projection), set(written.events), set(written.origins)
         held = {each.key for each in aside if each.again is not None}
         mine = [
             each for each in aside if each.event.position in wrote or (origins and origin_of(each.event) in origins)

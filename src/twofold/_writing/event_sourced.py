@@ -15,7 +15,7 @@ from .._encoding.state_json import StateCodec
 from ..errors import ConfigurationError, NotStorable, StorageError
 from ..ports.event_log import Expected, ExpectedVersion
 from ..ports.snapshots import Snapshot
-from ..ports.stores import WriteTransaction
+from ..ports.transactions import WriteTransaction
 from .tracked import AggregateRemoved, Tracked
 
 
@@ -41,7 +41,7 @@ class EventSourced:
         stream, decode = stream_of(aggregate_type, id), self._event_types.decode
         aggregate, version = await self._from_snapshot(transaction, stream)
         last: Event | None = None
-        async for stored in transaction.read(stream, after=version):
+        async for stored in transaction.log.read(stream, after=version):
             last = decode(stored.name, stored.schema, stored.data)
             if aggregate is None:
                 aggregate = aggregate_type.replay()
@@ -74,7 +74,7 @@ class EventSourced:
     async def _from_snapshot(self, transaction: WriteTransaction, stream: str) -> tuple[Aggregate | None, int]:
         if self._codec is None:
             return None, 0
-        found = await transaction.snapshot(stream)
+        found = await transaction.snapshots.get(stream)
         if found is None or found.fingerprint != self._fingerprint:
             return None, 0
         try:
@@ -90,7 +90,7 @@ class EventSourced:
         except NotStorable as error:  # the events are the state: without a snapshot they are read again
             warnings.warn(f"no snapshot of {tracked.stream} is kept: {error}", stacklevel=2)
             return
-        await transaction.keep_snapshot(tracked.stream, Snapshot(version, self._fingerprint, state))
+        await transaction.snapshots.put(tracked.stream, Snapshot(version, self._fingerprint, state))
 
 
 def fingerprint(aggregate_type: type[Aggregate]) -> str:

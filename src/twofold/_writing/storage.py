@@ -14,7 +14,8 @@ from .._encoding.message_json import encode_metadata, new_events
 from ..errors import AggregateExists, ConcurrencyConflict, ConfigurationError
 from ..ports.clock import Clock, Ids
 from ..ports.event_log import Expected, ExpectedVersion, StoredEvent
-from ..ports.stores import WriteStore, WriteTransaction
+from ..ports.stores import WriteStore
+from ..ports.transactions import WriteTransaction
 from .changes import Changes
 from .tracked import Tracked, removal
 
@@ -100,7 +101,7 @@ class Kept:
     ) -> ExpectedVersion | None:
         aggregate_type = type(tracked.aggregate)
         if not self._certain and not await self._noted(transaction, aggregate_type):
-            await transaction.keep(aggregate_type.aggregate_name, self.way)
+            await transaction.storage_kinds.add(aggregate_type.aggregate_name, self.way)
             self._noting = transaction
         return await self.storage.save(transaction, tracked, events)
 
@@ -110,7 +111,7 @@ class Kept:
         Raises:
             ConfigurationError: the store knows another way.
         """
-        found = await transaction.kept(aggregate_type.aggregate_name)
+        found = await transaction.storage_kinds.get(aggregate_type.aggregate_name)
         if found is not None and found != self.way:
             name = aggregate_type.__name__
             advice = "Put it into event_sourced=" if found == "events" else "Take it out of event_sourced="
@@ -181,7 +182,9 @@ class WriteSide:
         recorded: list[Event] = []
         for stream, events, expected in appends:
             try:
-                entries = await transaction.append(stream, new_events(events, ids, now, metadata), expected=expected)
+                entries = await transaction.log.append(
+                    stream, new_events(events, ids, now, metadata), expected=expected
+                )
             except ConcurrencyConflict as conflict:
                 if expected is not Expected.NO_STREAM:
                     raise
