@@ -174,7 +174,7 @@ def _inserting(pool: asyncpg.Pool, batch: int) -> Work:
 async def _append(store: SqlAlchemy, stream: str, events: list[NewEvent]) -> None:
     transaction = await store.begin()
     try:
-        await transaction.append(stream, events, expected=0)
+        await transaction.log.append(stream, events, expected=0)
         await transaction.commit()
     finally:
         await transaction.rollback()

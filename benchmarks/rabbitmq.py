@@ -69,7 +69,7 @@ class _Ours:
         await self._broker.declare(self._feed)
         transaction = await self._store.begin()
         for number in range(RELAYED):
-            await transaction.append(f"order/{number % KEYS}", [encoded(number)], expected=Expected.ANY)
+            await transaction.log.append(f"order/{number % KEYS}", [encoded(number)], expected=Expected.ANY)
         await transaction.commit()
         return self
 

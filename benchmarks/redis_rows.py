@@ -52,7 +52,7 @@ async def measure() -> AsyncIterator[Ratio]:
     prefix, stores = f"twofold-bench-{secrets.token_hex(6)}", count()
     write, texts = InMemory(), [encoded(number) for number in range(EVENTS)]
     transaction = await write.begin()
-    await transaction.append("bench", texts, expected=Expected.NO_STREAM)
+    await transaction.log.append("bench", texts, expected=Expected.NO_STREAM)
     await transaction.commit()
     async with Client.from_url("redis://127.0.0.1:6379") as client:
 

@@ -120,7 +120,7 @@ async def measure() -> AsyncIterator[Ratio]:
             for _ in range(times):
                 transaction = await store.begin()
                 new = [encoded(number) for number in range(events)]
-                await transaction.append(f"s-{next(streams)}", new, expected=Expected.NO_STREAM)
+                await transaction.log.append(f"s-{next(streams)}", new, expected=Expected.NO_STREAM)
                 await transaction.commit()
             return events * times
 

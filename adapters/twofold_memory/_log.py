@@ -1,4 +1,4 @@
-"""The event log."""
+"""The event log: its reader, and its writer in a transaction."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from itertools import islice
 from uuid import uuid4
 
-from twofold.ports import START, LogPage, Position, StoredEvent
+from twofold.errors import ConcurrencyConflict, DuplicateEvent
+from twofold.ports import START, Expected, ExpectedVersion, LogPage, NewEvent, Position, StoredEvent
 
+from ._step import Step
 from ._tables import Tables
 
 
@@ -60,3 +62,41 @@ class InMemoryEventLog:
         """Return how many events lie between two positions."""
         positions = self._tables.positions
         return max(0, bisect_right(positions, upto) - bisect_right(positions, after))
+
+
+class InMemoryLogWriter:
+    """A `LogWriter`.
+
+    Args:
+        step: the transaction.
+        tables: the committed data, which numbers the positions.
+    """
+
+    __slots__ = ("_step", "_tables")
+
+    def __init__(self, step: Step, tables: Tables) -> None:
+        self._step = step
+        self._tables = tables
+
+    async def append(
+        self, stream: str, events: Sequence[NewEvent], *, expected: ExpectedVersion
+    ) -> Sequence[StoredEvent]:
+        """Append events to a stream."""
+        overlay = await self._step.writing()
+        version = overlay.stream_version(stream)
+        if expected is not Expected.ANY and version != (0 if expected is Expected.NO_STREAM else expected):
+            raise self._step.broken(ConcurrencyConflict(stream, expected=expected, actual=version))
+        known = [event.id for event in events if overlay.knows(event.id)]
+        if known or len({event.id for event in events}) < len(events):
+            raise self._step.broken(
+                DuplicateEvent(f"cannot append to {stream}: an event id is in the log already: {known}.")
+            )
+        position = self._tables.new_position
+        stored = [StoredEvent(*event, stream, number, position()) for number, event in enumerate(events, version + 1)]
+        overlay.appended.extend(stored)
+        return stored
+
+    async def read(self, stream: str, *, after: int = 0) -> AsyncIterator[StoredEvent]:
+        """Iterate over a stream's events, including those of this transaction."""
+        for event in self._step.reading().stream(stream)[after:]:
+            yield event

@@ -1,15 +1,16 @@
-"""The rows of one view."""
+"""The rows of read models, and their shadow rows."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from twofold import RowCodec, View
-from twofold.errors import NotStorable, TwofoldError
+from twofold.errors import NotStorable
 from twofold.ports import Condition, Operator, RowChange, Selection
 
-from ._tables import ROWS, Overlay, Row
+from ._step import Step
+from ._tables import ROWS, Row
 
 V = TypeVar("V", bound=View)
 
@@ -24,42 +25,28 @@ _COMPARE: Mapping[Operator, Callable[[Any, Any], bool]] = {
 
 
 def rows_of(view: type[View], *, shadow: bool = False) -> str:
-    """Return what the rows of a view are kept under."""
+    """Return the table of a view's rows, or of its shadow rows."""
     return f"{ROWS}{view.view_name}{'@rebuild' if shadow else ''}"
 
 
 class InMemoryRows(Generic[V]):
-    """Reads and changes the rows of a view, in one transaction. Rows are kept as JSON text.
+    """Reads and changes the rows of a view, in one transaction. Rows are stored as JSON text.
 
     Args:
+        step: the transaction.
         view: the view.
-        table: what its rows are kept under.
-        overlay: what the transaction sees.
-        writing: awaited before a change; it raises when the transaction cannot write.
-        check: called before a read; it raises when the transaction cannot be used.
-        refused: notes that an error broke the transaction.
+        table: the table of its rows.
     """
 
-    def __init__(
-        self,
-        view: type[V],
-        table: str,
-        overlay: Overlay,
-        writing: Callable[[], Awaitable[None]],
-        check: Callable[[], None],
-        refused: Callable[[TwofoldError], TwofoldError],
-    ) -> None:
+    def __init__(self, step: Step, view: type[V], table: str) -> None:
+        self._step = step
         self._codec = RowCodec(view)
         self._table = table
-        self._overlay = overlay
-        self._writing = writing
-        self._check = check
-        self._refused = refused
 
     async def get_many(self, keys: Collection[object]) -> Mapping[object, V]:
         """Return the rows that exist, by key."""
-        self._check()
-        found = ((key, self._overlay.get(self._table, key)) for key in keys)
+        overlay = self._step.reading()
+        found = ((key, overlay.get(self._table, key)) for key in keys)
         return {key: self._codec.decode(row.text) for key, row in found if row is not None and row.text is not None}
 
     async def select(self, selection: Selection) -> Sequence[V]:
@@ -78,23 +65,49 @@ class InMemoryRows(Generic[V]):
 
     async def write(self, changes: Sequence[RowChange[V]]) -> None:
         """Apply changes, except those older than their row."""
-        await self._writing()
+        overlay = await self._step.writing()
         for change in changes:
-            old: Row | None = self._overlay.get(self._table, change.key)
+            old: Row | None = overlay.get(self._table, change.key)
             if old is None or old.position <= change.position:
                 text = None if change.row is None else self._encode(change.row)
-                self._overlay.put(self._table, change.key, Row(text, change.position))
+                overlay.put(self._table, change.key, Row(text, change.position))
 
     def _matching(self, where: Sequence[Condition]) -> list[V]:
-        self._check()
-        rows = (self._codec.decode(row.text) for _, row in self._overlay.items(self._table) if row.text is not None)
+        stored = self._step.reading().items(self._table)
+        rows = (self._codec.decode(row.text) for _, row in stored if row.text is not None)
         return [row for row in rows if all(_holds(row, condition) for condition in where)]
 
     def _encode(self, row: V) -> str:
         try:
             return self._codec.encode(row)
         except NotStorable as error:
-            raise self._refused(error) from error.__cause__
+            raise self._step.broken(error) from error.__cause__
+
+
+class InMemoryShadows:
+    """The `ShadowRows` of a transaction."""
+
+    __slots__ = ("_step",)
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+
+    async def clear(self, views: Sequence[type[View]]) -> None:
+        """Delete all shadow rows of these views."""
+        overlay = await self._step.writing()
+        for view in views:
+            overlay.clear(rows_of(view, shadow=True))
+
+    async def swap(self, views: Sequence[type[View]]) -> None:
+        """Replace the rows of these views by their shadow rows."""
+        overlay = await self._step.writing()
+        for view in views:
+            rows, shadow = rows_of(view), rows_of(view, shadow=True)
+            published = dict(overlay.items(shadow))
+            overlay.clear(rows)
+            overlay.clear(shadow)
+            for key, row in published.items():
+                overlay.put(rows, key, row)
 
 
 def _holds(row: View, condition: Condition) -> bool:

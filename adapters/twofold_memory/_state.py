@@ -2,93 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from twofold import Aggregate, StateCodec
-from twofold.errors import AggregateExists, ConcurrencyConflict, TwofoldError
+from twofold.errors import AggregateExists, ConcurrencyConflict
 from twofold.ports import Versioned
 
-from ._tables import GONE, STATES, Overlay
+from ._overlay import Overlay
+from ._step import Step
+from ._tables import GONE, STATES
 
 
 class InMemoryState:
     """Loads and saves aggregates of one type, in one transaction."""
 
-    def __init__(
-        self,
-        aggregate_type: type[Aggregate],
-        codec: StateCodec[Any],
-        overlay: Overlay,
-        writing: Callable[[], Awaitable[None]],
-        check: Callable[[], None],
-        refused: Callable[[TwofoldError], TwofoldError],
-    ) -> None:
-        self._refused = refused
+    __slots__ = ("_codec", "_step", "_type")
+
+    def __init__(self, step: Step, aggregate_type: type[Aggregate], codec: StateCodec[Any]) -> None:
+        self._step = step
         self._type = aggregate_type
         self._codec = codec
-        self._overlay = overlay
-        self._writing = writing
-        self._check = check
 
     async def load(self, id: str) -> Versioned | None:
         """Return the aggregate and its version."""
-        self._check()
-        found = self._overlay.get(STATES, self._key(id))
+        overlay, key = self._step.reading(), self._key(id)
+        found = overlay.get(STATES, key)
         if found is None:
             return None
         text, version = found
-        self._overlay.loaded[self._key(id)] = text
+        overlay.loaded[key] = text
         return Versioned(self._codec.decode(text, id), version)
 
     async def version(self, id: str) -> int | None:
-        """Return the version now in the store."""
-        self._check()
-        found = self._overlay.get(STATES, self._key(id))
-        return None if found is None else int(found[1])
+        """Return the stored version."""
+        return self._version(self._step.reading(), id) or None
 
     async def insert(self, id: str, aggregate: object) -> None:
         """Store a new aggregate."""
-        await self._writing()
-        if self._overlay.get(STATES, self._key(id)) is not None:
-            raise self._refused(
+        overlay = await self._step.writing()
+        if self._version(overlay, id):
+            raise self._step.broken(
                 AggregateExists(
-                    f"cannot add {self._type.__name__} {id}: there is one of that id. Load it and change it instead."
+                    f"cannot add {self._type.__name__} {id}: an aggregate with this id exists. Load and change it instead."
                 )
             )
-        self._put(id, self._codec.encode(self._known(aggregate)), 1)
+        self._put(overlay, id, self._codec.encode(self._known(aggregate)), 1)
 
     async def update(self, id: str, aggregate: object, *, expected: int) -> None:
-        """Store the aggregate as the next version, if its state is another than the one that was loaded."""
+        """Store the aggregate as the next version, unless its state is the one that was loaded."""
         text = self._codec.encode(self._known(aggregate))
-        self._check()
-        if self._overlay.loaded.get(self._key(id)) == text:
+        if self._step.reading().loaded.get(self._key(id)) == text:
             return
-        await self._writing()
-        self._guard(id, expected)
-        self._put(id, text, expected + 1)
+        self._put(await self._expecting(id, expected), id, text, expected + 1)
 
     async def delete(self, id: str, aggregate: object, *, expected: int) -> None:
-        """Remove the aggregate."""
-        await self._writing()
-        self._guard(id, expected)
-        self._overlay.put(STATES, self._key(id), GONE)
-        self._overlay.loaded.pop(self._key(id), None)
+        """Delete the aggregate."""
+        overlay, key = await self._expecting(id, expected), self._key(id)
+        overlay.put(STATES, key, GONE)
+        overlay.loaded.pop(key, None)
 
-    def _put(self, id: str, text: str, version: int) -> None:
-        self._overlay.put(STATES, self._key(id), (text, version))
-        self._overlay.loaded[self._key(id)] = text
-
-    def _guard(self, id: str, expected: int) -> None:
-        found = self._overlay.get(STATES, self._key(id))
-        actual = 0 if found is None else found[1]
+    async def _expecting(self, id: str, expected: int) -> Overlay:
+        overlay = await self._step.writing()
+        actual = self._version(overlay, id)
         if actual != expected:
-            raise self._refused(ConcurrencyConflict(f"{self._type.__name__} {id}", expected=expected, actual=actual))
+            name = f"{self._type.__name__} {id}"
+            raise self._step.broken(ConcurrencyConflict(name, expected=expected, actual=actual))
+        return overlay
+
+    def _put(self, overlay: Overlay, id: str, text: str, version: int) -> None:
+        key = self._key(id)
+        overlay.put(STATES, key, (text, version))
+        overlay.loaded[key] = text
+
+    def _version(self, overlay: Overlay, id: str) -> int:
+        found = overlay.get(STATES, self._key(id))
+        return 0 if found is None else int(found[1])
 
     def _key(self, id: str) -> tuple[str, str]:
         return self._type.aggregate_name or self._type.__qualname__, id
 
     def _known(self, aggregate: object) -> Aggregate:
         if not isinstance(aggregate, Aggregate):
-            raise TypeError(f"cannot keep {aggregate!r}: it is no Aggregate.")
+            raise TypeError(f"cannot store {aggregate!r}: it is not an Aggregate.")
         return aggregate

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import count
 from typing import Any
-
-import anyio
 
 from twofold import Aggregate, StateCodec, View
 from twofold.errors import InvalidDefinition
-from twofold.ports import Position
 
 from ._log import InMemoryEventLog
-from ._records import InMemoryRecords
-from ._schedule import InMemorySchedule
+from ._parked import InMemoryParkedReader
+from ._records import InMemoryRetention
+from ._schedule import InMemoryScheduleReader
 from ._subscriptions import InMemorySubscriptions
-from ._tables import Tables
+from ._tables import INBOX, KEYS, Tables
 from ._transaction import InMemoryTransaction
 
 
-class InMemory(InMemorySubscriptions, InMemoryRecords, InMemorySchedule):
+class InMemory:
     """Keep events, aggregates, read models and checkpoints in this process's memory, on asyncio or trio.
 
         app = Application("orders", write=InMemory())
@@ -30,16 +27,14 @@ class InMemory(InMemorySubscriptions, InMemoryRecords, InMemorySchedule):
     """
 
     def __init__(self) -> None:
-        super().__init__(Tables(), self.begin)
-        self._log = InMemoryEventLog(self._tables)
-        self._turn = anyio.Semaphore(1)
-        self._positions = count(1)
+        self._tables = tables = Tables()
         self._codecs: dict[type[Any], StateCodec[Any]] = {}
-
-    @property
-    def log(self) -> InMemoryEventLog:
-        """The event log."""
-        return self._log
+        self.log = InMemoryEventLog(tables)
+        self.subscriptions = InMemorySubscriptions(tables)
+        self.parked = InMemoryParkedReader(tables)
+        self.schedule = InMemoryScheduleReader(tables)
+        self.keys = InMemoryRetention(tables, KEYS, lambda record: record.time)
+        self.inbox = InMemoryRetention(tables, INBOX, lambda time: time)
 
     async def open(self, views: Sequence[type[View]]) -> None:
         """Do nothing: there are no tables to check."""
@@ -56,7 +51,7 @@ class InMemory(InMemorySubscriptions, InMemoryRecords, InMemorySchedule):
     def missing_state(self, aggregate_type: type[object]) -> str | None:
         """Return None when aggregates of this type can be kept, or what to do so that they can."""
         if not issubclass(aggregate_type, Aggregate):
-            return f"{aggregate_type.__qualname__} is no Aggregate. Derive it from Aggregate."
+            return f"{aggregate_type.__qualname__} is not an Aggregate. Derive it from Aggregate."
         try:
             self._codec_of(aggregate_type)
         except InvalidDefinition as error:
@@ -65,9 +60,7 @@ class InMemory(InMemorySubscriptions, InMemoryRecords, InMemorySchedule):
 
     async def begin(self, *, read_only: bool = False) -> InMemoryTransaction:
         """Begin a transaction."""
-        return InMemoryTransaction(
-            self._tables, self._turn, lambda: Position(next(self._positions)), self._codec_of, read_only=read_only
-        )
+        return InMemoryTransaction(self._tables, self._codec_of, read_only=read_only)
 
     def _codec_of(self, aggregate_type: type[Any]) -> StateCodec[Any]:
         if aggregate_type not in self._codecs:

@@ -13,11 +13,12 @@ from ._rows.layout import check_memory, index_rows, read_layouts
 from ._server.keys import Keys
 from ._server.server import AnyClient, Server, checked
 from ._streams.transport import RedisStreams
+from ._subscriptions.parked_reader import RedisParkedReader
 from ._subscriptions.subscription_store import RedisSubscriptions
 from ._transaction import RedisTransaction
 
 
-class Redis(RedisSubscriptions):
+class Redis:
     """Keep read models and the checkpoints of the projections that fill them in Redis.
 
         client = redis.asyncio.Redis.from_url("redis://localhost")
@@ -45,7 +46,10 @@ class Redis(RedisSubscriptions):
             raise ConfigurationError(
                 f"cannot begin keys with {prefix!r}. Use a prefix without braces, of one letter or more."
             )
-        super().__init__(Server(checked(client, "Redis store")), Keys(prefix))
+        self._server = Server(checked(client, "Redis store"))
+        self._keys = Keys(prefix)
+        self.subscriptions = RedisSubscriptions(self._server, self._keys)
+        self.parked = RedisParkedReader(self._server, self._keys)
         self._client = client
         self._prefix = prefix
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import MetaData
@@ -12,22 +11,20 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from twofold import Aggregate, View
 from twofold.errors import ConfigurationError, InvalidDefinition
-from twofold.ports import Checkpoint, Lease, ParkedEvent, Partition, ScheduledCommand
 
 from ._aggregates.json_state import JsonState
 from ._aggregates.mapping import MappedState, TableMapping
 from ._aggregates.orm import OrmState, mapper_of, missing_mapping
-from ._aggregates.snapshots import Snapshots
 from ._connection.database import Database
 from ._dialects.registry import dialect_of
 from ._log.event_log import SqlEventLog
-from ._records.records import Records
-from ._records.schedule import Schedule
+from ._records.retention import SqlRetention
+from ._records.schedule import SqlScheduleReader
 from ._schema import schema as _schema
 from ._schema.tables import own_tables
-from ._subscriptions.checkpoints import Checkpoints
-from ._subscriptions.leases import Leases
-from ._transaction import SqlTransaction, State
+from ._subscriptions.parked import SqlParkedReader
+from ._subscriptions.subscription_store import SqlSubscriptions
+from ._transaction import Prepared, SqlTransaction, State
 from ._views.metadata import metadata
 from ._views.table import ViewTable
 
@@ -96,22 +93,18 @@ class SqlAlchemy:
             )
         dialect = dialect_of(engine.dialect.name, busy_timeout=busy_timeout, queue_timeout=queue_timeout)
         self._database = Database(engine, dialect)
-        self._tables = own_tables(dialect, MetaData())
-        self._log = SqlEventLog(self._database, self._tables)
-        self._checkpoints = Checkpoints(self._database, self._tables)
-        self._snapshots = Snapshots(self._database, self._tables)
-        self._leases = Leases(self._database, self._tables)
-        self._records = Records(self._database, self._tables)
-        self._schedule = Schedule(self._database, self._tables)
+        self._tables = tables = own_tables(dialect, MetaData())
+        self._prepared = prepared = Prepared(self._database, tables)
+        self.log = SqlEventLog(self._database, tables, prepared.log, prepared.streams)
+        self.subscriptions = SqlSubscriptions(self._database, tables)
+        self.parked = SqlParkedReader(self._database, prepared.parked)
+        self.schedule = SqlScheduleReader(self._database, prepared.schedule)
+        self.keys = SqlRetention(self._database, tables.keys)
+        self.inbox = SqlRetention(self._database, tables.inbox)
         self._views: dict[tuple[type[View], bool], ViewTable[Any]] = {}
         self._states: dict[type[object], State] = {
             aggregate_type: MappedState(aggregate_type, mapping) for aggregate_type, mapping in (state or {}).items()
         }
-
-    @property
-    def log(self) -> SqlEventLog:
-        """The event log."""
-        return self._log
 
     def metadata(self, views: Sequence[type[View]] = ()) -> MetaData:
         """Return all tables that this store needs for some views; see `twofold_sqlalchemy.metadata`."""
@@ -128,7 +121,7 @@ class SqlAlchemy:
             asyncio.get_running_loop()
         except RuntimeError as error:
             raise ConfigurationError("cannot open a SqlAlchemy store here: it runs on asyncio only.") from error
-        self._log.forget()
+        self.log.forget()
         await _schema.verify(self._database, self._tables, [self._view_table(view).table for view in views])
 
     async def create_schema(self, views: Sequence[type[View]]) -> None:
@@ -151,10 +144,7 @@ class SqlAlchemy:
             ConfigurationError: this task has a transaction open that writes.
         """
         link = await self._database.begin(read_only=read_only)
-        return SqlTransaction(
-            link, self._database, self._log, self._checkpoints, self._records, self._schedule, self._snapshots,
-            self._view_table, self._state_of,
-        )  # fmt: skip
+        return SqlTransaction(link, self._prepared, self._view_table, self._state_of)
 
     def missing_state(self, aggregate_type: type[object]) -> str | None:
         """Return None when aggregates of this type can be kept, or what to do so that they can."""
@@ -163,60 +153,6 @@ class SqlAlchemy:
         except (ConfigurationError, InvalidDefinition) as error:
             return str(error)
         return None
-
-    async def checkpoint(self, subscription: str) -> Checkpoint | None:
-        """Return the committed checkpoint, or None when the subscription never ran here."""
-        return await self._checkpoints.one(subscription)
-
-    async def partitions(self, subscription: str) -> Sequence[Partition]:
-        """Return the partitions in their order."""
-        return await self._leases.partitions(subscription)
-
-    async def claim(
-        self, subscription: str, owner: str, *, seconds: float, limit: int, force: bool = False
-    ) -> Sequence[Lease]:
-        """Take partitions that nobody holds, or all."""
-        return await self._leases.claim(subscription, owner, seconds=seconds, limit=limit, force=force)
-
-    async def renew(self, leases: Sequence[Lease], *, seconds: float) -> Sequence[Lease]:
-        """Let leases last for so many seconds from now; return those that still hold."""
-        return await self._leases.renew(leases, seconds=seconds)
-
-    async def release(self, leases: Sequence[Lease]) -> None:
-        """Give partitions back."""
-        await self._leases.release(leases)
-
-    async def attend(self, subscription: str, owner: str, *, seconds: float) -> int:
-        """Say that a worker is here; return how many are."""
-        return await self._leases.attend(subscription, owner, seconds=seconds)
-
-    async def retries(self, subscription: str) -> Mapping[str, datetime]:
-        """Return the keys that are held, each with the time of its next try."""
-        return await self._checkpoints.retries(subscription)
-
-    async def parked(self, subscription: str, *, key: str | None = None) -> Sequence[ParkedEvent]:
-        """Return the parked events in the order in which they were parked, of one key or of all."""
-        return await self._checkpoints.parked(subscription, key)
-
-    async def parked_keys(self, subscription: str) -> Mapping[str, int]:
-        """Return the keys that have a parked event, each with how many."""
-        return await self._checkpoints.parked_keys(subscription)
-
-    async def forget_keys(self, *, before: datetime, limit: int) -> int:
-        """Delete old records of idempotency keys."""
-        return await self._records.forget_keys(before, limit)
-
-    async def forget_messages(self, *, before: datetime, limit: int) -> int:
-        """Delete old notes of messages."""
-        return await self._records.forget_messages(before, limit)
-
-    async def scheduled(self, *, limit: int) -> Sequence[ScheduledCommand]:
-        """Return the scheduled commands that are tried next."""
-        return await self._schedule.next(limit)
-
-    async def stuck(self, *, limit: int) -> Sequence[ScheduledCommand]:
-        """Return scheduled commands that have failed too often."""
-        return await self._schedule.stuck(limit)
 
     def _view_table(self, view: type[View], shadow: bool = False) -> ViewTable[Any]:
         found = self._views.get((view, shadow))

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -22,6 +22,7 @@ from twofold.middleware import authorise
 from twofold.ports import KeyRecord, WriteStore
 from twofold.testing.conformance._domain.bank import Account, Deposit, Deposited, Open, application
 from twofold.testing.conformance._domain.payments import PAY, Look, Pay, balance, paying
+from twofold.testing.conformance._tools.hooked import Call, Hooked
 from twofold_memory import InMemory
 
 
@@ -301,18 +302,17 @@ class Later:
 OLD, YOUNG = datetime(2024, 5, 17, tzinfo=UTC), datetime(2024, 5, 26, tzinfo=UTC)
 
 
-class Noting(InMemory):
+class Noting(Hooked):
     """A store that notes how many records each of its transactions forgot."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(InMemory(), "inbox.delete", self._note)
         self.forgotten: list[int] = []
         self.done = anyio.Event()
 
-    async def forget_messages(self, *, before: datetime, limit: int) -> int:
-        """Forget, and note."""
-        self.forgotten.append(await super().forget_messages(before=before, limit=limit))
-        if self.forgotten[-1] < limit:
+    async def _note(self, delete: Call) -> int:
+        self.forgotten.append(await delete())
+        if self.forgotten[-1] < 500:
             self.done.set()
         return self.forgotten[-1]
 
@@ -323,9 +323,9 @@ async def noting() -> Noting:
     noting = Noting()
     transaction = await noting.begin()
     for number in range(1303):
-        await transaction.claim_message("c", f"{number}", time=OLD if number >= 3 else YOUNG)
+        await transaction.inbox.claim("c", f"{number}", time=OLD if number >= 3 else YOUNG)
     for time in (OLD, YOUNG):
-        await transaction.claim_key("", f"{time:%d}", KeyRecord("Pay", "", time))
+        await transaction.keys.claim("", f"{time:%d}", KeyRecord("Pay", "", time))
     await transaction.commit()
     return noting
 
@@ -333,20 +333,20 @@ async def noting() -> Noting:
 @pytest.mark.parametrize("kind", ["memory-asyncio", "memory-trio"], indirect=True)
 async def test_a_running_application_forgets(noting: Noting) -> None:
     """A running application forgets what is older than it was told, in batches; the young and the undated stay."""
-    app = Application("bank", write=noting, clock=Later(), keep_records=timedelta(days=7))
+    app = Application("bank", write=cast(WriteStore, noting), clock=Later(), keep_records=timedelta(days=7))
     with anyio.fail_after(5):
         async with app:
             await noting.done.wait()
     assert noting.forgotten == [500, 500, 300]
-    assert await noting.forget_messages(before=Later().now(), limit=10) == 3
-    assert await noting.forget_keys(before=Later().now(), limit=10) == 1
+    assert await noting.inbox.delete(before=Later().now(), limit=10) == 3
+    assert await noting.keys.delete(before=Later().now(), limit=10) == 1
 
 
 @pytest.mark.parametrize("kind", ["memory-asyncio", "memory-trio"], indirect=True)
 @pytest.mark.parametrize("options", [{"keep_records": None}, {"work": False}])
 async def test_forgetting_is_asked_for(noting: Noting, options: dict[str, Any]) -> None:
     """Without a limit, or in a process that runs no subscriptions, only the explicit call forgets."""
-    async with Application("bank", write=noting, clock=Later(), **options) as app:
+    async with Application("bank", write=cast(WriteStore, noting), clock=Later(), **options) as app:
         await anyio.wait_all_tasks_blocked()
         assert noting.forgotten == []
         assert await app.operations.delete_records(older_than=timedelta(days=5)) == 1301

@@ -40,7 +40,7 @@ async def test_a_retry_waits_for_no_poll(store: WriteStore, monkeypatch: pytest.
         assert await audited(app, "a") == {"a": ("opened", "1")}
 
 
-@pytest.mark.parametrize("method", ["retries", "parked_keys", "parked"])
+@pytest.mark.parametrize("method", ["parked.retries", "parked.keys", "parked.read"])
 async def test_nothing_is_asked_while_nothing_is_held(store: WriteStore, method: str) -> None:
     """Subscriptions without a held or parked event ask their store for none."""
     asked: list[str] = []

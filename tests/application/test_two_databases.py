@@ -95,9 +95,12 @@ async def test_checkpoints_live_with_what_they_stand_for(pair: Pair) -> None:
     async with running(*pair, auditing(), router) as app:
         await app.dispatch(Open(account_id="a"))
         await app.settle()
-        assert [await pair.write.checkpoint("audit"), await pair.read.checkpoint("watch")] == [None, None]
-        assert await pair.read.checkpoint("audit") is not None
-        assert await pair.write.checkpoint("watch") is not None
+        assert [
+            await pair.write.subscriptions.checkpoint("audit"),
+            await pair.read.subscriptions.checkpoint("watch"),
+        ] == [None, None]
+        assert await pair.read.subscriptions.checkpoint("audit") is not None
+        assert await pair.write.subscriptions.checkpoint("watch") is not None
 
 
 @pytest.mark.parametrize("point", AROUND_A_CHECKPOINT)

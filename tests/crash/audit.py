@@ -70,8 +70,8 @@ async def faults(stores: Stores, journals: Iterable[Path], steps: Path) -> list[
     found += await _row_faults(stores.read, Owner, expected.owners)
     found += await _state_faults(store, expected)
     found += await _subscription_faults(stores)
-    found += [f"{each.id} is scheduled still: {each.reason}" for each in await store.scheduled(limit=9)]
-    found += [f"{each.id} is stuck: {each.reason}" for each in await store.stuck(limit=9)]
+    found += [f"{each.id} is scheduled still: {each.reason}" for each in await store.schedule.next(limit=9)]
+    found += [f"{each.id} is stuck: {each.reason}" for each in await store.schedule.stuck(limit=9)]
     return found
 
 
@@ -170,8 +170,8 @@ async def _subscription_faults(stores: Stores) -> list[str]:
     head = await stores.write.log.head()
     for name in SUBSCRIPTIONS:
         store = stores.of(name)
-        found += [f"{name} has parked {each}" for each in await store.parked(name)]
-        partitions = await store.partitions(name)
+        found += [f"{name} has parked {each}" for each in await store.parked.read(name)]
+        partitions = await store.subscriptions.partitions(name)
         found += [] if partitions else [f"{name} has never run"]
         for partition in partitions:
             if partition.checkpoint.position < head or partition.checkpoint.parked:

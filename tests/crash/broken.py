@@ -7,61 +7,50 @@ import signal
 from typing import Any
 
 from twofold.ports import Checkpoint, Lease
+from twofold.testing.conformance._tools.proxy import Proxy
 
 
-class Torn:
+class Torn(Proxy):
     """Commits the rows of a projection before their checkpoint, and dies in between."""
 
-    def __init__(self, store: Any) -> None:
-        self._store = store
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
     async def begin(self, *, read_only: bool = False) -> Any:
-        transaction = await self._store.begin(read_only=read_only)
-        return transaction if read_only else _Torn(transaction, self._store)
+        transaction = await self.inner.begin(read_only=read_only)
+        return transaction if read_only else _Torn(transaction)
 
 
-class _Torn:
-    def __init__(self, transaction: Any, store: Any) -> None:
-        self._transaction = transaction
-        self._store = store
-        self._projects = False
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transaction, name)
+class _Torn(Proxy):
+    _projects = False
 
     def rows(self, *args: Any, **kwargs: Any) -> Any:
         self._projects = True
-        return self._transaction.rows(*args, **kwargs)
-
-    async def advance(self, subscription: str, **options: Any) -> None:
-        if not self._projects:
-            await self._transaction.advance(subscription, **options)
+        self.checkpoints = _Ignored()
+        return self.inner.rows(*args, **kwargs)
 
     async def commit(self) -> None:
-        await self._transaction.commit()
+        await self.inner.commit()
         if self._projects:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-class Unfenced(Torn):
+class _Ignored:
+    async def advance(self, *_: object, **__: object) -> None:
+        return None
+
+
+class Unfenced(Proxy):
     """Writes checkpoints over whatever stands there, and whoever holds the partition."""
 
     async def begin(self, *, read_only: bool = False) -> Any:
-        transaction = await self._store.begin(read_only=read_only)
-        return transaction if read_only else _Unfenced(transaction, self._store)
+        transaction = await self.inner.begin(read_only=read_only)
+        return Proxy(transaction, checkpoints=_Unfenced(transaction.checkpoints, self.inner))
 
 
-class _Unfenced(_Torn):
-    async def advance(self, subscription: str, **options: Any) -> None:
-        lease, to = options["lease"], options["to"]
-        assert isinstance(lease, Lease)
-        assert isinstance(to, Checkpoint)
-        now = (await self._store.partitions(subscription))[lease.partition]
+class _Unfenced(Proxy):
+    def __init__(self, checkpoints: Any, store: Any) -> None:
+        super().__init__(checkpoints)
+        self._store = store
+
+    async def advance(self, subscription: str, *, to: Checkpoint, lease: Lease, **_: object) -> None:
+        now = (await self._store.subscriptions.partitions(subscription))[lease.partition]
         any_lease = lease._replace(generation=now.generation)
-        await self._transaction.advance(subscription, expected=now.checkpoint, to=to, lease=any_lease)
-
-    async def commit(self) -> None:
-        await self._transaction.commit()
+        await self.inner.advance(subscription, expected=now.checkpoint, to=to, lease=any_lease)

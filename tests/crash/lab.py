@@ -174,7 +174,9 @@ class Lab:
         """Wait until all partitions of every subscription are held by so many workers, or so many."""
 
         async def held() -> bool:
-            partitions = [each for name in SUBSCRIPTIONS for each in await stores.of(name).partitions(name)]
+            partitions = [
+                each for name in SUBSCRIPTIONS for each in await stores.of(name).subscriptions.partitions(name)
+            ]
             owners = {each.owner for each in partitions}
             return bool(partitions) and None not in owners and len(owners) in workers
 
@@ -185,7 +187,7 @@ class Lab:
         """Wait until every subscription has passed what is in the log now."""
 
         async def passed() -> bool:
-            found = [await stores.of(name).checkpoint(name) for name in SUBSCRIPTIONS]
+            found = [await stores.of(name).subscriptions.checkpoint(name) for name in SUBSCRIPTIONS]
             return all(each is not None and each.position >= head for each in found)
 
         async with self._opened() as stores:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from twofold.ports import Checkpoint, Lease, ScheduledCommand, WriteStore
+from twofold.ports import Checkpoint, Lease, WriteStore
 
 POINTS = ("begin", "write", "state", "append", "advance", "take", "commit", "claim", "renew")
 """What a process does with its store; there is a point before it and one after.
@@ -67,6 +67,11 @@ class Pointed:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
+    @property
+    def subscriptions(self) -> _Subscriptions:
+        """The subscriptions, whose leases are points."""
+        return _Subscriptions(self._store.subscriptions, self)
+
     async def begin(self, *, read_only: bool = False) -> Any:
         """Begin a transaction whose steps are points, unless it only reads."""
         if read_only:
@@ -77,26 +82,6 @@ class Pointed:
         except BaseException:
             self.ended()
             raise
-
-    async def claim(self, *args: Any, **kwargs: Any) -> Any:
-        """Claim leases."""
-        with self._working():
-            return await self.at("claim", self._store.claim(*args, **kwargs))
-
-    async def renew(self, *args: Any, **kwargs: Any) -> Any:
-        """Renew leases."""
-        with self._working():
-            return await self.at("renew", self._store.renew(*args, **kwargs))
-
-    async def release(self, leases: Sequence[Lease]) -> None:
-        """Give leases back."""
-        with self._working():
-            await self._store.release(leases)
-
-    async def attend(self, *args: Any, **kwargs: Any) -> int:
-        """Say that this process is here."""
-        with self._working():
-            return await self._store.attend(*args, **kwargs)
 
     async def at(self, point: str, work: Any) -> Any:
         """Do the work between the two points around it."""
@@ -115,7 +100,8 @@ class Pointed:
         self._under_way -= 1
 
     @contextmanager
-    def _working(self) -> Iterator[None]:
+    def working(self) -> Iterator[None]:
+        """Count a call as under way."""
         self._under_way += 1
         try:
             yield
@@ -132,34 +118,46 @@ class Pointed:
             os.kill(os.getpid(), fate.by)
 
 
+class _Subscriptions:
+    def __init__(self, inner: Any, store: Pointed) -> None:
+        self._inner = inner
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def claim(self, *args: Any, **kwargs: Any) -> Any:
+        with self._store.working():
+            return await self._store.at("claim", self._inner.claim(*args, **kwargs))
+
+    async def renew(self, *args: Any, **kwargs: Any) -> Any:
+        with self._store.working():
+            return await self._store.at("renew", self._inner.renew(*args, **kwargs))
+
+    async def release(self, *args: Any) -> None:
+        with self._store.working():
+            await self._inner.release(*args)
+
+    async def attend(self, *args: Any, **kwargs: Any) -> Any:
+        with self._store.working():
+            return await self._inner.attend(*args, **kwargs)
+
+
 class _Transaction:
     def __init__(self, transaction: Any, store: Pointed) -> None:
         self._transaction = transaction
         self._store = store
-        self._moved: list[tuple[Lease, Checkpoint]] = []
+        self.log = _Calls(transaction.log, store, "append", ("append",))
+        self.schedule = _Calls(transaction.schedule, store, "take", ("take",))
+        self.checkpoints = _Checkpoints(transaction.checkpoints, store)
         self._ended = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transaction, name)
 
-    async def append(self, *args: Any, **kwargs: Any) -> Any:
-        return await self._store.at("append", self._transaction.append(*args, **kwargs))
-
-    async def advance(
-        self, subscription: str, *, expected: Checkpoint | None, to: Checkpoint, lease: Lease | None = None
-    ) -> None:
-        moved = self._transaction.advance(subscription, expected=expected, to=to, lease=lease)
-        await self._store.at("advance", moved)
-        if lease is not None and (expected is None or to.position != expected.position):  # a retry moves nothing
-            self._moved.append((lease, to))
-
-    async def take_scheduled(self, command: ScheduledCommand) -> bool:
-        taken: bool = await self._store.at("take", self._transaction.take_scheduled(command))
-        return taken
-
     async def commit(self) -> None:
         await self._store.at("commit", self._transaction.commit())
-        for lease, to in self._moved:
+        for lease, to in self.checkpoints.moved:
             self._store.note(lease, to)
         self._end()
 
@@ -177,6 +175,23 @@ class _Transaction:
         if not self._ended:
             self._ended = True
             self._store.ended()
+
+
+class _Checkpoints:
+    def __init__(self, inner: Any, store: Pointed) -> None:
+        self._inner = inner
+        self._store = store
+        self.moved: list[tuple[Lease, Checkpoint]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def advance(
+        self, subscription: str, *, expected: Checkpoint | None, to: Checkpoint, lease: Lease | None = None
+    ) -> None:
+        await self._store.at("advance", self._inner.advance(subscription, expected=expected, to=to, lease=lease))
+        if lease is not None and (expected is None or to.position != expected.position):  # a retry moves nothing
+            self.moved.append((lease, to))
 
 
 class _Calls:

@@ -85,8 +85,8 @@ async def test_the_audit_names_subscriptions_that_are_not_done(lab: Lab, tmp_pat
         event = (await store.log.read_all()).events[-1]
         start = Checkpoint(Position(0), await store.log.identity())
         transaction = await store.begin()
-        await transaction.divide("owners", [start], leases=[])
-        await transaction.park("rewards", [ParkedEvent(event, "key", "why", 1, event.time)])
+        await transaction.checkpoints.divide("owners", [start], leases=[])
+        await transaction.parked.add("rewards", [ParkedEvent(event, "key", "why", 1, event.time)])
         await transaction.commit()
         found = "\n".join(await faults(Stores(store, store), [], tmp_path / "steps"))
     assert "sale sale was rewarded 0 times" in found

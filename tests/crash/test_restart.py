@@ -68,15 +68,15 @@ async def test_positions_that_a_crash_gives_out_again_are_not_skipped(lab: Lab, 
     server.start()
     async with opened(lab.url) as store, opened(lab.url) as reader:
         lost = await store.begin()
-        await lost.append("lost", _events(40), expected=Expected.ANY)
+        await lost.log.append("lost", _events(40), expected=Expected.ANY)
         await lost.rollback()
         seen = (await reader.log.read_all()).last
         server.kill()
         server.start()
 
         late, early = await _again(store), await _again(store)
-        (first,) = await late.append("late", _events(1), expected=Expected.ANY)
-        rest = await early.append("early", _events(60), expected=Expected.ANY)
+        (first,) = await late.log.append("late", _events(1), expected=Expected.ANY)
+        rest = await early.log.append("early", _events(60), expected=Expected.ANY)
         assert first.position <= seen + 40
         await early.commit()
         page = await _read(reader, seen)

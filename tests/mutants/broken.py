@@ -12,14 +12,83 @@ from twofold.ports import WriteStore
 Break: TypeAlias = Callable[[WriteStore], WriteStore]
 
 
-class Around:
-    """Passes on whatever a subclass does not break."""
+FLAT = {
+    "append": "log.append",
+    "read": "log.read",
+    "snapshot": "snapshots.get",
+    "keep_snapshot": "snapshots.put",
+    "kept": "storage_kinds.get",
+    "keep": "storage_kinds.add",
+    "claim_key": "keys.claim",
+    "answer_key": "keys.answer",
+    "claim_message": "inbox.claim",
+    "put_scheduled": "schedule.put",
+    "unschedule": "schedule.cancel",
+    "take_scheduled": "schedule.take",
+    "postpone": "schedule.postpone",
+    "advance": "checkpoints.advance",
+    "divide": "checkpoints.divide",
+    "park": "parked.add",
+    "unpark": "parked.remove",
+    "blame": "parked.update",
+    "ask_retry": "parked.retry",
+    "adopt_parked": "parked.adopt",
+    "clear_shadows": "shadows.clear",
+    "swap_shadows": "shadows.swap",
+    "checkpoint": "subscriptions.checkpoint",
+    "partitions": "subscriptions.partitions",
+    "claim": "subscriptions.claim",
+    "renew": "subscriptions.renew",
+    "release": "subscriptions.release",
+    "attend": "subscriptions.attend",
+    "read_parked": "parked.read",
+    "parked_keys": "parked.keys",
+    "retries": "parked.retries",
+    "scheduled": "schedule.next",
+    "stuck": "schedule.stuck",
+    "forget_keys": "keys.delete",
+    "forget_messages": "inbox.delete",
+}
+"""A name for each method of a part, for mutants that break methods of several parts."""
+
+
+class Flat:
+    """Finds the methods of the parts of a store or a transaction by their names in `FLAT`."""
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
 
     def __getattr__(self, name: str) -> Any:
+        part, _, method = FLAT.get(name, "").partition(".")
+        if part and hasattr(self.inner, part):
+            return getattr(getattr(self.inner, part), method)
         return getattr(self.inner, name)
+
+
+class Part:
+    """A part some of whose methods are replaced."""
+
+    def __init__(self, inner: Any, methods: dict[str, Any]) -> None:
+        self.inner = inner
+        self.__dict__.update(methods)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+class Around:
+    """Passes on whatever a subclass does not break."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner: Any = Flat(inner)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.inner, name)
+        paths = ((flat, *path.split(".")) for flat, path in FLAT.items())
+        methods = {
+            method: getattr(self, flat) for flat, part, method in paths if part == name and hasattr(type(self), flat)
+        }
+        return Part(found, methods) if methods else found
 
 
 class BrokenStore(Around):

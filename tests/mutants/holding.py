@@ -81,8 +81,8 @@ class ForgetsWaits(BrokenStore):
         for subscription in sorted(self._noted):
             transaction = await self.inner.begin()
             try:
-                for each in await self.inner.parked(subscription):
-                    await transaction.blame(subscription, each._replace(again=None))
+                for each in await self.inner.read_parked(subscription):
+                    await transaction.parked.update(subscription, each._replace(again=None))
                 await transaction.commit()
             finally:
                 await transaction.rollback()

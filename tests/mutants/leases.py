@@ -139,14 +139,14 @@ class AsksNothing(Step):
     """Does not note that a key is to be tried."""
 
     async def ask_retry(self, subscription: str, key: str, *, at: datetime) -> bool:
-        return bool(await self.store.parked(subscription, key=key))
+        return bool(await self.store.read_parked(subscription, key=key))
 
 
 class AsksForAll(Step):
     """Lets every event of a key be tried, and not the first."""
 
     async def ask_retry(self, subscription: str, key: str, *, at: datetime) -> bool:
-        for each in await self.store.parked(subscription, key=key):
+        for each in await self.store.read_parked(subscription, key=key):
             await self.inner.blame(subscription, each._replace(again=at))
         return bool(await self.inner.ask_retry(subscription, key, at=at))
 

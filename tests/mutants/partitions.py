@@ -122,7 +122,7 @@ class DropsWhenDividing(Around):
 
     async def divide(self, subscription: str, checkpoints: Sequence[Checkpoint], *, leases: Sequence[Lease]) -> None:
         await self.inner.divide(subscription, checkpoints, leases=leases)
-        parked = await self._store.parked(subscription)
+        parked = await self._store.read_parked(subscription)
         await self.inner.unpark(subscription, [each.event.position for each in parked])
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from twofold.ports import START, Checkpoint, Lease, Position, RowChange, Selection
 from twofold.ports.rows import Ordering
 
-from .broken import Around, BrokenStore, break_store, break_transaction
+from .broken import Around, BrokenStore, Flat, break_store, break_transaction
 from .leases import Robs, now
 from .mutant import Mutant
 from .partitions import DropsWhenDividing, dividing
@@ -78,28 +78,27 @@ class NoSwap(Shadows):
 
 
 class Commits(Shadows):
-    """Commits by itself behind one of its steps, as a database does that changes tables."""
+    """Commits by itself behind a swap, as a database does that changes tables."""
 
-    step = "swap_shadows"
+    async def swap_shadows(self, views: Sequence[Any]) -> None:
+        await self.inner.swap_shadows(views)
+        await self.commit_now()
 
-    def __getattr__(self, name: str) -> Any:
-        found = super().__getattr__(name)
-        if name != self.step:
-            return found
-
-        async def committed(*args: Any, **how: Any) -> Any:
-            result = await found(*args, **how)
-            await self.inner.commit()
-            self.inner = await self.store.begin()
-            return result
-
-        return committed
+    async def commit_now(self) -> None:
+        """Commit, and go on in another transaction."""
+        await self.inner.commit()
+        self.inner = Flat(await self.store.begin())
 
 
 class CommitsDivided(Commits):
     """Moves the checkpoint to where the new rows are before they are there."""
 
-    step = "divide"
+    async def divide(self, subscription: str, checkpoints: Sequence[Checkpoint], *, leases: Sequence[Lease]) -> None:
+        await self.inner.divide(subscription, checkpoints, leases=leases)
+        await self.commit_now()
+
+    async def swap_shadows(self, views: Sequence[Any]) -> None:
+        await self.inner.swap_shadows(views)
 
 
 class ClearsTheOthers(Shadows):
@@ -124,7 +123,7 @@ class ClearsAtCreation(Around):
         await self.inner.create_shadows(views)
         transaction = await self.inner.begin()
         try:
-            await transaction.clear_shadows(views)
+            await transaction.shadows.clear(views)
             await transaction.commit()
         finally:
             await transaction.rollback()
@@ -143,7 +142,7 @@ class DividesAll(BrokenStore):
     """Begins every other subscription anew when one is divided."""
 
     def __init__(self, inner: Any) -> None:
-        super().__init__(inner, lambda transaction, *_: _DividesOthers(transaction, inner, self.known))
+        super().__init__(inner, lambda transaction, *_: _DividesOthers(transaction, self.inner, self.known))
         self.known: set[str] = set()
 
     async def claim(self, subscription: str, *args: Any, **how: Any) -> Any:
@@ -179,7 +178,7 @@ class AdoptsAsWell(Shadows):
     """Adds parked events to those that are there."""
 
     async def adopt_parked(self, subscription: str, *, of: str) -> None:
-        before = await self.store.parked(subscription)
+        before = await self.store.read_parked(subscription)
         await self.inner.adopt_parked(subscription, of=of)
         await self.inner.park(subscription, before)
 

@@ -18,33 +18,33 @@ from .mutant import Mutant
 class Coarse(Around):
     """Keeps whole seconds."""
 
-    async def schedule(self, command: ScheduledCommand) -> None:
-        await self.inner.schedule(command._replace(due=command.due.replace(microsecond=0)))
+    async def put_scheduled(self, command: ScheduledCommand) -> None:
+        await self.inner.put_scheduled(command._replace(due=command.due.replace(microsecond=0)))
 
 
 class Plain(Around):
     """Keeps nothing but ASCII."""
 
-    async def schedule(self, command: ScheduledCommand) -> None:
-        await self.inner.schedule(command._replace(data=command.data.encode("ascii", "replace").decode()))
+    async def put_scheduled(self, command: ScheduledCommand) -> None:
+        await self.inner.put_scheduled(command._replace(data=command.data.encode("ascii", "replace").decode()))
 
 
 class KeepsTime(Around):
     """Keeps the time for which something was scheduled under an id first."""
 
-    async def schedule(self, command: ScheduledCommand) -> None:
+    async def put_scheduled(self, command: ScheduledCommand) -> None:
         if await self.inner.unschedule(command.tenant, command.id):
             sooner = command.due - timedelta(seconds=15)
             command = command._replace(due=sooner, again=sooner)
-        await self.inner.schedule(command)
+        await self.inner.put_scheduled(command)
 
 
 class OneTenant(Around):
     """Gives all tenants the same ids."""
 
-    async def schedule(self, command: ScheduledCommand) -> None:
+    async def put_scheduled(self, command: ScheduledCommand) -> None:
         await self.inner.unschedule("blue" if not command.tenant else "", command.id)
-        await self.inner.schedule(command)
+        await self.inner.put_scheduled(command)
 
 
 class TakesAgain(Around):
@@ -130,9 +130,9 @@ class NoSavepoint(Around):
 class Quiet(Around):
     """Loses what a transaction that only reads is told to change."""
 
-    async def schedule(self, command: ScheduledCommand) -> None:
+    async def put_scheduled(self, command: ScheduledCommand) -> None:
         with suppress(ReadOnlyUnitOfWork):
-            await self.inner.schedule(command)
+            await self.inner.put_scheduled(command)
 
 
 class Shuffled(Around):
@@ -167,9 +167,9 @@ def confusing(confuse: Callable[[str], str]) -> Callable[[Any], Any]:
     """Return what makes one id of several."""
 
     class Confusing(Around):
-        async def schedule(self, command: ScheduledCommand) -> None:
+        async def put_scheduled(self, command: ScheduledCommand) -> None:
             tenant, name = confuse(command.tenant), confuse(command.id)
-            await self.inner.schedule(command._replace(tenant=tenant, id=name))
+            await self.inner.put_scheduled(command._replace(tenant=tenant, id=name))
 
         async def unschedule(self, tenant: str, id: str) -> Any:
             return await self.inner.unschedule(confuse(tenant), confuse(id))

@@ -32,22 +32,22 @@ class OneForAll(Around):
 class FindsNothingParked(Around):
     """Finds no parked events."""
 
-    async def parked(self, subscription: str, *, key: str | None = None) -> Sequence[ParkedEvent]:
+    async def read_parked(self, subscription: str, *, key: str | None = None) -> Sequence[ParkedEvent]:
         return ()
 
 
 class HoldsNothing(Around):
     """Finds every event parked that is held."""
 
-    async def parked(self, subscription: str, *, key: str | None = None) -> Sequence[ParkedEvent]:
-        return [each._replace(again=None) for each in await self.inner.parked(subscription, key=key)]
+    async def read_parked(self, subscription: str, *, key: str | None = None) -> Sequence[ParkedEvent]:
+        return [each._replace(again=None) for each in await self.inner.read_parked(subscription, key=key)]
 
 
 class HoldsAll(Around):
     """Finds every event held that is parked."""
 
-    async def parked(self, subscription: str, *, key: str | None = None) -> Sequence[ParkedEvent]:
-        found = await self.inner.parked(subscription, key=key)
+    async def read_parked(self, subscription: str, *, key: str | None = None) -> Sequence[ParkedEvent]:
+        found = await self.inner.read_parked(subscription, key=key)
         return [each._replace(again=each.again or each.time) for each in found]
 
 

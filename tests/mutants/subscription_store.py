@@ -71,7 +71,7 @@ class AdvancesApart(Around):
         try:
             while self._apart:
                 subscription, expected, to = self._apart.pop(0)
-                await other.advance(subscription, expected=expected, to=to)
+                await other.checkpoints.advance(subscription, expected=expected, to=to)
             await other.commit()
         finally:
             await other.rollback()
@@ -101,8 +101,8 @@ class BrokenParking(BrokenStore):
         self.noted: list[tuple[str, ParkedEvent]] = []
         self._answer = answer
 
-    async def parked(self, subscription: str, *, key: str | None = None) -> Sequence[ParkedEvent]:
-        found = list(await self.inner.parked(subscription, key=key))
+    async def read_parked(self, subscription: str, *, key: str | None = None) -> Sequence[ParkedEvent]:
+        found = list(await self.inner.read_parked(subscription, key=key))
         noted = [(name, event) for name, event in self.noted if key is None or event.key == key]
         return self._answer(found, noted)
 
@@ -122,8 +122,8 @@ class NotesParked(Around):
 class IgnoresKey(Around):
     """Finds the events of all keys."""
 
-    async def parked(self, subscription: str, *, key: str | None = None) -> Any:
-        return await self.inner.parked(subscription)
+    async def read_parked(self, subscription: str, *, key: str | None = None) -> Any:
+        return await self.inner.read_parked(subscription)
 
 
 class NoKeys(Around):

@@ -50,7 +50,7 @@ class MovesApart(Around):
         for subscription, move in moves:
             other = await self._store.begin()
             try:
-                await other.advance(subscription, **move)
+                await other.checkpoints.advance(subscription, **move)
                 await other.commit()
             finally:
                 await other.rollback()
@@ -69,7 +69,7 @@ class ForgetsCheckpoints(BrokenStore):
             stands = await self.inner.checkpoint(subscription)
             transaction = await self.inner.begin()
             try:
-                await transaction.advance(subscription, expected=stands, to=replace(stands, position=START))
+                await transaction.checkpoints.advance(subscription, expected=stands, to=replace(stands, position=START))
                 await transaction.commit()
             finally:
                 await transaction.rollback()

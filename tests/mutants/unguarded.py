@@ -34,7 +34,7 @@ class AdvancesUnguarded(Around):
         if not self._in_turn:
             await self._turn.acquire()  # the other one has committed, so that its checkpoint is seen
             self._in_turn = True
-        stands = await self._store.checkpoint(subscription)
+        stands = await self._store.subscriptions.checkpoint(subscription)
         if self._ignores(expected, stands):
             expected = stands
         await self.inner.advance(subscription, expected=expected, to=to, lease=lease)

@@ -8,7 +8,7 @@ from typing import Any
 from twofold.errors import TransientFailure
 from twofold.testing.conformance._tools.opened import failed_savepoint
 
-from .broken import Around, Break, appending, break_part, break_store, commits_anyway, of_store
+from .broken import Around, Break, Flat, appending, break_part, break_store, commits_anyway, of_store
 from .event_log import CommitsEarly
 from .mutant import Mutant
 from .state import DropsUpdates, state
@@ -58,7 +58,7 @@ class CommitsRows(Around):
     async def commit_now(self) -> None:
         """Commit, and go on in another transaction."""
         await self.inner.commit()
-        self.inner = await self._store.begin()
+        self.inner = Flat(await self._store.begin())
 
 
 class _CommittingRows(Around):

@@ -85,7 +85,7 @@ class KeepsTheRetried(Around):
         self._store = store
 
     async def unpark(self, subscription: str, positions: Sequence[Any]) -> int:
-        for each in await self._store.parked(subscription):
+        for each in await self._store.read_parked(subscription):
             if each.event.position in positions:
                 await self.inner.blame(subscription, each._replace(again=None))
         return len(positions)
@@ -99,7 +99,7 @@ class UnparksAll(Around):
         self._store = store
 
     async def unpark(self, subscription: str, positions: Sequence[Any]) -> int:
-        every = [each.event.position for each in await self._store.parked(subscription)]
+        every = [each.event.position for each in await self._store.read_parked(subscription)]
         await self.inner.unpark(subscription, every)
         return len(positions)
 

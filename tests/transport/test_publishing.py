@@ -84,7 +84,7 @@ async def test_a_key_that_is_too_long_is_the_fault_of_its_event(here: WriteStore
     """A broker that refuses a key refuses all that came with it; the relay finds out which it was."""
     broker = Narrow()
     broker.too_large = lambda message: message.key is not None and len(message.key) > 100
-    app = relaying(here, broker, order_by="order_id")
+    app = relaying(here, broker, partition_by="order_id")
     await app.create_schema()
     async with shipping(there, broker) as depot, app:
         await app.dispatch(Sell(order_id="x" * 150, number=2))
@@ -97,8 +97,8 @@ async def test_a_key_that_is_too_long_is_the_fault_of_its_event(here: WriteStore
 
 
 async def test_the_key_is_the_field_that_is_named(here: WriteStore) -> None:
-    """With order_by= receivers divide and order events by it; without it by the stream."""
-    for options, key in (({"order_by": "order_id"}, "a"), ({}, "order-b")):
+    """With partition_by= receivers divide and order events by it; without it by the stream."""
+    for options, key in (({"partition_by": "order_id"}, "a"), ({}, "order-b")):
         broker = Narrow()
         await broker.declare(FEED)
         app = relaying(here, broker, name=f"relay_{key[-1]}", **options)
@@ -177,7 +177,7 @@ async def test_a_relay_that_was_taken_over_says_nothing_more(here: WriteStore, m
         await shop.settle()
         while not broker.marks:  # noqa: ASYNC110 -- nobody says when
             await anyio.sleep(0.005)
-        assert await here.claim("relay", "another", seconds=600, limit=1, force=True)
+        assert await here.subscriptions.claim("relay", "another", seconds=600, limit=1, force=True)
         while (await shop.operations.status())[0].state != "standby":  # noqa: ASYNC110 -- nobody says when
             await anyio.sleep(0.005)
         await anyio.sleep(0.05)  # what was under way

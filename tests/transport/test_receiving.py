@@ -84,7 +84,7 @@ async def test_marks_of_others_are_parked(there: WriteStore, broker: Transport) 
     async with shipping(there, broker):
         await taken(broker, mark(7, source="market"))
         assert len(await broker.parked("depot.shop")) == 2
-        assert await there.checkpoint("depot.shop.0") is None
+        assert await there.subscriptions.checkpoint("depot.shop.0") is None
 
 
 async def test_every_store_keeps_what_is_let_through(there: WriteStore, broker: Transport) -> None:
@@ -188,7 +188,7 @@ async def test_where_the_last_event_is_never_goes_back(there: WriteStore, broker
         head = await there.log.head()
         await depot.operations.delete_records(older_than=timedelta(0))
         await taken(broker, sold(1))
-        found = await there.checkpoint("depot.shop.0.recorded")
+        found = await there.subscriptions.checkpoint("depot.shop.0.recorded")
         assert found is not None
         assert found.position == head
         assert len(await recorded(there)) == 3

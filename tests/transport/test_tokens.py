@@ -91,7 +91,7 @@ async def test_an_event_that_is_held_in_the_projection_is_waited_for(there: Writ
     async with receiving(there, broker, faults := Faults(), retry=Retry(attempts=3, delay=600)) as depot:
         faults.on = True
         await taken(broker, sold(1), mark(1))
-        while not await there.parked("parcels"):  # noqa: ASYNC110 -- nobody says when
+        while not await there.parked.read("parcels"):  # noqa: ASYNC110 -- nobody says when
             await anyio.sleep(0.005)
         faults.on = False
         held = await missing(depot, after=token(1))
@@ -163,12 +163,12 @@ async def test_what_another_consumer_has_recorded_is_waited_for(there: WriteStor
         await taken(broker, sold(1), mark(1))
     (event,) = (await there.log.read_all()).events
     transaction = await there.begin()
-    await transaction.append("another", [NewEvent(*event[:6])._replace(id=uuid4())], expected=0)
+    await transaction.log.append("another", [NewEvent(*event[:6])._replace(id=uuid4())], expected=0)
     await transaction.commit()
     async with receiving(there, broker, consumer="depot.renamed", start="beginning"):
         await taken(broker, consumer="depot.renamed")
         assert len((await there.log.read_all()).events) == 2
-        found = await there.checkpoint("depot.renamed.0.recorded")
+        found = await there.subscriptions.checkpoint("depot.renamed.0.recorded")
         assert found is not None
         assert found.position == event.position
 

@@ -57,10 +57,10 @@ async def held_up(store: WriteStore) -> AsyncIterator[None]:
     """Let nobody bring the depot's parcels up to date."""
     leases: Sequence[Lease] = ()
     while not leases:
-        leases = await store.claim("parcels", "nobody", seconds=600, limit=1, force=True)
+        leases = await store.subscriptions.claim("parcels", "nobody", seconds=600, limit=1, force=True)
         await anyio.sleep(0.001)
     yield
-    await store.release(leases)
+    await store.subscriptions.release(leases)
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ from twofold_memory import InMemory, InMemoryTransport
 class ReadOnly:
     """What a read store has and a write store has besides more of."""
 
-    begin = create_schema = checkpoint = None
+    begin = create_schema = subscriptions = None
 
 
 @pytest.mark.parametrize(

@@ -1,54 +1,25 @@
-"""The rows of a view in one transaction: what Redis has, under what the transaction wrote."""
+"""The rows of a view in one transaction: the rows in Redis, below the changes of the transaction."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from twofold import View
 from twofold.errors import NotStorable
 from twofold.ports import Condition, RowChange, Selection
 
-from .._commit.commit import Commit, other_layout
+from .._commit.commit import other_layout
 from .._commit.state import TransactionState
-from .._server.keys import RowKeys
 from .._server.scripts import FIND
-from .._server.server import Argument, Server
+from .._server.server import Server
+from .buffers import RowBuffers, Written
 from .index_plan import Plan, Range, plan_for
 from .match import matching, page
 from .shape import Shape
 
 V = TypeVar("V", bound=View)
-
-
-class Written(NamedTuple, Generic[V]):
-    """A change as the commit sends it.
-
-    Attributes:
-        change: the change.
-        text: the row in JSON; nothing when it is deleted.
-        packed: its members of the indexes.
-    """
-
-    change: RowChange[V]
-    text: bytes
-    packed: bytes
-
-
-@dataclass(slots=True)
-class RowBuffer(Generic[V]):
-    """What a transaction wrote to a set of rows, and what lies under it.
-
-    Attributes:
-        source: where the rows under it are; None when there are none.
-        changes: the newest change of each key, by the name of its row.
-        encoded: for each of them that is no delete, the row as it is stored, and what it has in the indexes.
-    """
-
-    source: RowKeys | None
-    changes: dict[bytes, Written[V]] = field(default_factory=dict)
 
 
 class Found(NamedTuple):
@@ -71,16 +42,18 @@ class RedisRows(Generic[V]):
     Args:
         server: runs scripts.
         shape: the view.
-        buffer: returns what the transaction wrote to these rows; asked anew each time, since rows may be swapped.
-        state: whether the transaction can be used.
+        shadow: whether these are the shadow rows.
+        buffers: what the transaction wrote.
+        state: the state of the transaction.
     """
 
     def __init__(
-        self, server: Server, shape: Shape[V], buffer: Callable[[], RowBuffer[V]], state: TransactionState
+        self, server: Server, shape: Shape[V], shadow: bool, buffers: RowBuffers, state: TransactionState
     ) -> None:
         self._server = server
         self._shape = shape
-        self._buffer = buffer
+        self._shadow = shadow
+        self._buffers = buffers
         self._state = state
 
     async def get_many(self, keys: Collection[object]) -> Mapping[object, V]:
@@ -155,7 +128,7 @@ class RedisRows(Generic[V]):
             raise self._state.broken(error) from error.__cause__
 
     def _changes(self) -> dict[bytes, Written[V]]:
-        return self._buffer().changes
+        return self._buffers.of(self._shape.view, self._shadow).changes
 
     def _newer(self, found: Found) -> list[tuple[RowChange[V], V | None, bytes]]:
         """Return the changes that will apply, each with the stored row that it replaces."""
@@ -176,7 +149,7 @@ class RedisRows(Generic[V]):
     async def _find(
         self, plan: Plan, what: str, names: Sequence[bytes], offset: int = 0, limit: int | None = None
     ) -> Found:
-        source = self._buffer().source
+        source = self._buffers.of(self._shape.view, self._shadow).source
         if source is None:
             return Found(0 if what == "count" else [], [None] * len(names), [None] * len(names))
         shape = self._shape
@@ -211,14 +184,3 @@ def _bounds(each: Range) -> tuple[bytes, bytes]:
 def _is_newer(change: RowChange[Any], stored: bytes | None, gone: bytes | None) -> bool:
     position = int(stored.partition(b" ")[0]) if stored is not None else int(gone or -1)
     return change.position >= position
-
-
-def write_rows(commit: Commit, view: str, layout: str, keys: RowKeys, buffer: RowBuffer[Any], log: str) -> None:
-    """Add the changes of a buffer to a commit; they come from events of a log, where that is known."""
-    if log:
-        commit.check_log(view, keys.log, log)
-    arguments: list[Argument] = [layout, log, len(keys.indexes), len(buffer.changes)]
-    for name, (change, text, packed) in buffer.changes.items():
-        arguments += [name, int(change.position), text, packed]
-    named = [keys.rows, keys.gone, keys.members, keys.order, keys.layout, keys.log, *keys.indexes]
-    commit.step("rows", named, arguments)

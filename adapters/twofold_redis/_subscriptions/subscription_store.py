@@ -1,24 +1,22 @@
-"""What a store answers about subscriptions outside of transactions: each call is one script, by the clock of Redis."""
+"""Partitions of subscriptions and their leases: each call is one script, by the clock of Redis."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Final
 
-from twofold.ports import Checkpoint, Lease, ParkedEvent, Partition
+from twofold.ports import Checkpoint, Lease, Partition
 
 from .._server.keys import Keys
 from .._server.scripts import ATTEND, CLAIM, PARTITIONS, RENEW
 from .._server.server import Argument, Server
-from .parked import read_aside, read_keys, read_retries
-from .partitions import checkpoint_of
+from .checkpoints import checkpoint_of
 
 _MICRO: Final = 1_000_000
 
 
 class RedisSubscriptions:
-    """What a store answers about subscriptions outside of any transaction: a `SubscriptionStore`.
+    """A `SubscriptionStore`.
 
     Args:
         server: runs scripts.
@@ -38,7 +36,7 @@ class RedisSubscriptions:
         return Checkpoint(lowest.position, lowest.log, sum(each.parked for each in found))
 
     async def partitions(self, subscription: str) -> Sequence[Partition]:
-        """Return the partitions in their order."""
+        """Return the partitions by their numbers."""
         found = await self._server.run(
             PARTITIONS, [self._keys.partitions(subscription)], [], f"read the partitions of {subscription}"
         )
@@ -50,40 +48,27 @@ class RedisSubscriptions:
     async def claim(
         self, subscription: str, owner: str, *, seconds: float, limit: int, force: bool = False
     ) -> Sequence[Lease]:
-        """Take partitions that nobody holds, or all."""
+        """Lease partitions that no worker holds, or all."""
         arguments: list[Argument] = [owner, round(seconds * _MICRO), limit, int(force)]
         key, attempt = self._keys.partitions(subscription), f"claim partitions of {subscription}"
         found = await self._server.run(CLAIM, [key], arguments, attempt)
         return [Lease(subscription, int(number), int(generation)) for number, generation in found]
 
     async def renew(self, leases: Sequence[Lease], *, seconds: float) -> Sequence[Lease]:
-        """Let leases last for so many seconds from now; return those that still hold.
+        """Extend leases; return those that are still valid.
 
-        Those that were given before Redis was started again, or another server took over, do not.
+        Leases from before a restart or a failover of Redis are not.
         """
         return await self._extended(leases, round(seconds * _MICRO), "renew leases")
 
     async def release(self, leases: Sequence[Lease]) -> None:
-        """Give partitions back."""
+        """End leases."""
         await self._extended(leases, "", "release leases")
 
     async def attend(self, subscription: str, owner: str, *, seconds: float) -> int:
-        """Say that a worker is here; return how many are."""
+        """Register a worker; return the number of registered workers."""
         key, attempt = self._keys.workers(subscription), f"attend to {subscription}"
         return int(await self._server.run(ATTEND, [key], [owner, round(seconds * _MICRO)], attempt))
-
-    async def parked(self, subscription: str, *, key: str | None = None) -> Sequence[ParkedEvent]:
-        """Return the held and parked events in the order in which they were set aside, of one key or of all."""
-        attempt = f"read the parked events of {subscription}"
-        return await read_aside(self._server, self._keys.aside(subscription), key, attempt)
-
-    async def parked_keys(self, subscription: str) -> Mapping[str, int]:
-        """Return the keys that have a held or parked event, each with how many."""
-        return await read_keys(self._server, self._keys.aside(subscription), f"read the parked keys of {subscription}")
-
-    async def retries(self, subscription: str) -> Mapping[str, datetime]:
-        """Return the keys that are held, each with the time of its next try."""
-        return await read_retries(self._server, self._keys.aside(subscription), f"read the retries of {subscription}")
 
     async def _extended(self, leases: Sequence[Lease], until: Argument, attempt: str) -> list[Lease]:
         held: list[Lease] = []

@@ -1,18 +1,20 @@
-"""Snapshots of event-sourced aggregates, and how each type of aggregate is kept."""
+"""Snapshots of event-sourced aggregates."""
 
 from __future__ import annotations
 
-from sqlalchemy import Executable, bindparam, insert, select
+from sqlalchemy import bindparam, select
+from sqlalchemy.sql.base import Executable
 
 from twofold.ports import Snapshot
 
 from .._connection.database import Database
 from .._connection.open_transaction import Link
+from .._connection.statements import Statement
 from .._schema.tables import Tables
 
 
-class Snapshots:
-    """The snapshots, one a stream, and the notes on how aggregates are kept.
+class SnapshotStatements:
+    """The statements on snapshots.
 
     Args:
         database: the database.
@@ -23,37 +25,32 @@ class Snapshots:
         self._database = database
         self._table = table = tables.snapshots
         columns = (table.c.version, table.c.fingerprint, database.dialect.sql.readable(table.c.data))
-        self._one = database.prepare(select(*columns).where(table.c.stream == bindparam("of")))
+        self.get = database.prepare(select(*columns).where(table.c.stream == bindparam("of")))
 
-        kept = tables.kept
-        first = select(kept.c.way).where(kept.c.aggregate == bindparam("of")).order_by(kept.c.number).limit(1)
-        self._kept = database.prepare(first)
-        note = insert(kept).values(aggregate=bindparam("aggregate"), way=bindparam("way"))
-        self._keep = database.prepare(note)
+    def put(self) -> Statement:
+        """Return the upsert. It is compiled after the first connection: MySQL and MariaDB have different SQL."""
+        return self._database.prepared("put a snapshot", self._upsert)
 
-    async def kept(self, link: Link, aggregate: str) -> str | None:
-        """Return how aggregates of a name are kept, or None."""
-        rows = await link.fetch(self._kept, {"of": aggregate}, f"look how {aggregate} is kept")
-        return rows[0][0] if rows else None
+    def _upsert(self) -> Executable:
+        return self._database.dialect.sql.upsert(self._table, self._table.c.stream, self._table.c.version)
 
-    async def keep(self, link: Link, aggregate: str, way: str) -> None:
-        """Note how aggregates of a name are kept; what was noted before counts."""
-        attempt = f"note how {aggregate} is kept"
-        link.check_writable(attempt)
-        await link.change(self._keep, {"aggregate": aggregate, "way": way}, attempt)
 
-    async def get(self, link: Link, stream: str) -> Snapshot | None:
+class SqlSnapshots:
+    """The `Snapshots` of a transaction."""
+
+    __slots__ = ("_link", "_statements")
+
+    def __init__(self, link: Link, statements: SnapshotStatements) -> None:
+        self._link = link
+        self._statements = statements
+
+    async def get(self, stream: str) -> Snapshot | None:
         """Return the snapshot of a stream, or None."""
-        rows = await link.fetch(self._one, {"of": stream}, f"read the snapshot of {stream}")
+        rows = await self._link.fetch(self._statements.get, {"of": stream}, f"read the snapshot of {stream}")
         return Snapshot(*rows[0]) if rows else None
 
-    async def put(self, link: Link, stream: str, snapshot: Snapshot) -> None:
-        """Keep a snapshot, unless the one that is there has a higher version."""
-        attempt = f"keep a snapshot of {stream}"
-        link.check_writable(attempt)
-        # Not made before there was a connection: MySQL and MariaDB write it differently.
-        prepared = self._database.prepared("put a snapshot", self._put)
-        await link.change(prepared, {"stream": stream, **snapshot._asdict()}, attempt)
-
-    def _put(self) -> Executable:
-        return self._database.dialect.sql.upsert(self._table, self._table.c.stream, self._table.c.version)
+    async def put(self, stream: str, snapshot: Snapshot) -> None:
+        """Store a snapshot, unless the stored one has a higher version."""
+        attempt = f"store a snapshot of {stream}"
+        self._link.check_writable(attempt)
+        await self._link.change(self._statements.put(), {"stream": stream, **snapshot._asdict()}, attempt)

@@ -1,32 +1,25 @@
-"""The event log: reading it, and appending to it."""
+"""The event log: its committed events."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Executable, bindparam, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from twofold.errors import ConcurrencyConflict, DuplicateEvent, SchemaMissing
-from twofold.ports import START, Expected, ExpectedVersion, LogPage, NewEvent, Position, StoredEvent
+from twofold.errors import SchemaMissing
+from twofold.ports import START, LogPage, Position, StoredEvent
 
 from .._connection.database import Database
 from .._connection.errors import translated
-from .._connection.open_transaction import Link, Refused
-from .._connection.statements import Statement
 from .._schema.tables import Tables
-from .columns import EventColumns, exact
-from .registry import strategy_of
-
-_PAGE = 500
-"""Events that one select of a stream returns at most."""
+from .columns import EventColumns
+from .strategy import LogStrategy
+from .streams import Streams
 
 _SPAN = 50_000
 """Positions that one filtered page looks through at most, so that no select runs for long."""
-
-Fetch = Callable[[Statement, Mapping[str, Any], str], Awaitable[Sequence[Any]]]
-"""`Database.fetch`, or `Link.fetch` of a transaction."""
 
 
 class SqlEventLog:
@@ -35,27 +28,21 @@ class SqlEventLog:
     Args:
         database: the database.
         tables: Twofold's tables in it.
+        strategy: how this database appends to the log and finds its end.
+        streams: reads streams.
     """
 
-    def __init__(self, database: Database, tables: Tables) -> None:
+    def __init__(self, database: Database, tables: Tables, strategy: LogStrategy, streams: Streams) -> None:
         self._database = database
+        self._streams = streams
         self._tables = tables
         self._events = events = tables.events
         self._columns = EventColumns(database.dialect)
         self._identity: str | None = None
-        self._strategy = strategy_of(database, tables)
+        self._strategy = strategy
         self._frontier = self._strategy.frontier()
         self._count = database.prepare(
             select(func.count()).where(events.c.position > bindparam("after"), events.c.position <= bindparam("upto"))
-        )
-        self._stream = database.prepare(
-            select(*self._columns.selected(events))
-            .where(events.c.stream == bindparam("of"), events.c.version > bindparam("after"))
-            .order_by(events.c.version)
-            .limit(_PAGE)
-        )
-        self._version = database.prepare(
-            select(func.coalesce(func.max(events.c.version), 0)).where(events.c.stream == bindparam("of"))
         )
 
     async def identity(self) -> str:
@@ -99,20 +86,9 @@ class SqlEventLog:
         return LogPage(found, found[-1].position if len(found) == limit else upto)
 
     async def read(self, stream: str, *, after: int = 0) -> AsyncIterator[StoredEvent]:
-        """Iterate over a stream's events, page by page; no transaction is open between pages."""
-        async for event in self.read_by(self._database.fetch, stream, after):
+        """Iterate over a stream's events; no transaction is open between pages."""
+        async for event in self._streams.read(self._database.fetch, stream, after):
             yield event
-
-    async def read_by(self, fetch: Fetch, stream: str, after: int) -> AsyncIterator[StoredEvent]:
-        """Iterate over a stream's events, as one transaction sees them."""
-        while True:
-            rows = await fetch(self._stream, {"of": stream, "after": after}, f"read the stream {stream}")
-            for row in rows:
-                event = self._columns.stored(row)
-                yield event
-                after = event.version
-            if len(rows) < _PAGE:
-                return
 
     async def announce(self) -> None:
         """Notify other processes that events were appended, where the database can."""
@@ -136,51 +112,6 @@ class SqlEventLog:
         """Return how many events lie behind `after` and not behind `upto`."""
         found = await self._database.fetch(self._count, {"after": after, "upto": upto}, "count the events of the log")
         return int(found[0][0])
-
-    async def append(
-        self, link: Link, stream: str, events: Sequence[NewEvent], expected: ExpectedVersion
-    ) -> Sequence[StoredEvent]:
-        """Append in a transaction; see `WriteTransaction.append`."""
-        attempt = f"append to {stream}"
-        link.check_writable(attempt)
-        if not events:
-            await self._check(link, stream, expected)
-            return ()
-        try:
-            stored = await self._strategy.appender.append(link, stream, events, expected)
-        except Refused as refused:
-            raise await self._refusal(refused, stream, events, expected) from refused.__cause__
-        if stored is None or isinstance(stored, int):
-            actual = await self._now(link, stream) if stored is None else stored
-            raise self._conflict(link, stream, expected, actual)
-        return stored
-
-    async def _check(self, link: Link, stream: str, expected: ExpectedVersion) -> None:
-        if expected is Expected.ANY:
-            return
-        actual = await self._now(link, stream)
-        if actual == 0 if expected is Expected.STREAM_EXISTS else actual != exact(expected):
-            raise self._conflict(link, stream, expected, actual)
-
-    def _conflict(self, link: Link, stream: str, expected: ExpectedVersion, actual: int) -> ConcurrencyConflict:
-        conflict = ConcurrencyConflict(stream, expected=expected, actual=actual)
-        link.doom(conflict, mendable=True)
-        return conflict
-
-    async def _now(self, link: Link, stream: str) -> int:
-        return int((await link.fetch(self._version, {"of": stream}, f"read the version of {stream}"))[0][0])
-
-    async def _refusal(
-        self, refused: Refused, stream: str, events: Sequence[NewEvent], expected: ExpectedVersion
-    ) -> Exception:
-        if refused.columns in ("twofold_events.id", "twofold_events_id"):
-            ids = ", ".join(str(event.id) for event in events[:3]) + (", ..." if len(events) > 3 else "")
-            return DuplicateEvent(
-                f"cannot append to {stream}: an event id is in the log already, among {ids}. Nothing was written. "
-                "Make a new id for each event; if this is a repeat, it has been done."
-            )
-        found = await self._database.fetch(self._version, {"of": stream}, f"read the version of {stream}")
-        return ConcurrencyConflict(stream, expected=expected, actual=int(found[0][0]))
 
     def _page(self, names: Sequence[str] | None) -> Executable:
         events = self._events

@@ -115,6 +115,4 @@ class CountedInsert:
 
 
 def _fits(version: int, expected: ExpectedVersion) -> bool:
-    if expected is Expected.STREAM_EXISTS:
-        return version > 0
     return expected is Expected.ANY or version == exact(expected)

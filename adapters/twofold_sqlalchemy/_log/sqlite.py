@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Executable, bindparam, func, insert, literal, select
+from sqlalchemy import Executable, bindparam, func, insert, select
 
-from twofold.ports import START, Expected, ExpectedVersion, NewEvent, Position, StoredEvent
+from twofold.ports import START, ExpectedVersion, NewEvent, Position, StoredEvent
 
 from .._connection.database import Database
 from .._connection.open_transaction import Link
@@ -112,8 +112,6 @@ class ConditionalInsert:
         rows = select(*new)
         if shape == "exact":
             rows = rows.where(current.c.version == bindparam("expected"))
-        elif shape is Expected.STREAM_EXISTS:
-            rows = rows.where(current.c.version > literal(0))
         statement = insert(events).from_select(list(EventColumns.WRITTEN), rows)
         return statement.returning(events.c.position, events.c.version)
 

@@ -12,18 +12,19 @@ from twofold.ports import ScheduledCommand
 
 from .._connection.database import Database
 from .._connection.open_transaction import Link
+from .._connection.statements import Statement
 from .._dialects.codec import Kind
 from .._schema.tables import Tables
 
-_SCHEDULE: Final = "schedule a command"
+_PUT: Final = "schedule a command"
 _CANCEL: Final = "cancel a scheduled command"
 _TAKE: Final = "take a scheduled command"
 _POSTPONE: Final = "postpone a scheduled command"
-_LOOK: Final = "look for scheduled commands"
+_READ: Final = "read the schedule"
 
 
-class Schedule:
-    """The commands that wait for their time.
+class ScheduleStatements:
+    """The statements on the schedule.
 
     Args:
         database: the database.
@@ -31,80 +32,108 @@ class Schedule:
     """
 
     def __init__(self, database: Database, tables: Tables) -> None:
-        self._database = database
-        prepare, dialect = database.prepare, database.dialect
+        prepare, dialect, table = database.prepare, database.dialect, tables.schedule
         time = dialect.columns.codec(Kind.DATETIME)
         self._codecs = {"entry": dialect.columns.codec(Kind.UUID), "due": time, "again": time}
-        table = tables.schedule
-        self._insert = prepare(
+        self.insert = prepare(
             dialect.sql.insert_new(table).values({name: bindparam(name) for name in ScheduledCommand._fields})
         )
-        of, this = table.c.tenant == bindparam("of"), table.c.id == bindparam("this")
-        very = table.c.entry == bindparam("very")
-        self._delete = prepare(delete(table).where(of, this))
-        # One that another transaction holds is left to it: nobody waits for a command that somebody else handles.
-        self._free = prepare(select(table.c.id).where(of, this, very).with_for_update(skip_locked=True))
-        self._take = prepare(delete(table).where(of, this, very))
+        named = table.c.tenant == bindparam("of"), table.c.id == bindparam("this")
+        exact = (*named, table.c.entry == bindparam("very"))
+        self.delete = prepare(delete(table).where(*named))
+        # Locked entries are skipped: nobody waits for a command that another transaction handles.
+        self.lock = prepare(select(table.c.id).where(*exact).with_for_update(skip_locked=True))
+        self.take = prepare(delete(table).where(*exact))
         new: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("again", "attempts", "reason")}
-        self._postpone = prepare(update(table).where(of, this, very).values(new))
+        self.postpone = prepare(update(table).where(*exact).values(new))
         columns = [
             dialect.sql.readable(table.c[name]) if name in ("data", "metadata") else table.c[name]
             for name in ScheduledCommand._fields
         ]
-        first = select(*columns).limit(bindparam("size"))
-        self._next = prepare(
-            first.where(table.c.again.is_not(None)).order_by(table.c.again, table.c.tenant, table.c.id)
-        )
-        self._stuck = prepare(first.where(table.c.again.is_(None)).order_by(table.c.due, table.c.tenant, table.c.id))
+        some = select(*columns).limit(bindparam("size"))
+        self.next = prepare(some.where(table.c.again.is_not(None)).order_by(table.c.again, table.c.tenant, table.c.id))
+        self.stuck = prepare(some.where(table.c.again.is_(None)).order_by(table.c.due, table.c.tenant, table.c.id))
 
-    async def put(self, link: Link, command: ScheduledCommand) -> None:
-        """Write an entry; see `ScheduleTransaction.schedule`."""
-        link.check_writable(_SCHEDULE)
+    def values(self, command: ScheduledCommand) -> dict[str, Any]:
+        """Return the columns of an entry."""
         values = command._asdict()
-        values |= {name: self._encode(name, values[name]) for name in self._codecs}
-        while True:
-            await link.change(self._delete, {"of": command.tenant, "this": command.id}, _SCHEDULE)
-            if await link.change(self._insert, values, _SCHEDULE):
-                return
-            # Another transaction has scheduled something under the same id in between.
+        return values | {name: self.encode(name, values[name]) for name in self._codecs}
 
-    async def drop(self, link: Link, tenant: str, id: str) -> bool:
-        """Remove an entry; see `ScheduleTransaction.unschedule`."""
-        link.check_writable(_CANCEL)
-        return bool(await link.change(self._delete, {"of": tenant, "this": id}, _CANCEL))
+    def exactly(self, command: ScheduledCommand) -> dict[str, Any]:
+        """Return the values that identify exactly this entry."""
+        return {"of": command.tenant, "this": command.id, "very": self.encode("entry", command.entry)}
 
-    async def take(self, link: Link, command: ScheduledCommand) -> bool:
-        """Remove this very entry; see `ScheduleTransaction.take_scheduled`."""
-        link.check_writable(_TAKE)
-        very = self._very(command)
-        return bool(await link.fetch(self._free, very, _TAKE)) and bool(await link.change(self._take, very, _TAKE))
-
-    async def postpone(
-        self, link: Link, command: ScheduledCommand, again: datetime | None, attempts: int, reason: str
-    ) -> bool:
-        """Write when this very entry is tried next; see `ScheduleTransaction.postpone`."""
-        link.check_writable(_POSTPONE)
-        new = {"new_again": self._encode("again", again), "new_attempts": attempts, "new_reason": reason}
-        return bool(await link.change(self._postpone, {**self._very(command), **new}, _POSTPONE))
-
-    async def next(self, limit: int) -> Sequence[ScheduledCommand]:
-        """Return what is tried next."""
-        return [self._read(row) for row in await self._database.fetch(self._next, {"size": limit}, _LOOK)]
-
-    async def stuck(self, limit: int) -> Sequence[ScheduledCommand]:
-        """Return what has failed too often."""
-        return [self._read(row) for row in await self._database.fetch(self._stuck, {"size": limit}, _LOOK)]
-
-    def _very(self, command: ScheduledCommand) -> dict[str, Any]:
-        return {"of": command.tenant, "this": command.id, "very": self._encode("entry", command.entry)}
-
-    def _encode(self, name: str, value: Any) -> Any:
+    def encode(self, name: str, value: Any) -> Any:
+        """Return the value of a column for the driver."""
         encode = self._codecs[name].encode
         return value if value is None or encode is None else encode(value)
 
-    def _read(self, row: Sequence[Any]) -> ScheduledCommand:
+    def decode(self, row: Sequence[Any]) -> ScheduledCommand:
+        """Return the entry of a row."""
         values = dict(zip(ScheduledCommand._fields, row, strict=True))
         for name, codec in self._codecs.items():
             if codec.decode is not None and values[name] is not None:
                 values[name] = codec.decode(values[name])
         return ScheduledCommand(**values)
+
+
+class SqlScheduleReader:
+    """A `ScheduleReader`."""
+
+    def __init__(self, database: Database, statements: ScheduleStatements) -> None:
+        self._database = database
+        self._statements = statements
+
+    async def next(self, *, limit: int) -> Sequence[ScheduledCommand]:
+        """Return entries in the order of their next attempt."""
+        return await self._read(self._statements.next, limit)
+
+    async def stuck(self, *, limit: int) -> Sequence[ScheduledCommand]:
+        """Return entries whose attempts all failed."""
+        return await self._read(self._statements.stuck, limit)
+
+    async def _read(self, statement: Statement, limit: int) -> Sequence[ScheduledCommand]:
+        rows = await self._database.fetch(statement, {"size": limit}, _READ)
+        return [self._statements.decode(row) for row in rows]
+
+
+class SqlScheduleWriter:
+    """A `ScheduleWriter`."""
+
+    __slots__ = ("_link", "_statements")
+
+    def __init__(self, link: Link, statements: ScheduleStatements) -> None:
+        self._link = link
+        self._statements = statements
+
+    async def put(self, command: ScheduledCommand) -> None:
+        """Store an entry."""
+        link, statements = self._link, self._statements
+        link.check_writable(_PUT)
+        values = statements.values(command)
+        while True:
+            await link.change(statements.delete, {"of": command.tenant, "this": command.id}, _PUT)
+            if await link.change(statements.insert, values, _PUT):
+                return
+            # Another transaction has stored an entry with the same id in between.
+
+    async def cancel(self, tenant: str, id: str) -> bool:
+        """Delete an entry; return whether there was one."""
+        self._link.check_writable(_CANCEL)
+        return bool(await self._link.change(self._statements.delete, {"of": tenant, "this": id}, _CANCEL))
+
+    async def take(self, command: ScheduledCommand) -> bool:
+        """Delete exactly this entry, unless another transaction has locked it."""
+        link, statements = self._link, self._statements
+        link.check_writable(_TAKE)
+        entry = statements.exactly(command)
+        return bool(await link.fetch(statements.lock, entry, _TAKE)) and bool(
+            await link.change(statements.take, entry, _TAKE)
+        )
+
+    async def postpone(self, command: ScheduledCommand, *, again: datetime | None, attempts: int, reason: str) -> bool:
+        """Set the next attempt of exactly this entry."""
+        self._link.check_writable(_POSTPONE)
+        statements = self._statements
+        new = {"new_again": statements.encode("again", again), "new_attempts": attempts, "new_reason": reason}
+        return bool(await self._link.change(statements.postpone, {**statements.exactly(command), **new}, _POSTPONE))

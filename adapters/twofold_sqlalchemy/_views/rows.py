@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
-from sqlalchemy import ColumnElement, Executable, Table, and_, bindparam, delete, false, func, insert, or_, select, true
+from sqlalchemy import ColumnElement, Executable, and_, bindparam, false, func, or_, select, true
 
 from twofold import View
 from twofold.errors import NotStorable
@@ -203,19 +203,3 @@ def _encoded(field: Field, value: Any) -> Any:
     if value is None or field.codec.encode is None or field.kind is Kind.JSON:
         return value
     return field.codec.encode(value)
-
-
-async def clear(link: Link, table: Table) -> None:
-    """Remove all rows of a table."""
-    attempt = f"clear {table.name}"
-    link.check_writable(attempt)
-    await link.execute(delete(table), {}, attempt)
-
-
-async def replace_rows(link: Link, table: Table, by: Table) -> None:
-    """Move all rows of one table into another, whose rows are removed."""
-    await clear(link, table)
-    names = [column.name for column in table.columns if column.computed is None]
-    moved = insert(table).from_select(names, select(*[by.c[name] for name in names]))
-    await link.execute(moved, {}, f"move the rows of {by.name} to {table.name}")
-    await clear(link, by)

@@ -44,8 +44,8 @@ async def health(running: Running) -> Health:
         found = await subscription_statuses(running)
         # A process that works claims free partitions itself.
         names = [] if running.parts.work else [each.name for each in found if each.state != "inline"]
-        nobody = [name for name in names if not await _is_owned(running.store_of(name), name)]
-        stuck = await running.parts.write.stuck(limit=_NAMED)
+        nobody = [name for name in names if not await _is_owned(running.store_of(name).subscriptions, name)]
+        stuck = await running.parts.write.schedule.stuck(limit=_NAMED)
         holding_back = await running.parts.write.log.holding_back()
     except TransientFailure as error:
         return Health((f"a store does not answer: {error}",), (), ())
@@ -72,7 +72,7 @@ async def subscription_statuses(running: Running) -> Sequence[SubscriptionStatus
         subscription, checkpoint = worker.subscription, await running.checkpoint(worker)
         lag = await log.count(after=checkpoint.position, upto=head) if checkpoint.position < head else 0
         error = "" if worker.error is None else f"{type(worker.error).__name__}: {worker.error}"
-        parked, retrying = await set_aside(subscription.store, subscription.name, checkpoint)
+        parked, retrying = await set_aside(subscription.store.parked, subscription.name, checkpoint)
         statuses.append(
             SubscriptionStatus(
                 subscription.name, subscription.kind, worker.state, checkpoint.position, lag, parked, retrying, error
@@ -81,8 +81,8 @@ async def subscription_statuses(running: Running) -> Sequence[SubscriptionStatus
     return statuses
 
 
-async def _is_owned(store: SubscriptionStore, subscription: str) -> bool:
-    partitions = await store.partitions(subscription)
+async def _is_owned(subscriptions: SubscriptionStore, subscription: str) -> bool:
+    partitions = await subscriptions.partitions(subscription)
     return bool(partitions) and all(partition.owner is not None for partition in partitions)
 
 

@@ -17,7 +17,7 @@ from .._wiring.assembly import Assembly
 from .._wiring.parts import Parts
 from .._wiring.subscriptions import feed_filter
 from ..errors import TransientFailure
-from ..ports.subscription_store import Checkpoint
+from ..ports.checkpoints import Checkpoint
 
 logger = logging.getLogger("twofold.broker")
 

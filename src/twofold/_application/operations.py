@@ -16,8 +16,9 @@ from .._definitions.cache import CacheStats
 from .._subscriptions.status import SubscriptionStatus
 from .._writing.transactions import writing
 from ..errors import CheckpointMoved
+from ..ports.checkpoints import Lease
+from ..ports.parked import ParkedEvent
 from ..ports.schedule import ScheduledCommand
-from ..ports.subscription_store import Lease, ParkedEvent
 from .health import subscription_statuses
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Operations:
         Raises:
             LookupError: there is no such subscription.
         """
-        return await self._running().store_of(subscription).parked(subscription)
+        return await self._running().store_of(subscription).parked.read(subscription)
 
     async def retry(self, subscription: str, key: str, *, timeout: float = 30.0) -> Sequence[ParkedEvent]:
         """Retry the parked events of a key now, in order, until one fails again.
@@ -78,21 +79,21 @@ class Operations:
         running = self._running()
         with anyio.fail_after(timeout):
             store, now = running.store_of(subscription), running.parts.clock.now()
-            if not await store.parked(subscription, key=key):
-                raise await nothing_set_aside("retry", store, subscription, key)
+            if not await store.parked.read(subscription, key=key):
+                raise await nothing_set_aside("retry", store.parked, subscription, key)
             async with writing(store) as transaction:
-                await transaction.ask_retry(subscription, key, at=now)
+                await transaction.parked.retry(subscription, key, at=now)
 
             async def was_tried() -> bool:
-                again = (await store.retries(subscription)).get(key)
+                again = (await store.parked.retries(subscription)).get(key)
                 if again is None or again > now:
                     return True
-                running.notifications.received.send()
+                running.notifications.appended.send()
                 running.assembly.services.consistency.awaited.send()
                 return False
 
             await poll_until(was_tried, Backoff(0.01, 0.5))
-            return await store.parked(subscription, key=key)
+            return await store.parked.read(subscription, key=key)
 
     async def discard(self, subscription: str, key: str) -> Sequence[ParkedEvent]:
         """Delete the parked events of a key for ever, and return them. Later events of the key are handled again.
@@ -109,25 +110,26 @@ class Operations:
 
         store = self._running().store_of(subscription)
         while True:
-            partitions, parked = await store.partitions(subscription), await store.parked(subscription, key=key)
+            partitions = await store.subscriptions.partitions(subscription)
+            parked = await store.parked.read(subscription, key=key)
             if not parked:
-                raise await nothing_set_aside("discard", store, subscription, key)
+                raise await nothing_set_aside("discard", store.parked, subscription, key)
             number, checkpoint, generation, _ = partitions[partition_of(key, len(partitions))]
             left = replace(checkpoint, parked=checkpoint.parked - len(parked))
             lease = Lease(subscription, number, generation)
             with suppress(CheckpointMoved):
                 async with writing(store) as transaction:
-                    await transaction.unpark(subscription, [each.event.position for each in parked])
-                    await transaction.advance(subscription, expected=checkpoint, to=left, lease=lease)
+                    await transaction.parked.remove(subscription, [each.event.position for each in parked])
+                    await transaction.checkpoints.advance(subscription, expected=checkpoint, to=left, lease=lease)
                 return parked
 
     async def scheduled(self, *, limit: int = 100) -> Sequence[ScheduledCommand]:
         """Return the scheduled commands that are due next, at most `limit`, the earliest first."""
-        return await self._running().parts.write.scheduled(limit=limit)
+        return await self._running().parts.write.schedule.next(limit=limit)
 
     async def stuck(self, *, limit: int = 100) -> Sequence[ScheduledCommand]:
         """Return scheduled commands that have used up their attempts, at most `limit`, the earliest first."""
-        return await self._running().parts.write.stuck(limit=limit)
+        return await self._running().parts.write.schedule.stuck(limit=limit)
 
     async def retry_scheduled(self, command: ScheduledCommand) -> bool:
         """Retry a stuck scheduled command now, with all its attempts.

@@ -11,7 +11,7 @@ import anyio.lowlevel
 
 from ..errors import TransientFailure
 from ..ports.clock import Clock
-from ..ports.records import RecordStore
+from ..ports.stores import WriteStore
 
 logger = logging.getLogger("twofold.retention")
 
@@ -30,17 +30,17 @@ class Retention:
         clock: decides which records are old.
     """
 
-    def __init__(self, store: RecordStore, clock: Clock) -> None:
+    def __init__(self, store: WriteStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
     async def forget(self, older_than: timedelta) -> int:
         """Delete older records in transactions of at most 500; return their number."""
         before, forgotten = self._clock.now() - older_than, 0
-        for forget in (self._store.forget_keys, self._store.forget_messages):
+        for records in (self._store.keys, self._store.inbox):
             gone = _BATCH
             while gone == _BATCH:
-                gone = await forget(before=before, limit=_BATCH)
+                gone = await records.delete(before=before, limit=_BATCH)
                 forgotten += gone
                 await anyio.lowlevel.checkpoint()  # lets other tasks run between two transactions
         return forgotten

@@ -18,8 +18,8 @@ from .._subscriptions.partition_steps import Log
 from .._subscriptions.worker import Worker
 from .._wiring.assembly import Assembly
 from .._wiring.parts import Parts
+from ..ports.checkpoints import Checkpoint
 from ..ports.stores import ReadStore
-from ..ports.subscription_store import Checkpoint
 from .messaging import Messaging
 from .notifications import Notifications
 from .retention import Retention
@@ -50,12 +50,14 @@ class Running:
         self.parts = parts
         self.assembly = assembly
         self.commands = assembly.services.commands
-        self.handles = self.commands._routes
+        self.pipelines = assembly.services.command_pipelines
         self.identity = identity
         self.owner = f"{gethostname()}/{getpid()}/{parts.ids.new().hex[:12]}"
         self.log = Log(parts.write.log, identity, assembly.event_types, parts.clock)
         services, consistency = assembly.services, assembly.services.consistency
-        self.notifications = Notifications(parts.write.log, identity, parts.notifier, services.committed)
+        self.notifications = Notifications(
+            parts.write.log, identity, parts.notifier, services.committed, services.appended
+        )
         self.supervisor = Supervisor()
         self.messaging = Messaging(parts, assembly, services.committed.send, self.session)
         services.running.start()
@@ -63,7 +65,7 @@ class Running:
         self.timers = Timers(services, self._session_of, parts.retry_scheduled)
         self.workers = [
             Worker(
-                each, self.log, self.owner, parts.lease, self.notifications.received, consistency.awaited,
+                each, self.log, self.owner, parts.lease, self.notifications.appended, consistency.awaited,
                 self.messaging.report_of(each, consistency.report),
             )
             for each in assembly.subscriptions
@@ -105,7 +107,7 @@ class Running:
         for worker in self.workers:
             worker.stop()
         self.timers.stop()
-        self.notifications.received.send()
+        self.notifications.appended.send()
         await self.supervisor.stop(self._drain)
         self.assembly.services.ended.send()
         await self.messaging.close()
@@ -132,7 +134,7 @@ class Running:
 
     async def checkpoint(self, worker: Worker) -> Checkpoint:
         """Return the committed checkpoint of a worker's subscription; the start of the log when it never ran."""
-        found = await worker.subscription.store.checkpoint(worker.subscription.name)
+        found = await worker.subscription.store.subscriptions.checkpoint(worker.subscription.name)
         return found or Checkpoint(START, self.identity)
 
     async def settle(self) -> None:
@@ -154,7 +156,7 @@ class Running:
         checkpoint, subscription = await self.checkpoint(worker), worker.subscription
         if checkpoint.position < head:
             return False
-        return not (checkpoint.parked and await subscription.store.retries(subscription.name))
+        return not (checkpoint.parked and await subscription.store.parked.retries(subscription.name))
 
 
 async def launch(parts: Parts, assembly: Assembly) -> Running:

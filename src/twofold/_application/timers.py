@@ -72,11 +72,11 @@ class Timers:
 
     async def overdue(self) -> bool:
         """Return whether a command is due and not dispatched yet."""
-        return any(self._left(each) <= 0 for each in await self._store.scheduled(limit=1))
+        return any(self._left(each) <= 0 for each in await self._store.schedule.next(limit=1))
 
     async def _round(self) -> float:
         """Dispatch due commands; return the time until the next round, in seconds."""
-        found = await self._store.scheduled(limit=_BATCH)
+        found = await self._store.schedule.next(limit=_BATCH)
         taken = False
         for each in found:
             left = self._left(each)
@@ -144,7 +144,7 @@ class Due:
         """Remove the entry; return `NEW`, or None when another process has removed it."""
         unit = scope.unit_of_work()
         transaction = await unit.transaction()
-        self.taken = await unit._guard(transaction.take_scheduled(self._entry))
+        self.taken = await unit._guard(transaction.schedule.take(self._entry))
         return NEW if self.taken else None
 
     async def handled(self, scope: Scope, result: Any) -> None:
@@ -156,7 +156,7 @@ async def postpone(
 ) -> bool:
     """Record the next attempt of an entry; return whether the entry existed."""
     async with writing(services.write.store) as transaction:
-        return await transaction.postpone(entry, again=again, attempts=attempts, reason=reason)
+        return await transaction.schedule.postpone(entry, again=again, attempts=attempts, reason=reason)
 
 
 def _origin(entry: ScheduledCommand) -> Origin:

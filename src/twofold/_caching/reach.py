@@ -43,7 +43,7 @@ async def reach_of(query: CachedQuery, write: WriteStore, read: ReadStore) -> Re
     log = write.log
     if not query.subscription:
         return await _passed_by(query.reads, read, log)
-    invalidated = await write.checkpoint(query.subscription)
+    invalidated = await write.subscriptions.checkpoint(query.subscription)
     reach = await _passed_by(query.reads, read, log)
     if invalidated is None or invalidated.parked:
         return reach._replace(whole=False)
@@ -60,7 +60,7 @@ async def _passed_by(reads: Sequence[str], read: ReadStore, log: EventLog) -> Re
         return Reach(await log.head(), whole=True)
     identity, reach = await log.identity(), None
     for name in reads:
-        checkpoint = await read.checkpoint(name)
+        checkpoint = await read.subscriptions.checkpoint(name)
         if checkpoint is None:
             passed = Reach(START, whole=True)
         elif checkpoint.log != identity:

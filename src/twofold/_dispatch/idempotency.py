@@ -10,8 +10,8 @@ from .._encoding.fingerprint import fingerprint
 from .._encoding.results import Results
 from ..errors import IdempotencyKeyReused
 from ..ports.event_log import StoredEvent
-from ..ports.records import KeyRecord
-from ..ports.stores import WriteTransaction
+from ..ports.idempotency_keys import KeyRecord
+from ..ports.transactions import WriteTransaction
 from .keys import check_key, check_tenant
 from .scope import NEW, Scope
 
@@ -45,7 +45,7 @@ class Keyed:
         unit = scope.unit_of_work()
         transaction = await unit.transaction()
         record = KeyRecord(self._command, self._payload, scope.services.write.clock.now())
-        found = await unit._guard(transaction.claim_key(check_tenant(scope.envelope.tenant), self._key, record))
+        found = await unit._guard(transaction.keys.claim(check_tenant(scope.envelope.tenant), self._key, record))
         if found is None:
             return NEW
         if (found.command, found.payload) != (self._command, self._payload):
@@ -63,7 +63,7 @@ class Keyed:
         unit = scope.unit_of_work()
 
         async def answer(transaction: WriteTransaction, stored: Sequence[StoredEvent]) -> None:
-            await transaction.answer_key(tenant, self._key, result=text, token=seen.token_of(stored))
+            await transaction.keys.answer(tenant, self._key, result=text, token=seen.token_of(stored))
 
         if scope.parent is not None:
             # Inside an outer command the key may be used again before the commit.

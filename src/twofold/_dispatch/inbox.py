@@ -35,7 +35,7 @@ class Received:
         """Store the id of the message; return `NEW`, or None for a duplicate."""
         unit = scope.unit_of_work()
         transaction, now = await unit.transaction(), scope.services.write.clock.now()
-        self.first = await unit._guard(transaction.claim_message(self._consumer, self._id, time=now))
+        self.first = await unit._guard(transaction.inbox.claim(self._consumer, self._id, time=now))
         return NEW if self.first else None
 
     async def handled(self, scope: Scope, result: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import InvalidKey
-from ..ports.records import LONGEST_KEY
+from ..ports.idempotency_keys import LONGEST_KEY
 
 
 def check_key(what: str, key: str) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 import anyio
 
-from ..ports.stores import ReadStore, ReadTransaction
+from ..ports.stores import ReadStore
+from ..ports.transactions import ReadTransaction
 
 
 class Resources:

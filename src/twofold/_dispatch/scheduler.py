@@ -74,7 +74,7 @@ class Scheduler:
         )
         unit = self._scope.unit_of_work()
         transaction = await unit.transaction()
-        await unit._guard(transaction.schedule(entry))
+        await unit._guard(transaction.schedule.put(entry))
         unit.after_commit(self._wake)
         return entry.id
 
@@ -87,7 +87,7 @@ class Scheduler:
         """
         unit = self._scope.unit_of_work()
         transaction = await unit.transaction()
-        return await unit._guard(transaction.unschedule(check_tenant(self._scope.envelope.tenant), id))
+        return await unit._guard(transaction.schedule.cancel(check_tenant(self._scope.envelope.tenant), id))
 
     async def _wake(self) -> None:
         self._scope.services.scheduled.send()

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from ..ports.checkpoints import Checkpoint
 from ..ports.event_log import NewEvent, StoredEvent
-from ..ports.subscription_store import Checkpoint
 
 PROGRESS = "twofold.progress"
 """The type of the CloudEvent with which a relay publishes its checkpoint, after all events up to the checkpoint."""

@@ -12,8 +12,8 @@ from uuid import UUID, uuid5
 
 from .._definitions.position import Position
 from ..errors import UndecodableEvent
+from ..ports.checkpoints import Checkpoint
 from ..ports.event_log import NewEvent
-from ..ports.subscription_store import Checkpoint
 from ..ports.transport import LARGEST_BODY
 from .cloud_events import PROGRESS, TEXTS, TRACES, FeedFilter, InboundEvent, Progress
 

@@ -149,4 +149,4 @@ class Inbound:
         """Append an ordinary event and roll it back. Raise the error of the store if it refuses this event, too."""
         event = NewEvent(uuid4(), min(self._accepted.types), 1, "{}", "{}", self._clock.now())
         async with trial(self._store) as transaction:
-            await transaction.append(f"{self._accepted.source}/", [event], expected=Expected.ANY)
+            await transaction.log.append(f"{self._accepted.source}/", [event], expected=Expected.ANY)

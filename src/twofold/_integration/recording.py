@@ -11,10 +11,11 @@ from uuid import UUID
 from .._consistency.arrivals import part_of
 from .._definitions.position import Position
 from .._writing.transactions import writing
+from ..ports.checkpoints import Checkpoint
 from ..ports.clock import Clock
 from ..ports.event_log import Expected
-from ..ports.stores import WriteStore, WriteTransaction
-from ..ports.subscription_store import Checkpoint
+from ..ports.stores import WriteStore
+from ..ports.transactions import WriteTransaction
 from ..ports.transport import Delivery
 from .cloud_events import InboundEvent, Progress
 
@@ -58,7 +59,7 @@ class Recorder:
             if isinstance(found, Progress)
         }
         recorded = {part_of(consumer, delivery.partition).recorded for delivery, _ in events}
-        before = {name: await store.checkpoint(name) for name in (*reports, *recorded)}
+        before = {name: await store.subscriptions.checkpoint(name) for name in (*reports, *recorded)}
         # A checkpoint may also move back, when the source was restored from a backup.
         moved = {name: checkpoint for name, checkpoint in reports.items() if checkpoint != before[name]}
         if not events and not moved:
@@ -69,10 +70,10 @@ class Recorder:
             for name, position in positions.items():
                 last = before[name]
                 if last is None or last.log != log or last.position < position:
-                    await transaction.advance(name, expected=last, to=Checkpoint(position, log))
+                    await transaction.checkpoints.advance(name, expected=last, to=Checkpoint(position, log))
             for name, checkpoint in moved.items():
                 _warn_of_another_log(name, before[name], checkpoint)
-                await transaction.advance(name, expected=before[name], to=checkpoint)
+                await transaction.checkpoints.advance(name, expected=before[name], to=checkpoint)
         if positions:
             self._appended()
 
@@ -94,12 +95,12 @@ class Recorder:
             claimed = [
                 inbound.event
                 for _, inbound in run
-                if await transaction.claim_message(self._consumer, str(inbound.event.id), time=now)
+                if await transaction.inbox.claim(self._consumer, str(inbound.event.id), time=now)
             ]
             positions = [known[event.id] for event in claimed if event.id in known]
             new = [event for event in claimed if event.id not in known]
             if new:
-                stored = await transaction.append(stream, new, expected=Expected.ANY)
+                stored = await transaction.log.append(stream, new, expected=Expected.ANY)
                 positions.append(stored[-1].position)
             if positions:
                 name = part_of(self._consumer, number).recorded

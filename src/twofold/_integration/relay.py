@@ -14,10 +14,10 @@ from .._definitions.position import Position
 from .._encoding.metadata import is_foreign
 from .._subscriptions.subscription import Finish, ItemFailed, finish_only
 from ..errors import MessageTooLarge, NotPublished, TransientFailure
+from ..ports.checkpoints import Checkpoint
 from ..ports.clock import Clock, Ids
 from ..ports.event_log import StoredEvent
 from ..ports.stores import WriteStore
-from ..ports.subscription_store import Checkpoint
 from ..ports.transport import Outcome, WireMessage
 from .broker import Broker
 from .cloud_events import PROGRESS, Progress, encode_event, encode_progress

@@ -14,7 +14,7 @@ from .._encoding.metadata import event_envelope
 from .._writing.transactions import writing
 from ..errors import CheckpointMoved, CommitFailed, NotStorable, TransientFailure
 from ..ports.event_log import StoredEvent
-from ..ports.stores import ReadTransaction
+from ..ports.transactions import ReadTransaction
 from .projection import EventFailed, Projection
 from .subscription import Finish, ItemFailed, finish_only
 

@@ -11,9 +11,10 @@ from .._encoding.event_types import EventTypes
 from .._writing.storage import Inline
 from .._writing.transactions import writing
 from ..errors import ConfigurationError
+from ..ports.checkpoints import Checkpoint
 from ..ports.event_log import StoredEvent
-from ..ports.stores import WriteStore, WriteTransaction
-from ..ports.subscription_store import Checkpoint
+from ..ports.stores import WriteStore
+from ..ports.transactions import WriteTransaction
 from .projection import EventFailed, Projection
 
 
@@ -40,9 +41,9 @@ async def begin_inline(
         ConfigurationError: it was asynchronous before and has a checkpoint, so its rows may be behind.
     """
     marker = f"{projection.name}@inline"
-    if await store.checkpoint(marker) is not None:
+    if await store.subscriptions.checkpoint(marker) is not None:
         return
-    if await store.checkpoint(projection.name) is not None:
+    if await store.subscriptions.checkpoint(projection.name) is not None:
         raise ConfigurationError(
             f"cannot run the projection {projection.name!r} inline: it was asynchronous before. "
             "Give it and its views new names, so that it is built anew."
@@ -56,4 +57,4 @@ async def begin_inline(
             position = page.last
             events = [(stored, event_types.decode_stored(stored)) for stored in page.events]
             await projection.apply(services, transaction, events)
-        await transaction.advance(marker, expected=None, to=Checkpoint(position, identity))
+        await transaction.checkpoints.advance(marker, expected=None, to=Checkpoint(position, identity))

@@ -14,8 +14,8 @@ from .._background.signal import Signal
 from .._definitions.partitioning import partition_of
 from .._definitions.position import Position
 from ..errors import CheckpointMoved
+from ..ports.checkpoints import Checkpoint, Lease
 from ..ports.event_log import LogPage
-from ..ports.subscription_store import Checkpoint, Lease
 from .partition_steps import Log, Progress
 from .partitions import cut
 from .subscription import Subscription
@@ -147,7 +147,7 @@ class Runner:
         now, began = self._log.clock.now(), anyio.current_time()
         held = [
             (again, key)
-            for key, again in (await self._subscription.store.retries(self._subscription.name)).items()
+            for key, again in (await self._subscription.store.parked.retries(self._subscription.name)).items()
             if partition_of(key, self._partitions) == self._lease.partition
         ]
         for again, key in sorted(held):
@@ -159,7 +159,7 @@ class Runner:
         return 0.0 if held else inf
 
     async def _load(self) -> Progress:
-        for partition in await self._subscription.store.partitions(self._subscription.name):
+        for partition in await self._subscription.store.subscriptions.partitions(self._subscription.name):
             if (partition.number, partition.generation) == self._lease[1:]:
                 self._note(partition.checkpoint)
                 return Progress(

@@ -14,10 +14,11 @@ from .._definitions.position import Position
 from .._encoding.event_types import EventTypes
 from .._writing.transactions import writing
 from ..errors import CheckpointMoved, UndecodableEvent
+from ..ports.checkpoints import Checkpoint, Lease
 from ..ports.clock import Clock
 from ..ports.event_log import EventLog, LogPage, StoredEvent
-from ..ports.stores import ReadTransaction
-from ..ports.subscription_store import Checkpoint, Lease, ParkedEvent
+from ..ports.parked import ParkedEvent
+from ..ports.transactions import ReadTransaction
 from .subscription import ItemFailed, Subscription
 
 
@@ -102,7 +103,7 @@ class Progress:
             key: a key that is held.
             due: when it was to be tried; handed on to each next event of the key, so that a crash in between loses none.
         """
-        for parked in await self._subscription.store.parked(self._subscription.name, key=key):
+        for parked in await self._subscription.store.parked.read(self._subscription.name, key=key):
             try:
                 event = self._log.event_types.decode_stored(parked.event)
                 await self._step_again(parked, event, due)
@@ -118,9 +119,9 @@ class Progress:
         name, to = self._subscription.name, replace(self.checkpoint, parked=self.checkpoint.parked - 1)
 
         async def finish(transaction: ReadTransaction, done: int) -> None:
-            if not await transaction.unpark(name, [parked.event.position]):
+            if not await transaction.parked.remove(name, [parked.event.position]):
                 raise CheckpointMoved(f"the event at {parked.event.position} is not set aside any more.")
-            await transaction.ask_retry(name, parked.key, at=due)
+            await transaction.parked.retry(name, parked.key, at=due)
             await self._move(transaction, to)
 
         await self._subscription.effect.apply([(parked.event, event)], finish, at=self.checkpoint.position)
@@ -131,7 +132,7 @@ class Progress:
             reason=reason_of(error), attempts=parked.attempts + 1, time=self._log.clock.now(), again=again
         )
         async with writing(self._subscription.store) as transaction:
-            await transaction.blame(self._subscription.name, blamed)
+            await transaction.parked.update(self._subscription.name, blamed)
             await self._move(transaction, self.checkpoint)
         self._report(self.checkpoint)  # whoever waits for the event looks whether it is parked now
 
@@ -141,7 +142,9 @@ class Progress:
         return None if delay is None else self._log.clock.now() + timedelta(seconds=delay)
 
     async def _move(self, transaction: ReadTransaction, to: Checkpoint) -> None:
-        await transaction.advance(self._subscription.name, expected=self.checkpoint, to=to, lease=self._lease)
+        await transaction.checkpoints.advance(
+            self._subscription.name, expected=self.checkpoint, to=to, lease=self._lease
+        )
 
     async def _pass(self, ready: Sequence[Item], aside: Sequence[ParkedEvent], last: Position) -> None:
         """Get past all events, or past the first that fails, or as far as the effect gets in one step."""
@@ -171,7 +174,7 @@ class Progress:
         """Write the checkpoint, and set aside what it passes and cannot be applied."""
         passed = [each for each in aside if self.checkpoint.position < each.event.position <= upto]
         if passed:
-            await transaction.park(self._subscription.name, passed)
+            await transaction.parked.add(self._subscription.name, passed)
         to = Checkpoint(upto, self.checkpoint.log, self.checkpoint.parked + len(passed))
         await self._move(transaction, to)
         return Advance(to, {each.key for each in passed})
@@ -186,7 +189,7 @@ class Progress:
         """Part the events that can be applied from those that cannot be decoded or whose key has some set aside."""
         if self._parked_keys is None:
             store, name = self._subscription.store, self._subscription.name
-            self._parked_keys = set(await store.parked_keys(name)) if self.checkpoint.parked else set()
+            self._parked_keys = set(await store.parked.keys(name)) if self.checkpoint.parked else set()
         waiting, now = set[str](), self._log.clock.now()
         ready: list[Item] = []
         aside: list[ParkedEvent] = []

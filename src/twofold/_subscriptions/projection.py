@@ -17,7 +17,7 @@ from .._dispatch.services import Services
 from .._encoding.metadata import event_envelope
 from .._reading.read_model import ProjectedRows
 from ..ports.event_log import StoredEvent
-from ..ports.stores import ReadTransaction
+from ..ports.transactions import ReadTransaction
 
 
 class EventFailed(Exception):

@@ -20,8 +20,9 @@ from .._definitions.position import START, Position
 from .._dispatch.services import Services
 from .._writing.transactions import writing
 from ..errors import CheckpointMoved, RebuildRunning, TransientFailure
+from ..ports.checkpoints import Checkpoint, Lease
 from ..ports.stores import ReadStore
-from ..ports.subscription_store import Checkpoint, Lease, Partition
+from ..ports.subscription_store import Partition
 from .effects import ProjectionEffect
 from .partition_loop import PAGE, LeaseLost, Runner
 from .partition_steps import Log
@@ -79,14 +80,14 @@ class Rebuild:
                     return
         finally:
             with anyio.CancelScope(shield=True):
-                await self._store.release([lease])
+                await self._store.subscriptions.release([lease])
 
     async def _claim(self, restart: bool) -> Lease:
         """Take the right to rebuild; the first time, or to restart, begin with empty rows."""
         name = self._shadow.name
-        if not await self._store.partitions(name):
+        if not await self._store.subscriptions.partitions(name):
             await self._begin(())
-        leases = await self._store.claim(name, self._owner, seconds=self._seconds, limit=1)
+        leases = await self._store.subscriptions.claim(name, self._owner, seconds=self._seconds, limit=1)
         if not leases:
             raise RebuildRunning(
                 f"cannot rebuild {self._live.name!r}: another process does, or did until just now. Wait until it has "
@@ -101,10 +102,10 @@ class Rebuild:
         with suppress(CheckpointMoved):  # another process began just now, and will hold the lease
             async with writing(self._store) as transaction:
                 first = Checkpoint(START, self._log.identity)
-                await transaction.divide(self._shadow.name, [first], leases=leases)
-                parked = await self._store.parked(self._shadow.name)
-                await transaction.unpark(self._shadow.name, [each.event.position for each in parked])
-                await transaction.clear_shadows(self._views)
+                await transaction.checkpoints.divide(self._shadow.name, [first], leases=leases)
+                parked = await self._store.parked.read(self._shadow.name)
+                await transaction.parked.remove(self._shadow.name, [each.event.position for each in parked])
+                await transaction.shadows.clear(self._views)
 
     async def _fill(self, lease: Lease, report: Report) -> None:
         """Apply the log to the new rows until less than a page is left, and no event waits for its next try.
@@ -135,7 +136,7 @@ class Rebuild:
         Raises:
             TransientFailure: the store has lost them.
         """
-        partitions = await self._store.partitions(self._shadow.name)
+        partitions = await self._store.subscriptions.partitions(self._shadow.name)
         if not partitions:
             raise TransientFailure(
                 f"cannot go on rebuilding {self._live.name!r}: its store has lost the rows that were gathered, as a "
@@ -146,7 +147,7 @@ class Rebuild:
     def _renewing(self, leases: Sequence[Lease], report: Report, upto: Position) -> Between:
         async def between(place: Position) -> None:
             report(place, upto)
-            if len(await self._store.renew(leases, seconds=self._seconds)) < len(leases):
+            if len(await self._store.subscriptions.renew(leases, seconds=self._seconds)) < len(leases):
                 raise CheckpointMoved(f"another process took {self._live.name!r} over while it was rebuilt.")
 
         return between
@@ -154,9 +155,9 @@ class Rebuild:
     async def _swap(self, lease: Lease, report: Report) -> bool:
         """Let the old rows stand still, deal with what is left, and replace them; return False to fill again first."""
         name, limit = self._live.name, 1_000_000
-        held = await self._store.claim(name, self._owner, seconds=self._seconds, limit=limit, force=True)
+        held = await self._store.subscriptions.claim(name, self._owner, seconds=self._seconds, limit=limit, force=True)
         try:
-            live = await self._store.partitions(name)
+            live = await self._store.subscriptions.partitions(name)
             top = max((partition.checkpoint.position for partition in live), default=START)
             upto = max(top, await self._log.events.head())
             next_try = await self._runner(lease).catch_up(upto, self._renewing([lease, *held], report, upto))
@@ -165,18 +166,18 @@ class Rebuild:
             return False  # it took longer than the leases last
         finally:
             with anyio.CancelScope(shield=True):
-                await self._store.release(held)
+                await self._store.subscriptions.release(held)
 
     async def _replace(self, live: Sequence[Partition], held: Sequence[Lease], lease: Lease) -> bool:
         name, count = self._live.name, len(live) or self._live.partitions
         place = await self._place()
-        parked = shares(await self._store.parked_keys(self._shadow.name), count)
+        parked = shares(await self._store.parked.keys(self._shadow.name), count)
         places = [replace(place, parked=share) for share in parked]
         async with writing(self._store) as transaction:
-            await transaction.divide(name, places, leases=held)
-            await transaction.divide(self._shadow.name, (), leases=[lease])
-            await transaction.adopt_parked(name, of=self._shadow.name)
-            await transaction.swap_shadows(self._views)
+            await transaction.checkpoints.divide(name, places, leases=held)
+            await transaction.checkpoints.divide(self._shadow.name, (), leases=[lease])
+            await transaction.parked.adopt(name, of=self._shadow.name)
+            await transaction.shadows.swap(self._views)
         return True
 
     def _runner(self, lease: Lease) -> Runner:

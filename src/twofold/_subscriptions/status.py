@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from .._definitions.position import Position
-from ..ports.subscription_store import Checkpoint, SubscriptionStore
+from ..ports.checkpoints import Checkpoint
+from ..ports.parked import ParkedEventReader
 
 _NAMED = 5
 """How many keys an error names."""
@@ -40,18 +41,18 @@ class SubscriptionStatus:
     error: str = ""
 
 
-async def set_aside(store: SubscriptionStore, subscription: str, checkpoint: Checkpoint) -> tuple[int, int]:
+async def set_aside(parked: ParkedEventReader, subscription: str, checkpoint: Checkpoint) -> tuple[int, int]:
     """Return how many events a subscription has parked, and how many it holds until a next try."""
     if not checkpoint.parked:
         return 0, 0
-    counts, held = await store.parked_keys(subscription), await store.retries(subscription)
+    counts, held = await parked.keys(subscription), await parked.retries(subscription)
     retrying = sum(count for key, count in counts.items() if key in held)
     return sum(counts.values()) - retrying, retrying
 
 
-async def nothing_set_aside(attempt: str, store: SubscriptionStore, subscription: str, key: str) -> LookupError:
+async def nothing_set_aside(attempt: str, parked: ParkedEventReader, subscription: str, key: str) -> LookupError:
     """Return the error for a key of which nothing is set aside; it names keys of which something is."""
-    keys = sorted(await store.parked_keys(subscription))
+    keys = sorted(await parked.keys(subscription))
     more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
     return LookupError(
         f"cannot {attempt} {key!r} of {subscription!r}: nothing of that key is held or parked. Keys with something set "

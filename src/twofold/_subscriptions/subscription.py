@@ -11,7 +11,8 @@ from .._definitions.position import Position
 from .._definitions.retry import Retry, Start
 from .._writing.transactions import writing
 from ..ports.event_log import StoredEvent
-from ..ports.stores import ReadStore, ReadTransaction
+from ..ports.stores import ReadStore
+from ..ports.transactions import ReadTransaction
 
 
 @dataclass(frozen=True, slots=True)

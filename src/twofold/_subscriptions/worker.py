@@ -16,7 +16,7 @@ from .._background.signal import Signal
 from .._definitions.position import START, Position
 from .._writing.transactions import writing
 from ..errors import CheckpointMoved, ForeignLog
-from ..ports.subscription_store import Checkpoint, Lease
+from ..ports.checkpoints import Checkpoint, Lease
 from .partition_loop import Runner
 from .partition_steps import Log
 from .partitions import shares
@@ -104,7 +104,7 @@ class Worker:
             ForeignLog: its checkpoint belongs to another log.
         """
         subscription = self.subscription
-        partitions = await subscription.store.partitions(subscription.name)
+        partitions = await subscription.store.subscriptions.partitions(subscription.name)
         for partition in partitions:
             if partition.checkpoint.log != self._log.identity:
                 raise ForeignLog(
@@ -149,18 +149,18 @@ class Worker:
         """Renew what is held, give back what is too much, and claim what is missing."""
         name, store = self.subscription.name, self.subscription.store
         if self._held:
-            self._drop(set(await store.renew(list(self._held), seconds=self._lease)))
-        count = len(await store.partitions(name)) or await self._begin()
+            self._drop(set(await store.subscriptions.renew(list(self._held), seconds=self._lease)))
+        count = len(await store.subscriptions.partitions(name)) or await self._begin()
         if count != self.subscription.partitions and not self._held:
             count = await self._redivide(count)
         self._partitions = count
-        workers = 1 if count == 1 else await store.attend(name, self._owner, seconds=self._lease)
+        workers = 1 if count == 1 else await store.subscriptions.attend(name, self._owner, seconds=self._lease)
         share = ceil(count / workers)
         for held in list(self._held.values())[share:]:
             held.runner.stop()
         if len(self._held) < share:
             free = share - len(self._held)
-            for lease in await store.claim(name, self._owner, seconds=self._lease, limit=free):
+            for lease in await store.subscriptions.claim(name, self._owner, seconds=self._lease, limit=free):
                 runners.start_soon(self._run, lease, count)
 
     async def _run(self, lease: Lease, count: int) -> None:
@@ -185,7 +185,7 @@ class Worker:
 
     async def _release(self, *leases: Lease) -> None:
         try:
-            await self.subscription.store.release(leases)
+            await self.subscription.store.subscriptions.release(leases)
         except Exception as error:  # noqa: BLE001 -- the lease ends by itself
             logger.warning("subscription %s: could not give a partition back: %s", self.subscription.name, error)
 
@@ -198,19 +198,19 @@ class Worker:
     async def _redivide(self, count: int) -> int:
         """Change the number of partitions while no other worker owns one: bring all to one checkpoint, and divide there."""
         name, store, wanted = self.subscription.name, self.subscription.store, self.subscription.partitions
-        leases = await store.claim(name, self._owner, seconds=self._lease, limit=count)
+        leases = await store.subscriptions.claim(name, self._owner, seconds=self._lease, limit=count)
         try:
             if len(leases) < count:
                 logger.info("subscription %s keeps its %d partitions while other workers hold some", name, count)
                 return count
-            top = max(partition.checkpoint.position for partition in await store.partitions(name))
+            top = max(partition.checkpoint.position for partition in await store.subscriptions.partitions(name))
 
             async def renew(_: Position) -> None:
-                await store.renew(leases, seconds=self._lease)
+                await store.subscriptions.renew(leases, seconds=self._lease)
 
             for lease in leases:
                 await self._runner(lease, count).catch_up(top, renew)
-            parked = shares(await store.parked_keys(name), wanted)
+            parked = shares(await store.parked.keys(name), wanted)
             places = [Checkpoint(top, self._log.identity, count) for count in parked]
             await self._divide(places, leases)
             logger.info("subscription %s has %d partitions now, it had %d", name, wanted, count)
@@ -242,9 +242,9 @@ class Worker:
         try:
             await self._divide([Checkpoint(position, self._log.identity)] * count, ())
         except CheckpointMoved:
-            return len(await self.subscription.store.partitions(name))  # another process was faster
+            return len(await self.subscription.store.subscriptions.partitions(name))  # another process was faster
         return count
 
     async def _divide(self, places: Sequence[Checkpoint], leases: Sequence[Lease]) -> None:
         async with writing(self.subscription.store) as transaction:
-            await transaction.divide(self.subscription.name, places, leases=leases)
+            await transaction.checkpoints.divide(self.subscription.name, places, leases=leases)

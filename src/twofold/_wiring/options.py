@@ -26,10 +26,10 @@ class Part(NamedTuple):
     example: str
 
 
-_READ: Final = Part("a store", ("begin", "create_schema", "checkpoint"), "InMemory() or SqlAlchemy(engine)")
+_READ: Final = Part("a store", ("begin", "create_schema", "subscriptions"), "InMemory() or SqlAlchemy(engine)")
 
 _PARTS: Final = {
-    "write": _READ._replace(needs=(*_READ.needs, "log", "scheduled")),
+    "write": _READ._replace(needs=(*_READ.needs, "log", "schedule")),
     "read": _READ._replace(example="Redis(client) or SqlAlchemy(engine)"),
     "transport": Part("a broker", ("publisher", "consume", "declare"), "RabbitMQ(url) or Redis(client).streams()"),
     "requests": Part("a carrier of requests", ("request", "serve"), "RabbitMQ(url)"),

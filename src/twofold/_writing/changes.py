@@ -10,7 +10,7 @@ from .._definitions.aggregate import Aggregate
 from .._definitions.message import Event
 from ..errors import AfterCommitFailed, ReadOnlyUnitOfWork
 from ..ports.event_log import StoredEvent
-from ..ports.stores import WriteTransaction
+from ..ports.transactions import WriteTransaction
 from .tracked import Tracked, attributes_of, restore
 
 Callback: TypeAlias = Callable[[], Awaitable[None]]

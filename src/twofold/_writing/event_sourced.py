@@ -1,4 +1,4 @@
-"""Aggregates whose events are their state, with snapshots where there are many events."""
+"""Event-sourced aggregates, with snapshots."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from .._encoding.state_json import StateCodec
 from ..errors import ConfigurationError, NotStorable, StorageError
 from ..ports.event_log import Expected, ExpectedVersion
 from ..ports.snapshots import Snapshot
-from ..ports.stores import WriteTransaction
+from ..ports.transactions import WriteTransaction
 from .tracked import AggregateRemoved, Tracked
 
 
 class EventSourced:
-    """The events are the state; the aggregate is made from its stream each time it is loaded.
+    """Keeps an aggregate as its events, and replays its stream each time it is loaded.
 
-    An aggregate with `snapshot_every=n` begins with its snapshot, and only the events behind it are read. A snapshot is
-    written with the events that cross a multiple of `n`. One that other code made, by its fingerprint, is ignored, and so is
-    one that cannot be read.
+    An aggregate with `snapshot_every=n` starts from its snapshot and replays only the events after it. A snapshot is
+    written together with the events that cross a multiple of `n`. A snapshot with another fingerprint comes from other code
+    and is ignored, and so is one that cannot be decoded.
 
     Args:
         aggregate_type: the type.
@@ -41,7 +41,7 @@ class EventSourced:
         stream, decode = stream_of(aggregate_type, id), self._event_types.decode
         aggregate, version = await self._from_snapshot(transaction, stream)
         last: Event | None = None
-        async for stored in transaction.read(stream, after=version):
+        async for stored in transaction.log.read(stream, after=version):
             last = decode(stored.name, stored.schema, stored.data)
             if aggregate is None:
                 aggregate = aggregate_type.replay()
@@ -74,7 +74,7 @@ class EventSourced:
     async def _from_snapshot(self, transaction: WriteTransaction, stream: str) -> tuple[Aggregate | None, int]:
         if self._codec is None:
             return None, 0
-        found = await transaction.snapshot(stream)
+        found = await transaction.snapshots.get(stream)
         if found is None or found.fingerprint != self._fingerprint:
             return None, 0
         try:
@@ -90,7 +90,7 @@ class EventSourced:
         except NotStorable as error:  # the events are the state: without a snapshot they are read again
             warnings.warn(f"no snapshot of {tracked.stream} is kept: {error}", stacklevel=2)
             return
-        await transaction.keep_snapshot(tracked.stream, Snapshot(version, self._fingerprint, state))
+        await transaction.snapshots.put(tracked.stream, Snapshot(version, self._fingerprint, state))
 
 
 def fingerprint(aggregate_type: type[Aggregate]) -> str:

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 import anyio
 
-from ..ports.stores import Transaction
+from ..ports.transactions import Transaction
 
 T = TypeVar("T", bound=Transaction)
 T_co = TypeVar("T_co", bound=Transaction, covariant=True)

@@ -23,7 +23,7 @@ from ..errors import (
     UsedFromAnotherTask,
 )
 from ..ports.event_log import StoredEvent
-from ..ports.stores import WriteTransaction
+from ..ports.transactions import WriteTransaction
 from .changes import Callback, Changes, Step
 from .storage import WriteSide
 from .tracked import Tracked

@@ -1,4 +1,4 @@
-"""The ports: what Twofold asks of an adapter. Each is a protocol, and its docstrings are the contract.
+"""The ports: what Twofold requires from an adapter. Each port is a protocol, and its docstrings are the contract.
 
 The conformance suites in `twofold.testing.conformance` test every sentence that can be tested. `Backoff`,
 `KeyLocks` and `partition_of` are not ports but tools, which most adapters need.
@@ -9,18 +9,26 @@ from .._background.key_locks import KeyLocks
 from .._definitions.partitioning import partition_of
 from .._definitions.position import START, Position
 from .cache import Cached, CacheKey, CacheLease, CacheStore
+from .checkpoints import Checkpoint, CheckpointWriter, Lease
 from .clock import Clock, Ids
 from .event_log import EventLog, Expected, ExpectedVersion, LogPage, NewEvent, StoredEvent
+from .idempotency_keys import LONGEST_KEY, IdempotencyKeys, KeyRecord
+from .inbox import Inbox
+from .log_writer import LogWriter
 from .notifier import Notifier
+from .parked import ParkedEvent, ParkedEventReader, ParkedEventWriter
 from .receiver import Receiver
-from .records import LONGEST_KEY, KeyRecord, RecordStore, RecordTransaction
 from .requests import Answerer, Request, Requests
+from .retention import Retention
 from .rows import Condition, Operator, Ordering, RowChange, RowReader, RowWriter, Selection
-from .schedule import ScheduledCommand, ScheduleStore, ScheduleTransaction
-from .snapshots import Snapshot, SnapshotTransaction
-from .state_store import KeepingTransaction, StateStore, Versioned
-from .stores import ReadStore, ReadTransaction, Transaction, WriteStore, WriteTransaction
-from .subscription_store import Checkpoint, Lease, ParkedEvent, Partition, SubscriptionStore, SubscriptionTransaction
+from .schedule import ScheduledCommand, ScheduleReader, ScheduleWriter
+from .shadows import ShadowRows
+from .snapshots import Snapshot, Snapshots
+from .state_store import StateStore, Versioned
+from .storage_kinds import StorageKinds
+from .stores import ReadStore, WriteStore
+from .subscription_store import Partition, SubscriptionStore
+from .transactions import ReadTransaction, Transaction, WriteTransaction
 from .transport import (
     LARGEST_BODY,
     Consumer,
@@ -45,6 +53,7 @@ __all__ = [
     "CacheStore",
     "Cached",
     "Checkpoint",
+    "CheckpointWriter",
     "Clock",
     "Condition",
     "Consumer",
@@ -53,12 +62,14 @@ __all__ = [
     "Expected",
     "ExpectedVersion",
     "Feed",
+    "IdempotencyKeys",
     "Ids",
-    "KeepingTransaction",
+    "Inbox",
     "KeyLocks",
     "KeyRecord",
     "Lease",
     "LogPage",
+    "LogWriter",
     "NewEvent",
     "Notifier",
     "Operator",
@@ -66,29 +77,31 @@ __all__ = [
     "Outcome",
     "ParkedDelivery",
     "ParkedEvent",
+    "ParkedEventReader",
+    "ParkedEventWriter",
     "Partition",
     "Position",
     "Publisher",
     "ReadStore",
     "ReadTransaction",
     "Receiver",
-    "RecordStore",
-    "RecordTransaction",
     "Request",
     "Requests",
+    "Retention",
     "RowChange",
     "RowReader",
     "RowWriter",
-    "ScheduleStore",
-    "ScheduleTransaction",
+    "ScheduleReader",
+    "ScheduleWriter",
     "ScheduledCommand",
     "Selection",
+    "ShadowRows",
     "Snapshot",
-    "SnapshotTransaction",
+    "Snapshots",
     "StateStore",
+    "StorageKinds",
     "StoredEvent",
     "SubscriptionStore",
-    "SubscriptionTransaction",
     "Transaction",
     "Transport",
     "Versioned",

@@ -1,4 +1,4 @@
-"""The ordered log of events: what is stored, and how it is read. Appending is in `WriteTransaction`."""
+"""The event log: the ordered, stored events and how they are read. `LogWriter` appends to it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ class Expected(Enum):
 
     ANY = "any"
     NO_STREAM = "no stream"
-    STREAM_EXISTS = "stream exists"
 
     def __str__(self) -> str:
         return self.value

@@ -1,4 +1,4 @@
-"""The schedule: commands that are to be dispatched later."""
+"""The schedule: commands that are dispatched at a later time."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from uuid import UUID
 
 
 class ScheduledCommand(NamedTuple):
-    """A command that waits for its time.
+    """An entry of the schedule.
 
     Attributes:
-        tenant: whose it is; empty without tenants.
-        id: by which it is replaced and cancelled, at most 200 characters; each tenant has ids of its own.
-        entry: made anew each time that something is scheduled under the id, so that an earlier one is not mistaken for it.
-        due: when it is to be dispatched, UTC.
+        tenant: the tenant that scheduled it; empty without tenants.
+        id: the id that replaces and cancels the entry, at most 200 characters; each tenant has ids of its own.
+        entry: unique for each call that schedules, so that an earlier entry of the same id is not mistaken for this one.
+        due: when the command is to be dispatched, UTC.
         name: the stable name of the command.
         schema: the version of its fields.
         data: its fields, as JSON text.
         metadata: the envelope of the message that scheduled it, as JSON text.
-        again: when it is tried next, UTC, at first when it is due; None when it has failed too often and waits for somebody.
+        again: the time of the next attempt, UTC, at first `due`; None when all attempts failed and an operator must decide.
         attempts: how often it has failed.
-        reason: why it failed last, in words, with the class of the error: valid Unicode, without NUL.
+        reason: the last error in words, with its class: valid Unicode, without NUL.
     """
 
     tenant: str
@@ -38,49 +38,49 @@ class ScheduledCommand(NamedTuple):
     reason: str = ""
 
 
-class ScheduleTransaction(Protocol):
-    """Change the schedule in the same atomic step as everything else in a transaction.
+class ScheduleReader(Protocol):
+    """Read the committed schedule: `WriteStore.schedule`."""
+
+    async def next(self, *, limit: int) -> Sequence[ScheduledCommand]:
+        """Return at most `limit` entries in the order of their next attempt; entries of the same time in order of id."""
+        ...
+
+    async def stuck(self, *, limit: int) -> Sequence[ScheduledCommand]:
+        """Return at most `limit` entries whose attempts all failed, in the order in which they were due."""
+        ...
+
+
+class ScheduleWriter(Protocol):
+    """Change the schedule, atomic with everything else in the transaction: `WriteTransaction.schedule`.
 
     Ids that differ in a single character, in case, or by a space at the end are different ids.
     """
 
-    async def schedule(self, command: ScheduledCommand) -> None:
-        """Write an entry, in place of one with the same tenant and id.
+    async def put(self, command: ScheduledCommand) -> None:
+        """Store an entry; it replaces the entry with the same tenant and id.
 
         Raises:
-            TransientFailure: the wait for another transaction that changes the entry was given up. Roll this one back.
+            TransientFailure: the wait for another transaction that changes the entry timed out. Roll this one back.
         """
         ...
 
-    async def unschedule(self, tenant: str, id: str) -> bool:
-        """Remove an entry; return whether there was one. Waits for a transaction that has taken it to end.
+    async def cancel(self, tenant: str, id: str) -> bool:
+        """Delete an entry; return whether there was one. Waits until a transaction that has taken the entry ends.
 
         Raises:
-            TransientFailure: the wait was given up. The transaction must be rolled back.
+            TransientFailure: the wait timed out. The transaction must be rolled back.
         """
         ...
 
-    async def take_scheduled(self, command: ScheduledCommand) -> bool:
-        """Remove this very entry, so that its effect and its end are committed together.
+    async def take(self, command: ScheduledCommand) -> bool:
+        """Delete exactly this entry, so that its effect and its removal are committed together.
 
         Returns:
-            Whether it was there. Where a store locks single entries, one that another transaction holds counts as not
-            there, so that nobody waits; and of several transactions that want the same entry one gets it.
+            Whether it was there. A store that locks single entries treats an entry that another transaction has locked as
+            absent, so that nobody waits. If several transactions take the same entry, one of them gets it.
         """
         ...
 
     async def postpone(self, command: ScheduledCommand, *, again: datetime | None, attempts: int, reason: str) -> bool:
-        """Write when this very entry is tried next, and why not now; return whether it was there."""
-        ...
-
-
-class ScheduleStore(Protocol):
-    """Look at the committed schedule."""
-
-    async def scheduled(self, *, limit: int) -> Sequence[ScheduledCommand]:
-        """Return the entries that are tried next, at most so many, in the order of `again`; those of one time by id."""
-        ...
-
-    async def stuck(self, *, limit: int) -> Sequence[ScheduledCommand]:
-        """Return entries that have failed too often, at most so many, in the order in which they were due."""
+        """Set the next attempt of exactly this entry, and why the last one failed; return whether it was there."""
         ...

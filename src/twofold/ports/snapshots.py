@@ -1,4 +1,4 @@
-"""Snapshots: the state of an event-sourced aggregate at some version, so that not all of its events need be read."""
+"""Snapshots: the state of an event-sourced aggregate at some version, so that not all of its events must be read."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import NamedTuple, Protocol
 
 
 class Snapshot(NamedTuple):
-    """A state as it was kept. A cache and no more: it may be lost, be old, or be of another release.
+    """A stored state. It is only a cache: it may be missing, old, or written by another release.
 
     Attributes:
-        version: how many events of the stream it stands for.
-        fingerprint: says which code made it; another one is not to be trusted.
+        version: how many events of the stream it includes.
+        fingerprint: identifies the code that wrote it; a snapshot with another fingerprint is ignored.
         data: the state as JSON text.
     """
 
@@ -19,13 +19,13 @@ class Snapshot(NamedTuple):
     data: str
 
 
-class SnapshotTransaction(Protocol):
-    """Read and keep snapshots, one a stream, in the transaction of the events."""
+class Snapshots(Protocol):
+    """Read and write one snapshot for each stream, in the transaction of its events: `WriteTransaction.snapshots`."""
 
-    async def snapshot(self, stream: str) -> Snapshot | None:
+    async def get(self, stream: str) -> Snapshot | None:
         """Return the snapshot of a stream, or None."""
         ...
 
-    async def keep_snapshot(self, stream: str, snapshot: Snapshot) -> None:
-        """Keep a snapshot in place of the one that is there, unless that one has a higher version."""
+    async def put(self, stream: str, snapshot: Snapshot) -> None:
+        """Store a snapshot, unless the stored one has a higher version."""
         ...

@@ -72,15 +72,3 @@ class StateStore(Protocol[A_contra]):
             ConcurrencyConflict: the store holds another version, or none. The transaction must be rolled back.
         """
         ...
-
-
-class KeepingTransaction(Protocol):
-    """Remember how the aggregates of a type are kept, so that nobody goes on in another way."""
-
-    async def kept(self, aggregate: str) -> str | None:
-        """Return what was noted of this name, here or in a committed transaction; None when nothing was."""
-        ...
-
-    async def keep(self, aggregate: str, way: str) -> None:
-        """Note how the aggregates of this name are kept, and wait for nobody. What was noted first counts."""
-        ...

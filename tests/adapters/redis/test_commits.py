@@ -107,20 +107,20 @@ async def test_an_answer_that_is_lost_once(wire: Wire, prefix: str, store: Redis
     async with wire.client(retries=3) as client:
         transaction = await Redis(client, prefix=prefix).begin()
         await transaction.rows(Task, shadow=True).write([RowChange("a", Task(id="a"), Position(1))])
-        await transaction.advance("tasks", expected=None, to=at(1))
-        await transaction.swap_shadows([Task])
+        await transaction.checkpoints.advance("tasks", expected=None, to=at(1))
+        await transaction.shadows.swap([Task])
         wire.lose = 1
         await transaction.commit()
     assert wire.lost.is_set()
     assert await all_of(store, Task) == {"a": Task(id="a")}
-    assert await store.checkpoint("tasks") == at(1)
+    assert await store.subscriptions.checkpoint("tasks") == at(1)
 
 
 async def test_an_answer_that_stays_away(wire: Wire, prefix: str, store: Redis) -> None:
     """Where nobody can say whether it was done the error says *unknown*, and the transaction is over."""
     async with wire.client(retries=0) as client:
         transaction = await Redis(client, prefix=prefix).begin()
-        await transaction.advance("tasks", expected=None, to=at(1))
+        await transaction.checkpoints.advance("tasks", expected=None, to=at(1))
         wire.lose = 1
         with pytest.raises(CommitFailed, match="unknown"):
             await transaction.commit()
@@ -129,7 +129,7 @@ async def test_an_answer_that_stays_away(wire: Wire, prefix: str, store: Redis) 
         await transaction.rollback()
         with pytest.raises(UnitOfWorkClosed):
             await transaction.rows(Task).count(())
-    assert await store.checkpoint("tasks") == at(1)
+    assert await store.subscriptions.checkpoint("tasks") == at(1)
 
 
 @pytest.mark.parametrize("how", ["by its scope", "by asyncio"])
@@ -138,7 +138,7 @@ async def test_a_cancelled_commit_is_awaited(how: str, wire: Wire, prefix: str, 
     wire.hold = asyncio.Event()
     async with wire.client(retries=0) as client:
         transaction = await Redis(client, prefix=prefix).begin()
-        await transaction.advance("tasks", expected=None, to=at(1))
+        await transaction.checkpoints.advance("tasks", expected=None, to=at(1))
         scope, returned = anyio.CancelScope(), list[str]()
 
         async def commit() -> None:
@@ -154,7 +154,7 @@ async def test_a_cancelled_commit_is_awaited(how: str, wire: Wire, prefix: str, 
         assert not task.done()
         wire.hold.set()
         await asyncio.wait([task])
-        assert await store.checkpoint("tasks") == at(1)
+        assert await store.subscriptions.checkpoint("tasks") == at(1)
         assert returned == ["by its scope"] * (how == "by its scope")
         assert task.cancelled() is (how == "by asyncio")
 
@@ -164,7 +164,7 @@ async def test_a_checkpoint_that_moves_before_the_commit(store: Redis) -> None:
     one, other = await store.begin(), await store.begin()
     for transaction, key in ((one, "one"), (other, "other")):
         await transaction.rows(Task).write([RowChange(key, Task(id=key), Position(1))])
-        await transaction.advance("tasks", expected=None, to=at(1))
+        await transaction.checkpoints.advance("tasks", expected=None, to=at(1))
     await one.commit()
     with pytest.raises(CheckpointMoved, match=r"'tasks'.*stands at 1 0 log"):
         await other.commit()
@@ -176,21 +176,21 @@ async def test_a_lease_of_before_everything_was_lost(client: Client, store: Redi
 
     async def claimed(owner: str) -> Lease:
         first = await store.begin()
-        await first.divide("tasks", [at(0)], leases=())
+        await first.checkpoints.divide("tasks", [at(0)], leases=())
         await first.commit()
-        (lease,) = await store.claim("tasks", owner, seconds=60, limit=1)
+        (lease,) = await store.subscriptions.claim("tasks", owner, seconds=60, limit=1)
         return lease
 
     before = await claimed("before")
     await client.unlink(f"{{{prefix}}}:partitions:tasks")
     after = await claimed("after")
-    assert await store.renew([before], seconds=60) == []
-    await store.release([before])
+    assert await store.subscriptions.renew([before], seconds=60) == []
+    await store.subscriptions.release([before])
     late = await store.begin()
     with pytest.raises(CheckpointMoved, match="lease"):
-        await late.advance("tasks", expected=at(0), to=at(1), lease=before)
+        await late.checkpoints.advance("tasks", expected=at(0), to=at(1), lease=before)
     await late.rollback()
-    assert await store.renew([after], seconds=60) == [after]
+    assert await store.subscriptions.renew([after], seconds=60) == [after]
 
 
 async def test_more_rows_than_lua_takes_at_a_time(store: Redis) -> None:
@@ -244,26 +244,26 @@ async def test_words_that_are_no_text_are_parked(store: Redis) -> None:
     (event,) = events(1)
     given = ParkedEvent(event, "k\udcff", "no file b\udcff ☕", 1, event.time, event.time)
     transaction = await store.begin()
-    await transaction.park("tasks", [given])
+    await transaction.parked.add("tasks", [given])
     await transaction.commit()
-    assert await store.parked("tasks") == [given]
-    assert list(await store.parked_keys("tasks")) == list(await store.retries("tasks")) == ["k\udcff"]
+    assert await store.parked.read("tasks") == [given]
+    assert list(await store.parked.keys("tasks")) == list(await store.parked.retries("tasks")) == ["k\udcff"]
 
 
 async def test_a_lease_that_is_lost_before_the_commit(store: Redis) -> None:
     """A worker whose partition was claimed between its step and its commit writes nothing."""
     first = await store.begin()
-    await first.divide("tasks", [at(0)], leases=())
+    await first.checkpoints.divide("tasks", [at(0)], leases=())
     await first.commit()
-    (lease,) = await store.claim("tasks", "slow", seconds=0, limit=1)
+    (lease,) = await store.subscriptions.claim("tasks", "slow", seconds=0, limit=1)
     slow = await store.begin()
     await slow.rows(Task).write([RowChange("a", Task(id="a"), Position(1))])
-    await slow.advance("tasks", expected=at(0), to=at(1), lease=lease)
-    await store.claim("tasks", "quick", seconds=60, limit=1)
+    await slow.checkpoints.advance("tasks", expected=at(0), to=at(1), lease=lease)
+    await store.subscriptions.claim("tasks", "quick", seconds=60, limit=1)
     with pytest.raises(CheckpointMoved, match="lease"):
         await slow.commit()
     assert await all_of(store, Task) == {}
-    assert await store.checkpoint("tasks") == at(0)
+    assert await store.subscriptions.checkpoint("tasks") == at(0)
 
 
 async def test_scripts_are_shown_again(client: Client, store: Redis, new_prefix: Callable[[], str]) -> None:

@@ -179,7 +179,7 @@ async def test_a_rebuild_of_an_older_release_is_refused(store: Redis, step: str)
     await transaction.commit()
     await store.create_schema([new])
     late = await store.begin()
-    await (late.swap_shadows([old]) if step == "swaps" else late.clear_shadows([old]))
+    await (late.shadows.swap([old]) if step == "swaps" else late.shadows.clear([old]))
     with pytest.raises(SchemaMissing):
         await late.commit()
     reader = await store.begin(read_only=True)

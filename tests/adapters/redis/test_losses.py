@@ -140,7 +140,7 @@ async def test_full_memory_changes_nothing(server: PrivateServer) -> None:
 async def _audited(store: Redis) -> None:
     transaction = await store.begin()
     await transaction.rows(Audit).write([RowChange("a", ALL, Position(1))])
-    await transaction.advance("audit", expected=None, to=Checkpoint(Position(1), "log"))
+    await transaction.checkpoints.advance("audit", expected=None, to=Checkpoint(Position(1), "log"))
     await transaction.commit()
 
 

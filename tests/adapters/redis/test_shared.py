@@ -16,7 +16,7 @@ async def wrote(store: Redis, key: str, projection: str, log: str) -> None:
     transaction = await store.begin()
     task = Task(id=key, note=log)
     await transaction.rows(Task).write([RowChange(task.id, task, Position(1))])
-    await transaction.advance(projection, expected=None, to=Checkpoint(Position(1), log))
+    await transaction.checkpoints.advance(projection, expected=None, to=Checkpoint(Position(1), log))
     await transaction.commit()
 
 
@@ -28,7 +28,7 @@ async def test_rows_of_two_logs_do_not_mix(store: Redis) -> None:
         await wrote(store, "1", "theirs", "log b")
     assert "come from log log a, the new ones from log b" in str(refused.value)
     assert {key: task.note for key, task in (await all_of(store, Task)).items()} == {"1": "log a", "2": "log a"}
-    assert await store.checkpoint("theirs") is None
+    assert await store.subscriptions.checkpoint("theirs") is None
 
 
 async def test_another_prefix_is_another_store(client: Client, store: Redis, prefix: str) -> None:

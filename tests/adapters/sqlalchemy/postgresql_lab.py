@@ -101,7 +101,7 @@ async def put(
     """Append in a transaction of its own."""
     transaction = await store.begin()
     try:
-        stored = await transaction.append(stream, [event() for _ in range(count)], expected=expected)
+        stored = await transaction.log.append(stream, [event() for _ in range(count)], expected=expected)
         await transaction.commit()
     finally:
         await transaction.rollback()
@@ -112,7 +112,7 @@ async def begun(store: SqlAlchemy, *streams: str) -> SqlTransaction:
     """Return a transaction that has appended to these streams, and so has taken its positions, and is open."""
     transaction = await store.begin()
     for stream in streams:
-        await transaction.append(stream, [event()], expected=Expected.ANY)
+        await transaction.log.append(stream, [event()], expected=Expected.ANY)
     return transaction
 
 

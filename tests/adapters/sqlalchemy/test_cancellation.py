@@ -26,7 +26,7 @@ async def assert_free(store: SqlAlchemy, engine: AsyncEngine, new_event: MakeEve
     assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
     with anyio.fail_after(2):
         transaction = await store.begin()
-        await transaction.append("after", [new_event()], expected=Expected.ANY)
+        await transaction.log.append("after", [new_event()], expected=Expected.ANY)
         await transaction.commit()
 
 
@@ -34,7 +34,7 @@ async def one_unit(store: SqlAlchemy, new_event: MakeEvent) -> None:
     """Append one event, as a unit of work does."""
     transaction = await store.begin()
     try:
-        await transaction.append("unit", [new_event()], expected=Expected.ANY)
+        await transaction.log.append("unit", [new_event()], expected=Expected.ANY)
         await transaction.commit()
     finally:
         await transaction.rollback()
@@ -162,7 +162,7 @@ async def test_cancelled_commit_is_committed_and_then_cancelled(store: SqlAlchem
         await asyncio.Event().wait()
 
     transaction = await store.begin()
-    await transaction.append("unit", [new_event()], expected=0)
+    await transaction.log.append("unit", [new_event()], expected=0)
     task = asyncio.create_task(unit(transaction))
     await asyncio.sleep(0)
     task.cancel()
@@ -176,7 +176,7 @@ async def test_cancelled_commit_is_committed_and_then_cancelled(store: SqlAlchem
 async def test_a_timeout_around_a_commit_stays_a_timeout(store: SqlAlchemy, new_event: MakeEvent) -> None:
     """The cancellation that is handed on is counted once, so that asyncio.timeout() recognises its own."""
     transaction = await store.begin()
-    await transaction.append("unit", [new_event()], expected=0)
+    await transaction.log.append("unit", [new_event()], expected=0)
 
     async def commit() -> None:
         async with asyncio.timeout(0):
@@ -198,7 +198,7 @@ async def test_a_cancelled_statement_dooms_the_transaction(
     transaction = await store.begin()
 
     async def work() -> None:
-        await transaction.append("unit", [new_event()], expected=0)
+        await transaction.log.append("unit", [new_event()], expected=0)
 
     append = asyncio.create_task(work())
     await asyncio.sleep(0)
@@ -236,7 +236,7 @@ async def test_a_cancelled_rollback_finishes_and_is_cancelled_then(
     steps, in_time = 1, True
     while in_time:
         transaction = await store.begin()
-        await transaction.append("unit", [new_event()], expected=0)
+        await transaction.log.append("unit", [new_event()], expected=0)
         task = asyncio.create_task(transaction.rollback())
         for _ in range(steps):
             await asyncio.sleep(0)

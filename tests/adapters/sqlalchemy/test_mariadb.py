@@ -60,7 +60,7 @@ async def append(store: SqlAlchemy, stream: str, *events: NewEvent) -> list[int]
     """Append in a transaction of its own; return the versions."""
     transaction = await store.begin()
     try:
-        stored = await transaction.append(stream, events, expected=Expected.ANY)
+        stored = await transaction.log.append(stream, events, expected=Expected.ANY)
         await transaction.commit()
         return [event.version for event in stored]
     finally:

@@ -34,8 +34,8 @@ async def main(url, own, count):
     version = 0
     for number in range(int(count)):
         transaction = await store.begin()
-        await transaction.append("shared", [event._replace(id=uuid4())], expected=Expected.ANY)
-        await transaction.append(own, [event._replace(id=uuid4()) for _ in range(3)], expected=version)
+        await transaction.log.append("shared", [event._replace(id=uuid4())], expected=Expected.ANY)
+        await transaction.log.append(own, [event._replace(id=uuid4()) for _ in range(3)], expected=version)
         if number % 5 == 4:
             await transaction.rollback()
         else:
@@ -99,8 +99,8 @@ async def test_the_second_append_waits_for_the_first_to_commit(
 ) -> None:
     """So positions are committed in their order, and whoever expects any version succeeds, at the same stream too."""
     first, second = await store.begin(), await store.begin()
-    await first.append("same", [new_event(), new_event()], expected=Expected.ANY)
-    waiting = asyncio.create_task(second.append("same", [new_event()], expected=Expected.ANY))
+    await first.log.append("same", [new_event(), new_event()], expected=Expected.ANY)
+    waiting = asyncio.create_task(second.log.append("same", [new_event()], expected=Expected.ANY))
     await until_one_waits(engine)
 
     assert not waiting.done()
@@ -116,14 +116,14 @@ async def test_the_second_append_waits_for_the_first_to_commit(
 async def test_a_position_that_was_rolled_back_is_given_again(store: SqlAlchemy, new_event: MakeEvent) -> None:
     """By the transaction and by a savepoint: there are no gaps."""
     lost = await store.begin()
-    await lost.append("a", [new_event()], expected=Expected.ANY)
+    await lost.log.append("a", [new_event()], expected=Expected.ANY)
     await lost.rollback()
     kept = await store.begin()
     with pytest.raises(KeyError):
         async with kept.savepoint():
-            await kept.append("a", [new_event()], expected=Expected.ANY)
+            await kept.log.append("a", [new_event()], expected=Expected.ANY)
             raise KeyError
-    (stored,) = await kept.append("a", [new_event()], expected=0)
+    (stored,) = await kept.log.append("a", [new_event()], expected=0)
     await kept.commit()
 
     assert (stored.position, stored.version) == (1, 1)
@@ -134,7 +134,7 @@ async def test_a_counter_that_does_not_fit_its_log_is_told(
 ) -> None:
     """After one of the two tables was restored alone; nothing is overwritten, and it is no conflict to be repeated."""
     transaction = await store.begin()
-    await transaction.append("a", [new_event(), new_event()], expected=0)
+    await transaction.log.append("a", [new_event(), new_event()], expected=0)
     await transaction.commit()
     for change, error, why in (
         ("UPDATE twofold_meta SET head = 1", StorageError, "only one of the two tables was restored"),
@@ -144,5 +144,5 @@ async def test_a_counter_that_does_not_fit_its_log_is_told(
             await connection.exec_driver_sql(change)
         transaction = await store.begin()
         with pytest.raises(error, match=why):
-            await transaction.append("a", [new_event()], expected=2)
+            await transaction.log.append("a", [new_event()], expected=2)
         await transaction.rollback()

@@ -188,7 +188,7 @@ async def test_a_single_read_leaves_no_transaction_open(
     for number in range(3):
         assert await store.log.head() == number
         transaction = await store.begin()
-        await transaction.append("a", [new_event()], expected=number)
+        await transaction.log.append("a", [new_event()], expected=number)
         await transaction.commit()
     await store.log.read_all()
 

@@ -72,7 +72,7 @@ async def test_of_those_who_expect_the_same_version_one_wins(
         try:
             await barrier.wait()
             events = [event() for _ in range(count + number % 2)]
-            stored = await transaction.append("shared", events, expected=expected)
+            stored = await transaction.log.append("shared", events, expected=expected)
             await transaction.commit()
         finally:
             await transaction.rollback()
@@ -131,30 +131,14 @@ async def test_a_second_creator_waits_for_the_first(
 async def test_a_creator_that_starts_after_the_first_committed_conflicts(stores: Sequence[SqlAlchemy]) -> None:
     """Also when its transaction began, and read the stream as empty, before that."""
     second = await stores[1].begin()
-    assert [event async for event in second.read("shared")] == []
+    assert [event async for event in second.log.read("shared")] == []
     await put(stores[0], "shared")
 
     with pytest.raises(ConcurrencyConflict) as conflict:
-        await second.append("shared", [event()], expected=Expected.NO_STREAM)
+        await second.log.append("shared", [event()], expected=Expected.NO_STREAM)
     await second.rollback()
 
     assert (conflict.value.expected, conflict.value.actual) == (Expected.NO_STREAM, 1)
-
-
-async def test_stream_exists(stores: Sequence[SqlAlchemy]) -> None:
-    """A missing stream conflicts, also one that somebody is about to create; eight writers at once then all succeed."""
-    creator = await begun(stores[0], "shared")
-    with pytest.raises(ConcurrencyConflict) as conflict:
-        await put(stores[1], "shared", 2, Expected.STREAM_EXISTS)
-    assert (conflict.value.expected, conflict.value.actual) == (Expected.STREAM_EXISTS, 0)
-    await creator.commit()
-
-    async def write(number: int, barrier: asyncio.Barrier) -> None:
-        await barrier.wait()
-        await put(stores[number % 2], "shared", 2, Expected.STREAM_EXISTS)
-
-    assert await at_once(WRITERS, write) == [None] * WRITERS
-    assert await versions(stores[0], "shared") == list(range(1, 2 * WRITERS + 2))
 
 
 async def test_a_conflict_in_a_savepoint_ends_with_it(lab: Lab, stores: Sequence[SqlAlchemy]) -> None:
@@ -164,14 +148,14 @@ async def test_a_conflict_in_a_savepoint_ends_with_it(lab: Lab, stores: Sequence
 
     async def lose() -> None:
         async with loser.savepoint():
-            await loser.append("shared", [event(), event()], expected=0)
+            await loser.log.append("shared", [event(), event()], expected=0)
 
     losing = asyncio.create_task(lose())
     await lab.until_waiting()
     await winner.commit()
     with pytest.raises(ConcurrencyConflict):
         await losing
-    await loser.append("shared", [event()], expected=1)
+    await loser.log.append("shared", [event()], expected=1)
     await loser.commit()
 
     assert [(event.stream, event.version) for event in await read(stores[0])] == [
@@ -189,7 +173,7 @@ async def test_one_event_appended_by_all_is_stored_once(stores: Sequence[SqlAlch
         transaction = await stores[number % 2].begin()
         try:
             await barrier.wait()
-            await transaction.append(f"s-{number}", [event(), same, event()], expected=0)
+            await transaction.log.append(f"s-{number}", [event(), same, event()], expected=0)
             await transaction.commit()
         finally:
             await transaction.rollback()
@@ -201,4 +185,4 @@ async def test_one_event_appended_by_all_is_stored_once(stores: Sequence[SqlAlch
 
 
 async def _append(transaction: SqlTransaction, stream: str, count: int, expected: ExpectedVersion) -> None:
-    await transaction.append(stream, [event() for _ in range(count)], expected=expected)
+    await transaction.log.append(stream, [event() for _ in range(count)], expected=expected)

@@ -51,10 +51,10 @@ class Desk:
         name = f"unit-{self.started}"
         transaction = await self.store.begin()
         try:
-            assert [event async for event in transaction.read(name)] == []
-            await transaction.append(name, [event(), event()], expected=0)
+            assert [event async for event in transaction.log.read(name)] == []
+            await transaction.log.append(name, [event(), event()], expected=0)
             async with transaction.savepoint():
-                await transaction.append(name, [event()], expected=Expected.STREAM_EXISTS)
+                await transaction.log.append(name, [event()], expected=2)
             await transaction.commit()
         finally:
             await transaction.rollback()
@@ -64,7 +64,7 @@ class Desk:
         """Read as a query does, and as a subscription does that meets a gap."""
         transaction = await self.store.begin(read_only=True)
         try:
-            assert len([event async for event in transaction.read("old")]) == 3
+            assert len([event async for event in transaction.log.read("old")]) == 3
         finally:
             await transaction.rollback()
         assert (await streams(self.store))[:3] == ["old"] * 3
@@ -226,7 +226,7 @@ async def test_a_cancelled_statement_dooms_the_transaction(desk: Desk) -> None:
     first, second = await begun(desk.store, "shared"), await begun(desk.store, "own")
 
     async def wait() -> None:
-        await second.append("shared", [event()], expected=Expected.ANY)
+        await second.log.append("shared", [event()], expected=Expected.ANY)
 
     waiting = asyncio.create_task(wait())
     await desk.lab.until_waiting()

@@ -101,12 +101,12 @@ async def test_a_savepoint_that_is_undone_holds_nobody_up(store: SqlAlchemy, rea
     open_one = await store.begin()
     with suppress(Undo):
         async with open_one.savepoint():
-            await open_one.append("undone", [event(), event()], expected=Expected.ANY)
+            await open_one.log.append("undone", [event(), event()], expected=Expected.ANY)
             raise Undo
     await put(store, "other")
     assert [await streams(reader) for reader in readers] == [["other"]] * 3
 
-    await open_one.append("kept", [event()], expected=Expected.ANY)
+    await open_one.log.append("kept", [event()], expected=Expected.ANY)
     await put(store, "other")
     assert [await streams(reader) for reader in readers] == [["other"]] * 3
     await open_one.commit()
@@ -121,7 +121,7 @@ async def test_a_savepoint_undone_behind_an_append_keeps_the_lock(
     open_one = await begun(store, "kept")
     with suppress(Undo):
         async with open_one.savepoint():
-            await open_one.append("undone", [event()], expected=Expected.ANY)
+            await open_one.log.append("undone", [event()], expected=Expected.ANY)
             raise Undo
     await put(store, "other")
 
@@ -333,12 +333,12 @@ async def test_any_interleaving_is_delivered_exactly_and_in_order(lab: Lab, stor
         transaction, positions = chance.choice(open_ones)
         action = chance.random()
         if action < 0.45:
-            stored = await transaction.append(f"s-{number}", [event()] * 1, expected=Expected.ANY)
+            stored = await transaction.log.append(f"s-{number}", [event()] * 1, expected=Expected.ANY)
             positions |= {event.position for event in stored}
         elif action < 0.6:
             with suppress(Undo):
                 async with transaction.savepoint():
-                    await transaction.append(f"s-{number}", [event()], expected=Expected.ANY)
+                    await transaction.log.append(f"s-{number}", [event()], expected=Expected.ANY)
                     if chance.random() < 0.5:
                         await look(often)
                     raise Undo

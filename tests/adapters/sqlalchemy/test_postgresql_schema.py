@@ -155,8 +155,8 @@ async def test_polls_go_by_an_index(lab: Lab, store: SqlAlchemy, name: str, gene
         "filtered page": (filtered.text, filtered.bind(window)),
         "run": (_RUN, (late,)),
         "last": (_LAST, ()),
-        "stream": (log._stream.text, log._stream.bind({"of": "s-7", "after": 20})),
-        "version": (log._version.text, log._version.bind({"of": "s-7"})),
+        "stream": (log._streams._events.text, log._streams._events.bind({"of": "s-7", "after": 20})),
+        "version": (log._streams._version.text, log._streams._version.bind({"of": "s-7"})),
     }[name]
 
     await session.execute(f"PREPARE looked AS {text}")

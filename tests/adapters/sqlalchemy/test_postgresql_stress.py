@@ -75,7 +75,7 @@ class Writer:
         streams = [f"own-{self._number}-{number}" for number in range(choose.randint(1, 3))]
         for stream in [*streams, *([shared] if shared else [])]:
             events = [new_event() for _ in range(choose.choice((1, 1, 1, 5, 30)))]
-            await transaction.append(stream, events, expected=Expected.ANY)
+            await transaction.log.append(stream, events, expected=Expected.ANY)
             ids += [event.id for event in events]
         return ids
 

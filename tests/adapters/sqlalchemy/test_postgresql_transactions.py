@@ -128,7 +128,7 @@ async def change(transaction: WriteTransaction, account: str, amount: int = 1) -
 
 async def append(transaction: WriteTransaction, stream: str) -> None:
     """Append to a stream."""
-    await transaction.append(stream, [event()], expected=Expected.ANY)
+    await transaction.log.append(stream, [event()], expected=Expected.ANY)
 
 
 crossing = pytest.mark.parametrize("write", [change, append], ids=["rows", "streams"])

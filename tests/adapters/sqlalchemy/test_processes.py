@@ -27,8 +27,8 @@ async def main(database, name, count, hold):
     for number in range(int(count)):
         transaction = await store.begin()
         event = NewEvent(uuid4(), "test.written", 1, "{}", "{}", datetime.now(UTC))
-        await transaction.append("shared", [event], expected=Expected.ANY)
-        await transaction.append(name, [event._replace(id=uuid4())], expected=number)
+        await transaction.log.append("shared", [event], expected=Expected.ANY)
+        await transaction.log.append(name, [event._replace(id=uuid4())], expected=number)
         if hold == "hold":
             print("written", flush=True)
             await asyncio.Event().wait()
@@ -72,7 +72,7 @@ async def test_a_process_killed_in_the_middle_of_a_transaction(
     await writer.communicate()
 
     transaction = await store.begin()
-    stored = await transaction.append("shared", [new_event()], expected=Expected.NO_STREAM)
+    stored = await transaction.log.append("shared", [new_event()], expected=Expected.NO_STREAM)
     await transaction.commit()
     assert [event.id async for event in store.log.read("shared")] == [stored[0].id]
     assert [event async for event in store.log.read("killed")] == []

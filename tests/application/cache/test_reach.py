@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -15,8 +15,8 @@ from twofold._registration.places import Place
 from twofold.errors import TransientFailure
 from twofold.ports import Checkpoint, Position
 from twofold.testing.conformance._domain.bank import Open
+from twofold.testing.conformance._tools.hooked import Call, Hooked
 from twofold_memory import InMemory, InMemoryCache
-from twofold_memory._log import InMemoryEventLog
 
 pytestmark = pytest.mark.parametrize("kind", ["memory-asyncio"])
 
@@ -27,7 +27,9 @@ async def passed(store: InMemory, subscription: str, position: int, *, log: str 
     """Let a subscription have passed a position."""
     transaction = await store.begin()
     place = Checkpoint(Position(position), log or await store.log.identity(), parked)
-    await transaction.advance(subscription, expected=await store.checkpoint(subscription), to=place)
+    await transaction.checkpoints.advance(
+        subscription, expected=await store.subscriptions.checkpoint(subscription), to=place
+    )
     await transaction.commit()
 
 
@@ -68,38 +70,21 @@ async def test_what_reads_another_projection_has_another_subscription(kind: str)
     assert len(names) == 2
 
 
-class Away(InMemory):
-    """A store that does not say what it is asked."""
-
-    away = ""
-
-    async def checkpoint(self, subscription: str) -> Checkpoint | None:
-        if self.away == "checkpoint":
-            raise TransientFailure("on purpose")
-        return await super().checkpoint(subscription)
-
-    @property
-    def log(self) -> InMemoryEventLog:
-        return cast(InMemoryEventLog, NamelessLog()) if self.away == "identity" else super().log
-
-
-class NamelessLog:
-    """A log that does not say which it is."""
-
-    async def identity(self) -> str:
-        """Fail."""
-        raise TransientFailure("on purpose")
-
-
-@pytest.mark.parametrize("question", ["checkpoint", "identity"])
+@pytest.mark.parametrize("question", ["subscriptions.checkpoint", "log.identity"])
 async def test_a_store_that_does_not_say_how_far_it_is_fails_no_query(kind: str, question: str) -> None:
     """The rows may be elsewhere: the query is answered from them, and its answer is not kept."""
-    write = Away()
-    async with bank(InMemoryCache(), write=write) as app:
+    away: list[str] = []
+
+    async def answer(call: Call) -> Any:
+        if away:
+            raise TransientFailure("on purpose")
+        return await call()
+
+    async with bank(InMemoryCache(), write=cast(InMemory, Hooked(InMemory(), question, answer))) as app:
         await app.dispatch(Open(account_id="a"))
         await app.settle()
-        write.away = question
+        away.append(question)
         assert await app.execute(GetCached(account_id="a")) == balance(0)
-        write.away = ""
+        away.clear()
         assert app.operations.cache_stats().failures >= 1
         assert app.operations.cache_stats().fills == 0

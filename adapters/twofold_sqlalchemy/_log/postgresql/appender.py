@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from twofold.ports import Expected, ExpectedVersion, NewEvent, Position, StoredEvent
+from twofold.ports import ExpectedVersion, NewEvent, Position, StoredEvent
 
 from ..._connection.open_transaction import Link
 from ..._connection.statements import Statement
@@ -23,8 +23,6 @@ ON CONFLICT (stream, version) DO NOTHING
 RETURNING position, version
 """
 
-_VERSION: Final = Statement("SELECT coalesce(max(version), 0) FROM twofold_events WHERE stream = $1", ("stream",))
-
 
 class ArrayInsert:
     """An `Appender`: one INSERT for any number of events, which also checks the expected version.
@@ -37,7 +35,6 @@ class ArrayInsert:
         names = ("stream", "name", "schema_version", "time", "id", "metadata", "data")
         self._any = Statement(_INSERT.format(condition=""), names)
         self._exact = Statement(_INSERT.format(condition="WHERE now.version = $8"), (*names, "expected"))
-        self._existing = Statement(_INSERT.format(condition="WHERE now.version > 0"), names)
 
     async def append(
         self, link: Link, stream: str, events: Sequence[NewEvent], expected: ExpectedVersion
@@ -47,23 +44,13 @@ class ArrayInsert:
         if version is not None:
             return await self._insert(link, self._exact, stream, events, version)
         # Some of several rows could be inserted after another writer's rows. A single row cannot.
-        first = await self._first(link, stream, events[:1], expected)
+        first = None
+        while first is None:  # another writer took the version and has committed
+            first = await self._insert(link, self._any, stream, events[:1])
         if not isinstance(first, list) or len(events) == 1:
             return first
         rest = await self._insert(link, self._exact, stream, events[1:], first[0].version)
         return [*first, *rest] if isinstance(rest, list) else rest
-
-    async def _first(
-        self, link: Link, stream: str, event: Sequence[NewEvent], expected: ExpectedVersion
-    ) -> list[StoredEvent] | int | None:
-        must_exist = expected is Expected.STREAM_EXISTS
-        while True:
-            stored = await self._insert(link, self._existing if must_exist else self._any, stream, event)
-            if stored is not None:
-                return stored
-            # Another writer took the version and has committed, so retry; or the stream does not exist.
-            if must_exist and not (await link.fetch(_VERSION, {"stream": stream}, f"append to {stream}"))[0][0]:
-                return None
 
     async def _insert(
         self, link: Link, statement: Statement, stream: str, events: Sequence[NewEvent], *expected: int

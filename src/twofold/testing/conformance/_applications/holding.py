@@ -142,7 +142,7 @@ class SubscriptionHolding:
                 await deposits(app, "bad")
                 await passes(app, "good", "fine")
                 before = await held(app)
-            assert await store.claim("audit", "dead", seconds=LEASE, limit=1)
+            assert await store.subscriptions.claim("audit", "dead", seconds=LEASE, limit=1)
             dial.time += HOUR - timedelta(microseconds=1)
             async with dialled(store, dial, failing([], seen), lease=LEASE) as app:
                 await app.dispatch(Deposit(account_id="bad", amount=Decimal(2)))
@@ -164,7 +164,7 @@ class SubscriptionHolding:
                     await deposits(app, *(accounts if partitions == 1 else ()))
                     await passes(app, *[f"good {partitions} {number}" for number in range(4)])
                     await divided(store, "audit", partitions)
-            assert [each.attempts for each in await store.parked("audit")] == [1] * 5
+            assert [each.attempts for each in await store.parked.read("audit")] == [1] * 5
             dial.time += HOUR
             async with dialled(store, dial, failing([], partitions=3), lease=LEASE) as app:
                 await settled(app)

@@ -29,7 +29,8 @@ class RebuildFailures:
         The next rebuild finishes.
         """
         for method, times in (
-            ("advance", 0), ("ask_retry", 0), ("swap_shadows", 0), ("divide", 1), ("adopt_parked", 0),
+            ("checkpoints.advance", 0), ("parked.retry", 0), ("shadows.swap", 0), ("checkpoints.divide", 1),
+            ("parked.adopt", 0),
         ):  # fmt: skip
             async with filled(new_store) as store:
                 await deposited_unseen(store)
@@ -52,8 +53,8 @@ class RebuildFailures:
         """What was filled before a crash is not filled again, unless a restart is asked for."""
         async with filled(new_store) as store:
             for restart, first in ((False, True), (True, False)):
-                async with bank_with(failing(store, "swap_shadows"), totals(2), work=False) as app:
-                    with pytest.raises(OSError, match="swap_shadows"):
+                async with bank_with(failing(store, "shadows.swap"), totals(2), work=False) as app:
+                    with pytest.raises(OSError, match=r"shadows\.swap"):
                         await rebuilt(app)
                 reached: list[int] = []
 
@@ -68,8 +69,8 @@ class RebuildFailures:
     async def test_a_restart_begins_with_no_rows(self, new_store: NewStore) -> None:
         """Rows that an earlier rebuild had filled, and that the code of now does not make, are gone after a restart."""
         async with filled(new_store) as store:
-            async with bank_with(failing(store, "swap_shadows"), totals(2), work=False) as app:
-                with pytest.raises(OSError, match="swap_shadows"):
+            async with bank_with(failing(store, "shadows.swap"), totals(2), work=False) as app:
+                with pytest.raises(OSError, match=r"shadows\.swap"):
                     await rebuilt(app)
             async with bank_with(store, totals(3, fail_on=NAMES[0]), work=False) as app:
                 await rebuilt(app, restart=True)
@@ -94,7 +95,7 @@ class RebuildFailures:
                     refused.append(running)
                 tried.set()
 
-            held: Any = Hooked(store, "claim", wait)
+            held: Any = Hooked(store, "subscriptions.claim", wait)
             async with bank_with(held, totals(2), work=False) as one, bank_with(store, totals(2), work=False) as two:
                 with in_time():
                     async with anyio.create_task_group() as tasks:

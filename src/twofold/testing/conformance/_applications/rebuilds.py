@@ -46,7 +46,7 @@ class RebuildSuite(RebuildFailures, ShadowRows):
             return await renew()
 
         async with filled(new_store) as store:
-            held: Any = Hooked(store, "renew", look)  # what a rebuild does behind each page
+            held: Any = Hooked(store, "subscriptions.renew", look)  # what a rebuild does behind each page
             async with bank_with(held, totals(2), work=False) as app:
                 await rebuilt(app)
         assert answers
@@ -138,7 +138,7 @@ class RebuildSuite(RebuildFailures, ShadowRows):
             return await call()
 
         async with filled(new_store) as store:
-            hooked: Any = Hooked(store, "claim", append)
+            hooked: Any = Hooked(store, "subscriptions.claim", append)
             async with bank_with(hooked, totals(2, once=[*NAMES[3:5], "late"]), work=False) as app:
                 await rebuilt(app)
                 assert await rows(app) == {**dict.fromkeys(NAMES, (2, Decimal(1))), "late": (2, Decimal(0))}

@@ -67,13 +67,13 @@ class RepositorySuite(RepositoryRaces):
         for event_sourced in BOTH:
             async with new_store([]) as store:
                 async with undone(store) as transaction:
-                    await transaction.keep("account", "state" if event_sourced else "events")
+                    await transaction.storage_kinds.add("account", "state" if event_sourced else "events")
                 async with running(store, work=False, event_sourced=event_sourced) as app:
                     assert await app.dispatch(Open(account_id="a")) == "a"
                 async with writing(store) as transaction:
-                    await transaction.keep("account", "another way")
-                    assert await transaction.kept("account") == ("events" if event_sourced else "state")
-                    assert await transaction.kept("Account") is None
+                    await transaction.storage_kinds.add("account", "another way")
+                    assert await transaction.storage_kinds.get("account") == ("events" if event_sourced else "state")
+                    assert await transaction.storage_kinds.get("Account") is None
 
     async def test_nothing_there(self, new_store: NewStore) -> None:
         """`get` and `version` raise when there is none of that id, and `find` gives None; so it is after a removal."""

@@ -225,8 +225,8 @@ class SchedulerSuite:
                 (found,) = await app.operations.scheduled()
                 later: ScheduledCommand = found._replace(id="z", name="test.forgotten")
                 async with writing(store) as transaction:
-                    await transaction.unschedule("", found.id)
-                    await transaction.schedule(later)
+                    await transaction.schedule.cancel("", found.id)
+                    await transaction.schedule.put(later)
                 await app.session().schedule(Remind(note="known"), at=dial.now())
             async with started(reminders(store, clock=dial)) as app:
                 await settled(app)

@@ -108,8 +108,9 @@ class SubscriptionFailures:
                     async with writing(store) as other:
                         row = Audit(account_id="a", seen=("by another worker",))
                         await other.rows(Audit).write([RowChange("a", row, position)])
-                        expected, to = await store.checkpoint("audit"), Checkpoint(position, await store.log.identity())
-                        await other.advance("audit", expected=expected, to=to)
+                        expected = await store.subscriptions.checkpoint("audit")
+                        to = Checkpoint(position, await store.log.identity())
+                        await other.checkpoints.advance("audit", expected=expected, to=to)
 
             async with auditing_only(watched(store, overtake)) as app:
                 await settled(app)
@@ -203,7 +204,7 @@ class SubscriptionFailures:
         async with new_store([]) as store:
             broken = NewEvent(uuid4(), "bank.deposited", 1, '{"amount": "many"}', "{}", datetime.now(UTC))
             async with writing(store) as transaction:
-                await transaction.append("account-broken", [broken], expected=Expected.ANY)
+                await transaction.log.append("account-broken", [broken], expected=Expected.ANY)
             async with running(store, auditing()) as app:
                 await deposits(app, "good")
                 await settled(app)

@@ -199,7 +199,7 @@ class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionR
         async with new_store([]) as store:
             app = await application(store)
             async with writing(store) as transaction:
-                await transaction.advance("balances", expected=None, to=Checkpoint(START, "another log"))
+                await transaction.checkpoints.advance("balances", expected=None, to=Checkpoint(START, "another log"))
             with pytest.raises(ForeignLog):
                 async with app:
                     pass

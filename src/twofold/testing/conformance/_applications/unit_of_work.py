@@ -59,7 +59,7 @@ class UnitOfWorkSuite(UnitOfWorkUse, UnitOfWorkEnds):
         async def run(command: Run, accounts: Repository[Account], unit: UnitOfWork) -> str:
             (await accounts.get("a")).record(Deposited(account_id="a", amount=Decimal(100)))
             unit.record(Deposited(account_id="a", amount=Decimal(100)))
-            await (await unit.transaction()).append("aside", [event()], expected=0)
+            await (await unit.transaction()).log.append("aside", [event()], expected=0)
             raise LookupError("no")
 
         for event_sourced in (False, True):
@@ -128,7 +128,7 @@ class UnitOfWorkSuite(UnitOfWorkUse, UnitOfWorkEnds):
                     account.record(Deposited(account_id="a", amount=Decimal(100)))
                     unit.record(Deposited(account_id="b", amount=Decimal(100)), stream="account-b")
                     await accounts.add(Account.begin(Opened(account_id="b")))
-                    await (await unit.transaction()).append("aside", [event()], expected=0)
+                    await (await unit.transaction()).log.append("aside", [event()], expected=0)
                     raise LookupError
             assert await accounts.find("b") is None
             return str(account.balance)
@@ -146,7 +146,7 @@ class UnitOfWorkSuite(UnitOfWorkUse, UnitOfWorkEnds):
             account = await accounts.get("a")
             transaction = await unit.transaction()
             with pytest.raises(ConcurrencyConflict):
-                await transaction.append("account-a", (), expected=7)
+                await transaction.log.append("account-a", (), expected=7)
             account.record(Deposited(account_id="a", amount=Decimal(100)))
             return "swallowed"
 

@@ -85,7 +85,7 @@ class UnitOfWorkUse:
                 case "record":
                     unit.record(Opened(account_id="a"))
                 case "append":
-                    await (await unit.transaction()).append("account-a", [event()], expected=0)
+                    await (await unit.transaction()).log.append("account-a", [event()], expected=0)
                 case _:
                     await (await unit.transaction()).state(Account).insert("a", new)
             return "written"

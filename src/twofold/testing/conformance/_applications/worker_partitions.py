@@ -116,7 +116,7 @@ class WorkerPartitions:
             async with worker(store, working(partitions=4)):
                 await deposit(front, 1, 2)
                 await until(lambda: others_passed(store, taken))
-            await store.release([taken])
+            await store.subscriptions.release([taken])
             async with worker(store, working(partitions=3)):
                 await deposit(front, 3)
                 await settled(front)
@@ -148,7 +148,7 @@ class WorkerPartitions:
             for partitions, failing in ((1, bad), (4, []), (2, [])):
                 async with worker(store, working(partitions=partitions, fail_on=failing)):
                     await settled(front)
-                    found = await store.checkpoint("work")
+                    found = await store.subscriptions.checkpoint("work")
                     assert found is not None
                     assert found.parked == len(await front.operations.parked("work"))
                 await deposit(front, 2, accounts=bad)

@@ -87,7 +87,7 @@ class WorkerRetries:
                 assert {each.key for each in left} == {f"account-{account}" for account in bad[1:]}
                 found = await done(front)
                 assert (found[bad[0]], found.get(bad[1])) == ((2,), None)
-                counted = {each.number: each.checkpoint.parked for each in await store.partitions("work")}
+                counted = {each.number: each.checkpoint.parked for each in await store.subscriptions.partitions("work")}
                 assert counted == dict.fromkeys(range(many), 0) | Counter(partition_of(each.key, many) for each in left)
 
     async def test_a_key_of_which_nothing_is_set_aside(self, new_store: NewStore) -> None:

@@ -68,10 +68,10 @@ class WorkerSuite(WorkerPartitions, WorkerRetries):
         async with opened(new_store) as (store, front):
             async with worker(store):
                 await settled(front)
-            await store.claim("work", "dead", seconds=LEASE, limit=1)
+            await store.subscriptions.claim("work", "dead", seconds=LEASE, limit=1)
             async with worker(store):
                 await deposit(front, 1)
-                assert [each.owner for each in await store.partitions("work")] == ["dead"]
+                assert [each.owner for each in await store.subscriptions.partitions("work")] == ["dead"]
                 assert await done(front) == {}
                 await settled(front)
                 assert await done(front) == everywhere(1)
@@ -92,7 +92,7 @@ class WorkerSuite(WorkerPartitions, WorkerRetries):
 
         async with opened(new_store) as (store, front):
             held: Any = Hooked(store, "begin", hold)
-            held = Hooked(held, "release", note)
+            held = Hooked(held, "subscriptions.release", note)
             robbed = Application("work", **stores_of(held), lease=LEASE)
             robbed.include(working())
             async with robbed:
@@ -104,9 +104,9 @@ class WorkerSuite(WorkerPartitions, WorkerRetries):
                 go.set()
                 await until(lambda: _stands_by(robbed))
                 await gave_back.wait()
-                assert [each.owner for each in await store.partitions("work")] == ["thief"]
+                assert [each.owner for each in await store.subscriptions.partitions("work")] == ["thief"]
                 assert await done(front) == {}
-                await store.release([taken])
+                await store.subscriptions.release([taken])
                 await settled(robbed)
                 assert await done(front) == everywhere(1)
 
@@ -116,8 +116,8 @@ class WorkerSuite(WorkerPartitions, WorkerRetries):
             await settled(front)
             taken = await stolen(store)
             await until(lambda: _stands_by(robbed))
-            assert [each.owner for each in await store.partitions("work")] == ["thief"]
-            await store.release([taken])
+            assert [each.owner for each in await store.subscriptions.partitions("work")] == ["thief"]
+            await store.subscriptions.release([taken])
             await deposit(front, 1)
             await settled(front)
             assert await done(front) == everywhere(1)
@@ -134,10 +134,10 @@ class WorkerSuite(WorkerPartitions, WorkerRetries):
             try:
                 await deposit(front, 1, accounts=ACCOUNTS[:1])
                 await reached.wait()
-                (held,) = await store.partitions("mail")
+                (held,) = await store.subscriptions.partitions("mail")
 
                 async def robbed() -> bool:
-                    return (await store.partitions("mail"))[0].generation != held.generation
+                    return (await store.subscriptions.partitions("mail"))[0].generation != held.generation
 
                 async with worker(store, mailing(sent)):
                     with anyio.move_on_after(3 * LEASE):

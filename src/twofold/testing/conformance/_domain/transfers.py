@@ -120,7 +120,7 @@ async def standing(store: WriteStore) -> tuple[Standing, Standing]:
         rows = await transaction.rows(Total).get_many(["a", "b"])
         for account in ("a", "b"):
             kept: Any = await transaction.state(Account).load(account)
-            events = [event async for event in transaction.read(f"account-{account}")]
+            events = [event async for event in transaction.log.read(f"account-{account}")]
             balance = kept.aggregate.balance if kept is not None else None
             found.append(Standing(balance, rows[account].total if account in rows else None, len(events)))
     return found[0], found[1]

@@ -169,7 +169,7 @@ async def lag(app: Application) -> int:
 
 async def owners(store: WriteStore) -> dict[int, int]:
     """Return how many workers hold so many partitions each: {2: 1} when one holds two and nobody else any."""
-    held = Counter(each.owner for each in await store.partitions("work") if each.owner is not None)
+    held = Counter(each.owner for each in await store.subscriptions.partitions("work") if each.owner is not None)
     return Counter(held.values())
 
 
@@ -177,19 +177,19 @@ async def divided(store: WriteStore, subscription: str, partitions: int) -> None
     """Wait until a subscription has so many partitions: it is divided once a worker holds all that there were."""
 
     async def so_many() -> bool:
-        return len(await store.partitions(subscription)) == partitions
+        return len(await store.subscriptions.partitions(subscription)) == partitions
 
     await until(so_many)
 
 
 async def stolen(store: WriteStore) -> Lease:
     """Take a partition away from whoever holds it, for longer than any test."""
-    (lease,) = await store.claim("work", "thief", seconds=60, limit=1, force=True)
+    (lease,) = await store.subscriptions.claim("work", "thief", seconds=60, limit=1, force=True)
     return lease
 
 
 async def others_passed(store: WriteStore, lease: Lease) -> bool:
     """Return whether all partitions but one have passed the whole log."""
     head = await store.log.head()
-    found = await store.partitions("work")
+    found = await store.subscriptions.partitions("work")
     return all(each.checkpoint.position >= head for each in found if each.number != lease.partition)

@@ -30,12 +30,12 @@ Claim: TypeAlias = Callable[[WriteTransaction], Awaitable[bool]]
 
 async def claim_key(transaction: WriteTransaction, key: str = "k", tenant: str = "") -> bool:
     """Claim a key; return whether it was free."""
-    return await transaction.claim_key(tenant, key, RECORD) is None
+    return await transaction.keys.claim(tenant, key, RECORD) is None
 
 
 async def claim_message(transaction: WriteTransaction, id: str = "m", consumer: str = "c") -> bool:
     """Claim a message; return whether it was free."""
-    return await transaction.claim_message(consumer, id, time=NOON)
+    return await transaction.inbox.claim(consumer, id, time=NOON)
 
 
 CLAIMS: tuple[Claim, ...] = (claim_key, claim_message)
@@ -43,7 +43,7 @@ CLAIMS: tuple[Claim, ...] = (claim_key, claim_message)
 
 async def answer(transaction: WriteTransaction, key: str = "k") -> None:
     """Answer a key."""
-    await transaction.answer_key("", key, result=ANSWER, token="ahead")  # noqa: S106 -- no secret
+    await transaction.keys.answer("", key, result=ANSWER, token="ahead")  # noqa: S106 -- no secret
 
 
 async def waiting(store: WriteStore, work: Callable[[WriteTransaction], Awaitable[None]]) -> None:
@@ -68,12 +68,12 @@ class RecordSuite:
         """Who claims a key later gets the record of the first, to the character and the microsecond."""
         async with new_store([]) as store:
             async with writing(store) as transaction:
-                assert await transaction.claim_key("", "k", RECORD) is None
+                assert await transaction.keys.claim("", "k", RECORD) is None
                 await answer(transaction)
             async with writing(store) as transaction:
-                assert await transaction.claim_key("", "k", RECORD._replace(payload="other")) == ANSWERED
+                assert await transaction.keys.claim("", "k", RECORD._replace(payload="other")) == ANSWERED
             async with writing(store) as transaction:
-                assert await transaction.claim_key("", "k", RECORD) == ANSWERED
+                assert await transaction.keys.claim("", "k", RECORD) == ANSWERED
 
     async def test_a_message_is_taken_once(self, new_store: NewStore) -> None:
         """A message that is noted is not free for its consumer any more, and is for another one."""
@@ -93,10 +93,10 @@ class RecordSuite:
                 False,
                 False,
             ]
-            assert await transaction.claim_key("", "k", RECORD) is None
-            assert await transaction.claim_key("", "k", RECORD) == RECORD
+            assert await transaction.keys.claim("", "k", RECORD) is None
+            assert await transaction.keys.claim("", "k", RECORD) == RECORD
             await answer(transaction)
-            assert await transaction.claim_key("", "k", RECORD) == ANSWERED
+            assert await transaction.keys.claim("", "k", RECORD) == ANSWERED
 
     async def test_claims_go_with_their_transaction(self, new_store: NewStore) -> None:
         """A rollback leaves no claim, and neither does an undone savepoint; a commit keeps them with the events."""
@@ -107,7 +107,7 @@ class RecordSuite:
                 async with writing(store) as transaction:
                     async with failed_savepoint(transaction):
                         assert await claim(transaction)
-                    await transaction.append("s", [event()], expected=len(await stream_of(store, "s")))
+                    await transaction.log.append("s", [event()], expected=len(await stream_of(store, "s")))
                 assert await free(store, claim)
                 async with writing(store) as transaction:
                     assert await claim(transaction)
@@ -133,7 +133,7 @@ class RecordSuite:
             taken: list[bool] = []
 
             async def second(transaction: WriteTransaction) -> None:
-                found.append(await transaction.claim_key("", "k", RECORD))
+                found.append(await transaction.keys.claim("", "k", RECORD))
                 taken.append(await claim_message(transaction))
 
             async with anyio.create_task_group() as tasks, writing(store) as transaction:
@@ -185,18 +185,18 @@ class RecordSuite:
             async with writing(store) as transaction:
                 for age in (3, 1, 5, 2, 4):
                     record = RECORD._replace(time=NOON - timedelta(microseconds=age))
-                    assert await transaction.claim_key("t", f"{age}", record) is None
+                    assert await transaction.keys.claim("t", f"{age}", record) is None
 
             async def there() -> list[str]:
                 async with undone(store) as transaction:
                     return [str(age) for age in range(1, 6) if not await claim_key(transaction, f"{age}", "t")]
 
-            assert await store.forget_keys(before=NOON - timedelta(microseconds=5), limit=9) == 0
-            assert await store.forget_keys(before=NOON, limit=2) == 2
+            assert await store.keys.delete(before=NOON - timedelta(microseconds=5), limit=9) == 0
+            assert await store.keys.delete(before=NOON, limit=2) == 2
             assert await there() == ["1", "2", "3"]
-            assert await store.forget_keys(before=NOON - timedelta(microseconds=1), limit=9) == 2
+            assert await store.keys.delete(before=NOON - timedelta(microseconds=1), limit=9) == 2
             assert await there() == ["1"]
-            assert await store.forget_keys(before=NOON - timedelta(microseconds=1), limit=9) == 0
+            assert await store.keys.delete(before=NOON - timedelta(microseconds=1), limit=9) == 0
 
     async def test_old_messages_are_forgotten(self, new_store: NewStore) -> None:
         """Notes of messages go in the same way, and take no keys along."""
@@ -204,11 +204,11 @@ class RecordSuite:
             async with writing(store) as transaction:
                 assert await claim_key(transaction)
                 for age in (3, 1, 2):
-                    assert await transaction.claim_message("c", f"{age}", time=NOON - timedelta(days=age))
-            assert await store.forget_messages(before=NOON - timedelta(days=1), limit=1) == 1
+                    assert await transaction.inbox.claim("c", f"{age}", time=NOON - timedelta(days=age))
+            assert await store.inbox.delete(before=NOON - timedelta(days=1), limit=1) == 1
             async with undone(store) as transaction:
                 assert [await claim_message(transaction, f"{age}") for age in (1, 2, 3)] == [False, False, True]
-            assert await store.forget_messages(before=NOON - timedelta(days=1), limit=9) == 1
-            assert await store.forget_messages(before=NOON + timedelta(days=1), limit=9) == 1
+            assert await store.inbox.delete(before=NOON - timedelta(days=1), limit=9) == 1
+            assert await store.inbox.delete(before=NOON + timedelta(days=1), limit=9) == 1
             assert not await free(store, claim_key)
-            assert await store.forget_keys(before=NOON + timedelta(days=1), limit=9) == 1
+            assert await store.keys.delete(before=NOON + timedelta(days=1), limit=9) == 1

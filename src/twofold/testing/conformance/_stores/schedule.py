@@ -33,12 +33,12 @@ async def put(store: WriteStore, *entries: ScheduledCommand) -> None:
     """Write entries in a transaction of their own."""
     async with writing(store) as transaction:
         for each in entries:
-            await transaction.schedule(each)
+            await transaction.schedule.put(each)
 
 
 async def ids(store: WriteStore) -> list[str]:
     """Return the ids of what is tried next."""
-    return [each.id for each in await store.scheduled(limit=100)]
+    return [each.id for each in await store.schedule.next(limit=100)]
 
 
 class ScheduleSuite:
@@ -50,7 +50,7 @@ class ScheduleSuite:
             first = entry("one", tenant="blue")
             later = entry("two", minutes=1)._replace(again=NOON + timedelta(days=1), attempts=3, reason="Bad: ☕\n")
             await put(store, later, first)
-            assert await store.scheduled(limit=9) == [first, later]
+            assert await store.schedule.next(limit=9) == [first, later]
 
     async def test_entries_come_in_order(self, new_store: NewStore) -> None:
         """What is tried next comes first, those of one time by their ids, and no more than asked for."""
@@ -58,26 +58,26 @@ class ScheduleSuite:
             for name, minutes in (("c", 2), ("b", 1), ("d", 1), ("a", 3)):
                 await put(store, entry(name, minutes=minutes))
             assert await ids(store) == ["b", "d", "c", "a"]
-            assert [each.id for each in await store.scheduled(limit=2)] == ["b", "d"]
+            assert [each.id for each in await store.schedule.next(limit=2)] == ["b", "d"]
 
     async def test_an_id_holds_one_entry(self, new_store: NewStore) -> None:
         """Scheduling under an id again replaces what was there, in the same transaction too; other tenants keep theirs."""
         async with new_store([]) as store:
             blue, second, third = entry(tenant="blue"), entry(minutes=1), entry(minutes=2)
             await put(store, blue, entry(), second)
-            assert await store.scheduled(limit=9) == [blue, second]
+            assert await store.schedule.next(limit=9) == [blue, second]
             await put(store, third)
-            assert await store.scheduled(limit=9) == [blue, third]
+            assert await store.schedule.next(limit=9) == [blue, third]
 
     async def test_ids_are_exact(self, new_store: NewStore) -> None:
         """Ids that differ in case, accents, a space at the end or the last of many characters are different ids."""
         async with new_store([]) as store:
             await put(store, *[entry(name, tenant=tenant) for name in NAMES for tenant in NAMES])
-            found = await store.scheduled(limit=1000)
+            found = await store.schedule.next(limit=1000)
             assert {(each.tenant, each.id) for each in found} == set(product(NAMES, NAMES))
             async with writing(store) as transaction:
                 for tenant, name in product(NAMES, NAMES):
-                    assert await transaction.unschedule(tenant, name)
+                    assert await transaction.schedule.cancel(tenant, name)
             assert await ids(store) == []
 
     async def test_what_is_removed_is_gone(self, new_store: NewStore) -> None:
@@ -85,10 +85,10 @@ class ScheduleSuite:
         async with new_store([]) as store:
             await put(store, entry("a"), entry("b"), entry("b", tenant="blue"))
             async with writing(store) as transaction:
-                assert await transaction.unschedule("", "b")
-                assert not await transaction.unschedule("", "b")
-                assert not await transaction.unschedule("blue", "a")
-            assert [(each.tenant, each.id) for each in await store.scheduled(limit=9)] == [("", "a"), ("blue", "b")]
+                assert await transaction.schedule.cancel("", "b")
+                assert not await transaction.schedule.cancel("", "b")
+                assert not await transaction.schedule.cancel("blue", "a")
+            assert [(each.tenant, each.id) for each in await store.schedule.next(limit=9)] == [("", "a"), ("blue", "b")]
 
     async def test_only_this_very_entry_is_taken(self, new_store: NewStore) -> None:
         """An entry is taken once; one that was scheduled anew under the same id is another entry, and stays."""
@@ -96,13 +96,13 @@ class ScheduleSuite:
             first, second = entry(), entry()
             await put(store, first)
             async with writing(store) as transaction:
-                assert await transaction.take_scheduled(first)
-                assert not await transaction.take_scheduled(first)
+                assert await transaction.schedule.take(first)
+                assert not await transaction.schedule.take(first)
             await put(store, second)
             async with writing(store) as transaction:
-                assert not await transaction.take_scheduled(first)
-                assert not await transaction.postpone(first, again=None, attempts=1, reason="stale")
-            assert await store.scheduled(limit=9) == [second]
+                assert not await transaction.schedule.take(first)
+                assert not await transaction.schedule.postpone(first, again=None, attempts=1, reason="stale")
+            assert await store.schedule.next(limit=9) == [second]
 
     async def test_one_of_several_takes_an_entry(self, new_store: NewStore) -> None:
         """Of transactions that want an entry at once one gets it; when that one is rolled back it is there for others."""
@@ -111,7 +111,7 @@ class ScheduleSuite:
             await put(store, wanted)
 
             async def take(transaction: WriteTransaction) -> None:
-                taken.append(await transaction.take_scheduled(wanted))
+                taken.append(await transaction.schedule.take(wanted))
 
             async with undone(store) as transaction:
                 await take(transaction)
@@ -129,10 +129,10 @@ class ScheduleSuite:
                 await put(store, wanted)
 
                 async def remove(transaction: WriteTransaction, removed: list[bool] = removed) -> None:
-                    removed.append(await transaction.unschedule("", "e"))
+                    removed.append(await transaction.schedule.cancel("", "e"))
 
                 async with anyio.create_task_group() as tasks, ending(store) as transaction:
-                    assert await transaction.take_scheduled(wanted)
+                    assert await transaction.schedule.take(wanted)
                     tasks.start_soon(waiting, store, remove)
                     await anyio.wait_all_tasks_blocked()
                     assert not removed
@@ -142,27 +142,27 @@ class ScheduleSuite:
         """What a transaction that is rolled back, or a savepoint, has changed was never changed; a commit keeps it."""
         there, other = entry("there"), entry("other", minutes=1)
         changes: list[Change] = [
-            lambda transaction: transaction.schedule(other),
-            lambda transaction: transaction.unschedule("", "there"),
-            lambda transaction: transaction.take_scheduled(there),
-            lambda transaction: transaction.postpone(there, again=None, attempts=9, reason="x"),
+            lambda transaction: transaction.schedule.put(other),
+            lambda transaction: transaction.schedule.cancel("", "there"),
+            lambda transaction: transaction.schedule.take(there),
+            lambda transaction: transaction.schedule.postpone(there, again=None, attempts=9, reason="x"),
         ]
         async with new_store([]) as store:
             for number, change in enumerate(changes, 1):
                 await put(store, there)
                 async with undone(store) as transaction:
                     await change(transaction)
-                assert await store.scheduled(limit=9) == [there]
+                assert await store.schedule.next(limit=9) == [there]
                 async with writing(store) as transaction:
                     async with failed_savepoint(transaction):
                         await change(transaction)
-                    await transaction.append("s", [event()], expected=number - 1)
-                assert await store.scheduled(limit=9) == [there]
+                    await transaction.log.append("s", [event()], expected=number - 1)
+                assert await store.schedule.next(limit=9) == [there]
             async with writing(store) as transaction:
                 await changes[0](transaction)
                 await changes[1](transaction)
-                assert await store.scheduled(limit=9) == [there]
-            assert await store.scheduled(limit=9) == [other]
+                assert await store.schedule.next(limit=9) == [there]
+            assert await store.schedule.next(limit=9) == [other]
 
     async def test_what_is_postponed_comes_later_or_not_by_itself(self, new_store: NewStore) -> None:
         """A postponed entry comes at its new time; one without a time is stuck, in the order of what was due first."""
@@ -171,26 +171,26 @@ class ScheduleSuite:
             await put(store, a, b, c)
             later = NOON + timedelta(hours=1)
             async with writing(store) as transaction:
-                assert await transaction.postpone(a, again=later, attempts=1, reason="Oh: ☕")
-                assert await transaction.postpone(c, again=None, attempts=8, reason="Ah")
-                assert await transaction.postpone(b, again=None, attempts=9, reason="Eh")
-            assert await store.scheduled(limit=9) == [a._replace(again=later, attempts=1, reason="Oh: ☕")]
-            stuck_b, stuck_c = await store.stuck(limit=9)
+                assert await transaction.schedule.postpone(a, again=later, attempts=1, reason="Oh: ☕")
+                assert await transaction.schedule.postpone(c, again=None, attempts=8, reason="Ah")
+                assert await transaction.schedule.postpone(b, again=None, attempts=9, reason="Eh")
+            assert await store.schedule.next(limit=9) == [a._replace(again=later, attempts=1, reason="Oh: ☕")]
+            stuck_b, stuck_c = await store.schedule.stuck(limit=9)
             assert stuck_b == b._replace(again=None, attempts=9, reason="Eh")
             assert stuck_c == c._replace(again=None, attempts=8, reason="Ah")
-            assert [each.id for each in await store.stuck(limit=1)] == ["b"]
+            assert [each.id for each in await store.schedule.stuck(limit=1)] == ["b"]
             async with writing(store) as transaction:
-                assert await transaction.postpone(stuck_b, again=NOON, attempts=0, reason="")
+                assert await transaction.schedule.postpone(stuck_b, again=NOON, attempts=0, reason="")
             assert await ids(store) == ["b", "a"]
 
     async def test_changes_need_a_transaction_that_writes(self, new_store: NewStore) -> None:
         """A transaction that only reads refuses to change the schedule, and so does one that has ended."""
         there = entry()
         changes: list[Change] = [
-            lambda transaction: transaction.schedule(there),
-            lambda transaction: transaction.unschedule("", "e"),
-            lambda transaction: transaction.take_scheduled(there),
-            lambda transaction: transaction.postpone(there, again=None, attempts=9, reason="x"),
+            lambda transaction: transaction.schedule.put(there),
+            lambda transaction: transaction.schedule.cancel("", "e"),
+            lambda transaction: transaction.schedule.take(there),
+            lambda transaction: transaction.schedule.postpone(there, again=None, attempts=9, reason="x"),
         ]
         async with new_store([]) as store:
             await put(store, there)
@@ -202,4 +202,4 @@ class ScheduleSuite:
                     pass
                 with pytest.raises(UnitOfWorkClosed):
                     await change(transaction)
-            assert await store.scheduled(limit=9) == [there]
+            assert await store.schedule.next(limit=9) == [there]

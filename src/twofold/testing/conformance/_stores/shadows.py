@@ -28,7 +28,7 @@ async def shadows_of(store: ReadStore) -> dict[object, Task]:
 async def swap(store: ReadStore) -> None:
     """Let the shadow rows take the place of the others."""
     async with writing(store) as transaction:
-        await transaction.swap_shadows([Task])
+        await transaction.shadows.swap([Task])
 
 
 class ShadowRows:
@@ -81,9 +81,9 @@ class ShadowRows:
             await write(store, "a", OLD, 5)
             await write(store, "a", NEW, 6, shadow=True)
             async with undone(store) as transaction:
-                await transaction.swap_shadows([Task])
+                await transaction.shadows.swap([Task])
             async with undone(store) as transaction:
-                await transaction.clear_shadows([Task])
+                await transaction.shadows.clear([Task])
             assert await all_of(store, Task) == {"a": OLD}
             assert await shadows_of(store) == {"a": NEW}
 
@@ -96,7 +96,7 @@ class ShadowRows:
             await store.create_shadows([Task])
             assert await shadows_of(store) == {"a": NEW}
             async with writing(store) as transaction:
-                await transaction.clear_shadows([Task])
+                await transaction.shadows.clear([Task])
             assert await all_of(store, Task) == {"a": OLD}
             assert await shadows_of(store) == {}
             await write(store, "a", OLD, 2, shadow=True)

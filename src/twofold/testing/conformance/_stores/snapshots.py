@@ -79,13 +79,13 @@ def meters(store: WriteStore) -> Application:
 async def kept(store: WriteStore, stream: str = "meter-a") -> Snapshot | None:
     """Return the committed snapshot."""
     async with reading(store) as transaction:
-        return await transaction.snapshot(stream)
+        return await transaction.snapshots.get(stream)
 
 
 async def keep(store: WriteStore, snapshot: Snapshot, stream: str = "meter-a") -> None:
     """Commit a snapshot."""
     async with writing(store) as transaction:
-        await transaction.keep_snapshot(stream, snapshot)
+        await transaction.snapshots.put(stream, snapshot)
 
 
 class SnapshotSuite:
@@ -112,8 +112,8 @@ class SnapshotSuite:
         """A snapshot is kept with its transaction, or not at all."""
         async with new_store([]) as store:
             async with undone(store) as transaction:
-                await transaction.keep_snapshot("meter-a", Snapshot(1, "f", "{}"))
-                assert await transaction.snapshot("meter-a") == Snapshot(1, "f", "{}")
+                await transaction.snapshots.put("meter-a", Snapshot(1, "f", "{}"))
+                assert await transaction.snapshots.get("meter-a") == Snapshot(1, "f", "{}")
             assert await kept(store) is None
 
     async def test_a_loaded_aggregate_is_the_same(self, new_store: NewStore) -> None:
@@ -159,10 +159,10 @@ class SnapshotSuite:
             await app.dispatch(Turn(meter_id="a", by=(1,) * (2 * EVERY - 1)))
             before = await kept(store)
             async with undone(store) as transaction:
-                loaded = [event async for event in transaction.read("meter-a")]
-                await transaction.keep_snapshot("meter-a", Snapshot(2 * EVERY, "f", "{}"))
+                loaded = [event async for event in transaction.log.read("meter-a")]
+                await transaction.snapshots.put("meter-a", Snapshot(2 * EVERY, "f", "{}"))
                 with pytest.raises(ConcurrencyConflict):
-                    await transaction.append("meter-a", [NewEvent(*loaded[-1][:6])], expected=len(loaded) - 1)
+                    await transaction.log.append("meter-a", [NewEvent(*loaded[-1][:6])], expected=len(loaded) - 1)
             assert await kept(store) == before
 
     async def test_a_removed_aggregate_stays_removed(self, new_store: NewStore) -> None:

@@ -153,14 +153,14 @@ class StateRefusals:
                 async with undone(store) as transaction:
                     state = transaction.state(Account)
                     await state.insert("2", account("2"))
-                    await transaction.append("account-2", [event()], expected=0)
+                    await transaction.log.append("account-2", [event()], expected=0)
                     with pytest.raises(error):
                         await write(state)
                     for each in (use, USES["load"]):
                         with pytest.raises(UnitOfWorkDoomed):
                             await each(state)
                     with pytest.raises(UnitOfWorkDoomed):
-                        await transaction.append("account-2", [event()], expected=Expected.ANY)
+                        await transaction.log.append("account-2", [event()], expected=Expected.ANY)
                     with pytest.raises(UnitOfWorkDoomed):
                         await transaction.commit()
                 left = await version(store), await version(store, "2"), await stream_of(store, "account-2")

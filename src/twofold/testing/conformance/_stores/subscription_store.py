@@ -22,13 +22,13 @@ TIME = datetime(2024, 2, 29, 23, 59, 59, 999999, tzinfo=UTC)
 async def advance(store: ReadStore, expected: Checkpoint | None, to: Checkpoint, *, of: str = NAME) -> None:
     """Commit a checkpoint."""
     async with writing(store) as transaction:
-        await transaction.advance(of, expected=expected, to=to)
+        await transaction.checkpoints.advance(of, expected=expected, to=to)
 
 
 async def park(store: ReadStore, *events: ParkedEvent, of: str = NAME) -> None:
     """Commit parked events."""
     async with writing(store) as transaction:
-        await transaction.park(of, events)
+        await transaction.parked.add(of, events)
 
 
 def events(number: int) -> list[StoredEvent]:
@@ -64,12 +64,12 @@ class SubscriptionStoreSuite:
     async def test_a_checkpoint_survives(self, new_store: NewReadStore) -> None:
         """A checkpoint comes back with its position, its log and its number of parked events."""
         async with new_store([]) as store:
-            assert await store.checkpoint(NAME) is None
+            assert await store.subscriptions.checkpoint(NAME) is None
             places = at(0), at(5, "other log", 2), at(2**53 + 1, "é" * 36, 1000)
             before: Checkpoint | None = None
             for to in places:
                 await advance(store, before, to)
-                assert await store.checkpoint(NAME) == to
+                assert await store.subscriptions.checkpoint(NAME) == to
                 before = to
 
     async def test_a_wrong_expectation_is_refused(self, new_store: NewReadStore) -> None:
@@ -78,14 +78,14 @@ class SubscriptionStoreSuite:
         async with new_store([]) as store:
             with pytest.raises(CheckpointMoved):
                 await advance(store, at(0), at(9))
-            assert await store.checkpoint(NAME) is None
+            assert await store.subscriptions.checkpoint(NAME) is None
             await advance(store, None, stands)
             for wrong in (None, at(4, parked=1), at(6, parked=1), at(5, "log-2", 1), at(5, parked=0)):
                 with pytest.raises(CheckpointMoved):
                     await advance(store, wrong, at(9))
-                assert await store.checkpoint(NAME) == stands
+                assert await store.subscriptions.checkpoint(NAME) == stands
             await advance(store, stands, at(6))
-            assert await store.checkpoint(NAME) == at(6)
+            assert await store.subscriptions.checkpoint(NAME) == at(6)
 
     async def test_a_refused_advance_leaves_nothing(self, new_store: NewReadStore) -> None:
         """Rows and parked events of a transaction whose checkpoint had moved are not kept."""
@@ -95,21 +95,21 @@ class SubscriptionStoreSuite:
             for expected in (None, at(4)):
                 async with undone(store) as transaction:
                     await transaction.rows(Task).write([RowChange("a", Task(id="a"), Position(5))])
-                    await transaction.park(NAME, [parked(event)])
-                    await transaction.advance("another", expected=None, to=at(1))
+                    await transaction.parked.add(NAME, [parked(event)])
+                    await transaction.checkpoints.advance("another", expected=None, to=at(1))
                     with pytest.raises(CheckpointMoved):
-                        await transaction.advance(NAME, expected=expected, to=at(9))
+                        await transaction.checkpoints.advance(NAME, expected=expected, to=at(9))
                 assert await all_of(store, Task) == {}
-                assert await store.parked(NAME) == []
-                assert await store.checkpoint("another") is None
+                assert await store.parked.read(NAME) == []
+                assert await store.subscriptions.checkpoint("another") is None
 
     async def test_several_steps_in_one_transaction(self, new_store: NewReadStore) -> None:
         """A transaction that moves a checkpoint twice expects the second time what it wrote the first."""
         async with new_store([]) as store:
             async with writing(store) as transaction:
-                await transaction.advance(NAME, expected=None, to=at(1))
-                await transaction.advance(NAME, expected=at(1), to=at(2))
-            assert await store.checkpoint(NAME) == at(2)
+                await transaction.checkpoints.advance(NAME, expected=None, to=at(1))
+                await transaction.checkpoints.advance(NAME, expected=at(1), to=at(2))
+            assert await store.subscriptions.checkpoint(NAME) == at(2)
 
     async def test_one_of_two_first_workers_wins(self, new_store: NewReadStore) -> None:
         """Of two workers that start a subscription at once one wins, and nothing of the other is kept."""
@@ -128,15 +128,15 @@ class SubscriptionStoreSuite:
             (event,) = events(1)
             async with writing(store) as transaction:
                 await transaction.rows(Task).write([RowChange("a", Task(id="a"), Position(3))])
-                await transaction.park(NAME, [parked(event)])
-                await transaction.advance(NAME, expected=None, to=at(3, parked=1))
-                assert await store.checkpoint(NAME) is None
-                assert await store.parked(NAME) == []
-                assert await store.parked_keys(NAME) == {}
+                await transaction.parked.add(NAME, [parked(event)])
+                await transaction.checkpoints.advance(NAME, expected=None, to=at(3, parked=1))
+                assert await store.subscriptions.checkpoint(NAME) is None
+                assert await store.parked.read(NAME) == []
+                assert await store.parked.keys(NAME) == {}
                 assert await all_of(store, Task) == {}
-            assert await store.checkpoint(NAME) == at(3, parked=1)
-            assert await store.parked(NAME) == [parked(event)]
-            assert await store.parked_keys(NAME) == {"k": 1}
+            assert await store.subscriptions.checkpoint(NAME) == at(3, parked=1)
+            assert await store.parked.read(NAME) == [parked(event)]
+            assert await store.parked.keys(NAME) == {"k": 1}
             assert await all_of(store, Task) == {"a": Task(id="a")}
 
     async def test_a_rollback_undoes_everything(self, new_store: NewReadStore) -> None:
@@ -147,10 +147,10 @@ class SubscriptionStoreSuite:
             await park(store, parked(first))
             async with undone(store) as transaction:
                 await transaction.rows(Task).write([RowChange("a", Task(id="a"), Position(3))])
-                await transaction.park(NAME, [parked(second)])
-                await transaction.advance(NAME, expected=at(1), to=at(3))
-            assert await store.checkpoint(NAME) == at(1)
-            assert await store.parked(NAME) == [parked(first)]
+                await transaction.parked.add(NAME, [parked(second)])
+                await transaction.checkpoints.advance(NAME, expected=at(1), to=at(3))
+            assert await store.subscriptions.checkpoint(NAME) == at(1)
+            assert await store.parked.read(NAME) == [parked(first)]
             assert await all_of(store, Task) == {}
             await advance(store, at(1), at(3))
 
@@ -163,7 +163,7 @@ class SubscriptionStoreSuite:
                 for n, event in enumerate(stored)
             ]
             await park(store, *given)
-            found = await store.parked(NAME)
+            found = await store.parked.read(NAME)
             assert found == given
             assert found[0].event.time.tzinfo is not None
             assert [each.again is None or each.again.tzinfo is not None for each in found] == [True] * 3
@@ -175,19 +175,19 @@ class SubscriptionStoreSuite:
             order = [parked(stored[n], key="zxy"[n % 3]) for n in (4, 1, 7, 0, 8, 3, 2, 6, 5)]
             for start in range(0, 9, 2):
                 await park(store, *order[start : start + 2])
-            assert await store.parked(NAME) == order
+            assert await store.parked.read(NAME) == order
             for key in "xyz":
-                assert await store.parked(NAME, key=key) == [each for each in order if each.key == key]
+                assert await store.parked.read(NAME, key=key) == [each for each in order if each.key == key]
 
     async def test_parked_keys(self, new_store: NewReadStore) -> None:
         """The keys that have parked events are known, and how many each has; a key without one finds nothing."""
         async with new_store([]) as store:
-            assert await store.parked_keys(NAME) == {}
+            assert await store.parked.keys(NAME) == {}
             stored = events(3)
             await park(store, parked(stored[0], "a"), parked(stored[1], "é"), parked(stored[2], "a"))
-            assert await store.parked_keys(NAME) == {"a": 2, "é": 1}
-            assert await store.parked(NAME, key="A") == []
-            assert await store.parked(NAME, key="") == []
+            assert await store.parked.keys(NAME) == {"a": 2, "é": 1}
+            assert await store.parked.read(NAME, key="A") == []
+            assert await store.parked.read(NAME, key="") == []
 
     async def test_parking_twice_keeps_the_first(self, new_store: NewReadStore) -> None:
         """An event that is parked already stays as it is, in a later transaction and within one."""
@@ -195,14 +195,14 @@ class SubscriptionStoreSuite:
             first, second = events(2)
             await park(store, parked(first, reason="first"), parked(first, reason="again"))
             await park(store, parked(first, key="other", reason="later", attempts=3), parked(second))
-            assert await store.parked(NAME) == [parked(first, reason="first"), parked(second)]
-            assert await store.parked_keys(NAME) == {"k": 2}
+            assert await store.parked.read(NAME) == [parked(first, reason="first"), parked(second)]
+            assert await store.parked.keys(NAME) == {"k": 2}
 
     async def test_parking_nothing(self, new_store: NewReadStore) -> None:
         """Parking no events is no error."""
         async with new_store([]) as store:
             await park(store)
-            assert await store.parked(NAME) == []
+            assert await store.parked.read(NAME) == []
 
     async def test_subscriptions_do_not_mix(self, new_store: NewReadStore) -> None:
         """Each subscription has its own checkpoint and its own parked events, also of the same event."""
@@ -213,10 +213,10 @@ class SubscriptionStoreSuite:
                 await advance(store, None, at(number), of=name)
                 await park(store, parked(stored[0], reason=name), parked(event, key=name), of=name)
             for number, (name, event) in enumerate(zip(names, stored, strict=True)):
-                assert await store.checkpoint(name) == at(number)
+                assert await store.subscriptions.checkpoint(name) == at(number)
                 second = [parked(event, key=name)] if number else []
-                assert await store.parked(name) == [parked(stored[0], reason=name), *second]
-                assert await store.parked_keys(name) == ({"k": 1, name: 1} if number else {"k": 1})
+                assert await store.parked.read(name) == [parked(stored[0], reason=name), *second]
+                assert await store.parked.keys(name) == ({"k": 1, name: 1} if number else {"k": 1})
 
     async def test_a_savepoint_undoes_parking(self, new_store: NewStore, capabilities: Capabilities) -> None:
         """What was parked or moved in a savepoint that failed is gone, and can be done again."""
@@ -225,14 +225,14 @@ class SubscriptionStoreSuite:
         async with new_store([]) as store:
             first, second = events(2)
             async with writing(store) as transaction:
-                await transaction.park(NAME, [parked(first)])
+                await transaction.parked.add(NAME, [parked(first)])
                 async with failed_savepoint(transaction):
-                    await transaction.park(NAME, [parked(second, reason="undone")])
-                    await transaction.advance(NAME, expected=None, to=at(9))
-                await transaction.park(NAME, [parked(second, reason="kept")])
-                await transaction.advance(NAME, expected=None, to=at(2, parked=2))
-            assert await store.parked(NAME) == [parked(first), parked(second, reason="kept")]
-            assert await store.checkpoint(NAME) == at(2, parked=2)
+                    await transaction.parked.add(NAME, [parked(second, reason="undone")])
+                    await transaction.checkpoints.advance(NAME, expected=None, to=at(9))
+                await transaction.parked.add(NAME, [parked(second, reason="kept")])
+                await transaction.checkpoints.advance(NAME, expected=None, to=at(2, parked=2))
+            assert await store.parked.read(NAME) == [parked(first), parked(second, reason="kept")]
+            assert await store.subscriptions.checkpoint(NAME) == at(2, parked=2)
 
     async def test_a_reader_cannot_write(self, new_store: NewReadStore) -> None:
         """A read-only transaction refuses to move a checkpoint, and to park."""
@@ -240,12 +240,12 @@ class SubscriptionStoreSuite:
             (event,) = events(1)
             with pytest.raises(ReadOnlyUnitOfWork):
                 async with reading(store) as transaction:
-                    await transaction.advance(NAME, expected=None, to=at(1))
+                    await transaction.checkpoints.advance(NAME, expected=None, to=at(1))
             with pytest.raises(ReadOnlyUnitOfWork):
                 async with reading(store) as transaction:
-                    await transaction.park(NAME, [parked(event)])
-            assert await store.checkpoint(NAME) is None
-            assert await store.parked(NAME) == []
+                    await transaction.parked.add(NAME, [parked(event)])
+            assert await store.subscriptions.checkpoint(NAME) is None
+            assert await store.parked.read(NAME) == []
 
     async def _race(self, store: ReadStore, stands: Checkpoint | None) -> None:
         ready: set[str] = set()
@@ -254,7 +254,7 @@ class SubscriptionStoreSuite:
         lost: list[str] = []
 
         async def work(worker: str) -> None:
-            expected = await store.checkpoint(NAME)
+            expected = await store.subscriptions.checkpoint(NAME)
             assert expected == stands
             ready.add(worker)
             if len(ready) == 2:
@@ -263,7 +263,7 @@ class SubscriptionStoreSuite:
             try:
                 async with writing(store) as transaction:
                     await transaction.rows(Task).write([RowChange(worker, Task(id=worker), Position(2))])
-                    await transaction.advance(NAME, expected=expected, to=at(2, f"log of {worker}"))
+                    await transaction.checkpoints.advance(NAME, expected=expected, to=at(2, f"log of {worker}"))
             except CheckpointMoved:
                 lost.append(worker)
             else:
@@ -275,4 +275,4 @@ class SubscriptionStoreSuite:
 
         assert (len(won), len(lost)) == (1, 1)
         assert list(await all_of(store, Task)) == won
-        assert await store.checkpoint(NAME) == at(2, f"log of {won[0]}")
+        assert await store.subscriptions.checkpoint(NAME) == at(2, f"log of {won[0]}")

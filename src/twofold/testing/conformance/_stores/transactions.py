@@ -42,8 +42,8 @@ async def write_everything(transaction: WriteTransaction, id: str = "1") -> None
     """Write state, a row, a checkpoint and an event."""
     await transaction.state(Kept).insert(id, kept(id))
     await transaction.rows(Shown).write([RowChange(id, Shown(id=id), Position(1))])
-    await transaction.advance(f"sub-{id}", expected=None, to=Checkpoint(Position(1), "log"))
-    await transaction.append(f"kept-{id}", [event()], expected=0)
+    await transaction.checkpoints.advance(f"sub-{id}", expected=None, to=Checkpoint(Position(1), "log"))
+    await transaction.log.append(f"kept-{id}", [event()], expected=0)
 
 
 async def written(store: WriteStore, id: str = "1") -> list[bool]:
@@ -52,7 +52,7 @@ async def written(store: WriteStore, id: str = "1") -> list[bool]:
         return [
             await transaction.state(Kept).load(id) is not None,
             bool(await transaction.rows(Shown).get_many([id])),
-            await store.checkpoint(f"sub-{id}") is not None,
+            await store.subscriptions.checkpoint(f"sub-{id}") is not None,
             bool(await stream_of(store, f"kept-{id}")),
         ]
 
@@ -60,8 +60,10 @@ async def written(store: WriteStore, id: str = "1") -> list[bool]:
 WRITES: dict[str, Callable[[WriteTransaction], Awaitable[Any]]] = {
     "state": lambda transaction: transaction.state(Kept).insert("2", kept("2")),
     "row": lambda transaction: transaction.rows(Shown).write([RowChange("2", Shown(id="2"), Position(1))]),
-    "checkpoint": lambda transaction: transaction.advance("s", expected=None, to=Checkpoint(Position(1), "log")),
-    "event": lambda transaction: transaction.append("kept-2", [event()], expected=Expected.ANY),
+    "checkpoint": lambda transaction: transaction.checkpoints.advance(
+        "s", expected=None, to=Checkpoint(Position(1), "log")
+    ),
+    "event": lambda transaction: transaction.log.append("kept-2", [event()], expected=Expected.ANY),
 }
 
 
@@ -93,7 +95,7 @@ class TransactionSuite:
             with pytest.raises(ConcurrencyConflict):
                 async with writing(store) as transaction:
                     await write_everything(transaction)
-                    await transaction.append("taken", [event()], expected=0)
+                    await transaction.log.append("taken", [event()], expected=0)
             assert await written(store) == [False] * 4
 
     async def test_a_broken_transaction_can_only_be_rolled_back(self, new_store: NewStore) -> None:
@@ -108,7 +110,7 @@ class TransactionSuite:
                 async with undone(store) as transaction:
                     await write_everything(transaction)
                     with pytest.raises(error):
-                        await transaction.append("taken", events, expected=expected)
+                        await transaction.log.append("taken", events, expected=expected)
                     for write in WRITES.values():
                         with pytest.raises(UnitOfWorkDoomed):
                             await write(transaction)
@@ -123,7 +125,7 @@ class TransactionSuite:
                 await write_everything(transaction, "1")
                 async with failed_savepoint(transaction):
                     await write_everything(transaction, "2")
-                await transaction.append("kept-1", [event()], expected=1)
+                await transaction.log.append("kept-1", [event()], expected=1)
             assert await written(store, "1") == [True] * 4
             assert await written(store, "2") == [False] * 4
             assert len(await stream_of(store, "kept-1")) == 2
@@ -133,9 +135,9 @@ class TransactionSuite:
         async with new_store([]) as store:
             await append(store, "s-1", [event()])
             async with writing(store) as transaction:
-                await transaction.append("s-1", [event()], expected=1)
-                assert [each.version async for each in transaction.read("s-1")] == [1, 2]
-                assert [each.version async for each in transaction.read("s-1", after=1)] == [2]
+                await transaction.log.append("s-1", [event()], expected=1)
+                assert [each.version async for each in transaction.log.read("s-1")] == [1, 2]
+                assert [each.version async for each in transaction.log.read("s-1", after=1)] == [2]
                 assert len(await stream_of(store, "s-1")) == 1
 
     async def test_an_ended_transaction_stays_ended(self, new_store: NewStore) -> None:

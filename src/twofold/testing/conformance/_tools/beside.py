@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
 from twofold._definitions.view import View
-from twofold.ports import Checkpoint, Lease, ParkedEvent, Partition, ReadStore, WriteStore
+from twofold.ports import Checkpoint, Lease, Partition, ReadStore, SubscriptionStore, WriteStore
+
+from .proxy import Proxy
 
 
 class Stores(TypedDict):
@@ -34,6 +35,8 @@ class Beside:
     def __init__(self, write: WriteStore, read: ReadStore) -> None:
         self.write_store = write
         self.read_store = read
+        self.subscriptions = _Subscriptions(self)
+        self.parked: Any = _OnItsSide(self, lambda side: side.parked)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.write_store, name)
@@ -53,66 +56,81 @@ class Beside:
         write, read = self.write_store, self.read_store
         return _Transaction(self, await write.begin(read_only=read_only), await read.begin(read_only=read_only))
 
+    async def side(self, subscription: str) -> ReadStore:
+        """Return the store that has a subscription; the read store when it never ran."""
+        return self.write_store if await self.write_store.subscriptions.partitions(subscription) else self.read_store
+
+
+class _Subscriptions:
+    """Each subscription, in whichever store has it."""
+
+    def __init__(self, store: Beside) -> None:
+        self._store = store
+
     async def checkpoint(self, subscription: str) -> Checkpoint | None:
-        return await (await self.side(subscription)).checkpoint(subscription)
+        return await (await self._of(subscription)).checkpoint(subscription)
 
     async def partitions(self, subscription: str) -> Sequence[Partition]:
-        return await (await self.side(subscription)).partitions(subscription)
+        return await (await self._of(subscription)).partitions(subscription)
 
     async def claim(self, subscription: str, owner: str, **options: Any) -> Sequence[Lease]:
-        return await (await self.side(subscription)).claim(subscription, owner, **options)
+        return await (await self._of(subscription)).claim(subscription, owner, **options)
 
     async def renew(self, leases: Sequence[Lease], *, seconds: float) -> Sequence[Lease]:
-        return [held for each in leases for held in await (await self._of(each)).renew([each], seconds=seconds)]
+        renewed = [await (await self._of(each.subscription)).renew([each], seconds=seconds) for each in leases]
+        return [lease for each in renewed for lease in each]
 
     async def release(self, leases: Sequence[Lease]) -> None:
         for each in leases:
-            await (await self._of(each)).release([each])
+            await (await self._of(each.subscription)).release([each])
 
-    async def parked(self, subscription: str, *, key: str | None = None) -> Sequence[ParkedEvent]:
-        return await (await self.side(subscription)).parked(subscription, key=key)
+    async def attend(self, subscription: str, owner: str, *, seconds: float) -> int:
+        return await (await self._of(subscription)).attend(subscription, owner, seconds=seconds)
 
-    async def parked_keys(self, subscription: str) -> Mapping[str, int]:
-        return await (await self.side(subscription)).parked_keys(subscription)
-
-    async def retries(self, subscription: str) -> Mapping[str, datetime]:
-        return await (await self.side(subscription)).retries(subscription)
-
-    async def side(self, subscription: str) -> ReadStore:
-        """Return the store that has a subscription; the read store when it never ran."""
-        return self.write_store if await self.write_store.partitions(subscription) else self.read_store
-
-    async def _of(self, lease: Lease) -> ReadStore:
-        return await self.side(lease.subscription)
+    async def _of(self, subscription: str) -> SubscriptionStore:
+        return (await self._store.side(subscription)).subscriptions
 
 
-class _Transaction:
+class _OnItsSide:
+    """A part whose methods begin with a subscription: the part of whichever store has the subscription.
+
+    Args:
+        store: the stores.
+        part: returns the part in one of them.
+    """
+
+    def __init__(self, store: Beside, part: Callable[[ReadStore], Any]) -> None:
+        self._store = store
+        self._part = part
+
+    def __getattr__(self, method: str) -> Any:
+        async def call(subscription: str, *args: Any, **options: Any) -> Any:
+            part = self._part(await self._store.side(subscription))
+            return await getattr(part, method)(subscription, *args, **options)
+
+        return call
+
+
+class _Transaction(Proxy):
     """Rows and projections of the read store, everything else of the write store; the read store commits first."""
 
     def __init__(self, store: Beside, write: Any, read: Any) -> None:
-        self._store = store
-        self._write = write
+        super().__init__(write)
         self._read = read
+        self.rows, self.shadows = read.rows, read.shadows
+        self.checkpoints = _OnItsSide(store, lambda side: self._in(side is store.read_store).checkpoints)
+        self.parked = _OnItsSide(store, lambda side: self._in(side is store.read_store).parked)
 
-    def __getattr__(self, name: str) -> Any:
-        if name in ("rows", "clear_shadows", "swap_shadows"):
-            return getattr(self._read, name)
-        if name in ("advance", "divide", "park", "unpark", "adopt_parked", "ask_retry", "blame"):
-            return lambda subscription, *args, **options: self._ask(name, subscription, *args, **options)
-        return getattr(self._write, name)
+    def _in(self, read_store: bool) -> Any:
+        return self._read if read_store else self.inner
 
     async def commit(self) -> None:
         await self._read.commit()
-        await self._write.commit()
+        await self.inner.commit()
 
     async def rollback(self) -> None:
         await self._read.rollback()
-        await self._write.rollback()
-
-    async def _ask(self, method: str, subscription: str, *args: Any, **options: Any) -> Any:
-        side = await self._store.side(subscription)
-        transaction = self._read if side is self._store.read_store else self._write
-        return await getattr(transaction, method)(subscription, *args, **options)
+        await self.inner.rollback()
 
 
 def stores_of(store: WriteStore) -> Stores:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from twofold.ports import WriteStore
+from .proxy import Proxy
 
 Call = Callable[[], Awaitable[Any]]
 """Does what was asked."""
@@ -14,50 +14,39 @@ Hook = Callable[[Call], Awaitable[Any]]
 """Is called in place of a method."""
 
 
-class Hooked:
-    """A store that calls a hook in place of one of its methods, or of its transactions' methods.
+class Hooked(Proxy):
+    """A store that calls a hook in place of one method: of the store, of its transactions, or of a part of either.
 
     Args:
-        store: the store.
-        method: the method.
+        inner: the store.
+        method: the method, with its part: "commit", "log.append", "subscriptions.claim".
         hook: what is called instead, with what would have been done.
     """
 
-    def __init__(self, store: WriteStore, method: str, hook: Hook) -> None:
-        self._store: Any = store
-        self.method = method
-        self.hook = hook
+    def __init__(self, inner: Any, method: str, hook: Hook) -> None:
+        super().__init__(inner)
+        self._method = method
+        self._hook = hook
 
     def __getattr__(self, name: str) -> Any:
-        return _hooked(getattr(self._store, name), name, self)
+        found = getattr(self.inner, name)
+        if name == self._method:
+            return lambda *args, **options: self._hook(lambda: found(*args, **options))
+        part, _, method = self._method.partition(".")
+        return Hooked(found, method, self._hook) if name == part else found
 
     @property
     def write_store(self) -> Hooked:
         """The write store of a store that is made of two."""
-        return Hooked(self._store.write_store, self.method, self.hook)
+        return Hooked(self.inner.write_store, self._method, self._hook)
 
     @property
     def read_store(self) -> Hooked:
         """The read store of a store that is made of two."""
-        return Hooked(self._store.read_store, self.method, self.hook)
+        return Hooked(self.inner.read_store, self._method, self._hook)
 
     async def begin(self, *, read_only: bool = False) -> Any:
         if read_only:
-            return await self._store.begin(read_only=True)
-        transaction = await _hooked(self._store.begin, "begin", self)()
-        return _HookedTransaction(transaction, self)
-
-
-class _HookedTransaction:
-    def __init__(self, transaction: Any, hooked: Hooked) -> None:
-        self._transaction = transaction
-        self._hooked = hooked
-
-    def __getattr__(self, name: str) -> Any:
-        return _hooked(getattr(self._transaction, name), name, self._hooked)
-
-
-def _hooked(method: Any, name: str, hooked: Hooked) -> Any:
-    if name != hooked.method:
-        return method
-    return lambda *args, **kwargs: hooked.hook(lambda: method(*args, **kwargs))
+            return await self.inner.begin(read_only=True)
+        begun = await (self._hook(self.inner.begin) if self._method == "begin" else self.inner.begin())
+        return Hooked(begun, self._method, self._hook)

@@ -7,6 +7,8 @@ from typing import Any, cast
 
 from twofold.ports import WriteStore
 
+from .proxy import Proxy
+
 
 def late(store: WriteStore, loaded: Callable[[], Awaitable[None]]) -> WriteStore:
     """Return the store as one whose commands load from transactions that only read.
@@ -21,17 +23,14 @@ def late(store: WriteStore, loaded: Callable[[], Awaitable[None]]) -> WriteStore
     return cast(WriteStore, _Store(store, loaded))
 
 
-class _Store:
+class _Store(Proxy):
     def __init__(self, inner: Any, loaded: Callable[[], Awaitable[None]]) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._loaded = loaded
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
     async def begin(self, *, read_only: bool = False) -> Any:
-        reading = await self._inner.begin(read_only=True)
-        return reading if read_only else _Transaction(self._inner, reading, self._loaded)
+        reading = await self.inner.begin(read_only=True)
+        return reading if read_only else _Transaction(self.inner, reading, self._loaded)
 
 
 class _Transaction:
@@ -50,27 +49,45 @@ class _Transaction:
             self._writes = True
         return self.now
 
+    @property
+    def log(self) -> Any:
+        return _Log(self)
+
+    @property
+    def storage_kinds(self) -> Any:
+        return _StorageKinds(self)
+
     def state(self, aggregate_type: type[Any]) -> Any:
         return _State(self, aggregate_type)
-
-    async def read(self, stream: str, *, after: int = 0) -> AsyncIterator[Any]:
-        async for event in self.now.read(stream, after=after):
-            yield event
-
-    async def append(self, stream: str, events: Any, *, expected: Any) -> Any:
-        return await (await self.writing()).append(stream, events, expected=expected)
-
-    async def kept(self, aggregate: str) -> Any:
-        return await self.now.kept(aggregate)
-
-    async def keep(self, aggregate: str, way: str) -> None:
-        await (await self.writing()).keep(aggregate, way)
 
     async def commit(self) -> None:
         await self.now.commit()
 
     async def rollback(self) -> None:
         await self.now.rollback()
+
+
+class _Log:
+    def __init__(self, transaction: _Transaction) -> None:
+        self._transaction = transaction
+
+    async def read(self, stream: str, *, after: int = 0) -> AsyncIterator[Any]:
+        async for event in self._transaction.now.log.read(stream, after=after):
+            yield event
+
+    async def append(self, stream: str, events: Any, *, expected: Any) -> Any:
+        return await (await self._transaction.writing()).log.append(stream, events, expected=expected)
+
+
+class _StorageKinds:
+    def __init__(self, transaction: _Transaction) -> None:
+        self._transaction = transaction
+
+    async def get(self, aggregate: str) -> Any:
+        return await self._transaction.now.storage_kinds.get(aggregate)
+
+    async def add(self, aggregate: str, kind: str) -> None:
+        await (await self._transaction.writing()).storage_kinds.add(aggregate, kind)
 
 
 class _State:

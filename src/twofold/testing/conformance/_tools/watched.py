@@ -8,6 +8,8 @@ from typing import Any, TypeAlias, TypeVar, cast
 from twofold._definitions.view import View
 from twofold.ports import ReadStore
 
+from .proxy import Proxy
+
 S = TypeVar("S", bound=ReadStore)
 
 Hook: TypeAlias = Callable[[str, str], Awaitable[None]]
@@ -40,95 +42,113 @@ def watched(store: S, hook: Hook) -> S:
     return cast(S, _Store(store, hook))
 
 
-class _Passing:
-    """Passes on whatever it does not watch."""
-
+class _Passing(Proxy):
     def __init__(self, inner: Any, hook: Hook) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._hook = hook
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
 
 
 class _Store(_Passing):
     @property
     def write_store(self) -> Any:
-        return _Store(self._inner.write_store, self._hook)
+        return _Store(self.inner.write_store, self._hook)
 
     @property
     def read_store(self) -> Any:
-        return _Store(self._inner.read_store, self._hook)
+        return _Store(self.inner.read_store, self._hook)
 
     @property
     def log(self) -> Any:
-        return _Log(self._inner.log, self._hook)
+        return _Log(self.inner.log, self._hook)
+
+    @property
+    def subscriptions(self) -> Any:
+        return _Subscriptions(self.inner.subscriptions, self._hook)
+
+    @property
+    def schedule(self) -> Any:
+        return _Schedule(self.inner.schedule, self._hook)
 
     async def begin(self, *, read_only: bool = False) -> Any:
         await self._hook(BEGIN_READING if read_only else BEGIN, "")
-        transaction = await self._inner.begin(read_only=read_only)
+        transaction = await self.inner.begin(read_only=read_only)
         return transaction if read_only else _Transaction(transaction, self._hook)
-
-    async def checkpoint(self, subscription: str) -> Any:
-        await self._hook(LOOK, subscription)
-        return await self._inner.checkpoint(subscription)
-
-    async def scheduled(self, *, limit: int) -> Any:
-        found = await self._inner.scheduled(limit=limit)
-        await self._hook(AFTER_LOOK_AT_SCHEDULE, found[0].id if found else "")
-        return found
 
 
 class _Log(_Passing):
     async def read_all(self, **options: Any) -> Any:
         await self._hook(READ, "")
-        return await self._inner.read_all(**options)
+        return await self.inner.read_all(**options)
+
+
+class _Subscriptions(_Passing):
+    async def checkpoint(self, subscription: str) -> Any:
+        await self._hook(LOOK, subscription)
+        return await self.inner.checkpoint(subscription)
+
+
+class _Schedule(_Passing):
+    async def next(self, *, limit: int) -> Any:
+        found = await self.inner.next(limit=limit)
+        await self._hook(AFTER_LOOK_AT_SCHEDULE, found[0].id if found else "")
+        return found
 
 
 class _Transaction(_Passing):
-    _stream = _subscription = ""
+    def __init__(self, inner: Any, hook: Hook) -> None:
+        super().__init__(inner, hook)
+        self.log = _LogWriter(inner.log, hook) if hasattr(inner, "log") else None
+        self.checkpoints = _Checkpoints(inner.checkpoints, hook)
+
+    def state(self, aggregate_type: type[Any]) -> Any:
+        return _State(self.inner.state(aggregate_type), self._hook)
+
+    def rows(self, view: type[View], **options: Any) -> Any:
+        return _Rows(self.inner.rows(view, **options), self._hook, view.view_name)
+
+    async def commit(self) -> None:
+        about = self.checkpoints.subscription or (self.log.stream if self.log else "")
+        await self._hook(BEFORE_COMMIT, about)
+        await self.inner.commit()
+        await self._hook(AFTER_COMMIT, about)
+
+
+class _LogWriter(_Passing):
+    stream = ""
 
     async def append(self, stream: str, *args: Any, **options: Any) -> Any:
-        self._stream = stream
-        stored = await self._inner.append(stream, *args, **options)
+        self.stream = stream
+        stored = await self.inner.append(stream, *args, **options)
         await self._hook(AFTER_APPEND, stream)
         return stored
 
-    def state(self, aggregate_type: type[Any]) -> Any:
-        return _State(self._inner.state(aggregate_type), self._hook)
 
-    def rows(self, view: type[View], **options: Any) -> Any:
-        return _Rows(self._inner.rows(view, **options), self._hook, view.view_name)
+class _Checkpoints(_Passing):
+    subscription = ""
 
     async def advance(self, subscription: str, **options: Any) -> None:
-        self._subscription = subscription
+        self.subscription = subscription
         await self._hook(BEFORE_ADVANCE, subscription)
-        await self._inner.advance(subscription, **options)
+        await self.inner.advance(subscription, **options)
         await self._hook(AFTER_ADVANCE, subscription)
-
-    async def commit(self) -> None:
-        about = self._subscription or self._stream
-        await self._hook(BEFORE_COMMIT, about)
-        await self._inner.commit()
-        await self._hook(AFTER_COMMIT, about)
 
 
 class _State(_Passing):
     async def load(self, id: str) -> Any:
-        found = await self._inner.load(id)
+        found = await self.inner.load(id)
         await self._hook(AFTER_LOAD, id)
         return found
 
     async def insert(self, id: str, aggregate: Any) -> None:
-        await self._inner.insert(id, aggregate)
+        await self.inner.insert(id, aggregate)
         await self._hook(AFTER_SAVE, id)
 
     async def update(self, id: str, aggregate: Any, *, expected: int) -> None:
-        await self._inner.update(id, aggregate, expected=expected)
+        await self.inner.update(id, aggregate, expected=expected)
         await self._hook(AFTER_SAVE, id)
 
     async def delete(self, id: str, aggregate: Any, *, expected: int) -> None:
-        await self._inner.delete(id, aggregate, expected=expected)
+        await self.inner.delete(id, aggregate, expected=expected)
         await self._hook(AFTER_SAVE, id)
 
 
@@ -138,5 +158,5 @@ class _Rows(_Passing):
         self._view = view
 
     async def write(self, changes: Any) -> None:
-        await self._inner.write(changes)
+        await self.inner.write(changes)
         await self._hook(AFTER_ROWS, self._view)

@@ -1,4 +1,4 @@
-"""Partitions and their leases: who may move which part of a subscription on."""
+"""Partitions of subscriptions, and their leases."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from .._connection.database import Database
 from .._schema.tables import Tables
 
 
-class Leases:
-    """The leases in the subscriptions' rows. Whether one has ended is for the database's clock to say.
+class SqlSubscriptions:
+    """A `SubscriptionStore`. Leases end by the database's clock.
 
     Args:
         database: the database.
@@ -26,13 +26,9 @@ class Leases:
         partitions, workers = tables.checkpoints, tables.workers
         of = partitions.c.subscription == bindparam("of")
         until = now + bindparam("seconds", type_=partitions.c.expires.type)
-        state = (
-            partitions.c.position,
-            partitions.c.log,
-            partitions.c.parked,
-            partitions.c.generation,
-            partitions.c.owner,
-        )
+        place = (partitions.c.position, partitions.c.log, partitions.c.parked)
+        self._checkpoint = prepare(select(*place).where(of))
+        state = (*place, partitions.c.generation, partitions.c.owner)
         self._partitions = prepare(
             select(partitions.c.partition, *state, partitions.c.expires > now)
             .where(of)
@@ -51,8 +47,17 @@ class Leases:
         self._forget = prepare(delete(workers).where(same, workers.c.expires <= now))
         self._count = prepare(select(func.count()).select_from(workers).where(same, workers.c.expires > now))
 
+    async def checkpoint(self, subscription: str) -> Checkpoint | None:
+        """Return the lowest committed checkpoint, or None when the subscription never ran here."""
+        attempt = f"read the checkpoint of {subscription}"
+        rows = await self._database.fetch(self._checkpoint, {"of": subscription}, attempt)
+        if not rows:
+            return None
+        position, log, _ = min(rows, key=lambda row: row[0])
+        return Checkpoint(Position(position), log, sum(parked for _, _, parked in rows))
+
     async def partitions(self, subscription: str) -> Sequence[Partition]:
-        """Return the partitions in their order."""
+        """Return the partitions by their numbers."""
         rows = await self._database.fetch(
             self._partitions, {"of": subscription}, f"read the partitions of {subscription}"
         )
@@ -64,7 +69,7 @@ class Leases:
     async def claim(
         self, subscription: str, owner: str, *, seconds: float, limit: int, force: bool = False
     ) -> Sequence[Lease]:
-        """Take partitions that nobody holds, or all."""
+        """Lease partitions that no worker holds, or all."""
         attempt = f"claim partitions of {subscription}"
         free = [each for each in await self.partitions(subscription) if force or each.owner is None][:limit]
         claim = self._seize if force else self._claim
@@ -78,7 +83,7 @@ class Leases:
         return leases
 
     async def renew(self, leases: Sequence[Lease], *, seconds: float) -> Sequence[Lease]:
-        """Let leases last for so many seconds from now; return those that still hold."""
+        """Extend leases; return those that are still valid."""
         async with self._database.writing() as link:
             return [
                 lease
@@ -87,13 +92,13 @@ class Leases:
             ]
 
     async def release(self, leases: Sequence[Lease]) -> None:
-        """Give partitions back."""
+        """End leases."""
         async with self._database.writing() as link:
             for lease in leases:
                 await link.change(self._release, _values(lease), "release a lease")
 
     async def attend(self, subscription: str, owner: str, *, seconds: float) -> int:
-        """Say that a worker is here; return how many are."""
+        """Register a worker; return the number of registered workers."""
         attempt = f"attend to {subscription}"
         async with self._database.writing() as link:
             await link.change(self._forget, {"of": subscription}, attempt)

@@ -1,0 +1,45 @@
+"""Held and parked events as text in Redis."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from uuid import UUID
+
+from twofold.ports import ParkedEvent, Position, StoredEvent
+
+
+def encoded(parked: ParkedEvent) -> bytes:
+    """Return an event as it is stored; the time of its next retry is stored separately."""
+    event = parked.event
+    kept = json.dumps(
+        [
+            *(str(event.id), event.name, event.schema, event.data, event.metadata, event.time.isoformat()),
+            *(event.stream, event.version, int(event.position)),
+            *(parked.key, parked.reason, parked.attempts, parked.time.isoformat()),
+        ],
+        ensure_ascii=False,
+        separators=(",", ":"),
+    )
+    return kept.encode("utf-8", "backslashreplace")  # the escape that JSON uses for a lone surrogate
+
+
+def again_text(again: datetime | None, key: str) -> bytes:
+    """Return the time of the next retry of an event, and its key; empty when there is none."""
+    return b"" if again is None else f"{again.isoformat()} {key}".encode("utf-8", "surrogatepass")
+
+
+def decoded(stored: bytes, again: bytes | None) -> ParkedEvent:
+    """Return the stored event."""
+    _, length, rest = stored.split(b" ", 2)
+    fields = json.loads(rest[int(length) :])
+    name, schema, data, metadata, time, stream, version, position = fields[1:9]
+    key, reason, attempts, failed = fields[9:]
+    event = StoredEvent(
+        UUID(fields[0]), name, schema, data, metadata, datetime.fromisoformat(time), stream, version, Position(position)
+    )
+    return ParkedEvent(event, key, reason, attempts, datetime.fromisoformat(failed), _time(again))
+
+
+def _time(again: bytes | None) -> datetime | None:
+    return None if again is None else datetime.fromisoformat(again.partition(b" ")[0].decode())

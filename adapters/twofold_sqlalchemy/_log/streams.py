@@ -1,0 +1,56 @@
+"""The events of single streams, read inside or outside of a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import bindparam, func, select
+
+from twofold.ports import StoredEvent
+
+from .._connection.database import Database
+from .._connection.statements import Statement
+from .._schema.tables import Tables
+from .columns import EventColumns
+
+_PAGE = 500
+"""The maximum number of events that one select returns."""
+
+Fetch = Callable[[Statement, Mapping[str, Any], str], Awaitable[Sequence[Any]]]
+"""`Database.fetch`, or `Link.fetch` of a transaction."""
+
+
+class Streams:
+    """Reads streams.
+
+    Args:
+        database: the database.
+        tables: Twofold's tables in it.
+    """
+
+    def __init__(self, database: Database, tables: Tables) -> None:
+        events, self._columns = tables.events, EventColumns(database.dialect)
+        of_stream = events.c.stream == bindparam("of")
+        self._events = database.prepare(
+            select(*self._columns.selected(events))
+            .where(of_stream, events.c.version > bindparam("after"))
+            .order_by(events.c.version)
+            .limit(_PAGE)
+        )
+        self._version = database.prepare(select(func.coalesce(func.max(events.c.version), 0)).where(of_stream))
+
+    async def read(self, fetch: Fetch, stream: str, after: int) -> AsyncIterator[StoredEvent]:
+        """Iterate over a stream's events, page by page."""
+        while True:
+            rows = await fetch(self._events, {"of": stream, "after": after}, f"read the stream {stream}")
+            for row in rows:
+                event = self._columns.stored(row)
+                yield event
+                after = event.version
+            if len(rows) < _PAGE:
+                return
+
+    async def version(self, fetch: Fetch, stream: str) -> int:
+        """Return the number of events of a stream."""
+        return int((await fetch(self._version, {"of": stream}, f"read the version of {stream}"))[0][0])

@@ -1,0 +1,141 @@
+"""Held and parked events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, delete, func, select, update
+
+from twofold.ports import ParkedEvent, Position
+
+from .._connection.database import Database
+from .._connection.open_transaction import Link
+from .._log.columns import EventColumns
+from .._schema.tables import Tables
+
+
+class ParkedStatements:
+    """The statements on held and parked events.
+
+    Args:
+        database: the database.
+        tables: Twofold's tables in it.
+    """
+
+    def __init__(self, database: Database, tables: Tables) -> None:
+        prepare, table = database.prepare, tables.parked
+        self.columns = EventColumns(database.dialect)
+        mine = table.c.subscription == bindparam("of")
+        this, of_key = table.c.position == bindparam("at"), table.c.key == bindparam("of_key")
+        held = (table.c.key, table.c.reason, table.c.attempts, table.c.parked_at, table.c.again)
+        every = select(*self.columns.selected(table), *held).where(mine).order_by(table.c.number)
+        self.read = prepare(every)
+        self.read_key = prepare(every.where(of_key))
+        self.keys = prepare(select(table.c.key, func.count()).where(mine).group_by(table.c.key))
+        self.retries = prepare(select(table.c.key, table.c.again).where(mine, table.c.again.is_not(None)))
+        self.first = prepare(select(table.c.position).where(mine, of_key).order_by(table.c.number).limit(1))
+        held_names = ("key", "reason", "attempts", "parked_at", "again")
+        self.names = ("subscription", "position", *held_names, *EventColumns.WRITTEN)
+        new: dict[str, Any] = {name: bindparam(name) for name in self.names}
+        self.insert = prepare(database.dialect.sql.insert_new(table).values(new))
+        self.delete = prepare(delete(table).where(mine, this))
+        self.delete_all = prepare(delete(table).where(mine))
+        changed: dict[str, Any] = {
+            name: bindparam(f"new_{name}") for name in ("reason", "attempts", "parked_at", "again")
+        }
+        self.update = prepare(update(table).where(mine, this).values(changed))
+        self.retry = prepare(update(table).where(mine, this).values(again=bindparam("new_again")))
+        self.move_all = prepare(update(table).where(mine).values(subscription=bindparam("new_name")))
+
+    def row(self, subscription: str, parked: ParkedEvent) -> tuple[Any, ...]:
+        """Return the parameters that insert an event."""
+        event, time = parked.event, self.columns.time
+        held = (parked.key, parked.reason, parked.attempts, time(parked.time), time(parked.again))
+        stored = self.columns.values(event.stream, event.version, event)
+        return self.insert.bind(dict(zip(self.names, (subscription, event.position, *held, *stored), strict=True)))
+
+
+class SqlParkedReader:
+    """A `ParkedEventReader`."""
+
+    def __init__(self, database: Database, statements: ParkedStatements) -> None:
+        self._database = database
+        self._statements = statements
+
+    async def read(self, subscription: str, *, key: str | None = None) -> Sequence[ParkedEvent]:
+        """Return the events in the order in which they were set aside, of one key or of all keys."""
+        statement = self._statements.read if key is None else self._statements.read_key
+        attempt, columns = f"read the parked events of {subscription}", self._statements.columns
+        rows = await self._database.fetch(statement, {"of": subscription, "of_key": key}, attempt)
+        time = columns.read_time
+        return [
+            ParkedEvent(columns.stored(event), key, reason, attempts, time(parked_at), time(again))
+            for *event, key, reason, attempts, parked_at, again in rows
+        ]
+
+    async def keys(self, subscription: str) -> Mapping[str, int]:
+        """Return the keys that have events, each with their number."""
+        attempt = f"read the parked keys of {subscription}"
+        return dict(await self._database.fetch(self._statements.keys, {"of": subscription}, attempt))
+
+    async def retries(self, subscription: str) -> Mapping[str, datetime]:
+        """Return the keys that are held, each with the time of its next retry."""
+        attempt = f"read the retries of {subscription}"
+        rows = await self._database.fetch(self._statements.retries, {"of": subscription}, attempt)
+        return {key: self._statements.columns.read_time(again) for key, again in rows}
+
+
+class SqlParkedWriter:
+    """A `ParkedEventWriter`."""
+
+    __slots__ = ("_link", "_statements")
+
+    def __init__(self, link: Link, statements: ParkedStatements) -> None:
+        self._link = link
+        self._statements = statements
+
+    async def add(self, subscription: str, events: Sequence[ParkedEvent]) -> None:
+        """Set events aside, unless they are."""
+        attempt = f"park events of {subscription}"
+        self._link.check_writable(attempt)
+        if events:
+            rows = [self._statements.row(subscription, parked) for parked in events]
+            await self._link.change_many(self._statements.insert, rows, attempt)
+
+    async def remove(self, subscription: str, positions: Sequence[Position]) -> int:
+        """Delete events by their position; return how many were deleted."""
+        attempt, delete = f"delete parked events of {subscription}", self._statements.delete
+        self._link.check_writable(attempt)
+        return sum([await self._link.change(delete, {"of": subscription, "at": at}, attempt) for at in positions])
+
+    async def update(self, subscription: str, parked: ParkedEvent) -> None:
+        """Replace reason, attempts, time and next retry of an event."""
+        attempt, time = f"update a parked event of {subscription}", self._statements.columns.time
+        self._link.check_writable(attempt)
+        values = {
+            "of": subscription,
+            "at": parked.event.position,
+            "new_reason": parked.reason,
+            "new_attempts": parked.attempts,
+            "new_parked_at": time(parked.time),
+            "new_again": time(parked.again),
+        }
+        await self._link.change(self._statements.update, values, attempt)
+
+    async def retry(self, subscription: str, key: str, *, at: datetime) -> bool:
+        """Set the next retry of the first event of a key."""
+        attempt, statements = f"retry {key!r} of {subscription}", self._statements
+        self._link.check_writable(attempt)
+        for (position,) in await self._link.fetch(statements.first, {"of": subscription, "of_key": key}, attempt):
+            values = {"of": subscription, "at": position, "new_again": statements.columns.time(at)}
+            return await self._link.change(statements.retry, values, attempt) > 0
+        return False
+
+    async def adopt(self, subscription: str, *, of: str) -> None:
+        """Replace all events of a subscription by those of another."""
+        attempt = f"adopt the parked events of {of}"
+        self._link.check_writable(attempt)
+        await self._link.change(self._statements.delete_all, {"of": subscription}, attempt)
+        await self._link.change(self._statements.move_all, {"of": of, "new_name": subscription}, attempt)

@@ -1,0 +1,27 @@
+"""The inbox: which messages of a broker were received, so that a redelivery has no effect."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+
+class Inbox(Protocol):
+    """Claim messages in the transaction that records their effects: `WriteTransaction.inbox`.
+
+    Claims behave like those of `IdempotencyKeys`: they commit or roll back with their transaction, concurrent claims of the
+    same message wait for each other, and names are compared exactly.
+    """
+
+    async def claim(self, consumer: str, id: str, *, time: datetime) -> bool:
+        """Note that a consumer receives a message; return False when it is noted already, in this transaction or before.
+
+        Args:
+            consumer: the name of the consumer. Each consumer receives a message once.
+            id: the message's id.
+            time: when it is received, UTC.
+
+        Raises:
+            TransientFailure: the wait timed out. The transaction must be rolled back.
+        """
+        ...
