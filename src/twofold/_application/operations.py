@@ -88,7 +88,7 @@ class Operations:
                 again = (await store.parked.retries(subscription)).get(key)
                 if again is None or again > now:
                     return True
-                running.notifications.received.send()
+                running.notifications.appended.send()
                 running.assembly.services.consistency.awaited.send()
                 return False
 
