@@ -171,7 +171,7 @@ MUTANTS: Mutants = {
         "unparked to be dropped": at("connection", replacing("unpark", again=False)),
         "unparked and kept": keeping_parked,
     },
-    "test_what_is_for_every_partition_comes_again_once": {"unparked for every part": unparking_for_everybody},
+    "test_a_message_for_every_partition_comes_again_once": {"unparked for every part": unparking_for_everybody},
     "test_a_parked_message_is_dropped": {
         "dropped and delivered": at("connection", replacing("unpark", again=True)),
         "dropped and kept": keeping_parked,
