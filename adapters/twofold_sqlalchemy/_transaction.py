@@ -62,6 +62,8 @@ class Prepared:
 class SqlTransaction:
     """A `WriteTransaction`. Each call is sent at once; `commit` or `rollback` ends it and releases the connection.
 
+    A part is created when it is asked for, because most transactions use few of them.
+
     Args:
         link: the transaction's connection.
         prepared: the statements of its parts.
@@ -77,23 +79,59 @@ class SqlTransaction:
         state_of: Callable[[type[object]], State],
     ) -> None:
         self._link = link
-        self._database = prepared.database
+        self._prepared = prepared
         self._view_table = view_table
         self._state_of = state_of
         self._states: dict[type[object], StateStore[Any]] = {}
-        self.log = SqlLogWriter(link, prepared.database, prepared.streams, prepared.log.appender)
-        self.snapshots = SqlSnapshots(link, prepared.snapshots)
-        self.storage_kinds = SqlStorageKinds(link, prepared.storage_kinds)
-        self.keys = SqlKeys(link, prepared.keys)
-        self.inbox = SqlInbox(link, prepared.inbox)
-        self.schedule = SqlScheduleWriter(link, prepared.schedule)
-        self.checkpoints = SqlCheckpoints(link, prepared.checkpoints)
-        self.parked = SqlParkedWriter(link, prepared.parked)
-        self.shadows = SqlShadows(link, view_table)
+
+    @property
+    def log(self) -> SqlLogWriter:
+        """The event log."""
+        return SqlLogWriter(self._link, self._prepared.database, self._prepared.streams, self._prepared.log.appender)
+
+    @property
+    def snapshots(self) -> SqlSnapshots:
+        """The snapshots of event-sourced aggregates."""
+        return SqlSnapshots(self._link, self._prepared.snapshots)
+
+    @property
+    def storage_kinds(self) -> SqlStorageKinds:
+        """The kind of storage that each aggregate type uses."""
+        return SqlStorageKinds(self._link, self._prepared.storage_kinds)
+
+    @property
+    def keys(self) -> SqlKeys:
+        """The idempotency keys of commands."""
+        return SqlKeys(self._link, self._prepared.keys)
+
+    @property
+    def inbox(self) -> SqlInbox:
+        """The messages that were received."""
+        return SqlInbox(self._link, self._prepared.inbox)
+
+    @property
+    def schedule(self) -> SqlScheduleWriter:
+        """The scheduled commands."""
+        return SqlScheduleWriter(self._link, self._prepared.schedule)
+
+    @property
+    def checkpoints(self) -> SqlCheckpoints:
+        """The checkpoints of subscriptions."""
+        return SqlCheckpoints(self._link, self._prepared.checkpoints)
+
+    @property
+    def parked(self) -> SqlParkedWriter:
+        """The held and parked events of subscriptions."""
+        return SqlParkedWriter(self._link, self._prepared.parked)
+
+    @property
+    def shadows(self) -> SqlShadows:
+        """The shadow rows of views, as a whole."""
+        return SqlShadows(self._link, self._view_table)
 
     def rows(self, view: type[V], *, shadow: bool = False) -> RowWriter[V]:
         """Return the rows of a view."""
-        return TableRows(self._database, cast("ViewTable[V]", self._view_table(view, shadow)), self._link)
+        return TableRows(self._prepared.database, cast("ViewTable[V]", self._view_table(view, shadow)), self._link)
 
     def state(self, aggregate_type: type[A]) -> StateStore[A]:
         """Return the stored state of an aggregate type. It is the same object each time: it remembers what was loaded."""
