@@ -12,7 +12,7 @@ from twofold.ports import RowWriter, StateStore
 from ._aggregates.snapshots import SnapshotStatements, SqlSnapshots
 from ._aggregates.storage_kinds import SqlStorageKinds, StorageKindStatements
 from ._connection.database import Database
-from ._connection.open_transaction import Link
+from ._connection.open_transaction import OpenTransaction
 from ._log.log_writer import SqlLogWriter
 from ._log.registry import strategy_of
 from ._log.streams import Streams
@@ -33,8 +33,8 @@ V = TypeVar("V", bound=View)
 class State(Protocol):
     """How the aggregates of one type are stored."""
 
-    def open(self, link: Link) -> StateStore[Any]:
-        """Return them inside a transaction."""
+    def open(self, transaction: OpenTransaction) -> StateStore[Any]:
+        """Return the states inside a transaction."""
         ...
 
 
@@ -65,20 +65,20 @@ class SqlTransaction:
     A part is created when it is asked for, because most transactions use few of them.
 
     Args:
-        link: the transaction's connection.
+        transaction: the open transaction.
         prepared: the statements of its parts.
-        view_table: returns the table of a view, or that of its shadow rows.
+        view_table: returns the table of a view's rows, or of its shadow rows.
         state_of: returns how an aggregate type is stored.
     """
 
     def __init__(
         self,
-        link: Link,
+        transaction: OpenTransaction,
         prepared: Prepared,
         view_table: Callable[[type[View], bool], ViewTable[Any]],
         state_of: Callable[[type[object]], State],
     ) -> None:
-        self._link = link
+        self._transaction = transaction
         self._prepared = prepared
         self._view_table = view_table
         self._state_of = state_of
@@ -87,67 +87,71 @@ class SqlTransaction:
     @property
     def log(self) -> SqlLogWriter:
         """The event log."""
-        return SqlLogWriter(self._link, self._prepared.database, self._prepared.streams, self._prepared.log.appender)
+        return SqlLogWriter(
+            self._transaction, self._prepared.database, self._prepared.streams, self._prepared.log.appender
+        )
 
     @property
     def snapshots(self) -> SqlSnapshots:
         """The snapshots of event-sourced aggregates."""
-        return SqlSnapshots(self._link, self._prepared.snapshots)
+        return SqlSnapshots(self._transaction, self._prepared.snapshots)
 
     @property
     def storage_kinds(self) -> SqlStorageKinds:
         """The kind of storage that each aggregate type uses."""
-        return SqlStorageKinds(self._link, self._prepared.storage_kinds)
+        return SqlStorageKinds(self._transaction, self._prepared.storage_kinds)
 
     @property
     def keys(self) -> SqlKeys:
         """The idempotency keys of commands."""
-        return SqlKeys(self._link, self._prepared.keys)
+        return SqlKeys(self._transaction, self._prepared.keys)
 
     @property
     def inbox(self) -> SqlInbox:
         """The messages that were received."""
-        return SqlInbox(self._link, self._prepared.inbox)
+        return SqlInbox(self._transaction, self._prepared.inbox)
 
     @property
     def schedule(self) -> SqlScheduleWriter:
         """The scheduled commands."""
-        return SqlScheduleWriter(self._link, self._prepared.schedule)
+        return SqlScheduleWriter(self._transaction, self._prepared.schedule)
 
     @property
     def checkpoints(self) -> SqlCheckpoints:
         """The checkpoints of subscriptions."""
-        return SqlCheckpoints(self._link, self._prepared.checkpoints)
+        return SqlCheckpoints(self._transaction, self._prepared.checkpoints)
 
     @property
     def parked(self) -> SqlParkedWriter:
         """The held and parked events of subscriptions."""
-        return SqlParkedWriter(self._link, self._prepared.parked)
+        return SqlParkedWriter(self._transaction, self._prepared.parked)
 
     @property
     def shadows(self) -> SqlShadows:
         """The shadow rows of views, as a whole."""
-        return SqlShadows(self._link, self._view_table)
+        return SqlShadows(self._transaction, self._view_table)
 
     def rows(self, view: type[V], *, shadow: bool = False) -> RowWriter[V]:
         """Return the rows of a view."""
-        return TableRows(self._prepared.database, cast("ViewTable[V]", self._view_table(view, shadow)), self._link)
+        return TableRows(
+            self._prepared.database, cast("ViewTable[V]", self._view_table(view, shadow)), self._transaction
+        )
 
     def state(self, aggregate_type: type[A]) -> StateStore[A]:
         """Return the stored state of an aggregate type. It is the same object each time: it remembers what was loaded."""
         found = self._states.get(aggregate_type)
         if found is None:
-            found = self._states[aggregate_type] = self._state_of(aggregate_type).open(self._link)
+            found = self._states[aggregate_type] = self._state_of(aggregate_type).open(self._transaction)
         return cast("StateStore[A]", found)
 
     def savepoint(self) -> AbstractAsyncContextManager[None]:
         """Open a savepoint."""
-        return self._link.savepoint()
+        return self._transaction.savepoint()
 
     async def commit(self) -> None:
         """Make everything durable and visible. A COMMIT that was sent is awaited, also when the task is cancelled."""
-        await self._link.commit()
+        await self._transaction.commit()
 
     async def rollback(self) -> None:
         """Undo everything and release the connection."""
-        await self._link.rollback()
+        await self._transaction.rollback()

@@ -7,8 +7,8 @@
 
     app.use(audited, on=Command)
 
-A middleware may pass another message of the same class on, answer without calling on, call on several times, or handle
-an error. It runs in the task of the caller. What this module ships is made by functions that take options.
+A middleware may pass on another message of the same class, answer without calling `call_next`, call it several times, or
+handle an error. It runs in the task of the caller. The functions of this module return middleware.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ __all__ = ["CallNext", "Middleware", "authorise", "compose", "logging", "retry_c
 
 
 def logging(logger: _logging.Logger | None = None, *, level: int = _logging.INFO) -> Middleware:
-    """Log each message with its duration, and each failure with the class of its error, whose text may quote fields.
+    """Log each message with its duration. A failure is logged with the class of its error, whose text may quote fields.
 
     Args:
-        logger: where to log; `twofold.messages` by default.
-        level: the level of a success; a failure is logged as `ERROR`.
+        logger: the logger; `twofold.messages` by default.
+        level: the level for a success. A failure is logged as `ERROR`.
     """
     out = logger or _logging.getLogger("twofold.messages")
 
@@ -53,34 +53,35 @@ def logging(logger: _logging.Logger | None = None, *, level: int = _logging.INFO
 
 
 def timeout(seconds: float) -> Middleware:
-    """Give up a message that takes too long. Its unit of work is rolled back.
+    """Cancel a message that takes too long. Its unit of work is rolled back.
 
     Args:
-        seconds: the limit.
+        seconds: the timeout, in seconds.
 
     Raises:
-        TimeoutError: (from the dispatch) the limit was reached.
+        TimeoutError: (from the dispatch) the timeout was reached.
     """
 
     async def limited(message: Any, call_next: CallNext) -> Any:
         with anyio.move_on_after(seconds):
             return await call_next(message)
         raise TimeoutError(
-            f"{type(message).__name__} was given up after {seconds} s and rolled back. "
-            "Raise the limit of the timeout middleware, or make the handler faster."
+            f"{type(message).__name__} was cancelled after {seconds} s and rolled back. "
+            "Raise the timeout of the middleware, or make the handler faster."
         )
 
     return limited
 
 
 def retry_conflicts(*, attempts: int = 5, delay: float = 0.01) -> Middleware:
-    """Repeat the whole handler on a fresh unit of work after a `ConcurrencyConflict` or a `TransientFailure`.
+    """Retry the whole handler in a new unit of work after a `ConcurrencyConflict` or a `TransientFailure`.
 
-    A message dispatched inside another one is not repeated: its unit is the outer one, which is repeated as a whole.
+    A message that is dispatched inside a handler is not retried: it shares the unit of work of the outer message, which is
+    retried as a whole.
 
     Args:
-        attempts: tries in all, at least 1.
-        delay: seconds before the second try; doubled each time, with full jitter.
+        attempts: how often the handler runs at most; at least 1.
+        delay: the delay before the second attempt, in seconds. It doubles each time, with full jitter.
     """
 
     async def retried(message: Any, call_next: CallNext) -> Any:
@@ -98,13 +99,13 @@ def retry_conflicts(*, attempts: int = 5, delay: float = 0.01) -> Middleware:
 
 
 def authorise(allowed: Callable[[Any], Awaitable[bool] | bool]) -> Middleware:
-    """Ask before a message is handled.
+    """Authorise each message before it is handled.
 
     Args:
-        allowed: a function, async or not, of the message.
+        allowed: a function of the message, async or not, that returns whether the message may be handled.
 
     Raises:
-        NotAuthorised: (from the dispatch) the answer was no.
+        NotAuthorised: (from the dispatch) `allowed` returned False.
     """
 
     async def authorised(message: Any, call_next: CallNext) -> Any:
@@ -120,10 +121,10 @@ def authorise(allowed: Callable[[Any], Awaitable[bool] | bool]) -> Middleware:
 
 
 def validation() -> Middleware:
-    """Validate a message once more, for callers that build messages with `model_construct` or `model_copy`.
+    """Validate each message again, for callers that create messages with `model_construct` or `model_copy`.
 
     Raises:
-        pydantic.ValidationError: (from the dispatch) a field is not valid.
+        pydantic.ValidationError: (from the dispatch) a field is invalid.
     """
 
     async def validated(message: Any, call_next: CallNext) -> Any:

@@ -228,7 +228,7 @@ async def test_a_slow_handler_is_given_up() -> None:
             ended.append("cancelled")
         return "too late"
 
-    with pytest.raises(TimeoutError, match=r"Place was given up after 0\.01 s"):
+    with pytest.raises(TimeoutError, match=r"Place was cancelled after 0\.01 s"):
         await bus.dispatch(Place())
     assert ended == ["cancelled"]
 

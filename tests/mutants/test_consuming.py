@@ -172,7 +172,7 @@ losing_open = accepting_open(_publish_nothing)
 reordering_open = accepting_open(_publish_behind_others)
 
 PARKED, OPEN = "test_exactly_the_poison_message_is_parked", "test_it_does_not_wait_for_what_is_open"
-AGAIN, FOR_ALL = "test_what_is_not_settled_comes_again", "test_a_message_for_every_part"
+AGAIN, FOR_ALL = "test_what_is_not_settled_comes_again", "test_a_message_for_every_partition"
 
 MUTANTS = (
     Mutant(
@@ -212,12 +212,12 @@ MUTANTS = (
     ),
     Mutant(
         "keys change their parts",
-        "test_a_key_stays_in_its_part",
+        "test_a_key_stays_in_its_partition",
         opened(lambda _: receiving(partial(_in_any_part, count(1)))),
     ),
     Mutant(
         "a part has two receivers",
-        "test_a_part_belongs_to_one_process_at_a_time",
+        "test_a_partition_belongs_to_one_process_at_a_time",
         opened(lambda _: consumers(partial(Shares, seen={}))),
     ),
 )

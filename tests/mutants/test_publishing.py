@@ -153,7 +153,7 @@ MUTANTS = (
     Mutant("part of a refused batch is sent", LIMIT, publishers(instead(publish=_publish_small_ones_first))),
     Mutant(
         "what is for all comes first",
-        "test_a_message_for_every_part",
+        "test_a_message_for_every_partition",
         sending(lambda sent: sorted(sent, key=lambda each: each.key is not None)),
     ),
     Mutant(
@@ -178,12 +178,12 @@ MUTANTS = (
     ),
     Mutant(
         "parts are changed",
-        "test_another_number_of_parts_is_refused",
+        "test_another_number_of_partitions_is_refused",
         connections(changing("declare", feed=lambda feed: replace(feed, partitions=3))),
     ),
     Mutant("open messages are not counted", "test_what_waits_is_counted", connections(ReadyOnly)),
     Mutant("unparked for everybody", AGAIN, unparking_for_everybody),
-    Mutant("unparked for every part", "test_what_is_for_every_part_comes_again_once", unparking_for_everybody),
+    Mutant("unparked for every part", "test_a_message_for_every_partition_comes_again_once", unparking_for_everybody),
     Mutant("unparked to be dropped", AGAIN, connections(replacing("unpark", again=False))),
     Mutant("unparked and kept", AGAIN, keeping_parked),
     Mutant("dropped and delivered", "test_a_parked_message_is_dropped", connections(replacing("unpark", again=True))),

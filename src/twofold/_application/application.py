@@ -176,11 +176,8 @@ class Application(Router):
         if idempotency_key is not None:
             return self.session().dispatch(command, idempotency_key=idempotency_key)
         running = self._running or self._started()
-        try:
-            handle = running.handles[type(command)]
-        except KeyError:
-            return running.commands.dispatch(command)
-        return handle(command)
+        pipeline = running.pipelines.get(type(command))
+        return running.commands.dispatch(command) if pipeline is None else pipeline.handle(command)
 
     async def execute(self, query: Query[R], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None) -> R:
         """Answer one query in a session of its own; see `Session.execute`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
 import anyio
 
@@ -19,34 +20,33 @@ _RECONNECT = 1.0
 _LONG = 3600.0
 
 
+@dataclass(frozen=True, slots=True)
 class Notifications:
     """Announces appended events to other processes, and listens to theirs. Readers poll all the same.
 
-    Args:
+    Attributes:
         log: the event log.
         identity: the identity of the log.
         notifier: carries the notifications; the log does so itself by default.
-        appended: sent when this process has appended events.
+        committed: sent when this process has appended events.
+        appended: sent when this or another process has appended events.
     """
 
-    def __init__(self, log: EventLog, identity: str, notifier: Notifier | None, appended: Signal) -> None:
-        self._log = log
-        self._identity = identity
-        self._notifier = notifier
-        self._appended = appended
-        self.received = Signal()
-        """Sent when this or another process has appended events."""
-        appended.forward(self.received)
+    log: EventLog
+    identity: str
+    notifier: Notifier | None
+    committed: Signal
+    appended: Signal
 
     async def announce(self) -> None:
         """Announce appended events to other processes until cancelled. Several appends become one notification."""
-        seen = self._appended.count
+        seen = self.committed.count
         while True:
-            await self._appended.wait(seen, _LONG)
-            if self._appended.count != seen:
-                seen = self._appended.count
+            await self.committed.wait(seen, _LONG)
+            if self.committed.count != seen:
+                seen = self.committed.count
                 try:
-                    await (self._notifier.announce(self._identity) if self._notifier else self._log.announce())
+                    await (self.notifier.announce(self.identity) if self.notifier else self.log.announce())
                 except TransientFailure as error:
                     logger.debug("Other processes were not notified of new events: %s", error)
 
@@ -54,8 +54,8 @@ class Notifications:
         """Wake the readers of this process at each notification of another one, until cancelled."""
         while True:
             try:
-                heard = self.received.send
-                await (self._notifier.watch(self._identity, heard) if self._notifier else self._log.watch(heard))
+                heard = self.appended.send
+                await (self.notifier.watch(self.identity, heard) if self.notifier else self.log.watch(heard))
             except TransientFailure as error:
                 logger.warning("Notifications of other processes do not arrive; readers poll instead: %s", error)
             await anyio.sleep(_RECONNECT)

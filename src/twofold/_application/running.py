@@ -13,8 +13,8 @@ from .._background.supervisor import Supervisor
 from .._definitions.envelope import Origin
 from .._definitions.position import START, Position
 from .._dispatch.session import Session
+from .._subscriptions.decoded_log import DecodedLog
 from .._subscriptions.inline import begin_inline
-from .._subscriptions.partition_steps import Log
 from .._subscriptions.worker import Worker
 from .._wiring.assembly import Assembly
 from .._wiring.parts import Parts
@@ -50,12 +50,14 @@ class Running:
         self.parts = parts
         self.assembly = assembly
         self.commands = assembly.services.commands
-        self.handles = self.commands._routes
+        self.pipelines = assembly.services.command_pipelines
         self.identity = identity
         self.owner = f"{gethostname()}/{getpid()}/{parts.ids.new().hex[:12]}"
-        self.log = Log(parts.write.log, identity, assembly.event_types, parts.clock)
+        self.log = DecodedLog(parts.write.log, identity, assembly.event_types, parts.clock)
         services, consistency = assembly.services, assembly.services.consistency
-        self.notifications = Notifications(parts.write.log, identity, parts.notifier, services.committed)
+        self.notifications = Notifications(
+            parts.write.log, identity, parts.notifier, services.committed, services.appended
+        )
         self.supervisor = Supervisor()
         self.messaging = Messaging(parts, assembly, services.committed.send, self.session)
         services.running.start()
@@ -63,7 +65,7 @@ class Running:
         self.timers = Timers(services, self._session_of, parts.retry_scheduled)
         self.workers = [
             Worker(
-                each, self.log, self.owner, parts.lease, self.notifications.received, consistency.awaited,
+                each, self.log, self.owner, parts.lease, self.notifications.appended, consistency.awaited,
                 self.messaging.report_of(each, consistency.report),
             )
             for each in assembly.subscriptions
@@ -105,7 +107,7 @@ class Running:
         for worker in self.workers:
             worker.stop()
         self.timers.stop()
-        self.notifications.received.send()
+        self.notifications.appended.send()
         await self.supervisor.stop(self._drain)
         self.assembly.services.ended.send()
         await self.messaging.close()

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import anyio
 
 
+@dataclass(slots=True, eq=False)
 class Signal:
-    """Wakes waiting tasks early. A waiting task also polls, so that a lost signal does no harm."""
+    """Wakes waiting tasks early. A waiting task also polls, so that a lost signal does no harm.
 
-    def __init__(self) -> None:
-        self.count = 0
-        """How often the signal was sent. Read the count before the state that the signal is about."""
-        self._event: anyio.Event | None = None
-        self._also: Signal | None = None
+    Attributes:
+        count: how often the signal was sent. Read the count before the state that the signal is about.
 
-    def forward(self, to: Signal) -> None:
-        """Send another signal each time this one is sent."""
-        self._also = to
+    Args:
+        also: a signal that is sent each time this one is sent.
+    """
+
+    also: Signal | None = None
+    count: int = field(default=0, init=False)
+    _event: anyio.Event | None = field(default=None, init=False)
 
     def send(self) -> None:
         """Wake all tasks that wait now."""
@@ -24,8 +28,8 @@ class Signal:
         if self._event is not None:
             self._event.set()
             self._event = None
-        if self._also is not None:
-            self._also.send()
+        if self.also is not None:
+            self.also.send()
 
     async def wait(self, seen: int, seconds: float) -> None:
         """Return when the signal is sent, at the latest after a timeout.

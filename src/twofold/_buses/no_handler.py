@@ -1,4 +1,4 @@
-"""The error for a message without a handler."""
+"""Errors for messages without a handler."""
 
 from __future__ import annotations
 
@@ -17,6 +17,22 @@ _ELSEWHERE = {
     Command: "It is a command: use dispatch().",
     Event: "It is an event: let an aggregate or the UnitOfWork record it, or publish it on an EventBus.",
 }
+
+
+def no_single_answer(query: Query[Any]) -> NoHandler:
+    """Return the error for a streaming query that is executed."""
+    name = type(query).__name__
+    return NoHandler(
+        f"cannot execute {name}: it is answered with a stream. Iterate over it: async for item in app.stream({name}(…))."
+    )
+
+
+def no_stream(query: Query[Any]) -> NoHandler:
+    """Return the error for the stream of a query that does not stream."""
+    return NoHandler(
+        f"cannot stream {type(query).__name__}: it is answered with one result. Use execute(). A streaming query is a "
+        "Query[AsyncIterator[…]], and its handler is an async generator."
+    )
 
 
 def no_handler(kind: str, message: object, known: Iterable[type[Any]]) -> NoHandler:

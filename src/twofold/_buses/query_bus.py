@@ -8,11 +8,11 @@ from typing import Any, NoReturn, TypeVar
 
 from .._definitions.message import Query
 from .._encoding.answer_types import stream_mismatch
-from ..errors import ConfigurationError, InvalidDefinition, NoHandler
+from ..errors import ConfigurationError, InvalidDefinition
 from .callables import is_stream, standalone
 from .chain import Middleware, checked, compose
 from .decorators import QueryRegistration
-from .no_handler import Handle, no_handler
+from .no_handler import Handle, no_handler, no_single_answer, no_stream
 
 R = TypeVar("R")
 Q = TypeVar("Q", bound=Query[Any])
@@ -46,7 +46,11 @@ class QueryBus:
             handle, streams = standalone(handler), is_stream(handler)
             if wrong := stream_mismatch(query_type, streams):
                 raise InvalidDefinition(f"cannot register {getattr(handler, '__qualname__', handler)}: {wrong}")
-            self._route(query_type, compose(self._middleware, handle), streams=streams)
+            handle = compose(self._middleware, handle)
+            # A streaming query is refused by its own callable, so that `execute` need not check each query.
+            self._routes[query_type] = _refuse if streams else handle
+            if streams:
+                self._streams[query_type] = handle
 
         return QueryRegistration(register)
 
@@ -71,24 +75,12 @@ class QueryBus:
         handle = self._streams.get(type(query))
         if handle is None:
             if type(query) in self._routes:
-                raise NoHandler(
-                    f"cannot stream {type(query).__name__}: it is answered with one result. Use execute(). A streaming "
-                    "query is a Query[AsyncIterator[…]], and its handler is an async generator."
-                )
+                raise no_stream(query)
             raise no_handler("query", query, self._routes)
         async with aclosing(await handle(query)) as items:
             async for item in items:
                 yield item
 
-    def _route(self, query_type: type[Query[Any]], handle: Handle, *, streams: bool) -> None:
-        """Store the handler of a query. For a streaming query, `execute` gets a handler that refuses it."""
-        self._routes[query_type] = _refuse if streams else handle
-        if streams:
-            self._streams[query_type] = handle
-
 
 def _refuse(query: Query[Any]) -> NoReturn:
-    name = type(query).__name__
-    raise NoHandler(
-        f"cannot execute {name}: it is answered with a stream. Iterate over it: async for item in app.stream({name}(…))."
-    )
+    raise no_single_answer(query)

@@ -1,4 +1,4 @@
-"""Waiting for events of other applications, which a token of theirs says that a session has to see."""
+"""Wait for events of other applications that a session must see, because a consistency token names them."""
 
 from __future__ import annotations
 
@@ -16,32 +16,37 @@ from .token import Written
 
 _FIRST_POLL = 0.002
 _LAST_POLL = 0.1
-"""How long somebody who waits for another application's events lets pass until the store is asked again, in seconds."""
+"""The first and the longest delay between two polls of the write store, in seconds."""
 
 
 class Part(NamedTuple):
-    """The names of the two checkpoints of a part of a feed: how far its source is, and where its last event is here."""
+    """The names of the two checkpoints of one partition of a feed.
+
+    Attributes:
+        arrived: the checkpoint in the log of the source.
+        recorded: the position of the last received event in the log of this application.
+    """
 
     arrived: str
     recorded: str
 
 
 def part_of(consumer: str, number: int) -> Part:
-    """Return the names for a part of a feed."""
+    """Return the names of the checkpoints of a partition of a feed."""
     return Part(f"{consumer}.{number}", f"{consumer}.{number}.recorded")
 
 
 class Arrivals:
-    """Knows which events of other logs are recorded here, so that a token of another application can be waited for.
+    """Knows which events of other logs are recorded in the log of this application.
 
     Args:
         store: the write store.
-        feeds: what is received: from which application, and in how many parts.
+        feeds: the feeds, each with the application that it comes from and the number of its partitions.
     """
 
     def __init__(self, store: WriteStore, feeds: Sequence[tuple[str, Feed, int]]) -> None:
         self.name = ", ".join(feed.consumer for _, feed, _ in feeds)
-        """What receives them, for people."""
+        """The consumers of the feeds, for error messages."""
         self._store = store
         self._parts: dict[str, list[Part]] = {}
         for source, feed, count in feeds:
@@ -50,21 +55,24 @@ class Arrivals:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The applications that they come from."""
+        """The applications that the feeds come from."""
         return tuple(self._parts)
 
     async def wait(
         self, elsewhere: Sequence[Written], log: str, seconds: float
     ) -> tuple[Sequence[Written], Sequence[Written]]:
-        """Wait for what was written to other logs; return where it is in this one, and what has not arrived by then.
+        """Wait until writes to other logs have arrived here.
 
         Args:
-            elsewhere: what was written.
+            elsewhere: the writes.
             log: the identity of this log.
-            seconds: how long to wait at most; not at all when it is 0.
+            seconds: the timeout, in seconds; 0 does not wait.
+
+        Returns:
+            The positions here of the writes that have arrived, and the other writes.
 
         Raises:
-            ForeignLog: nothing that was received here comes from such a log.
+            ForeignLog: no application whose events arrive here has such a log.
         """
         arrived: list[Written] = []
         missing = list(elsewhere)
@@ -80,7 +88,7 @@ class Arrivals:
         return arrived, missing
 
     async def _position_of(self, written: Written) -> Position | None:
-        """Return the position here behind which nothing of that comes any more; None when it may yet."""
+        """Return a position here that all the writes precede; None while some may arrive later."""
         unknown, known = False, list[str]()
         for source, parts in self._parts.items():
             marks = [await self._store.subscriptions.checkpoint(part.arrived) for part in parts]
@@ -99,7 +107,7 @@ class Arrivals:
         )
 
     async def _last_of(self, sources: Sequence[str]) -> Position:
-        """Return where the last event of these applications is here."""
+        """Return the position here of the last event of these applications."""
         recorded = [
             await self._store.subscriptions.checkpoint(part.recorded)
             for source in sources

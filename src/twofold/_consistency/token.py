@@ -1,4 +1,4 @@
-"""The token that carries how far a session wrote."""
+"""The consistency token: the writes of a session as a text for other processes."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from .._definitions.position import START, Position
 from ..errors import InvalidToken
 
 REMEMBERED = 64
-"""How many of the last written positions a token carries, to recognise when one of them is held or parked."""
+"""How many of the last positions a token carries, so that a query recognises a parked write."""
 
 KEPT = REMEMBERED * 32
-"""How many of them a session keeps."""
+"""How many positions a session keeps."""
 
 _LAST = 2**63 - 1
 
 
 class Written(NamedTuple):
-    """What a session wrote.
+    """The writes of a session to one log.
 
     Attributes:
-        log: the identity of the log it wrote to.
-        position: the last position it wrote.
-        events: the last few positions it wrote, ascending.
-        origins: logs and positions of the last few events that it wrote elsewhere, of which this place is known here.
+        log: the identity of the log.
+        position: the last position.
+        events: the last few positions, ascending.
+        origins: the last few writes to other logs that have arrived in this one: their logs and their positions there.
     """
 
     log: str
@@ -37,7 +37,7 @@ class Written(NamedTuple):
 
 
 def encode_token(written: Written) -> str:
-    """Return a text that fits a header: printable ASCII without spaces. Distances between positions keep it short."""
+    """Return a text for a header: printable ASCII without spaces. Distances between positions keep it short."""
     parts: list[object] = [written.log, written.position, _distances(written.events)]
     if written.origins:
         logs = dict.fromkeys(log for log, _ in written.origins)
@@ -54,31 +54,31 @@ def _distances(positions: Sequence[Position]) -> list[int]:
 
 
 def encode_tokens(written: Sequence[Written]) -> str:
-    """Return one text for what was written to several logs; empty when that is nothing."""
+    """Return one text for the writes to several logs; empty when there are none."""
     return ".".join(map(encode_token, written))
 
 
 def decode_tokens(token: str) -> Sequence[Written]:
-    """Read what `encode_tokens` wrote.
+    """Decode the text of `encode_tokens`.
 
     Raises:
-        InvalidToken: it is not that.
+        InvalidToken: the token is malformed.
     """
     return [decode_token(each) for each in token.split(".")]
 
 
 def new_in(token: str, before: str) -> Sequence[Written]:
-    """Return what a token says that an earlier one of the same session did not.
+    """Return the writes of a token that an earlier token of the same session lacks.
 
     Raises:
-        InvalidToken: one of them is none.
+        InvalidToken: one of the tokens is malformed.
     """
     known = decode_tokens(before) if before else ()
     return [written for written in decode_tokens(token) if written not in known]
 
 
 def merged(written: Sequence[Written]) -> tuple[Written, ...]:
-    """Return what all of these stand for together, one for each log."""
+    """Return the union of these writes, one entry for each log."""
     logs: dict[str, Written] = {}
     for each in written:
         before = logs.get(each.log)
@@ -87,7 +87,7 @@ def merged(written: Sequence[Written]) -> tuple[Written, ...]:
 
 
 def latest(one: Written | None, other: Written | None) -> Written | None:
-    """Return what both stand for together; they belong to one log."""
+    """Return the union of two entries of one log."""
     if one is None or other is None:
         return one or other
     return _both(one, other)
@@ -100,10 +100,10 @@ def _both(one: Written, other: Written) -> Written:
 
 
 def decode_token(token: str) -> Written:
-    """Read a token.
+    """Decode the text of `encode_token`.
 
     Raises:
-        InvalidToken: it is not one.
+        InvalidToken: the token is malformed.
     """
     try:
         log, position, distances, *rest = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
@@ -121,10 +121,10 @@ def decode_token(token: str) -> Written:
 
 
 def _positions(distances: Sequence[object]) -> tuple[Position, ...]:
-    """Return the positions that these distances lead to."""
+    """Return the positions from their distances."""
     if not isinstance(distances, list) or not all(type(each) is int and each > 0 for each in distances):
-        raise ValueError(f"{distances!r:.80} are no distances")
+        raise ValueError(f"{distances!r:.80} are not distances")
     found = tuple(map(Position, accumulate(distances)))
     if found and found[-1] > _LAST:
-        raise ValueError(f"{found[-1]} is no position")
+        raise ValueError(f"{found[-1]} is not a position")
     return found

@@ -26,16 +26,17 @@ class Services:
     Attributes:
         write: what all units of work have in common.
         read: the store of read models.
-        commands: dispatches commands.
-        queries: executes queries.
+        commands: dispatches commands to their pipelines.
+        queries: executes queries with their pipelines.
         events: records events.
+        command_pipelines: how each command is handled; filled while the application is assembled.
+        query_pipelines: how each query is answered; filled likewise.
         command_types: the commands that may be scheduled.
         consistency: knows how far the projections are.
         conversations: opens a conversation for a message that was dispatched outside of a session.
         running: returns the running task.
-        command_pipelines: how each command is handled; filled when the application is assembled.
-        query_pipelines: how each query is answered.
-        committed: sent after events were committed.
+        appended: sent when this or another process has appended events.
+        committed: sent when this process has appended events; sends `appended` too.
         scheduled: sent after a command was scheduled.
         ended: sent when the application stops.
     """
@@ -45,12 +46,13 @@ class Services:
     commands: CommandBus
     queries: QueryBus
     events: EventBus
+    command_pipelines: dict[type[Command[Any]], Pipeline]
+    query_pipelines: dict[type[Query[Any]], Pipeline]
+    appended: Signal
+    committed: Signal
     command_types: WireTypes[Command[Any]]
     consistency: Consistency
     conversations: Conversations
     running: RunningTask
-    command_pipelines: dict[type[Command[Any]], Pipeline] = field(default_factory=dict)
-    query_pipelines: dict[type[Query[Any]], Pipeline] = field(default_factory=dict)
-    committed: Signal = field(default_factory=Signal)
     scheduled: Signal = field(default_factory=Signal)
     ended: Signal = field(default_factory=Signal)

@@ -1,4 +1,4 @@
-"""Sessions: they read their own writes."""
+"""Sessions, which read their own writes."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
 _END = object()
-"""The end of a stream that has nothing in it."""
+"""Marks the end of a stream without items."""
 
 DEFAULT_TIMEOUT = 5.0
-"""How long a query waits for its read models, in seconds."""
+"""The timeout for the read models of a query, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[R_co]):
-    """An answer that may be old.
+    """An answer that may be stale.
 
     Attributes:
-        value: what the query handler returned.
-        behind: how many events of the log the read models had not seen of what the session wrote; 0 when it is fresh,
-            None when it cannot be told because one of them is parked.
+        value: the return value of the query handler.
+        lag: how many events the read models had to handle until they had the writes of the session; 0 when they had all of
+            them, None when it is unknown because a write is parked or has not arrived from another application.
     """
 
     value: R_co
@@ -47,10 +47,11 @@ class Answer(Generic[R_co]):
 
 
 class Session:
-    """A conversation that sees its own writes. `async with app.session() as session:` gives one.
+    """Commands and queries with causal consistency: a query sees the writes of earlier commands.
 
-    It remembers how far its commands wrote; a query in it waits until the read models that answer it have passed that
-    point. `token` carries this to another process. A session belongs to the task that opened it.
+    Open one with `async with app.session() as session:`. A session remembers the positions that its commands wrote. A query
+    waits until the read models that it reads have passed them. `token` carries the positions to another process. A session
+    belongs to the task that opened it.
     """
 
     def __init__(self, services: Services, conversation: Conversation) -> None:
@@ -64,24 +65,24 @@ class Session:
         return self._conversation.seen.token
 
     async def dispatch(self, command: Command[R], *, idempotency_key: str | None = None) -> R:
-        """Handle a command and return its result, when everything it changed is committed.
+        """Handle a command and return its result after its changes are committed.
 
-        Inside the handler of another command this is a plain call that joins that command's unit of work.
+        Inside the handler of another command this is a plain call that joins the unit of work of that command.
 
-        With an idempotency key the command takes effect once. Key, a hash of its fields and its result are committed with
-        what it changed; a repeat, also a concurrent one and one in another process, waits for the first and returns its
-        result, and this session then sees what the first one wrote. A dispatch that fails leaves nothing, so that a repeat
-        runs. Middleware runs for a repeat too, callbacks after the commit do not. Keys are kept for as long as the
-        application says (`keep_records`).
+        With an idempotency key the command takes effect once. The key, a hash of the command's fields and the result are
+        committed together with the changes. A duplicate waits for the first dispatch, even a concurrent one in another
+        process, and returns its result. This session then sees the writes of the first dispatch. A failed dispatch stores
+        nothing, so that a retry runs. Middleware runs for a duplicate too; callbacks after the commit do not. Keys are kept
+        for the time that `keep_records` of the application sets.
 
         Args:
             command: the command.
             idempotency_key: a text of at most 200 characters, new for each intent. Each tenant has keys of its own.
 
         Raises:
-            NoHandler: nothing handles this command.
-            IdempotencyKeyReused: the key came before with another command or other fields.
-            ResultNotRecordable: the result cannot be given again; nothing was committed.
+            NoHandler: no handler is registered for this command.
+            IdempotencyKeyReused: the key was used with another command or other fields.
+            ResultNotRecordable: the result cannot be stored; nothing was committed.
             InvalidKey: the key is empty or too long.
             UsedFromAnotherTask: another task opened this session.
         """
@@ -101,22 +102,22 @@ class Session:
             current.reset(mark)
 
     async def receive(self, consumer: str, id: str, command: Command[Any]) -> bool:
-        """Handle a command that came from a broker, unless this consumer has taken a message of this id before.
+        """Handle a command from a broker, unless this consumer has handled a message with this id before.
 
-        That it is taken is committed with what the command changed. Delivered again, also at the same time and to another
-        process, it waits for the first and does nothing; after a failure the next delivery is handled. Acknowledge the
-        message when this returns, whatever it returns.
+        The id is stored in the inbox, together with the changes of the command. A redelivery does nothing, even a concurrent
+        one in another process. After a failure the next delivery is handled. Acknowledge the message when this call returns,
+        whatever it returns.
 
         Args:
-            consumer: who takes the message, at most 200 characters; each consumer takes it once.
-            id: the message's id, at most 200 characters, the same in each delivery.
-            command: what the message asks for.
+            consumer: the name of the consumer, at most 200 characters. Each consumer handles a message once.
+            id: the id of the message, at most 200 characters, the same in each delivery.
+            command: the command that the message carries.
 
         Returns:
-            Whether it was handled now, and not before.
+            Whether this delivery was handled; False for a duplicate.
 
         Raises:
-            NoHandler: nothing handles this command.
+            NoHandler: no handler is registered for this command.
             InvalidKey: the consumer or the id is empty or too long.
             UsedFromAnotherTask: another task opened this session.
         """
@@ -126,9 +127,9 @@ class Session:
         return received.first
 
     async def schedule(self, command: Command[Any], *, at: datetime, id: str | None = None) -> str:
-        """Have a command dispatched later, and return the id to cancel it by; see `Scheduler.schedule`.
+        """Dispatch a command at a given time, and return the id to cancel it by; see `Scheduler.schedule`.
 
-        It is durable when this returns; in the handler of a command it belongs to that one's unit of work.
+        The schedule entry is durable when this call returns. In the handler of a command it is part of the unit of work.
         """
         return await self._with_scheduler(lambda scheduler: scheduler.schedule(command, at=at, id=id))
 
@@ -144,7 +145,7 @@ class Session:
         return await in_own_unit(Scope(self._services, None, self._conversation), work)
 
     async def _claim(self, command: Command[R], claim: Claim) -> R:
-        """Handle a command that takes effect once."""
+        """Handle a command that takes effect once, with a claim that the handler's unit of work stores."""
         pipeline = self._services.command_pipelines.get(type(command))
         if pipeline is None:
             raise no_handler("command", command, self._services.command_pipelines)
@@ -219,16 +220,17 @@ class Session:
     ) -> AsyncGenerator[R]:
         """Iterate over the answer of a streaming query, once the read models have what this session wrote.
 
-        Close the iterator (`contextlib.aclosing`) when you stop early: until then its read stays open.
+        Close the iterator (`contextlib.aclosing`) if you stop early: its read transaction stays open until then.
 
         Args:
             query: a query whose handler is an async generator.
             timeout: how long to wait for the read models, in seconds.
-            after: a token to wait for besides what this session wrote.
+            after: a consistency token of another session, whose writes the query must see as well.
 
         Raises:
             ReadNotReady: the read models have not caught up.
-            NoHandler: nothing handles this query, or it is answered at once: use `execute`.
+            NoHandler: no handler is registered for this query, or its handler does not stream: use `execute`.
+            UsedFromAnotherTask: another task opened this session.
         """
         self._check_task()
         deadline = current_time() + timeout
@@ -260,6 +262,6 @@ class Session:
             )
         if self._services.running.get() is not self._conversation.owner:
             raise UsedFromAnotherTask(
-                "cannot use this session here: another task opened it. Open one session in each task, and pass "
-                "Session.token on when one has to see what another one wrote."
+                "cannot use this session here: another task opened it. Open one session in each task. Pass "
+                "Session.token to a session that must see the writes of another one."
             )

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .._background.signal import Signal
 from .._background.tasks import RunningTask
-from .._buses.command_bus import CommandBus
-from .._buses.query_bus import QueryBus
 from .._caching.answers import Answers
 from .._caching.cached_query import CachedQuery, cached_queries
 from .._caching.pipeline import Caching
@@ -17,18 +16,18 @@ from .._consistency.waiting import Consistency
 from .._definitions.aggregate import Aggregate
 from .._definitions.message import Command, Query
 from .._definitions.view import View
+from .._dispatch.buses import PipelineCommandBus, PipelineQueryBus, RecordingEventBus
 from .._dispatch.pipeline import command_steps, query_steps
-from .._dispatch.recording import RecordingEventBus
 from .._dispatch.services import Services
-from .._dispatch.steps import pipeline
+from .._dispatch.steps import Pipeline, pipeline
 from .._dispatch.turns import Turns
 from .._encoding.event_types import EventTypes
 from .._encoding.wire_types import WireTypes
 from .._integration.broker import Broker
 from .._registration.entries import CommandEntry, Entry, QueryEntry
-from .._subscriptions.effects import ProjectionEffect
 from .._subscriptions.inline import inline_step
 from .._subscriptions.projection import Projection
+from .._subscriptions.projection_processor import ProjectionProcessor
 from .._subscriptions.subscription import Subscription
 from .._writing.event_sourced import EventSourced
 from .._writing.storage import Kept, StateStored, Storage, WriteSide
@@ -151,8 +150,8 @@ def _reads(entry: QueryEntry, plan: Planned | None, subscriptions: Sequence[Subs
     return [
         each.name
         for each in subscriptions
-        if isinstance(each.effect, ProjectionEffect)
-        and (each.name in entry.reads or views & each.effect.projection.views)
+        if isinstance(each.processor, ProjectionProcessor)
+        and (each.name in entry.reads or views & each.processor.projection.views)
     ]
 
 
@@ -162,7 +161,9 @@ def _services(
     event_types: EventTypes,
     command_types: WireTypes[Command[Any]],
 ) -> Services:
-    running = RunningTask()
+    running, appended = RunningTask(), Signal()
+    command_pipelines: dict[type[Command[Any]], Pipeline] = {}
+    query_pipelines: dict[type[Query[Any]], Pipeline] = {}
     storages: dict[type[Aggregate], Storage] = {
         aggregate: Kept(EventSourced(aggregate, event_types), "events")
         if aggregate in parts.event_sourced
@@ -172,13 +173,17 @@ def _services(
     return Services(
         write=WriteSide(parts.write, storages, [], parts.clock, parts.ids, running),
         read=parts.read,
-        commands=CommandBus(),
-        queries=QueryBus(),
+        commands=PipelineCommandBus(command_pipelines),
+        queries=PipelineQueryBus(query_pipelines),
         events=RecordingEventBus(),
+        command_pipelines=command_pipelines,
+        query_pipelines=query_pipelines,
         command_types=command_types,
         consistency=Consistency(parts.write.log, parts.read),
         conversations=Conversations(running),
         running=running,
+        appended=appended,
+        committed=Signal(appended),
     )
 
 
@@ -198,8 +203,7 @@ def _route_commands(
             turns=turns,
             inline=[projection.name for projection in inline],
         )
-        made = services.command_pipelines[entry.message] = pipeline(entry.message, steps, plan.invoke)
-        services.commands._routes[entry.message] = made.handle
+        services.command_pipelines[entry.message] = pipeline(entry.message, steps, plan.invoke)
 
 
 def _route_queries(
@@ -225,9 +229,9 @@ def _route_queries(
             cache=cache,
             streams=plan.streams,
         )
-        made = pipeline(entry.message, steps, plan.invoke, reads=reads[entry.message], streams=plan.streams)
-        services.query_pipelines[entry.message] = made
-        services.queries._route(entry.message, made.handle, streams=made.streams)
+        services.query_pipelines[entry.message] = pipeline(
+            entry.message, steps, plan.invoke, reads=reads[entry.message], streams=plan.streams
+        )
 
 
 def _described(entry: Entry, plan: Planned) -> str:

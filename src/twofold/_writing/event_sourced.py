@@ -1,4 +1,4 @@
-"""Aggregates whose events are their state, with snapshots where there are many events."""
+"""Event-sourced aggregates, with snapshots."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from .tracked import AggregateRemoved, Tracked
 
 
 class EventSourced:
-    """The events are the state; the aggregate is made from its stream each time it is loaded.
+    """Keeps an aggregate as its events, and replays its stream each time it is loaded.
 
-    An aggregate with `snapshot_every=n` begins with its snapshot, and only the events behind it are read. A snapshot is
-    written with the events that cross a multiple of `n`. One that other code made, by its fingerprint, is ignored, and so is
-    one that cannot be read.
+    An aggregate with `snapshot_every=n` starts from its snapshot and replays only the events after it. A snapshot is
+    written together with the events that cross a multiple of `n`. A snapshot with another fingerprint comes from other code
+    and is ignored, and so is one that cannot be decoded.
 
     Args:
         aggregate_type: the type.

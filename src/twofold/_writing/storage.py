@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, cast
 
 from .._background.tasks import RunningTask
@@ -75,35 +75,35 @@ class StateStored:
         return Expected.ANY
 
 
+@dataclass(slots=True)
 class Kept:
     """A storage that makes sure that aggregates of its type were never stored in another way.
 
     Each way of storing ignores what the other one wrote, so a switch would silently continue from old state.
 
-    Args:
+    Attributes:
         storage: the storage.
         way: its name: "state" or "events".
     """
 
-    def __init__(self, storage: Storage, way: str) -> None:
-        self._storage = storage
-        self._way = way
-        self._certain = False
-        self._noting: WriteTransaction | None = None
+    storage: Storage
+    way: str
+    _certain: bool = field(default=False, init=False)
+    _noting: WriteTransaction | None = field(default=None, init=False)
 
     async def load(self, transaction: WriteTransaction, aggregate_type: type[Aggregate], id: str) -> Tracked | None:
         if not self._certain:
             await self._noted(transaction, aggregate_type)
-        return await self._storage.load(transaction, aggregate_type, id)
+        return await self.storage.load(transaction, aggregate_type, id)
 
     async def save(
         self, transaction: WriteTransaction, tracked: Tracked, events: Sequence[Event]
     ) -> ExpectedVersion | None:
         aggregate_type = type(tracked.aggregate)
         if not self._certain and not await self._noted(transaction, aggregate_type):
-            await transaction.storage_kinds.add(aggregate_type.aggregate_name, self._way)
+            await transaction.storage_kinds.add(aggregate_type.aggregate_name, self.way)
             self._noting = transaction
-        return await self._storage.save(transaction, tracked, events)
+        return await self.storage.save(transaction, tracked, events)
 
     async def _noted(self, transaction: WriteTransaction, aggregate_type: type[Aggregate]) -> bool:
         """Return whether the store knows the way; it is certain once another transaction than this one has written it.
@@ -112,11 +112,11 @@ class Kept:
             ConfigurationError: the store knows another way.
         """
         found = await transaction.storage_kinds.get(aggregate_type.aggregate_name)
-        if found is not None and found != self._way:
+        if found is not None and found != self.way:
             name = aggregate_type.__name__
             advice = "Put it into event_sourced=" if found == "events" else "Take it out of event_sourced="
             raise ConfigurationError(
-                f"cannot keep {name} as {self._way}: this store has kept it as {found}, which would be ignored. "
+                f"cannot keep {name} as {self.way}: this store has kept it as {found}, which would be ignored. "
                 f"{advice}, or give the aggregate another name and migrate the old ones."
             )
         self._certain = found is not None and transaction is not self._noting

@@ -142,7 +142,7 @@ async def test_middleware_comes_before_the_cache(store: CacheStore) -> None:
         allowed = False
         with pytest.raises(NotAuthorised):
             await app.execute(GetCached(account_id="a"))
-        assert "cache: the answer that is kept under 'balance:{account_id}', for 60 s" in app.explain(GetCached)
+        assert "cache: key 'balance:{account_id}', kept for 60 s" in app.explain(GetCached)
 
 
 @pytest.mark.parametrize("kind", ["memory-asyncio", "memory-trio"])

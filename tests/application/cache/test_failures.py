@@ -112,7 +112,9 @@ async def test_a_query_without_a_key_is_loaded_each_time(store: CacheStore, capl
         for number in range(1, 4):
             assert await app.execute(GetAny(id="a")) == number
         assert await app.execute(GetAny(id=1.0)) == await app.execute(GetAny(id=1.0)) == 4
-    assert [each.message for each in caplog.records if "cannot make the key" in each.message] == [caplog.messages[0]]
+    assert [each.message for each in caplog.records if "cannot format the cache key" in each.message] == [
+        caplog.messages[0]
+    ]
 
 
 async def test_half_a_character_is_a_key_like_any_other(store: CacheStore) -> None:

@@ -1,0 +1,74 @@
+"""One execution of a cached query: its key, and what its answer needs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from .._definitions.position import Position
+from .._dispatch.caller import Caller, current
+from .loads import Load, loading
+from .reach import newest
+
+_ALONE = nullcontext()
+"""Surrounds the wait of a query that no load executes: no other load can wait for it in turn."""
+
+
+class Question(NamedTuple):
+    """One execution of a cached query.
+
+    Attributes:
+        query: the name of the query.
+        name: the key of the answer, and the tenant.
+        needed: the position that the answer must have reached.
+        above: the load whose handler executes the query; None when no load does.
+    """
+
+    query: str
+    name: tuple[str, str | None]
+    needed: Position | None
+    above: Load | None
+
+    def awaiting(self, load: Load) -> AbstractContextManager[None]:
+        """Surround the wait for a load.
+
+        Raises:
+            DispatchCycle: (on entering) the load waits for this query.
+        """
+        return _ALONE if self.above is None else self.above.awaiting(load, self.query)
+
+    def is_answered_by(self, load: Load) -> None:
+        """Let the answer of the load above reach no further than the answer of this query."""
+        if self.above is not None:
+            self.above.is_made_of(load.reach)
+
+
+def question(query: str, key: str) -> Question:
+    """Return the execution of a query by the caller that runs here."""
+    above, caller = loading.get(), current.get()
+    needed, tenant = None, None
+    if caller is not None:
+        needed = caller.needed
+        # The tenant as the handler finds it in its envelope.
+        tenant = caller.conversation.origin.tenant if caller.scope is None else caller.scope.envelope.tenant
+    if above is not None:
+        above = above.live
+    if above is not None:
+        needed = newest(needed, above.floor)
+    return Question(query, (key, tenant), needed, above)
+
+
+async def run_load(mine: Load, load: Callable[[], Awaitable[Any]]) -> Any:
+    """Run a load. The queries of its handler need what the answer claims, and not what the session needs."""
+    caller, mark = current.get(), None
+    here = loading.set(mine)
+    if isinstance(caller, Caller) and caller.needed is not None:
+        mark = current.set(replace(caller, needed=None))
+    try:
+        return await load()
+    finally:
+        if mark is not None:
+            current.reset(mark)
+        loading.reset(here)
