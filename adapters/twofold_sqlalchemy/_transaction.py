@@ -62,6 +62,8 @@ class Prepared:
 class SqlTransaction:
     """A `WriteTransaction`. Each call is sent at once; `commit` or `rollback` ends it and releases the connection.
 
+    A part is created when it is asked for, because most transactions use few of them.
+
     Args:
         transaction: the open transaction.
         prepared: the statements of its parts.
@@ -77,23 +79,63 @@ class SqlTransaction:
         state_of: Callable[[type[object]], State],
     ) -> None:
         self._transaction = transaction
-        self._database = prepared.database
+        self._prepared = prepared
         self._view_table = view_table
         self._state_of = state_of
         self._states: dict[type[object], StateStore[Any]] = {}
-        self.log = SqlLogWriter(transaction, prepared.database, prepared.streams, prepared.log.appender)
-        self.snapshots = SqlSnapshots(transaction, prepared.snapshots)
-        self.storage_kinds = SqlStorageKinds(transaction, prepared.storage_kinds)
-        self.keys = SqlKeys(transaction, prepared.keys)
-        self.inbox = SqlInbox(transaction, prepared.inbox)
-        self.schedule = SqlScheduleWriter(transaction, prepared.schedule)
-        self.checkpoints = SqlCheckpoints(transaction, prepared.checkpoints)
-        self.parked = SqlParkedWriter(transaction, prepared.parked)
-        self.shadows = SqlShadows(transaction, view_table)
+
+    @property
+    def log(self) -> SqlLogWriter:
+        """The event log."""
+        return SqlLogWriter(
+            self._transaction, self._prepared.database, self._prepared.streams, self._prepared.log.appender
+        )
+
+    @property
+    def snapshots(self) -> SqlSnapshots:
+        """The snapshots of event-sourced aggregates."""
+        return SqlSnapshots(self._transaction, self._prepared.snapshots)
+
+    @property
+    def storage_kinds(self) -> SqlStorageKinds:
+        """The kind of storage that each aggregate type uses."""
+        return SqlStorageKinds(self._transaction, self._prepared.storage_kinds)
+
+    @property
+    def keys(self) -> SqlKeys:
+        """The idempotency keys of commands."""
+        return SqlKeys(self._transaction, self._prepared.keys)
+
+    @property
+    def inbox(self) -> SqlInbox:
+        """The messages that were received."""
+        return SqlInbox(self._transaction, self._prepared.inbox)
+
+    @property
+    def schedule(self) -> SqlScheduleWriter:
+        """The scheduled commands."""
+        return SqlScheduleWriter(self._transaction, self._prepared.schedule)
+
+    @property
+    def checkpoints(self) -> SqlCheckpoints:
+        """The checkpoints of subscriptions."""
+        return SqlCheckpoints(self._transaction, self._prepared.checkpoints)
+
+    @property
+    def parked(self) -> SqlParkedWriter:
+        """The held and parked events of subscriptions."""
+        return SqlParkedWriter(self._transaction, self._prepared.parked)
+
+    @property
+    def shadows(self) -> SqlShadows:
+        """The shadow rows of views, as a whole."""
+        return SqlShadows(self._transaction, self._view_table)
 
     def rows(self, view: type[V], *, shadow: bool = False) -> RowWriter[V]:
         """Return the rows of a view."""
-        return TableRows(self._database, cast("ViewTable[V]", self._view_table(view, shadow)), self._transaction)
+        return TableRows(
+            self._prepared.database, cast("ViewTable[V]", self._view_table(view, shadow)), self._transaction
+        )
 
     def state(self, aggregate_type: type[A]) -> StateStore[A]:
         """Return the stored state of an aggregate type. It is the same object each time: it remembers what was loaded."""

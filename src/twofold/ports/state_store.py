@@ -35,19 +35,19 @@ class StateStore(Protocol[A_contra]):
         """Return the aggregate and its version, or None when there is no such id.
 
         Raises:
-            StorageError: its class has changed, and does not take what is stored; the text names the aggregate and its id.
+            StorageError: the class has changed and does not fit the stored state; the text names aggregate and id.
         """
         ...
 
     async def version(self, id: str) -> int | None:
-        """Return the version now in the store, or None when there is no such id."""
+        """Return the stored version, or None when there is no such id."""
         ...
 
     async def insert(self, id: str, aggregate: A_contra) -> None:
         """Store a new aggregate as version 1.
 
-        The id of an aggregate that was deleted, in this transaction or an earlier one, is free again here. It is the
-        stream that does not take it back: it ends with the removal, and `NO_STREAM` conflicts with it.
+        The id of a deleted aggregate may be inserted again, in the same transaction or a later one. Its stream still exists,
+        so an append with `NO_STREAM` conflicts.
 
         Raises:
             AggregateExists: the id is taken. The transaction must be rolled back.
@@ -57,8 +57,8 @@ class StateStore(Protocol[A_contra]):
     async def update(self, id: str, aggregate: A_contra, *, expected: int) -> None:
         """Store the aggregate as version `expected + 1`.
 
-        Do nothing when its state is what this transaction last loaded or wrote under the id: then the version stays, and
-        it is not checked either; whoever needs that asks `version`. What this transaction has not loaded is written.
+        Do nothing when this transaction last loaded or wrote the same state under the id: the version stays, and is not
+        checked; call `version` to check it. An aggregate that this transaction has not loaded is always written.
 
         Raises:
             ConcurrencyConflict: the store holds another version, or none. The transaction must be rolled back.
@@ -66,7 +66,7 @@ class StateStore(Protocol[A_contra]):
         ...
 
     async def delete(self, id: str, aggregate: A_contra, *, expected: int) -> None:
-        """Remove the aggregate.
+        """Delete the aggregate.
 
         Raises:
             ConcurrencyConflict: the store holds another version, or none. The transaction must be rolled back.
