@@ -13,27 +13,28 @@ import anyio
 from anyio.abc import TaskGroup
 
 from twofold.errors import NoRemoteService, RemoteTimeout
-from twofold.ports import Answerer, Request, check_body, partition_of
+from twofold.ports import Answerer, Backoff, Request, check_body, partition_of
 
 logger = logging.getLogger("twofold.memory")
 
-_LEAVING = 5.0
-"""How long leaving waits for what is under way, in seconds."""
+_SHUTDOWN = 5.0
+"""How long a server that shuts down waits for requests that are being handled, in seconds."""
 
-_LONGEST_PAUSE = 0.5
-"""After how many seconds at most a request whose answer failed is tried again."""
+_FIRST_PAUSE = 0.02
+_LAST_PAUSE = 0.5
+"""The first and the longest pause before a failed request is delivered again, in seconds."""
 
 
 @dataclass(order=True, slots=True)
-class Asked:
-    """A request that has no reply yet."""
+class Pending:
+    """A request that has no reply yet. Requests are ordered by their numbers."""
 
     number: int
     request: Request = field(compare=False)
     deadline: float = field(compare=False)
-    attempts: int = field(default=0, compare=False)
+    backoff: Backoff = field(default_factory=lambda: Backoff(_FIRST_PAUSE, _LAST_PAUSE), compare=False)
     reply: bytes | None = field(default=None, compare=False)
-    forgotten: bool = field(default=False, compare=False)
+    withdrawn: bool = field(default=False, compare=False)
     replied: anyio.Event = field(default_factory=anyio.Event, compare=False)
 
 
@@ -45,34 +46,34 @@ class Server:
 
     @property
     def trouble(self) -> None:
-        """Nothing keeps it from serving."""
+        """Always None: receiving does not fail."""
         return None
 
 
 class Service:
-    """What is asked under one name, and who serves it."""
+    """The pending requests of one service, and its servers."""
 
     def __init__(self) -> None:
         self.partitions = 1
         self.servers: list[Server] = []
-        self._waiting: list[Asked] = []
+        self._waiting: list[Pending] = []
         self._busy: set[str] = set()
         self._changed = anyio.Event()
 
-    def add(self, asked: Asked) -> None:
-        """Let somebody answer a request."""
+    def add(self, pending: Pending) -> None:
+        """Add a request."""
         self._drop_late()
-        insort(self._waiting, asked)
+        insort(self._waiting, pending)
         self.wake()
 
-    def forget(self, asked: Asked) -> None:
-        """Let nobody begin a request any more."""
-        asked.forgotten = True
-        if asked in self._waiting:
-            self._waiting.remove(asked)
+    def withdraw(self, pending: Pending) -> None:
+        """Remove a request that nobody waits for any more."""
+        pending.withdrawn = True
+        if pending in self._waiting:
+            self._waiting.remove(pending)
 
-    async def take(self, server: Server) -> Asked:
-        """Wait for a request that is this server's to answer, and whose key is free."""
+    async def take(self, server: Server) -> Pending:
+        """Wait for a request in a partition of this server whose key is free."""
         while True:
             self._drop_late()
             for each in self._waiting:
@@ -84,21 +85,21 @@ class Service:
                     return each
             await self._changed.wait()
 
-    def done(self, asked: Asked) -> None:
-        """Free the key of a request; one without a reply waits again."""
-        if asked.request.key is not None:
-            self._busy.discard(asked.request.key)
-        if asked.reply is None and not asked.forgotten:
-            insort(self._waiting, asked)
+    def done(self, pending: Pending) -> None:
+        """Release the key of a request. A request without a reply waits again."""
+        if pending.request.key is not None:
+            self._busy.discard(pending.request.key)
+        if pending.reply is None and not pending.withdrawn:
+            insort(self._waiting, pending)
         self.wake()
 
-    async def quiet(self, server: Server) -> None:
-        """Wait until a server has nothing under way."""
+    async def idle(self, server: Server) -> None:
+        """Wait until a server handles no request."""
         while server.running:
             await self._changed.wait()
 
     def wake(self) -> None:
-        """Let everybody look again."""
+        """Wake the servers."""
         self._changed.set()
         self._changed = anyio.Event()
 
@@ -118,32 +119,33 @@ class InMemoryRequests:
         self._numbers = count(1)
 
     async def request(self, service: str, request: Request, *, seconds: float) -> bytes:
-        """Send a request; return the reply.
+        """Send a request. Return the reply.
 
         Raises:
-            NoRemoteService: nobody has ever served under this name here; nothing was done.
-            RemoteTimeout: there was no reply by then.
+            NoRemoteService: no application has served under this name here; nothing was done.
+            RemoteTimeout: there was no reply in time.
             MessageTooLarge: the body has more than `LARGEST_BODY` bytes, and nothing was sent; or the reply has.
         """
         check_body(request.body, f"send {request.id} to {service!r}")
-        asked_of = self._services.get(service)
-        if asked_of is None:
+        found = self._services.get(service)
+        if found is None:
             known = ", ".join(sorted(self._services)) or "none"
             raise NoRemoteService(
-                f"cannot ask {service!r}: nobody has served under this name. Known services: {known}. Start it first."
+                f"cannot send {request.id} to {service!r}: no application has served under this name. Known services: "
+                f"{known}. Start the application of that name first."
             )
-        asked = Asked(next(self._numbers), request, anyio.current_time() + seconds)
-        asked_of.add(asked)
+        pending = Pending(next(self._numbers), request, anyio.current_time() + seconds)
+        found.add(pending)
         with anyio.move_on_after(seconds):
-            await asked.replied.wait()
-        if asked.reply is None:
-            asked_of.forget(asked)
+            await pending.replied.wait()
+        if pending.reply is None:
+            found.withdraw(pending)
             raise RemoteTimeout(
-                f"{service!r} did not reply within {seconds:g} s. Whether the request was handled is not known: send it "
+                f"{service!r} did not reply to {request.id} within {seconds:g} s; it may have handled the request. Send it "
                 "again with the same id."
             )
-        check_body(asked.reply, f"receive what {service!r} replies to {request.id}, which it has handled")
-        return asked.reply
+        check_body(pending.reply, f"receive the reply of {service!r} to {request.id}, which was handled")
+        return pending.reply
 
     @asynccontextmanager
     async def serve(
@@ -163,12 +165,12 @@ class InMemoryRequests:
                 try:
                     yield server
                 except anyio.get_cancelled_exc_class():
-                    await _leave(taking, served, server)
+                    await _shut_down(taking, served, server)
                     raise
-                except BaseException as error:  # noqa: BLE001 -- raised below, and not as a group
+                except BaseException as error:  # noqa: BLE001 -- raised below, outside the task group's exception group
                     failed = error
                 if failed is None or isinstance(failed, Exception):
-                    await _leave(taking, served, server)
+                    await _shut_down(taking, served, server)
                 tasks.cancel_scope.cancel()
         finally:
             served.servers.remove(server)
@@ -177,11 +179,11 @@ class InMemoryRequests:
             raise failed
 
 
-async def _leave(taking: anyio.CancelScope, served: Service, server: Server) -> None:
-    """Begin nothing more, wait a moment for what is under way, and give up the rest."""
+async def _shut_down(taking: anyio.CancelScope, served: Service, server: Server) -> None:
+    """Start no more requests, wait a few seconds for those that are being handled, and cancel the rest."""
     taking.cancel()
-    with anyio.CancelScope(shield=True), anyio.move_on_after(_LEAVING):
-        await served.quiet(server)
+    with anyio.CancelScope(shield=True), anyio.move_on_after(_SHUTDOWN):
+        await served.idle(server)
     for each in tuple(server.running):
         each.cancel()
 
@@ -193,25 +195,24 @@ async def _take(
     with scope:
         while True:
             await free.acquire()
-            asked = await served.take(server)
-            alone = anyio.CancelScope(shield=True)  # it outlives the cancellation of its server
-            server.running.add(alone)
-            tasks.start_soon(_answer, alone, free, served, server, answer, asked)
+            pending = await served.take(server)
+            handling = anyio.CancelScope(shield=True)  # the request outlives the cancellation of its server
+            server.running.add(handling)
+            tasks.start_soon(_handle, handling, free, served, server, answer, pending)
 
 
-async def _answer(
-    scope: anyio.CancelScope, free: anyio.Semaphore, served: Service, server: Server, answer: Answerer, asked: Asked
+async def _handle(
+    scope: anyio.CancelScope, free: anyio.Semaphore, served: Service, server: Server, answer: Answerer, pending: Pending
 ) -> None:
     with scope:
-        asked.attempts += 1
         try:
-            asked.reply = await answer(asked.request)
-            asked.replied.set()
+            pending.reply = await answer(pending.request)
+            pending.replied.set()
         except Exception:
-            pause = min(0.01 * 2**asked.attempts, _LONGEST_PAUSE)
-            logger.exception("request %s failed and is delivered again in %.2f s", asked.request.id, pause)
+            pause = pending.backoff.next()
+            logger.exception("request %s failed and is delivered again in %.2f s", pending.request.id, pause)
             await anyio.sleep(pause)
         finally:
             server.running.discard(scope)
-            served.done(asked)
+            served.done(pending)
             free.release()

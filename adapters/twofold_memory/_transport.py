@@ -23,11 +23,11 @@ class InMemoryTransport(InMemoryRequests):
         orders = Application("orders", write=InMemory(), transport=broker)
         shipping = Application("shipping", write=InMemory(), transport=broker)
 
-    A full adapter. Nothing outlives the object; `close` leaves everything where it is. It is its own publisher. Use it
-    from one event loop.
+    A complete adapter. Messages live as long as this object; `close` does not delete them. The object is its own publisher.
+    Use it from one event loop.
 
     Args:
-        keep: how many of the last messages a new consumer finds that begins at the beginning.
+        keep: how many of the latest messages a new consumer gets that starts at the beginning.
     """
 
     def __init__(self, *, keep: int = 10_000) -> None:
@@ -36,10 +36,10 @@ class InMemoryTransport(InMemoryRequests):
         self._kept: deque[WireMessage] = deque(maxlen=keep)
 
     async def open(self) -> None:
-        """Do nothing: there is nobody to connect to."""
+        """Do nothing: there is no connection."""
 
     async def close(self) -> None:
-        """Do nothing: messages stay until this object goes."""
+        """Do nothing: messages live as long as this object."""
 
     @property
     def publisher(self) -> InMemoryTransport:
@@ -48,11 +48,11 @@ class InMemoryTransport(InMemoryRequests):
 
     @property
     def trouble(self) -> None:
-        """Nothing keeps it from publishing."""
+        """Always None: publishing does not fail."""
         return None
 
     async def publish(self, messages: Sequence[WireMessage]) -> Sequence[Outcome]:
-        """Put messages into the queues of those who asked for them.
+        """Add messages to the queues of their consumers.
 
         Raises:
             MessageTooLarge: a body has more than `LARGEST_BODY` bytes; nothing was sent.
@@ -63,15 +63,15 @@ class InMemoryTransport(InMemoryRequests):
         unrouted: set[str] = set()
         return [self._publish(message, unrouted) for message in messages]
 
-    def parts(self, feed: Feed) -> int:
-        """Return as many parts as the feed wants."""
+    def partitions(self, feed: Feed) -> int:
+        """Return `feed.partitions`."""
         return feed.partitions
 
     async def declare(self, feed: Feed) -> None:
-        """Keep what is published from now on for a consumer; it may have other topics than before.
+        """Create the queue of a consumer, or change its topics.
 
         Raises:
-            ConfigurationError: the consumer has another number of parts.
+            ConfigurationError: the consumer has another number of partitions.
         """
         queue = self._queues.get(feed.consumer)
         if queue is None:
@@ -81,14 +81,14 @@ class InMemoryTransport(InMemoryRequests):
                     queue.add(message)
         elif queue.partitions != feed.partitions:
             raise ConfigurationError(
-                f"cannot declare consumer {feed.consumer!r} with {feed.partitions} partitions: it has "
-                f"{queue.partitions}, and its keys would change places. Keep their number, or choose another name."
+                f"cannot declare consumer {feed.consumer!r} with {feed.partitions} partitions: it has {queue.partitions}, "
+                "and another number would move keys between partitions. Keep the number, or choose another name."
             )
         queue.topics = frozenset(feed.topics)
 
     @asynccontextmanager
     async def consume(self, feed: Feed) -> AsyncIterator[InMemoryConsumer]:
-        """Receive the parts of a feed that nobody else in this process receives."""
+        """Consume the partitions of a feed that no other block consumes."""
         await self.declare(feed)
         queue = self._queues[feed.consumer]
         member = queue.join()
@@ -98,19 +98,19 @@ class InMemoryTransport(InMemoryRequests):
             queue.leave(member)
 
     async def parked(self, consumer: str) -> Sequence[ParkedDelivery]:
-        """Return what a consumer has set aside, oldest first."""
+        """Return the parked messages of a consumer, oldest first."""
         return self._queues[consumer].parked() if consumer in self._queues else []
 
     async def unpark(self, consumer: str, ids: Sequence[str], *, again: bool) -> int:
-        """Take parked messages out; deliver them once more, or drop them."""
+        """Remove parked messages, and deliver them again if `again`. Return how many there were."""
         return self._queues[consumer].unpark(ids, again=again) if consumer in self._queues else 0
 
     async def waiting(self, feed: Feed) -> int:
-        """Return how many messages are not settled yet."""
+        """Return how many messages are not settled."""
         return self._queues[feed.consumer].waiting() if feed.consumer in self._queues else 0
 
     async def forget(self, consumer: str) -> bool:
-        """Remove a consumer for good; return whether there was one."""
+        """Delete a consumer with its messages. Return whether it existed."""
         return self._queues.pop(consumer, None) is not None
 
     async def __aenter__(self) -> Self:
@@ -134,10 +134,10 @@ class InMemoryTransport(InMemoryRequests):
 
 
 class InMemoryConsumer:
-    """Receives for as long as its block lasts; see `Consumer`."""
+    """Receives until its block ends; see `Consumer`."""
 
     window = 1_000
-    """How many messages are open at most."""
+    """The maximum number of unsettled messages."""
 
     def __init__(self, queue: Queue, member: Member) -> None:
         self._queue = queue
@@ -145,27 +145,27 @@ class InMemoryConsumer:
 
     @property
     def trouble(self) -> None:
-        """Nothing keeps it from receiving."""
+        """Always None: receiving does not fail."""
         return None
 
     async def receive(self, *, limit: int = 100) -> Sequence[Delivery]:
-        """Wait until there are messages; return those that are there."""
+        """Wait until there are messages. Return at most `limit`."""
         await anyio.lowlevel.checkpoint()
         while True:
-            found = self._queue.take(self._member, min(limit, self.window - len(self._member.open)))
+            found = self._queue.take(self._member, min(limit, self.window - len(self._member.unsettled)))
             if found:
                 return found
-            await self._queue.moved()
+            await self._queue.changed()
 
     async def accept(self, deliveries: Sequence[Delivery]) -> None:
-        """Forget messages."""
+        """Settle deliveries."""
         for delivery in deliveries:
-            self._member.open.pop(_number(delivery), None)
+            self._member.unsettled.pop(_number(delivery), None)
         self._queue.settled()
 
     async def park(self, delivery: Delivery, reason: str) -> None:
-        """Set a message aside."""
-        entry = self._member.open.pop(_number(delivery), None)
+        """Park a message, and settle its delivery."""
+        entry = self._member.unsettled.pop(_number(delivery), None)
         if entry is not None:
             self._queue.park(entry, reason)
         self._queue.settled()

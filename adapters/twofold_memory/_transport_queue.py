@@ -1,4 +1,4 @@
-"""What a consumer has been sent and has not settled."""
+"""The messages of a consumer that are not settled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from twofold.ports import Delivery, Feed, ParkedDelivery, WireMessage, partition
 
 @dataclass(order=True, slots=True)
 class Entry:
-    """A message in a part of a queue; those of a part are in the order of their numbers."""
+    """A message in a partition of a queue. Entries are ordered by their numbers."""
 
     number: int
     message: WireMessage = field(compare=False)
@@ -21,23 +21,23 @@ class Entry:
 
 
 class Member:
-    """One block that receives.
+    """One block that consumes.
 
     Attributes:
-        parts: the parts that only it receives.
-        open: what it was given and has not settled, by number.
+        partitions: the partitions that only this block consumes.
+        unsettled: the entries that were delivered to this block and are not settled, by number.
     """
 
     def __init__(self) -> None:
-        self.parts: list[int] = []
-        self.open: dict[int, Entry] = {}
+        self.partitions: list[int] = []
+        self.unsettled: dict[int, Entry] = {}
 
 
 class Queue:
-    """The messages of a consumer, in parts, each in order.
+    """The messages of a consumer, in partitions, each in order.
 
     Args:
-        feed: what the consumer declared.
+        feed: the feed that the consumer declared.
     """
 
     def __init__(self, feed: Feed) -> None:
@@ -50,26 +50,28 @@ class Queue:
 
     @property
     def partitions(self) -> int:
-        """The number of its parts."""
+        """The number of partitions."""
         return len(self._ready)
 
     def add(self, message: WireMessage) -> None:
-        """Keep a message, in the part of its key or in every part."""
-        own = range(self.partitions) if message.key is None else [partition_of(message.key, self.partitions)]
-        for part in own:
-            self._add(message, part)
+        """Add a message to the partition of its key, or to every partition if it has no key."""
+        if message.key is None:
+            for partition in range(self.partitions):
+                self._add(message, partition)
+        else:
+            self._add(message, partition_of(message.key, self.partitions))
         self._wake()
 
     def park(self, entry: Entry, reason: str) -> None:
-        """Set an entry aside that was given to a member."""
+        """Park an entry that was delivered."""
         self._parked.append((entry, reason))
 
     def parked(self) -> list[ParkedDelivery]:
-        """Return what is set aside, oldest first."""
+        """Return the parked messages, oldest first."""
         return [ParkedDelivery(entry.message, reason) for entry, reason in self._parked]
 
     def unpark(self, ids: Sequence[str], *, again: bool) -> int:
-        """Take out what is set aside, and put it behind the others of its part where that is wanted."""
+        """Remove parked messages, and append them to their partitions if `again`. Return how many there were."""
         gone = [entry for entry, _ in self._parked if entry.message.id in ids]
         self._parked = [each for each in self._parked if each[0] not in gone]
         for entry in gone if again else ():
@@ -77,55 +79,56 @@ class Queue:
         self._wake()
         return len(gone)
 
-    def _add(self, message: WireMessage, part: int) -> None:
-        self._number += 1
-        self._ready[part].append(Entry(self._number, message, part))
-
     def join(self) -> Member:
-        """Let one more receive: the parts that nobody has."""
+        """Add a member, which gets the partitions that no other member has."""
         member = Member()
         self._members.append(member)
-        self._share()
+        self._assign()
         return member
 
     def leave(self, member: Member) -> None:
-        """Give back what a member has not settled, and its parts to the others."""
+        """Remove a member. Its unsettled entries return to their places, and its partitions go to other members."""
         self._members.remove(member)
-        for entry in member.open.values():
+        for entry in member.unsettled.values():
             insort(self._ready[entry.partition], entry)
-        member.open.clear()
-        self._share()
+        member.unsettled.clear()
+        self._assign()
 
     def take(self, member: Member, limit: int) -> list[Delivery]:
-        """Give a member the next messages of its parts, at most so many."""
+        """Deliver the next messages of a member's partitions to it, at most `limit`."""
         found: list[Delivery] = []
-        for part in member.parts:
-            ready = self._ready[part]
+        for partition in member.partitions:
+            ready = self._ready[partition]
             some = ready[: limit - len(found)]
             del ready[: len(some)]
             for entry in some:
-                member.open[entry.number] = entry
-                found.append(Delivery(entry.message, part, entry.number))
-        member.parts = [*member.parts[1:], *member.parts[:1]]  # none of them is always last
+                member.unsettled[entry.number] = entry
+                found.append(Delivery(entry.message, partition, entry.number))
+        member.partitions = [*member.partitions[1:], *member.partitions[:1]]  # the first one changes, for fairness
         return found
 
     def waiting(self) -> int:
         """Return how many messages are not settled."""
-        return sum(map(len, self._ready)) + sum(len(member.open) for member in self._members)
+        return sum(map(len, self._ready)) + sum(len(member.unsettled) for member in self._members)
 
-    async def moved(self) -> None:
+    async def changed(self) -> None:
         """Wait until there may be something to take."""
         await self._changed.wait()
 
-    def _share(self) -> None:
-        held = {part for member in self._members for part in member.parts}
-        for part in range(self.partitions):
-            if part not in held and self._members:
-                min(self._members, key=lambda each: len(each.parts)).parts.append(part)
+    def settled(self) -> None:
+        """Wake the members whose windows of unsettled messages were full."""
         self._wake()
 
-    def settled(self) -> None:
-        """Let those go on who had too many open messages."""
+    def _add(self, message: WireMessage, partition: int) -> None:
+        self._number += 1
+        self._ready[partition].append(Entry(self._number, message, partition))
+
+    def _assign(self) -> None:
+        """Assign each free partition to the member with the fewest."""
+        assigned = {partition for member in self._members for partition in member.partitions}
+        for partition in range(self.partitions):
+            if partition not in assigned and self._members:
+                min(self._members, key=lambda each: len(each.partitions)).partitions.append(partition)
         self._wake()
 
     def _wake(self) -> None:

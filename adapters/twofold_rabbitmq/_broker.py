@@ -82,7 +82,7 @@ class RabbitMQ:
         await self._link.close()
         await self._requester.close()
 
-    def parts(self, feed: Feed) -> int:
+    def partitions(self, feed: Feed) -> int:
         """Return the number of partitions that the feed asks for."""
         return feed.partitions
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from zlib import crc32
 
 import aiormq
 from aio_pika import ExchangeType
@@ -17,7 +16,7 @@ from aio_pika.abc import AbstractChannel, HeadersType
 from aio_pika.exceptions import ChannelPreconditionFailed
 
 from twofold.errors import ConfigurationError
-from twofold.ports import Feed
+from twofold.ports import Feed, partition_of
 
 from ._connection import underlying
 
@@ -38,8 +37,8 @@ _READS = 1_000_000
 
 
 def bucket_of(key: str) -> int:
-    """Return the bucket of a key: the CRC-32 of its UTF-8 bytes, modulo `BUCKETS`."""
-    return crc32(key.encode()) % BUCKETS
+    """Return the bucket of a key."""
+    return partition_of(key, BUCKETS)
 
 
 async def declare_partitions(channel: AbstractChannel, exchange: str, partitions: int) -> None:

@@ -1,7 +1,7 @@
-"""Twofold on SQL databases, through SQLAlchemy. It works with SQLite, PostgreSQL, MariaDB and MySQL.
+"""Twofold on SQL databases, through SQLAlchemy: SQLite, PostgreSQL, MariaDB and MySQL.
 
-`SqlAlchemy` is the store. `TableMapping` keeps an aggregate in tables of your own, for which `ExactDecimal` and
-`UtcDateTime` are column types; `metadata` is for migrations.
+`SqlAlchemy` is the store. `TableMapping` stores an aggregate in your own tables. `ExactDecimal` and `UtcDateTime` are
+column types for these tables. `metadata` returns all tables, for migrations.
 """
 
 from twofold.errors import MissingDependency

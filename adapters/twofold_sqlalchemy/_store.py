@@ -1,4 +1,4 @@
-"""The store: one database as write side, read side, or both."""
+"""The store: one database for the write side, the read side, or both."""
 
 from __future__ import annotations
 
@@ -30,52 +30,58 @@ from ._views.table import ViewTable
 
 
 class SqlAlchemy:
-    """Keep events, aggregates, read models and checkpoints in a SQL database, through SQLAlchemy.
+    """Store events, aggregates, read models and checkpoints in a SQL database, through SQLAlchemy.
 
         engine = create_async_engine("sqlite+aiosqlite:///orders.db")
         app = Application("orders", write=SqlAlchemy(engine, state={Order: OrderTables()}))
 
-    It runs on asyncio, on SQLite, PostgreSQL, MariaDB and MySQL. You make the engine and you dispose of it; several stores
-    may share one. An aggregate that is not event sourced is kept by the first of these that applies: the `TableMapping`
-    given for it, its own mapping by SQLAlchemy's ORM, or JSON in the table `twofold_state`.
+    The store runs on asyncio, on SQLite, PostgreSQL, MariaDB and MySQL. The caller creates and disposes of the engine, and
+    several stores may share one engine. An aggregate that is not event-sourced is stored in the first of these ways that
+    applies: by its `TableMapping`, by its mapping with SQLAlchemy's ORM, or as JSON in the table `twofold_state`.
 
-    *SQLite.* The database is a file in WAL mode, `synchronous` stays FULL: what is committed survives a power cut. Writing
-    transactions take turns: those of this process queue in the order of arrival, those of other processes are waited for.
-    Reading ones see one state, hold nobody up, and the database itself refuses to write in them. Decimals are kept as text,
-    exactly; they are compared and sorted as floating-point numbers, that is by 15 significant digits. Integers have 64
-    bits. Times are kept in UTC with microseconds; those without a zone stay without.
+    *SQLite* 3.35 and later, by `sqlite+aiosqlite://`:
 
-    *PostgreSQL* 14 and later, by `postgresql+asyncpg://`. Any number of transactions read, write and append at once; writing
-    ones are READ COMMITTED, reading ones see one state and refuse writes. A reader of the log waits where a position is
-    missing until nobody can fill it any more, for those who append and for nobody else; `health()` names whom. Workers are
-    woken by NOTIFY, on a connection of its own. Texts are compared and sorted by code point. Decimals are exact, times are
-    kept in UTC with microseconds, those without a zone are refused.
+    - The database is a file in WAL mode with `synchronous` FULL: a commit survives a power failure.
+    - One transaction writes at a time. Writers of this process queue in order of arrival, and wait for other processes.
+    - Reading transactions read one snapshot and block no other transaction. SQLite refuses writes in them.
+    - Decimals are stored exactly, as texts, and compared as floating-point numbers with 15 significant digits. Integers
+      have 64 bits. Times are stored in UTC with microseconds. Times without a time zone are stored without one.
 
-    *MariaDB* 10.6 and *MySQL* 8.0.19, and later, by `mysql+asyncmy://` or `mariadb+asyncmy://`. Any number of transactions
-    read and write at once, except that appends take turns: the first append of a transaction locks a counter until it
-    ends. So positions have no gaps, and no reader skips one; append last. Writing transactions are READ COMMITTED; one
-    that is chosen to end a deadlock is gone as a whole, and `TransientFailure` says so. Reading ones see one state, and the
-    database refuses to write in them. Texts are compared to the last character and sorted by code point. A key, and a text
-    in an index, has up to 380 characters. Decimals come back as they were; they have up to 35 digits before the point and 30
-    behind it, and are compared exactly. Times are kept in UTC with microseconds; those without a zone are refused, and so
-    are NaN and infinity. The server keeps what was committed through a power cut as long as
-    `innodb_flush_log_at_trx_commit` is 1, its default. The account needs the right TRIGGER: for `create_schema`, and to see
-    that the log is guarded.
+    *PostgreSQL* 14 and later, by `postgresql+asyncpg://`:
 
-    *Cancellation.* A task that is cancelled in any call leaves no transaction, no connection and no turn behind once
-    `rollback` was called; a cancelled `begin` leaves nothing to roll back. A COMMIT that was sent is waited for, and the
-    cancellation arrives at the next await after it.
+    - Transactions read, write and append concurrently. Writing transactions use READ COMMITTED. Reading transactions read
+      one snapshot, and PostgreSQL refuses writes in them.
+    - A reader of the event log waits at a missing position until no open transaction can fill it. It waits only for
+      transactions that append; `health()` names them.
+    - Workers are woken up by NOTIFY, on a separate connection.
+    - Texts are compared and sorted by code points. Decimals are exact. Times are stored in UTC with microseconds, and times
+      without a time zone are refused.
+
+    *MariaDB* 10.6, *MySQL* 8.0.19, and later, by `mariadb+asyncmy://` or `mysql+asyncmy://`:
+
+    - Transactions read and write concurrently, but append one after another: the first append locks a counter until the
+      transaction ends, so append last. Positions have no gaps, and readers skip no event.
+    - Writing transactions use READ COMMITTED. A transaction that loses a deadlock is rolled back entirely and raises
+      `TransientFailure`. Reading transactions read one snapshot, and the server refuses writes in them.
+    - Texts are compared by every character and sorted by code points. A key, and a text in an index, has at most 380
+      characters. Decimals are exact, with at most 35 digits before the decimal point and 30 after it. Times are stored in
+      UTC with microseconds. Times without a time zone, NaN and infinity are refused.
+    - A commit survives a power failure if `innodb_flush_log_at_trx_commit` is 1, the default.
+    - The account needs the privilege TRIGGER, for `create_schema` and to verify the triggers of the event log.
+
+    *Cancellation.* A task that is cancelled in any call holds no transaction, connection or lock after `rollback`. A
+    cancelled `begin` needs no rollback. A COMMIT that was sent is awaited, and the cancellation arrives at the next await.
 
     Args:
-        engine: the engine. Its connections get Twofold's settings (see above) from now on.
+        engine: the engine. Twofold configures its connections, as described above.
         state: mappings of state-stored aggregates.
-        busy_timeout: seconds to wait for another process that writes, before `TransientFailure`; on MariaDB and MySQL for
-            each lock of another transaction, in whole seconds.
-        queue_timeout: seconds to wait for writers of this process, before `TransientFailure`.
+        busy_timeout: seconds to wait for another process that writes, before `TransientFailure`. On MariaDB and MySQL, whole
+            seconds to wait for each lock of another transaction.
+        queue_timeout: seconds to wait for writers of this process, before `TransientFailure`. SQLite only.
 
     Raises:
-        ConfigurationError: there is no engine on asyncio, it is of another database or in memory, or a mapping does not fit
-            its tables.
+        ConfigurationError: the engine is not an asyncio engine, its database is not supported or is in memory, or a mapping
+            does not fit its tables.
     """
 
     def __init__(
@@ -88,7 +94,7 @@ class SqlAlchemy:
     ) -> None:
         if not isinstance(engine, AsyncEngine):
             raise ConfigurationError(
-                f"cannot make a SqlAlchemy store of {engine!r:.100}: it takes an engine on asyncio, such as "
+                f"cannot create a SqlAlchemy store with {engine!r:.100}: the engine must be an AsyncEngine, such as "
                 "create_async_engine('sqlite+aiosqlite:///orders.db')."
             )
         dialect = dialect_of(engine.dialect.name, busy_timeout=busy_timeout, queue_timeout=queue_timeout)
@@ -111,43 +117,45 @@ class SqlAlchemy:
         return metadata(views, dialect=self._database.engine.dialect.name)
 
     async def open(self, views: Sequence[type[View]]) -> None:
-        """Verify that the tables are there.
+        """Verify the tables.
 
         Raises:
-            SchemaMissing: one is missing or differs; the text names it and says what to call.
-            ConfigurationError: this is not asyncio, or the database cannot serve.
+            SchemaMissing: a table is missing or differs. The text lists every difference.
+            ConfigurationError: the event loop is not asyncio's, or the database cannot be used.
         """
         try:
             asyncio.get_running_loop()
         except RuntimeError as error:
-            raise ConfigurationError("cannot open a SqlAlchemy store here: it runs on asyncio only.") from error
-        self.log.forget()
+            raise ConfigurationError(
+                "cannot open a SqlAlchemy store on this event loop: the store requires asyncio."
+            ) from error
+        self.log.reset()
         await _schema.verify(self._database, self._tables, [self._view_table(view).table for view in views])
 
     async def create_schema(self, views: Sequence[type[View]]) -> None:
-        """Create what is missing, in one transaction; leave alone what exists."""
+        """Create missing tables, indexes and triggers in one transaction. Existing tables stay unchanged."""
         await _schema.create(self._database, self._tables, [self._view_table(view).table for view in views])
 
     async def create_shadows(self, views: Sequence[type[View]]) -> None:
-        """Create the tables of shadow rows that are missing; they are called like the views, with `__rebuild` behind."""
+        """Create the missing tables of shadow rows. Their names are the views' names with the suffix `__rebuild`."""
         shadows = [self._view_table(view, shadow=True).table for view in views]
         await _schema.create(self._database, self._tables, shadows)
 
     async def close(self) -> None:
-        """Do nothing: the engine is yours, and so is disposing of it."""
+        """Do nothing: the caller that created the engine disposes of it."""
 
     async def begin(self, *, read_only: bool = False) -> SqlTransaction:
         """Begin a transaction.
 
         Raises:
-            TransientFailure: another writer did not end in time, or no connection was free; nothing was begun.
-            ConfigurationError: this task has a transaction open that writes.
+            TransientFailure: another writer did not end in time, or no connection was free. No transaction was begun.
+            ConfigurationError: this task already has a writing transaction on SQLite.
         """
-        link = await self._database.begin(read_only=read_only)
-        return SqlTransaction(link, self._prepared, self._view_table, self._state_of)
+        transaction = await self._database.begin(read_only=read_only)
+        return SqlTransaction(transaction, self._prepared, self._view_table, self._state_of)
 
     def missing_state(self, aggregate_type: type[object]) -> str | None:
-        """Return None when aggregates of this type can be kept, or what to do so that they can."""
+        """Return None if the store can store aggregates of this type, otherwise a text that says what to do."""
         try:
             self._state_of(aggregate_type)
         except (ConfigurationError, InvalidDefinition) as error:
@@ -175,7 +183,7 @@ class SqlAlchemy:
             return OrmState(mapper)
         if not issubclass(aggregate_type, Aggregate):
             raise ConfigurationError(
-                f"cannot keep {aggregate_type.__qualname__}: it is no Aggregate. Pass a TableMapping of it to "
-                f"SqlAlchemy(state={{{aggregate_type.__name__}: ...}}), or derive it from Aggregate."
+                f"cannot store {aggregate_type.__qualname__}: it is not an Aggregate. Pass a TableMapping to "
+                f"SqlAlchemy(state={{{aggregate_type.__name__}: ...}}), or derive the class from Aggregate."
             )
         return JsonState(self._database, self._tables, aggregate_type)

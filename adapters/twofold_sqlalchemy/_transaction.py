@@ -12,7 +12,7 @@ from twofold.ports import RowWriter, StateStore
 from ._aggregates.snapshots import SnapshotStatements, SqlSnapshots
 from ._aggregates.storage_kinds import SqlStorageKinds, StorageKindStatements
 from ._connection.database import Database
-from ._connection.open_transaction import Link
+from ._connection.open_transaction import OpenTransaction
 from ._log.log_writer import SqlLogWriter
 from ._log.registry import strategy_of
 from ._log.streams import Streams
@@ -33,8 +33,8 @@ V = TypeVar("V", bound=View)
 class State(Protocol):
     """How the aggregates of one type are stored."""
 
-    def open(self, link: Link) -> StateStore[Any]:
-        """Return them inside a transaction."""
+    def open(self, transaction: OpenTransaction) -> StateStore[Any]:
+        """Return the states inside a transaction."""
         ...
 
 
@@ -63,53 +63,53 @@ class SqlTransaction:
     """A `WriteTransaction`. Each call is sent at once; `commit` or `rollback` ends it and releases the connection.
 
     Args:
-        link: the transaction's connection.
+        transaction: the open transaction.
         prepared: the statements of its parts.
-        view_table: returns the table of a view, or that of its shadow rows.
+        view_table: returns the table of a view's rows, or of its shadow rows.
         state_of: returns how an aggregate type is stored.
     """
 
     def __init__(
         self,
-        link: Link,
+        transaction: OpenTransaction,
         prepared: Prepared,
         view_table: Callable[[type[View], bool], ViewTable[Any]],
         state_of: Callable[[type[object]], State],
     ) -> None:
-        self._link = link
+        self._transaction = transaction
         self._database = prepared.database
         self._view_table = view_table
         self._state_of = state_of
         self._states: dict[type[object], StateStore[Any]] = {}
-        self.log = SqlLogWriter(link, prepared.database, prepared.streams, prepared.log.appender)
-        self.snapshots = SqlSnapshots(link, prepared.snapshots)
-        self.storage_kinds = SqlStorageKinds(link, prepared.storage_kinds)
-        self.keys = SqlKeys(link, prepared.keys)
-        self.inbox = SqlInbox(link, prepared.inbox)
-        self.schedule = SqlScheduleWriter(link, prepared.schedule)
-        self.checkpoints = SqlCheckpoints(link, prepared.checkpoints)
-        self.parked = SqlParkedWriter(link, prepared.parked)
-        self.shadows = SqlShadows(link, view_table)
+        self.log = SqlLogWriter(transaction, prepared.database, prepared.streams, prepared.log.appender)
+        self.snapshots = SqlSnapshots(transaction, prepared.snapshots)
+        self.storage_kinds = SqlStorageKinds(transaction, prepared.storage_kinds)
+        self.keys = SqlKeys(transaction, prepared.keys)
+        self.inbox = SqlInbox(transaction, prepared.inbox)
+        self.schedule = SqlScheduleWriter(transaction, prepared.schedule)
+        self.checkpoints = SqlCheckpoints(transaction, prepared.checkpoints)
+        self.parked = SqlParkedWriter(transaction, prepared.parked)
+        self.shadows = SqlShadows(transaction, view_table)
 
     def rows(self, view: type[V], *, shadow: bool = False) -> RowWriter[V]:
         """Return the rows of a view."""
-        return TableRows(self._database, cast("ViewTable[V]", self._view_table(view, shadow)), self._link)
+        return TableRows(self._database, cast("ViewTable[V]", self._view_table(view, shadow)), self._transaction)
 
     def state(self, aggregate_type: type[A]) -> StateStore[A]:
         """Return the stored state of an aggregate type. It is the same object each time: it remembers what was loaded."""
         found = self._states.get(aggregate_type)
         if found is None:
-            found = self._states[aggregate_type] = self._state_of(aggregate_type).open(self._link)
+            found = self._states[aggregate_type] = self._state_of(aggregate_type).open(self._transaction)
         return cast("StateStore[A]", found)
 
     def savepoint(self) -> AbstractAsyncContextManager[None]:
         """Open a savepoint."""
-        return self._link.savepoint()
+        return self._transaction.savepoint()
 
     async def commit(self) -> None:
         """Make everything durable and visible. A COMMIT that was sent is awaited, also when the task is cancelled."""
-        await self._link.commit()
+        await self._transaction.commit()
 
     async def rollback(self) -> None:
         """Undo everything and release the connection."""
-        await self._link.rollback()
+        await self._transaction.rollback()

@@ -25,7 +25,7 @@ def test_delays_double_up_to_the_longest() -> None:
 async def test_a_retry_waits_for_no_poll(store: WriteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A held event is tried when its time has come, though nothing wakes the runner and it would rest for much longer."""
     for constant in ("FIRST_POLL", "LAST_POLL"):
-        monkeypatch.setattr(f"twofold._subscriptions.partition_loop.{constant}", NEVER)
+        monkeypatch.setattr(f"twofold._subscriptions.partition_runner.{constant}", NEVER)
     failures = ["once", "twice"]
 
     async def fail() -> None:

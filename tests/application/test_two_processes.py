@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis as Client
 
 import twofold._application.retention
-import twofold._subscriptions.partition_loop
+import twofold._subscriptions.partition_runner
 from twofold.errors import TransientFailure
 from twofold.ports import Notifier, WriteStore
 from twofold.testing.conformance._domain.bank import Balance, Deposit, GetBalance, Open, application
@@ -41,7 +41,7 @@ async def test_an_event_of_another_process_is_announced(
         async with worker, front, front.session() as session:
             await session.dispatch(Open(account_id="first"))
             await session.execute(GetBalance(account_id="first"))
-            monkeypatch.setattr(twofold._subscriptions.partition_loop, "FIRST_POLL", HOUR)
+            monkeypatch.setattr(twofold._subscriptions.partition_runner, "FIRST_POLL", HOUR)
             for number in range(5):
                 await session.dispatch(Open(account_id=f"a{number}"))
                 assert await session.execute(GetBalance(account_id=f"a{number}"), timeout=10) is not None

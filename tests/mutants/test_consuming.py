@@ -203,16 +203,16 @@ MUTANTS: Mutants = {
         ),
         "others are parked too": at("connection.consumer", ParksNeighbour),
     },
-    "test_a_message_for_every_part": {
+    "test_a_message_for_every_partition": {
         "a part misses what is for all": at("connection.consumer", instead(receive=_receive_without_first_part)),
         "one part gets what is for all": receiving(
             lambda each: each._replace(partition=0) if each.message.key is None else each
         ),
     },
-    "test_a_key_stays_in_its_part": {
+    "test_a_key_stays_in_its_partition": {
         "keys change their parts": for_each(lambda _: receiving(partial(_in_any_part, count(1))))
     },
-    "test_a_part_belongs_to_one_process_at_a_time": {
+    "test_a_partition_belongs_to_one_process_at_a_time": {
         "a part has two receivers": for_each(lambda _: at("connection.consumer", partial(Shares, seen={})))
     },
 }

@@ -147,7 +147,7 @@ MUTANTS: Mutants = {
         ),
         "part of a refused batch is sent": at("connection.publisher", instead(publish=_publish_small_ones_first)),
     },
-    "test_a_message_for_every_part": {
+    "test_a_message_for_every_partition": {
         "what is for all comes first": sending(lambda sent: sorted(sent, key=lambda each: each.key is not None))
     },
     "test_topics_do_not_mix": {
@@ -162,7 +162,7 @@ MUTANTS: Mutants = {
     "test_a_new_consumer_begins_at_the_beginning": {"the beginning is now": starting_elsewhere},
     "test_more_topics_are_added": {"topics stay as they were": for_each(lambda _: feeding(partial(_first_topics, {})))},
     "test_what_is_declared_is_kept": {"declaring again empties": at("connection", instead(declare=_declare_and_empty))},
-    "test_another_number_of_parts_is_refused": {
+    "test_another_number_of_partitions_is_refused": {
         "parts are changed": at("connection", changing("declare", feed=lambda feed: replace(feed, partitions=3)))
     },
     "test_what_waits_is_counted": {"open messages are not counted": at("connection", ReadyOnly)},
@@ -171,7 +171,7 @@ MUTANTS: Mutants = {
         "unparked to be dropped": at("connection", replacing("unpark", again=False)),
         "unparked and kept": keeping_parked,
     },
-    "test_what_is_for_every_part_comes_again_once": {"unparked for every part": unparking_for_everybody},
+    "test_a_message_for_every_partition_comes_again_once": {"unparked for every part": unparking_for_everybody},
     "test_a_parked_message_is_dropped": {
         "dropped and delivered": at("connection", replacing("unpark", again=True)),
         "dropped and kept": keeping_parked,

@@ -195,7 +195,7 @@ async def test_what_was_published_ahead_is_forgotten_with_its_page(here: WriteSt
         for order in "abcd":
             await source.dispatch(Sell(order_id=order, number=5))
         page = await here.log.read_all()
-        effect = next(each for each in app._assemble().subscriptions if each.kind == "relay").effect
+        processor = next(each for each in app._assemble().subscriptions if each.kind == "relay").processor
 
         async def lost(*_: Any) -> None:
             raise CheckpointMoved("another worker was here")
@@ -203,5 +203,5 @@ async def test_what_was_published_ahead_is_forgotten_with_its_page(here: WriteSt
         for stored in page.events:
             event = Sold.model_validate_json(stored.data)
             with pytest.raises(CheckpointMoved):
-                await effect.apply([(stored, event)], lost)
-        assert len(effect._ahead) == 1  # type: ignore[attr-defined]
+                await processor.apply([(stored, event)], lost)
+        assert len(processor._confirmed) == 1  # type: ignore[attr-defined]

@@ -105,7 +105,7 @@ class RedisStreams:
         """The publisher."""
         return self._publisher
 
-    def parts(self, feed: Feed) -> int:
+    def partitions(self, feed: Feed) -> int:
         """Return the number of streams, which does not depend on the feed."""
         return self._partitions
 

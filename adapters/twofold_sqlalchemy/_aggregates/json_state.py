@@ -11,7 +11,7 @@ from twofold.errors import AggregateExists, ConcurrencyConflict
 from twofold.ports import Versioned
 
 from .._connection.database import Database
-from .._connection.open_transaction import Link, Refused
+from .._connection.open_transaction import OpenTransaction, UniqueViolation
 from .._schema.tables import Tables
 
 
@@ -43,24 +43,24 @@ class JsonState:
         )
         self.delete = prepare(delete(state).where(*same))
 
-    def open(self, link: Link) -> JsonStateStore:
+    def open(self, transaction: OpenTransaction) -> JsonStateStore:
         """Return the states inside a transaction."""
-        return JsonStateStore(self, link)
+        return JsonStateStore(self, transaction)
 
 
 class JsonStateStore:
     """A `StateStore` of JSON texts inside one transaction."""
 
-    def __init__(self, state: JsonState, link: Link) -> None:
+    def __init__(self, state: JsonState, transaction: OpenTransaction) -> None:
         self._state = state
-        self._link = link
+        self._transaction = transaction
         self._loaded: dict[str, str] = {}
-        link.remember(self._loaded)
+        transaction.restore_on_rollback(self._loaded)
 
     async def load(self, id: str) -> Versioned | None:
         """Return the aggregate and its version, or None."""
         state = self._state
-        rows = await self._link.fetch(state.load, self._of(id), self._attempt("load", id))
+        rows = await self._transaction.fetch(state.load, self._of(id), self._action("load", id))
         if not rows:
             return None
         version, data = rows[0]
@@ -69,42 +69,42 @@ class JsonStateStore:
 
     async def version(self, id: str) -> int | None:
         """Return the stored version, or None."""
-        rows = await self._link.fetch(self._state.version, self._of(id), self._attempt("load", id))
+        rows = await self._transaction.fetch(self._state.version, self._of(id), self._action("load", id))
         return int(rows[0][0]) if rows else None
 
     async def insert(self, id: str, aggregate: Any) -> None:
         """Store a new aggregate as version 1."""
-        attempt, data = self._attempt("add", id), self._state.codec.encode(aggregate)
-        self._link.check_writable(attempt)
+        action, data = self._action("add", id), self._state.codec.encode(aggregate)
+        self._transaction.check_writable(action)
         try:
-            await self._link.change(self._state.insert, {**self._of(id), "new_data": data}, attempt)
-        except Refused as refused:
-            raise exists(f"{self._state.type}-{id}") from refused.__cause__
+            await self._transaction.change(self._state.insert, {**self._of(id), "new_data": data}, action)
+        except UniqueViolation as violation:
+            raise exists(f"{self._state.type}-{id}") from violation.__cause__
         self._loaded[id] = data
 
     async def update(self, id: str, aggregate: Any, *, expected: int) -> None:
         """Store the aggregate as the next version, if its JSON differs from the loaded JSON."""
-        attempt, data = self._attempt("save", id), self._state.codec.encode(aggregate)
+        action, data = self._action("save", id), self._state.codec.encode(aggregate)
         if self._loaded.get(id) == data:
             return
-        await self._change(self._state.update, id, {"expected": expected, "new_data": data}, attempt)
+        await self._change(self._state.update, id, {"expected": expected, "new_data": data}, action)
         self._loaded[id] = data
 
     async def delete(self, id: str, aggregate: Any, *, expected: int) -> None:
         """Delete the aggregate."""
-        await self._change(self._state.delete, id, {"expected": expected}, self._attempt("delete", id))
+        await self._change(self._state.delete, id, {"expected": expected}, self._action("delete", id))
         self._loaded.pop(id, None)
 
-    async def _change(self, prepared: Any, id: str, values: dict[str, Any], attempt: str) -> None:
-        self._link.check_writable(attempt)
-        if await self._link.change(prepared, {**self._of(id), **values}, attempt) != 1:
+    async def _change(self, prepared: Any, id: str, values: dict[str, Any], action: str) -> None:
+        self._transaction.check_writable(action)
+        if await self._transaction.change(prepared, {**self._of(id), **values}, action) != 1:
             actual = await self.version(id)
-            raise conflict(self._link, f"{self._state.type}-{id}", expected=values["expected"], actual=actual)
+            raise conflict(self._transaction, f"{self._state.type}-{id}", expected=values["expected"], actual=actual)
 
     def _of(self, id: str) -> dict[str, str]:
         return {"of_type": self._state.type, "of_id": id}
 
-    def _attempt(self, what: str, id: str) -> str:
+    def _action(self, what: str, id: str) -> str:
         return f"{what} {self._state.type}-{id}"
 
 
@@ -115,8 +115,8 @@ def exists(name: str) -> AggregateExists:
     )
 
 
-def conflict(link: Link, name: str, *, expected: int, actual: int | None) -> ConcurrencyConflict:
+def conflict(transaction: OpenTransaction, name: str, *, expected: int, actual: int | None) -> ConcurrencyConflict:
     """Doom the transaction and return the error for an unexpected version."""
     error = ConcurrencyConflict(name, expected=expected, actual=actual or 0)
-    link.doom(error, mendable=True)
+    transaction.doom(error, recoverable=True)
     return error

@@ -13,7 +13,7 @@ from sqlalchemy import Column, ColumnElement, RowMapping, Table, and_, bindparam
 from twofold.errors import ConfigurationError
 from twofold.ports import Versioned
 
-from .._connection.open_transaction import Link, Refused
+from .._connection.open_transaction import OpenTransaction, UniqueViolation
 from .json_state import conflict, exists
 
 A = TypeVar("A")
@@ -160,29 +160,29 @@ class MappedState(Generic[A]):
         self.update = update(root).where(this, self.version == bindparam("_expected"))
         self.delete = delete(root).where(this, self.version == bindparam("_expected"))
 
-    def open(self, link: Link) -> MappedStateStore[A]:
+    def open(self, transaction: OpenTransaction) -> MappedStateStore[A]:
         """Return the states inside a transaction."""
-        return MappedStateStore(self, link)
+        return MappedStateStore(self, transaction)
 
 
 class MappedStateStore(Generic[A]):
     """A `StateStore` in the user's tables inside one transaction."""
 
-    def __init__(self, state: MappedState[A], link: Link) -> None:
+    def __init__(self, state: MappedState[A], transaction: OpenTransaction) -> None:
         self._state = state
-        self._link = link
+        self._transaction = transaction
         self._loaded: dict[str, AggregateRows] = {}
-        link.remember(self._loaded)
+        transaction.restore_on_rollback(self._loaded)
 
     async def load(self, id: str) -> Versioned | None:
         """Return the aggregate and its version, or None."""
-        state, key, attempt = self._state, self._state.mapping.key(id), self._attempt("load", id)
-        found = (await self._link.execute(state.load, {"_key": key}, attempt)).mappings().first()
+        state, key, action = self._state, self._state.mapping.key(id), self._action("load", id)
+        found = (await self._transaction.execute(state.load, {"_key": key}, action)).mappings().first()
         if found is None:
             return None
         parts: dict[Table, Sequence[Row]] = {}
         for part in state.parts:
-            rows = await self._link.execute(part.select, {"_owner": key}, attempt)
+            rows = await self._transaction.execute(part.select, {"_owner": key}, action)
             parts[part.table] = [_named(row) for row in rows.mappings()]
         aggregate = state.mapping.from_rows(AggregateRows(_named(found), parts))
         self._loaded[id] = state.mapping.to_rows(aggregate)
@@ -191,59 +191,61 @@ class MappedStateStore(Generic[A]):
     async def version(self, id: str) -> int | None:
         """Return the stored version, or None."""
         values = {"_key": self._state.mapping.key(id)}
-        found: int | None = (await self._link.execute(self._state.now, values, self._attempt("load", id))).scalar()
+        found: int | None = (
+            await self._transaction.execute(self._state.now, values, self._action("load", id))
+        ).scalar()
         return found
 
     async def insert(self, id: str, aggregate: A) -> None:
         """Store a new aggregate as version 1."""
-        state, attempt, rows = self._state, self._attempt("add", id), self._state.mapping.to_rows(aggregate)
-        self._link.check_writable(attempt)
+        state, action, rows = self._state, self._action("add", id), self._state.mapping.to_rows(aggregate)
+        self._transaction.check_writable(action)
         try:
-            await self._link.execute(state.insert, {**rows.root, state.version.name: 1}, attempt)
-        except Refused as refused:
+            await self._transaction.execute(state.insert, {**rows.root, state.version.name: 1}, action)
+        except UniqueViolation as violation:
             # Several constraints may be violated, and the database names only one of them.
-            taken = await self._link.look_after_refusal(state.now, {"_key": state.mapping.key(id)})
-            if taken is not None or refused.columns in (f"{state.key.table.name}.{state.key.name}", "PRIMARY"):
-                raise exists(f"{state.name}-{id}") from refused.__cause__
-            raise refused.explained(attempt) from refused.__cause__
-        await self._write_parts(id, AggregateRows(rows.root), rows, attempt)
+            taken = await self._transaction.read_after_violation(state.now, {"_key": state.mapping.key(id)})
+            if taken is not None or violation.columns in (f"{state.key.table.name}.{state.key.name}", "PRIMARY"):
+                raise exists(f"{state.name}-{id}") from violation.__cause__
+            raise violation.as_error(action) from violation.__cause__
+        await self._write_parts(id, AggregateRows(rows.root), rows, action)
         self._loaded[id] = rows
 
     async def update(self, id: str, aggregate: A, *, expected: int) -> None:
         """Store the aggregate as the next version, if its rows differ from the loaded rows."""
-        state, attempt, rows = self._state, self._attempt("save", id), self._state.mapping.to_rows(aggregate)
+        state, action, rows = self._state, self._action("save", id), self._state.mapping.to_rows(aggregate)
         before = self._loaded.get(id)
         if before is not None and _same(before, rows):
             return
-        await self._guarded(state.update, id, expected, {**rows.root, state.version.name: expected + 1}, attempt)
+        await self._guarded(state.update, id, expected, {**rows.root, state.version.name: expected + 1}, action)
         if before is None:
             for part in state.parts:
-                await self._link.execute(part.clear, {"_owner": state.mapping.key(id)}, attempt)
+                await self._transaction.execute(part.clear, {"_owner": state.mapping.key(id)}, action)
             before = AggregateRows(rows.root)
-        await self._write_parts(id, before, rows, attempt)
+        await self._write_parts(id, before, rows, action)
         self._loaded[id] = rows
 
     async def delete(self, id: str, aggregate: A, *, expected: int) -> None:
         """Delete the aggregate. Increment the version first, which detects conflicts, then delete the parts and the root."""
-        state, attempt = self._state, self._attempt("delete", id)
-        await self._guarded(state.update, id, expected, {state.version.name: expected + 1}, attempt)
+        state, action = self._state, self._action("delete", id)
+        await self._guarded(state.update, id, expected, {state.version.name: expected + 1}, action)
         for part in state.parts:
-            await self._link.execute(part.clear, {"_owner": state.mapping.key(id)}, attempt)
-        await self._guarded(state.delete, id, expected + 1, {}, attempt)
+            await self._transaction.execute(part.clear, {"_owner": state.mapping.key(id)}, action)
+        await self._guarded(state.delete, id, expected + 1, {}, action)
         self._loaded.pop(id, None)
 
-    async def _guarded(self, statement: Any, id: str, expected: int, values: Row, attempt: str) -> None:
-        self._link.check_writable(attempt)
+    async def _guarded(self, statement: Any, id: str, expected: int, values: Row, action: str) -> None:
+        self._transaction.check_writable(action)
         guard = {"_key": self._state.mapping.key(id), "_expected": expected}
         try:
-            result = await self._link.execute(statement, {**values, **guard}, attempt)
-        except Refused as refused:
-            raise refused.explained(attempt) from refused.__cause__
+            result = await self._transaction.execute(statement, {**values, **guard}, action)
+        except UniqueViolation as violation:
+            raise violation.as_error(action) from violation.__cause__
         if result.rowcount != 1:
             actual = await self.version(id)
-            raise conflict(self._link, f"{self._state.name}-{id}", expected=expected, actual=actual)
+            raise conflict(self._transaction, f"{self._state.name}-{id}", expected=expected, actual=actual)
 
-    async def _write_parts(self, id: str, before: AggregateRows, after: AggregateRows, attempt: str) -> None:
+    async def _write_parts(self, id: str, before: AggregateRows, after: AggregateRows, action: str) -> None:
         owner = self._state.mapping.key(id)
         for part in self._state.parts:
             old = {part.identified(row): row for row in before.parts.get(part.table, ())}
@@ -258,11 +260,11 @@ class MappedStateStore(Generic[A]):
             try:
                 for statement, rows in ((part.delete, gone), (part.update, changed), (part.insert, added)):
                     if rows:
-                        await self._link.execute(statement, rows, attempt)
-            except Refused as refused:
-                raise refused.explained(attempt) from refused.__cause__
+                        await self._transaction.execute(statement, rows, action)
+            except UniqueViolation as violation:
+                raise violation.as_error(action) from violation.__cause__
 
-    def _attempt(self, what: str, id: str) -> str:
+    def _action(self, what: str, id: str) -> str:
         return f"{what} {self._state.name}-{id}"
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm.exc import FlushError, StaleDataError
 from twofold.errors import ConfigurationError
 from twofold.ports import Versioned
 
-from .._connection.open_transaction import Link, Refused
+from .._connection.open_transaction import OpenTransaction, UniqueViolation
 from .json_state import conflict, exists
 from .mapping import key_value
 
@@ -64,9 +64,9 @@ class OrmState:
         self.now = select(version).select_from(mapper.local_table)
         _allow_blank_instances(self.type)
 
-    def open(self, link: Link) -> OrmStateStore:
+    def open(self, transaction: OpenTransaction) -> OrmStateStore:
         """Return the states inside a transaction."""
-        return OrmStateStore(self, link)
+        return OrmStateStore(self, transaction)
 
 
 def _allow_blank_instances(mapped: type[Any]) -> None:
@@ -87,85 +87,85 @@ def _allow_blank_instances(mapped: type[Any]) -> None:
     mapped.__new__ = __new__  # type: ignore[assignment]
 
 
-async def session_of(link: Link) -> AsyncSession:
+async def session_of(transaction: OpenTransaction) -> AsyncSession:
     """Return the session of a transaction. All mapped classes share it, so that their objects may refer to each other."""
-    session = link.info.get("session")
+    session = transaction.info.get("session")
     if session is None:
         session = AsyncSession(
-            link.connection, autoflush=False, expire_on_commit=False, join_transaction_mode="rollback_only"
+            transaction.connection, autoflush=False, expire_on_commit=False, join_transaction_mode="rollback_only"
         )
-        link.info["session"] = session
+        transaction.info["session"] = session
     return session
 
 
 class OrmStateStore:
     """A `StateStore` of a mapped class, inside one transaction. The session tracks what changed."""
 
-    def __init__(self, state: OrmState, link: Link) -> None:
+    def __init__(self, state: OrmState, transaction: OpenTransaction) -> None:
         self._state = state
-        self._link = link
+        self._transaction = transaction
 
     async def load(self, id: str) -> Versioned | None:
         """Return the aggregate and its version, or None."""
         key = key_value(self._state.key, id)
-        session = await session_of(self._link)
-        found = await self._link.use(lambda _: session.get(self._state.type, key), self._attempt("load", id))
+        session = await session_of(self._transaction)
+        found = await self._transaction.use(lambda _: session.get(self._state.type, key), self._action("load", id))
         return None if found is None else Versioned(found, getattr(found, self._state.version))
 
     async def version(self, id: str) -> int | None:
         """Return the stored version, or None."""
         statement = self._state.now.where(self._state.key == key_value(self._state.key, id))
-        found: int | None = (await self._link.execute(statement, {}, self._attempt("load", id))).scalar()
+        found: int | None = (await self._transaction.execute(statement, {}, self._action("load", id))).scalar()
         return found
 
     async def insert(self, id: str, aggregate: Any) -> None:
         """Store a new aggregate as version 1."""
-        attempt = self._attempt("add", id)
-        self._link.check_writable(attempt)
-        session = await session_of(self._link)
+        action = self._action("add", id)
+        self._transaction.check_writable(action)
+        session = await session_of(self._transaction)
         session.add(aggregate)
         try:
-            await self._link.use(lambda _: session.flush(), attempt)
-        except Refused as refused:
+            await self._transaction.use(lambda _: session.flush(), action)
+        except UniqueViolation as violation:
             same = self._state.key == key_value(self._state.key, id)
-            taken = await self._link.look_after_refusal(self._state.now.where(same), {})
+            taken = await self._transaction.read_after_violation(self._state.now.where(same), {})
             if taken is not None:
-                raise exists(f"{self._state.name}-{id}") from refused.__cause__
-            raise refused.explained(attempt) from refused.__cause__
+                raise exists(f"{self._state.name}-{id}") from violation.__cause__
+            raise violation.as_error(action) from violation.__cause__
         except FlushError as error:
             raise exists(f"{self._state.name}-{id}") from error
 
     async def update(self, id: str, aggregate: Any, *, expected: int) -> None:
         """Store the aggregate as the next version, if the session has recorded a change."""
-        attempt = self._attempt("save", id)
-        session = await session_of(self._link)
+        action = self._action("save", id)
+        session = await session_of(self._transaction)
         if aggregate not in session:
-            self._link.check_writable(attempt)
-            aggregate = await self._link.use(lambda _: session.merge(aggregate), attempt)
+            self._transaction.check_writable(action)
+            aggregate = await self._transaction.use(lambda _: session.merge(aggregate), action)
         if session.is_modified(aggregate):
-            await self._flush(session, id, aggregate, expected, attempt)
+            await self._flush(session, id, aggregate, expected, action)
 
     async def delete(self, id: str, aggregate: Any, *, expected: int) -> None:
         """Delete the aggregate, and the objects to which its relationships cascade."""
-        attempt = self._attempt("delete", id)
-        self._link.check_writable(attempt)
-        session = await session_of(self._link)
+        action = self._action("delete", id)
+        self._transaction.check_writable(action)
+        session = await session_of(self._transaction)
         if aggregate not in session:
-            aggregate = await self._link.use(lambda _: session.merge(aggregate), attempt)
-        await self._link.use(lambda _: session.delete(aggregate), attempt)
-        await self._flush(session, id, aggregate, expected, attempt)
+            aggregate = await self._transaction.use(lambda _: session.merge(aggregate), action)
+        await self._transaction.use(lambda _: session.delete(aggregate), action)
+        await self._flush(session, id, aggregate, expected, action)
 
-    async def _flush(self, session: AsyncSession, id: str, aggregate: Any, expected: int, attempt: str) -> None:
-        self._link.check_writable(attempt)
+    async def _flush(self, session: AsyncSession, id: str, aggregate: Any, expected: int, action: str) -> None:
+        self._transaction.check_writable(action)
         name, held = f"{self._state.name}-{id}", getattr(aggregate, self._state.version)
         if held != expected:
-            raise conflict(self._link, name, expected=expected, actual=held)
+            raise conflict(self._transaction, name, expected=expected, actual=held)
         try:
-            await self._link.use(lambda _: session.flush(), attempt)
+            await self._transaction.use(lambda _: session.flush(), action)
         except StaleDataError as error:
-            raise conflict(self._link, name, expected=expected, actual=None) from error
-        except Refused as refused:
-            raise refused.explained(attempt) from refused.__cause__
+            raise conflict(self._transaction, name, expected=expected, actual=None) from error
+        except UniqueViolation as violation:
+            raise violation.as_error(action) from violation.__cause__
 
-    def _attempt(self, what: str, id: str) -> str:
+    def _action(self, what: str, id: str) -> str:
         return f"{what} {self._state.name}-{id}"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, select
-from sqlalchemy.sql.base import Executable
+from sqlalchemy import Executable, bindparam, select
 
 from twofold.ports import Snapshot
 
 from .._connection.database import Database
-from .._connection.open_transaction import Link
+from .._connection.open_transaction import OpenTransaction
 from .._connection.statements import Statement
 from .._schema.tables import Tables
 
@@ -38,19 +37,19 @@ class SnapshotStatements:
 class SqlSnapshots:
     """The `Snapshots` of a transaction."""
 
-    __slots__ = ("_link", "_statements")
+    __slots__ = ("_statements", "_transaction")
 
-    def __init__(self, link: Link, statements: SnapshotStatements) -> None:
-        self._link = link
+    def __init__(self, transaction: OpenTransaction, statements: SnapshotStatements) -> None:
+        self._transaction = transaction
         self._statements = statements
 
     async def get(self, stream: str) -> Snapshot | None:
         """Return the snapshot of a stream, or None."""
-        rows = await self._link.fetch(self._statements.get, {"of": stream}, f"read the snapshot of {stream}")
+        rows = await self._transaction.fetch(self._statements.get, {"of": stream}, f"read the snapshot of {stream}")
         return Snapshot(*rows[0]) if rows else None
 
     async def put(self, stream: str, snapshot: Snapshot) -> None:
         """Store a snapshot, unless the stored one has a higher version."""
-        attempt = f"store a snapshot of {stream}"
-        self._link.check_writable(attempt)
-        await self._link.change(self._statements.put(), {"stream": stream, **snapshot._asdict()}, attempt)
+        action = f"store a snapshot of {stream}"
+        self._transaction.check_writable(action)
+        await self._transaction.change(self._statements.put(), {"stream": stream, **snapshot._asdict()}, action)

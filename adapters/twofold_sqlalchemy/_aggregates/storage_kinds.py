@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import bindparam, insert, select
 
 from .._connection.database import Database
-from .._connection.open_transaction import Link
+from .._connection.open_transaction import OpenTransaction
 from .._schema.tables import Tables
 
 
@@ -25,22 +25,22 @@ class StorageKindStatements:
 
 
 class SqlStorageKinds:
-    """The `StorageKinds` of a transaction. Each note is a row of its own, so that no transaction waits; the first counts."""
+    """The `StorageKinds` of a transaction. Each call inserts a row, so that no transaction waits. The first row counts."""
 
-    __slots__ = ("_link", "_statements")
+    __slots__ = ("_statements", "_transaction")
 
-    def __init__(self, link: Link, statements: StorageKindStatements) -> None:
-        self._link = link
+    def __init__(self, transaction: OpenTransaction, statements: StorageKindStatements) -> None:
+        self._transaction = transaction
         self._statements = statements
 
     async def get(self, aggregate: str) -> str | None:
-        """Return the kind that was noted first for an aggregate name, or None."""
-        attempt = f"read the kind of storage of {aggregate}"
-        rows = await self._link.fetch(self._statements.get, {"of": aggregate}, attempt)
+        """Return the first kind that was stored for an aggregate name, or None."""
+        action = f"read the kind of storage of {aggregate}"
+        rows = await self._transaction.fetch(self._statements.get, {"of": aggregate}, action)
         return rows[0][0] if rows else None
 
     async def add(self, aggregate: str, kind: str) -> None:
-        """Note a kind."""
-        attempt = f"note the kind of storage of {aggregate}"
-        self._link.check_writable(attempt)
-        await self._link.change(self._statements.add, {"aggregate": aggregate, "way": kind}, attempt)
+        """Store a kind."""
+        action = f"store the kind of storage of {aggregate}"
+        self._transaction.check_writable(action)
+        await self._transaction.change(self._statements.add, {"aggregate": aggregate, "way": kind}, action)

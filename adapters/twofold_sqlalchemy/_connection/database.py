@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from .._dialects.dialect import Dialect
 from .._dialects.uninterrupted import uninterrupted
 from .errors import translated
-from .open_transaction import Link
+from .open_transaction import OpenTransaction
 from .statements import Statement, compiled
 
 T = TypeVar("T")
@@ -49,34 +49,34 @@ class Database:
             found = self._prepared[key] = self.prepare(make())
         return found
 
-    async def fetch(self, prepared: Statement, values: Mapping[str, Any], attempt: str) -> Sequence[Any]:
+    async def fetch(self, prepared: Statement, values: Mapping[str, Any], action: str) -> Sequence[Any]:
         """Run one select outside of any transaction.
 
         Args:
             prepared: the select.
             values: its parameters.
-            attempt: the action, for the error message "cannot <action>": "read the log".
+            action: the action, for the error message "cannot <action>": "read the log".
         """
 
         async def select(connection: AsyncConnection) -> Sequence[Any]:
             return await self.dialect.connections.fetch(connection, prepared.text, prepared.bind(values))
 
-        return await self.look(select, attempt)
+        return await self.use(select, action)
 
-    async def look(self, use: Callable[[AsyncConnection], Awaitable[T]], attempt: str) -> T:
+    async def use(self, work: Callable[[AsyncConnection], Awaitable[T]], action: str) -> T:
         """Call a function with a connection, for reads outside of a transaction. Each statement is on its own."""
         connection: AsyncConnection | None = None
         try:
             connection = await self.engine.connect()
             await self.dialect.connections.configure(connection)
-            return await use(connection)
+            return await work(connection)
         except Exception as error:
             if connection is not None and (
                 self.dialect.connections.is_lost(connection) or self.dialect.errors.is_transient(error)
             ):
                 await connection.invalidate()
             if self.dialect.errors.is_driver_error(error) or isinstance(error, SQLAlchemyError):
-                raise translated(error, attempt, self.dialect) from error
+                raise translated(error, action, self.dialect) from error
             raise
         except asyncio.CancelledError:
             if connection is not None:
@@ -87,16 +87,16 @@ class Database:
                 await self.dialect.connections.release(connection)
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[Link]:
+    async def writing(self) -> AsyncIterator[OpenTransaction]:
         """Begin a transaction. Commit it at the end of the block, or roll it back if the block raises."""
-        link = await self.begin()
+        transaction = await self.begin()
         try:
-            yield link
-            await link.commit()
+            yield transaction
+            await transaction.commit()
         finally:
-            await link.rollback()
+            await transaction.rollback()
 
-    async def begin(self, *, read_only: bool = False) -> Link:
+    async def begin(self, *, read_only: bool = False) -> OpenTransaction:
         """Begin a transaction. An error or a cancellation meanwhile leaves no connection checked out and no lock held.
 
         Raises:
@@ -108,7 +108,7 @@ class Database:
             connection = await self.engine.connect()
             await self.dialect.connections.configure(connection)
             await self.dialect.connections.begin(connection, read_only=read_only)
-            return Link(connection, self.dialect, release_lock, read_only=read_only)
+            return OpenTransaction(connection, self.dialect, release_lock, read_only=read_only)
         except BaseException as error:
             try:
                 if connection is not None:

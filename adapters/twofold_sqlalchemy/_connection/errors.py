@@ -22,19 +22,19 @@ def hide_parameters(error: BaseException) -> None:
         error.hide_parameters = True
 
 
-def translated(error: BaseException, attempt: str, dialect: Dialect) -> TwofoldError:
+def translated(error: BaseException, action: str, dialect: Dialect) -> TwofoldError:
     """Return the error to raise for an error of the driver or of SQLAlchemy.
 
     Args:
         error: the error that was raised. The caller chains it.
-        attempt: the action, for the error message "cannot <action>".
+        action: the action, for the error message "cannot <action>".
         dialect: classifies the driver's errors.
     """
     if isinstance(error, TwofoldError):
         return error
     hide_parameters(error)
     found = error.orig if isinstance(error, exc.DBAPIError) else error
-    text = f"cannot {attempt}: {type(found).__name__}: {found}. {dialect.errors.advice(found)}".rstrip()
+    text = f"cannot {action}: {type(found).__name__}: {found}. {dialect.errors.advice(found)}".rstrip()
     if isinstance(error, exc.TimeoutError):
         return TransientFailure(
             f"{text} Every connection of the engine's pool is in use. Increase pool_size, or shorten the transactions."
@@ -43,7 +43,7 @@ def translated(error: BaseException, attempt: str, dialect: Dialect) -> TwofoldE
         return TransientFailure(f"{text} The server does not answer. Start the server, or correct the engine's URL.")
     if (isinstance(error, exc.DBAPIError) and error.connection_invalidated) or dialect.errors.is_transient(found):
         return TransientFailure(f"{text} Repeat the whole handler on a fresh unit of work.")
-    if dialect.errors.is_refused_write(found):
+    if dialect.errors.is_read_only_error(found):
         return ReadOnlyUnitOfWork(f"{text} The transaction is read-only.")
     if dialect.errors.is_missing_table(found):
         return SchemaMissing(f"{text} Create missing tables with create_schema(), or with your migrations.")
@@ -53,6 +53,6 @@ def translated(error: BaseException, attempt: str, dialect: Dialect) -> TwofoldE
         return NotStorable(
             f"{text} The database stores integers of 64 bits. Use a str or a Decimal for larger numbers."
         )
-    if isinstance(error, (UnicodeError, exc.DataError)) or dialect.errors.is_unfit(found):
+    if isinstance(error, (UnicodeError, exc.DataError)) or dialect.errors.is_invalid_value(found):
         return NotStorable(f"{text} Store another value, or change the field's type.")
     return StorageError(text)

@@ -32,25 +32,25 @@ Values: TypeAlias = Mapping[str, Any] | tuple[Any, ...]
 """The parameters of a statement, by name or in order."""
 
 
-class Refused(Exception):
-    """A unique constraint refused a row. The adapter's caller of the statement translates it, so users never see it.
+class UniqueViolation(Exception):
+    """A unique constraint refused a row. The code that ran the statement translates it, so that users never see it.
 
     Attributes:
-        columns: the columns of the constraint, as `table.column, table.column`; see `Errors.violated`.
+        columns: the columns of the constraint, as `table.column, table.column`; see `Errors.violated_constraint`.
     """
 
     def __init__(self, columns: str) -> None:
         self.columns = columns
         super().__init__(f"a row with the same {columns} exists")
 
-    def explained(self, attempt: str) -> StorageError:
+    def as_error(self, action: str) -> StorageError:
         """Return the error for a constraint that has no meaning to Twofold."""
         return StorageError(
-            f"cannot {attempt}: another row has the same {self.columns}, which must be unique. Store another value."
+            f"cannot {action}: another row has the same {self.columns}, which must be unique. Store another value."
         )
 
 
-class Link:
+class OpenTransaction:
     """An open transaction. A failure dooms it: every call except `rollback` raises.
 
     Args:
@@ -69,52 +69,52 @@ class Link:
         self.read_only = read_only
         self._release_lock = release_lock
         self._doom: BaseException | None = None
-        self._mendable = False
+        self._recoverable = False
         self._ended = False
         self._savepoints = 0
-        self._memories: list[dict[Any, Any]] = []
+        self._mirrors: list[dict[Any, Any]] = []
         self.info: dict[str, Any] = {}
 
-    async def fetch(self, statement: Statement, values: Values, attempt: str) -> Sequence[Any]:
+    async def fetch(self, statement: Statement, values: Values, action: str) -> Sequence[Any]:
         """Run a statement and return its rows: sequences of values in the order of the columns."""
         parameters = values if isinstance(values, tuple) else statement.bind(values)
         return await self.use(
-            lambda connection: self._connections.fetch(connection, statement.text, parameters), attempt
+            lambda connection: self._connections.fetch(connection, statement.text, parameters), action
         )
 
-    async def change(self, statement: Statement, values: Values, attempt: str) -> int:
+    async def change(self, statement: Statement, values: Values, action: str) -> int:
         """Run a statement and return how many rows it matched."""
         parameters = values if isinstance(values, tuple) else statement.bind(values)
         return await self.use(
-            lambda connection: self._connections.change(connection, statement.text, parameters), attempt
+            lambda connection: self._connections.change(connection, statement.text, parameters), action
         )
 
-    async def change_many(self, statement: Statement, rows: Sequence[tuple[Any, ...]], attempt: str) -> None:
+    async def change_many(self, statement: Statement, rows: Sequence[tuple[Any, ...]], action: str) -> None:
         """Run a statement once for each tuple of parameters."""
-        await self.use(lambda connection: self._connections.change_many(connection, statement.text, rows), attempt)
+        await self.use(lambda connection: self._connections.change_many(connection, statement.text, rows), action)
 
-    async def execute(self, statement: Executable, values: Any, attempt: str) -> CursorResult[Any]:
+    async def execute(self, statement: Executable, values: Any, action: str) -> CursorResult[Any]:
         """Run a statement of SQLAlchemy Core on the user's tables, whose types convert their values."""
-        return await self.use(lambda connection: connection.execute(statement, values), attempt)
+        return await self.use(lambda connection: connection.execute(statement, values), action)
 
-    async def use(self, work: Callable[[AsyncConnection], Awaitable[T]], attempt: str) -> T:
+    async def use(self, work: Callable[[AsyncConnection], Awaitable[T]], action: str) -> T:
         """Call a function with the connection. Any failure dooms the transaction.
 
         Raises:
-            Refused: a unique constraint was violated.
+            UniqueViolation: a unique constraint was violated.
             TwofoldError: the function failed otherwise.
         """
         self.check()
         try:
             return await work(self.connection)
         except Exception as error:
-            columns = self.dialect.errors.violated(error)
+            columns = self.dialect.errors.violated_constraint(error)
             if columns is not None:
                 hide_parameters(error)
-                refused = Refused(columns)
-                self.doom(refused, mendable=True)
-                raise refused from error
-            failure = translated(error, attempt, self.dialect) if self._is_ours(error) else error
+                violation = UniqueViolation(columns)
+                self.doom(violation, recoverable=True)
+                raise violation from error
+            failure = translated(error, action, self.dialect) if self._is_ours(error) else error
             self.doom(failure)
             if failure is error:
                 raise
@@ -128,7 +128,7 @@ class Link:
             error
         )
 
-    async def look_after_refusal(self, statement: Executable, values: Any) -> Any:
+    async def read_after_violation(self, statement: Executable, values: Any) -> Any:
         """Return the first value of a SELECT after a unique constraint refused a row.
 
         Return None if the database has aborted the transaction.
@@ -148,46 +148,46 @@ class Link:
                 "Roll back, and repeat the whole unit of work."
             ) from self._doom
 
-    def check_writable(self, attempt: str) -> None:
+    def check_writable(self, action: str) -> None:
         """Raise an error if the transaction has ended, is doomed, or is read-only."""
         self.check()
         if self.read_only:
             raise ReadOnlyUnitOfWork(
-                f"cannot {attempt}: the transaction is read-only. Begin a transaction without read_only=True."
+                f"cannot {action}: the transaction is read-only. Begin a transaction without read_only=True."
             )
 
-    def doom(self, error: BaseException, *, mendable: bool = False) -> None:
-        """Refuse further calls. If `mendable`, a rollback to the enclosing savepoint makes the transaction usable again."""
+    def doom(self, error: BaseException, *, recoverable: bool = False) -> None:
+        """Refuse further calls. If `recoverable`, the rollback of a savepoint makes the transaction usable again."""
         if self._doom is None:
-            self._doom, self._mendable = error, mendable
+            self._doom, self._recoverable = error, recoverable
 
-    def remember(self, memory: dict[Any, Any]) -> None:
+    def restore_on_rollback(self, memory: dict[Any, Any]) -> None:
         """Restore a dictionary when a savepoint is rolled back. The dictionary mirrors the database's content."""
-        self._memories.append(memory)
+        self._mirrors.append(memory)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """Open a savepoint. Roll back to it if the block raises."""
-        attempt = "use a savepoint"
+        action = "use a savepoint"
         self._savepoints += 1
         name = f"twofold_{self._savepoints}"
-        await self.change(Statement(f"SAVEPOINT {name}", ()), (), attempt)
-        known = [dict(memory) for memory in self._memories]
+        await self.change(Statement(f"SAVEPOINT {name}", ()), (), action)
+        known = [dict(memory) for memory in self._mirrors]
         try:
             yield
             self.check()
         except BaseException:
-            if not self._ended and (self._doom is None or self._mendable):
-                self._doom, self._mendable = None, False
+            if not self._ended and (self._doom is None or self._recoverable):
+                self._doom, self._recoverable = None, False
                 undo = Statement(f"ROLLBACK TO SAVEPOINT {name}", ())
-                _, cancelled = await uninterrupted(self.change(undo, (), attempt))
+                _, cancelled = await uninterrupted(self.change(undo, (), action))
                 cancel_later(cancelled)
-                for memory in self._memories:
+                for memory in self._mirrors:
                     memory.clear()
-                for memory, content in zip(self._memories, known, strict=False):
+                for memory, content in zip(self._mirrors, known, strict=False):
                     memory.update(content)
             raise
-        await self.change(Statement(f"RELEASE SAVEPOINT {name}", ()), (), attempt)
+        await self.change(Statement(f"RELEASE SAVEPOINT {name}", ()), (), action)
 
     async def commit(self) -> None:
         """Commit. A COMMIT that was sent is awaited, and a cancellation meanwhile arrives at the next await.

@@ -173,7 +173,7 @@ class Errors(Protocol):
         """Return whether an error is the driver's own, not wrapped by SQLAlchemy."""
         ...
 
-    def violated(self, error: BaseException) -> str | None:
+    def violated_constraint(self, error: BaseException) -> str | None:
         """Return the columns of the violated unique constraint, as `table.column, table.column`.
 
         A database that does not report the columns reports the constraint's name. None: the error is another one.
@@ -184,7 +184,7 @@ class Errors(Protocol):
         """Return whether the same work may succeed when it is repeated."""
         ...
 
-    def is_refused_write(self, error: BaseException | None) -> bool:
+    def is_read_only_error(self, error: BaseException | None) -> bool:
         """Return whether the database refused a write because the transaction is read-only."""
         ...
 
@@ -192,7 +192,7 @@ class Errors(Protocol):
         """Return whether a table or a column is missing."""
         ...
 
-    def is_unfit(self, error: BaseException | None) -> bool:
+    def is_invalid_value(self, error: BaseException | None) -> bool:
         """Return whether a value cannot be stored: too large, malformed, or against a constraint."""
         ...
 

@@ -1,1 +1,1 @@
-"""The event log: reading, and one append strategy for each kind of database."""
+"""The event log: reading, and one append strategy for each database."""

@@ -19,7 +19,7 @@ from .strategy import LogStrategy
 from .streams import Streams
 
 _SPAN = 50_000
-"""Positions that one filtered page looks through at most, so that no select runs for long."""
+"""The maximal number of positions that a filtered page searches, so that no SELECT runs for long."""
 
 
 class SqlEventLog:
@@ -28,7 +28,7 @@ class SqlEventLog:
     Args:
         database: the database.
         tables: Twofold's tables in it.
-        strategy: how this database appends to the log and finds its end.
+        strategy: how this database appends to the log, finds its end, and notifies other processes.
         streams: reads streams.
     """
 
@@ -52,25 +52,25 @@ class SqlEventLog:
             found = await self._database.fetch(prepared, {}, "read the identity of the log")
             if not found:
                 raise SchemaMissing(
-                    "cannot read the identity of the log: twofold_meta is empty. Call create_schema(), which writes it."
+                    "cannot read the identity of the event log: twofold_meta is empty. Call create_schema() to fill it."
                 )
             self._identity = str(found[0][0])
         return self._identity
 
-    def forget(self) -> None:
-        """Find the identity and the end of the log out again when they are next asked for."""
+    def reset(self) -> None:
+        """Discard the cached identity and end of the log. The next calls read them again."""
         self._identity = None
         self._frontier = self._strategy.frontier()
 
     async def head(self) -> Position:
-        """Return the last position that a reader can reach now."""
+        """Return the last position that a reader can read now."""
         return await self._frontier.head()
 
     async def read_all(
         self, *, after: Position = START, limit: int = 500, names: Collection[str] | None = None
     ) -> LogPage:
         """Return the next events after a position; see `EventLog.read_all`."""
-        # The head comes first: an event that commits between the two selects lies behind it.
+        # The head is read first, so that an event which commits between the two reads has a later position.
         head = await self.head()
         if head <= after:
             return LogPage((), after)
@@ -86,16 +86,16 @@ class SqlEventLog:
         return LogPage(found, found[-1].position if len(found) == limit else upto)
 
     async def read(self, stream: str, *, after: int = 0) -> AsyncIterator[StoredEvent]:
-        """Iterate over a stream's events; no transaction is open between pages."""
+        """Iterate over a stream's events. No transaction is open between pages."""
         async for event in self._streams.read(self._database.fetch, stream, after):
             yield event
 
     async def announce(self) -> None:
-        """Notify other processes that events were appended, where the database can."""
+        """Notify other processes that events were appended, if the database supports notifications."""
         await self._strategy.notifier.announce()
 
     async def watch(self, heard: Callable[[], None]) -> None:
-        """Call `heard` at each notification, where the database can."""
+        """Call `heard` at each notification, if the database supports notifications."""
         dialect = self._database.dialect
         try:
             await self._strategy.notifier.watch(heard)
@@ -105,11 +105,11 @@ class SqlEventLog:
             raise
 
     async def holding_back(self) -> Sequence[str]:
-        """Say which transactions readers wait for at the moment."""
+        """Describe the transactions that readers wait for at the moment."""
         return await self._frontier.holding_back()
 
     async def count(self, *, after: Position, upto: Position) -> int:
-        """Return how many events lie behind `after` and not behind `upto`."""
+        """Return the number of events after position `after`, up to and including position `upto`."""
         found = await self._database.fetch(self._count, {"after": after, "upto": upto}, "count the events of the log")
         return int(found[0][0])
 

@@ -17,7 +17,7 @@ from twofold.errors import SchemaMissing, StorageError
 from twofold.ports import START, Expected, ExpectedVersion, NewEvent, Position, StoredEvent
 
 from .._connection.database import Database
-from .._connection.open_transaction import Link, Refused
+from .._connection.open_transaction import OpenTransaction, UniqueViolation
 from .._connection.statements import Statement
 from .._dialects.mysql.driver import run
 from .._dialects.mysql.errors import PRIMARY
@@ -75,12 +75,12 @@ class CountedInsert:
         self._insert = database.prepare(insert(tables.events).values(new))
 
     async def append(
-        self, link: Link, stream: str, events: Sequence[NewEvent], expected: ExpectedVersion
+        self, transaction: OpenTransaction, stream: str, events: Sequence[NewEvent], expected: ExpectedVersion
     ) -> Sequence[StoredEvent] | int:
         """Append; see `Appender.append`."""
-        attempt = f"append to {stream}"
-        position = await self._take(link, len(events), attempt)
-        version = int((await link.fetch(_VERSION, (stream,), attempt))[0][0])
+        action = f"append to {stream}"
+        position = await self._take(transaction, len(events), action)
+        version = int((await transaction.fetch(_VERSION, (stream,), action))[0][0])
         if not _fits(version, expected):
             return version
         stored, rows = [], []
@@ -89,29 +89,29 @@ class CountedInsert:
             stored.append(StoredEvent(*event, stream, version, Position(position)))
             rows.append((position, *self._columns.values(stream, version, event)))
         try:
-            await link.change_many(self._insert, rows, attempt)
-        except Refused as refused:
-            if refused.columns != PRIMARY:
+            await transaction.change_many(self._insert, rows, action)
+        except UniqueViolation as violation:
+            if violation.columns != PRIMARY:
                 raise
             raise StorageError(
-                f"cannot {attempt}: twofold_events already has the next positions of the counter twofold_meta.head, perhaps "
+                f"cannot {action}: twofold_events already has the next positions of the counter twofold_meta.head, perhaps "
                 "because only one of the two tables was restored. Set head to the last position of twofold_events."
-            ) from refused.__cause__
+            ) from violation.__cause__
         return stored
 
-    async def _take(self, link: Link, number: int, attempt: str) -> int:
+    async def _take(self, transaction: OpenTransaction, number: int, action: str) -> int:
         """Take a number of positions, which blocks other appends. Return the position before the first of them."""
 
         async def take(connection: AsyncConnection) -> int:
             cursor = await run(connection, _TAKE, (number,))
             if cursor.rowcount != 1:
                 raise SchemaMissing(
-                    f"cannot {attempt}: twofold_meta, which counts positions, is empty. Call create_schema() to insert "
+                    f"cannot {action}: twofold_meta, which counts positions, is empty. Call create_schema() to insert "
                     "its row."
                 )
             return int(cursor.lastrowid) - number
 
-        return await link.use(take, attempt)
+        return await transaction.use(take, action)
 
 
 def _fits(version: int, expected: ExpectedVersion) -> bool:

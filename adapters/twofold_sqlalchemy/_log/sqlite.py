@@ -11,7 +11,7 @@ from sqlalchemy import Executable, bindparam, func, insert, select
 from twofold.ports import START, ExpectedVersion, NewEvent, Position, StoredEvent
 
 from .._connection.database import Database
-from .._connection.open_transaction import Link
+from .._connection.open_transaction import OpenTransaction
 from .._schema.tables import Tables
 from .columns import EventColumns, exact
 from .strategy import LogStrategy, NoNotifier
@@ -61,28 +61,32 @@ class ConditionalInsert:
         self._columns = EventColumns(database.dialect)
 
     async def append(
-        self, link: Link, stream: str, events: Sequence[NewEvent], expected: ExpectedVersion
+        self, transaction: OpenTransaction, stream: str, events: Sequence[NewEvent], expected: ExpectedVersion
     ) -> Sequence[StoredEvent] | None:
         """Append; see `Appender.append`."""
-        first = await self._first(link, stream, events[0], expected)
+        first = await self._first(transaction, stream, events[0], expected)
         if first is None:
             return None
-        return [first, *await self._rest(link, stream, events[1:], first.version)]
+        return [first, *await self._rest(transaction, stream, events[1:], first.version)]
 
-    async def _first(self, link: Link, stream: str, event: NewEvent, expected: ExpectedVersion) -> StoredEvent | None:
+    async def _first(
+        self, transaction: OpenTransaction, stream: str, event: NewEvent, expected: ExpectedVersion
+    ) -> StoredEvent | None:
         version = exact(expected)
         shape = expected if version is None else "exact"
         prepared = self._database.prepared(("append", shape), lambda: self._conditional(shape))
         names = EventColumns.WRITTEN
         values = dict(zip(names, self._columns.values(stream, 0, event), strict=True))
         values = {f"new_{name}": value for name, value in values.items()} | {"of": stream, "expected": version}
-        rows = await link.fetch(prepared, values, f"append to {stream}")
+        rows = await transaction.fetch(prepared, values, f"append to {stream}")
         if not rows:
             return None
         position, version = rows[0]
         return StoredEvent(*event, stream, version, Position(position))
 
-    async def _rest(self, link: Link, stream: str, events: Sequence[NewEvent], version: int) -> Sequence[StoredEvent]:
+    async def _rest(
+        self, transaction: OpenTransaction, stream: str, events: Sequence[NewEvent], version: int
+    ) -> Sequence[StoredEvent]:
         found: list[StoredEvent] = []
         for start in range(0, len(events), _INSERT):
             chunk = events[start : start + _INSERT]
@@ -90,7 +94,7 @@ class ConditionalInsert:
             values: list[Any] = []
             for number, event in enumerate(chunk, version + 1):
                 values.extend(self._columns.values(stream, number, event))
-            rows = await link.fetch(prepared, tuple(values), f"append to {stream}")
+            rows = await transaction.fetch(prepared, tuple(values), f"append to {stream}")
             positions = {version: Position(position) for position, version in rows}
             for number, event in enumerate(chunk, version + 1):
                 found.append(StoredEvent(*event, stream, number, positions[number]))

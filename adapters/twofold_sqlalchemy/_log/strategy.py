@@ -8,14 +8,14 @@ from typing import Protocol
 
 from twofold.ports import ExpectedVersion, NewEvent, Position, StoredEvent
 
-from .._connection.open_transaction import Link
+from .._connection.open_transaction import OpenTransaction
 
 
 class Appender(Protocol):
     """How events are appended."""
 
     async def append(
-        self, link: Link, stream: str, events: Sequence[NewEvent], expected: ExpectedVersion
+        self, transaction: OpenTransaction, stream: str, events: Sequence[NewEvent], expected: ExpectedVersion
     ) -> Sequence[StoredEvent] | int | None:
         """Append at least one event.
 
@@ -23,7 +23,7 @@ class Appender(Protocol):
             The stored events. If the stream's version is not the expected one: the version, or None if it is unknown.
 
         Raises:
-            Refused: a unique constraint of the log refused a row.
+            UniqueViolation: a unique constraint of the log refused a row.
         """
         ...
 

@@ -18,11 +18,11 @@ _PAGE = 500
 """The maximum number of events that one select returns."""
 
 Fetch = Callable[[Statement, Mapping[str, Any], str], Awaitable[Sequence[Any]]]
-"""`Database.fetch`, or `Link.fetch` of a transaction."""
+"""`Database.fetch`, or `OpenTransaction.fetch`."""
 
 
 class Streams:
-    """Reads streams.
+    """The reading of streams.
 
     Args:
         database: the database.

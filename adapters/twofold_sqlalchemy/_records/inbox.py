@@ -8,11 +8,11 @@ from typing import Any, Final
 from sqlalchemy import bindparam
 
 from .._connection.database import Database
-from .._connection.open_transaction import Link
+from .._connection.open_transaction import OpenTransaction
 from .._dialects.codec import Kind
 from .._schema.tables import Tables
 
-_CLAIM: Final = "note a message in the inbox"
+_CLAIM: Final = "record a message in the inbox"
 
 
 class InboxStatements:
@@ -32,15 +32,15 @@ class InboxStatements:
 class SqlInbox:
     """The `Inbox` of a transaction."""
 
-    __slots__ = ("_link", "_statements")
+    __slots__ = ("_statements", "_transaction")
 
-    def __init__(self, link: Link, statements: InboxStatements) -> None:
-        self._link = link
+    def __init__(self, transaction: OpenTransaction, statements: InboxStatements) -> None:
+        self._transaction = transaction
         self._statements = statements
 
     async def claim(self, consumer: str, id: str, *, time: datetime) -> bool:
-        """Note a message, or return False when it is noted already."""
-        self._link.check_writable(_CLAIM)
+        """Record a message, or return False if it is already recorded."""
+        self._transaction.check_writable(_CLAIM)
         encode = self._statements.time.encode
         values = {"consumer": consumer, "id": id, "time": encode(time) if encode else time}
-        return bool(await self._link.change(self._statements.claim, values, _CLAIM))
+        return bool(await self._transaction.change(self._statements.claim, values, _CLAIM))

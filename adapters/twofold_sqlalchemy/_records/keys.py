@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, select, update
 from twofold.ports import KeyRecord
 
 from .._connection.database import Database
-from .._connection.open_transaction import Link
+from .._connection.open_transaction import OpenTransaction
 from .._dialects.codec import Kind
 from .._schema.tables import Tables
 
@@ -45,16 +45,16 @@ class SqlKeys:
     committed, the insert changes no row.
     """
 
-    __slots__ = ("_link", "_statements")
+    __slots__ = ("_statements", "_transaction")
 
-    def __init__(self, link: Link, statements: KeyStatements) -> None:
-        self._link = link
+    def __init__(self, transaction: OpenTransaction, statements: KeyStatements) -> None:
+        self._transaction = transaction
         self._statements = statements
 
     async def claim(self, tenant: str, key: str, record: KeyRecord) -> KeyRecord | None:
-        """Store a record, or return the record that is stored already."""
-        link, statements, time = self._link, self._statements, self._statements.time
-        link.check_writable(_CLAIM)
+        """Store a record, or return the record that is already stored."""
+        transaction, statements, time = self._transaction, self._statements, self._statements.time
+        transaction.check_writable(_CLAIM)
         values = {
             "tenant": tenant,
             "key": key,
@@ -62,16 +62,16 @@ class SqlKeys:
             "payload": record.payload,
             "time": time.encode(record.time) if time.encode else record.time,
         }
-        while not await link.change(statements.claim, values, _CLAIM):
-            for command, payload, stored, result, token in await link.fetch(
+        while not await transaction.change(statements.claim, values, _CLAIM):
+            for command, payload, stored, result, token in await transaction.fetch(
                 statements.find, {"of": tenant, "this": key}, _CLAIM
             ):
                 return KeyRecord(command, payload, time.decode(stored) if time.decode else stored, result, token)
-            # The record was there and is gone: another transaction deleted it in between.
+            # Another transaction deleted the record in between.
         return None
 
     async def answer(self, tenant: str, key: str, *, result: str, token: str) -> None:
         """Store result and token in a record."""
-        self._link.check_writable(_ANSWER)
+        self._transaction.check_writable(_ANSWER)
         values = {"of": tenant, "this": key, "new_result": result, "new_token": token}
-        await self._link.change(self._statements.answer, values, _ANSWER)
+        await self._transaction.change(self._statements.answer, values, _ANSWER)

@@ -38,6 +38,6 @@ class SqlRetention:
         found = await self._database.fetch(self._find, {"before": until, "size": limit}, _DELETE)
         if found:
             rows = [self._delete.bind({"of": of, "this": this, "before": until}) for of, this in found]
-            async with self._database.writing() as link:
-                await link.change_many(self._delete, rows, _DELETE)
+            async with self._database.writing() as transaction:
+                await transaction.change_many(self._delete, rows, _DELETE)
         return len(found)

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, delete, select, update
 from twofold.ports import ScheduledCommand
 
 from .._connection.database import Database
-from .._connection.open_transaction import Link
+from .._connection.open_transaction import OpenTransaction
 from .._connection.statements import Statement
 from .._dialects.codec import Kind
 from .._schema.tables import Tables
@@ -41,7 +41,7 @@ class ScheduleStatements:
         named = table.c.tenant == bindparam("of"), table.c.id == bindparam("this")
         exact = (*named, table.c.entry == bindparam("very"))
         self.delete = prepare(delete(table).where(*named))
-        # Locked entries are skipped: nobody waits for a command that another transaction handles.
+        # Locked entries are skipped: another transaction handles their commands.
         self.lock = prepare(select(table.c.id).where(*exact).with_for_update(skip_locked=True))
         self.take = prepare(delete(table).where(*exact))
         new: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("again", "attempts", "reason")}
@@ -100,40 +100,42 @@ class SqlScheduleReader:
 class SqlScheduleWriter:
     """A `ScheduleWriter`."""
 
-    __slots__ = ("_link", "_statements")
+    __slots__ = ("_statements", "_transaction")
 
-    def __init__(self, link: Link, statements: ScheduleStatements) -> None:
-        self._link = link
+    def __init__(self, transaction: OpenTransaction, statements: ScheduleStatements) -> None:
+        self._transaction = transaction
         self._statements = statements
 
     async def put(self, command: ScheduledCommand) -> None:
         """Store an entry."""
-        link, statements = self._link, self._statements
-        link.check_writable(_PUT)
+        transaction, statements = self._transaction, self._statements
+        transaction.check_writable(_PUT)
         values = statements.values(command)
         while True:
-            await link.change(statements.delete, {"of": command.tenant, "this": command.id}, _PUT)
-            if await link.change(statements.insert, values, _PUT):
+            await transaction.change(statements.delete, {"of": command.tenant, "this": command.id}, _PUT)
+            if await transaction.change(statements.insert, values, _PUT):
                 return
             # Another transaction has stored an entry with the same id in between.
 
     async def cancel(self, tenant: str, id: str) -> bool:
         """Delete an entry; return whether there was one."""
-        self._link.check_writable(_CANCEL)
-        return bool(await self._link.change(self._statements.delete, {"of": tenant, "this": id}, _CANCEL))
+        self._transaction.check_writable(_CANCEL)
+        return bool(await self._transaction.change(self._statements.delete, {"of": tenant, "this": id}, _CANCEL))
 
     async def take(self, command: ScheduledCommand) -> bool:
         """Delete exactly this entry, unless another transaction has locked it."""
-        link, statements = self._link, self._statements
-        link.check_writable(_TAKE)
+        transaction, statements = self._transaction, self._statements
+        transaction.check_writable(_TAKE)
         entry = statements.exactly(command)
-        return bool(await link.fetch(statements.lock, entry, _TAKE)) and bool(
-            await link.change(statements.take, entry, _TAKE)
+        return bool(await transaction.fetch(statements.lock, entry, _TAKE)) and bool(
+            await transaction.change(statements.take, entry, _TAKE)
         )
 
     async def postpone(self, command: ScheduledCommand, *, again: datetime | None, attempts: int, reason: str) -> bool:
         """Set the next attempt of exactly this entry."""
-        self._link.check_writable(_POSTPONE)
+        self._transaction.check_writable(_POSTPONE)
         statements = self._statements
         new = {"new_again": statements.encode("again", again), "new_attempts": attempts, "new_reason": reason}
-        return bool(await self._link.change(statements.postpone, {**statements.exactly(command), **new}, _POSTPONE))
+        return bool(
+            await self._transaction.change(statements.postpone, {**statements.exactly(command), **new}, _POSTPONE)
+        )

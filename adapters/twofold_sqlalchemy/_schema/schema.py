@@ -17,23 +17,23 @@ from .tables import SCHEMA, Tables
 
 async def create(database: Database, tables: Tables, views: Sequence[Table]) -> None:
     """Create missing tables, indexes and triggers, and the identity of the event log, in one transaction."""
-    link = await database.begin()
+    transaction = await database.begin()
     try:
-        await link.use(database.dialect.catalog.lock, "create the schema")
+        await transaction.use(database.dialect.catalog.lock, "create the schema")
         for table in (*tables.all, *views):
-            await link.use(lambda c, t=table: _create(c, database.dialect, t), f"create the table {table.name}")  # type: ignore[misc]
-        missing = await link.use(
+            await transaction.use(lambda c, t=table: _create(c, database.dialect, t), f"create the table {table.name}")  # type: ignore[misc]
+        missing = await transaction.use(
             lambda c: database.dialect.catalog.missing_triggers(c, tables.events), "read the triggers"
         )
         for name, statement in database.dialect.catalog.triggers(tables.events):
             if name.removesuffix("()") in missing:  # a trigger, or its function
-                await link.use(lambda c, sql=statement: c.exec_driver_sql(sql), f"create {name}")  # type: ignore[misc]
-        if not (await link.execute(select(tables.meta.c.number), {}, "read the log's identity")).all():
+                await transaction.use(lambda c, sql=statement: c.exec_driver_sql(sql), f"create {name}")  # type: ignore[misc]
+        if not (await transaction.execute(select(tables.meta.c.number), {}, "read the log's identity")).all():
             identity = {"number": 1, "log": uuid4().hex, "schema_version": SCHEMA}
-            await link.execute(insert(tables.meta), identity, "write the log's identity")
-        await link.commit()
+            await transaction.execute(insert(tables.meta), identity, "write the log's identity")
+        await transaction.commit()
     finally:
-        await link.rollback()
+        await transaction.rollback()
 
 
 async def _create(connection: AsyncConnection, dialect: Dialect, table: Table) -> None:
@@ -77,7 +77,7 @@ async def verify(database: Database, tables: Tables, views: Sequence[Table]) -> 
             found.append(f"twofold_meta should contain schema version {SCHEMA}, but contains {list(versions)}")
         return found
 
-    found = await database.look(faults, "check the tables")
+    found = await database.use(faults, "check the tables")
     if found:
         raise SchemaMissing(
             f"cannot open the store, {len(found)} fault(s) found: {'; '.join(found)}. Create missing tables and "

@@ -11,7 +11,7 @@ from twofold.errors import CheckpointMoved
 from twofold.ports import Checkpoint, Lease
 
 from .._connection.database import Database
-from .._connection.open_transaction import Link, Refused
+from .._connection.open_transaction import OpenTransaction, UniqueViolation
 from .._schema.tables import Tables
 
 
@@ -48,18 +48,18 @@ class CheckpointStatements:
 class SqlCheckpoints:
     """A `CheckpointWriter`."""
 
-    __slots__ = ("_link", "_statements")
+    __slots__ = ("_statements", "_transaction")
 
-    def __init__(self, link: Link, statements: CheckpointStatements) -> None:
-        self._link = link
+    def __init__(self, transaction: OpenTransaction, statements: CheckpointStatements) -> None:
+        self._transaction = transaction
         self._statements = statements
 
     async def advance(
         self, subscription: str, *, expected: Checkpoint | None, to: Checkpoint, lease: Lease | None = None
     ) -> None:
         """Replace a checkpoint."""
-        attempt = f"advance the checkpoint of {subscription}"
-        self._link.check_writable(attempt)
+        action = f"advance the checkpoint of {subscription}"
+        self._transaction.check_writable(action)
         if expected is None:
             await self._start(subscription, lease.partition if lease else 0, to, 0)
             return
@@ -69,18 +69,18 @@ class SqlCheckpoints:
         statement = self._statements.move
         if lease is not None:
             statement, where["expected"] = self._statements.move_leased, lease.generation
-        if await self._link.change(statement, {**where, **old, **new}, attempt) != 1:
+        if await self._transaction.change(statement, {**where, **old, **new}, action) != 1:
             raise self._moved(subscription, f"its position is {expected.position}")
 
     async def divide(self, subscription: str, checkpoints: Sequence[Checkpoint], *, leases: Sequence[Lease]) -> None:
         """Replace all partitions of a subscription."""
-        attempt, link, statements = f"divide {subscription}", self._link, self._statements
-        link.check_writable(attempt)
+        action, transaction, statements = f"divide {subscription}", self._transaction, self._statements
+        transaction.check_writable(action)
         for lease in leases:
             held = {"of": subscription, "this": lease.partition, "expected": lease.generation}
-            if await link.change(statements.delete, held, attempt) != 1:
+            if await transaction.change(statements.delete, held, action) != 1:
                 raise self._moved(subscription, f"it holds the lease of partition {lease.partition}")
-        if (await link.fetch(statements.count, {"of": subscription}, attempt))[0][0]:
+        if (await transaction.fetch(statements.count, {"of": subscription}, action))[0][0]:
             raise self._moved(subscription, f"there are {len(leases)} partitions")
         generation = max((lease.generation for lease in leases), default=-1) + 1
         for partition, checkpoint in enumerate(checkpoints):
@@ -90,9 +90,9 @@ class SqlCheckpoints:
         key = {"subscription": subscription, "partition": partition, "generation": generation}
         values = {**key, "position": to.position, "log": to.log, "parked": to.parked}
         try:
-            await self._link.change(self._statements.insert, values, f"start {subscription}")
-        except Refused as refused:
-            raise self._moved(subscription, "there is none") from refused.__cause__
+            await self._transaction.change(self._statements.insert, values, f"start {subscription}")
+        except UniqueViolation as violation:
+            raise self._moved(subscription, "there is none") from violation.__cause__
 
     def _moved(self, subscription: str, belief: str) -> CheckpointMoved:
         """Doom the transaction and return the error."""
@@ -100,5 +100,5 @@ class SqlCheckpoints:
             f"cannot advance the checkpoint of {subscription}: this worker believes that {belief}, but another worker has "
             "changed it. Roll back and read the checkpoint again."
         )
-        self._link.doom(moved, mendable=True)
+        self._transaction.doom(moved, recoverable=True)
         return moved

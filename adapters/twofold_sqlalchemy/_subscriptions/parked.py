@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, delete, func, select, update
 from twofold.ports import ParkedEvent, Position
 
 from .._connection.database import Database
-from .._connection.open_transaction import Link
+from .._connection.open_transaction import OpenTransaction
 from .._log.columns import EventColumns
 from .._schema.tables import Tables
 
@@ -65,10 +65,10 @@ class SqlParkedReader:
         self._statements = statements
 
     async def read(self, subscription: str, *, key: str | None = None) -> Sequence[ParkedEvent]:
-        """Return the events in the order in which they were set aside, of one key or of all keys."""
+        """Return the events of one key, or of all keys, in the order in which they were parked."""
         statement = self._statements.read if key is None else self._statements.read_key
-        attempt, columns = f"read the parked events of {subscription}", self._statements.columns
-        rows = await self._database.fetch(statement, {"of": subscription, "of_key": key}, attempt)
+        action, columns = f"read the parked events of {subscription}", self._statements.columns
+        rows = await self._database.fetch(statement, {"of": subscription, "of_key": key}, action)
         time = columns.read_time
         return [
             ParkedEvent(columns.stored(event), key, reason, attempts, time(parked_at), time(again))
@@ -77,43 +77,43 @@ class SqlParkedReader:
 
     async def keys(self, subscription: str) -> Mapping[str, int]:
         """Return the keys that have events, each with their number."""
-        attempt = f"read the parked keys of {subscription}"
-        return dict(await self._database.fetch(self._statements.keys, {"of": subscription}, attempt))
+        action = f"read the parked keys of {subscription}"
+        return dict(await self._database.fetch(self._statements.keys, {"of": subscription}, action))
 
     async def retries(self, subscription: str) -> Mapping[str, datetime]:
         """Return the keys that are held, each with the time of its next retry."""
-        attempt = f"read the retries of {subscription}"
-        rows = await self._database.fetch(self._statements.retries, {"of": subscription}, attempt)
+        action = f"read the retries of {subscription}"
+        rows = await self._database.fetch(self._statements.retries, {"of": subscription}, action)
         return {key: self._statements.columns.read_time(again) for key, again in rows}
 
 
 class SqlParkedWriter:
     """A `ParkedEventWriter`."""
 
-    __slots__ = ("_link", "_statements")
+    __slots__ = ("_statements", "_transaction")
 
-    def __init__(self, link: Link, statements: ParkedStatements) -> None:
-        self._link = link
+    def __init__(self, transaction: OpenTransaction, statements: ParkedStatements) -> None:
+        self._transaction = transaction
         self._statements = statements
 
     async def add(self, subscription: str, events: Sequence[ParkedEvent]) -> None:
-        """Set events aside, unless they are."""
-        attempt = f"park events of {subscription}"
-        self._link.check_writable(attempt)
+        """Park events. An event that is already parked is skipped."""
+        action = f"park events of {subscription}"
+        self._transaction.check_writable(action)
         if events:
             rows = [self._statements.row(subscription, parked) for parked in events]
-            await self._link.change_many(self._statements.insert, rows, attempt)
+            await self._transaction.change_many(self._statements.insert, rows, action)
 
     async def remove(self, subscription: str, positions: Sequence[Position]) -> int:
         """Delete events by their position; return how many were deleted."""
-        attempt, delete = f"delete parked events of {subscription}", self._statements.delete
-        self._link.check_writable(attempt)
-        return sum([await self._link.change(delete, {"of": subscription, "at": at}, attempt) for at in positions])
+        action, delete = f"delete parked events of {subscription}", self._statements.delete
+        self._transaction.check_writable(action)
+        return sum([await self._transaction.change(delete, {"of": subscription, "at": at}, action) for at in positions])
 
     async def update(self, subscription: str, parked: ParkedEvent) -> None:
         """Replace reason, attempts, time and next retry of an event."""
-        attempt, time = f"update a parked event of {subscription}", self._statements.columns.time
-        self._link.check_writable(attempt)
+        action, time = f"update a parked event of {subscription}", self._statements.columns.time
+        self._transaction.check_writable(action)
         values = {
             "of": subscription,
             "at": parked.event.position,
@@ -122,20 +122,20 @@ class SqlParkedWriter:
             "new_parked_at": time(parked.time),
             "new_again": time(parked.again),
         }
-        await self._link.change(self._statements.update, values, attempt)
+        await self._transaction.change(self._statements.update, values, action)
 
     async def retry(self, subscription: str, key: str, *, at: datetime) -> bool:
         """Set the next retry of the first event of a key."""
-        attempt, statements = f"retry {key!r} of {subscription}", self._statements
-        self._link.check_writable(attempt)
-        for (position,) in await self._link.fetch(statements.first, {"of": subscription, "of_key": key}, attempt):
+        action, statements = f"retry {key!r} of {subscription}", self._statements
+        self._transaction.check_writable(action)
+        for (position,) in await self._transaction.fetch(statements.first, {"of": subscription, "of_key": key}, action):
             values = {"of": subscription, "at": position, "new_again": statements.columns.time(at)}
-            return await self._link.change(statements.retry, values, attempt) > 0
+            return await self._transaction.change(statements.retry, values, action) > 0
         return False
 
     async def adopt(self, subscription: str, *, of: str) -> None:
         """Replace all events of a subscription by those of another."""
-        attempt = f"adopt the parked events of {of}"
-        self._link.check_writable(attempt)
-        await self._link.change(self._statements.delete_all, {"of": subscription}, attempt)
-        await self._link.change(self._statements.move_all, {"of": of, "new_name": subscription}, attempt)
+        action = f"adopt the parked events of {of}"
+        self._transaction.check_writable(action)
+        await self._transaction.change(self._statements.delete_all, {"of": subscription}, action)
+        await self._transaction.change(self._statements.move_all, {"of": of, "new_name": subscription}, action)

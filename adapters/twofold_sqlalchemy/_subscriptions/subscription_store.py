@@ -49,8 +49,8 @@ class SqlSubscriptions:
 
     async def checkpoint(self, subscription: str) -> Checkpoint | None:
         """Return the lowest committed checkpoint, or None when the subscription never ran here."""
-        attempt = f"read the checkpoint of {subscription}"
-        rows = await self._database.fetch(self._checkpoint, {"of": subscription}, attempt)
+        action = f"read the checkpoint of {subscription}"
+        rows = await self._database.fetch(self._checkpoint, {"of": subscription}, action)
         if not rows:
             return None
         position, log, _ = min(rows, key=lambda row: row[0])
@@ -70,42 +70,42 @@ class SqlSubscriptions:
         self, subscription: str, owner: str, *, seconds: float, limit: int, force: bool = False
     ) -> Sequence[Lease]:
         """Lease partitions that no worker holds, or all."""
-        attempt = f"claim partitions of {subscription}"
+        action = f"claim partitions of {subscription}"
         free = [each for each in await self.partitions(subscription) if force or each.owner is None][:limit]
         claim = self._seize if force else self._claim
         leases: list[Lease] = []
         if free:
-            async with self._database.writing() as link:
+            async with self._database.writing() as transaction:
                 for each in free:
                     values = {"of": subscription, "this": each.number, "expected": each.generation}
-                    if await link.change(claim, {**values, "by": owner, "seconds": seconds}, attempt):
+                    if await transaction.change(claim, {**values, "by": owner, "seconds": seconds}, action):
                         leases.append(Lease(subscription, each.number, each.generation + 1))
         return leases
 
     async def renew(self, leases: Sequence[Lease], *, seconds: float) -> Sequence[Lease]:
         """Extend leases; return those that are still valid."""
-        async with self._database.writing() as link:
+        async with self._database.writing() as transaction:
             return [
                 lease
                 for lease in leases
-                if await link.change(self._renew, {**_values(lease), "seconds": seconds}, "renew a lease")
+                if await transaction.change(self._renew, {**_values(lease), "seconds": seconds}, "renew a lease")
             ]
 
     async def release(self, leases: Sequence[Lease]) -> None:
         """End leases."""
-        async with self._database.writing() as link:
+        async with self._database.writing() as transaction:
             for lease in leases:
-                await link.change(self._release, _values(lease), "release a lease")
+                await transaction.change(self._release, _values(lease), "release a lease")
 
     async def attend(self, subscription: str, owner: str, *, seconds: float) -> int:
         """Register a worker; return the number of registered workers."""
-        attempt = f"attend to {subscription}"
-        async with self._database.writing() as link:
-            await link.change(self._forget, {"of": subscription}, attempt)
+        action = f"attend to {subscription}"
+        async with self._database.writing() as transaction:
+            await transaction.change(self._forget, {"of": subscription}, action)
             values = {"of": subscription, "by": owner, "seconds": seconds}
-            if not await link.change(self._stay, values, attempt):
-                await link.change(self._come, values, attempt)
-            return int((await link.fetch(self._count, {"of": subscription}, attempt))[0][0])
+            if not await transaction.change(self._stay, values, action):
+                await transaction.change(self._come, values, action)
+            return int((await transaction.fetch(self._count, {"of": subscription}, action))[0][0])
 
 
 def _values(lease: Lease) -> dict[str, object]:

@@ -13,7 +13,7 @@ from twofold.errors import NotStorable
 from twofold.ports import Condition, Operator, Ordering, RowChange, Selection
 
 from .._connection.database import Database
-from .._connection.open_transaction import Link, Refused
+from .._connection.open_transaction import OpenTransaction, UniqueViolation
 from .._dialects.codec import Kind
 from .fields import Field
 from .table import ViewTable
@@ -30,13 +30,13 @@ class TableRows(Generic[V]):
     Args:
         database: compiles and keeps the statements.
         view: the view, bound to its table.
-        link: the transaction.
+        transaction: the open transaction.
     """
 
-    def __init__(self, database: Database, view: ViewTable[V], link: Link) -> None:
+    def __init__(self, database: Database, view: ViewTable[V], transaction: OpenTransaction) -> None:
         self._database = database
         self._view = view
-        self._link = link
+        self._transaction = transaction
 
     async def get_many(self, keys: Collection[object]) -> Mapping[object, V]:
         """Return the rows that exist, by key."""
@@ -49,10 +49,10 @@ class TableRows(Generic[V]):
             prepared = self._database.prepared((view, "keys", size), partial(self._by_keys, size))
             chunk += chunk[-1:] * (size - len(chunk))
             values = {f"key{index}": key for index, key in enumerate(chunk)}
-            for row in await self._link.fetch(prepared, values, self._attempt("read rows")):
+            for row in await self._transaction.fetch(prepared, values, self._action("read rows")):
                 made = view.decode(row)
                 found[made.key] = made
-        self._link.check()
+        self._transaction.check()
         return found
 
     async def select(self, selection: Selection) -> Sequence[V]:
@@ -65,7 +65,7 @@ class TableRows(Generic[V]):
             values[f"after{index}"] = _encoded(self._view.field[ordering.field], value)
         values |= {"size": selection.limit, "skipped": selection.offset}
         prepared = self._database.prepared(shape, lambda: self._selected(selection, paging))
-        rows = await self._link.fetch(prepared, values, self._attempt("find rows"))
+        rows = await self._transaction.fetch(prepared, values, self._action("find rows"))
         return [self._view.decode(row) for row in rows]
 
     async def count(self, where: Sequence[Condition]) -> int:
@@ -75,12 +75,12 @@ class TableRows(Generic[V]):
             (self._view, "count", shape),
             lambda: select(func.count()).select_from(self._view.table).where(*self._conditions(where)),
         )
-        return int((await self._link.fetch(prepared, values, self._attempt("count rows")))[0][0])
+        return int((await self._transaction.fetch(prepared, values, self._action("count rows")))[0][0])
 
     async def write(self, changes: Sequence[RowChange[V]]) -> None:
         """Apply changes in one statement; the database leaves out those that are older than their row."""
-        attempt = self._attempt("write rows")
-        self._link.check_writable(attempt)
+        action = self._action("write rows")
+        self._transaction.check_writable(action)
         if not changes:
             return
         view = self._view
@@ -90,14 +90,14 @@ class TableRows(Generic[V]):
         )
         try:
             rows = [view.encode(change) for change in changes]
-            await self._link.change_many(prepared, rows, attempt)
+            await self._transaction.change_many(prepared, rows, action)
         except NotStorable as error:
-            self._link.doom(error)
+            self._transaction.doom(error)
             raise
-        except Refused as refused:  # by an index that the user has added
-            raise NotStorable(str(refused.explained(attempt))) from refused.__cause__
+        except UniqueViolation as violation:  # by an index that the user has added
+            raise NotStorable(str(violation.as_error(action))) from violation.__cause__
 
-    def _attempt(self, what: str) -> str:
+    def _action(self, what: str) -> str:
         return f"{what} of {self._view.view.__qualname__}"
 
     def _by_keys(self, size: int) -> Executable:

@@ -9,7 +9,7 @@ from sqlalchemy import Table, delete, insert, select
 
 from twofold import View
 
-from .._connection.open_transaction import Link
+from .._connection.open_transaction import OpenTransaction
 from .table import ViewTable
 
 
@@ -17,14 +17,14 @@ class SqlShadows:
     """The `ShadowRows` of a transaction.
 
     Args:
-        link: the transaction's connection.
+        transaction: the open transaction.
         table_of: returns the table of a view's rows, or of its shadow rows.
     """
 
-    __slots__ = ("_link", "_table_of")
+    __slots__ = ("_table_of", "_transaction")
 
-    def __init__(self, link: Link, table_of: Callable[[type[View], bool], ViewTable[Any]]) -> None:
-        self._link = link
+    def __init__(self, transaction: OpenTransaction, table_of: Callable[[type[View], bool], ViewTable[Any]]) -> None:
+        self._transaction = transaction
         self._table_of = table_of
 
     async def clear(self, views: Sequence[type[View]]) -> None:
@@ -39,10 +39,10 @@ class SqlShadows:
             await self._clear(rows)
             names = [column.name for column in rows.columns if column.computed is None]
             moved = insert(rows).from_select(names, select(*[shadow.c[name] for name in names]))
-            await self._link.execute(moved, {}, f"move the rows of {shadow.name} to {rows.name}")
+            await self._transaction.execute(moved, {}, f"move the rows of {shadow.name} to {rows.name}")
             await self._clear(shadow)
 
     async def _clear(self, table: Table) -> None:
-        attempt = f"clear {table.name}"
-        self._link.check_writable(attempt)
-        await self._link.execute(delete(table), {}, attempt)
+        action = f"clear {table.name}"
+        self._transaction.check_writable(action)
+        await self._transaction.execute(delete(table), {}, action)

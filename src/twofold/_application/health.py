@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .._subscriptions.status import SubscriptionStatus, set_aside
+from .._subscriptions.status import SubscriptionStatus, count_parked
 from ..errors import TransientFailure
 from ..ports.schedule import ScheduledCommand
 from ..ports.subscription_store import SubscriptionStore
@@ -72,7 +72,7 @@ async def subscription_statuses(running: Running) -> Sequence[SubscriptionStatus
         subscription, checkpoint = worker.subscription, await running.checkpoint(worker)
         lag = await log.count(after=checkpoint.position, upto=head) if checkpoint.position < head else 0
         error = "" if worker.error is None else f"{type(worker.error).__name__}: {worker.error}"
-        parked, retrying = await set_aside(subscription.store.parked, subscription.name, checkpoint)
+        parked, retrying = await count_parked(subscription.store.parked, subscription.name, checkpoint)
         statuses.append(
             SubscriptionStatus(
                 subscription.name, subscription.kind, worker.state, checkpoint.position, lag, parked, retrying, error

@@ -58,7 +58,7 @@ class Messaging:
             return
         if broker.feeds:
             feeds = list(zip(parts.registered.consumed, broker.feeds, strict=True))
-            sources = [(entry.source, feed, broker.transport.parts(feed)) for entry, feed in feeds]
+            sources = [(entry.source, feed, broker.transport.partitions(feed)) for entry, feed in feeds]
             self.arrivals = Arrivals(parts.write, sources)
             self.inbound = tuple(
                 Inbound(feed, feed_filter(parts, entry), broker, parts.write, parts.clock, appended)

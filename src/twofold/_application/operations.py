@@ -74,13 +74,13 @@ class Operations:
             LookupError: there is no such subscription, or no event of this key is parked or waits for a retry.
             TimeoutError: no process has finished the retry by then; the request stays.
         """
-        from .._subscriptions.status import nothing_set_aside
+        from .._subscriptions.status import nothing_parked
 
         running = self._running()
         with anyio.fail_after(timeout):
             store, now = running.store_of(subscription), running.parts.clock.now()
             if not await store.parked.read(subscription, key=key):
-                raise await nothing_set_aside("retry", store.parked, subscription, key)
+                raise await nothing_parked("retry", store.parked, subscription, key)
             async with writing(store) as transaction:
                 await transaction.parked.retry(subscription, key, at=now)
 
@@ -106,14 +106,14 @@ class Operations:
             LookupError: there is no such subscription, or no event of this key is parked or waits for a retry.
         """
         from .._definitions.partitioning import partition_of
-        from .._subscriptions.status import nothing_set_aside
+        from .._subscriptions.status import nothing_parked
 
         store = self._running().store_of(subscription)
         while True:
             partitions = await store.subscriptions.partitions(subscription)
             parked = await store.parked.read(subscription, key=key)
             if not parked:
-                raise await nothing_set_aside("discard", store.parked, subscription, key)
+                raise await nothing_parked("discard", store.parked, subscription, key)
             number, checkpoint, generation, _ = partitions[partition_of(key, len(partitions))]
             left = replace(checkpoint, parked=checkpoint.parked - len(parked))
             lease = Lease(subscription, number, generation)
@@ -182,15 +182,15 @@ class Operations:
             RebuildRunning: another process rebuilds it.
         """
         from .._caching.cached_query import forget_answers
-        from .._subscriptions.effects import ProjectionEffect
+        from .._subscriptions.projection_processor import ProjectionProcessor
         from .._subscriptions.rebuild import Rebuild
 
         running = self._running()
         parts, assembly = running.parts, running.assembly
         projections = {
-            each.name: (each, each.effect.projection)
+            each.name: (each, each.processor.projection)
             for each in assembly.subscriptions
-            if isinstance(each.effect, ProjectionEffect)
+            if isinstance(each.processor, ProjectionProcessor)
         }
         if projection not in projections:
             raise LookupError(

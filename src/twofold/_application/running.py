@@ -13,8 +13,8 @@ from .._background.supervisor import Supervisor
 from .._definitions.envelope import Origin
 from .._definitions.position import START, Position
 from .._dispatch.session import Session
+from .._subscriptions.decoded_log import DecodedLog
 from .._subscriptions.inline import begin_inline
-from .._subscriptions.partition_steps import Log
 from .._subscriptions.worker import Worker
 from .._wiring.assembly import Assembly
 from .._wiring.parts import Parts
@@ -53,7 +53,7 @@ class Running:
         self.pipelines = assembly.services.command_pipelines
         self.identity = identity
         self.owner = f"{gethostname()}/{getpid()}/{parts.ids.new().hex[:12]}"
-        self.log = Log(parts.write.log, identity, assembly.event_types, parts.clock)
+        self.log = DecodedLog(parts.write.log, identity, assembly.event_types, parts.clock)
         services, consistency = assembly.services, assembly.services.consistency
         self.notifications = Notifications(
             parts.write.log, identity, parts.notifier, services.committed, services.appended

@@ -1,4 +1,4 @@
-"""The clock and the ids of a running application."""
+"""The default clock and the default identifiers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _RANDOM_BITS = 0x0FFF_3FFF_FFFF_FFFF_FFFF
 
 
 class SystemClock:
-    """The computer's clock."""
+    """The system clock."""
 
     def now(self) -> datetime:
         """Return the current time, aware and in UTC."""
@@ -20,7 +20,7 @@ class SystemClock:
 
 
 class UuidV7:
-    """Make UUIDs of version 7: 48 bits of Unix milliseconds, 74 random bits (RFC 9562, section 5.7)."""
+    """Create UUIDs of version 7: 48 bits of Unix milliseconds, 74 random bits (RFC 9562, section 5.7)."""
 
     def new(self) -> UUID:
         """Return a new UUIDv7."""

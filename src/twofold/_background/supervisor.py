@@ -1,4 +1,4 @@
-"""Background work that belongs to no task of the user."""
+"""Background jobs of an application."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ logger = logging.getLogger("twofold.supervisor")
 
 
 class Supervisor:
-    """Runs background jobs, each in a task of its own, under asyncio and trio.
+    """Runs background jobs, each in a task of its own, on asyncio and trio.
 
-    Starting and stopping may happen in different tasks of one event loop, as fixtures and lifespan handlers do it; a
-    task group could not. A job that ends by an error is logged and kept in `failures`; the others go on.
+    Unlike a task group, a supervisor may be started and stopped in different tasks of one event loop, as fixtures and
+    lifespan handlers do. If a job fails, the error is logged and added to `failures`; the other jobs continue.
     """
 
     def __init__(self) -> None:
         self.failures: list[BaseException] = []
-        """What jobs ended with that should not have ended."""
+        """The errors of jobs that failed."""
         self._scopes: list[anyio.CancelScope] = []
         self._endless: list[anyio.CancelScope] = []
         self._running = 0
@@ -32,8 +32,8 @@ class Supervisor:
         """Start a job.
 
         Args:
-            job: what to run.
-            endless: it does not end by itself; it is cancelled as soon as the others are asked to end.
+            job: the job.
+            endless: whether the job runs until it is cancelled. `stop` cancels it before it waits for the other jobs.
         """
         scope = anyio.CancelScope()
         (self._endless if endless else self._scopes).append(scope)
@@ -41,10 +41,10 @@ class Supervisor:
         self._spawn(self._supervise, job, scope)
 
     async def stop(self, seconds: float) -> None:
-        """Wait for all jobs to end by themselves, and cancel those that have not.
+        """Wait until all jobs have ended, and cancel the jobs that have not ended in time.
 
         Args:
-            seconds: how long to wait before cancelling.
+            seconds: how long to wait before jobs are cancelled, in seconds.
         """
         for scope in self._endless:
             scope.cancel()
@@ -68,7 +68,7 @@ class Supervisor:
                 await job()
         except Exception as failure:
             self.failures.append(failure)
-            logger.exception("a background job ended by a failure")
+            logger.exception("a background job failed")
         finally:
             self._running -= 1
             if self._idle is not None:

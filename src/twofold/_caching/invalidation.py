@@ -9,7 +9,7 @@ from .._consistency.token import Written
 from .._consistency.waiting import Consistency
 from .._definitions.message import Event
 from .._definitions.position import Position
-from .._subscriptions.subscription import Finish, finish_only
+from .._subscriptions.processor import Advance, advance_only
 from ..ports.cache import CacheKey, CacheStore
 from ..ports.event_log import StoredEvent
 from ..ports.stores import WriteStore
@@ -22,7 +22,7 @@ _TIMEOUT = 1.0
 """How long a batch waits for the projections before it is retried, in seconds."""
 
 
-class CacheEffect:
+class InvalidationProcessor:
     """Waits until the projections have applied an event, then invalidates the answers, then advances the checkpoint.
 
     An answer that is loaded after the invalidation therefore contains the changes of the event, and after a crash in
@@ -49,13 +49,13 @@ class CacheEffect:
         self._consistency = consistency
 
     async def apply(
-        self, items: Sequence[tuple[StoredEvent, Event]], finish: Finish, *, at: Position | None = None
+        self, events: Sequence[tuple[StoredEvent, Event]], advance: Advance, *, at: Position | None = None
     ) -> None:
-        if items:
+        if events:
             log = await self._store.log.identity()
-            await self._consistency.wait(self._reads, Written(log, items[-1][0].position, ()), _TIMEOUT)
-            await self._invalidate([event for _, event in items], log)
-        await finish_only(self._store, finish, len(items))
+            await self._consistency.wait(self._reads, Written(log, events[-1][0].position, ()), _TIMEOUT)
+            await self._invalidate([event for _, event in events], log)
+        await advance_only(self._store, advance, len(events))
 
     async def _invalidate(self, events: Sequence[Event], log: str) -> None:
         """Invalidate the answers under the keys of these events, or all answers of a query for which an event has no key."""

@@ -12,9 +12,9 @@ from uuid import uuid4
 import anyio
 
 from .._background.backoff import Backoff
-from .._background.failures import tell
+from .._background.failures import STORE_FAILURES, log_failure
 from .._writing.transactions import trial
-from ..errors import CheckpointMoved, CommitFailed, DuplicateEvent, TransientFailure, UndecodableEvent
+from ..errors import DuplicateEvent, UndecodableEvent
 from ..ports.clock import Clock
 from ..ports.event_log import Expected, NewEvent
 from ..ports.stores import WriteStore
@@ -28,9 +28,6 @@ logger = logging.getLogger("twofold.inbound")
 
 _BATCH = 200
 """The largest number of messages that one transaction records."""
-
-_STORE_FAILURES = TransientFailure, CommitFailed, CheckpointMoved
-"""Failures that do not depend on the messages."""
 
 
 class Inbound:
@@ -82,7 +79,7 @@ class Inbound:
                         backoff.reset()
             except Exception as error:  # noqa: BLE001 -- logged, and retried
                 self.consumer, self.error, delay = None, error, backoff.next()
-                tell(logger, error, "%s cannot receive and retries in %.2f s", self.feed.consumer, delay)
+                log_failure(logger, error, "%s cannot receive and retries in %.2f s", self.feed.consumer, delay)
                 await anyio.sleep(delay)
 
     async def _process(self, consumer: Consumer, deliveries: Sequence[Delivery]) -> None:
@@ -98,7 +95,7 @@ class Inbound:
                 return
             except Exception as error:  # noqa: BLE001 -- logged, and retried
                 self.error, delay = error, backoff.next()
-                tell(logger, error, "%s cannot record messages and retries in %.2f s", self.feed.consumer, delay)
+                log_failure(logger, error, "%s cannot record messages and retries in %.2f s", self.feed.consumer, delay)
                 await anyio.sleep(delay)
 
     def _decoded(self, deliveries: Sequence[Delivery]) -> tuple[list[Received], list[tuple[Delivery, str]]]:
@@ -120,7 +117,7 @@ class Inbound:
     async def _record(self, consumer: Consumer, readable: list[Received]) -> None:
         try:
             await self._recorder.record(readable)
-        except _STORE_FAILURES:
+        except STORE_FAILURES:
             raise
         except Exception as error:  # noqa: BLE001 -- the message that caused it is found below
             logger.info("%s records the messages one by one: %s", self.feed.consumer, error)
@@ -138,7 +135,7 @@ class Inbound:
                     raise
                 logger.info("%s received the duplicate message %s", self.feed.consumer, delivery.message.id)
                 await self._recorder.record_duplicate(delivery, found)
-            except _STORE_FAILURES:
+            except STORE_FAILURES:
                 raise
             except Exception as error:  # noqa: BLE001 -- raised again if the store fails without the message, too
                 await self._try_store()

@@ -12,7 +12,7 @@ from .._background.signal import Signal
 from .._definitions.message import Event
 from .._definitions.position import Position
 from .._encoding.metadata import is_foreign
-from .._subscriptions.subscription import Finish, ItemFailed, finish_only
+from .._subscriptions.processor import Advance, EventFailed, advance_only
 from ..errors import MessageTooLarge, NotPublished, TransientFailure
 from ..ports.checkpoints import Checkpoint
 from ..ports.clock import Clock, Ids
@@ -31,7 +31,7 @@ _GAP = 0.02
 """The shortest time between two such messages, in seconds."""
 
 
-class RelayEffect:
+class RelayProcessor:
     """Publishes a batch of events, pipelined, and advances the checkpoint to the last event that the broker confirmed.
 
     An event without a receiver is retried and parked like an event whose handler fails. While the broker does not answer,
@@ -53,29 +53,29 @@ class RelayEffect:
         self._source = source
         self._order_by = partition_by
         self._settled = {Outcome.CONFIRMED, Outcome.UNROUTABLE} if drop_unroutable else {Outcome.CONFIRMED}
-        self._ahead: set[UUID] = set()
+        self._confirmed: set[UUID] = set()
 
     async def apply(
-        self, items: Sequence[tuple[StoredEvent, Event]], finish: Finish, *, at: Position | None = None
+        self, events: Sequence[tuple[StoredEvent, Event]], advance: Advance, *, at: Position | None = None
     ) -> None:
-        done = await self._publish(items) if items else 0
-        await finish_only(self._store, finish, done)
-        self._ahead.difference_update(stored.id for stored, _ in items[:done])
+        count = await self._publish(events) if events else 0
+        await advance_only(self._store, advance, count)
+        self._confirmed.difference_update(stored.id for stored, _ in events[:count])
 
-    async def _publish(self, items: Sequence[tuple[StoredEvent, Event]]) -> int:
+    async def _publish(self, events: Sequence[tuple[StoredEvent, Event]]) -> int:
         """Publish the events that are not confirmed. Return the number of confirmed events before the first other one."""
         log = await self._store.log.identity()
-        self._ahead &= {stored.id for stored, _ in items}
-        self._ahead.update(stored.id for stored, _ in items if is_foreign(stored))
-        messages = [self._message(stored, event, log) for stored, event in items if stored.id not in self._ahead]
+        self._confirmed &= {stored.id for stored, _ in events}
+        self._confirmed.update(stored.id for stored, _ in events if is_foreign(stored))
+        messages = [self._message(stored, event, log) for stored, event in events if stored.id not in self._confirmed]
         outcomes = dict(zip((each.id for each in messages), await self._outcomes(messages), strict=True))
-        self._ahead.update(UUID(sent) for sent, outcome in outcomes.items() if outcome in self._settled)
-        for index, (stored, _) in enumerate(items):
-            if stored.id not in self._ahead:
+        self._confirmed.update(UUID(sent) for sent, outcome in outcomes.items() if outcome in self._settled)
+        for index, (stored, _) in enumerate(events):
+            if stored.id not in self._confirmed:
                 if index:
                     return index
                 raise self._failure(stored, outcomes[str(stored.id)])
-        return len(items)
+        return len(events)
 
     async def _outcomes(self, messages: Sequence[WireMessage]) -> Sequence[Outcome | MessageTooLarge]:
         if not messages:
@@ -107,9 +107,9 @@ class RelayEffect:
     def _failure(self, stored: StoredEvent, outcome: Outcome | MessageTooLarge) -> Exception:
         """Return the error for the first event of a batch, which depends on the event or on the broker."""
         if isinstance(outcome, MessageTooLarge):
-            return ItemFailed(0, outcome)
+            return EventFailed(0, outcome)
         if outcome is Outcome.UNROUTABLE:
-            return ItemFailed(
+            return EventFailed(
                 0,
                 NotPublished(
                     f"cannot publish {stored.name} {stored.id}: the broker has no receiver for it. Start an application "

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import anyio
 from pydantic import ValidationError
 
-from .._background.failures import tell
+from .._background.failures import log_failure
 from .._definitions.envelope import Origin
 from .._definitions.message import Message, Query
 from .._dispatch.session import Session
@@ -79,7 +79,7 @@ class Serving:
             except Exception as error:  # noqa: BLE001 -- logged, and retried
                 self._error = error
                 self.tried.set()
-                tell(logger, error, "cannot serve %s and retries in %.2f s", self.service, _DELAY)
+                log_failure(logger, error, "cannot serve %s and retries in %.2f s", self.service, _DELAY)
                 await anyio.sleep(_DELAY)
 
     async def answer(self, request: Request) -> bytes:

@@ -1,4 +1,4 @@
-"""Projections that run in the command's own transaction."""
+"""Inline projections: rows that are written in the transaction of the command."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from ..ports.checkpoints import Checkpoint
 from ..ports.event_log import StoredEvent
 from ..ports.stores import WriteStore
 from ..ports.transactions import WriteTransaction
-from .projection import EventFailed, Projection
+from .processor import EventFailed
+from .projection import Projection
 
 
 def inline_step(projection: Projection, services: Services) -> Inline:
-    """Return what applies a projection to the events of a unit of work, inside its transaction."""
+    """Return a function that applies a projection to the events of a unit of work, in its transaction."""
 
     async def apply(transaction: WriteTransaction, events: Sequence[tuple[StoredEvent, Event]]) -> None:
         try:
@@ -33,12 +34,12 @@ def inline_step(projection: Projection, services: Services) -> Inline:
 async def begin_inline(
     projection: Projection, services: Services, event_types: EventTypes, store: WriteStore, identity: str
 ) -> None:
-    """Apply the history to an inline projection that runs for the first time; later every command applies its own events.
+    """Apply the whole log to a new inline projection, in one transaction. Later events are applied by their commands.
 
-    A marker beside its checkpoint says that it is inline. All of the history is applied in one transaction.
+    The checkpoint `<name>@inline` marks the projection as inline.
 
     Raises:
-        ConfigurationError: it was asynchronous before and has a checkpoint, so its rows may be behind.
+        ConfigurationError: the projection was asynchronous before and has a checkpoint, so its rows may be stale.
     """
     marker = f"{projection.name}@inline"
     if await store.subscriptions.checkpoint(marker) is not None:
@@ -46,15 +47,15 @@ async def begin_inline(
     if await store.subscriptions.checkpoint(projection.name) is not None:
         raise ConfigurationError(
             f"cannot run the projection {projection.name!r} inline: it was asynchronous before. "
-            "Give it and its views new names, so that it is built anew."
+            "Rename the projection and its views, so that they are filled from the beginning."
         )
     async with writing(store) as transaction:
         position = START
         while True:
-            page = await store.log.read_all(after=position, names=projection.events)
-            if page.last == position:
+            batch = await store.log.read_all(after=position, names=projection.events)
+            if batch.last == position:
                 break
-            position = page.last
-            events = [(stored, event_types.decode_stored(stored)) for stored in page.events]
+            position = batch.last
+            events = [(stored, event_types.decode_stored(stored)) for stored in batch.events]
             await projection.apply(services, transaction, events)
         await transaction.checkpoints.advance(marker, expected=None, to=Checkpoint(position, identity))

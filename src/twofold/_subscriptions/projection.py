@@ -1,4 +1,4 @@
-"""Projections: classes that turn events into rows."""
+"""Projections: classes that apply events to rows."""
 
 from __future__ import annotations
 
@@ -18,35 +18,22 @@ from .._encoding.metadata import event_envelope
 from .._reading.read_model import ProjectedRows
 from ..ports.event_log import StoredEvent
 from ..ports.transactions import ReadTransaction
-
-
-class EventFailed(Exception):
-    """A projection failed on one event of a batch; the batch must be rolled back.
-
-    Attributes:
-        index: which one, from 0.
-        error: what its method raised.
-    """
-
-    def __init__(self, index: int, error: Exception) -> None:
-        super().__init__(index, error)
-        self.index = index
-        self.error = error
+from .processor import EventFailed
 
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """A projection, planned: how it is made and which of its methods takes which event.
+    """A projection: how to create an instance, and which of its methods applies which event.
 
     Attributes:
-        name: the name of its checkpoint.
-        inline: whether it runs in the command's transaction.
+        name: the name of the projection and of its checkpoint.
+        inline: whether it runs in the transaction of the command.
         cls: the user's class.
         made_with: the parameters of its `__init__`.
-        methods: for each event class, how to call the method that takes it; the projection itself comes first.
-        views: the views it writes.
-        wants_envelope: whether a method takes the envelope.
-        shadow: whether it writes the rows of a rebuild instead of those that are read.
+        methods: calls the method of each event class with a pair of the instance and the event.
+        views: the views that the projection writes.
+        wants_envelope: whether a method has a parameter for the envelope.
+        shadow: whether it writes the shadow rows of a rebuild.
     """
 
     name: str
@@ -60,7 +47,7 @@ class Projection:
 
     @property
     def events(self) -> frozenset[str]:
-        """The wire names of the events it takes."""
+        """The wire names of the events that the projection applies."""
         return frozenset(str(event.message_name) for event in self.methods)
 
     async def apply(
@@ -70,13 +57,13 @@ class Projection:
         events: Sequence[tuple[StoredEvent, Event]],
         at: Position | None = None,
     ) -> None:
-        """Apply events in order and write the rows into the transaction; events it does not take are passed over.
+        """Apply events in order, and write the rows into the transaction. Events without a method are skipped.
 
-        Rows are written as of the position `at`, or of each event.
+        Rows have the position `at`, or the position of their event.
 
         Raises:
-            EventFailed: a method raised.
-            NotStorable: the store did not take a row, of any of these events.
+            EventFailed: a method failed.
+            NotStorable: the store refused a row, which may belong to any of these events.
         """
         scope = Scope(services, None)
         rows = scope.rows = {
@@ -98,9 +85,9 @@ class Projection:
                     raise EventFailed(index, error) from error
             for model in rows.values():
                 await model.flush()
-            _look_for_refusal(rows.values())
+            _raise_refused(rows.values())
         except Exception:
-            _look_for_refusal(rows.values())
+            _raise_refused(rows.values())
             raise
         finally:
             for model in rows.values():
@@ -108,10 +95,10 @@ class Projection:
             await scope.close()
 
 
-def _look_for_refusal(models: Iterable[ProjectedRows[Any]]) -> None:
-    """Raise what the store did not take.
+def _raise_refused(models: Iterable[ProjectedRows[Any]]) -> None:
+    """Raise the error of a row that the store refused.
 
-    A method that finds rows writes those that were put before. They may be an earlier event's, whatever it does then.
+    A method that calls `find` writes the rows of earlier events first, and may catch the error of such a row.
     """
     for model in models:
         if model.refused is not None:
@@ -119,7 +106,7 @@ def _look_for_refusal(models: Iterable[ProjectedRows[Any]]) -> None:
 
 
 def takes_envelope(bindings: Sequence[Binding]) -> bool:
-    """Return whether one of these parameters is the envelope."""
+    """Return whether a parameter is the envelope."""
     return any(
         getattr(binding.parameter.type, "__origin__", binding.parameter.type) is Envelope for binding in bindings
     )

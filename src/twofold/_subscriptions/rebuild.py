@@ -1,9 +1,9 @@
-"""Build a projection anew beside the rows that are read, and swap both in one step.
+"""Rebuild a projection beside the rows that queries read (blue/green), and swap the rows in one transaction.
 
-The new rows are filled by a subscription of its own, from the beginning of the log, while the old ones are read and kept up
-to date. When it has nearly caught up, and no event is held any more, it takes the leases of the projection's partitions, so
-that the old rows stand still; deals with the few events that are left; and replaces rows, checkpoints and parked events in
-one transaction. A crash before that leaves the old rows as they are, and the next rebuild goes on where this one ended.
+A subscription of its own fills shadow rows from the beginning of the log, while the live rows are read and kept up to date.
+When the shadow rows have nearly caught up and no retry is pending, the rebuild claims the leases of the live projection, so
+that the live rows no longer change. It processes the remaining events, and replaces rows, checkpoints and parked events in
+one transaction. A crash before that transaction leaves the live rows as they are, and the next rebuild continues.
 """
 
 from __future__ import annotations
@@ -23,50 +23,59 @@ from ..errors import CheckpointMoved, RebuildRunning, TransientFailure
 from ..ports.checkpoints import Checkpoint, Lease
 from ..ports.stores import ReadStore
 from ..ports.subscription_store import Partition
-from .effects import ProjectionEffect
-from .partition_loop import PAGE, LeaseLost, Runner
-from .partition_steps import Log
-from .partitions import shares
+from .decoded_log import DecodedLog
+from .partition_runner import BATCH, LeaseLost, PartitionRunner
+from .partitions import parked_by_partition
 from .projection import Projection
+from .projection_processor import ProjectionProcessor
 from .subscription import Subscription
 
-Between = Callable[[Position], Awaitable[None]]
-"""Awaited after each page."""
+AfterBatch = Callable[[Position], Awaitable[None]]
+"""Awaited after each batch."""
 
-Report = Callable[[int, int], object]
-"""Told how far a rebuild is and how far it has to go, in positions of the log."""
+OnProgress = Callable[[int, int], object]
+"""Called with the position that a rebuild has reached, and the position that it must reach."""
+
+_ALL = 1_000_000
+"""More than the number of partitions of any subscription."""
 
 
 class Rebuild:
     """One rebuild of one projection.
 
     Args:
-        subscription: the projection's subscription.
+        subscription: the subscription of the projection.
         projection: the projection.
-        services: what its application offers.
-        log: the log.
-        owner: what this process is called.
-        lease: how long others wait when this process dies in the middle, in seconds.
+        services: the services of the application.
+        log: the event log.
+        owner: the name of this process.
+        lease: the duration of a lease, in seconds. Another process can continue the rebuild after that time.
     """
 
     def __init__(
-        self, subscription: Subscription, projection: Projection, services: Services, log: Log, owner: str, lease: float
+        self,
+        subscription: Subscription,
+        projection: Projection,
+        services: Services,
+        log: DecodedLog,
+        owner: str,
+        lease: float,
     ) -> None:
-        effect = ProjectionEffect(replace(projection, shadow=True), services)
+        processor = ProjectionProcessor(replace(projection, shadow=True), services)
         self._live = subscription
-        self._shadow = replace(subscription, name=f"{subscription.name}@rebuild", effect=effect, partitions=1)
+        self._shadow = replace(subscription, name=f"{subscription.name}@rebuild", processor=processor, partitions=1)
         self._views = sorted(projection.views, key=lambda view: view.view_name)
         self._store: ReadStore = subscription.store
         self._log = log
         self._owner = owner
         self._seconds = lease
 
-    async def run(self, report: Report, *, restart: bool) -> None:
-        """Build, and swap.
+    async def run(self, on_progress: OnProgress, *, restart: bool) -> None:
+        """Fill the shadow rows and swap them.
 
         Args:
-            report: told how far it is.
-            restart: begin anew where an earlier rebuild was left unfinished.
+            on_progress: called with the progress.
+            restart: start from the beginning, even if an earlier rebuild was interrupted.
 
         Raises:
             RebuildRunning: another process rebuilds this projection.
@@ -75,31 +84,31 @@ class Rebuild:
         lease = await self._claim(restart)
         try:
             while True:
-                await self._fill(lease, report)
-                if await self._swap(lease, report):
+                await self._fill(lease, on_progress)
+                if await self._swap(lease, on_progress):
                     return
         finally:
             with anyio.CancelScope(shield=True):
                 await self._store.subscriptions.release([lease])
 
     async def _claim(self, restart: bool) -> Lease:
-        """Take the right to rebuild; the first time, or to restart, begin with empty rows."""
-        name = self._shadow.name
-        if not await self._store.subscriptions.partitions(name):
-            await self._begin(())
-        leases = await self._store.subscriptions.claim(name, self._owner, seconds=self._seconds, limit=1)
+        """Claim the lease of the rebuild. Start with empty rows the first time, and after `restart`."""
+        name, subscriptions = self._shadow.name, self._store.subscriptions
+        if not await subscriptions.partitions(name):
+            await self._start(())
+        leases = await subscriptions.claim(name, self._owner, seconds=self._seconds, limit=1)
         if not leases:
             raise RebuildRunning(
-                f"cannot rebuild {self._live.name!r}: another process does, or did until just now. Wait until it has "
-                f"finished; {self._seconds:g} s after it died you can go on where it was."
+                f"cannot rebuild {self._live.name!r}: another process rebuilds it, or did so a moment ago. Wait until it "
+                f"has finished. A rebuild whose process died can be continued after {self._seconds:g} s."
             )
         if not restart:
             return leases[0]
-        await self._begin(leases)
+        await self._start(leases)
         return await self._claim(restart=False)
 
-    async def _begin(self, leases: Sequence[Lease]) -> None:
-        with suppress(CheckpointMoved):  # another process began just now, and will hold the lease
+    async def _start(self, leases: Sequence[Lease]) -> None:
+        with suppress(CheckpointMoved):  # another process has just started, and holds the lease
             async with writing(self._store) as transaction:
                 first = Checkpoint(START, self._log.identity)
                 await transaction.checkpoints.divide(self._shadow.name, [first], leases=leases)
@@ -107,78 +116,80 @@ class Rebuild:
                 await transaction.parked.remove(self._shadow.name, [each.event.position for each in parked])
                 await transaction.shadows.clear(self._views)
 
-    async def _fill(self, lease: Lease, report: Report) -> None:
-        """Apply the log to the new rows until less than a page is left, and no event waits for its next try.
+    async def _fill(self, lease: Lease, on_progress: OnProgress) -> None:
+        """Apply the log to the shadow rows until less than a batch is left and no retry is pending.
 
-        What is held is waited for here, while the old rows are kept up to date: swapped in without it, the new rows could
-        be older than those that were read before.
+        Pending retries are awaited here, while the live rows are kept up to date. Otherwise the rows could be older after
+        the swap than before.
         """
         while True:
             head = await self._log.events.head()
-            place = (await self._place()).position
-            report(place, head)
-            left, renew = await self._log.events.count(after=place, upto=head), self._renewing([lease], report, head)
+            position = (await self._checkpoint()).position
+            on_progress(position, head)
+            left = await self._log.events.count(after=position, upto=head)
+            after_batch = self._after_batch([lease], on_progress, head)
             try:
-                next_try = await self._runner(lease).catch_up(head, renew)
-                if left < PAGE and isinf(next_try):
+                next_retry = await self._runner(lease).catch_up(head, after_batch)
+                if left < BATCH and isinf(next_retry):
                     return
-                if left < PAGE:
-                    await anyio.sleep(min(next_try, self._seconds / 3))
-                    await renew(head)
+                if left < BATCH:
+                    await anyio.sleep(min(next_retry, self._seconds / 3))
+                    await after_batch(head)
             except (CheckpointMoved, LeaseLost) as error:
                 raise RebuildRunning(
-                    f"cannot go on rebuilding {self._live.name!r}: another process took it over."
+                    f"cannot continue the rebuild of {self._live.name!r}: another process continues it."
                 ) from error
 
-    async def _place(self) -> Checkpoint:
-        """Return how far the new rows are.
+    async def _checkpoint(self) -> Checkpoint:
+        """Return the checkpoint of the shadow rows.
 
         Raises:
-            TransientFailure: the store has lost them.
+            TransientFailure: the store has lost the shadow rows.
         """
         partitions = await self._store.subscriptions.partitions(self._shadow.name)
         if not partitions:
             raise TransientFailure(
-                f"cannot go on rebuilding {self._live.name!r}: its store has lost the rows that were gathered, as a "
-                "Redis does that loses its memory. Rebuild it anew."
+                f"cannot continue the rebuild of {self._live.name!r}: its store has lost the new rows, as a Redis without "
+                "persistence does at a restart. Start the rebuild again."
             )
         return partitions[0].checkpoint
 
-    def _renewing(self, leases: Sequence[Lease], report: Report, upto: Position) -> Between:
-        async def between(place: Position) -> None:
-            report(place, upto)
+    def _after_batch(self, leases: Sequence[Lease], on_progress: OnProgress, upto: Position) -> AfterBatch:
+        async def after_batch(position: Position) -> None:
+            on_progress(position, upto)
             if len(await self._store.subscriptions.renew(leases, seconds=self._seconds)) < len(leases):
-                raise CheckpointMoved(f"another process took {self._live.name!r} over while it was rebuilt.")
+                raise CheckpointMoved(f"another process took {self._live.name!r} over during its rebuild.")
 
-        return between
+        return after_batch
 
-    async def _swap(self, lease: Lease, report: Report) -> bool:
-        """Let the old rows stand still, deal with what is left, and replace them; return False to fill again first."""
-        name, limit = self._live.name, 1_000_000
-        held = await self._store.subscriptions.claim(name, self._owner, seconds=self._seconds, limit=limit, force=True)
+    async def _swap(self, lease: Lease, on_progress: OnProgress) -> bool:
+        """Stop the live projection, process the remaining events, and replace its rows. Return False to fill again first."""
+        name, subscriptions = self._live.name, self._store.subscriptions
+        held = await subscriptions.claim(name, self._owner, seconds=self._seconds, limit=_ALL, force=True)
         try:
-            live = await self._store.subscriptions.partitions(name)
+            live = await subscriptions.partitions(name)
             top = max((partition.checkpoint.position for partition in live), default=START)
             upto = max(top, await self._log.events.head())
-            next_try = await self._runner(lease).catch_up(upto, self._renewing([lease, *held], report, upto))
-            return isinf(next_try) and await self._replace(live, held, lease)
+            after_batch = self._after_batch([lease, *held], on_progress, upto)
+            next_retry = await self._runner(lease).catch_up(upto, after_batch)
+            return isinf(next_retry) and await self._replace(live, held, lease)
         except CheckpointMoved:
-            return False  # it took longer than the leases last
+            return False  # the leases expired before the swap
         finally:
             with anyio.CancelScope(shield=True):
-                await self._store.subscriptions.release(held)
+                await subscriptions.release(held)
 
     async def _replace(self, live: Sequence[Partition], held: Sequence[Lease], lease: Lease) -> bool:
         name, count = self._live.name, len(live) or self._live.partitions
-        place = await self._place()
-        parked = shares(await self._store.parked.keys(self._shadow.name), count)
-        places = [replace(place, parked=share) for share in parked]
+        checkpoint = await self._checkpoint()
+        counts = parked_by_partition(await self._store.parked.keys(self._shadow.name), count)
+        checkpoints = [replace(checkpoint, parked=parked) for parked in counts]
         async with writing(self._store) as transaction:
-            await transaction.checkpoints.divide(name, places, leases=held)
+            await transaction.checkpoints.divide(name, checkpoints, leases=held)
             await transaction.checkpoints.divide(self._shadow.name, (), leases=[lease])
             await transaction.parked.adopt(name, of=self._shadow.name)
             await transaction.shadows.swap(self._views)
         return True
 
-    def _runner(self, lease: Lease) -> Runner:
-        return Runner(self._shadow, lease, 1, self._log, Signal(), Signal(), lambda: None)
+    def _runner(self, lease: Lease) -> PartitionRunner:
+        return PartitionRunner(self._shadow, lease, 1, self._log, Signal(), Signal(), lambda: None)

@@ -1,4 +1,4 @@
-"""How the subscriptions of an application are doing."""
+"""The status of subscriptions, and of their parked events."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from ..ports.checkpoints import Checkpoint
 from ..ports.parked import ParkedEventReader
 
 _NAMED = 5
-"""How many keys an error names."""
+"""The number of keys that an error names."""
 
 SubscriptionState: TypeAlias = Literal["running", "standby", "failing", "stopped", "inline"]
 
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionStatus:
-    """One subscription, as it is now.
+    """The current status of one subscription.
 
     Attributes:
-        name: the name of its checkpoint.
-        kind: "projection" or "event_handler".
-        state: "running" or "failing" in this process, "standby" when this process would run it but others do, "stopped"
-            when this process does not run it, "inline" when commands apply it themselves.
-        position: its checkpoint; `START` when it never ran.
-        behind: how many events of the log it has not passed; a stopped subscription may be advanced by another process.
-        parked: how many events it has parked, until somebody retries or discards them.
-        retrying: how many events it holds until the next try of one that failed, that one included.
-        error: what it fails with, in words; empty when it does not.
+        name: the name of the subscription.
+        kind: "projection", "event_handler", "relay" or "cache".
+        state: "running" or "failing" in this process; "standby" if other processes run it and this process can take over;
+            "stopped" if this process does not run it; "inline" if commands apply it themselves.
+        position: the position of its checkpoint; `START` if it never ran.
+        lag: the number of events after the checkpoint. A subscription that is stopped here may be running elsewhere.
+        parked: the number of parked events, which wait for `retry` or `discard`.
+        retrying: the number of events with a pending retry, including later events of the same keys.
+        error: the current failure as a text; empty if there is none.
     """
 
     name: str
@@ -41,20 +41,20 @@ class SubscriptionStatus:
     error: str = ""
 
 
-async def set_aside(parked: ParkedEventReader, subscription: str, checkpoint: Checkpoint) -> tuple[int, int]:
-    """Return how many events a subscription has parked, and how many it holds until a next try."""
+async def count_parked(parked: ParkedEventReader, subscription: str, checkpoint: Checkpoint) -> tuple[int, int]:
+    """Return the number of parked events of a subscription, and the number of events with a pending retry."""
     if not checkpoint.parked:
         return 0, 0
-    counts, held = await parked.keys(subscription), await parked.retries(subscription)
-    retrying = sum(count for key, count in counts.items() if key in held)
+    counts, pending = await parked.keys(subscription), await parked.retries(subscription)
+    retrying = sum(count for key, count in counts.items() if key in pending)
     return sum(counts.values()) - retrying, retrying
 
 
-async def nothing_set_aside(attempt: str, parked: ParkedEventReader, subscription: str, key: str) -> LookupError:
-    """Return the error for a key of which nothing is set aside; it names keys of which something is."""
+async def nothing_parked(attempt: str, parked: ParkedEventReader, subscription: str, key: str) -> LookupError:
+    """Return the error for a key without parked events. It names the keys that have some."""
     keys = sorted(await parked.keys(subscription))
     more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
     return LookupError(
-        f"cannot {attempt} {key!r} of {subscription!r}: nothing of that key is held or parked. Keys with something set "
-        f"aside: {', '.join(map(repr, keys[:_NAMED])) or 'none'}{more}."
+        f"cannot {attempt} {key!r} of {subscription!r}: no event of the key is parked or has a pending retry. Keys with "
+        f"such events: {', '.join(map(repr, keys[:_NAMED])) or 'none'}{more}."
     )

@@ -25,9 +25,9 @@ from .._encoding.event_types import EventTypes
 from .._encoding.wire_types import WireTypes
 from .._integration.broker import Broker
 from .._registration.entries import CommandEntry, Entry, QueryEntry
-from .._subscriptions.effects import ProjectionEffect
 from .._subscriptions.inline import inline_step
 from .._subscriptions.projection import Projection
+from .._subscriptions.projection_processor import ProjectionProcessor
 from .._subscriptions.subscription import Subscription
 from .._writing.event_sourced import EventSourced
 from .._writing.storage import Kept, StateStored, Storage, WriteSide
@@ -150,8 +150,8 @@ def _reads(entry: QueryEntry, plan: Planned | None, subscriptions: Sequence[Subs
     return [
         each.name
         for each in subscriptions
-        if isinstance(each.effect, ProjectionEffect)
-        and (each.name in entry.reads or views & each.effect.projection.views)
+        if isinstance(each.processor, ProjectionProcessor)
+        and (each.name in entry.reads or views & each.processor.projection.views)
     ]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from .._buses.chain import Middleware
 from .._caching.cached_query import CachedQuery
-from .._caching.invalidation import CacheEffect
+from .._caching.invalidation import InvalidationProcessor
 from .._consistency.waiting import Consistency
 from .._definitions.message import Message
 from .._definitions.retry import Retry
@@ -15,10 +15,11 @@ from .._dispatch.pipeline import event_handle
 from .._dispatch.services import Services
 from .._integration.broker import Broker
 from .._integration.cloud_events import FeedFilter
-from .._integration.relay import RelayEffect, progress_topic
+from .._integration.relay import RelayProcessor, progress_topic
 from .._registration.entries import ConsumeEntry, EventHandlerEntry, ProjectionEntry
-from .._subscriptions.effects import EventHandlerEffect, ProjectionEffect
+from .._subscriptions.event_handler_processor import EventHandlerProcessor
 from .._subscriptions.projection import Projection
+from .._subscriptions.projection_processor import ProjectionProcessor
 from .._subscriptions.subscription import Subscription
 from ..ports.transport import Feed
 from .check_transport import consumer_name
@@ -51,7 +52,7 @@ def projection_subscriptions(
             retry=entry.retry,
             partitions=entry.partitions,
             store=parts.read,
-            effect=ProjectionEffect(projection, services),
+            processor=ProjectionProcessor(projection, services),
         )
 
 
@@ -76,7 +77,7 @@ def event_handler_subscriptions(
             retry=entry.retry,
             partitions=entry.partitions,
             store=parts.write,
-            effect=EventHandlerEffect(handles, services),
+            processor=EventHandlerProcessor(handles, services),
         )
 
 
@@ -94,7 +95,7 @@ def relay_subscriptions(parts: Parts, broker: Broker | None) -> Iterator[Subscri
             retry=entry.retry,
             partitions=1,  # pipelined as it is, and so it can say how far it has come
             store=parts.write,
-            effect=RelayEffect(
+            processor=RelayProcessor(
                 broker, parts.write, parts.name, entry.partition_by, drop_unroutable=entry.unroutable == "drop"
             ),
         )
@@ -139,5 +140,5 @@ def cache_subscriptions(
             retry=Retry(),
             partitions=1,
             store=parts.write,
-            effect=CacheEffect(several, parts.cache, parts.write, consistency),
+            processor=InvalidationProcessor(several, parts.cache, parts.write, consistency),
         )

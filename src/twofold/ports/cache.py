@@ -1,4 +1,4 @@
-"""The cache of answers to queries, as an adapter keeps it."""
+"""The cache of query answers."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from .._definitions.position import Position
 
 
 class CacheKey(NamedTuple):
-    """What answers are kept under, one for each tenant.
+    """The key of cached answers, one for each tenant.
 
     Attributes:
-        query: which query they answer, and in which shape.
-        key: which of its answers they are.
+        query: the query and the shape of its answers.
+        key: identifies one of its answers.
     """
 
     query: str
@@ -21,11 +21,11 @@ class CacheKey(NamedTuple):
 
 
 class Cached(NamedTuple):
-    """An answer that was found.
+    """A cached answer.
 
     Attributes:
         text: the answer, as JSON text.
-        position: how far the read models had come, at least, when it was made.
+        position: the position that the read models had at least reached when the answer was read.
         log: the identity of the log that the position belongs to.
     """
 
@@ -35,12 +35,12 @@ class Cached(NamedTuple):
 
 
 class CacheLease(NamedTuple):
-    """The right to fill in an answer that was not found, until somebody invalidates its key.
+    """The right to fill in a missing answer, until its key is invalidated.
 
     Attributes:
         key: the key that was looked up.
-        tenant: for whom.
-        mark: what the store knows the lease by.
+        tenant: the tenant.
+        mark: how the store identifies the lease.
     """
 
     key: CacheKey
@@ -51,42 +51,42 @@ class CacheLease(NamedTuple):
 class CacheStore(Protocol):
     """Keep answers by key and tenant.
 
-    A fill that began before an invalidation never lands, whether the key was there, absent, or has never existed. Nor does
-    one whose position in the same log is not later than that of what is there: a cache does not go back in time, and of two
-    answers with one position nobody can say which was read first. Anything may be forgotten at any moment.
+    A fill that began before an invalidation has no effect, whether the key was present, absent, or has never existed. The
+    same holds for a fill whose position in the same log is not later than that of the cached answer: of two answers with
+    one position, nobody can tell which was read first. The store may evict anything at any moment.
 
-    What was forgotten or made worthless stays so. A store that may come back with older contents, from a snapshot or
-    because a copy has taken over, gives nothing of what it held before that happened, and takes no fill for its leases. Its
-    adapter says how soon it notices.
+    Evicted and invalidated answers do not come back. A store that may return to older contents, from a snapshot or after a
+    failover to a replica, returns nothing that it held before, and rejects fills with earlier leases. Its adapter documents
+    how soon it notices.
 
-    Every call may raise `TransientFailure`, when the store does not answer within the time that the adapter gives it: a
-    fraction of a second, as a query waits. That time begins when the call is sent; calls that have to wait for others of
-    this process are not late for that, but fail with them. The query is then answered without the cache.
+    Every call may raise `TransientFailure` if the store does not answer within the adapter's timeout, a fraction of a
+    second, because a query waits. The timeout starts when the call is sent. A call that waits for other calls of this
+    process is not late for that reason, but fails with them. The query is then answered without the cache.
     """
 
     async def lookup(
         self, key: CacheKey, tenant: str | None = None, *, at_least: Position | None = None
     ) -> Cached | CacheLease:
-        """Return what is kept, or the lease to fill it in.
+        """Return the cached answer, or a lease to fill it in.
 
-        Leases of one key that are given out between two invalidations are equally good. What was kept and cannot be read,
-        because something else has written there, is not kept.
+        All leases of one key between two invalidations are equally valid. An answer that cannot be decoded, because another
+        program has written it, counts as missing.
 
         Args:
             key: the key; any text, as is the tenant.
-            tenant: for whom; answers for nobody, None, are others than those for the tenant "".
-            at_least: return an answer only when it was made at this position or later; a lease to replace it otherwise.
+            tenant: the tenant. Answers for no tenant, None, differ from those for the tenant "".
+            at_least: the earliest acceptable position. For an older answer, return a lease to replace it.
         """
         ...
 
     async def fill(self, lease: CacheLease, answer: Cached, *, seconds: float) -> bool:
-        """Keep an answer for so many seconds; return whether the lease was still good and the answer later."""
+        """Keep an answer for `seconds`. Return whether the lease was valid and the answer later than the cached one."""
         ...
 
     async def invalidate(self, keys: Sequence[CacheKey]) -> None:
-        """Forget the answers of these keys, for every tenant, and make every lease of them worthless."""
+        """Delete the answers of these keys for every tenant, and make all their leases invalid."""
         ...
 
     async def forget(self, queries: Sequence[str]) -> None:
-        """Do the same with all keys of these queries. It may take long, and is called seldom."""
+        """Invalidate all keys of these queries. This may take long, and is rarely called."""
         ...

@@ -1,4 +1,4 @@
-"""Notifications between processes that there is something to read."""
+"""Notifications between processes that there are new events."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from typing import Protocol
 class Notifier(Protocol):
     """Wake the readers of other processes early.
 
-    A notification may be lost, come late, or stand for several; readers look again after a while all the same. So nothing is
-    promised but speed, and nothing here may fail a command.
+    A notification may be lost or late, or stand for several appends. Readers also poll, so a notifier only makes them
+    faster, and its failure never fails a command.
     """
 
     async def announce(self, log: str) -> None:
-        """Tell whoever watches that events were appended.
+        """Notify all watchers that events were appended.
 
         Args:
             log: the identity of the log.
 
         Raises:
-            TransientFailure: nobody could be told.
+            TransientFailure: the notification was not sent.
         """
         ...
 
     async def watch(self, log: str, heard: Callable[[], None]) -> None:
-        """Call `heard` once when it is listened, for what was announced before, then at each notification, until cancelled.
+        """Call `heard` once when the subscription is active, for earlier notifications, then at each one, until cancelled.
 
         Args:
-            log: the identity of the log; notifications about other ones are not heard.
-            heard: called without waiting for anything.
+            log: the identity of the log. Notifications about other logs are ignored.
+            heard: called at each notification; does not wait.
 
         Raises:
-            TransientFailure: notifications cannot be heard any more. Watch again.
+            TransientFailure: the subscription is lost. Call `watch` again.
         """
         ...

@@ -1,4 +1,4 @@
-"""What receives from a broker, and whether it can."""
+"""Something that receives from a broker, and whether it can."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Protocol
 
 
 class Receiver(Protocol):
-    """Receives until its block is left. From whatever cuts it off from the broker it comes back by itself."""
+    """Receives until its block ends. It reconnects after every loss of the broker."""
 
     @property
     def trouble(self) -> str | None:
-        """What keeps it from receiving at the moment, in words; None while it receives.
+        """Why it does not receive at present, for people; None while it receives.
 
-        A broker that says nothing is noticed within a few of the adapter's time-outs.
+        A broker that does not answer is noticed within a few of the adapter's timeouts.
         """
         ...

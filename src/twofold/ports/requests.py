@@ -13,9 +13,9 @@ class Request(NamedTuple):
     """A request as a broker carries it.
 
     Attributes:
-        id: the same each time the request is delivered again.
-        key: requests of one key are handled one after another, in the order in which they came; None is any order.
-        body: its content, in UTF-8; at most `LARGEST_BODY` bytes.
+        id: identifies the request. It does not change when the request is sent or delivered again.
+        key: requests of one key are handled one after another, in the order of arrival; None is no order.
+        body: the content, in UTF-8, of at most `LARGEST_BODY` bytes.
     """
 
     id: str
@@ -24,48 +24,49 @@ class Request(NamedTuple):
 
 
 Answerer = Callable[[Request], Awaitable[bytes]]
-"""Handles a request and returns the reply, of at most `LARGEST_BODY` bytes. It never raises for what the requester should
-know: that is a reply too."""
+"""Handles a request and returns the reply, of at most `LARGEST_BODY` bytes. Application errors are encoded as replies. It
+raises only for infrastructure failures."""
 
 
 @runtime_checkable
 class Requests(Protocol):
-    """Ask a service and wait for its reply.
+    """Send requests to a service and wait for its replies.
 
-    A request is delivered at least once while its deadline has not passed, and not begun after it; a server that dies in
-    the middle leaves it to the next. Replies that come too late are dropped.
+    A request is delivered at least once before its deadline, and is not started after it. If a server dies while it handles
+    a request, the next server gets it. Replies after the deadline are dropped.
     """
 
     async def request(self, service: str, request: Request, *, seconds: float) -> bytes:
-        """Send a request; return the reply.
+        """Send a request. Return the reply.
 
         Args:
-            service: the name under which it is served.
+            service: the name that the service is served under.
             request: the request.
-            seconds: the deadline, from now.
+            seconds: the deadline, in seconds from now.
 
         Raises:
-            NoRemoteService: nobody has ever served under this name at this broker; nothing was done.
-            NotSent: the broker has been away for the adapter's time-out, or until the deadline; nothing was sent.
-            ConfigurationError: the broker does not let us in, or has what requests need in another form.
-            RemoteTimeout: there was no reply by then. Whether it was handled is not known.
-            MessageTooLarge: the body has too many bytes, and nothing was sent; or the reply has, and it was handled.
+            NoRemoteService: no application has served under this name at this broker; nothing was done.
+            NotSent: the broker was not available for the adapter's timeout, or until the deadline; nothing was sent.
+            ConfigurationError: the broker refuses the user, or has what requests need in another form.
+            RemoteTimeout: there was no reply in time. The request may have been handled.
+            MessageTooLarge: the body is too large, and nothing was sent; or the reply is, and the request was handled.
         """
         ...
 
     def serve(
         self, service: str, answer: Answerer, *, partitions: int = 1, concurrency: int = 16
     ) -> AbstractAsyncContextManager[Receiver]:
-        """Serve requests inside the block; with other processes of the same name it shares the work.
+        """Serve requests inside the block. Processes of the same name share the requests.
 
-        A request whose `answer` raises or is cancelled is given back and delivered again. A broker that is away is no error:
-        the receiver's `trouble` says so, and it serves as soon as the broker is back. Leaving the block, by cancellation
-        too, waits for those under way, for at most a few seconds; no other is begun here any more, and goes to the next.
+        If `answer` raises or is cancelled, the request is delivered again. A broker that is not available is not an error:
+        the receiver reports `trouble`, and serves as soon as the broker is back. At the end of the block, also if it is
+        cancelled, no more requests are started here, and the call waits a few seconds for those that are being handled.
 
         Args:
             service: the name to serve under.
             answer: handles one request.
-            partitions: into how many parts requests are divided by their key, one process at a time having a part.
-            concurrency: how many requests of different keys, or without one, are handled at the same time.
+            partitions: the number of partitions into which requests are divided by their keys. One process at a time serves
+                a partition.
+            concurrency: how many requests of different keys, or without a key, are handled at the same time.
         """
         ...

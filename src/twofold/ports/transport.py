@@ -1,4 +1,4 @@
-"""Messages between processes: publishing them through a broker, and receiving what others published."""
+"""Messages between processes: a broker that publishes, delivers and keeps them."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from ..errors import MessageTooLarge
 from .receiver import Receiver
 
 LARGEST_BODY: Final = 1_048_576
-"""How large the body of a message is at most, in bytes."""
+"""The maximum size of a message body, in bytes."""
 
 
 def check_body(body: bytes, attempt: str) -> None:
-    """See that a body is not too large.
+    """Validate the size of a body.
 
     Args:
         body: the body.
-        attempt: what is tried with it, such as "publish shop.sold 1".
+        attempt: the operation, for the error message, such as "publish shop.sold 1".
 
     Raises:
-        MessageTooLarge: it has more than `LARGEST_BODY` bytes.
+        MessageTooLarge: the body has more than `LARGEST_BODY` bytes.
     """
     if len(body) > LARGEST_BODY:
         raise MessageTooLarge(
-            f"cannot {attempt}: it has {len(body)} bytes, and {LARGEST_BODY} are the limit. Keep large data elsewhere, and "
-            "send a reference to it."
+            f"cannot {attempt}: the body has {len(body)} bytes, the limit is {LARGEST_BODY}. Store large data elsewhere, "
+            "and send a reference to it."
         )
 
 
@@ -36,11 +36,11 @@ class WireMessage(NamedTuple):
     """A message as a broker carries it.
 
     Attributes:
-        id: the same each time the message is published again; receivers recognise a repeat by it.
-        topic: what it is, as receivers ask for it: the wire name of an event. Letters, digits, `_`, `-` and `.`.
-        key: messages of one key stay in order. None is for every partition of every receiver, in order with all that the
-            same publisher published before.
-        body: its content, in UTF-8.
+        id: identifies the message. It does not change when the message is published again; receivers recognise duplicates.
+        topic: what receivers subscribe to: the wire name of an event. Letters, digits, `_`, `-` and `.`.
+        key: messages of one key stay in order. A message with the key None goes to every partition of every receiver, after
+            all messages that the same publisher published before it.
+        body: the content, in UTF-8.
     """
 
     id: str
@@ -50,57 +50,59 @@ class WireMessage(NamedTuple):
 
 
 class Outcome(Enum):
-    """What became of a message that was to be published.
+    """The result of publishing a message.
 
-    Only the first is a success. What is unknown may have arrived, and is published again; receivers recognise it.
+    Only CONFIRMED is a success. A message with an UNKNOWN outcome may have arrived. It is published again, and receivers
+    recognise the duplicate.
     """
 
     CONFIRMED = "confirmed"
-    """The broker has taken responsibility for it, for every receiver that was declared."""
+    """The broker has stored the message for every receiver that is declared."""
     UNROUTABLE = "unroutable"
-    """The broker answers that there is no receiver; it keeps nothing."""
+    """The broker answers that there is no receiver. It stores nothing."""
     UNKNOWN = "unknown"
-    """The broker did not answer in time, refused it, or was away."""
+    """The broker did not answer in time, refused the message, or was not available."""
     UNSENT = "unsent"
-    """It was not tried, because one that came before it, of its key or in its part, was not confirmed."""
+    """The message was not sent, because an earlier message of its key or its partition was not confirmed."""
 
 
 class Publisher(Protocol):
-    """Hand messages to a broker.
+    """Publish messages to a broker.
 
-    Order: what one call, or one call after another, publishes of one key arrives in that order; between calls at the same
-    time there is none. A message is not sent before all earlier ones of its key are confirmed; those of other keys are under
-    way meanwhile, so that nobody waits for a round trip a message.
+    Order: messages of one key arrive in the order in which one call, or one call after another, publishes them. Concurrent
+    calls have no order. A message is sent after all earlier messages of its key are confirmed. Messages of other keys are
+    sent meanwhile, so a batch does not wait for a round trip per message.
     """
 
     @property
     def trouble(self) -> str | None:
-        """Why the last message that was tried was not confirmed, in words; None when it was, or had no receiver."""
+        """Why the last message that was sent was not confirmed; None if it was confirmed or had no receiver."""
         ...
 
     async def publish(self, messages: Sequence[WireMessage]) -> Sequence[Outcome]:
-        """Publish messages; return what became of each, in their order.
+        """Publish messages. Return the outcome of each, in their order.
 
-        A broker that is away is no error here but the outcome UNKNOWN, after the adapter's time-out at the latest. Calls
-        from several tasks are allowed. Cancelled, it leaves open what became of them.
+        A broker that is not available is not an error here but the outcome UNKNOWN, after the adapter's timeout at the
+        latest. Concurrent calls are allowed. If a call is cancelled, the outcome of its messages is unknown.
 
         Raises:
-            MessageTooLarge: a body has more than `LARGEST_BODY` bytes, or something else of a message is longer than this
-                broker takes; nothing was sent. The text says of which message, and what to do.
+            MessageTooLarge: a body has more than `LARGEST_BODY` bytes, or another field is longer than this broker allows.
+                Nothing was sent. The error names the message and the limit.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
-    """What a consumer wants to receive, and how it shares the work.
+    """The messages that a consumer receives, and how its processes share them.
 
     Attributes:
-        consumer: the consumer's stable name. All processes that use it share its messages; each consumer gets its own
+        consumer: the consumer's stable name. All processes of a consumer share its messages, and each consumer gets its own
             copy. Letters, digits, `_`, `-` and `.`.
-        topics: which topics it receives.
-        partitions: into how many parts its messages are divided, by their key. One process at a time receives a part.
-        start: where a new consumer begins: "now", or "beginning": with all that the broker has still kept.
+        topics: the topics.
+        partitions: the number of partitions into which messages are divided by their keys. One process at a time receives a
+            partition.
+        start: where a new consumer starts: "now", or at the "beginning" of the messages that the broker still keeps.
     """
 
     consumer: str
@@ -124,11 +126,11 @@ class Delivery(NamedTuple):
 
 
 class ParkedDelivery(NamedTuple):
-    """A message that a consumer has set aside.
+    """A message that a consumer has parked (a dead letter).
 
     Attributes:
         message: the message.
-        reason: why, in words.
+        reason: why it was parked, for people.
     """
 
     message: WireMessage
@@ -136,115 +138,116 @@ class ParkedDelivery(NamedTuple):
 
 
 class Consumer(Receiver, Protocol):
-    """Receive the messages of a feed: at least once, those of one key in order.
+    """Receive the messages of a feed: at least once, and in order per key.
 
-    What is not settled when a consumer ends, its process dies or its connection is lost is delivered again, before what
-    comes after it of its key. A connection, queue, stream or group that is lost is made anew, checked, and received from
-    within ten seconds of the broker's return; what is lost with it is reported by a warning, never passed over in
-    silence. Settling a delivery from before such a loss does nothing, as it comes again.
+    Deliveries that are not settled when a consumer closes, its process dies or its connection is lost are delivered again,
+    before later messages of their keys. A lost connection, queue, stream or group is restored and checked, and the consumer
+    receives again within ten seconds of the broker's return. A warning reports messages that were lost with it. Settling a
+    delivery from before such a loss has no effect: it is delivered again.
     """
 
     async def receive(self, *, limit: int = 100) -> Sequence[Delivery]:
-        """Wait until there are messages; return those that are there, at most so many, those of one key in order.
+        """Wait until there are messages. Return at most `limit`, those of one key in order.
 
-        It does not wait for earlier ones to be settled, as long as no more than the adapter's window are open.
-        Cancelled, it has received nothing.
+        The call does not wait for earlier deliveries to be settled, unless the adapter's window of unsettled deliveries is
+        full. A cancelled call has received nothing.
         """
         ...
 
     async def accept(self, deliveries: Sequence[Delivery]) -> None:
-        """Tell the broker that these are dealt with; it forgets them.
+        """Acknowledge deliveries. The broker deletes their messages.
 
         Raises:
-            TransientFailure: the broker is away; it may be repeated, and what was not accepted comes again.
+            TransientFailure: the broker is not available. The call can be repeated; messages that were not acknowledged are
+                delivered again.
         """
         ...
 
     async def park(self, delivery: Delivery, reason: str) -> None:
-        """Set a message aside: it is kept for people, durably before it is accepted, and delivered no more.
+        """Store a message durably for operators, then accept it. It is not delivered again.
 
         Args:
             delivery: the delivery.
-            reason: why, in words.
+            reason: why, for people.
 
         Raises:
-            TransientFailure: the broker is away; it may be repeated, or the message comes again.
+            TransientFailure: the broker is not available. The call can be repeated, or the message is delivered again.
         """
         ...
 
 
 class Transport(Protocol):
-    """A broker: what publishes to it, receives from it, and says what it keeps."""
+    """A broker. An application publishes to it and consumes from it; operators call `parked`, `unpark` and `forget`."""
 
     async def open(self) -> None:
-        """Connect, and declare what publishing needs. It may be called again, at the same time and after `close` too.
+        """Connect, and declare what publishing needs. Safe to repeat, also concurrently and after `close`.
 
         Raises:
             TransientFailure: the broker does not answer.
-            ConfigurationError: it does not let us in, or has what publishing needs in another form.
+            ConfigurationError: the broker refuses the user, or has what publishing needs in another form.
         """
         ...
 
     async def close(self) -> None:
-        """Release what the adapter made itself. What the user passed in stays open."""
+        """Close what the adapter opened. The caller that created a client closes it."""
         ...
 
     @property
     def publisher(self) -> Publisher:
-        """What publishes; usable while the transport is open."""
+        """The publisher; usable while the transport is open."""
         ...
 
-    def parts(self, feed: Feed) -> int:
-        """Return into how many parts a feed is divided here: as many as it wants, unless the broker has its own number."""
+    def partitions(self, feed: Feed) -> int:
+        """Return the number of partitions of a feed: `feed.partitions`, unless the broker has a number of its own."""
         ...
 
     async def declare(self, feed: Feed) -> None:
-        """Create what a feed needs, so that what is published from now on is kept for it. Safe to repeat.
+        """Declare a feed, so that the broker keeps messages for it from now on. Safe to repeat.
 
         Raises:
-            ConfigurationError: the broker has it in another form, or cannot do what is asked; the text says what to do.
+            ConfigurationError: the broker has the feed in another form, or does not support it.
         """
         ...
 
     def consume(self, feed: Feed) -> AbstractAsyncContextManager[Consumer]:
-        """Receive a feed inside the block, as far as no other process does; its declaration is made first.
+        """Declare a feed, and consume the partitions that no other process consumes, inside the block.
 
-        Leaving the block gives back what is not settled.
+        Deliveries that are not settled at the end of the block are delivered again.
         """
         ...
 
     async def parked(self, consumer: str) -> Sequence[ParkedDelivery]:
-        """Return what a consumer has set aside, oldest first."""
+        """Return the parked messages of a consumer, oldest first."""
         ...
 
     async def unpark(self, consumer: str, ids: Sequence[str], *, again: bool) -> int:
-        """Take parked messages out of the place where they are kept; return how many there were.
+        """Remove parked messages. Return how many there were.
 
         Args:
             consumer: the consumer that parked them.
             ids: the ids of the messages.
-            again: deliver them to that consumer once more, durably before they are forgotten, and to no part that had
-                not parked them; otherwise they are dropped.
+            again: deliver the messages to that consumer again, durably before they are removed, and only to partitions that
+                parked them. Otherwise they are deleted.
         """
         ...
 
     async def waiting(self, feed: Feed) -> int:
-        """Return how many messages a feed has that are not settled yet; none when it was never declared.
+        """Return how many messages of a feed are not settled; 0 if the feed was never declared.
 
         Raises:
-            TransientFailure: the broker is away.
+            TransientFailure: the broker is not available.
         """
         ...
 
     async def forget(self, consumer: str) -> bool:
-        """Remove a consumer for good, with what waits for it and what it has set aside; return whether there was one.
+        """Delete a consumer with its waiting and parked messages. Return whether it existed.
 
-        Until then everything is kept for it, also when no process receives any more. Nobody may receive for it meanwhile.
+        Until then the broker keeps messages for it, even if no process consumes them. No process may consume meanwhile.
 
         Args:
-            consumer: its name: `<application>.<source>`, unless `consume(consumer=…)` says another.
+            consumer: its name: `<application>.<source>`, unless `consume(consumer=…)` sets another one.
 
         Raises:
-            TransientFailure: the broker is away.
+            TransientFailure: the broker is not available.
         """
         ...

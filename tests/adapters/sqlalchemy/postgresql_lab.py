@@ -134,7 +134,7 @@ async def streams(store: SqlAlchemy) -> list[str]:
 
 async def backend(transaction: SqlTransaction) -> int:
     """Return the number of a transaction's session."""
-    row = await transaction._link.use(lambda c: c.exec_driver_sql("SELECT pg_backend_pid()"), "ask")
+    row = await transaction._transaction.use(lambda c: c.exec_driver_sql("SELECT pg_backend_pid()"), "ask")
     return int(row.scalar_one())
 
 

@@ -223,7 +223,7 @@ async def test_a_cancelled_long_select_is_interrupted(
     transaction = await store.begin(read_only=True)
 
     with anyio.move_on_after(0.05), anyio.fail_after(5):
-        await transaction._link.use(lambda connection: connection.exec_driver_sql(endless), "count")
+        await transaction._transaction.use(lambda connection: connection.exec_driver_sql(endless), "count")
     await transaction.rollback()
 
     await assert_free(store, engine, new_event)

@@ -18,7 +18,7 @@ from twofold_sqlalchemy import SqlAlchemy
 @pytest.mark.parametrize("given", ["sqlite+aiosqlite:///orders.db", create_engine("sqlite://"), None])
 def test_what_is_no_engine(given: Any) -> None:
     """A URL and an engine that is not on asyncio are refused where they are given, with what to write."""
-    with pytest.raises(ConfigurationError, match=r"it takes an engine on asyncio, such as create_async_engine\("):
+    with pytest.raises(ConfigurationError, match=r"must be an AsyncEngine, such as create_async_engine\("):
         SqlAlchemy(given)
 
 

@@ -60,7 +60,7 @@ async def items(store: SqlAlchemy) -> set[object]:
 
 async def session_of(transaction: SqlTransaction) -> int:
     """Return the number of a transaction's session."""
-    found = await transaction._link.use(lambda c: c.exec_driver_sql("SELECT CONNECTION_ID()"), "ask")
+    found = await transaction._transaction.use(lambda c: c.exec_driver_sql("SELECT CONNECTION_ID()"), "ask")
     return int(found.scalar_one())
 
 
@@ -172,7 +172,7 @@ async def test_the_database_itself_refuses_to_write_in_a_reading_transaction(sto
     """So does whatever gets past the adapter's own look; the next transaction on that connection may write."""
     reading = await store.begin(read_only=True)
     with pytest.raises(ReadOnlyUnitOfWork, match="READ ONLY transaction"):
-        await reading._link.use(lambda c: c.exec_driver_sql("DELETE FROM item"), "write")
+        await reading._transaction.use(lambda c: c.exec_driver_sql("DELETE FROM item"), "write")
     await reading.rollback()
 
     writing = await store.begin()

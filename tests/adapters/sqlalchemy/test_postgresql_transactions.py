@@ -114,7 +114,7 @@ async def bank(postgresql_url: str) -> AsyncIterator[Bank]:
 
 async def run(transaction: SqlTransaction, sql: str) -> Any:
     """Run a statement in a transaction, as a handler with a connection of its own would."""
-    return await transaction._link.use(lambda connection: connection.exec_driver_sql(sql), "run a statement")
+    return await transaction._transaction.use(lambda connection: connection.exec_driver_sql(sql), "run a statement")
 
 
 async def change(transaction: WriteTransaction, account: str, amount: int = 1) -> None:

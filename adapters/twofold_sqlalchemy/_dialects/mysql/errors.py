@@ -57,7 +57,7 @@ class MySQLErrors:
         """Recognise asyncmy's errors and network errors."""
         return isinstance(error, (MySQLError, OSError))
 
-    def violated(self, error: BaseException) -> str | None:
+    def violated_constraint(self, error: BaseException) -> str | None:
         """Read the constraint's name in `Duplicate entry '...' for key 'name'`. MySQL writes `table.name`."""
         original = getattr(error, "orig", error)
         if code_of(original) not in _DUPLICATE:
@@ -69,7 +69,7 @@ class MySQLErrors:
         """Recognise lock timeouts, deadlocks, and connection or resource errors."""
         return isinstance(error, OSError) or code_of(error) in _TRANSIENT
 
-    def is_refused_write(self, error: BaseException | None) -> bool:
+    def is_read_only_error(self, error: BaseException | None) -> bool:
         """Recognise `Cannot execute statement in a READ ONLY transaction`."""
         return code_of(error) == _READ_ONLY
 
@@ -77,7 +77,7 @@ class MySQLErrors:
         """Recognise an unknown table or column."""
         return code_of(error) in _MISSING
 
-    def is_unfit(self, error: BaseException | None) -> bool:
+    def is_invalid_value(self, error: BaseException | None) -> bool:
         """Recognise values that a column refuses, violated constraints, and statements that are too long."""
         return isinstance(error, (DataError, IntegrityError)) or code_of(error) in _UNFIT
 

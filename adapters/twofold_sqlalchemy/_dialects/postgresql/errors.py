@@ -33,7 +33,7 @@ class PostgreSQLErrors:
         kinds = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
         return isinstance(error, kinds)
 
-    def violated(self, error: BaseException) -> str | None:
+    def violated_constraint(self, error: BaseException) -> str | None:
         """Read the detail `Key (column, ...)=(...) already exists.` and the table's name."""
         original = getattr(error, "orig", error)
         if _code(original) != _UNIQUE_VIOLATION:
@@ -48,7 +48,7 @@ class PostgreSQLErrors:
         lost = isinstance(error, (OSError, asyncpg.PostgresConnectionError)) or _was_lost(error)
         return lost or _TRANSIENT.fullmatch(_code(error)) is not None
 
-    def is_refused_write(self, error: BaseException | None) -> bool:
+    def is_read_only_error(self, error: BaseException | None) -> bool:
         """Recognise `read_only_sql_transaction`."""
         return _code(error) == _READ_ONLY
 
@@ -56,7 +56,7 @@ class PostgreSQLErrors:
         """Recognise an undefined table or column."""
         return _code(error) in _MISSING
 
-    def is_unfit(self, error: BaseException | None) -> bool:
+    def is_invalid_value(self, error: BaseException | None) -> bool:
         """Recognise data and integrity exceptions, rows too large for an index, and values that asyncpg cannot encode."""
         client = isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError)
         return client or _code(error).startswith(_UNFIT) or _code(error) == _TOO_LARGE

@@ -26,7 +26,7 @@ class SqliteErrors:
         """Recognise errors of `sqlite3`."""
         return isinstance(error, sqlite3.Error)
 
-    def violated(self, error: BaseException) -> str | None:
+    def violated_constraint(self, error: BaseException) -> str | None:
         """Read the columns in `UNIQUE constraint failed: table.column, ...`."""
         _, found, columns = str(getattr(error, "orig", error)).partition("UNIQUE constraint failed: ")
         return columns if found else None
@@ -35,7 +35,7 @@ class SqliteErrors:
         """Recognise a lock that another connection holds, and an interrupted statement."""
         return _code(error) in _TRANSIENT
 
-    def is_refused_write(self, error: BaseException | None) -> bool:
+    def is_read_only_error(self, error: BaseException | None) -> bool:
         """Recognise `attempt to write a readonly database`."""
         return _code(error) == sqlite3.SQLITE_READONLY
 
@@ -43,7 +43,7 @@ class SqliteErrors:
         """Recognise the message, since SQLite has no code for a missing table."""
         return isinstance(error, sqlite3.OperationalError) and any(text in str(error) for text in _MISSING)
 
-    def is_unfit(self, error: BaseException | None) -> bool:
+    def is_invalid_value(self, error: BaseException | None) -> bool:
         """Recognise a value that is too large, and a violated constraint."""
         return isinstance(error, sqlite3.DataError) or _code(error) in _UNFIT
 

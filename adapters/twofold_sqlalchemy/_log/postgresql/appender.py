@@ -7,7 +7,7 @@ from typing import Final
 
 from twofold.ports import ExpectedVersion, NewEvent, Position, StoredEvent
 
-from ..._connection.open_transaction import Link
+from ..._connection.open_transaction import OpenTransaction
 from ..._connection.statements import Statement
 from ..columns import exact
 
@@ -37,27 +37,32 @@ class ArrayInsert:
         self._exact = Statement(_INSERT.format(condition="WHERE now.version = $8"), (*names, "expected"))
 
     async def append(
-        self, link: Link, stream: str, events: Sequence[NewEvent], expected: ExpectedVersion
+        self, transaction: OpenTransaction, stream: str, events: Sequence[NewEvent], expected: ExpectedVersion
     ) -> list[StoredEvent] | int | None:
         """Append; see `Appender.append`."""
         version = exact(expected)
         if version is not None:
-            return await self._insert(link, self._exact, stream, events, version)
+            return await self._insert(transaction, self._exact, stream, events, version)
         # Some of several rows could be inserted after another writer's rows. A single row cannot.
         first = None
         while first is None:  # another writer took the version and has committed
-            first = await self._insert(link, self._any, stream, events[:1])
+            first = await self._insert(transaction, self._any, stream, events[:1])
         if not isinstance(first, list) or len(events) == 1:
             return first
-        rest = await self._insert(link, self._exact, stream, events[1:], first[0].version)
+        rest = await self._insert(transaction, self._exact, stream, events[1:], first[0].version)
         return [*first, *rest] if isinstance(rest, list) else rest
 
     async def _insert(
-        self, link: Link, statement: Statement, stream: str, events: Sequence[NewEvent], *expected: int
+        self,
+        transaction: OpenTransaction,
+        statement: Statement,
+        stream: str,
+        events: Sequence[NewEvent],
+        *expected: int,
     ) -> list[StoredEvent] | int | None:
         ids, names, schemas, data, metadata, times = map(list, zip(*events, strict=True))
         values = (stream, names, schemas, times, ids, metadata, data, *expected)
-        rows = await link.fetch(statement, values, f"append to {stream}")
+        rows = await transaction.fetch(statement, values, f"append to {stream}")
         if len(rows) < len(events):
             # Rows inserted after another writer's rows are rolled back: the caller raises a conflict.
             return min(version for _, version in rows) - 1 if rows else None

@@ -54,7 +54,7 @@ AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 
 
 @dataclass(frozen=True)
-class Noted:
+class Gap:
     """The state of the log when a reader met a gap.
 
     Attributes:
@@ -67,18 +67,18 @@ class Noted:
 
 
 @dataclass
-class Known:
-    """What a reader knows about one log during one run of its server.
+class Progress:
+    """The progress of a reader in one log during one run of the log's server.
 
     Attributes:
         log: the server's start time, the table's OID, and whether the server is a standby.
         settled: every position up to this one is committed or will stay empty.
-        noted: the state at the last gap.
+        gap: the state at the last gap.
     """
 
     log: tuple[Any, ...]
     settled: int = START
-    noted: Noted | None = None
+    gap: Gap | None = None
 
     def settle(self, position: int) -> int:
         """Settle the log up to a position. Return the settled position, which another task may have advanced further."""
@@ -89,7 +89,7 @@ class Known:
 class GapFrontier:
     """A `Frontier` that distinguishes gaps that can be filled from gaps that stay. One for each process and log.
 
-    Its knowledge is valid for one run of the server. After a restart or a failover, a prepared transaction has another
+    Its progress is valid for one run of the server. After a restart or a failover, a prepared transaction has another
     name, and if the last commits were lost, the server assigns their positions again.
 
     Args:
@@ -98,58 +98,58 @@ class GapFrontier:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known = Known(())
+        self._progress = Progress(())
 
     async def head(self) -> Position:
         """Return the settled end of the log."""
-        return Position(await self._database.look(self._advance, "read the head of the log"))
+        return Position(await self._database.use(self._advance, "read the head of the log"))
 
     async def holding_back(self) -> Sequence[str]:
         """Describe the sessions that the frontier waits for."""
-        noted = self._known.noted
-        if noted is None or not noted.appending:
+        gap = self._progress.gap
+        if gap is None or not gap.appending:
             return ()
-        names = list(noted.appending)
+        names = list(gap.appending)
 
-        async def look(connection: AsyncConnection) -> Sequence[str]:
+        async def describe(connection: AsyncConnection) -> Sequence[str]:
             found = await self._database.dialect.connections.fetch(connection, HOLDERS, (names, ADVISORY_LOCK))
             return [described(row) for row in found]
 
-        return await self._database.look(look, "find the sessions that hold readers back")
+        return await self._database.use(describe, "find the sessions that hold readers back")
 
     async def _advance(self, connection: AsyncConnection) -> int:
         """Advance past every event and every gap that stays. Concurrent calls are safe."""
         while True:
-            known = self._known
-            settled = known.settled
+            progress = self._progress
+            settled = progress.settled
             *log, first, last, following = (await self._fetch(connection, _RUN, settled))[0]
-            if tuple(log) != known.log:
-                self._known = known = _unread(tuple(log))
-                await self._resolve(connection, known, START + 1)
+            if tuple(log) != progress.log:
+                self._progress = progress = _unread(tuple(log))
+                await self._resolve(connection, progress, START + 1)
                 continue
             if first is None:
                 return settled
             if first == settled + 1:
-                settled = known.settle(last)
+                settled = progress.settle(last)
                 if following is None:
                     return settled
-            if not await self._resolve(connection, known, settled + 1):
+            if not await self._resolve(connection, progress, settled + 1):
                 return settled
 
-    async def _resolve(self, connection: AsyncConnection, known: Known, missing: int) -> bool:
+    async def _resolve(self, connection: AsyncConnection, progress: Progress, missing: int) -> bool:
         """Return whether a missing position is settled now, perhaps with further positions."""
-        noted = known.noted
-        if noted is None or noted.upto < missing:
+        gap = progress.gap
+        if gap is None or gap.upto < missing:
             # In this order: a transaction takes the lock before its positions, so all positions up to `last` are covered.
             last = (await self._fetch(connection, _LAST))[0][0]
-            noted = Noted(last, frozenset(await self._appending(connection)))
+            gap = Gap(last, frozenset(await self._appending(connection)))
         else:
             now = await self._appending(connection)
-            # A crash of the server renames prepared transactions, so each of them may be one of the noted transactions.
+            # A crash of the server renames prepared transactions, so each of them may be one of the gap's transactions.
             prepared = frozenset(name for name, is_prepared in now.items() if is_prepared)
-            noted = Noted(noted.upto, noted.appending & now.keys() | prepared)
-        known.noted = noted
-        return not noted.appending and known.settle(noted.upto) >= missing
+            gap = Gap(gap.upto, gap.appending & now.keys() | prepared)
+        progress.gap = gap
+        return not gap.appending and progress.settle(gap.upto) >= missing
 
     async def _appending(self, connection: AsyncConnection) -> dict[str, bool]:
         """Return the transactions that hold the lock, each with whether it is prepared."""
@@ -159,8 +159,8 @@ class GapFrontier:
         return await self._database.dialect.connections.fetch(connection, text, parameters)
 
 
-def _unread(log: tuple[Any, ...]) -> Known:
-    """Return the knowledge about a log that was not read yet.
+def _unread(log: tuple[Any, ...]) -> Progress:
+    """Return the progress in a log that was not read yet.
 
     Raises:
         ConfigurationError: the server is a standby.
@@ -170,4 +170,4 @@ def _unread(log: tuple[Any, ...]) -> Known:
             "cannot read the event log from a standby: it does not know which transactions append on the primary, so events "
             "that commit late would be skipped. Connect to the primary."
         )
-    return Known(log)
+    return Progress(log)

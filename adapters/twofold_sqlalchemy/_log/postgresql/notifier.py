@@ -28,7 +28,7 @@ class PostgreSQLNotifier:
 
     async def announce(self) -> None:
         """Notify the other processes, outside of the appending transaction: NOTIFY makes commits wait for each other."""
-        await self._database.look(self._notify, "announce events")
+        await self._database.use(self._notify, "announce events")
 
     async def watch(self, heard: Callable[[], None]) -> None:
         """Listen until the connection is lost or this task is cancelled. The pool does not count the connection."""

@@ -9,7 +9,7 @@ import pytest
 
 from twofold import ReadModel, Router, on
 from twofold._definitions.retry import Start
-from twofold._subscriptions.partition_loop import PAGE
+from twofold._subscriptions.partition_runner import BATCH
 from twofold.errors import ForeignLog
 from twofold.ports import START, Checkpoint, WriteStore
 
@@ -52,7 +52,7 @@ class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionR
 
     async def test_a_history_of_several_pages(self, new_store: NewStore) -> None:
         """A history that is longer than what is read at once is taken in order, each event once."""
-        amounts = tuple(range(2 * PAGE + 9))
+        amounts = tuple(range(2 * BATCH + 9))
         async with new_store([]) as store:
             async with running(store, auditing(), work=False) as app:
                 await app.dispatch(Open(account_id="a"))
@@ -129,9 +129,9 @@ class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionR
         async with new_store([]) as store:
             async with running(store, auditing(), work=False) as app:
                 await deposits(app, "a")
-                await app.dispatch(EmitUnwanted(number=2 * PAGE + 9))
+                await app.dispatch(EmitUnwanted(number=2 * BATCH + 9))
                 await app.dispatch(Deposit(account_id="a", amount=Decimal(2)))
-                await app.dispatch(EmitUnwanted(number=PAGE + 9))
+                await app.dispatch(EmitUnwanted(number=BATCH + 9))
             async with running(store, auditing()) as app:
                 await settled(app)
                 assert await audited(app, "a") == {"a": ("opened", "1", "2")}

@@ -125,7 +125,7 @@ class RequestsSuite(LeavingCases):
                 assert dying.begun == answer.begun == [sent]
 
     async def test_requests_of_a_key_take_turns(self, new_requests: NewRequests) -> None:
-        """They are handled one after another, in the order in which they came, by whichever server has their part."""
+        """They are handled one after another, in the order in which they came, by whichever server has their partition."""
         answer = Held()
         async with new_requests() as connect:
             client = await connect()

@@ -88,16 +88,16 @@ class ParkingCases:
             assert list(await transport.parked("mail")) == [ParkedDelivery(sent[1], REASON)]
             assert await left(transport, feed()) == []
 
-    async def test_what_is_for_every_part_comes_again_once(self, new_broker: NewBroker) -> None:
-        """A message for every part that several have parked comes again to these at most, and to none of them twice."""
+    async def test_a_message_for_every_partition_comes_again_once(self, new_broker: NewBroker) -> None:
+        """A message for every partition that several have parked comes again to these at most, and to none of them twice."""
         async with new_broker() as connect:
             transport = await connect()
             wanted = feed(partitions=3)
-            parts = transport.parts(wanted)
+            partitions = transport.partitions(wanted)
             everyone, last = message("for all", key=None), message("the last one", key=None)
             async with transport.consume(wanted) as consumer:
                 await publish(transport, everyone)
-                found = await taken(consumer, parts)
+                found = await taken(consumer, partitions)
                 mine = {each.partition for each in found[:2]}
                 for each in found[:2]:
                     await consumer.park(each, REASON)
@@ -105,11 +105,11 @@ class ParkingCases:
                 assert await transport.unpark("mail", [everyone.id], again=True) >= 1
                 await publish(transport, last)
                 again: list[int] = []
-                while parts:
+                while partitions:
                     for each in await taken(consumer, 1):
                         await consumer.accept([each])
                         if each.message == last:
-                            parts -= 1
+                            partitions -= 1
                         else:
                             again.append(each.partition)
             assert again

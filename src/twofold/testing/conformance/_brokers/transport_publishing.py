@@ -129,8 +129,8 @@ class PublishingCases:
         async with new_broker() as connect:
             assert list(await (await connect()).publisher.publish([])) == []
 
-    async def test_a_message_for_every_part(self, new_broker: NewBroker) -> None:
-        """One without a key reaches each part of each consumer once, behind all that was published before it."""
+    async def test_a_message_for_every_partition(self, new_broker: NewBroker) -> None:
+        """One without a key reaches each partition of each consumer once, behind all that was published before it."""
         async with new_broker() as connect:
             transport = await connect()
             feeds = feed(partitions=4), feed("stock", partitions=2)
@@ -141,13 +141,13 @@ class PublishingCases:
             await publish(transport, *sent[:40])
             await publish(transport, *sent[40:], everyone)
             for each in feeds:
-                parts = transport.parts(each)
+                partitions = transport.partitions(each)
                 async with transport.consume(each) as consumer:
-                    found = await taken(consumer, len(sent) + parts)
+                    found = await taken(consumer, len(sent) + partitions)
                     await consumer.accept(found)
-                assert sorted(one.partition for one in found if one.message == everyone) == [*range(parts)]
-                for part in range(parts):
-                    assert [one.message for one in found if one.partition == part][-1] == everyone
+                assert sorted(one.partition for one in found if one.message == everyone) == [*range(partitions)]
+                for partition in range(partitions):
+                    assert [one.message for one in found if one.partition == partition][-1] == everyone
 
     async def test_nothing_troubles_what_publishes(self, new_broker: NewBroker) -> None:
         """A publisher that has just published, or found no receiver, has no trouble to tell of."""

@@ -1,4 +1,4 @@
-"""Several consumers, several processes of one consumer, and the parts that they share."""
+"""Several consumers, several processes of one consumer, and the partitions that they share."""
 
 from __future__ import annotations
 
@@ -119,12 +119,12 @@ class SharingCases:
             await publish(transport, third)
             assert await left(transport, new) == [third]
 
-    async def test_another_number_of_parts_is_refused(self, new_broker: NewBroker) -> None:
-        """A consumer that exists with other parts is not declared anew: its keys would change places."""
+    async def test_another_number_of_partitions_is_refused(self, new_broker: NewBroker) -> None:
+        """A consumer that exists with other partitions is not declared anew: its keys would change places."""
         async with new_broker() as connect:
             transport = await connect()
-            if transport.parts(feed(partitions=3)) != 3:
-                pytest.skip("the broker has its own number of parts")
+            if transport.partitions(feed(partitions=3)) != 3:
+                pytest.skip("the broker has its own number of partitions")
             await transport.declare(feed(partitions=3))
             with pytest.raises(ConfigurationError):
                 await transport.declare(feed(partitions=4))
@@ -142,8 +142,8 @@ class SharingCases:
             await publish(transport, second)
             assert await left(transport, more) == [first, second]
 
-    async def test_a_part_belongs_to_one_process_at_a_time(self, new_broker: NewBroker) -> None:
-        """Two processes never have open messages of one part; when one leaves, the other gets all that is left."""
+    async def test_a_partition_belongs_to_one_process_at_a_time(self, new_broker: NewBroker) -> None:
+        """Two processes never have open messages of one partition; when one leaves, the other gets all that is left."""
         async with new_broker() as connect:
             wanted = feed(partitions=4)
             transport = await connect()
@@ -161,8 +161,8 @@ class SharingCases:
             assert by_key(work.done) == by_key(sent)
             assert work.workers == {"first", "second"}
 
-    async def test_a_key_stays_in_its_part(self, new_broker: NewBroker) -> None:
-        """All messages of a key are of one part, and parts are numbered from 0."""
+    async def test_a_key_stays_in_its_partition(self, new_broker: NewBroker) -> None:
+        """All messages of a key are of one partition, and partitions are numbered from 0."""
         async with new_broker() as connect:
             transport = await connect()
             wanted = feed(partitions=4)
@@ -170,14 +170,14 @@ class SharingCases:
                 await publish(transport, *[message(key=f"k{number % 40}") for number in range(120)])
                 found = await taken(consumer, 120)
                 await consumer.accept(found)
-            parts = {each.message.key: each.partition for each in found}
-            assert all(parts[each.message.key] == each.partition for each in found)
-            assert set(parts.values()) <= set(range(transport.parts(wanted)))
-            assert len(set(parts.values())) > 1
+            partitions = {each.message.key: each.partition for each in found}
+            assert all(partitions[each.message.key] == each.partition for each in found)
+            assert set(partitions.values()) <= set(range(transport.partitions(wanted)))
+            assert len(set(partitions.values())) > 1
 
 
 class _Work:
-    """Two processes that take turns at whatever is there, and notice when they have the same part at the same time."""
+    """Two processes that take turns at whatever is there, and notice when they have the same partition at the same time."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -204,7 +204,7 @@ class _Work:
                 for each in deliveries:
                     self._open.setdefault(each.partition, Counter())[name] += 1
                     holders = [who for who, count in self._open[each.partition].items() if count]
-                    assert holders == [name], f"part {each.partition} is held by {holders}"
+                    assert holders == [name], f"partition {each.partition} is held by {holders}"
                 await anyio.sleep(0.002)
                 self.workers.add(name)
                 if mine >= limit:
