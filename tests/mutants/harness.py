@@ -14,7 +14,7 @@ from tests.mutants.broken import unbroken
 from tests.mutants.mutant import Mutant
 from tests.stores import STORES
 from twofold.errors import TwofoldError
-from twofold.testing.conformance._tools.in_time import patience
+from twofold.testing.conformance._tools.in_time import CEILING, patience
 
 NOTICED = AssertionError, TwofoldError, ExceptionGroup, pytest.fail.Exception
 """What a test raises that noticed something. A test that only hangs has not."""
@@ -36,7 +36,7 @@ class MutantSuite:
         opener: the fixture that opens an adapter for the suite.
         unbroken: wraps all that mutants wrap, and breaks nothing.
         patience: how long a test waits for what should come soon, in seconds.
-        deadline: how long a test may take to notice, in seconds.
+        deadline: how long a test may take to notice, in seconds. Only a test that hangs takes so long.
     """
 
     suite: ClassVar[type[Any]]
@@ -45,7 +45,7 @@ class MutantSuite:
     opener: ClassVar[str] = "new_store"
     unbroken: ClassVar[Any] = staticmethod(unbroken)
     patience: ClassVar[float] = 2.0
-    deadline: ClassVar[float] = 10.0
+    deadline: ClassVar[float] = CEILING
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Run the first test below for each mutant, and the second for each test that one of them names."""
