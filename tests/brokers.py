@@ -11,12 +11,17 @@ from redis.asyncio import Redis
 
 from twofold.ports import Answerer, Feed, Requests, Transport
 from twofold.testing.conformance import Connect, ConnectRequests
+from twofold.testing.conformance._tools.in_time import CEILING
 from twofold_memory import InMemoryTransport
 from twofold_rabbitmq import RabbitMQ
 from twofold_rabbitmq._server import RabbitMQServer
 from twofold_redis import RedisStreams
 
 BROKERS = ("memory-asyncio", "memory-trio", "redis-streams", "rabbitmq")
+
+
+IDLE = 10.0
+"""Seconds after which other processes take over the streams of one that is silent. Those that leave give them back."""
 
 
 def open_broker(kind: str, request: pytest.FixtureRequest) -> AbstractAsyncContextManager[Connect]:
@@ -45,7 +50,7 @@ async def _redis_streams(url: str, prefix: str) -> AsyncIterator[Connect]:
 
         async def connect() -> Transport:
             client = await clients.enter_async_context(Redis.from_url(url))
-            transport = RedisStreams(client, prefix=prefix, idle=2.0)
+            transport = RedisStreams(client, prefix=prefix, idle=IDLE, timeout=CEILING)
             await transport.open()
             return transport
 
@@ -61,7 +66,7 @@ class Declaring(RabbitMQ):
     """Remembers what was declared, so that nothing is left on a server that others use."""
 
     def __init__(self, url: str, prefix: str, declared: set[str]) -> None:
-        super().__init__(url, prefix=prefix, timeout=10.0)
+        super().__init__(url, prefix=prefix, timeout=CEILING)
         self._declared = declared
 
     async def declare(self, feed: Feed) -> None:
@@ -130,7 +135,7 @@ class Serving(RabbitMQ):
     """Remembers who served."""
 
     def __init__(self, url: str, prefix: str, served: set[str]) -> None:
-        super().__init__(url, prefix=prefix, timeout=10.0)
+        super().__init__(url, prefix=prefix, timeout=CEILING)
         self._served = served
 
     @asynccontextmanager

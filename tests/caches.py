@@ -9,6 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from twofold.ports import CacheStore
+from twofold.testing.conformance._tools.in_time import CEILING
 from twofold_memory import InMemoryCache
 from twofold_redis import RedisCache
 
@@ -31,7 +32,7 @@ async def _in_memory() -> AsyncIterator[CacheStore]:
 async def _redis(url: str, prefix: str) -> AsyncIterator[CacheStore]:
     async with Redis.from_url(url) as client:
         try:
-            yield RedisCache(client, prefix=prefix)
+            yield RedisCache(client, prefix=prefix, timeout=CEILING)
         finally:
             async for key in client.scan_iter(f"{prefix}:*", count=10_000):
                 await client.unlink(key)

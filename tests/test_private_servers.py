@@ -17,14 +17,15 @@ from tests.servers.kind import DatabaseKind, administer, reachable, within
 from tests.servers.mysql import MySQL
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.process import PrivateServer, free_port
-from tests.servers.watching import connected, eventually, wait_until_runs
+from tests.servers.waiting import wait_until
+from tests.servers.watching import connected, wait_until_runs
 
 ROOT = Path(__file__).resolve().parent.parent
 KINDS: list[DatabaseKind] = [PostgreSQL(), MySQL()]
 # Kept busy, not waiting: a session that waits would notice by itself that its server is gone.
 LONG = {
-    "PostgreSQL": "SELECT count(*) FROM generate_series(1, 20000000)",
-    "MariaDB or MySQL": "SELECT benchmark(100000000, sha2('busy', 512))",
+    "PostgreSQL": "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b",
+    "MariaDB or MySQL": "SELECT benchmark(1000000000, sha2('busy', 512))",
 }
 
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=["postgresql", "mysql"])
@@ -97,7 +98,7 @@ def test_a_private_server_ends_with_the_tests_that_started_it(kind: DatabaseKind
     tests.kill()
     tests.communicate()
 
-    assert eventually(lambda: not Path(folder).exists())
+    wait_until(lambda: not Path(folder).exists(), "the data was to be removed")
     assert not reachable(url)
 
 

@@ -21,7 +21,7 @@ from tests.servers.watching import connected, wait_until_runs
 
 ROOT = Path(__file__).resolve().parent.parent
 KINDS: list[DatabaseKind] = [PostgreSQL(), MySQL()]
-SLEEP = {"PostgreSQL": "SELECT pg_sleep(30)", "MariaDB or MySQL": "SELECT sleep(30)"}
+SLEEP = {"PostgreSQL": "SELECT pg_sleep(600)", "MariaDB or MySQL": "SELECT sleep(600)"}
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=["postgresql", "mysql"])
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import anyio
 import pytest
 
 from twofold import Application, Command, Event, EventBus
 from twofold._buses.chain import CallNext, Middleware
 from twofold.ports import WriteStore
+from twofold.testing.conformance._tools.in_time import in_time
 
 
 class Placed(Event, name="reacting.placed"):
@@ -55,7 +55,7 @@ async def test_each_event_passes_its_own_middleware(store: WriteStore, first: ty
         ran.append(f"event_handler to {type(event).__name__}")
 
     await app.create_schema()
-    with anyio.fail_after(30):
+    with in_time():
         async with app:
             await app.dispatch(Emit())
             await app.settle()

@@ -23,6 +23,7 @@ from twofold.ports import KeyRecord, WriteStore
 from twofold.testing.conformance._domain.bank import Account, Deposit, Deposited, Open, application
 from twofold.testing.conformance._domain.payments import PAY, Look, Pay, balance, paying
 from twofold.testing.conformance._tools.hooked import Call, Hooked
+from twofold.testing.conformance._tools.in_time import in_time
 from twofold_memory import InMemory
 
 
@@ -241,7 +242,7 @@ async def test_a_key_inside_its_own_command_is_an_error(store: WriteStore) -> No
 
     async with await application(store, router, paying()) as app:
         await app.dispatch(Open(account_id="a"))
-        with anyio.fail_after(5):
+        with in_time():
             assert await app.dispatch(Outer(), idempotency_key="k") == "done"
         assert await balance(app) == 0
 
@@ -334,7 +335,7 @@ async def noting() -> Noting:
 async def test_a_running_application_forgets(noting: Noting) -> None:
     """A running application forgets what is older than it was told, in batches; the young and the undated stay."""
     app = Application("bank", write=cast(WriteStore, noting), clock=Later(), keep_records=timedelta(days=7))
-    with anyio.fail_after(5):
+    with in_time():
         async with app:
             await noting.done.wait()
     assert noting.forgotten == [500, 500, 300]

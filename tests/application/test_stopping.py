@@ -9,6 +9,7 @@ import anyio
 from twofold import CommandBus, Router
 from twofold.ports import WriteStore
 from twofold.testing.conformance._domain.bank import Deposit, GetBalance, Open, Opened, application
+from twofold.testing.conformance._tools.in_time import in_time
 
 
 async def test_an_event_handler_under_way_when_the_application_stops_is_finished(store: WriteStore) -> None:
@@ -25,7 +26,7 @@ async def test_an_event_handler_under_way_when_the_application_stops_is_finished
         await commands.dispatch(Deposit(account_id=event.account_id, amount=Decimal(5)))
 
     app = await application(store, router)
-    with anyio.fail_after(30):
+    with in_time():
         await app.__aenter__()
         await app.dispatch(Open(account_id="a"))
         await begun.wait()

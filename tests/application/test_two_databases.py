@@ -19,6 +19,7 @@ from twofold.errors import ForeignLog
 from twofold.ports import ReadStore, RowChange, WriteStore
 from twofold.testing.conformance._domain.audit import Audit, DepositEach, GetAudit, auditing, stop_at_once
 from twofold.testing.conformance._domain.bank import Balance, Deposit, Deposited, GetBalance, Open, bank
+from twofold.testing.conformance._tools.in_time import in_time
 from twofold.testing.conformance._tools.watched import AROUND_A_CHECKPOINT, watched
 from twofold_sqlalchemy import SqlAlchemy
 
@@ -62,7 +63,7 @@ async def running(write: WriteStore, read: ReadStore, *routers: Router) -> Async
     for router in (bank, *(routers or [auditing()])):
         app.include(router)
     await app.create_schema()
-    with anyio.fail_after(30):
+    with in_time():
         async with app:
             yield app
 

@@ -14,6 +14,7 @@ import twofold._subscriptions.partition_runner
 from twofold.errors import TransientFailure
 from twofold.ports import Notifier, WriteStore
 from twofold.testing.conformance._domain.bank import Balance, Deposit, GetBalance, Open, application
+from twofold.testing.conformance._tools.in_time import in_time
 from twofold_memory import InMemoryNotifier
 from twofold_redis import RedisNotifier
 
@@ -37,7 +38,7 @@ async def test_an_event_of_another_process_is_announced(
 ) -> None:
     """A worker that would poll in an hour hears at once of what another process appended."""
     worker, front = await application(store, notifier=notifier), await application(store, notifier=notifier, work=False)
-    with anyio.fail_after(20):
+    with in_time():
         async with worker, front, front.session() as session:
             await session.dispatch(Open(account_id="first"))
             await session.execute(GetBalance(account_id="first"))
@@ -57,7 +58,7 @@ async def test_a_lost_hint_only_costs_time(store: WriteStore, monkeypatch: pytes
 
     monkeypatch.setattr(type(store.log), "announce", announce)
     worker, front = await application(store), await application(store, work=False)
-    with anyio.fail_after(20):
+    with in_time():
         async with worker, front, front.session() as session:
             await session.dispatch(Open(account_id="a"))
             await session.dispatch(Deposit(account_id="a", amount=Decimal(3)))
@@ -95,7 +96,7 @@ async def test_health_names_background_work_that_ended(store: WriteStore, monkey
 
     monkeypatch.setattr(twofold._application.retention.Retention, "run", run)
     worker = await application(store)
-    with anyio.fail_after(20):
+    with in_time():
         async with worker:
             await ended.wait()
             await anyio.wait_all_tasks_blocked()

@@ -8,6 +8,7 @@ import pytest
 from anyio.abc import TaskStatus
 
 from twofold._background.key_locks import KeyLocks
+from twofold.testing.conformance._tools.in_time import in_time
 
 pytestmark = pytest.mark.anyio
 
@@ -35,7 +36,7 @@ async def test_equal_keys_run_one_after_another_in_their_order() -> None:
 async def test_other_keys_do_not_wait() -> None:
     """A lock of another key is free."""
     locks = KeyLocks()
-    with anyio.fail_after(5):
+    with in_time():
         async with locks.hold("a"), locks.hold("b"), locks.hold(None):
             pass
 
@@ -50,7 +51,7 @@ async def test_a_cancelled_task_leaves_its_place() -> None:
             async with locks.hold("a"):
                 got.set()
 
-    with anyio.fail_after(5):
+    with in_time():
         async with anyio.create_task_group() as tasks, locks.hold("a"):
             cancelled, patient = anyio.CancelScope(), anyio.CancelScope()
             for scope in (cancelled, patient):
@@ -73,7 +74,7 @@ async def test_a_lock_that_becomes_free_for_a_cancelled_task_goes_on_to_the_next
                 if last:
                     got.set()
 
-    with anyio.fail_after(5):
+    with in_time():
         async with anyio.create_task_group() as tasks:
             scope = anyio.CancelScope()
             async with locks.hold("a"):

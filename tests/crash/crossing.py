@@ -136,7 +136,7 @@ async def broker(url: str, prefix: str) -> AsyncIterator[Transport]:
         yield RabbitMQ(url, prefix=prefix)
     else:
         async with Redis.from_url(url) as client:
-            yield RedisStreams(client, prefix=prefix, partitions=2, idle=1.0)
+            yield RedisStreams(client, prefix=prefix, partitions=2, idle=2.0)
 
 
 async def run(which: Literal["shop", "depot"], store_url: str, broker_url: str, prefix: str, fate: Fate | None) -> None:

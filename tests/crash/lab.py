@@ -12,10 +12,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from itertools import count
+from math import ceil
 from pathlib import Path
 from typing import Any
-
-import anyio
 
 from tests.crash import worker, writer
 from tests.crash.audit import faults
@@ -23,6 +22,7 @@ from tests.crash.points import Fate
 from tests.crash.shop import SUBSCRIPTIONS, Stock, application
 from tests.crash.stores import Place, Stores, both
 from tests.stores import STORES
+from twofold.testing.conformance._tools.in_time import CEILING, until
 
 ROUNDS = int(os.environ.get("TWOFOLD_CRASH_ROUNDS", "1"))
 """How often each test of the lab runs, each time with other seeds."""
@@ -30,8 +30,9 @@ ROUNDS = int(os.environ.get("TWOFOLD_CRASH_ROUNDS", "1"))
 SERVERS = [kind for kind in STORES if not kind.startswith(("memory", "sqlite"))]
 """Databases that are reached by a network, and of which a transaction locks no more than rows."""
 
-DEADLINE = 30.0
-"""Seconds within which whatever a test waits for must have come."""
+SHORTEST, LONGEST = 0.5, 10.0
+"""Seconds that the claims of a worker outlive it, at least and at most. In between, a lease takes twice as long as preparing
+the database did: a busy machine renews a shorter one too late, and its workers only take partitions from each other."""
 
 # Each process is forked from one that has imported everything and done nothing: 20 ms instead of a second.
 _processes = multiprocessing.get_context("forkserver")
@@ -76,18 +77,18 @@ class Member:
         """End it at once."""
         if self.alive:
             self._process.kill()
-        self._process.join(DEADLINE)
+        self._process.join(CEILING)
 
     async def killed(self) -> None:
         """Wait until it has been ended by SIGKILL, by whomever."""
-        await until(lambda: not self.alive, f"{self.name} was to be killed", self)
+        await until(lambda: not self.alive, told(f"{self.name} was to be killed", self))
         assert self._process.exitcode == -signal.SIGKILL, self._story(
             f"{self.name} ended with {self._process.exitcode}"
         )
 
     async def stopped(self) -> None:
         """Wait until it has ended without a failure, after SIGTERM, perhaps before it was able to hear that."""
-        await until(lambda: not self.alive, f"{self.name} was to stop", self)
+        await until(lambda: not self.alive, told(f"{self.name} was to stop", self))
         assert self._process.exitcode in (0, -signal.SIGTERM), self._story(
             f"{self.name} ended with {self._process.exitcode}"
         )
@@ -114,7 +115,7 @@ class Lab:
     def __init__(self, url: str, folder: Path, read: str | None = None) -> None:
         self.url = url
         self._read = read
-        self.lease = 0.4
+        self.lease = SHORTEST
         self.idle: int | None = None
         self.members: list[Member] = []
         self._folder = folder
@@ -123,12 +124,14 @@ class Lab:
         self._journals: list[Path] = []
 
     async def prepare(self) -> None:
-        """Create the tables and the accounts."""
+        """Create the tables and the accounts; choose the lease."""
+        began = time.monotonic()
         async with self._opened() as stores:
             app = application(stores.write, work=False, lease=self.lease, read=stores.read)
             await app.create_schema()
             async with app:
                 await app.dispatch(Stock())
+        self.lease = min(max(SHORTEST, 2 * (time.monotonic() - began)), LONGEST)
 
     def worker(
         self,
@@ -149,13 +152,19 @@ class Lab:
         options = {"fate": fate, "pause": pause, "idle": self.idle, "read": self._read}
         return self._start(name, writer.write, url or self.url, f"{name}-{seed}", self._journals[-1], **options)
 
+    def end_idle(self) -> None:
+        """Let the server throw out each session of later processes that rests in a transaction for longer than a lease."""
+        self.idle = ceil(self.lease)
+
     async def relay(self, start: Callable[[Fate], Member], fates: Sequence[Fate], *, together: int) -> None:
         """Start a process for each fate, so many at a time, and wait until all have met theirs."""
         waiting, running = deque(fates), deque[Member]()
         while waiting or running:
             while waiting and len(running) < together:
                 running.append(start(waiting.popleft()))
-            await until(lambda: not all(each.alive for each in running), "somebody was to meet its fate", *running)
+            await until(
+                lambda: not all(each.alive for each in running), told("one process was to meet its fate", *running)
+            )
             ended = [each for each in running if not each.alive]
             for each in ended:
                 await each.killed()
@@ -168,7 +177,9 @@ class Lab:
     async def more(self, commands: int) -> None:
         """Wait until so many more commands were answered."""
         wanted = self.answered() + commands
-        await until(lambda: self.answered() >= wanted, f"{commands} more commands were to be answered", *self.members)
+        await until(
+            lambda: self.answered() >= wanted, told(f"{commands} more commands were to be answered", *self.members)
+        )
 
     async def held_by(self, *workers: int) -> None:
         """Wait until all partitions of every subscription are held by so many workers, or so many."""
@@ -181,7 +192,7 @@ class Lab:
             return bool(partitions) and None not in owners and len(owners) in workers
 
         async with self._opened() as stores:
-            await until(held, f"all partitions were to be held by {workers} worker(s)", *self.members)
+            await until(held, told(f"{workers} workers were to hold all partitions", *self.members))
 
     async def caught_up(self) -> None:
         """Wait until every subscription has passed what is in the log now."""
@@ -192,7 +203,7 @@ class Lab:
 
         async with self._opened() as stores:
             head = await stores.write.log.head()
-            await until(passed, f"all subscriptions were to pass {head}", *self.members)
+            await until(passed, told(f"all subscriptions were to pass {head}", *self.members))
 
     async def finish(self) -> None:
         """Stop everybody, let a clean application settle, and assert that all is as it must be."""
@@ -203,7 +214,7 @@ class Lab:
             await member.stopped()
         async with self._opened() as stores:
             async with application(stores.write, work=True, lease=self.lease, read=stores.read) as app:
-                await app.settle(timeout=DEADLINE)
+                await app.settle(timeout=CEILING)
             found = await faults(stores, self._journals, self._steps)
         assert not found, "\n".join(found[:40])
         assert self.answered()
@@ -222,17 +233,9 @@ class Lab:
         return member
 
 
-async def until(holds: Callable[[], bool | Awaitable[bool]], what: str, *members: Member) -> None:
-    """Wait until something holds, and fail with what some processes said when it does not in time."""
-    deadline = time.monotonic() + DEADLINE
-    while True:
-        found = holds()
-        if found if isinstance(found, bool) else await found:
-            return
-        if time.monotonic() > deadline:
-            logs = "\n".join(f"{each.name}: {each.said()}" for each in members)
-            raise AssertionError(f"{what} within {DEADLINE} s, and did not.\n{logs}")
-        await anyio.sleep(0.02)
+def told(what: str, *members: Member) -> Callable[[], str]:
+    """Return a function that adds what some processes logged to what was expected."""
+    return lambda: "\n".join([what, *(f"{each.name}: {each.said()}" for each in members)])
 
 
 def _run(log: Path, job: Callable[..., Any], args: Any, options: Any) -> None:

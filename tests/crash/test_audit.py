@@ -12,11 +12,12 @@ import pytest
 
 from tests.crash.audit import faults
 from tests.crash.broken import Torn, Unfenced
-from tests.crash.lab import Lab, until
+from tests.crash.lab import Lab, told
 from tests.crash.points import Fate
 from tests.crash.shop import Balance, Deposit, Sell, Till, application
 from tests.crash.stores import Stores, opened
 from twofold.ports import Checkpoint, ParkedEvent, Position, RowChange, WriteTransaction
+from twofold.testing.conformance._tools.in_time import CEILING, until
 
 Tamper = Callable[[WriteTransaction, Path, Path], Awaitable[None]]
 
@@ -65,7 +66,7 @@ async def test_the_audit_names_what_is_wrong(lab: Lab, tmp_path: Path, tamper: T
     async with opened(lab.url) as store, application(store, work=True, lease=1.0) as app:
         await app.dispatch(Deposit(by="first", account="account0", amount=700))
         await app.dispatch(Sell(by="second", account="account0", till="till0", amount=500))
-        await app.settle()
+        await app.settle(timeout=CEILING)
         journal.write_text("first\nsecond\n")
         assert await faults(Stores(store, store), [journal], steps) == []
         transaction = await store.begin()
@@ -112,7 +113,7 @@ async def test_the_lab_notices_a_worker_that_writes_after_it_was_replaced(lab: L
     lab.writer(0)
     sleeper = lab.worker(Fate("before", "begin", 12, signal.SIGSTOP), store=Unfenced)
     lab.worker()
-    await until(sleeper.asleep, "the worker was to fall asleep", *lab.members)
+    await until(sleeper.asleep, told("the worker was to fall asleep", *lab.members))
     await lab.held_by(1)
     await lab.more(10)
     await lab.caught_up()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -9,11 +10,12 @@ from random import Random
 
 import pytest
 
-from tests.crash.lab import SERVERS, Lab, until
-from tests.crash.proxy import Proxy
+from tests.crash.lab import SERVERS, Lab, told
+from tests.crash.proxy import DatabaseProxy
 from tests.crash.stores import opened
 from tests.servers.kind import administer
 from twofold.errors import TransientFailure
+from twofold.testing.conformance._tools.in_time import until
 
 DISTURBANCES = 9
 
@@ -21,15 +23,15 @@ each_server = pytest.mark.parametrize("url", SERVERS, indirect=True)
 
 
 @pytest.fixture
-async def proxy(url: str) -> AsyncIterator[Proxy]:
+async def proxy(url: str) -> AsyncIterator[DatabaseProxy]:
     """Give a way to the database that can be disturbed."""
-    proxy = Proxy(url)
+    proxy = DatabaseProxy(url)
     async with proxy.running():
         yield proxy
 
 
 @each_server
-async def test_connections_that_broke_while_nobody_used_them(lab: Lab, proxy: Proxy) -> None:
+async def test_connections_that_broke_while_nobody_used_them(lab: Lab, proxy: DatabaseProxy) -> None:
     """Of connections that broke in the pool at most the first use fails, as something that may be repeated."""
     async with opened(proxy.url) as store:
         for _ in range(10):
@@ -44,7 +46,7 @@ async def test_connections_that_broke_while_nobody_used_them(lab: Lab, proxy: Pr
 
 
 @each_server
-async def test_broken_and_slow_connections(lab: Lab, proxy: Proxy, round_number: int) -> None:
+async def test_broken_and_slow_connections(lab: Lab, proxy: DatabaseProxy, round_number: int) -> None:
     """Connections break at any moment, commits and their answers are lost: no process ends, and nothing happens twice."""
     random = Random(round_number)
     for _ in range(2):
@@ -65,9 +67,9 @@ async def test_broken_and_slow_connections(lab: Lab, proxy: Proxy, round_number:
 
 
 @each_server
-async def test_a_worker_whose_network_stalls_is_replaced(lab: Lab, proxy: Proxy, round_number: int) -> None:
+async def test_a_worker_whose_network_stalls_is_replaced(lab: Lab, proxy: DatabaseProxy, round_number: int) -> None:
     """A worker that is cut off loses its partitions to others; when it is back, its writes are refused."""
-    lab.lease, lab.idle = 0.6, 1
+    lab.end_idle()
     lab.writer(round_number)
     lab.worker(url=proxy.url)
     lab.worker()
@@ -82,26 +84,32 @@ async def test_a_worker_whose_network_stalls_is_replaced(lab: Lab, proxy: Proxy,
     await lab.finish()
 
 
-async def _lost(proxy: Proxy, part: str) -> None:
+async def _lost(proxy: DatabaseProxy, part: str) -> None:
     before = proxy.lost
     proxy.lose("request" if part == "request" else "answer")
     await until(lambda: proxy.lost > before, f"the {part} of a commit was to be lost")
 
 
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)
-async def test_hints_are_heard_again_after_the_connection_broke(lab: Lab, proxy: Proxy) -> None:
+async def test_hints_are_heard_again_after_the_connection_broke(lab: Lab, proxy: DatabaseProxy) -> None:
     """A worker whose connection for notifications breaks, and cannot be made anew for a while, listens again later."""
     lab.worker(url=proxy.url)
     listening = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
 
-    def listeners() -> int:
-        return int(administer(lab.url, [listening])[0])
+    async def listeners() -> int:
+        return int((await asyncio.to_thread(administer, lab.url, [listening]))[0])
 
-    await until(lambda: listeners() == 1, "the worker was to listen", *lab.members)
+    async def none_listens() -> bool:
+        return await listeners() == 0
+
+    async def one_listens() -> bool:
+        return await listeners() == 1
+
+    await until(one_listens, told("the worker was to listen", *lab.members))
     proxy.refuse()
-    await until(lambda: listeners() == 0, "the worker's connection was to break", *lab.members)
-    await until(lambda: proxy.refused > 5, "the worker was to try again", *lab.members)
+    await until(none_listens, told("the worker's connection was to break", *lab.members))
+    await until(lambda: proxy.refused > 5, told("the worker was to try again", *lab.members))
     proxy.resume()
-    await until(lambda: listeners() == 1, "the worker was to listen again", *lab.members)
+    await until(one_listens, told("the worker was to listen again", *lab.members))
     lab.members[0].send(signal.SIGTERM)
     await lab.members[0].stopped()

@@ -18,14 +18,18 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.brokers import delete
 from tests.crash.crossing import PUBLISHING, RECEIVING, Doubles, Loses, PointedBroker, Reorders, broker, run
-from tests.crash.lab import DEADLINE, Member, until
+from tests.crash.lab import Member, told
 from tests.crash.points import Fate
 from tests.domains.shops import GetParcel, Sell, selling, shipping
 from twofold import Application
 from twofold.errors import ReadNotReady
+from twofold.testing.conformance._tools.in_time import CEILING, until
 from twofold_sqlalchemy import SqlAlchemy
 
 KEYS = [f"order-{number}" for number in range(7)]
+
+ENOUGH = 100
+"""How many are sold in a test, at least."""
 
 
 class Crossing:
@@ -72,14 +76,15 @@ class Crossing:
             await engine.dispose()
 
     async def sell(self, app: Application, random: Random, *, done: anyio.Event) -> None:
-        """Sell until told that it is enough."""
+        """Sell until told that it is enough; rest after each sale for longer than it took, as it leaves work to others."""
         while not done.is_set():
+            began = anyio.current_time()
             order, number = random.choice(KEYS), random.randint(1, 5)
             async with app.session() as session:
                 await session.dispatch(Sell(order_id=order, number=number))
             self.sold[order] += number
             self._unseen.append((session.token, order, self.sold[order]))
-            await anyio.sleep(0.01)
+            await anyio.sleep(0.01 + 3 * (anyio.current_time() - began))
 
     async def look(self, depot: Application, *, done: anyio.Event) -> None:
         """Ask the depot for each sale with the token of the shop, until told that it is enough."""
@@ -89,6 +94,20 @@ class Crossing:
             elif await self._has_seen(depot, *self._unseen[0], timeout=0.5):
                 self._unseen.popleft()
                 self.seen += 1
+
+    async def sells(self, number: int) -> None:
+        """Wait until so many more are sold."""
+        wanted = self.sold.total() + number
+        await until(lambda: self.sold.total() > wanted, told("more was to be sold", *self._members), pause=0.1)
+
+    async def holders(self) -> set[str | None]:
+        """Return the processes that hold the leases of the relay and of the depot's projection."""
+        found: set[str | None] = set()
+        for which, subscription in (("shop", "relay"), ("depot", "parcels")):
+            engine = create_async_engine(self._urls[which])
+            found |= {each.owner for each in await SqlAlchemy(engine).subscriptions.partitions(subscription)}
+            await engine.dispose()
+        return found
 
     async def _has_seen(self, depot: Application, token: str, order: str, number: int, *, timeout: float) -> bool:
         """Assert that the depot knows a sale, as soon as it says that it does."""
@@ -114,6 +133,7 @@ class Crossing:
             tasks.start_soon(lambda: self.sell(shop, random, done=done))
             tasks.start_soon(lambda: self.look(depot, done=done))
             yield
+            await self.sells(ENOUGH - self.sold.total())
             done.set()
 
     async def met(self, fates: list[tuple[Literal["shop", "depot"], Fate]]) -> None:
@@ -133,17 +153,17 @@ class Crossing:
         for member in self._members:
             member.kill()
         async with self.opened("shop", work=True) as shop, self.opened("depot", work=True) as depot:
-            await shop.settle(timeout=DEADLINE)
-            await depot.settle(timeout=DEADLINE)
+            await shop.settle(timeout=CEILING)
+            await depot.settle(timeout=CEILING)
             for order, number in self.sold.items():
                 parcel = await depot.execute(GetParcel(order_id=order))
                 assert parcel is not None
                 assert parcel.numbers == tuple(range(1, number + 1))
             while self._unseen:
-                assert await self._has_seen(depot, *self._unseen.popleft(), timeout=DEADLINE)
+                assert await self._has_seen(depot, *self._unseen.popleft(), timeout=CEILING)
             assert not await shop.operations.parked("relay")
             assert (await depot.health()).healthy
-        assert self.sold.total() > 100
+        assert self.sold.total() > ENOUGH
 
     def close(self) -> None:
         """End whoever is left."""
@@ -218,18 +238,21 @@ async def test_paused_for_longer_than_a_lease(crossing: Crossing, round_number: 
     random = Random(round_number)
     async with crossing.trading(random):
         first = [crossing.start("shop"), crossing.start("depot")]
-        await until(
-            lambda: crossing.sold.total() > 50 and crossing.seen > 0, "something was to be sold and seen", *first
-        )
+        await until(lambda: crossing.seen > 0, told("a sale was to be seen", *first))
+        paused = await crossing.holders()
         for each in first:
             each.send(signal.SIGSTOP)
-        crossing.start("shop")
-        crossing.start("depot")
-        sold = crossing.sold.total()
-        await until(lambda: crossing.sold.total() > sold + 300, "more was to be sold", *first)
+        second = [crossing.start("shop"), crossing.start("depot")]
+
+        async def taken_over() -> bool:
+            holders = await crossing.holders()
+            return not holders & {None, *paused}
+
+        await until(taken_over, told("others were to take over", *second), pause=0.1)
+        await crossing.sells(50)
         for each in first:
             each.send(signal.SIGCONT)
-        await until(lambda: crossing.sold.total() > sold + 400, "more was to be sold", *first)
+        await crossing.sells(50)
     await crossing.finish()
 
 

@@ -25,6 +25,11 @@ logger = logging.getLogger("tests.crash.writer")
 LANES = 2
 """Commands that a writer has under way at a time."""
 
+SHARE = 3
+LONGEST = 1.0
+"""A lane rests so many times as long as its command took, at most so many seconds. Each command leaves work to others, which
+takes as long; without the rest it would pile up on a busy machine."""
+
 
 async def write(
     url: str,
@@ -60,9 +65,10 @@ async def write(
 
 
 async def _dispatch(app: Application, seed: str, journal: int, told: asyncio.Event, pause: float) -> None:
-    random, number = Random(seed), 0
+    random, number, clock = Random(seed), 0, asyncio.get_running_loop().time
     while not told.is_set():
         number += 1
+        began = clock()
         command = _command(random, f"{seed}.{number}")
         try:
             await app.dispatch(command)
@@ -71,7 +77,7 @@ async def _dispatch(app: Application, seed: str, journal: int, told: asyncio.Eve
         else:
             os.write(journal, f"{command.by}\n".encode())
             os.fsync(journal)
-        await asyncio.sleep(random.uniform(0, 2 * pause))
+        await asyncio.sleep(random.uniform(0, 2 * pause) + min(SHARE * (clock() - began), LONGEST))
 
 
 def _command(random: Random, by: str) -> Deposit | Sell:

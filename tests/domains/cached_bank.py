@@ -12,6 +12,7 @@ from twofold import Application, Cache, Query, ReadModel, Router, View
 from twofold.ports import Cached, CacheKey, CacheLease, CacheStore, Position, WriteStore
 from twofold.testing.conformance._domain.bank import Balance, Deposited, Opened
 from twofold.testing.conformance._domain.bank import bank as bank_module
+from twofold.testing.conformance._tools.in_time import in_time
 from twofold_memory import InMemory, InMemoryCache
 
 
@@ -99,7 +100,7 @@ async def bank(
     app = Application("bank", write=write or InMemory(), cache=cache)
     for each in (bank_module, reading(loads or Loads(), cached), *more):
         app.include(each)
-    with anyio.fail_after(30):
+    with in_time():
         async with app:
             yield app
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
-
-import anyio
 
 from twofold import Aggregate, Application, Command, Event, Query, ReadModel, Repository, Router, View, on
 from twofold.ports import Transport, WriteStore
+from twofold.testing.conformance._tools.in_time import CEILING, WHOLE_TEST, in_time
+
+LEASE = 1.0
+"""Seconds that the claims of a process outlive it."""
 
 
 class Sold(Event, name="shop.sold"):
@@ -99,10 +101,10 @@ async def get_parcel(query: GetParcel, parcels: ReadModel[Parcel]) -> Parcel | N
 
 @asynccontextmanager
 async def selling(
-    store: WriteStore, broker: Transport, *, seconds: float | None = 60, **options: Any
+    store: WriteStore, broker: Transport, *, seconds: float | None = WHOLE_TEST, **options: Any
 ) -> AsyncIterator[Application]:
     """Run the shop, which publishes what it sells."""
-    app = Application("shop", write=store, transport=broker, lease=0.5, **options)
+    app = Application("shop", write=store, transport=broker, lease=LEASE, **options)
     app.include(shop)
     app.relay(Sold)
     async with _running(app, seconds):
@@ -111,10 +113,10 @@ async def selling(
 
 @asynccontextmanager
 async def shipping(
-    store: WriteStore, broker: Transport, *, seconds: float | None = 60, **options: Any
+    store: WriteStore, broker: Transport, *, seconds: float | None = WHOLE_TEST, **options: Any
 ) -> AsyncIterator[Application]:
     """Run the depot, which hears of it."""
-    app = Application("depot", write=store, transport=broker, lease=0.5, **options)
+    app = Application("depot", write=store, transport=broker, lease=LEASE, **options)
     app.include(depot)
     app.consume(Sold, source="shop", partitions=2)
     async with _running(app, seconds):
@@ -124,7 +126,7 @@ async def shipping(
 @asynccontextmanager
 async def _running(app: Application, seconds: float | None) -> AsyncIterator[None]:
     await app.create_schema()
-    with anyio.fail_after(seconds):
+    with in_time(seconds) if seconds else nullcontext():
         async with app:
             yield
 
@@ -132,4 +134,4 @@ async def _running(app: Application, seconds: float | None) -> AsyncIterator[Non
 async def settled(*apps: Application) -> None:
     """Return when nothing is on its way between these applications, in the order of the way."""
     for app in apps:
-        await app.settle()
+        await app.settle(timeout=CEILING)

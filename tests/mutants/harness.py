@@ -14,7 +14,7 @@ from tests.mutants.combinators import Wrap
 from tests.mutants.places import unbroken_store
 from tests.stores import STORES
 from twofold.errors import TwofoldError
-from twofold.testing.conformance._tools.in_time import patience
+from twofold.testing.conformance._tools.in_time import CEILING, patience
 
 Mutants: TypeAlias = Mapping[str, Mapping[str, Wrap]]
 """What is broken, in words, and how, by the test of a suite that has to notice.
@@ -41,7 +41,7 @@ class MutantSuite:
         kinds: the adapters that `--everywhere` runs the mutants on. By default, only the first one is used.
         opener: the fixture that opens an adapter for the suite.
         unbroken: wraps all that mutants wrap, and breaks nothing.
-        deadline: how long a test may take to notice, in seconds.
+        deadline: how long a test may take to notice, in seconds. Only a test that hangs takes so long.
     """
 
     suite: ClassVar[type[Any]]
@@ -49,7 +49,7 @@ class MutantSuite:
     kinds: ClassVar[Sequence[str]] = STORES
     opener: ClassVar[str] = "new_store"
     unbroken: ClassVar[Any] = staticmethod(unbroken_store)
-    deadline: ClassVar[float] = 30.0
+    deadline: ClassVar[float] = CEILING
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Run the first test below for each mutant, and the second for each test that one of them names."""

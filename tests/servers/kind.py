@@ -12,7 +12,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from .process import PrivateServer
+from twofold.testing.conformance._tools.in_time import CEILING
+
+from .process import PATIENCE, PrivateServer
 
 
 class Kind(Protocol):
@@ -56,7 +58,7 @@ class DatabaseKind(Kind, Protocol):
         ...
 
 
-def administer(url: str, statements: Sequence[str], seconds: float = 60) -> list[Any]:
+def administer(url: str, statements: Sequence[str], seconds: float = CEILING) -> list[Any]:
     """Run statements, each by itself, and return the first column of the last one that has rows.
 
     All together they may take so many seconds. It can be called from any thread, also from one whose event loop runs;
@@ -82,7 +84,7 @@ def administer(url: str, statements: Sequence[str], seconds: float = 60) -> list
 def reachable(url: str) -> bool:
     """Tell whether a server accepts us at this URL."""
     try:
-        administer(url, ["SELECT 1"], seconds=5)
+        administer(url, ["SELECT 1"], seconds=PATIENCE)
     except (DBAPIError, OSError):
         return False
     return True

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from .kind import administer, reachable
-from .process import PrivateServer, account, binary, free_port, new_folder, run
+from .process import PrivateServer, account, binary, free_port, new_folder
 
 SBIN = (Path("/usr/sbin"), Path("/usr/local/sbin"))
 
@@ -44,7 +44,8 @@ class MySQL:
             f"--datadir={folder / 'data'}",
             f"--tmpdir={folder}",
         ]  # in a shared one a server removes what it takes for its own
-        server = PrivateServer(
+        plain = ["--auth-root-authentication-method=normal", "--skip-name-resolve", "--skip-test-db", *sizes]
+        return PrivateServer(
             url=f"mysql+asyncmy://root@127.0.0.1:{port}/mysql",
             command=[
                 *(str(mariadbd), *data, f"--port={port}", "--bind-address=127.0.0.1", "--skip-name-resolve"),
@@ -54,15 +55,7 @@ class MySQL:
             user=user,
             answers=reachable,
             gentle=signal.SIGTERM,
-        )
-        plain = ["--auth-root-authentication-method=normal", "--skip-name-resolve", "--skip-test-db", *sizes]
-        try:
-            run([str(install), *data, *plain], folder, user)
-            server.start()
-        except BaseException:
-            server.remove()
-            raise
-        return server
+        ).started(prepare=[str(install), *data, *plain])
 
     def create(self, url: str, database: str) -> None:
         """Create an empty database on the server of this URL."""

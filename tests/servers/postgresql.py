@@ -5,8 +5,10 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+from twofold.testing.conformance._tools.in_time import CEILING
+
 from .kind import administer, reachable, within
-from .process import PrivateServer, account, binary, free_port, new_folder, run
+from .process import PrivateServer, account, binary, free_port, new_folder
 
 THROW_OUT = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -57,7 +59,7 @@ class PostgreSQL:
         user = account("postgres", "nobody")
         folder, port = new_folder("postgresql", user), free_port()
         options = ["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale", "--no-sync"]
-        server = PrivateServer(
+        return PrivateServer(
             url=f"postgresql+asyncpg://postgres@127.0.0.1:{port}/postgres",
             command=[
                 *(str(postgres), "-D", str(folder / "data"), "-p", str(port)),
@@ -69,14 +71,7 @@ class PostgreSQL:
             user=user,
             answers=reachable,
             gentle=signal.SIGINT,
-        )
-        try:
-            run([str(initdb), "-D", str(folder / "data"), *options], folder, user)
-            server.start()
-        except BaseException:
-            server.remove()
-            raise
-        return server
+        ).started(prepare=[str(initdb), "-D", str(folder / "data"), *options])
 
     def create(self, url: str, database: str) -> None:
         """Create an empty database on the server of this URL."""
@@ -85,7 +80,7 @@ class PostgreSQL:
     def empty(self, url: str, database: str) -> None:
         """Make a database as good as new: a fifth of what it costs to drop it and create another."""
         # The drop waits for the locks of those who are just being thrown out, for some time and not for ever.
-        settings = ["SET client_min_messages = warning", "SET lock_timeout = '10s'"]
+        settings = ["SET client_min_messages = warning", f"SET lock_timeout = '{CEILING:g}s'"]
         reset = f'ALTER DATABASE "{database}" RESET ALL'
         administer(within(url, database), [THROW_OUT, *settings, EMPTY, reset])
 

@@ -8,14 +8,19 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
 
-DEADLINE = 60.0
-"""Seconds that a server may take to start, and to stop."""
+from twofold.testing.conformance._tools.in_time import CEILING
+
+from .waiting import wait_until
+
+PATIENCE = CEILING / 4
+"""Seconds that a server may take to accept us and to reply."""
 
 # Should the tests end without saying so, their pipe closes, and their server goes with its data.
 WATCH = 'read -r _; kill -KILL "$1" 2>/dev/null; rm -rf "$2"'
@@ -59,6 +64,18 @@ def run(command: Sequence[str], folder: Path, user: str | None) -> None:
         raise RuntimeError(f"{command[0]} failed ({done.returncode}):\n{done.stdout}{done.stderr}")
 
 
+def greets(url: str, port: int, sent: bytes, reply: bytes) -> bool:
+    """Tell whether a server replies to a greeting as expected. The port counts where the URL has none."""
+    where = urlsplit(url)
+    place = where.hostname or "127.0.0.1", where.port or port
+    try:
+        with socket.create_connection(place, timeout=PATIENCE) as connection:
+            connection.sendall(sent)
+            return connection.recv(len(reply)) == reply
+    except OSError:
+        return False
+
+
 @dataclass
 class PrivateServer:
     """A server that belongs to the tests alone, so that they may stop it, kill it and start it again.
@@ -82,35 +99,42 @@ class PrivateServer:
     _watch: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _killed: bool = field(default=False, init=False)
 
+    def started(self, *, prepare: Sequence[str] = ()) -> Self:
+        """Start it for the first time, and remove it if that fails.
+
+        Args:
+            prepare: a program to run before, in its folder and under its account.
+        """
+        try:
+            if prepare:
+                run(prepare, self.folder, self.user)
+            self.start()
+        except BaseException:
+            self.remove()
+            raise
+        return self
+
     def start(self) -> None:
         """Start it and return once it answers."""
-        deadline = time.monotonic() + DEADLINE
         self._process = self._spawn()
-        while not self.answers(self.url):
-            time.sleep(0.05)
-            ended = self._process.poll() is not None
-            if time.monotonic() > deadline or (ended and not self._killed):
-                self.kill()
-                end = (self.folder / "log").read_text("utf-8", "replace")[-2000:]
-                raise RuntimeError(f"{self.command[0]} did not start. The end of its log:\n{end}")
-            if ended:  # PostgreSQL refuses while a session of the killed server has not yet noticed its death
-                self._process = self._spawn()
+        try:
+            wait_until(self._has_started, "it was to answer")
+        except (AssertionError, ChildProcessError) as failed:
+            self.kill()
+            end = (self.folder / "log").read_text("utf-8", "replace")[-2000:]
+            raise RuntimeError(f"{self.command[0]} did not start: {failed}. The end of its log:\n{end}") from failed
         self._killed = False
 
     def recovered(self) -> None:
         """Return once it answers, after it has begun anew by itself."""
-        deadline = time.monotonic() + DEADLINE
-        while not self.answers(self.url):
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"{self.command[0]} did not recover within {DEADLINE} s.")
-            time.sleep(0.05)
+        wait_until(lambda: self.answers(self.url), f"{self.command[0]} was to recover")
 
     def stop(self) -> None:
         """Stop it as an administrator would, without waiting for its clients."""
         if self._process is not None:
             self._process.send_signal(self.gentle)
             try:
-                self._process.wait(DEADLINE)
+                self._process.wait(CEILING)
             except subprocess.TimeoutExpired:
                 self.kill()
             self._ended()
@@ -121,7 +145,7 @@ class PrivateServer:
             for process in (self._process.pid, *self._frozen_children(self._process)):
                 with suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
-            self._process.wait(DEADLINE)
+            self._process.wait(CEILING)
             self._ended()
             self._killed = True
 
@@ -150,6 +174,16 @@ class PrivateServer:
         """Stop it and remove its data."""
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _has_started(self) -> bool:
+        if self.answers(self.url):
+            return True
+        if self._process is not None and self._process.poll() is not None:
+            if not self._killed:
+                raise ChildProcessError("it ended")
+            # PostgreSQL refuses while a session of the killed server has not yet noticed its death.
+            self._process = self._spawn()
+        return False
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         with (self.folder / "log").open("ab") as log:

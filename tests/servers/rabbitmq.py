@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .process import PrivateServer, account, binary, free_port, new_folder
+from twofold.testing.conformance._tools.in_time import CEILING
+
+from .process import PrivateServer, account, binary, free_port, greets, new_folder
 
 LIB = Path("/usr/lib/rabbitmq/bin")
 """Where Debian keeps the real programs; those on the PATH become the system's account first."""
@@ -16,13 +17,7 @@ LIB = Path("/usr/lib/rabbitmq/bin")
 
 def answers(url: str) -> bool:
     """Tell whether a RabbitMQ greets us at this URL."""
-    where = urlsplit(url)
-    try:
-        with socket.create_connection((where.hostname or "127.0.0.1", where.port or 5672), timeout=5) as connection:
-            connection.sendall(b"AMQP\x00\x00\x09\x01")
-            return connection.recv(1) == b"\x01"
-    except OSError:
-        return False
+    return greets(url, 5672, b"AMQP\x00\x00\x09\x01", b"\x01")
 
 
 def program(name: str) -> Path | None:
@@ -64,20 +59,14 @@ class RabbitMQServer:
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
             "RUNNING_UNDER_SYSTEMD": "1",  # no shell around the server: a signal reaches it, and kills it
         }
-        server = PrivateServer(
+        return PrivateServer(
             url=f"amqp://guest:guest@127.0.0.1:{port}/",
             command=["env", *(f"{name}={value}" for name, value in settings.items()), str(found)],
             folder=folder,
             user=user,
             answers=answers,
             gentle=signal.SIGTERM,
-        )
-        try:
-            server.start()
-        except BaseException:
-            server.remove()
-            raise
-        return server
+        ).started()
 
 
 def environment(folder: Path, port: int) -> dict[str, str]:
@@ -92,7 +81,7 @@ def control(server: PrivateServer, *words: str) -> str:
     names = environment(server.folder, urlsplit(server.url).port or 0)
     command = ["env", *(f"{name}={value}" for name, value in names.items()), str(found), "--quiet", *words]
     done = subprocess.run(
-        command, cwd=server.folder, user=server.user, capture_output=True, text=True, check=False, timeout=60
+        command, cwd=server.folder, user=server.user, capture_output=True, text=True, check=False, timeout=CEILING
     )
     assert done.returncode == 0, f"{words} failed:\n{done.stdout}{done.stderr}"
     return done.stdout

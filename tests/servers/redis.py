@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import signal
-import socket
-from urllib.parse import urlsplit
 
-from .process import PrivateServer, account, binary, free_port, new_folder
+from .process import PrivateServer, account, binary, free_port, greets, new_folder
 
 
 def answers(url: str) -> bool:
     """Tell whether a Redis accepts us at this URL, and is no longer loading its data."""
-    where = urlsplit(url)
-    try:
-        with socket.create_connection((where.hostname or "127.0.0.1", where.port or 6379), timeout=5) as connection:
-            connection.sendall(b"PING\r\n")
-            return connection.recv(100).startswith(b"+PONG")
-    except OSError:
-        return False
+    return greets(url, 6379, b"PING\r\n", b"+PONG")
 
 
 class Redis:
@@ -46,7 +38,7 @@ class Redis:
         assert program is not None
         user = account("redis", "nobody")
         folder, port = new_folder("redis", user), free_port()
-        server = PrivateServer(
+        return PrivateServer(
             url=f"redis://127.0.0.1:{port}",
             command=[
                 *(str(program), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""),
@@ -56,10 +48,4 @@ class Redis:
             user=user,
             answers=answers,
             gentle=signal.SIGTERM,
-        )
-        try:
-            server.start()
-        except BaseException:
-            server.remove()
-            raise
-        return server
+        ).started()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from .kind import administer
+from .waiting import wait_until
 
 
 @asynccontextmanager
@@ -23,18 +23,9 @@ async def connected(url: str) -> AsyncIterator[AsyncConnection]:
         await engine.dispose()
 
 
-def eventually(holds: Callable[[], bool]) -> bool:
-    """Tell whether it holds within ten seconds."""
-    deadline = time.monotonic() + 10
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
 def wait_until_runs(url: str, statement: str) -> None:
     """Return once the server runs the statement."""
     column, table = ("query", "pg_stat_activity") if "postgresql" in url else ("info", "information_schema.processlist")
     quoted = statement.replace("'", "''")
-    assert eventually(lambda: bool(administer(url, [f"SELECT 1 FROM {table} WHERE {column} = '{quoted}'"])))
+    found = [f"SELECT 1 FROM {table} WHERE {column} = '{quoted}'"]
+    wait_until(lambda: bool(administer(url, found)), f"the server was to run {statement}")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import anyio
-
 from tests.domains.stock import stock
 from twofold import Application
 from twofold.ports import WriteStore
+from twofold.testing.conformance._tools.in_time import in_time
 from twofold_memory import InMemoryTransport
 
 
@@ -19,6 +18,6 @@ async def serving(store: WriteStore, broker: InMemoryTransport) -> AsyncIterator
     app = Application("stock", write=store, transport=broker)
     app.include(stock)
     await app.create_schema()
-    with anyio.fail_after(60):
+    with in_time():
         async with app:
             yield app

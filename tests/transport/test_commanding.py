@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import anyio
 import pytest
 
 from tests.domains.shops import GetParcel, Order, Parcel, Sold, depot
 from twofold import Application, Command, RemoteCommandBus, RemoteSession, Repository, Session
 from twofold.errors import ReadNotReady
 from twofold.ports import WriteStore
+from twofold.testing.conformance._tools.in_time import in_time
 from twofold_memory import InMemory, InMemoryTransport
 
 
@@ -55,7 +55,7 @@ async def running(
 
     for each in (shop, app):
         await each.create_schema()
-    with anyio.fail_after(60):
+    with in_time():
         async with app, shop:
             yield app
 

@@ -17,6 +17,7 @@ from twofold import Application, ReadModel, Retry, Router, on
 from twofold._consistency.token import Written, encode_token
 from twofold._integration.cloud_events import Progress, encode_progress
 from twofold.ports import Checkpoint, Feed, Lease, Position, Transport, WireMessage, WriteStore
+from twofold.testing.conformance._tools.in_time import in_time
 
 LOG = "log-of-the-shop"
 
@@ -98,7 +99,7 @@ async def receiving(
     for source in sources:
         app.consume(Sold, source=source, partitions=partitions, **consume)
     await app.create_schema()
-    with anyio.fail_after(60):
+    with in_time():
         async with app:
             yield app
 

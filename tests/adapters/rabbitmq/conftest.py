@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from tests.adapters.rabbitmq.broken import Broken
-from tests.servers.network import Network
 from tests.servers.process import PrivateServer
+from tests.servers.proxy import Proxy
 from tests.servers.rabbitmq import RabbitMQServer
 
 
@@ -32,9 +32,9 @@ def server() -> Iterator[PrivateServer]:
 
 
 @pytest.fixture
-async def network(server: PrivateServer) -> AsyncIterator[Network]:
+async def network(server: PrivateServer) -> AsyncIterator[Proxy]:
     """Give a network between us and the server."""
-    network = Network(server.url)
+    network = Proxy(server.url)
     async with network.running():
         yield network
 

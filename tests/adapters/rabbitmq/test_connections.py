@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.adapters.rabbitmq.broken import TIMEOUT, Broken, feed, placed, publish_all, receiving
-from tests.servers.network import Network
 from tests.servers.process import PrivateServer
+from tests.servers.proxy import Proxy
 from twofold.errors import TransientFailure
 from twofold.ports import Outcome, Request
 from twofold_rabbitmq import RabbitMQ
@@ -41,16 +41,16 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def encrypted(server: PrivateServer, certificate: Path) -> AsyncIterator[Network]:
+async def encrypted(server: PrivateServer, certificate: Path) -> AsyncIterator[Proxy]:
     """Give a network that clients enter with TLS."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
-    network = Network(server.url, context)
+    network = Proxy(server.url, context)
     async with network.running():
         yield network
 
 
-async def test_tls_with_an_option_of_the_url(broken: Broken, encrypted: Network, certificate: Path) -> None:
+async def test_tls_with_an_option_of_the_url(broken: Broken, encrypted: Proxy, certificate: Path) -> None:
     """The certificate authority is an option of the URL. Publishing and receiving are encrypted."""
     transport = await broken.connect(f"{encrypted.url}?cafile={certificate}")
     messages = placed(10)
@@ -59,7 +59,7 @@ async def test_tls_with_an_option_of_the_url(broken: Broken, encrypted: Network,
         await received.all_of(messages, seconds=10)
 
 
-async def test_tls_with_a_context(broken: Broken, encrypted: Network, certificate: Path) -> None:
+async def test_tls_with_a_context(broken: Broken, encrypted: Proxy, certificate: Path) -> None:
     """The context is an option of `aio_pika.connect`."""
     context = ssl.create_default_context(cafile=str(certificate))
     async with RabbitMQ(encrypted.url, prefix=broken.prefix, options={"ssl_context": context}) as transport:
@@ -67,16 +67,16 @@ async def test_tls_with_a_context(broken: Broken, encrypted: Network, certificat
         assert set(await transport.publisher.publish(placed(1))) == {Outcome.CONFIRMED}
 
 
-async def test_a_certificate_that_is_not_trusted(encrypted: Network) -> None:
+async def test_a_certificate_that_is_not_trusted(encrypted: Proxy) -> None:
     """The error names the certificate."""
     async with RabbitMQ(encrypted.url, timeout=10.0) as transport:
         with pytest.raises(TransientFailure, match="certificate verify failed"):
             await transport.open()
 
 
-async def test_a_stalled_network_with_tls(broken: Broken, encrypted: Network, certificate: Path) -> None:
+async def test_a_stalled_network_with_tls(broken: Broken, encrypted: Proxy, certificate: Path) -> None:
     """Publishing and connecting take no longer than the timeout, although TLS ends with an answer of the peer."""
-    outer = Network(encrypted.url)
+    outer = Proxy(encrypted.url)
     async with outer.running():
         transport = await broken.connect(f"{outer.url}?cafile={certificate}")
         await transport.declare(feed())
@@ -89,9 +89,9 @@ async def test_a_stalled_network_with_tls(broken: Broken, encrypted: Network, ce
         await publish_all(transport, placed(10))
 
 
-async def test_a_network_that_stalls_after_the_tls_handshake(encrypted: Network, certificate: Path) -> None:
+async def test_a_network_that_stalls_after_the_tls_handshake(encrypted: Proxy, certificate: Path) -> None:
     """Connecting takes little longer than the timeout: it does not wait for the peer to end TLS."""
-    outer = Network(encrypted.url)
+    outer = Proxy(encrypted.url)
     async with outer.running(), RabbitMQ(f"{outer.url}?cafile={certificate}", timeout=TIMEOUT) as transport:
         encrypted.stall()
         opening, started = asyncio.create_task(transport.open()), time.monotonic()

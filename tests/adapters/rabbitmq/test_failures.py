@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.adapters.rabbitmq.broken import TIMEOUT, Broken, Received, feed, placed, publish_all, receiving
-from tests.servers.network import Network
+from tests.servers.proxy import Proxy
 from twofold.errors import ConfigurationError
 from twofold.ports import Outcome, WireMessage
 from twofold.testing.conformance._tools.transport_opened import by_key
@@ -131,7 +131,7 @@ async def _unknown(transport: RabbitMQ, messages: list[WireMessage]) -> list[Out
     return outcomes
 
 
-async def test_a_stalled_network(broken: Broken, network: Network) -> None:
+async def test_a_stalled_network(broken: Broken, network: Proxy) -> None:
     """Publishing is no success and takes no longer than the time-out; afterwards publisher and consumer are back."""
     transport, lag = await broken.connect(), await broken.connect(network.url)
     messages = placed(2_000, keys=1_000)
@@ -153,7 +153,7 @@ async def test_a_stalled_network(broken: Broken, network: Network) -> None:
         await received.all_of(after, seconds=BACK)
 
 
-async def test_settling_behind_a_stalled_network_ends(broken: Broken, network: Network) -> None:
+async def test_settling_behind_a_stalled_network_ends(broken: Broken, network: Proxy) -> None:
     """Accepting takes no longer than the time-out, and what the broker was not told comes again."""
     transport = await broken.connect()
     lag = await broken.connect(network.url)

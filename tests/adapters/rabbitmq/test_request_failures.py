@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.adapters.rabbitmq.broken import TIMEOUT, Broken
-from tests.servers.network import Network
+from tests.servers.proxy import Proxy
 from twofold.errors import RemoteTimeout
 from twofold.ports import Request
 
@@ -79,7 +79,7 @@ async def test_a_reply_that_comes_too_late(broken: Broken, caplog: pytest.LogCap
     assert not caplog.messages
 
 
-async def test_a_reply_after_the_requester_has_connected_again(broken: Broken, network: Network) -> None:
+async def test_a_reply_after_the_requester_has_connected_again(broken: Broken, network: Proxy) -> None:
     """The request is sent again under its id, and its reply arrives over the new connection."""
     lag, transport, held = await broken.connect(network.url), await broken.connect(), Held()
     async with transport.serve("shop", held):
@@ -91,7 +91,7 @@ async def test_a_reply_after_the_requester_has_connected_again(broken: Broken, n
     assert {(await held.begun.get()).id} == {"r1"}
 
 
-async def test_a_request_over_a_stalled_network(broken: Broken, network: Network) -> None:
+async def test_a_request_over_a_stalled_network(broken: Broken, network: Proxy) -> None:
     """It ends at its deadline; the next one does not wait for a connection that says nothing."""
     lag, transport = await broken.connect(network.url), await broken.connect()
     async with transport.serve("shop", echo):
@@ -105,7 +105,7 @@ async def test_a_request_over_a_stalled_network(broken: Broken, network: Network
         assert await lag.request("shop", Request("r3", None, b"three"), seconds=5) == b"re: three"
 
 
-async def test_a_server_behind_a_broken_network(broken: Broken, network: Network) -> None:
+async def test_a_server_behind_a_broken_network(broken: Broken, network: Proxy) -> None:
     """It is cut off in the middle, comes back, and answers what was asked."""
     lag, transport, held = await broken.connect(network.url), await broken.connect(), Held()
     async with lag.serve("shop", held):

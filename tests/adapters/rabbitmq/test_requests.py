@@ -11,7 +11,7 @@ import pytest
 from aiormq import spec
 
 from tests.adapters.rabbitmq.broken import TIMEOUT, Broken, feed
-from tests.servers.network import Network
+from tests.servers.proxy import Proxy
 from twofold import Application, Command, RemoteCommandBus
 from twofold.errors import NoRemoteService, RemoteTimeout, TransientFailure
 from twofold.ports import Request
@@ -29,7 +29,7 @@ async def echo(request: Request) -> bytes:
     return b"re: " + request.body
 
 
-async def test_requests_of_a_key_stay_in_order_when_the_connection_is_lost(broken: Broken, network: Network) -> None:
+async def test_requests_of_a_key_stay_in_order_when_the_connection_is_lost(broken: Broken, network: Proxy) -> None:
     """One that was sent a moment later is not handled before, whenever that moment is."""
     transport, lag, seen = await broken.connect(), await broken.connect(network.url), list[str]()
 
@@ -57,7 +57,7 @@ async def test_one_id_asked_at_once_of_nobody(broken: Broken) -> None:
     assert [type(each) for each in errors] == [NoRemoteService] * 3
 
 
-async def test_what_may_have_been_handled_is_not_said_to_be_undone(broken: Broken, network: Network) -> None:
+async def test_what_may_have_been_handled_is_not_said_to_be_undone(broken: Broken, network: Proxy) -> None:
     """When a request is sent again and the service is gone meanwhile, nobody knows what became of it."""
     transport, lag, begun = await broken.connect(), await broken.connect(network.url), asyncio.Event()
 
@@ -80,7 +80,7 @@ async def test_what_may_have_been_handled_is_not_said_to_be_undone(broken: Broke
     assert not await transport.forget_service("shop")
 
 
-async def test_a_connection_that_says_nothing_is_cut(broken: Broken, network: Network) -> None:
+async def test_a_connection_that_says_nothing_is_cut(broken: Broken, network: Proxy) -> None:
     """Although each request waits for less than the time-out, and new connections would work."""
     transport, lag = await broken.connect(), await broken.connect(network.url)
     await lag.declare(feed())

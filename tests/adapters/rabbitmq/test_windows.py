@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from tests.adapters.rabbitmq.broken import Broken, feed, placed, publish_all
-from tests.servers.network import Network
+from tests.servers.proxy import Proxy
 from twofold.errors import TransientFailure
 from twofold.ports import Delivery, WireMessage
 from twofold_rabbitmq import _supervision
@@ -63,7 +63,7 @@ async def test_no_more_than_the_prefetch_is_delivered(broken: Broken) -> None:
         assert len(await consumer.receive()) == consumer.unsettled == 5
 
 
-async def test_a_delivery_of_a_lost_connection_settles_nothing(broken: Broken, network: Network) -> None:
+async def test_a_delivery_of_a_lost_connection_settles_nothing(broken: Broken, network: Proxy) -> None:
     """Accepting or parking a delivery of a lost connection does not settle its namesake on the new connection."""
     transport, lag = await broken.connect(), await broken.connect(network.url)
     async with lag.consume(feed()) as consumer:
@@ -85,7 +85,7 @@ async def test_a_delivery_of_a_lost_connection_settles_nothing(broken: Broken, n
     assert not await transport.parked("mail")
 
 
-async def test_a_late_delivery_of_a_lost_connection_is_dropped(broken: Broken, network: Network) -> None:
+async def test_a_late_delivery_of_a_lost_connection_is_dropped(broken: Broken, network: Proxy) -> None:
     """The driver may hand it over when the next connection is there already, and the broker delivers it again."""
     transport, lag = await broken.connect(), await broken.connect(network.url)
     (message,) = placed(1)

@@ -20,6 +20,7 @@ from twofold.ports import CacheStore
 from twofold.testing.conformance import CacheSuite
 from twofold.testing.conformance._domain.audit import Audit, DepositEach, GetAudit, auditing
 from twofold.testing.conformance._domain.bank import Open, bank
+from twofold.testing.conformance._tools.in_time import in_time
 from twofold_memory import InMemory
 from twofold_redis import Redis, RedisCache
 
@@ -39,7 +40,7 @@ async def clustered(server: PrivateServer) -> AsyncIterator[tuple[RedisCluster, 
         async with Client.from_url(server.url) as node:
             ask: Any = node.execute_command
             await ask("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-            with anyio.fail_after(30):
+            with in_time():
                 while b"cluster_state:ok" not in await ask("CLUSTER", "INFO", NEVER_DECODE=[]):  # noqa: ASYNC110 -- the server decides it
                     await anyio.sleep(0.05)
             where = urlsplit(server.url)

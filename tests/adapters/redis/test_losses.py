@@ -16,9 +16,11 @@ from redis.asyncio import Redis as Client
 from tests.servers.process import PrivateServer
 from twofold import Application
 from twofold.errors import ConfigurationError, TransientFailure
-from twofold.ports import Checkpoint, Position, RowChange
+from twofold.ports import Checkpoint, Position, RowChange, WriteStore
 from twofold.testing.conformance._domain.audit import Audit, DepositEach, GetAudit, auditing
 from twofold.testing.conformance._domain.bank import Deposit, Open, bank
+from twofold.testing.conformance._tools.in_time import until
+from twofold.testing.conformance._tools.watched import READ, watched
 from twofold_memory import InMemory
 from twofold_redis import Redis
 
@@ -27,7 +29,7 @@ ALL = Audit(account_id="a", seen=("opened", *map(str, AMOUNTS)))
 
 
 @asynccontextmanager
-async def running(client: Client, write: InMemory, *, partitions: int = 1) -> AsyncIterator[Application]:
+async def running(client: Client, write: WriteStore, *, partitions: int = 1) -> AsyncIterator[Application]:
     """Run the bank with its read models in Redis."""
     app = Application("bank", write=write, read=Redis(client), lease=0.5)
     for module in (bank, auditing(partitions=partitions)):
@@ -37,16 +39,16 @@ async def running(client: Client, write: InMemory, *, partitions: int = 1) -> As
 
 
 async def found(app: Application, expected: Audit) -> None:
-    """Return once a query finds what is expected, and fail when it does not within some seconds."""
+    """Return once a query finds what is expected."""
     seen: Audit | None = None
-    with anyio.move_on_after(20):
-        while True:
-            with suppress(TransientFailure):
-                seen = await app.execute(GetAudit(account_id="a"))
-            if seen == expected:
-                return
-            await anyio.sleep(0.02)
-    raise AssertionError(f"found {seen} at last, expected {expected}")
+
+    async def it_is_there() -> bool:
+        nonlocal seen
+        with suppress(TransientFailure):
+            seen = await app.execute(GetAudit(account_id="a"))
+        return seen == expected
+
+    await until(it_is_there, lambda: f"{expected} was to be found, not {seen}")
 
 
 @pytest.mark.parametrize("partitions", [1, 3])
@@ -64,7 +66,14 @@ async def test_everything_is_lost(server: PrivateServer, partitions: int) -> Non
 async def test_an_older_copy(server: PrivateServer) -> None:
     """A server that comes back with its data of before is read forward, although nothing happens meanwhile."""
     files, copy = server.folder / "appendonlydir", server.folder / "copy"
-    write = InMemory()
+    reading = anyio.Event()
+    reading.set()
+
+    async def hold(point: str, about: str) -> None:
+        if point == READ:
+            await reading.wait()
+
+    write = watched(InMemory(), hold)
     async with Client.from_url(server.url) as client, running(client, write) as app:
         await app.dispatch(Open(account_id="a"))
         await app.dispatch(DepositEach(account_id="a", amounts=AMOUNTS[:10]))
@@ -74,11 +83,13 @@ async def test_an_older_copy(server: PrivateServer) -> None:
         server.start()
         await app.dispatch(DepositEach(account_id="a", amounts=AMOUNTS[10:]))
         await found(app, ALL)
+        reading = anyio.Event()
         server.stop()
         shutil.rmtree(files)
         _copied(copy, files)
         server.start()
         assert await _soon(app) == Audit(account_id="a", seen=ALL.seen[:11]), "the copy is older"
+        reading.set()
         await found(app, ALL)
 
 

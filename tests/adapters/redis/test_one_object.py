@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import anyio
 import pytest
 from redis import Redis as SyncClient
 from redis.asyncio import Redis as Client
@@ -14,6 +13,7 @@ from redis.asyncio.cluster import RedisCluster
 from tests.domains.shops import GetParcel, Sell, Sold, depot, shop
 from twofold import Application
 from twofold.errors import ConfigurationError, TransientFailure
+from twofold.testing.conformance._tools.in_time import in_time
 from twofold_memory import InMemory
 from twofold_redis import Redis, RedisCache, RedisNotifier, RedisStreams
 
@@ -29,7 +29,7 @@ async def test_read_models_cache_transport_and_hints(client: Client, store: Redi
     )
     shipping.include(depot)
     shipping.consume(Sold, source="shop")
-    with anyio.fail_after(20):
+    with in_time():
         async with shipping, selling, selling.session() as session:
             await session.dispatch(Sell(order_id="a", number=3))
             parcel = await shipping.execute(GetParcel(order_id="a"), after=session.token)

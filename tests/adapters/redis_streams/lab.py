@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,10 +14,15 @@ from redis.asyncio import Redis
 
 from tests.servers.process import PrivateServer
 from twofold.ports import Consumer, Feed, Outcome, WireMessage
+from twofold.testing.conformance._tools.in_time import CEILING, in_time, until
 from twofold_redis import RedisStreams
 
 FEED = Feed(consumer="mail", topics=("shop.placed",))
 HANDLED = "handled"
+
+IDLE = 1.0
+"""Seconds after which other processes take over the streams of one that is silent."""
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -31,30 +35,26 @@ def messages(number: int, *, keys: int = 20, start: int = 0) -> list[WireMessage
 async def streams(url: str, **options: object) -> AsyncIterator[RedisStreams]:
     """Connect as a process would."""
     async with Redis.from_url(url) as client:
-        transport = RedisStreams(client, **{"idle": 1.0, "timeout": 2.0, **options})  # type: ignore[arg-type]
+        transport = RedisStreams(client, **{"idle": IDLE, "timeout": CEILING, **options})  # type: ignore[arg-type]
         await transport.open()
         yield transport
+
+
+def expect_answers_within(transport: RedisStreams, seconds: float) -> None:
+    """Change how long Redis may take to answer."""
+    transport._server._seconds = seconds
 
 
 async def publish(transport: RedisStreams, sent: Sequence[WireMessage]) -> None:
     """Publish until everything is confirmed, as a relay does."""
     left = list(sent)
-    with anyio.fail_after(30):
+    with in_time():
         while left:
             outcomes = await transport.publisher.publish(left[:500])
             unconfirmed = [each for each, outcome in zip(left, outcomes, strict=False) if outcome != Outcome.CONFIRMED]
             left = unconfirmed + left[500:]
             if unconfirmed:
                 await anyio.sleep(0.05)
-
-
-async def until(condition: Callable[[], Awaitable[bool]], what: str, seconds: float = 20) -> None:
-    """Wait for something that another task, process or the server brings about."""
-    with anyio.move_on_after(seconds):
-        while not await condition():  # noqa: ASYNC110 -- it is on a server, which wakes nobody
-            await anyio.sleep(0.02)
-        return
-    raise AssertionError(f"within {seconds:g} s, {what}")
 
 
 class Reader:
@@ -64,21 +64,26 @@ class Reader:
         self.found: list[str] = []
         self.seen: set[str] = set()
 
-    async def take(self, consumer: Consumer, number: int, seconds: float = 30) -> None:
+    async def take(self, consumer: Consumer, number: int) -> None:
         """Receive until so many different messages have come in all."""
-        with anyio.move_on_after(seconds):
-            while len(self.seen) < number:
-                deliveries = await consumer.receive()
-                for each in deliveries:
-                    if each.message.id not in self.seen:
-                        self.seen.add(each.message.id)
-                        self.found.append(each.message.id)
-                try:
-                    await consumer.accept(deliveries)
-                except RuntimeError:  # Redis is away; they come again, or not
-                    await anyio.sleep(0.05)
-            return
-        raise AssertionError(f"within {seconds:g} s, only {len(self.seen)} of {number} messages came")
+
+        async def enough() -> bool:
+            if len(self.seen) < number:
+                await self._take_some(consumer)
+            return len(self.seen) >= number
+
+        await until(enough, lambda: f"{number} messages were to come, not {len(self.seen)}", pause=0)
+
+    async def _take_some(self, consumer: Consumer) -> None:
+        deliveries = await consumer.receive()
+        for each in deliveries:
+            if each.message.id not in self.seen:
+                self.seen.add(each.message.id)
+                self.found.append(each.message.id)
+        try:
+            await consumer.accept(deliveries)
+        except RuntimeError:  # Redis is away; they come again, or not
+            await anyio.sleep(0.05)
 
 
 def in_order(found: Sequence[str], keys: int = 20) -> bool:
@@ -104,13 +109,8 @@ class Worker:
     def kill(self) -> None:
         """End it at once."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(CEILING)
 
     def send(self, signal: int) -> None:
         """Send it a signal."""
         self.process.send_signal(signal)
-
-
-def now() -> float:
-    """Return a time that only differences are taken of."""
-    return time.monotonic()

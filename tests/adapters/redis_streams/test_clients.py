@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import anyio
 import pytest
 from redis.asyncio import Redis
 
 from tests.adapters.redis_streams.lab import FEED
 from tests.servers.process import PrivateServer
 from twofold.ports import Outcome, ParkedDelivery, WireMessage
+from twofold.testing.conformance._tools.in_time import in_time
 from twofold_redis import RedisStreams
 
 MESSAGE = WireMessage("ü-1", "shop.placed", "ß☕", "{naïve ☕ 日本語}".encode())
@@ -24,7 +24,7 @@ async def test_any_client_will_do(server: PrivateServer, options: dict[str, Any]
     """Messages, keys and reasons arrive as they were, and others understand them."""
     async with Redis.from_url(server.url, protocol=protocol, **options) as client, Redis.from_url(server.url) as plain:
         ours, theirs = RedisStreams(client, idle=1.0), RedisStreams(plain, idle=1.0)
-        with anyio.fail_after(10):
+        with in_time():
             for sender, receiver in ((ours, theirs), (theirs, ours)):
                 await sender.open()
                 await sender.declare(FEED)

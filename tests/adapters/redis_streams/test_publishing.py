@@ -4,38 +4,37 @@ from __future__ import annotations
 
 import asyncio
 
-import anyio
 import pytest
 from redis.asyncio import Redis
 
-from tests.adapters.redis_streams.lab import FEED, messages, publish, streams, until
-from tests.servers.network import Network
+from tests.adapters.redis_streams.lab import FEED, expect_answers_within, messages, publish, streams
 from tests.servers.process import PrivateServer
+from tests.servers.proxy import Proxy
 from twofold.ports import Outcome, WireMessage
+from twofold.testing.conformance._tools.in_time import CEILING, until
 from twofold_redis._streams.batch import Batch
 
 
 @pytest.mark.parametrize("what", ["is cancelled", "is not answered"])
 async def test_what_waits_behind_the_unknown_is_not_sent(what: str, server: PrivateServer) -> None:
     """A call that waits while another one publishes to its stream sends nothing when that one's outcome is unknown."""
-    network = Network(server.url)
-    async with network.running(), streams(network.url, partitions=1, timeout=1.0) as transport:
+    network = Proxy(server.url)
+    async with network.running(), streams(network.url, partitions=1) as transport:
         await transport.declare(FEED)
         publisher = transport.publisher
         network.stall()
+        expect_answers_within(transport, CEILING if what == "is cancelled" else 1.0)
         first = asyncio.create_task(publisher.publish(messages(1)))
 
-        async def under_way() -> bool:
-            return publisher._locks[0].locked()
-
-        await until(under_way, "it was to be sent")
+        await until(publisher._locks[0].locked, "it was to be sent")
         second = asyncio.create_task(publisher.publish(messages(1, start=1)))
         if what == "is cancelled":
-            await anyio.sleep(0.1)
+            await until(lambda: bool(publisher._locks[0]._waiters), "the second was to wait for its turn")
             first.cancel()
         else:
             assert await first == [Outcome.UNKNOWN]
         assert await second == [Outcome.UNSENT]
+        expect_answers_within(transport, CEILING)
         network.resume()
         await publish(transport, messages(2, start=2))
 

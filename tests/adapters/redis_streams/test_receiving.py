@@ -9,11 +9,12 @@ import anyio
 import pytest
 from redis.asyncio import Redis
 
-from tests.adapters.redis_streams.lab import FEED, messages, publish, streams, until
-from tests.servers.network import Network
+from tests.adapters.redis_streams.lab import FEED, expect_answers_within, messages, publish, streams
 from tests.servers.process import PrivateServer
+from tests.servers.proxy import Proxy
 from twofold.errors import TransientFailure
 from twofold.ports import Delivery, Feed, WireMessage, partition_of
+from twofold.testing.conformance._tools.in_time import CEILING, in_time, until
 from twofold_redis._streams.consumer import StreamConsumer
 
 KEYS = [next(key for key in map(str, range(99)) if partition_of(key, 2) == part) for part in range(2)]
@@ -28,7 +29,7 @@ def to(part: int, *names: str) -> list[WireMessage]:
 async def received(consumer: StreamConsumer, number: int) -> list[str]:
     """Receive and accept so many messages."""
     found: list[Delivery] = []
-    with anyio.fail_after(10):
+    with in_time():
         while len(found) < number:
             some = await consumer.receive()
             await consumer.accept(some)
@@ -47,14 +48,15 @@ async def test_a_stream_that_cannot_be_read(
         await client.set("{twofold:1}:feeds", "somebody else's")
         await publish(transport, to(0, *"abc") + to(1, *"xyz"))
         assert await received(consumer, 3) == ["a", "b", "c"]
-        with anyio.move_on_after(1):
-            await consumer.receive()
-        assert "stream 1" in str(consumer.trouble)
+        receiving = asyncio.ensure_future(consumer.receive())
+        await until(lambda: "stream 1" in str(consumer.trouble), "it was to say what it cannot read")
+        receiving.cancel()
+        await asyncio.wait([receiving])
         await client.delete("{twofold:1}:feeds")
         await client.rename("{twofold:1}:aside", "{twofold:1}:feeds")
         await publish(transport, to(0, "d"))
         assert set(await received(consumer, 4)) == {"d", "x", "y", "z"}
-        await until(lambda: _true(consumer.trouble is None), "the trouble was to be over")
+        await until(lambda: consumer.trouble is None, "the trouble was to be over")
         assert await transport.waiting(FEED) == 0
     assert len([each for each in caplog.records if "continues with its other streams" in each.getMessage()]) == 1
 
@@ -89,21 +91,23 @@ async def test_what_was_read_survives_a_failure_to_make_a_group_anew(
 
 async def test_a_line_that_is_too_slow(server: PrivateServer, caplog: pytest.LogCaptureFixture) -> None:
     """After a time-out as little as possible is asked for: otherwise the same would be asked for again, for ever."""
-    network = Network(server.url)
+    network = Proxy(server.url)
     async with (
         network.running(),
         streams(server.url) as transport,
-        streams(network.url, timeout=0.3) as lag,
+        streams(network.url) as lag,
         lag.consume(FEED) as consumer,
     ):
         await publish(transport, messages(1))
         await received(consumer, 1)
         receiving = asyncio.create_task(consumer.receive(limit=400))
         network.stall()
+        expect_answers_within(lag, 0.3)
         await publish(transport, messages(400))
-        await until(lambda: _true(consumer._slow), "the look was to end without an answer")
+        await until(lambda: consumer._slow, "the look was to end without an answer")
+        expect_answers_within(lag, CEILING)
         network.resume()
-        with anyio.fail_after(10):
+        with in_time():
             assert len(await receiving) == 1
             assert len(await consumer.receive(limit=400)) > 1
     assert len([each for each in caplog.records if "cannot receive and retries" in each.getMessage()]) == 1
@@ -114,7 +118,7 @@ async def test_no_more_are_open_than_the_window_has(server: PrivateServer) -> No
     async with streams(server.url, window=10) as transport, transport.consume(FEED) as consumer:
         await publish(transport, messages(200))
         found: list[Delivery] = []
-        with anyio.fail_after(10):
+        with in_time():
             while len(found) < 10:
                 found += await consumer.receive()
             assert len(found) == 10
@@ -136,10 +140,6 @@ async def test_topics_of_another_release_are_kept_while_it_runs(server: PrivateS
             assert await received(consumer, 2) == ["0", "paid"]
         await transport.declare(newer)
         assert await client.hget("{twofold:0}:feeds", "mail") == b"shop.paid"
-
-
-async def _true(condition: bool) -> bool:
-    return condition
 
 
 @pytest.fixture(autouse=True)

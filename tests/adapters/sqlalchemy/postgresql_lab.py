@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from twofold.errors import SchemaMissing
 from twofold.ports import START, Expected, ExpectedVersion, NewEvent, Position, StoredEvent
+from twofold.testing.conformance._tools.in_time import CEILING, until
 from twofold_sqlalchemy import SqlAlchemy
 from twofold_sqlalchemy._transaction import SqlTransaction
 
@@ -70,9 +70,12 @@ class Lab:
 
     async def until(self, sql: str, wanted: Any = 1) -> None:
         """Return once a statement's first value is this one; the server is looked at until it is."""
-        session, deadline = await self.session(), time.monotonic() + 20
-        while (found := await session.fetchval(sql)) != wanted:
-            assert time.monotonic() < deadline, f"{sql} is {found}, never {wanted}"
+        session = await self.session()
+
+        async def it_is() -> bool:
+            return bool(await session.fetchval(sql) == wanted)
+
+        await until(it_is, f"{sql} was to be {wanted}")
 
     async def until_waiting(self, sessions: int = 1) -> None:
         """Return once so many sessions of this database wait for a lock."""
@@ -80,7 +83,7 @@ class Lab:
 
     async def end(self, session: int) -> None:
         """End a session as an administrator would, and return when it is gone."""
-        assert await self.ask("SELECT pg_terminate_backend($1, 10000)", session)
+        assert await self.ask(f"SELECT pg_terminate_backend($1, {1000 * CEILING:.0f})", session)
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from twofold.errors import ConfigurationError, TransientFailure, UnitOfWorkClosed, UnitOfWorkDoomed
 from twofold.ports import Expected, NewEvent
+from twofold.testing.conformance._tools.in_time import CEILING, in_time
 from twofold_sqlalchemy import SqlAlchemy
 from twofold_sqlalchemy._dialects.sqlite.driver import connect
 from twofold_sqlalchemy._transaction import SqlTransaction
@@ -24,7 +25,7 @@ MakeEvent = Callable[[], NewEvent]
 async def assert_free(store: SqlAlchemy, engine: AsyncEngine, new_event: MakeEvent) -> None:
     """Nothing is checked out, and the next writer gets its turn and succeeds."""
     assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
-    with anyio.fail_after(2):
+    with in_time():
         transaction = await store.begin()
         await transaction.log.append("after", [new_event()], expected=Expected.ANY)
         await transaction.commit()
@@ -97,13 +98,15 @@ async def test_cancelled_while_it_waits_for_its_turn(
 
 
 async def test_cancelled_while_another_process_holds_the_lock(
-    database: Path, store: SqlAlchemy, engine: AsyncEngine, new_event: MakeEvent
+    database: Path, engine: AsyncEngine, new_event: MakeEvent
 ) -> None:
     """The cancellation does not wait for the time-out of the lock."""
+    store = SqlAlchemy(engine, busy_timeout=2 * CEILING)
+    await store.create_schema([])
     other = sqlite3.connect(database, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 
-    with anyio.move_on_after(0.1) as scope, anyio.fail_after(2):
+    with in_time(), anyio.move_on_after(0.1) as scope:
         await store.begin()
 
     assert scope.cancelled_caught
@@ -222,7 +225,7 @@ async def test_a_cancelled_long_select_is_interrupted(
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
     transaction = await store.begin(read_only=True)
 
-    with anyio.move_on_after(0.05), anyio.fail_after(5):
+    with in_time(), anyio.move_on_after(0.05):
         await transaction._transaction.use(lambda connection: connection.exec_driver_sql(endless), "count")
     await transaction.rollback()
 
@@ -252,7 +255,7 @@ async def test_a_connection_that_is_stopped_twice_ends(tmp_path: Path) -> None:
     """A connection that is stopped and then closed, as a cancelled connect leads to, does not wait for ever."""
     connection = await connect(str(tmp_path / "test.db"), busy_timeout=1.0)
     connection.stop()
-    with anyio.fail_after(5), pytest.raises(ValueError, match="closed"):
+    with in_time(), pytest.raises(ValueError, match="closed"):
         await connection.close()
 
 

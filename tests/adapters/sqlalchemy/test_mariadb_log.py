@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from tests.adapters.sqlalchemy.mariadb_lab import until_one_waits
 from twofold.errors import SchemaMissing, StorageError
 from twofold.ports import START, Expected, NewEvent, Position
+from twofold.testing.conformance._tools.in_time import CEILING
 from twofold_sqlalchemy import SqlAlchemy
 
 MakeEvent = Callable[[], NewEvent]
@@ -27,7 +28,7 @@ from twofold_sqlalchemy import SqlAlchemy
 
 async def main(url, own, count):
     engine = create_async_engine(url)
-    store = SqlAlchemy(engine, busy_timeout=60)
+    store = SqlAlchemy(engine, busy_timeout=120)
     event = NewEvent(uuid4(), "test.written", 1, "{}", "{}", datetime.now(UTC))
     print("ready", flush=True)
     sys.stdin.readline()
@@ -57,8 +58,8 @@ async def engine(mysql_url: str) -> AsyncIterator[AsyncEngine]:
 
 @pytest.fixture
 async def store(engine: AsyncEngine) -> SqlAlchemy:
-    """A store with its tables."""
-    store = SqlAlchemy(engine)
+    """A store with its tables; whoever waits for a lock waits long."""
+    store = SqlAlchemy(engine, busy_timeout=CEILING)
     await store.create_schema([])
     return store
 

@@ -17,6 +17,7 @@ import pytest
 from tests.adapters.sqlalchemy.postgresql_lab import IDLE, Lab, begun, event, lab_at, put, read, streams
 from twofold.errors import UnitOfWorkDoomed
 from twofold.ports import Expected
+from twofold.testing.conformance._tools.in_time import CEILING, in_time
 from twofold_sqlalchemy import SqlAlchemy
 
 
@@ -33,7 +34,7 @@ class Desk:
     async def assert_free(self) -> None:
         """Nothing is checked out, no session is in a transaction, and the next command works at once."""
         assert self.store._database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
-        with anyio.fail_after(10):
+        with in_time():
             while await self.watch.fetchval(IDLE):
                 pass
             await put(self.store, "next")
@@ -92,7 +93,7 @@ async def without_noise() -> AsyncIterator[None]:
 async def desk(postgresql_url: str, without_noise: None) -> AsyncIterator[Desk]:
     """A store with something in it."""
     async with lab_at(postgresql_url) as lab:
-        store = await lab.process(pool_size=2, max_overflow=0, pool_timeout=5)
+        store = await lab.process(pool_size=2, max_overflow=0, pool_timeout=CEILING)
         await put(store, "old", 3)
         yield Desk(lab, store, await lab.session())
 

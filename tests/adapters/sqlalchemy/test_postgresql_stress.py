@@ -17,6 +17,7 @@ from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from twofold.ports import START, Expected, NewEvent, StoredEvent
+from twofold.testing.conformance._tools.in_time import CEILING
 from twofold_sqlalchemy import SqlAlchemy
 from twofold_sqlalchemy._transaction import SqlTransaction
 
@@ -26,7 +27,7 @@ WRITERS = 16
 MEASURED = "TWOFOLD_STRESS" in os.environ
 SECONDS = float(os.environ.get("TWOFOLD_STRESS", "4"))
 SEED = int(os.environ.get("TWOFOLD_SEED", "20261123"))
-LATE = 1.0 if MEASURED else 20.0
+LATE = 1.0 if MEASURED else CEILING
 """Seconds that a reader may be behind a commit; among other tests, on a busy machine, time is not what is tested."""
 
 

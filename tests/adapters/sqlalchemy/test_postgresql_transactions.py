@@ -16,6 +16,7 @@ from twofold import Aggregate, Application, Command, Event, UnitOfWork
 from twofold.errors import CommitFailed, TransientFailure, UnitOfWorkDoomed
 from twofold.middleware import retry_conflicts
 from twofold.ports import Expected, WriteTransaction
+from twofold.testing.conformance._tools.in_time import CEILING
 from twofold_sqlalchemy import AggregateRows, SqlAlchemy, TableMapping
 from twofold_sqlalchemy._transaction import SqlTransaction
 
@@ -95,7 +96,7 @@ class Bank:
 async def bank(postgresql_url: str) -> AsyncIterator[Bank]:
     """Accounts a and b, and one connection more than a test can explain."""
     async with lab_at(postgresql_url) as lab:
-        store = await lab.process(state={Account: Accounts()}, pool_size=5, max_overflow=0, pool_timeout=10)
+        store = await lab.process(state={Account: Accounts()}, pool_size=5, max_overflow=0, pool_timeout=CEILING)
         session = await lab.session()
         await session.execute(
             "CREATE TABLE accounts (id varchar PRIMARY KEY, balance int NOT NULL, version int NOT NULL);"

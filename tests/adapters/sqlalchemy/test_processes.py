@@ -22,7 +22,7 @@ from twofold_sqlalchemy import SqlAlchemy
 
 async def main(database, name, count, hold):
     engine = create_async_engine(f"sqlite+aiosqlite:///{database}")
-    store = SqlAlchemy(engine, busy_timeout=30)
+    store = SqlAlchemy(engine, busy_timeout=120)
     await store.create_schema([])
     for number in range(int(count)):
         transaction = await store.begin()

@@ -8,12 +8,13 @@ import anyio
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from twofold.testing.conformance._domain.bank import GetBalance, Open, application
+from twofold.testing.conformance._tools.in_time import CEILING
 from twofold_sqlalchemy import SqlAlchemy
 
 
 async def test_a_waiting_query_holds_no_connection(database: Path) -> None:
     """Commands go on with the only connection of a pool while queries wait for a projection that does not run."""
-    engine = create_async_engine(f"sqlite+aiosqlite:///{database}", pool_size=1, max_overflow=0, pool_timeout=1)
+    engine = create_async_engine(f"sqlite+aiosqlite:///{database}", pool_size=1, max_overflow=0, pool_timeout=CEILING)
     app = await application(SqlAlchemy(engine), work=False)
     async with app:
         session = app.session()
@@ -21,7 +22,7 @@ async def test_a_waiting_query_holds_no_connection(database: Path) -> None:
         token = session.token
 
         async def ask() -> None:
-            await app.session(token).execute(GetBalance(account_id="a"), timeout=60)
+            await app.session(token).execute(GetBalance(account_id="a"), timeout=10 * CEILING)
 
         async with anyio.create_task_group() as waiting:
             for _ in range(5):

@@ -9,7 +9,6 @@ from decimal import Decimal
 from enum import Enum
 from uuid import UUID
 
-import anyio
 import pytest
 
 from tests.domains.cached_bank import GetCached
@@ -18,6 +17,7 @@ from twofold.errors import WiringError
 from twofold.ports import Cached, CacheLease, CacheStore
 from twofold.testing.conformance._domain.bank import Balance, Open, Opened
 from twofold.testing.conformance._domain.bank import bank as bank_module
+from twofold.testing.conformance._tools.in_time import in_time
 from twofold_memory import InMemory, InMemoryCache
 
 
@@ -130,7 +130,7 @@ async def telling_tenants(store: CacheStore, key: str = "{account_id}") -> Async
     async def ask(event: Opened, session: Session) -> None:
         seen.append(await session.execute(GetTenant(account_id=event.account_id)))
 
-    with anyio.fail_after(30):
+    with in_time():
         async with app:
             yield app
             await app.settle()

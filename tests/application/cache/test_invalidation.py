@@ -14,6 +14,7 @@ from twofold.errors import TransientFailure
 from twofold.ports import CacheStore
 from twofold.testing.conformance._domain.bank import Balance, Deposit, Deposited, Open, Opened
 from twofold.testing.conformance._domain.bank import bank as bank_module
+from twofold.testing.conformance._tools.in_time import in_time
 from twofold_memory import InMemory
 
 
@@ -55,7 +56,7 @@ async def test_a_projection_that_stands_still_holds_up_only_its_own_queries(stor
         stuck = True
         await app.dispatch(Open(account_id="b"))
         await app.dispatch(Deposit(account_id="a", amount=Decimal(5)))
-        with anyio.fail_after(10):
+        with in_time():
             while await app.execute(GetCached(account_id="a")) != balance(5):  # noqa: ASYNC110 -- it is asked
                 await anyio.sleep(0.01)
         stuck = False
@@ -236,7 +237,7 @@ async def test_an_event_without_a_key_ends_all_answers_of_its_query(
         await loads.load()
         return loads.count
 
-    with anyio.fail_after(10):
+    with in_time():
         async with app:
             assert [await app.execute(GetDay(day=day)) for day in "ab"] == [1, 2]
             await app.dispatch(Write(day=None))
@@ -266,7 +267,7 @@ async def test_a_read_that_took_long_does_not_replace_a_later_one(store: CacheSt
         app.include(bank_module)
         return app
 
-    with anyio.fail_after(30):
+    with in_time():
         async with process(Loads(), slow) as one, process(quick, Loads()) as two:
             await one.dispatch(Open(account_id="a"))
             await one.settle()

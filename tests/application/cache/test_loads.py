@@ -12,6 +12,7 @@ from twofold.errors import DispatchCycle
 from twofold.ports import CacheStore
 from twofold.testing.conformance._domain.bank import Open
 from twofold.testing.conformance._domain.bank import bank as bank_module
+from twofold.testing.conformance._tools.in_time import in_time
 from twofold_memory import InMemory
 
 
@@ -111,7 +112,7 @@ async def test_a_query_that_asks_for_itself_is_told(store: CacheStore) -> None:
     async def get_note(query: GetNote, queries: QueryBus) -> Note | None:
         return await queries.execute(query)
 
-    with anyio.fail_after(10):
+    with in_time():
         async with app:
             with pytest.raises(DispatchCycle):
                 await app.execute(GetNote(account_id="a"))
@@ -147,7 +148,7 @@ async def test_queries_that_ask_for_each_other_are_told(store: CacheStore) -> No
             await app.execute(query)
         failed.append(query)
 
-    with anyio.fail_after(10):
+    with in_time():
         async with app:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(ask, GetOne())
@@ -175,7 +176,7 @@ async def test_who_waits_for_one_that_waits_for_a_third_is_served(store: CacheSt
     async def ask(query: Query[int]) -> None:
         answers.append(await app.execute(query))
 
-    with anyio.fail_after(10):
+    with in_time():
         async with app:
             loads.hold()
             async with anyio.create_task_group() as tasks:
@@ -203,7 +204,7 @@ async def test_what_cannot_be_shared_is_loaded_by_all_at_once(store: CacheStore)
         at_once -= 1
         return float("nan")
 
-    with anyio.fail_after(10):
+    with in_time():
         async with app:
             loads.hold()
             async with anyio.create_task_group() as tasks:
@@ -233,7 +234,7 @@ async def test_a_task_that_a_handler_began_asks_like_any_other(store: CacheStore
         assert await app.execute(GetOne()) == 1
         polled.set()
 
-    with anyio.fail_after(10):
+    with in_time():
         async with anyio.create_task_group() as tasks:
 
             @app.query_handler(GetNoNumber, cache=Cache(ttl=60, key="n"))

@@ -12,6 +12,7 @@ from twofold import Application, Cache, Query, QueryBus, ReadModel, Router, on
 from twofold.ports import CacheStore
 from twofold.testing.conformance._domain.bank import Balance, Deposit, Open, Opened
 from twofold.testing.conformance._domain.bank import bank as bank_module
+from twofold.testing.conformance._tools.in_time import in_time
 from twofold_memory import InMemory
 
 
@@ -72,7 +73,7 @@ async def test_an_answer_made_of_one_that_lags_claims_no_more(kind: str, joined:
 
     app.include(bank_module)
     cache.go.set()
-    with anyio.fail_after(30):
+    with in_time():
         async with app:
             await app.dispatch(Open(account_id="first"))
             await app.settle()

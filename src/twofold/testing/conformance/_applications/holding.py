@@ -7,8 +7,6 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
 
-import anyio
-
 from twofold import Application, Retry, Router
 from twofold.ports import ParkedEvent, WriteStore
 
@@ -16,7 +14,7 @@ from .._domain.audit import GetAudit, audited, auditing, deposits, settled
 from .._domain.bank import Deposit, Open, application
 from .._domain.work import LEASE, divided
 from .._tools.dial import Dial
-from .._tools.in_time import until
+from .._tools.in_time import WHOLE_TEST, in_time, until
 from .._tools.opened import NewStore
 from .._tools.watched import AROUND_A_CHECKPOINT, watched
 
@@ -31,7 +29,7 @@ KEY = "account-bad"
 async def dialled(store: WriteStore, dial: Dial, router: Router, *, lease: float = 5.0) -> AsyncIterator[Application]:
     """Run the bank with a module by a clock that the test moves."""
     app = await application(store, router, clock=dial, lease=lease)
-    with anyio.fail_after(30):
+    with in_time(WHOLE_TEST):
         async with app:
             yield app
 

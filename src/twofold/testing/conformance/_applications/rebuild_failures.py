@@ -14,6 +14,7 @@ from twofold.errors import RebuildRunning
 from .._domain.audit import settled
 from .._domain.bank import Deposit
 from .._domain.totals import NAMES, bank_with, deposited_unseen, failing, filled, rebuilt, rows, totals
+from .._domain.work import LONG
 from .._tools.beside import stores_of
 from .._tools.hooked import Call, Hooked
 from .._tools.in_time import in_time
@@ -96,7 +97,10 @@ class RebuildFailures:
                 tried.set()
 
             held: Any = Hooked(store, "subscriptions.claim", wait)
-            async with bank_with(held, totals(2), work=False) as one, bank_with(store, totals(2), work=False) as two:
+            async with (
+                bank_with(held, totals(2), work=False, lease=LONG) as one,
+                bank_with(store, totals(2), work=False, lease=LONG) as two,
+            ):
                 with in_time():
                     async with anyio.create_task_group() as tasks:
                         await one.operations.rebuild("totals")
@@ -122,7 +126,7 @@ class RebuildFailures:
             held: Any = Hooked(store, "begin", hold)
             for end in ("commit", "rollback"):
                 held = Hooked(held, end, note)
-            old = Application("old", **stores_of(held), lease=30.0)
+            old = Application("old", **stores_of(held), lease=LONG)
             old.include(totals(1))
             async with old, bank_with(store, totals(2), work=False) as app:
                 await settled(old)

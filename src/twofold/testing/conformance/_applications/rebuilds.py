@@ -15,7 +15,7 @@ from .._domain.bank import Balance, Deposit, Open, Opened
 from .._domain.totals import NAMES, GetTotals, Total, bank_with, deposited_unseen, filled, rebuilt, rows, totals
 from .._stores.shadows import ShadowRows
 from .._tools.hooked import Call, Hooked
-from .._tools.in_time import in_time
+from .._tools.in_time import CEILING, WHOLE_TEST, in_time
 from .._tools.opened import NewStore
 from .rebuild_failures import RebuildFailures
 
@@ -64,14 +64,14 @@ class RebuildSuite(RebuildFailures, ShadowRows):
                     while not (done.is_set() and versions[-1] == 2):
                         await session.dispatch(Deposit(account_id=NAMES[3], amount=Decimal(1)))
                         written += 1
-                        found = await session.execute(GetTotals(), timeout=10)
+                        found = await session.execute(GetTotals(), timeout=CEILING)
                         assert [row.account_id for row in found] == NAMES
                         (version,) = {row.version for row in found}
                         versions.append(version)
                         reading.set()
                         assert found[3].total == written
 
-            with in_time(20):
+            with in_time(WHOLE_TEST):
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(read)
                     await reading.wait()

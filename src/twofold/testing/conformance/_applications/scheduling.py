@@ -16,6 +16,7 @@ from twofold.ports import ScheduledCommand
 from .._domain.audit import stop_at_once
 from .._domain.reminders import TWICE, Broken, Promise, Relent, Remind, reminded, reminders, reminding
 from .._tools.dial import Dial
+from .._tools.in_time import CEILING, WHOLE_TEST, in_time
 from .._tools.opened import NewStore, writing
 from .._tools.watched import AFTER_COMMIT, AFTER_LOOK_AT_SCHEDULE, BEFORE_COMMIT, BEGIN, watched
 
@@ -23,14 +24,14 @@ from .._tools.watched import AFTER_COMMIT, AFTER_LOOK_AT_SCHEDULE, BEFORE_COMMIT
 @asynccontextmanager
 async def started(app: Application) -> AsyncIterator[Application]:
     """Run an application, and fail instead of hanging."""
-    with anyio.fail_after(30):
+    with in_time(WHOLE_TEST):
         async with app:
             yield app
 
 
 async def settled(app: Application) -> None:
     """Let all that is due be done."""
-    await app.settle(timeout=20)
+    await app.settle(timeout=CEILING)
 
 
 class SchedulerSuite:

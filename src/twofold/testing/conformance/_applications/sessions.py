@@ -16,6 +16,7 @@ from .._domain.audit import Audit, DepositEach, GetAudit, auditing, running, set
 from .._domain.bank import Balance, Deposit, GetBalance, Open
 from .._tools.capabilities import Capabilities
 from .._tools.dial import Dial
+from .._tools.in_time import CEILING
 from .._tools.opened import NewStore
 from .._tools.watched import BEFORE_COMMIT, BEGIN, BEGIN_READING, LOOK, watched
 from .holding import HOUR, KEY, dialled, failing, passes
@@ -154,7 +155,7 @@ class SessionSuite(SessionChecks):
                 waiting.set()
 
         async def ask(app: Application, token: str) -> None:
-            answer = await app.session(token).execute(GetBalance(account_id="a"), timeout=25)
+            answer = await app.session(token).execute(GetBalance(account_id="a"), timeout=CEILING)
             assert answer == holds("a", 0)
 
         async with new_store([]) as store, running(store, work=False) as writer:
@@ -217,7 +218,7 @@ class SessionSuite(SessionChecks):
                 waiting.set()
 
         async def ask(app: Application, token: str) -> None:
-            assert await app.session(token).execute(query, timeout=25) == Audit(account_id="bad", seen=everything)
+            assert await app.session(token).execute(query, timeout=CEILING) == Audit(account_id="bad", seen=everything)
 
         amounts = tuple(range(1, 41))
         everything = ("opened", *map(str, amounts))
@@ -256,7 +257,7 @@ class SessionSuite(SessionChecks):
     async def _is_told(self, session: Session, query: GetAudit) -> None:
         """Ask, and be told that an event is parked."""
         with pytest.raises(ReadNotReady) as caught:
-            await session.execute(query, timeout=5)
+            await session.execute(query, timeout=CEILING)
         assert (caught.value.projection, caught.value.lag, caught.value.parked) == ("audit", None, True)
 
     async def _converse(self, app: Application, other: Application, account: str, dice: Random) -> None:

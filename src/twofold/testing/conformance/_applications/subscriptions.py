@@ -27,6 +27,7 @@ from .._domain.audit import (
 )
 from .._domain.bank import Balance, Deposit, Deposited, GetBalance, Open, Opened, application
 from .._tools.capabilities import Capabilities
+from .._tools.in_time import WHOLE_TEST, in_time
 from .._tools.opened import NewStore, writing
 from .._tools.watched import READ, watched
 from .holding import SubscriptionHolding
@@ -208,7 +209,7 @@ class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionR
         """Background work belongs to no task of the user."""
         async with new_store([]) as store:
             app = await application(store)
-            with anyio.fail_after(30):
+            with in_time(WHOLE_TEST):
                 async with anyio.create_task_group() as group:
                     group.start_soon(app.__aenter__)
                 await app.dispatch(Open(account_id="a"))

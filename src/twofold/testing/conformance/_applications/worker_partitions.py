@@ -88,12 +88,15 @@ class WorkerPartitions:
             async def shared() -> bool:
                 return await owners(store) == {2: 2}
 
+            async def all_with_one() -> bool:
+                return await owners(store) == {4: 1}
+
             async with worker(store, working(partitions=4)):
                 await until(shared)
             await deposit(front, 1)
             await settled(front)
             assert await done(front) == everywhere(1)
-            assert await owners(store) == {4: 1}
+            await until(all_with_one)
 
     async def test_more_and_fewer_partitions(self, new_store: NewStore) -> None:
         """A subscription that is divided anew delivers every event once, whatever partitions there were before."""

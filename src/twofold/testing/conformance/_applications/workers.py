@@ -10,7 +10,20 @@ import anyio
 from twofold import Application
 
 from .._domain.audit import settled
-from .._domain.work import ACCOUNTS, LEASE, deposit, done, everywhere, mailing, opened, state, stolen, worker, working
+from .._domain.work import (
+    ACCOUNTS,
+    LEASE,
+    LONG,
+    deposit,
+    done,
+    everywhere,
+    mailing,
+    opened,
+    state,
+    stolen,
+    worker,
+    working,
+)
 from .._tools.beside import stores_of
 from .._tools.hooked import Call, Hooked
 from .._tools.in_time import until
@@ -25,7 +38,7 @@ class WorkerSuite(WorkerPartitions, WorkerRetries):
     async def test_one_works_and_the_other_stands_by(self, new_store: NewStore) -> None:
         """Of two workers one holds a partition; when it leaves, the other goes on where it was, and not a lease later."""
         async with opened(new_store) as (store, front), AsyncExitStack() as staying:
-            async with worker(store, lease=20.0) as first:
+            async with worker(store, lease=LONG) as first:
                 await settled(front)
                 second = await staying.enter_async_context(worker(store))
                 await deposit(front, 1)
@@ -50,11 +63,11 @@ class WorkerSuite(WorkerPartitions, WorkerRetries):
 
         async with opened(new_store) as (store, front):
             held: Any = Hooked(store, "begin", hold)
-            late = Application("work", **stores_of(held), lease=LEASE)
+            late = Application("work", **stores_of(held), lease=LONG)
             late.include(working(during=note))
             async with late:
                 await looked.wait()
-                async with worker(store, working(during=note)):
+                async with worker(store, working(during=note), lease=LONG):
                     await deposit(front, 1)
                     await settled(front)
                 go.set()
@@ -65,14 +78,24 @@ class WorkerSuite(WorkerPartitions, WorkerRetries):
 
     async def test_a_dead_worker_is_succeeded(self, new_store: NewStore) -> None:
         """The partition of a worker that died is taken over when its lease has ended, and not before."""
+        looked = anyio.Event()
+
+        async def look(claim: Call) -> Any:
+            found = await claim()
+            looked.set()
+            return found
+
         async with opened(new_store) as (store, front):
+            looking: Any = Hooked(store, "subscriptions.claim", look)
             async with worker(store):
                 await settled(front)
-            await store.subscriptions.claim("work", "dead", seconds=LEASE, limit=1)
-            async with worker(store):
+            dead = await store.subscriptions.claim("work", "dead", seconds=LONG, limit=1)
+            async with worker(looking):
                 await deposit(front, 1)
+                await looked.wait()
                 assert [each.owner for each in await store.subscriptions.partitions("work")] == ["dead"]
                 assert await done(front) == {}
+                assert list(await store.subscriptions.renew(dead, seconds=0.0)) == list(dead)
                 await settled(front)
                 assert await done(front) == everywhere(1)
 
@@ -123,31 +146,35 @@ class WorkerSuite(WorkerPartitions, WorkerRetries):
             assert await done(front) == everywhere(1)
 
     async def test_a_slow_handler_is_not_robbed(self, new_store: NewStore) -> None:
-        """Leases are renewed beside a handler that takes longer than they last; nobody else calls it meanwhile."""
+        """Leases are renewed beside a handler that takes longer than they last; nobody else gets its segment meanwhile."""
         reached, go, sent = anyio.Event(), anyio.Event(), list[tuple[str, int]]()
+        renewals, lease = 0, 3.0
 
         async def slowly() -> None:
             reached.set()
             await go.wait()
 
-        async with opened(new_store) as (store, front), worker(store, mailing(sent, during=slowly)) as slow:
-            try:
-                await deposit(front, 1, accounts=ACCOUNTS[:1])
-                await reached.wait()
-                (held,) = await store.subscriptions.partitions("mail")
+        async def count(renew: Call) -> Any:
+            nonlocal renewals
+            kept = await renew()
+            renewals += 1
+            return kept
 
-                async def robbed() -> bool:
-                    return (await store.subscriptions.partitions("mail"))[0].generation != held.generation
-
-                async with worker(store, mailing(sent)):
-                    with anyio.move_on_after(3 * LEASE):
-                        await until(robbed)
-                    assert not await robbed()
+        async with opened(new_store) as (store, front):
+            counted: Any = Hooked(store, "subscriptions.renew", count)
+            async with worker(counted, mailing(sent, during=slowly), lease=lease) as slow:
+                try:
+                    await deposit(front, 1, accounts=ACCOUNTS[:1])
+                    await reached.wait()
+                    began = anyio.current_time()
+                    while anyio.current_time() < began + lease:
+                        before = renewals
+                        await until(lambda before=before: renewals > before, "the lease was to be renewed")  # type: ignore[misc]
+                        assert await store.subscriptions.claim("mail", "another", seconds=LONG, limit=1) == []
+                finally:
                     go.set()
-                    await settled(slow)
+                await settled(slow)
                 assert sent == [(ACCOUNTS[0], 1)]
-            finally:
-                go.set()
 
 
 async def _stands_by(app: Application) -> bool:

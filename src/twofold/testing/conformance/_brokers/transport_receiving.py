@@ -7,7 +7,7 @@ from anyio.abc import TaskStatus
 
 from twofold.ports import Delivery, WireMessage
 
-from .._tools.in_time import in_time, until
+from .._tools.in_time import WHOLE_TEST, in_time, until
 from .._tools.transport_opened import (
     NewBroker,
     accepted,
@@ -52,7 +52,7 @@ class ReceivingCases:
                             everything.set()
 
             async with anyio.create_task_group() as tasks:
-                with in_time(60):
+                with in_time(WHOLE_TEST):
                     for _ in range(self.processes):
                         await tasks.start(receive)
                     for first in range(0, len(sent), 500):

@@ -12,7 +12,7 @@ from twofold.errors import ConfigurationError
 from twofold.ports import Feed, Outcome, Transport, WireMessage
 
 from .._tools.capabilities import Capabilities
-from .._tools.in_time import in_time
+from .._tools.in_time import WHOLE_TEST, in_time
 from .._tools.transport_opened import (
     NewBroker,
     accepted,
@@ -151,7 +151,7 @@ class SharingCases:
             sent = [message(str(number), key=f"k{number % 23}") for number in range(200)]
             work = _Work(len(sent))
             async with anyio.create_task_group() as tasks:
-                with in_time(30):
+                with in_time(WHOLE_TEST):
                     await tasks.start(work.run, await connect(), wanted, "first", 30)
                     await tasks.start(work.run, await connect(), wanted, "second", len(sent))
                     for start in range(0, len(sent), 20):

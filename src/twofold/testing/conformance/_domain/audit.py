@@ -7,14 +7,13 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
-import anyio
 import anyio.lowlevel
 
 from twofold import Application, Command, Event, Query, ReadModel, Repository, Retry, Router, UnitOfWork, View, on
 from twofold.ports import WriteStore
 
 from .._tools.beside import stores_of
-from .._tools.in_time import in_time
+from .._tools.in_time import CEILING, WHOLE_TEST, in_time
 from .bank import Account, Deposit, Deposited, Open, Opened, application
 
 ONCE = Retry(attempts=2, delay=0.001)
@@ -105,7 +104,7 @@ def auditing(
 async def running(store: WriteStore, *routers: Router, **options: Any) -> AsyncIterator[Application]:
     """Run the bank with some modules, and fail instead of hanging."""
     app = await application(store, *routers, **options)
-    with anyio.fail_after(30):
+    with in_time(WHOLE_TEST):
         async with app:
             yield app
 
@@ -115,7 +114,7 @@ async def auditing_only(store: WriteStore) -> AsyncIterator[Application]:
     """Run an application with one subscription, "audit", on a store whose tables were made."""
     app = Application("audit", **stores_of(store))
     app.include(auditing())
-    with anyio.fail_after(30):
+    with in_time(WHOLE_TEST):
         async with app:
             yield app
 
@@ -130,7 +129,7 @@ async def deposits(app: Application, *accounts: str) -> None:
 async def settled(app: Application) -> None:
     """Wait for the subscriptions; those that never arrive are a failure of the test, not of its patience."""
     with in_time():
-        await app.settle()
+        await app.settle(timeout=CEILING)
 
 
 async def audited(app: Application, *accounts: str) -> dict[str, tuple[str, ...] | None]:

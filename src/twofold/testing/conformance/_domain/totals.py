@@ -74,9 +74,9 @@ def totals(version: int, fail_on: str | None = None, *, once: Sequence[str] = ()
     return router
 
 
-def bank_with(store: WriteStore, *routers: Router, work: bool = True) -> Application:
-    """Return an application of the bank and some modules."""
-    app = Application("bank", **stores_of(store), work=work, lease=1.0)
+def bank_with(store: WriteStore, *routers: Router, work: bool = True, lease: float = 5.0) -> Application:
+    """Return an application of the bank and some routers."""
+    app = Application("bank", **stores_of(store), work=work, lease=lease)
     for router in (bank, *routers):
         app.include(router)
     return app

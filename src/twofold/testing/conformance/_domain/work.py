@@ -13,13 +13,16 @@ from twofold import Application, Query, ReadModel, Router, View, on
 from twofold.ports import Lease, ParkedEvent, WriteStore
 
 from .._tools.beside import stores_of
-from .._tools.in_time import in_time, until
+from .._tools.in_time import CEILING, WHOLE_TEST, in_time, until
 from .._tools.opened import NewStore
 from .audit import ONCE
 from .bank import Balance, Deposit, Deposited, Open, bank
 
 LEASE = 0.5
-"""Seconds that a worker's claims outlive it here."""
+"""Seconds that a worker's claims outlive it, where others have to take over. A busy machine loses leases so short."""
+
+LONG = 600.0
+"""Seconds of a lease that does not end during a test."""
 
 ACCOUNTS = [f"a{number:02}" for number in range(20)]
 
@@ -122,7 +125,7 @@ def worker(store: WriteStore, router: Router | None = None, *, work: bool = True
 async def opened(new_store: NewStore) -> AsyncIterator[tuple[WriteStore, Application]]:
     """Open a store with some accounts, and an application on it that does no background work; fail instead of hanging."""
     async with new_store([Balance, Work, Sum]) as store:
-        with in_time(30):
+        with in_time(WHOLE_TEST):
             async with worker(store, work=False) as front:
                 for account in ACCOUNTS:
                     await front.dispatch(Open(account_id=account))
@@ -154,7 +157,7 @@ async def retried(app: Application, account: str) -> Sequence[ParkedEvent]:
         AssertionError: nobody does it.
     """
     with in_time():
-        return await app.operations.retry("work", f"account-{account}")
+        return await app.operations.retry("work", f"account-{account}", timeout=CEILING)
 
 
 async def state(app: Application) -> str:
@@ -184,7 +187,7 @@ async def divided(store: WriteStore, subscription: str, partitions: int) -> None
 
 async def stolen(store: WriteStore) -> Lease:
     """Take a partition away from whoever holds it, for longer than any test."""
-    (lease,) = await store.subscriptions.claim("work", "thief", seconds=60, limit=1, force=True)
+    (lease,) = await store.subscriptions.claim("work", "thief", seconds=LONG, limit=1, force=True)
     return lease
 
 

@@ -14,6 +14,7 @@ from twofold._definitions.view import View
 from twofold.errors import ConcurrencyConflict, DuplicateEvent, ReadOnlyUnitOfWork, UnitOfWorkClosed, UnitOfWorkDoomed
 from twofold.ports import START, Checkpoint, Expected, Position, RowChange, WriteStore, WriteTransaction
 
+from .._tools.in_time import in_time
 from .._tools.opened import NewStore, failed_savepoint, reading, undone, writing
 from .event_log import append, event, stream_of
 
@@ -197,7 +198,7 @@ class TransactionSuite:
                 tasks.start_soon(queue)
                 await anyio.lowlevel.checkpoint()
                 tasks.cancel_scope.cancel()
-            with anyio.fail_after(5):
+            with in_time():
                 async with writing(store) as transaction:
                     await write_everything(transaction)
             assert await written(store) == [True] * 4

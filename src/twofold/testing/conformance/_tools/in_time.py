@@ -1,4 +1,4 @@
-"""Waiting in a suite: what does not come is a failure of the store, and never a test that hangs."""
+"""Waiting in tests: always for a condition, and never for longer than a ceiling that only a failure reaches."""
 
 from __future__ import annotations
 
@@ -8,31 +8,51 @@ from contextvars import ContextVar
 
 import anyio
 
-patience: ContextVar[float] = ContextVar("patience", default=6.0)
-"""How long to wait for what should come soon, in seconds. Less where it is expected not to come."""
+CEILING = 120.0
+"""Seconds after which a wait gives up. Nothing that works takes so long, not even on a busy machine."""
+
+WHOLE_TEST = 4 * CEILING
+"""Seconds after which a test gives up as a whole, with all its waits."""
+
+patience: ContextVar[float] = ContextVar("patience", default=CEILING)
+"""Seconds after which one wait gives up. A test that is expected to wait in vain sets less."""
 
 
 @contextmanager
 def in_time(seconds: float | None = None) -> Iterator[None]:
-    """Fail when the block takes longer than so many seconds, or than one is patient.
+    """Fail when the block takes too long.
+
+    Args:
+        seconds: the limit; `patience` when None.
 
     Raises:
-        AssertionError: it does.
+        AssertionError: the block took longer.
     """
     seconds = patience.get() if seconds is None else seconds
-    try:
-        with anyio.fail_after(seconds):
-            yield
-    except TimeoutError as late:
-        raise AssertionError(f"it was not done in {seconds:g} s") from late
+    with anyio.move_on_after(seconds) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise AssertionError(f"it was not done in {seconds:g} s")
 
 
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait for something that another task or process brings about.
+async def until(
+    condition: Callable[[], bool | Awaitable[bool]], what: str | Callable[[], str] = "it", *, pause: float = 0.01
+) -> None:
+    """Wait until a condition holds that another task, a process or a server brings about.
+
+    Args:
+        condition: what must hold.
+        what: what was expected, for the failure: "the worker was to stop". A function is called only then.
+        pause: seconds between two looks.
 
     Raises:
-        AssertionError: it did not come.
+        AssertionError: the condition did not hold in time.
     """
-    with in_time():
-        while not await condition():  # noqa: ASYNC110 -- it is in the store, which wakes nobody
-            await anyio.sleep(0.01)
+    limit = patience.get()
+    with anyio.move_on_after(limit):
+        while True:
+            found = condition()
+            if found if isinstance(found, bool) else await found:
+                return
+            await anyio.sleep(pause)
+    raise AssertionError(f"after {limit:g} s: {what if isinstance(what, str) else what()}")

@@ -12,6 +12,8 @@ from anyio.abc import TaskStatus
 
 from twofold.ports import Answerer, Request, Requests
 
+from .in_time import CEILING
+
 ConnectRequests: TypeAlias = Callable[[], Awaitable[Requests]]
 """Returns an adapter that is open, as another process would have its own; it is closed with the broker."""
 
@@ -19,7 +21,7 @@ NewRequests: TypeAlias = Callable[[], AbstractAsyncContextManager[ConnectRequest
 """Gives a broker on which nobody has served yet; the fixture that the suite asks for."""
 
 NAME = "shop"
-LONG = 20.0
+LONG = CEILING
 SHORT = 0.4
 
 _numbers = count(1)
