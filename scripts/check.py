@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Check:
-    """A name, the commands that must all succeed in turn, each an argument line for Python, and a notification."""
+    """A name, the commands that must all succeed in turn, each an argument line for Python, and a hint."""
 
     name: str
     commands: tuple[str, ...]
@@ -34,6 +34,7 @@ CHECKS = (
     # Without --quiet: it hides warnings from --strict, too.
     Check("docs", ("-m mkdocs build --strict", "scripts/check_site.py site")),
     Check("architecture", ("-m pytest -q -p no:cacheprovider tests/architecture scripts",)),
+    Check("wording", ("scripts/check_wording.py",)),
     Check("lint", ("-m ruff check --output-format concise .",)),
     Check("format", ("-m ruff format --check --output-format concise .",), "`make format` repairs it."),
 )

@@ -1,4 +1,4 @@
-"""Resolve everything that the project can need, anew, and write constraints.txt.
+"""Resolve every dependency of the project again and write constraints.txt.
 
 The oldest supported Python decides the versions; the newer ones must be content with them and may add
 packages.

@@ -28,7 +28,7 @@ STORY = {
 def main() -> int:
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
-    print(f"The demo begins anew in {FOLDER}, and what it makes stays there until the next one.")
+    print(f"The demo starts from the beginning in {FOLDER}. Its files stay there until the next run.")
     print(f"\n$ cd {shlex.quote(str(FOLDER))}")
     for chapter, words in STORY.items():
         command = [PYTHON, "-m", "orders", *words]

@@ -52,7 +52,7 @@ def test_a_page_that_fetches_from_elsewhere_is_found(html: str, tmp_path: Path) 
     ],
 )
 def test_a_page_that_only_links_is_accepted(html: str, tmp_path: Path) -> None:
-    """Links that a reader may follow, and text that looks like code, are no fetches."""
+    """Links that a reader may follow, and text that looks like code, do not count as fetches."""
     (tmp_path / "index.html").write_text(html, "utf-8")
 
     assert check_site(str(tmp_path)) == 0

@@ -14,7 +14,7 @@ class InMemoryNotifier:
         self._watching: dict[str, list[Callable[[], None]]] = {}
 
     async def announce(self, log: str) -> None:
-        """Tell whoever watches."""
+        """Notify the listeners of this log."""
         for heard in self._watching.get(log, ()):
             heard()
 

@@ -80,7 +80,7 @@ class Redis:
         await read_layouts(self._server, self._keys, views)
 
     async def create_schema(self, views: Sequence[type[View]]) -> None:
-        """Make the indexes of rows anew that were written for others. Who still writes for those is refused from then on."""
+        """Rebuild the indexes of rows with another layout. Writers with the old layout are refused from then on."""
         for view in views:
             await index_rows(self._server, self._keys, view)
 

@@ -114,5 +114,5 @@ async def _answer(write: str, read: str | None, query: Query[R]) -> R:
 if __name__ == "__main__":
     try:
         cli(prog_name="python -m orders")
-    except (NotAnOrderFile, TwofoldError, OSError) as error:  # what the user can mend: one line and no traceback
+    except (NotAnOrderFile, TwofoldError, OSError) as error:  # the user can fix it: one line without a traceback
         sys.exit(f"{type(error).__name__}: {error}")

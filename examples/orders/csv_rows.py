@@ -17,7 +17,7 @@ COLUMNS = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "
 
 
 class NotAnOrderFile(Exception):
-    """The file is no CSV of invoice lines, or it ends in the middle."""
+    """The file does not contain invoice lines as CSV, or it is truncated."""
 
 
 class BadRow(Exception):
@@ -58,7 +58,7 @@ def read_invoices(source: BinaryIO) -> Iterator[Invoice]:
     compressed = source.read(2) == b"\x1f\x8b"
     source.seek(0)
     binary = gzip.GzipFile(fileobj=source) if compressed else source
-    # A byte that is no UTF-8 becomes a replacement character: a spoiled name is no reason to refuse an order.
+    # Invalid UTF-8 becomes a replacement character: a damaged name does not refuse an order.
     with source, io.TextIOWrapper(binary, encoding="utf-8-sig", errors="replace", newline="") as text:
         try:
             for _, rows in groupby(_rows(text), key=lambda row: "".join(row.fields[:1]).strip()):
@@ -72,7 +72,9 @@ def _rows(text: TextIO) -> Iterator[Row]:
     header = tuple(next(reader, []))
     if header != COLUMNS:
         found, wanted = ",".join(header)[:80], ",".join(COLUMNS)
-        raise NotAnOrderFile(f"{text.name} is no file of invoice lines: it begins with {found!r}, not with {wanted!r}.")
+        raise NotAnOrderFile(
+            f"{text.name} does not contain invoice lines: it starts with {found!r}, not with {wanted!r}."
+        )
     for number in count(2):
         try:
             yield Row(number, next(reader))

@@ -70,7 +70,7 @@ _LEASES: Final = (
     RUN
     + """
 -- The time, in microseconds. In another run of the server something may be lost: leases given before are worth nothing, so
--- that their holders read the checkpoints anew.
+-- that their owners read the checkpoints again.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 

@@ -63,7 +63,7 @@ class ReadModel(Protocol[V]):
 
         Raises:
             RowNotFound: there is no row of that key.
-            NotStorable: a field does not fit, or there is none of that name.
+            NotStorable: a field does not fit, or does not exist.
         """
         ...
 

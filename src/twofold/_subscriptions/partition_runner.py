@@ -27,7 +27,7 @@ BATCH = 500
 
 REST = 8
 LONGEST_REST = 0.2
-"""A subscription that is up to date waits for so many times the duration of its last batch, and at most for so many seconds,
+"""A subscription that has caught up waits `REST` times the duration of its last batch, and at most `LONGEST_REST` seconds,
 unless a task waits for the subscription. More events arrive meanwhile, so that batches grow under load."""
 
 FIRST_POLL = 0.01

@@ -52,7 +52,7 @@ class Repository(Generic[A]):
         tracked = await self._scope.unit_of_work().load(self._type, str(id))
         if tracked is None:
             raise AggregateNotFound(
-                f"cannot get {self._type.__name__} {id}: there is none of that id. Use find() when it may be missing."
+                f"cannot get {self._type.__name__} {id}: it does not exist. Use find() if it may be missing."
             )
         if expected is not None:
             if tracked.version != expected:
@@ -61,7 +61,7 @@ class Repository(Generic[A]):
         return cast(A, tracked.aggregate)
 
     async def find(self, id: object) -> A | None:
-        """Return an aggregate, or None when there is none of that id."""
+        """Return an aggregate, or None when it does not exist."""
         tracked = await self._scope.unit_of_work().load(self._type, str(id))
         return None if tracked is None else cast(A, tracked.aggregate)
 
@@ -69,7 +69,7 @@ class Repository(Generic[A]):
         """Return the version an aggregate was loaded at: events of an event-sourced one, saves of a state-stored one.
 
         Raises:
-            AggregateNotFound: there is none of that id.
+            AggregateNotFound: it does not exist.
         """
         await self.get(id)
         tracked = await self._scope.unit_of_work().load(self._type, str(id))

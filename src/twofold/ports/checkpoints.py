@@ -50,7 +50,7 @@ class CheckpointWriter(Protocol):
             subscription: the subscription.
             expected: the checkpoint that must be stored now; None when there must be none.
             to: the new checkpoint.
-            lease: the lease of the partition. Without a lease the first partition is moved, whoever holds its lease.
+            lease: the lease of the partition. Without a lease the first partition is moved, regardless of its lease.
 
         Raises:
             CheckpointMoved: another checkpoint is stored, or the lease was lost. The transaction must be rolled back.

@@ -14,7 +14,7 @@ class Request(NamedTuple):
 
     Attributes:
         id: identifies the request. It does not change when the request is sent or delivered again.
-        key: requests of one key are handled one after another, in the order of arrival; None is no order.
+        key: requests of one key are handled one after another, in the order of arrival; None means any order.
         body: the content, in UTF-8, of at most `LARGEST_BODY` bytes.
     """
 

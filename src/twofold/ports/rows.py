@@ -117,6 +117,6 @@ class RowWriter(RowReader[V], Protocol[V]):
         Raises:
             NotStorable: a row cannot be kept; the text says which, or which value. The transaction must be rolled back, and
                 the same changes without that row can be written in another one. Nothing else is raised for a row, and this
-                for nothing else, since whoever caused it is set aside.
+                for nothing else, because the event that caused it is parked.
         """
         ...

@@ -58,7 +58,7 @@ class SubscriptionStore(Protocol):
         ...
 
     async def renew(self, leases: Sequence[Lease], *, seconds: float) -> Sequence[Lease]:
-        """Extend leases to so many seconds from now; return those that are still valid.
+        """Extend leases to `seconds` from now; return those that are still valid.
 
         A lease that ended is valid again unless another worker has claimed its partition.
         """
@@ -69,5 +69,5 @@ class SubscriptionStore(Protocol):
         ...
 
     async def attend(self, subscription: str, owner: str, *, seconds: float) -> int:
-        """Register a worker for so many seconds; return the number of registered workers, including this one."""
+        """Register a worker for `seconds`; return the number of registered workers, including this one."""
         ...

@@ -153,7 +153,7 @@ class SubscriptionHolding:
                 assert await held(app) == []
 
     async def test_a_wait_moves_with_its_partition(self, new_store: NewStore) -> None:
-        """A key that is held stays held when the subscription is divided anew, and is tried by whoever has it then."""
+        """A pending retry survives a change of the partitions, and the new owner of its key retries it."""
         dial = Dial()
         accounts = [f"bad{number}" for number in range(5)]
         async with new_store([]) as store:

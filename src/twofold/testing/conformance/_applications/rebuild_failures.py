@@ -51,7 +51,7 @@ class RebuildFailures:
                     assert (await rows(app))[NAMES[0]] == (2, Decimal(3))
 
     async def test_it_goes_on_where_it_was(self, new_store: NewStore) -> None:
-        """What was filled before a crash is not filled again, unless a restart is asked for."""
+        """Rows from before a crash are not written again, unless the rebuild is restarted."""
         async with filled(new_store) as store:
             for restart, first in ((False, True), (True, False)):
                 async with bank_with(failing(store, "shadows.swap"), totals(2), work=False) as app:

@@ -146,7 +146,7 @@ class RebuildSuite(RebuildFailures, ShadowRows):
                 assert claims == [3]
 
     async def test_what_the_old_rows_waited_for_is_dropped(self, new_store: NewStore) -> None:
-        """An event that is held for the old rows is no matter of the new ones, which have it."""
+        """A retry that is pending for the old rows does not concern the new rows, which contain the event."""
         async with new_store([Total, Balance]) as store:
             async with bank_with(store, totals(1, fail_on="a01", retry=Retry(delay=3600, longest=3600))) as app:
                 await app.dispatch(Open(account_id="a01"))

@@ -76,7 +76,7 @@ class RepositorySuite(RepositoryRaces):
                     assert await transaction.storage_kinds.get("Account") is None
 
     async def test_nothing_there(self, new_store: NewStore) -> None:
-        """`get` and `version` raise when there is none of that id, and `find` gives None; so it is after a removal."""
+        """For a missing or removed id, `get` and `version` raise, and `find` returns None."""
 
         async def run(command: Run, accounts: Repository[Account]) -> str:
             with pytest.raises(AggregateNotFound):

@@ -30,7 +30,7 @@ WRITERS = 6
 
 
 class Gathering:
-    """Holds those who come until enough have; whoever comes later passes."""
+    """Blocks callers until enough have arrived; later callers pass."""
 
     def __init__(self, number: int) -> None:
         self._missing = number

@@ -56,7 +56,7 @@ class SchedulerSuite:
                 assert await app.operations.scheduled() == []
 
     async def test_nobody_has_to_ask(self, new_store: NewStore) -> None:
-        """What is scheduled for now, or for a time that has passed, is dispatched without anybody waiting for it."""
+        """A command for now or for a past time is dispatched at once."""
         done = anyio.Event()
 
         async def during(_: Remind) -> None:
@@ -86,7 +86,7 @@ class SchedulerSuite:
             assert await reminded(store) == []
 
     async def test_an_id_that_is_used_again(self, new_store: NewStore) -> None:
-        """What was scheduled under an id before is replaced; each tenant has ids of its own."""
+        """A second command with the same id replaces the first; each tenant has its own ids."""
         dial = Dial()
         async with new_store([]) as store, started(reminders(store, clock=dial)) as app:
             blue = app.session(tenant="blue")

@@ -42,7 +42,7 @@ class SessionChecks:
     """The cases of `SessionSuite` that wait for no read model."""
 
     async def test_a_token_is_checked(self, new_store: NewStore) -> None:
-        """A text that is no token, and a token of another log, are refused; a failed command leaves it as it was."""
+        """An invalid token and a token of another log are refused; a failed command does not change the token."""
         async with new_store([]) as store, running(store) as app, app.session() as session:
             assert session.token == ""
             await session.dispatch(Open(account_id="a"))

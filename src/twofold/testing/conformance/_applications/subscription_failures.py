@@ -163,7 +163,7 @@ class SubscriptionFailures:
             assert {each.name: each.parked for each in await app.operations.status()} == {"balances": 0, "audit": 2}
 
     async def test_a_failure_is_parked_whatever_its_words(self, new_store: NewStore) -> None:
-        """An error that quotes what is no text, as a file name may be, is written down like any other."""
+        """An error whose message cannot be encoded, such as one with a file name, is recorded like any other."""
         router = Router("words")
 
         @router.projection("words", retry=ONCE)

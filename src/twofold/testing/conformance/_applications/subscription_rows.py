@@ -9,7 +9,7 @@ from .._domain.bank import Deposited, Opened
 from .._tools.opened import NewStore
 
 BAD = "\ud800"
-"""A text that is no text: half of a surrogate pair. No store keeps it."""
+"""Half of a surrogate pair. No store accepts it."""
 
 
 def spoiling(*, looking: bool) -> Router:

@@ -118,7 +118,7 @@ class UnitOfWorkSuite(UnitOfWorkUse, UnitOfWorkEnds):
             assert seen == ["Opened", "Deposited", "Opened", "Deposited"]
 
     async def test_an_undone_savepoint_drops_its_events(self, new_store: NewStore) -> None:
-        """What was recorded, added and written in a savepoint that an error leaves is undone; the rest is committed."""
+        """An error rolls back all events, aggregates and writes of its savepoint; the rest commits."""
 
         async def run(command: Run, accounts: Repository[Account], unit: UnitOfWork) -> str:
             account = await accounts.get("a")

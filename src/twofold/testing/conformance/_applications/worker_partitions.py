@@ -1,4 +1,4 @@
-"""Partitions: keys are shared out among workers, and a subscription is divided anew."""
+"""Partitions: keys are divided among workers, and the number of partitions changes."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class WorkerPartitions:
             await until(all_with_one)
 
     async def test_more_and_fewer_partitions(self, new_store: NewStore) -> None:
-        """A subscription that is divided anew delivers every event once, whatever partitions there were before."""
+        """After a change of the partitions, every event is delivered once."""
         async with opened(new_store) as (store, front):
             amounts: list[int] = []
             for amount, partitions in enumerate((1, 4, 3, 1, 2), 1):
@@ -144,7 +144,7 @@ class WorkerPartitions:
                     assert [number for who, number in sent if who == account] == newer
 
     async def test_parked_keys_move_with_their_partition(self, new_store: NewStore) -> None:
-        """A key that is parked stays parked when the subscription is divided anew, and its partition counts it."""
+        """A parked key survives a change of the partitions, and its new partition counts it."""
         bad = ACCOUNTS[:3]
         async with opened(new_store) as (store, front):
             await deposit(front, 1)

@@ -56,7 +56,7 @@ class WorkerRetries:
             calls.append(account)
 
         async def again(app: Application) -> None:
-            with suppress(LookupError):  # nothing is left for whoever comes last
+            with suppress(LookupError):  # the last caller finds nothing
                 await retried(app, bad)
 
         async with opened(new_store) as (store, front):

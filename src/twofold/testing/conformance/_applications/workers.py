@@ -49,7 +49,7 @@ class WorkerSuite(WorkerPartitions, WorkerRetries):
             assert await done(front) == everywhere(1, 2)
 
     async def test_workers_that_start_at_once_begin_once(self, new_store: NewStore) -> None:
-        """Of two workers that find no checkpoint one writes the first; the other, however late, begins nothing anew."""
+        """Of two workers that find no checkpoint, one writes the first; the other does not start again, however late."""
         looked, go, calls = anyio.Event(), anyio.Event(), list[str]()
 
         async def hold(begin: Call) -> Any:
@@ -146,7 +146,7 @@ class WorkerSuite(WorkerPartitions, WorkerRetries):
             assert await done(front) == everywhere(1)
 
     async def test_a_slow_handler_is_not_robbed(self, new_store: NewStore) -> None:
-        """Leases are renewed beside a handler that takes longer than they last; nobody else gets its segment meanwhile."""
+        """Leases are renewed during a slow handler; no other worker gets its partition meanwhile."""
         reached, go, sent = anyio.Event(), anyio.Event(), list[tuple[str, int]]()
         renewals, lease = 0, 3.0
 

@@ -136,7 +136,7 @@ class CacheSuite:
             assert await cache.lookup(key("a", "other")) == answer("other")
 
     async def test_leases_of_one_time_are_equally_good(self, new_cache: NewCache) -> None:
-        """Of two who load at once both may fill, whoever asked first."""
+        """Of two concurrent loads, both may fill, in any order."""
         async with new_cache() as cache:
             one, two = await lease_of(cache), await lease_of(cache)
             assert await cache.fill(one, answer("one", 1), seconds=LONG)

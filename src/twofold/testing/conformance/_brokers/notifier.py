@@ -1,4 +1,4 @@
-"""Notifications between processes: heard by whoever listens to that log, and by nobody else."""
+"""Notifications between processes: every listener of that log receives them, and no other."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class NotifierSuite:
             assert other.times == 2
 
     async def test_whoever_leaves_hears_no_more(self, new_notifier: NewNotifier) -> None:
-        """Others go on, an announcement that nobody hears is no error, and listening begins anew."""
+        """Other listeners continue, an announcement without listeners succeeds, and listening can restart."""
         async with new_notifier() as notifier:
             async with listening(notifier, "a") as (stays,):
                 async with listening(notifier, "a") as (leaves,):

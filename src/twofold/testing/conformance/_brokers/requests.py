@@ -1,4 +1,4 @@
-"""Requests: each gets its own reply by its deadline, those of a key in order, and a server that dies is succeeded."""
+"""Requests: each gets its own reply by its deadline, in order per key, and another server takes over from a dead one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Publishing: what arrives is what was sent, in order, and what nobody receives is no success."""
+"""Publishing: what arrives is what was sent, in order, and an unroutable message is never a success."""
 
 from __future__ import annotations
 

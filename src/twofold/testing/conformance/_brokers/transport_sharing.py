@@ -31,7 +31,7 @@ class SharingCases:
     """Who receives what, and from when on."""
 
     async def test_each_consumer_gets_everything(self, new_broker: NewBroker) -> None:
-        """Two consumers have a copy each, and what one settles is no matter of the other."""
+        """Two consumers have a copy each, and neither is affected by what the other settles."""
         async with new_broker() as connect:
             transport = await connect()
             sent = messages(30)
@@ -58,14 +58,14 @@ class SharingCases:
             assert await left(transport, feed()) == sent[2:]
 
     async def test_what_was_never_declared_has_nothing(self, new_broker: NewBroker) -> None:
-        """Nothing waits for it and nothing is parked; that is no error."""
+        """No message waits and none is parked; that is not an error."""
         async with new_broker() as connect:
             transport = await connect()
             assert await transport.waiting(feed("nobody", partitions=2)) == 0
             assert not await transport.forget("nobody")
 
     async def test_a_consumer_is_forgotten(self, new_broker: NewBroker, capabilities: Capabilities) -> None:
-        """With what waits for it and what it has set aside; the others keep theirs, and the name may begin anew."""
+        """With what waits for it and what it has set aside; the others keep theirs, and the name can be used again."""
         async with new_broker() as connect:
             transport = await connect()
             gone, stays = feed("gone", partitions=3), feed("stays")
@@ -120,7 +120,7 @@ class SharingCases:
             assert await left(transport, new) == [third]
 
     async def test_another_number_of_partitions_is_refused(self, new_broker: NewBroker) -> None:
-        """A consumer that exists with other partitions is not declared anew: its keys would change places."""
+        """A consumer that exists with other partitions is not declared again: its keys would change partitions."""
         async with new_broker() as connect:
             transport = await connect()
             if transport.partitions(feed(partitions=3)) != 3:

@@ -21,7 +21,7 @@ NAMES = [f"a{number:02}" for number in range(12)]
 
 
 class Total(View, name="suite_total", key="account_id"):
-    """What was deposited, as counted by a version of the projection."""
+    """The deposits, as counted by a version of the projection."""
 
     account_id: str
     version: int

@@ -186,7 +186,7 @@ async def divided(store: WriteStore, subscription: str, partitions: int) -> None
 
 
 async def stolen(store: WriteStore) -> Lease:
-    """Take a partition away from whoever holds it, for longer than any test."""
+    """Take a partition away from its owner, for longer than any test."""
     (lease,) = await store.subscriptions.claim("work", "thief", seconds=LONG, limit=1, force=True)
     return lease
 

@@ -160,7 +160,7 @@ class LeaseSuite:
                 assert await store.subscriptions.renew(leases, seconds=LONG) == []
 
     async def test_dividing_needs_every_partition(self, new_store: NewReadStore) -> None:
-        """Whoever does not hold all partitions, or held them before, cannot replace them; nothing changes."""
+        """A worker that does not own all partitions, or lost them, cannot replace them; nothing changes."""
         async with new_store([]) as store:
             await divided(store, at(1), at(2))
             with pytest.raises(CheckpointMoved):

@@ -20,7 +20,7 @@ from .event_log import event, stream_of
 NOON = datetime(2024, 5, 17, 12, 0, 0, 123456, tzinfo=UTC)
 RECORD = KeyRecord("orders.place", "c0ffee", NOON)
 ANSWER = '{"total": "1.50", "note": "naïve ☕"}'
-ANSWERED = RECORD._replace(result=ANSWER, token="ahead")  # noqa: S106 -- the token of a session is no secret
+ANSWERED = RECORD._replace(result=ANSWER, token="ahead")  # noqa: S106 -- the token of a session is not secret
 
 NAMES = "k", "K", "k ", " k", "é", "e\u0301", "ß", "ss", "k\t", "😀" * LONGEST_KEY, "😀" * (LONGEST_KEY - 1) + "😁"
 """Names that databases like to confuse, and the longest ones."""

@@ -53,7 +53,7 @@ class ScheduleSuite:
             assert await store.schedule.next(limit=9) == [first, later]
 
     async def test_entries_come_in_order(self, new_store: NewStore) -> None:
-        """What is tried next comes first, those of one time by their ids, and no more than asked for."""
+        """The earliest entries come first, entries of one time by their ids, and at most `limit`."""
         async with new_store([]) as store:
             for name, minutes in (("c", 2), ("b", 1), ("d", 1), ("a", 3)):
                 await put(store, entry(name, minutes=minutes))
@@ -81,7 +81,7 @@ class ScheduleSuite:
             assert await ids(store) == []
 
     async def test_what_is_removed_is_gone(self, new_store: NewStore) -> None:
-        """An entry is removed once; whoever removes it again, or one that never was, is told so."""
+        """An entry is removed once; removing it again, or removing an unknown one, returns False."""
         async with new_store([]) as store:
             await put(store, entry("a"), entry("b"), entry("b", tenant="blue"))
             async with writing(store) as transaction:
@@ -91,7 +91,7 @@ class ScheduleSuite:
             assert [(each.tenant, each.id) for each in await store.schedule.next(limit=9)] == [("", "a"), ("blue", "b")]
 
     async def test_only_this_very_entry_is_taken(self, new_store: NewStore) -> None:
-        """An entry is taken once; one that was scheduled anew under the same id is another entry, and stays."""
+        """An entry is taken once; a later entry with the same id is another entry, and stays."""
         async with new_store([]) as store:
             first, second = entry(), entry()
             await put(store, first)

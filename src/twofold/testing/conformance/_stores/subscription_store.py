@@ -199,7 +199,7 @@ class SubscriptionStoreSuite:
             assert await store.parked.keys(NAME) == {"k": 2}
 
     async def test_parking_nothing(self, new_store: NewReadStore) -> None:
-        """Parking no events is no error."""
+        """Parking zero events succeeds."""
         async with new_store([]) as store:
             await park(store)
             assert await store.parked.read(NAME) == []
@@ -219,7 +219,7 @@ class SubscriptionStoreSuite:
                 assert await store.parked.keys(name) == ({"k": 1, name: 1} if number else {"k": 1})
 
     async def test_a_savepoint_undoes_parking(self, new_store: NewStore, capabilities: Capabilities) -> None:
-        """What was parked or moved in a savepoint that failed is gone, and can be done again."""
+        """A failed savepoint rolls back parked events and checkpoints, which can be written again."""
         if not capabilities.savepoints:
             pytest.skip("the adapter has no savepoints")
         async with new_store([]) as store:

@@ -16,5 +16,5 @@ class Dial:
         return self.time
 
     def after(self, seconds: float) -> datetime:
-        """Return the time so many seconds from now."""
+        """Return the time `seconds` from now."""
         return self.time + timedelta(seconds=seconds)

@@ -1,4 +1,4 @@
-"""How a suite comes by stores and transactions."""
+"""How a suite opens stores and transactions."""
 
 from __future__ import annotations
 

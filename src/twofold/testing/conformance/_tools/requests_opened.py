@@ -51,7 +51,7 @@ class Held:
         self._held = held
 
     async def let_go(self, seconds: float) -> None:
-        """Let them go after so many seconds."""
+        """Release the requests after `seconds`."""
         await anyio.sleep(seconds)
         self.go.set()
 
