@@ -121,6 +121,6 @@ def both(*broken: Wrap) -> Wrap:
     return wrap
 
 
-def opened(make: Callable[[Any], Wrap]) -> Wrap:
-    """Break an adapter in a way that is made when it is opened: what keeps state, or has to ask the adapter itself."""
-    return lambda adapter: make(adapter)(adapter)
+def for_each(make: Callable[[Any], Wrap]) -> Wrap:
+    """Break each object in a way that is made for it: to keep state as long as the object, or to ask the object."""
+    return lambda inner: make(inner)(inner)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from inspect import signature
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import anyio
 import pytest
 
-from tests.mutants.broken import unbroken
-from tests.mutants.mutant import Mutant
+from tests.mutants.combinators import Wrap
+from tests.mutants.places import unbroken_store
 from tests.stores import STORES
 from twofold.errors import TwofoldError
 from twofold.testing.conformance._tools.in_time import patience
+
+Mutants: TypeAlias = Mapping[str, Mapping[str, Wrap]]
+"""What is broken, in words, and how, by the test of a suite that has to notice.
+
+A mutant is a function that returns what the suite gets in place of an adapter, or of what opens connections to a broker.
+"""
 
 NOTICED = AssertionError, TwofoldError, ExceptionGroup, pytest.fail.Exception
 """What a test raises that noticed something. A test that only hangs has not."""
@@ -27,7 +33,7 @@ class MutantSuite:
 
         class TestMutants(MutantSuite):
             suite = TransactionSuite
-            mutants = TRANSACTIONS
+            mutants = {"test_a_rollback_keeps_nothing": {"rollback commits": commits_anyway}}
 
     Attributes:
         suite: the suite.
@@ -35,48 +41,49 @@ class MutantSuite:
         kinds: the adapters that `--everywhere` runs the mutants on. By default, only the first one is used.
         opener: the fixture that opens an adapter for the suite.
         unbroken: wraps all that mutants wrap, and breaks nothing.
-        patience: how long a test waits for what should come soon, in seconds.
         deadline: how long a test may take to notice, in seconds.
     """
 
     suite: ClassVar[type[Any]]
-    mutants: ClassVar[Sequence[Mutant]]
+    mutants: ClassVar[Mutants]
     kinds: ClassVar[Sequence[str]] = STORES
     opener: ClassVar[str] = "new_store"
-    unbroken: ClassVar[Any] = staticmethod(unbroken)
-    patience: ClassVar[float] = 2.0
-    deadline: ClassVar[float] = 10.0
+    unbroken: ClassVar[Any] = staticmethod(unbroken_store)
+    deadline: ClassVar[float] = 30.0
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Run the first test below for each mutant, and the second for each test that one of them names."""
-        if "mutant" in metafunc.fixturenames:
-            metafunc.parametrize("mutant", self.mutants, ids=lambda mutant: mutant.name)
-        if "killer" in metafunc.fixturenames:
-            metafunc.parametrize("killer", sorted({mutant.killed_by for mutant in self.mutants}))
+        if "broken" in metafunc.fixturenames:
+            mutants = [(killer, name, broken) for killer, each in self.mutants.items() for name, broken in each.items()]
+            ids = [name for _, name, _ in mutants]
+            metafunc.parametrize(("killer", "broken"), [(killer, broken) for killer, _, broken in mutants], ids=ids)
+        else:
+            metafunc.parametrize("killer", self.mutants)
 
     @pytest.fixture
     def given(self, kind: str, request: pytest.FixtureRequest) -> dict[str, Any]:
         """Give what tests of the suite take. Opening a server that is not there skips a mutant like the test itself."""
         return {name: request.getfixturevalue(name) for name in (self.opener, "capabilities")}
 
-    async def test_a_mutant_is_killed(self, mutant: Mutant, given: dict[str, Any]) -> None:
+    async def test_a_mutant_is_killed(self, killer: str, broken: Wrap, kind: str, given: dict[str, Any]) -> None:
         """The named test notices what is broken, and does not merely hang."""
-        patience.set(self.patience)
+        # Most mutants are noticed by what does not come, so that this is what their tests take.
+        patience.set(0.5 if kind.startswith("memory") else 2.0)
         with pytest.raises(NOTICED), anyio.fail_after(self.deadline):
-            await self._run(mutant.killed_by, mutant.broken, given)
+            await self._run(killer, broken, given)
 
     async def test_the_wrappers_themselves_break_nothing(self, killer: str, given: dict[str, Any]) -> None:
         """The same test passes on an adapter that is wrapped and not broken."""
         await self._run(killer, type(self).unbroken, given)
 
-    async def _run(self, name: str, broken: Callable[[Any], Any], given: dict[str, Any]) -> None:
+    async def _run(self, name: str, broken: Wrap, given: dict[str, Any]) -> None:
         test = getattr(self.suite(), name)
         taken = {**given, self.opener: breaking(given[self.opener], broken)}
         await test(**{each: taken[each] for each in signature(test).parameters})
 
 
 def breaking(
-    opener: Callable[..., AbstractAsyncContextManager[Any]], broken: Callable[[Any], Any]
+    opener: Callable[..., AbstractAsyncContextManager[Any]], broken: Wrap
 ) -> Callable[..., AbstractAsyncContextManager[Any]]:
     """Break every adapter that is opened."""
 

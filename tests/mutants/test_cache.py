@@ -7,8 +7,7 @@ from typing import Any
 
 from tests.caches import CACHES
 from tests.mutants.combinators import changing, ignoring, instead, replacing
-from tests.mutants.harness import MutantSuite
-from tests.mutants.mutant import Mutant
+from tests.mutants.harness import Mutants, MutantSuite
 from twofold.ports import Cached, CacheKey, CacheLease, CacheStore, Position
 from twofold.testing.conformance import CacheSuite
 from twofold.testing.conformance._tools.proxy import Proxy
@@ -81,41 +80,37 @@ class OneLease(Proxy):
         return self._latest.get(lease.key) is lease and await self.inner.fill(lease, answer, seconds=seconds)
 
 
-BEGAN_BEFORE = "test_a_fill_that_began_before_an_invalidation_never_lands"
-TOO_OLD = "test_an_answer_that_is_too_old_is_not_given"
-REPLACES = "test_only_a_later_answer_replaces_another"
-TENANTS = "test_an_invalidation_is_for_every_tenant"
-QUERIES = "test_whole_queries_are_forgotten"
-
-MUTANTS = (
-    Mutant("fills need no lease", BEGAN_BEFORE, instead(fill=_fill_without_lease)),
-    Mutant(
-        "a deletion leaves its leases", "test_a_deleted_answer_is_not_brought_back", instead(fill=_fill_without_lease)
-    ),
-    Mutant("leases of absent keys stay", BEGAN_BEFORE, instead(invalidate=_invalidate_what_is_there)),
-    Mutant(
-        "one of many is invalidated", "test_an_invalidation_forgets", changing("invalidate", keys=lambda keys: keys[:1])
-    ),
-    Mutant("older answers win", REPLACES, instead(fill=_fill_older)),
-    Mutant("the second answer wins", REPLACES, SecondWins),
-    Mutant("logs are one", REPLACES, changing("fill", answer=lambda answer: answer._replace(log="log"))),
-    Mutant("nobody is a tenant", TENANTS, changing("lookup", tenant=lambda tenant: tenant or None)),
-    Mutant("tenants keep their answers", TENANTS, instead(lookup=_lookup_by_tenant)),
-    Mutant("queries are one", QUERIES, changing("lookup", key=lambda key: CacheKey("q", f"{key.query} {key.key}"))),
-    Mutant("queries are not forgotten", QUERIES, ignoring("forget")),
-    Mutant("old answers are given", TOO_OLD, replacing("lookup", at_least=None)),
-    Mutant(
-        "new answers are too old", TOO_OLD, changing("lookup", at_least=lambda least: least and Position(least + 1))
-    ),
-    Mutant("answers do not end", "test_an_answer_ends", changing("fill", seconds=lambda seconds: seconds + 60)),
-    Mutant(
-        "long keys are one",
-        "test_keys_may_be_any_text",
-        changing("lookup", key=lambda key: key._replace(key=key.key[:1000])),
-    ),
-    Mutant("nothing is kept", "test_what_was_filled_in_is_found", ignoring("fill", returning=True)),
-    Mutant("there is one lease at a time", "test_leases_of_one_time_are_equally_good", OneLease),
-)
+MUTANTS: Mutants = {
+    "test_a_fill_that_began_before_an_invalidation_never_lands": {
+        "fills need no lease": instead(fill=_fill_without_lease),
+        "leases of absent keys stay": instead(invalidate=_invalidate_what_is_there),
+    },
+    "test_a_deleted_answer_is_not_brought_back": {"a deletion leaves its leases": instead(fill=_fill_without_lease)},
+    "test_an_invalidation_forgets": {"one of many is invalidated": changing("invalidate", keys=lambda keys: keys[:1])},
+    "test_only_a_later_answer_replaces_another": {
+        "older answers win": instead(fill=_fill_older),
+        "the second answer wins": SecondWins,
+        "logs are one": changing("fill", answer=lambda answer: answer._replace(log="log")),
+    },
+    "test_an_invalidation_is_for_every_tenant": {
+        "nobody is a tenant": changing("lookup", tenant=lambda tenant: tenant or None),
+        "tenants keep their answers": instead(lookup=_lookup_by_tenant),
+    },
+    "test_whole_queries_are_forgotten": {
+        "queries are one": changing("lookup", key=lambda key: CacheKey("q", f"{key.query} {key.key}")),
+        "queries are not forgotten": ignoring("forget"),
+    },
+    "test_an_answer_that_is_too_old_is_not_given": {
+        "old answers are given": replacing("lookup", at_least=None),
+        "new answers are too old": changing("lookup", at_least=lambda least: least and Position(least + 1)),
+    },
+    "test_an_answer_ends": {"answers do not end": changing("fill", seconds=lambda seconds: seconds + 60)},
+    "test_keys_may_be_any_text": {
+        "long keys are one": changing("lookup", key=lambda key: key._replace(key=key.key[:1000]))
+    },
+    "test_what_was_filled_in_is_found": {"nothing is kept": ignoring("fill", returning=True)},
+    "test_leases_of_one_time_are_equally_good": {"there is one lease at a time": OneLease},
+}
 
 
 class TestMutants(MutantSuite):

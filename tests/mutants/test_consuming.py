@@ -11,10 +11,10 @@ from typing import Any
 import anyio
 
 from tests.brokers import BROKERS
-from tests.mutants.combinators import changing, changing_result, instead, opened, replacing
-from tests.mutants.connections import QuickSuite, connections, consumers, consumers_of, unbroken
-from tests.mutants.harness import MutantSuite
-from tests.mutants.mutant import Mutant
+from tests.mutants.brokers import QuickSuite
+from tests.mutants.combinators import changing, changing_result, for_each, instead, replacing
+from tests.mutants.harness import Mutants, MutantSuite
+from tests.mutants.places import at, unbroken_broker
 from twofold.ports import Consumer, Delivery, Feed, Transport
 from twofold.testing.conformance._tools.proxy import Proxy
 
@@ -156,12 +156,12 @@ def accepting_open(before: Callable[[Transport, Sequence[Delivery]], Awaitable[N
             await before(transport, noting.open)
             await consumer.accept(noting.open)
 
-    return connections(instead(consume=consume))
+    return at("connection", instead(consume=consume))
 
 
 def receiving(change: Callable[[Delivery], Delivery]) -> Any:
     """Change each delivery."""
-    return consumers(changing_result("receive", to=lambda found: [change(each) for each in found]))
+    return at("connection.consumer", changing_result("receive", to=lambda found: [change(each) for each in found]))
 
 
 def _in_any_part(numbers: Any, delivery: Delivery) -> Delivery:
@@ -171,56 +171,51 @@ def _in_any_part(numbers: Any, delivery: Delivery) -> Delivery:
 losing_open = accepting_open(_publish_nothing)
 reordering_open = accepting_open(_publish_behind_others)
 
-PARKED, OPEN = "test_exactly_the_poison_message_is_parked", "test_it_does_not_wait_for_what_is_open"
-AGAIN, FOR_ALL = "test_what_is_not_settled_comes_again", "test_a_message_for_every_partition"
 
-MUTANTS = (
-    Mutant(
-        "accepted messages stay",
-        "test_what_is_accepted_is_gone",
-        consumers(changing("accept", deliveries=lambda deliveries: deliveries[::2])),
-    ),
-    Mutant(
-        "accepted messages come again",
-        "test_many_processes_share_many_messages",
-        consumers_of(lambda transport: partial(DeliversAccepted, transport=transport)),
-    ),
-    Mutant("the limit is ignored", OPEN, consumers(instead(receive=_receive_one_more))),
-    Mutant("it waits for open messages", OPEN, consumers(Waits)),
-    Mutant(
-        "what was received is lost",
-        "test_a_cancelled_receive_loses_nothing",
-        consumers(instead(receive=_receive_and_lose)),
-    ),
-    Mutant("open messages are lost", AGAIN, losing_open),
-    Mutant("open messages of three are lost", "test_three_close_and_the_next_gets_all", losing_open),
-    Mutant("open messages go to the end", "test_redelivery_keeps_the_order", reordering_open),
-    Mutant("open messages come last", AGAIN, reordering_open),
-    Mutant("the reason is lost", PARKED, consumers(replacing("park", reason="failed"))),
-    Mutant("parked messages are lost", PARKED, consumers(instead(park=_forget_instead_of_parking))),
-    Mutant(
-        "parked messages are delivered",
-        PARKED,
-        consumers_of(lambda transport: instead(park=partial(_publish_and_park, transport))),
-    ),
-    Mutant("others are parked too", PARKED, consumers(ParksNeighbour)),
-    Mutant("a part misses what is for all", FOR_ALL, consumers(instead(receive=_receive_without_first_part))),
-    Mutant(
-        "one part gets what is for all",
-        FOR_ALL,
-        receiving(lambda each: each._replace(partition=0) if each.message.key is None else each),
-    ),
-    Mutant(
-        "keys change their parts",
-        "test_a_key_stays_in_its_partition",
-        opened(lambda _: receiving(partial(_in_any_part, count(1)))),
-    ),
-    Mutant(
-        "a part has two receivers",
-        "test_a_partition_belongs_to_one_process_at_a_time",
-        opened(lambda _: consumers(partial(Shares, seen={}))),
-    ),
-)
+MUTANTS: Mutants = {
+    "test_what_is_accepted_is_gone": {
+        "accepted messages stay": at("connection.consumer", changing("accept", deliveries=lambda found: found[::2]))
+    },
+    "test_many_processes_share_many_messages": {
+        "accepted messages come again": at(
+            "connection", for_each(lambda transport: at("consumer", partial(DeliversAccepted, transport=transport)))
+        )
+    },
+    "test_it_does_not_wait_for_what_is_open": {
+        "the limit is ignored": at("connection.consumer", instead(receive=_receive_one_more)),
+        "it waits for open messages": at("connection.consumer", Waits),
+    },
+    "test_a_cancelled_receive_loses_nothing": {
+        "what was received is lost": at("connection.consumer", instead(receive=_receive_and_lose))
+    },
+    "test_what_is_not_settled_comes_again": {
+        "open messages are lost": losing_open,
+        "open messages come last": reordering_open,
+    },
+    "test_three_close_and_the_next_gets_all": {"open messages of three are lost": losing_open},
+    "test_redelivery_keeps_the_order": {"open messages go to the end": reordering_open},
+    "test_exactly_the_poison_message_is_parked": {
+        "the reason is lost": at("connection.consumer", replacing("park", reason="failed")),
+        "parked messages are lost": at("connection.consumer", instead(park=_forget_instead_of_parking)),
+        "parked messages are delivered": at(
+            "connection",
+            for_each(lambda transport: at("consumer", instead(park=partial(_publish_and_park, transport)))),
+        ),
+        "others are parked too": at("connection.consumer", ParksNeighbour),
+    },
+    "test_a_message_for_every_partition": {
+        "a part misses what is for all": at("connection.consumer", instead(receive=_receive_without_first_part)),
+        "one part gets what is for all": receiving(
+            lambda each: each._replace(partition=0) if each.message.key is None else each
+        ),
+    },
+    "test_a_key_stays_in_its_partition": {
+        "keys change their parts": for_each(lambda _: receiving(partial(_in_any_part, count(1))))
+    },
+    "test_a_partition_belongs_to_one_process_at_a_time": {
+        "a part has two receivers": for_each(lambda _: at("connection.consumer", partial(Shares, seen={})))
+    },
+}
 
 
 class TestMutants(MutantSuite):
@@ -230,4 +225,4 @@ class TestMutants(MutantSuite):
     mutants = MUTANTS
     kinds = BROKERS
     opener = "new_broker"
-    unbroken = staticmethod(unbroken)
+    unbroken = staticmethod(unbroken_broker)

@@ -7,8 +7,7 @@ from collections.abc import Callable
 import anyio
 
 from tests.mutants.combinators import changing, ignoring, instead, replacing
-from tests.mutants.harness import MutantSuite
-from tests.mutants.mutant import Mutant
+from tests.mutants.harness import Mutants, MutantSuite
 from tests.notifier import HINTS
 from twofold.ports import Notifier
 from twofold.testing.conformance import NotifierSuite
@@ -54,19 +53,19 @@ class NeverLeaves(Proxy):
         await self.inner.watch(log, lambda: [each() for each in self._ever])
 
 
-ALL = "test_all_who_listen_hear"
-
-MUTANTS = (
-    Mutant("nobody is told", ALL, ignoring("announce")),
-    Mutant("one listener is told", ALL, FirstOnly),
-    Mutant("it is told once", ALL, changing("watch", heard=_twice)),
-    Mutant("logs are one", "test_logs_do_not_mix", replacing("announce", "watch", log="any")),
-    Mutant(
-        "logs that begin alike are one", "test_logs_do_not_mix", changing("announce", "watch", log=lambda log: log[0])
-    ),
-    Mutant("nothing is a notification", "test_listening_begins_with_a_hint", instead(watch=_watch_and_chatter)),
-    Mutant("nobody leaves", "test_whoever_leaves_hears_no_more", NeverLeaves),
-)
+MUTANTS: Mutants = {
+    "test_all_who_listen_hear": {
+        "nobody is told": ignoring("announce"),
+        "one listener is told": FirstOnly,
+        "it is told once": changing("watch", heard=_twice),
+    },
+    "test_logs_do_not_mix": {
+        "logs are one": replacing("announce", "watch", log="any"),
+        "logs that begin alike are one": changing("announce", "watch", log=lambda log: log[0]),
+    },
+    "test_listening_begins_with_a_hint": {"nothing is a notification": instead(watch=_watch_and_chatter)},
+    "test_whoever_leaves_hears_no_more": {"nobody leaves": NeverLeaves},
+}
 
 
 class TestMutants(MutantSuite):

@@ -11,22 +11,22 @@ from typing import Any
 import anyio
 
 from tests.brokers import BROKERS
-from tests.mutants.combinators import Wrap, changing, changing_result, ignoring, instead, opened, replacing
-from tests.mutants.connections import QuickSuite, connections, publishers, unbroken
-from tests.mutants.harness import MutantSuite
-from tests.mutants.mutant import Mutant
+from tests.mutants.brokers import QuickSuite
+from tests.mutants.combinators import Wrap, changing, changing_result, for_each, ignoring, instead, replacing
+from tests.mutants.harness import Mutants, MutantSuite
+from tests.mutants.places import at, unbroken_broker
 from twofold.ports import LARGEST_BODY, Delivery, Feed, Outcome, Publisher, Transport, WireMessage
 from twofold.testing.conformance._tools.proxy import Proxy
 
 
 def sending(change: Callable[[Sequence[WireMessage]], Sequence[WireMessage]]) -> Wrap:
     """Publish other messages than those that are given."""
-    return publishers(changing("publish", messages=change))
+    return at("connection.publisher", changing("publish", messages=change))
 
 
 def feeding(change: Callable[[Feed], Feed]) -> Wrap:
     """Declare and consume another feed than the one that is given."""
-    return connections(changing("declare", "consume", feed=change))
+    return at("connection", changing("declare", "consume", feed=change))
 
 
 async def _publish_in_reverse(publisher: Publisher, messages: Sequence[WireMessage]) -> Sequence[Outcome]:
@@ -117,91 +117,79 @@ def _first_topics(feeds: dict[str, Feed], feed: Feed) -> Feed:
     return feeds.setdefault(feed.consumer, feed)
 
 
-dropping = publishers(instead(publish=_publish_most))
+dropping = at("connection.publisher", instead(publish=_publish_most))
 starting_elsewhere = feeding(lambda feed: replace(feed, start="now" if feed.start == "beginning" else "beginning"))
-unparking_for_everybody = connections(instead(unpark=_unpark_for_everybody))
-keeping_parked = connections(instead(unpark=_count_and_keep))
+unparking_for_everybody = at("connection", instead(unpark=_unpark_for_everybody))
+keeping_parked = at("connection", instead(unpark=_count_and_keep))
 
-BATCH, LIMIT, NO_SUCCESS = (
-    "test_a_batch_keeps_its_order",
-    "test_a_body_has_a_limit",
-    "test_what_nobody_receives_is_no_success",
-)
-AGAIN, FORGOTTEN = "test_a_parked_message_is_delivered_again", "test_a_consumer_is_forgotten"
 
-MUTANTS = (
-    Mutant("batches are turned round", BATCH, publishers(instead(publish=_publish_in_reverse))),
-    Mutant("messages are dropped", BATCH, dropping),
-    Mutant("messages of several tasks are dropped", "test_several_tasks_publish", dropping),
-    Mutant("messages for many are dropped", "test_three_close_and_the_next_gets_all", dropping),
-    Mutant(
-        "only ASCII is carried",
-        "test_a_message_arrives_as_it_was",
-        sending(lambda sent: [each._replace(body=each.body.decode().encode("ascii", "replace")) for each in sent]),
-    ),
-    Mutant(
-        "everything is a success",
-        NO_SUCCESS,
-        publishers(changing_result("publish", to=lambda outcomes: [Outcome.CONFIRMED] * len(outcomes))),
-    ),
-    Mutant("the key goes on without one", NO_SUCCESS, publishers(instead(publish=_publish_one_by_one))),
-    Mutant(
-        "what is too large is cut",
-        LIMIT,
-        sending(lambda sent: [each._replace(body=each.body[:LARGEST_BODY]) for each in sent]),
-    ),
-    Mutant("part of a refused batch is sent", LIMIT, publishers(instead(publish=_publish_small_ones_first))),
-    Mutant(
-        "what is for all comes first",
-        "test_a_message_for_every_partition",
-        sending(lambda sent: sorted(sent, key=lambda each: each.key is not None)),
-    ),
-    Mutant(
-        "topics mix",
-        "test_topics_do_not_mix",
-        feeding(lambda feed: replace(feed, topics=(*feed.topics, "shop.topic-7"))),
-    ),
-    Mutant(
-        "consumers share a copy",
-        "test_each_consumer_gets_everything",
-        connections(changing("consume", feed=lambda feed: replace(feed, consumer="everybody"))),
-    ),
-    Mutant("now is the beginning", "test_a_new_consumer_begins_now", starting_elsewhere),
-    Mutant("the beginning is now", "test_a_new_consumer_begins_at_the_beginning", starting_elsewhere),
-    Mutant(
-        "topics stay as they were",
-        "test_more_topics_are_added",
-        opened(lambda _: feeding(partial(_first_topics, {}))),
-    ),
-    Mutant(
-        "declaring again empties", "test_what_is_declared_is_kept", connections(instead(declare=_declare_and_empty))
-    ),
-    Mutant(
-        "parts are changed",
-        "test_another_number_of_partitions_is_refused",
-        connections(changing("declare", feed=lambda feed: replace(feed, partitions=3))),
-    ),
-    Mutant("open messages are not counted", "test_what_waits_is_counted", connections(ReadyOnly)),
-    Mutant("unparked for everybody", AGAIN, unparking_for_everybody),
-    Mutant("unparked for every part", "test_a_message_for_every_partition_comes_again_once", unparking_for_everybody),
-    Mutant("unparked to be dropped", AGAIN, connections(replacing("unpark", again=False))),
-    Mutant("unparked and kept", AGAIN, keeping_parked),
-    Mutant("dropped and delivered", "test_a_parked_message_is_dropped", connections(replacing("unpark", again=True))),
-    Mutant("dropped and kept", "test_a_parked_message_is_dropped", keeping_parked),
-    Mutant("nothing is forgotten", FORGOTTEN, connections(ignoring("forget", returning=True))),
-    Mutant("what waits is not forgotten", FORGOTTEN, connections(instead(forget=_forget_what_is_parked))),
-    Mutant("feeds have to be declared", "test_what_was_never_declared_has_nothing", connections(Strict)),
-    Mutant(
-        "trouble goes on",
-        "test_nothing_troubles_what_publishes",
-        publishers(lambda publisher: Proxy(publisher, trouble="it was not confirmed")),
-    ),
-    Mutant(
-        "newest parked first",
-        "test_parked_messages_are_listed",
-        connections(changing_result("parked", to=lambda found: found[::-1])),
-    ),
-)
+MUTANTS: Mutants = {
+    "test_a_batch_keeps_its_order": {
+        "batches are turned round": at("connection.publisher", instead(publish=_publish_in_reverse)),
+        "messages are dropped": dropping,
+    },
+    "test_several_tasks_publish": {"messages of several tasks are dropped": dropping},
+    "test_three_close_and_the_next_gets_all": {"messages for many are dropped": dropping},
+    "test_a_message_arrives_as_it_was": {
+        "only ASCII is carried": sending(
+            lambda sent: [each._replace(body=each.body.decode().encode("ascii", "replace")) for each in sent]
+        )
+    },
+    "test_what_nobody_receives_is_no_success": {
+        "everything is a success": at(
+            "connection.publisher", changing_result("publish", to=lambda outcomes: [Outcome.CONFIRMED] * len(outcomes))
+        ),
+        "the key goes on without one": at("connection.publisher", instead(publish=_publish_one_by_one)),
+    },
+    "test_a_body_has_a_limit": {
+        "what is too large is cut": sending(
+            lambda sent: [each._replace(body=each.body[:LARGEST_BODY]) for each in sent]
+        ),
+        "part of a refused batch is sent": at("connection.publisher", instead(publish=_publish_small_ones_first)),
+    },
+    "test_a_message_for_every_partition": {
+        "what is for all comes first": sending(lambda sent: sorted(sent, key=lambda each: each.key is not None))
+    },
+    "test_topics_do_not_mix": {
+        "topics mix": feeding(lambda feed: replace(feed, topics=(*feed.topics, "shop.topic-7")))
+    },
+    "test_each_consumer_gets_everything": {
+        "consumers share a copy": at(
+            "connection", changing("consume", feed=lambda feed: replace(feed, consumer="everybody"))
+        )
+    },
+    "test_a_new_consumer_begins_now": {"now is the beginning": starting_elsewhere},
+    "test_a_new_consumer_begins_at_the_beginning": {"the beginning is now": starting_elsewhere},
+    "test_more_topics_are_added": {"topics stay as they were": for_each(lambda _: feeding(partial(_first_topics, {})))},
+    "test_what_is_declared_is_kept": {"declaring again empties": at("connection", instead(declare=_declare_and_empty))},
+    "test_another_number_of_partitions_is_refused": {
+        "parts are changed": at("connection", changing("declare", feed=lambda feed: replace(feed, partitions=3)))
+    },
+    "test_what_waits_is_counted": {"open messages are not counted": at("connection", ReadyOnly)},
+    "test_a_parked_message_is_delivered_again": {
+        "unparked for everybody": unparking_for_everybody,
+        "unparked to be dropped": at("connection", replacing("unpark", again=False)),
+        "unparked and kept": keeping_parked,
+    },
+    "test_a_message_for_every_partition_comes_again_once": {"unparked for every part": unparking_for_everybody},
+    "test_a_parked_message_is_dropped": {
+        "dropped and delivered": at("connection", replacing("unpark", again=True)),
+        "dropped and kept": keeping_parked,
+    },
+    "test_a_consumer_is_forgotten": {
+        "nothing is forgotten": at("connection", ignoring("forget", returning=True)),
+        "what waits is not forgotten": at("connection", instead(forget=_forget_what_is_parked)),
+    },
+    "test_what_was_never_declared_has_nothing": {"feeds have to be declared": at("connection", Strict)},
+    "test_nothing_troubles_what_publishes": {
+        "trouble goes on": at(
+            "connection.publisher", lambda publisher: Proxy(publisher, trouble="it was not confirmed")
+        )
+    },
+    "test_parked_messages_are_listed": {
+        "newest parked first": at("connection", changing_result("parked", to=lambda found: found[::-1]))
+    },
+}
 
 
 class TestMutants(MutantSuite):
@@ -211,4 +199,4 @@ class TestMutants(MutantSuite):
     mutants = MUTANTS
     kinds = BROKERS
     opener = "new_broker"
-    unbroken = staticmethod(unbroken)
+    unbroken = staticmethod(unbroken_broker)

@@ -11,10 +11,9 @@ from typing import Any
 import anyio
 
 from tests.brokers import REQUESTS
-from tests.mutants.combinators import changing, changing_result, instead, opened, raising, replacing
-from tests.mutants.connections import connections
-from tests.mutants.harness import MutantSuite
-from tests.mutants.mutant import Mutant
+from tests.mutants.combinators import changing, changing_result, for_each, instead, raising, replacing
+from tests.mutants.harness import Mutants, MutantSuite
+from tests.mutants.places import at, unbroken_requests
 from twofold.errors import NoRemoteService, RemoteTimeout
 from twofold.ports import LARGEST_BODY, Answerer, Request, Requests
 from twofold.testing.conformance import RequestsSuite
@@ -162,96 +161,74 @@ def _answering_once(begun: set[str], answer: Answerer) -> Answerer:
 
 def requesting(change: Callable[[Request], Request]) -> Any:
     """Change requests on their way."""
-    return connections(changing("request", request=change))
+    return at("connection", changing("request", request=change))
 
 
 def answering(change: Callable[[Answerer], Answerer]) -> Any:
     """Change how requests are answered."""
-    return connections(changing("serve", answer=change))
+    return at("connection", changing("serve", answer=change))
 
 
-delivering_once = opened(lambda _: answering(partial(_answering_once, set())))
+delivering_once = for_each(lambda _: answering(partial(_answering_once, set())))
 
-ANSWERED, AGAIN = "test_a_request_is_answered", "test_what_raises_comes_again"
-LEAVING, CANCELLED = "test_leaving_waits_for_what_is_under_way", "test_leaving_by_cancellation_waits_too"
 
-MUTANTS = (
-    Mutant(
-        "only ASCII is carried",
-        ANSWERED,
-        requesting(lambda request: request._replace(body=request.body.decode().encode("ascii", "replace"))),
-    ),
-    Mutant(
-        "replies are texts",
-        ANSWERED,
-        connections(changing_result("request", to=lambda reply: reply.decode("utf-8", "replace").encode())),
-    ),
-    Mutant("ids are made anew", AGAIN, answering(_with_new_ids)),
-    Mutant(
-        "replies are mixed up",
-        "test_each_gets_its_own_reply",
-        opened(lambda _: connections(partial(LastReply, replies=[]))),
-    ),
-    Mutant(
-        "late replies are delivered",
-        "test_a_deadline_passes",
-        opened(lambda _: connections(partial(NextReply, replies=[]))),
-    ),
-    Mutant(
-        "deadlines are passed over",
-        "test_a_deadline_passes",
-        connections(changing("request", seconds=lambda seconds: seconds + 60)),
-    ),
-    Mutant(
-        "no service is no error",
-        "test_nobody_serves",
-        connections(raising(lambda _: RemoteTimeout("no reply"), "request", of=NoRemoteService)),
-    ),
-    Mutant(
-        "late requests are begun",
-        "test_nothing_begins_after_its_deadline",
-        connections(instead(request=_leave_it_when_late)),
-    ),
-    Mutant(
-        "nobody waits for a server",
-        "test_a_server_comes_in_time",
-        opened(lambda _: connections(partial(OnlyNow, serving=[]))),
-    ),
-    Mutant("the dead take their requests along", "test_another_answers_for_one_that_dies", delivering_once),
-    Mutant("what failed is given up", AGAIN, delivering_once),
-    Mutant("errors are replies", AGAIN, answering(_with_errors_as_replies)),
-    Mutant(
-        "keys do not take turns",
-        "test_requests_of_a_key_take_turns",
-        requesting(lambda request: request._replace(key=None)),
-    ),
-    Mutant(
-        "all keys take turns", "test_other_keys_do_not_wait", requesting(lambda request: request._replace(key="one"))
-    ),
-    Mutant(
-        "what is too large is cut",
-        "test_a_body_has_a_limit",
-        requesting(lambda request: request._replace(body=request.body[:LARGEST_BODY])),
-    ),
-    Mutant("leaving stops what is under way", LEAVING, connections(instead(serve=_serve_and_abandon))),
-    Mutant(
-        "leaving by cancellation stops it",
-        CANCELLED,
-        connections(instead(serve=partial(_serve_and_abandon, only_cancelled=True))),
-    ),
-    Mutant(
-        "what waits is begun while leaving",
-        "test_what_waits_is_left_to_another",
-        connections(instead(serve=_serve_greedily)),
-    ),
-    Mutant(
-        "any number is handled at once",
-        "test_so_many_are_handled_at_once",
-        connections(replacing("serve", concurrency=100)),
-    ),
-    Mutant("large replies are cut", "test_a_reply_has_a_limit", answering(_with_short_replies)),
-    Mutant("services are one", "test_services_do_not_mix", connections(replacing("request", "serve", service="all"))),
-)
+MUTANTS: Mutants = {
+    "test_a_request_is_answered": {
+        "only ASCII is carried": requesting(
+            lambda request: request._replace(body=request.body.decode().encode("ascii", "replace"))
+        ),
+        "replies are texts": at(
+            "connection", changing_result("request", to=lambda reply: reply.decode("utf-8", "replace").encode())
+        ),
+    },
+    "test_what_raises_comes_again": {
+        "ids are made anew": answering(_with_new_ids),
+        "what failed is given up": delivering_once,
+        "errors are replies": answering(_with_errors_as_replies),
+    },
+    "test_each_gets_its_own_reply": {
+        "replies are mixed up": for_each(lambda _: at("connection", partial(LastReply, replies=[])))
+    },
+    "test_a_deadline_passes": {
+        "late replies are delivered": for_each(lambda _: at("connection", partial(NextReply, replies=[]))),
+        "deadlines are passed over": at("connection", changing("request", seconds=lambda seconds: seconds + 60)),
+    },
+    "test_nobody_serves": {
+        "no service is no error": at(
+            "connection", raising(lambda _: RemoteTimeout("no reply"), "request", of=NoRemoteService)
+        )
+    },
+    "test_nothing_begins_after_its_deadline": {
+        "late requests are begun": at("connection", instead(request=_leave_it_when_late))
+    },
+    "test_a_server_comes_in_time": {
+        "nobody waits for a server": for_each(lambda _: at("connection", partial(OnlyNow, serving=[])))
+    },
+    "test_another_answers_for_one_that_dies": {"the dead take their requests along": delivering_once},
+    "test_requests_of_a_key_take_turns": {
+        "keys do not take turns": requesting(lambda request: request._replace(key=None))
+    },
+    "test_other_keys_do_not_wait": {"all keys take turns": requesting(lambda request: request._replace(key="one"))},
+    "test_a_body_has_a_limit": {
+        "what is too large is cut": requesting(lambda request: request._replace(body=request.body[:LARGEST_BODY]))
+    },
+    "test_leaving_waits_for_what_is_under_way": {
+        "leaving stops what is under way": at("connection", instead(serve=_serve_and_abandon))
+    },
+    "test_leaving_by_cancellation_waits_too": {
+        "leaving by cancellation stops it": at(
+            "connection", instead(serve=partial(_serve_and_abandon, only_cancelled=True))
+        )
+    },
+    "test_what_waits_is_left_to_another": {
+        "what waits is begun while leaving": at("connection", instead(serve=_serve_greedily))
+    },
+    "test_so_many_are_handled_at_once": {
+        "any number is handled at once": at("connection", replacing("serve", concurrency=100))
+    },
+    "test_a_reply_has_a_limit": {"large replies are cut": answering(_with_short_replies)},
+    "test_services_do_not_mix": {"services are one": at("connection", replacing("request", "serve", service="all"))},
+}
 
 
 class TestMutants(MutantSuite):
@@ -261,4 +238,4 @@ class TestMutants(MutantSuite):
     mutants = MUTANTS
     kinds = REQUESTS
     opener = "new_requests"
-    unbroken = staticmethod(connections(Proxy))
+    unbroken = staticmethod(unbroken_requests)

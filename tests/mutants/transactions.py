@@ -1,66 +1,76 @@
-"""Stores whose transactions are broken."""
+"""Transactions that commit what they should not, or too early."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
-from twofold.errors import UnitOfWorkDoomed
-
-from .broken import Around, appending, commits_anyway, of_store
-from .event_log import CommitsEarly, Unchecked
-from .mutant import Mutant
-
-
-class LeavesSavepoints(Around):
-    """Keeps what was done in a savepoint that failed."""
-
-    def savepoint(self) -> Any:
-        return _NoSavepoint()
+from tests.mutants.combinators import Wrap, for_each, instead, suppressing
+from tests.mutants.places import at
+from twofold.errors import ReadOnlyUnitOfWork
+from twofold.testing.conformance._tools.proxy import Proxy
 
 
-class _NoSavepoint:
-    async def __aenter__(self) -> None:
-        return None
+class CommitsAnyway(Proxy):
+    """Commits when it is told to roll back."""
 
-    async def __aexit__(self, *exc_info: object) -> None:
-        return None
-
-
-class GoesOnAfterErrors(Around):
-    """Pretends, after an error, that nothing happened."""
-
-    async def append(self, stream: str, events: Any, *, expected: Any) -> Any:
-        try:
-            return await self.inner.append(stream, events, expected=expected)
-        except UnitOfWorkDoomed:
-            return ()
+    _ended = False
 
     async def commit(self) -> None:
-        try:
+        await self.inner.commit()
+        self._ended = True
+
+    async def rollback(self) -> None:
+        if not self._ended:
             await self.inner.commit()
-        except UnitOfWorkDoomed:
-            await self.inner.rollback()
+        await self.inner.rollback()
 
 
-class HidesOwnEvents(Around):
-    """Reads only what was committed before."""
+class CommitsBehind(Proxy):
+    """Commits by itself behind one of its steps, as a database does that changes tables, and continues in another one.
 
-    def __init__(self, inner: Any, store: Any, read_only: bool) -> None:
+    Args:
+        inner: the transaction.
+        store: begins the other one.
+        part: the part that has the step.
+        step: the method.
+    """
+
+    def __init__(self, inner: Any, store: Any, part: str, step: str) -> None:
         super().__init__(inner)
         self._store = store
+        self._part = part
+        self._step = step
 
-    def read(self, stream: str, *, after: int = 0) -> AsyncIterator[Any]:
-        events: AsyncIterator[Any] = self._store.log.read(stream, after=after)
-        return events
+    def __getattr__(self, name: str) -> Any:
+        if name != self._part:
+            return getattr(self.inner, name)
+        if name == "rows":
+            return lambda *of, **how: self._committing(lambda: self.inner.rows(*of, **how))
+        return self._committing(lambda: getattr(self.inner, name))
+
+    def _committing(self, part: Callable[[], Any]) -> Any:
+        async def step(_: Any, *args: Any, **options: Any) -> Any:
+            result = await getattr(part(), self._step)(*args, **options)
+            await self.inner.commit()
+            self.inner = await self._store.begin()
+            return result
+
+        return instead(**{self._step: step})(part())
 
 
-TRANSACTIONS: Sequence[Mutant] = (
-    Mutant("rollback commits", "test_a_rollback_keeps_nothing", commits_anyway),
-    Mutant("commits early", "test_a_commit_keeps_everything", of_store(CommitsEarly)),
-    Mutant("half is kept", "test_a_failure_in_the_middle_keeps_nothing", of_store(CommitsEarly)),
-    Mutant("goes on after an error", "test_a_broken_transaction_can_only_be_rolled_back", appending(GoesOnAfterErrors)),
-    Mutant("savepoint not undone", "test_an_undone_savepoint", appending(LeavesSavepoints)),
-    Mutant("own events hidden", "test_own_events_are_seen", of_store(HidesOwnEvents)),
-    Mutant("conflict hidden", "test_a_failure_in_the_middle_keeps_nothing", appending(Unchecked)),
-)
+def committing_behind(part: str, step: str) -> Wrap:
+    """Commit every transaction that writes behind one of its steps."""
+    return for_each(lambda store: at("writing", partial(CommitsBehind, store=store, part=part, step=step)))
+
+
+def quietly(part: str, *methods: str) -> Wrap:
+    """Lose what a transaction that only reads is told to write, instead of refusing it."""
+    return at(f"transaction.{part}", suppressing(ReadOnlyUnitOfWork, *methods))
+
+
+commits_anyway = at("transaction", CommitsAnyway)
+commits_events_early = committing_behind("log", "append")
+leaves_savepoints = at("transaction", instead(savepoint=lambda _: nullcontext()))

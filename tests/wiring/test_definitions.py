@@ -127,3 +127,12 @@ async def test_an_aggregate_without_an_id(app: Application, id: str | None) -> N
     async with app:
         with pytest.raises(ConfigurationError, match=r"cannot save Nameless: its id is not set\. .*set self\.id"):
             await app.dispatch(Place())
+
+
+@pytest.mark.parametrize("option", ["snapshot_every", "snapshot_version"])
+def test_numbers_of_snapshots_are_positive(option: str) -> None:
+    """Zero is refused with the name of the argument and of the class."""
+    with pytest.raises(InvalidDefinition, match=f"{option}=0 for .*Order: it must be at least 1"):
+
+        class Order(Aggregate, name="order", **{option: 0}):
+            id: str

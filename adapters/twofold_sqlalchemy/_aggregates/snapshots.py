@@ -23,7 +23,7 @@ class SnapshotStatements:
     def __init__(self, database: Database, tables: Tables) -> None:
         self._database = database
         self._table = table = tables.snapshots
-        columns = (table.c.version, table.c.fingerprint, database.dialect.sql.readable(table.c.data))
+        columns = (table.c.version, table.c.snapshot_version, database.dialect.sql.readable(table.c.data))
         self.get = database.prepare(select(*columns).where(table.c.stream == bindparam("of")))
 
     def put(self) -> Statement:

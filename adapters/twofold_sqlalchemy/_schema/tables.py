@@ -161,7 +161,7 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
         metadata,
         Column("stream", name, primary_key=True),
         Column("version", number, nullable=False),
-        Column("fingerprint", name, nullable=False),
+        Column("snapshot_version", number, nullable=False),
         Column("data", json, nullable=False),
         **options,
     )

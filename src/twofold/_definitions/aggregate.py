@@ -44,6 +44,8 @@ class Aggregate:
         name: the stable name of the type. A stream is named `name-id`. Letters, digits and `_`.
         snapshot_every: the number of events after which a snapshot of an event-sourced aggregate is stored. Without it, no
             snapshot is stored.
+        snapshot_version: the version of the state in snapshots, from 1. Raise it when the attributes, or the methods marked
+            with `on`, change: older snapshots are then ignored, and the events are read instead.
 
     Raises:
         InvalidDefinition: the name is not valid, two methods take the same event, a method is async, or a default is
@@ -52,18 +54,17 @@ class Aggregate:
 
     aggregate_name: ClassVar[str] = ""
     snapshot_every: ClassVar[int] = 0
+    snapshot_version: ClassVar[int] = 1
     _appliers: ClassVar[dict[type[Event], str]] = {}
 
     id: Any
 
-    def __init_subclass__(cls, *, name: str = "", snapshot_every: int | None = None, **kwargs: Any) -> None:
+    def __init_subclass__(
+        cls, *, name: str = "", snapshot_every: int | None = None, snapshot_version: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init_subclass__(**kwargs)
-        if snapshot_every is not None:
-            if snapshot_every < 1:
-                raise InvalidDefinition(
-                    f"cannot store snapshots of {cls.__qualname__} every {snapshot_every} events: it must be at least 1."
-                )
-            cls.snapshot_every = snapshot_every
+        cls.snapshot_every = _positive(cls, "snapshot_every", snapshot_every, cls.snapshot_every)
+        cls.snapshot_version = _positive(cls, "snapshot_version", snapshot_version, cls.snapshot_version)
         if name:
             if not name.isidentifier():
                 raise InvalidDefinition(
@@ -141,3 +142,9 @@ class Aggregate:
 def stream_of(aggregate_type: type[Aggregate], id: object) -> str:
     """Return the name of the stream of an aggregate, `name-id`."""
     return f"{aggregate_type.aggregate_name}-{id}"
+
+
+def _positive(cls: type[Aggregate], option: str, value: int | None, default: int) -> int:
+    if value is not None and value < 1:
+        raise InvalidDefinition(f"cannot use {option}={value} for {cls.__qualname__}: it must be at least 1.")
+    return default if value is None else value

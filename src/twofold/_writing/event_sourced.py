@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
-from collections.abc import Mapping, Sequence
-from hashlib import blake2s
-from typing import Any
+from collections.abc import Sequence
 
 from .._definitions.aggregate import Aggregate, stream_of
 from .._definitions.message import Event
@@ -23,8 +20,8 @@ class EventSourced:
     """Keeps an aggregate as its events, and replays its stream each time it is loaded.
 
     An aggregate with `snapshot_every=n` starts from its snapshot and replays only the events after it. A snapshot is
-    written together with the events that cross a multiple of `n`. A snapshot with another fingerprint comes from other code
-    and is ignored, and so is one that cannot be decoded.
+    written together with the events that cross a multiple of `n`. A snapshot with another `snapshot_version` is ignored,
+    and so is one that cannot be decoded.
 
     Args:
         aggregate_type: the type.
@@ -35,7 +32,7 @@ class EventSourced:
         self._event_types = event_types
         self._every = aggregate_type.snapshot_every
         self._codec = StateCodec(aggregate_type) if self._every else None
-        self._fingerprint = fingerprint(aggregate_type) if self._every else ""
+        self._snapshot_version = aggregate_type.snapshot_version
 
     async def load(self, transaction: WriteTransaction, aggregate_type: type[Aggregate], id: str) -> Tracked | None:
         stream, decode = stream_of(aggregate_type, id), self._event_types.decode
@@ -75,7 +72,7 @@ class EventSourced:
         if self._codec is None:
             return None, 0
         found = await transaction.snapshots.get(stream)
-        if found is None or found.fingerprint != self._fingerprint:
+        if found is None or found.snapshot_version != self._snapshot_version:
             return None, 0
         try:
             return self._codec.decode(found.data), found.version
@@ -90,22 +87,4 @@ class EventSourced:
         except NotStorable as error:  # the events are the state: without a snapshot they are read again
             warnings.warn(f"no snapshot of {tracked.stream} is kept: {error}", stacklevel=2)
             return
-        await transaction.snapshots.put(tracked.stream, Snapshot(version, self._fingerprint, state))
-
-
-def fingerprint(aggregate_type: type[Aggregate]) -> str:
-    """Return what changes when the state of an aggregate, or the way its events change it, is written otherwise.
-
-    It is made from the annotations and the bytecode of the methods marked with `on`; another release of Python has another
-    one. What these methods call is not looked into: rename one of them when only that has changed.
-    """
-    digest = blake2s(digest_size=16)
-    for name, hint in sorted(inspect.get_annotations(aggregate_type).items()):
-        digest.update(f"{name}: {hint!r};".encode())
-    appliers: Mapping[type[Event], str] = aggregate_type._appliers
-    for event_type, method in sorted(appliers.items(), key=lambda item: item[1]):
-        code: Any = inspect.unwrap(getattr(aggregate_type, method)).__code__
-        digest.update(
-            f"{event_type.message_name}: {method} {code.co_names} {code.co_consts!r};".encode() + code.co_code
-        )
-    return digest.hexdigest()
+        await transaction.snapshots.put(tracked.stream, Snapshot(version, self._snapshot_version, state))

@@ -10,12 +10,12 @@ class Snapshot(NamedTuple):
 
     Attributes:
         version: how many events of the stream it includes.
-        fingerprint: identifies the code that wrote it; a snapshot with another fingerprint is ignored.
+        snapshot_version: the `snapshot_version` of the aggregate's class that wrote it; another one is ignored.
         data: the state as JSON text.
     """
 
     version: int
-    fingerprint: str
+    snapshot_version: int
     data: str
 
 
