@@ -14,7 +14,7 @@ import twofold._subscriptions.partition_runner
 from twofold.errors import TransientFailure
 from twofold.ports import Notifier, WriteStore
 from twofold.testing.conformance._domain.bank import Balance, Deposit, GetBalance, Open, application
-from twofold.testing.conformance._tools.in_time import in_time
+from twofold.testing.conformance._tools.in_time import CEILING, in_time
 from twofold_memory import InMemoryNotifier
 from twofold_redis import RedisNotifier
 
@@ -45,7 +45,7 @@ async def test_an_event_of_another_process_is_announced(
             monkeypatch.setattr(twofold._subscriptions.partition_runner, "FIRST_POLL", HOUR)
             for number in range(5):
                 await session.dispatch(Open(account_id=f"a{number}"))
-                assert await session.execute(GetBalance(account_id=f"a{number}"), timeout=10) is not None
+                assert await session.execute(GetBalance(account_id=f"a{number}"), timeout=CEILING) is not None
 
 
 @pytest.mark.parametrize("lost", ["swallowed", "failing"])
@@ -63,7 +63,7 @@ async def test_a_lost_hint_only_costs_time(store: WriteStore, monkeypatch: pytes
             await session.dispatch(Open(account_id="a"))
             await session.dispatch(Deposit(account_id="a", amount=Decimal(3)))
             balance = Balance(account_id="a", balance=Decimal(3))
-            assert await session.execute(GetBalance(account_id="a"), timeout=10) == balance
+            assert await session.execute(GetBalance(account_id="a"), timeout=CEILING) == balance
 
 
 async def test_health(store: WriteStore) -> None:

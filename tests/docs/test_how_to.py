@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from twofold.testing.conformance._tools.in_time import CEILING
+
 PAGES = sorted((Path(__file__).resolve().parents[2] / "docs" / "how-to").glob("*.md"))
 
 
@@ -20,6 +22,6 @@ def test_the_code_of_the_page_runs(page: Path, tmp_path: Path) -> None:
     text = page.read_text()
     script = tmp_path / "page.py"
     script.write_text("\n\n".join(re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)))
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=CEILING, check=False)
     assert done.stderr == ""
     assert done.stdout == "".join(re.findall(r"```text\n(.*?)```", text, flags=re.DOTALL))

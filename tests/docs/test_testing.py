@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from twofold.testing.conformance._tools.in_time import CEILING
+
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "testing.md"
 
 
@@ -16,6 +18,6 @@ def test_the_code_of_the_page_runs(tmp_path: Path) -> None:
     assert blocks
     script = tmp_path / "test_tills.py"
     script.write_text("\n\n".join(blocks))
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=CEILING, check=False)
     assert done.stderr == ""
     assert done.returncode == 0

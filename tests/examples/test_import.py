@@ -9,13 +9,11 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from decimal import Decimal
 from pathlib import Path
 
-import anyio
 import pytest
 
 from orders.composition import running
@@ -25,6 +23,7 @@ from orders.figures import Figures, GetFigures
 from orders.importing import import_orders
 from orders.read_side import GetOrder, ListUserOrders, OrderStatistics
 from twofold import Application, Query, Repository, Router
+from twofold.testing.conformance._tools.in_time import CEILING, until
 
 ROOT = Path(__file__).resolve().parents[2]
 REAL = ROOT.parent / "shared" / "data" / "online_retail_2010-12_2011-01.csv.gz"
@@ -143,7 +142,7 @@ async def test_the_real_orders_give_the_known_figures(tmp_path: Path, event_sour
     """The three read models agree with the known totals and with the write side; every other row is accounted for."""
     async with shop(tmp_path, event_sourced=event_sourced) as app:
         done = await import_orders(app, REAL.open("rb"), tmp_path / "r.csv")
-        await app.settle(timeout=120)
+        await app.settle(timeout=CEILING)
         found = await app.execute(GetFigures())
         page = await app.write.log.read_all(limit=REAL_ROWS, names={"orders.order_created"})
         numbers = tuple(event.stream.removeprefix("order-") for event in page.events)
@@ -161,19 +160,20 @@ async def test_a_killed_import_is_completed_by_the_next(tmp_path: Path, event_so
     kind = ["--event-sourced"] if event_sourced else []
     command = [sys.executable, "-m", "orders", "import", str(REAL), "--write", f"sqlite+aiosqlite:///{database}", *kind]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not (database.exists() and _orders_in(database) > 300):
+
+    def it_is_under_way() -> bool:
         assert process.poll() is None, "the import ended before it could be killed"
-        assert time.monotonic() < deadline
-        await anyio.sleep(0.02)
+        return database.exists() and _orders_in(database) > 300
+
+    await until(it_is_under_way, "the import was to begin")
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     async with shop(tmp_path, event_sourced=event_sourced) as app:
         second = await import_orders(app, REAL.open("rb"), tmp_path / "r.csv")
-        await app.settle(timeout=120)
+        await app.settle(timeout=CEILING)
         assert set((await app.execute(GetFigures())).values()) == {REAL_FIGURES}
         third = await import_orders(app, REAL.open("rb"), tmp_path / "r.csv")
-        await app.settle(timeout=120)
+        await app.settle(timeout=CEILING)
         assert set((await app.execute(GetFigures())).values()) == {REAL_FIGURES}
     assert 0 < second["orders created"] < REAL_FIGURES.orders
     assert second["orders created"] + second["orders there already"] == REAL_FIGURES.orders
@@ -206,7 +206,12 @@ async def test_a_file_that_ends_in_the_middle_is_reported(tmp_path: Path) -> Non
 def test_a_question_without_a_database_creates_none(tmp_path: Path, asked: list[str]) -> None:
     """Who asks before anything was imported is told what to do, in one line, and no empty database is left behind."""
     done = subprocess.run(
-        [sys.executable, "-m", "orders", *asked], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", "orders", *asked],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=CEILING,
+        check=False,
     )
     assert (done.returncode, done.stdout, list(tmp_path.iterdir())) == (1, "", [])
     assert done.stderr == (

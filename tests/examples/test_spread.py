@@ -23,6 +23,7 @@ from shipping.service import ListShipments
 from shipping.service import running as shipping_running
 from tests.brokers import delete
 from tests.examples.test_import import REAL, REAL_FIGURES, ROOT, needs_real
+from twofold.testing.conformance._tools.in_time import CEILING
 
 SAMPLE = ROOT / "examples" / "orders" / "sample.csv"
 
@@ -94,7 +95,7 @@ class Worker:
         """Let it end what it is in."""
         self._process.terminate()
         try:
-            self._process.wait(30)
+            self._process.wait(CEILING)
         finally:
             self._process.kill()
 
@@ -141,10 +142,10 @@ async def test_the_real_orders_arrive_through_the_broker(places: Places) -> None
             workers[number % 2].kill()
         assert await anyio.to_thread.run_sync(importing.wait, 300) == 0
     async with orders_running(places.write, places.read, transport=places.transport) as orders:
-        await orders.settle(timeout=300)
+        await orders.settle(timeout=3 * CEILING)
         assert set((await orders.execute(GetFigures())).values()) == {REAL_FIGURES}
     async with reports_running(places.log, places.reports, places.transport) as reports:
-        await reports.settle(timeout=300)
+        await reports.settle(timeout=3 * CEILING)
         assert set((await reports.execute(GetFigures())).values()) == {REAL_FIGURES}
         assert (await reports.health()).healthy
 
@@ -162,10 +163,10 @@ async def test_the_orders_arrive_over_redis_streams(
         with at_work(places, "orders", "reports"):
             async with orders_running(places.write, places.read, transport=places.transport) as orders:
                 done = await import_orders(orders, SAMPLE.open("rb"), tmp_path / "rejected.csv")
-                await orders.settle(timeout=60)
+                await orders.settle(timeout=CEILING)
                 ours = await orders.execute(GetFigures())
             async with reports_running(places.log, places.reports, places.transport) as reports:
-                await reports.settle(timeout=60)
+                await reports.settle(timeout=CEILING)
                 assert await reports.execute(GetFigures()) == ours
         assert {each.orders for each in ours.values()} == {done["orders created"]}
     finally:
@@ -179,13 +180,13 @@ async def test_what_is_paid_is_shipped_once(places: Places) -> None:
         async with orders_running(places.write, places.read, transport=places.transport) as orders:
             done = await import_orders(orders, SAMPLE.open("rb"), places.folder / "rejected.csv", pay_rate=0.5)
             shipping.kill()
-            await orders.settle(timeout=60)
+            await orders.settle(timeout=CEILING)
             while (await shipped(places)) < done["orders paid"]:
-                await orders.settle(timeout=60)
+                await orders.settle(timeout=CEILING)
 
 
 async def shipped(places: Places) -> int:
     """Return how many orders the shipping service knows to be shipped."""
     async with shipping_running(places.depot, places.transport) as shipping:
-        await shipping.settle(timeout=60)
+        await shipping.settle(timeout=CEILING)
         return len((await shipping.execute(ListShipments(state="shipped"))).items)

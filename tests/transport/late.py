@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,10 +16,8 @@ from tests.servers.process import PrivateServer
 from twofold import Application
 from twofold.errors import ReadNotReady
 from twofold.ports import Transport
+from twofold.testing.conformance._tools.in_time import CEILING, in_time, until
 from twofold_memory import InMemory
-
-BACK = 20.0
-"""Within how many seconds everything works after the broker has come."""
 
 Connect = Callable[[], Transport]
 """Makes a transport to the server of the test, as a process would; nothing connects yet."""
@@ -30,7 +28,7 @@ async def started(*apps: Application) -> AsyncIterator[None]:
     """Enter applications, and see that none waits for its broker for long."""
     for app in apps:
         await app.create_schema()
-        async with asyncio.timeout(10):
+        with in_time():
             await app.__aenter__()
     try:
         yield
@@ -55,13 +53,6 @@ def shipping(transport: Transport, **options: Any) -> Application:
     return app
 
 
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait for what the broker brings about."""
-    async with asyncio.timeout(BACK):
-        while not await condition():  # noqa: ASYNC110 -- nobody says when
-            await asyncio.sleep(0.05)
-
-
 def tracebacks(caplog: pytest.LogCaptureFixture) -> list[str]:
     """Return what Twofold has logged with a traceback; drivers log as they like."""
     return [each.getMessage() for each in caplog.records if each.exc_info and each.name.startswith("twofold")]
@@ -83,11 +74,11 @@ class LateBrokerCases:
                 await asyncio.to_thread(server.start)
                 async with store.session() as session:
                     await session.dispatch(Sell(order_id="a"))
-                parcel = await ship.execute(GetParcel(order_id="a"), after=session.token, timeout=BACK)
+                parcel = await ship.execute(GetParcel(order_id="a"), after=session.token, timeout=CEILING)
                 assert parcel is not None
                 assert parcel.numbers == (1, 2, 3)
 
-                await ship.settle()
+                await ship.settle(timeout=CEILING)
 
                 async def both_are_well() -> bool:
                     return (await store.health()).healthy and (await ship.health()).healthy
@@ -135,8 +126,8 @@ class LateBrokerCases:
                 await until(relay_says_why)
             finally:
                 await asyncio.to_thread(server.start)
-            await store.settle()
-            await ship.settle()
+            await store.settle(timeout=CEILING)
+            await ship.settle(timeout=CEILING)
             assert await ship.execute(GetParcel(order_id="a")) is not None
         assert tracebacks(caplog) == []
 

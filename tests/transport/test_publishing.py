@@ -6,14 +6,15 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import anyio
 import pytest
 
 from tests.domains.shops import GetParcel, Rename, Sell, Sold, selling, settled, shipping, shop
 from twofold import Application, Retry
+from twofold._background.signal import Signal
 from twofold._integration import relay as _relay
 from twofold.errors import CheckpointMoved, MessageTooLarge, ReadNotReady
 from twofold.ports import Feed, Outcome, Transport, WireMessage, WriteStore
+from twofold.testing.conformance._tools.in_time import CEILING, until
 from twofold_memory import InMemory, InMemoryTransport
 
 FEED = Feed(consumer="depot.shop", topics=("shop.sold", "twofold.progress.shop"))
@@ -144,7 +145,7 @@ async def test_nobody_is_told_how_far_it_is_while_an_event_is_parked(here: Write
             await depot.execute(GetParcel(order_id="a"), after=session.token, timeout=0.3)
         broker.too_large = lambda _: False
         await app.operations.retry("relay", "order-a")
-        parcel = await depot.execute(GetParcel(order_id="a"), after=session.token, timeout=30)
+        parcel = await depot.execute(GetParcel(order_id="a"), after=session.token, timeout=CEILING)
         assert parcel is not None
         assert parcel.numbers == (1, 2)
 
@@ -160,29 +161,42 @@ async def test_a_relay_at_rest_says_again_how_far_it_is(
         async with shipping(InMemory(), broker) as first:
             await session.dispatch(Sell(order_id="a"))
             await session.dispatch(Rename(order_id="a"))
-            assert await first.execute(GetParcel(order_id="a"), after=session.token, timeout=30) is not None
+            assert await first.execute(GetParcel(order_id="a"), after=session.token, timeout=CEILING) is not None
         await shop.settle()
         await broker.forget("depot.shop")
         async with shipping(there, broker) as second:
-            await second.execute(GetParcel(order_id="a"), after=session.token, timeout=30)
+            await second.execute(GetParcel(order_id="a"), after=session.token, timeout=CEILING)
 
 
 async def test_a_relay_that_was_taken_over_says_nothing_more(here: WriteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """How far it was is what the other one may be behind."""
     monkeypatch.setattr(_relay, "_REPEAT", 0.02)
-    broker = Narrow()
+    broker, rounds, wait = Narrow(), 0, Signal.wait
+
+    async def count(signal: Signal, seen: int, seconds: float) -> None:
+        nonlocal rounds
+        await wait(signal, seen, seconds)
+        rounds += seconds == 0.02
+
+    async def after(number: int) -> None:
+        wanted = rounds + number
+        await until(lambda: rounds >= wanted, "it was to look again whether there is something to say")
+
+    monkeypatch.setattr(Signal, "wait", count)
     await broker.declare(FEED)
     async with selling(here, broker) as shop:
         await shop.dispatch(Sell(order_id="a"))
         await shop.settle()
-        while not broker.marks:  # noqa: ASYNC110 -- nobody says when
-            await anyio.sleep(0.005)
+        await until(lambda: bool(broker.marks), "the relay was to say how far it is")
         assert await here.subscriptions.claim("relay", "another", seconds=600, limit=1, force=True)
-        while (await shop.operations.status())[0].state != "standby":  # noqa: ASYNC110 -- nobody says when
-            await anyio.sleep(0.005)
-        await anyio.sleep(0.05)  # what was under way
+
+        async def stands_by(app: Application = shop) -> bool:
+            return (await app.operations.status())[0].state == "standby"
+
+        await until(stands_by, "the relay was to lose its lease")
+        await after(2)  # what was under way has ended
         broker.published.clear()
-        await anyio.sleep(0.3)  # in which it would have said it ten times
+        await after(10)
         assert broker.marks == []
 
 

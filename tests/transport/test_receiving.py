@@ -15,6 +15,7 @@ from tests.transport.wire import mark, receiving, sold, taken
 from twofold import Application
 from twofold.errors import StorageError
 from twofold.ports import StoredEvent, Transport, WriteStore
+from twofold.testing.conformance._tools.in_time import CEILING
 from twofold.testing.conformance._tools.watched import AFTER_APPEND, AFTER_COMMIT, watched
 from twofold_sqlalchemy import SqlAlchemy
 
@@ -151,9 +152,9 @@ async def test_a_store_that_takes_nothing_parks_nothing(there: WriteStore, broke
 @pytest.mark.parametrize("kind", ["postgresql"], indirect=True)
 async def test_a_pool_of_one_connection_is_enough(new_postgresql_url: Callable[[], str], broker: Transport) -> None:
     """Nothing is looked up beside an open transaction."""
-    engine = create_async_engine(new_postgresql_url(), pool_size=1, max_overflow=0, pool_timeout=20)
+    engine = create_async_engine(new_postgresql_url(), pool_size=1, max_overflow=0, pool_timeout=CEILING)
     try:
-        async with shipping(SqlAlchemy(engine), broker, seconds=15) as depot:
+        async with shipping(SqlAlchemy(engine), broker, seconds=4 * CEILING) as depot:
             await broker.publisher.publish([sold(1), mark(1), sold(2), mark(2)])
             await depot.settle()
             assert await numbers(depot, "a") == (1, 2)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-import anyio
 import pytest
 
 from tests.domains.shops import GetParcel, Rename, Sell, Sold, selling, settled, shipping
@@ -14,6 +13,7 @@ from tests.domains.shops import shop as shop_module
 from twofold import Application, Retry
 from twofold.errors import ForeignLog, ReadNotReady, TransientFailure
 from twofold.ports import Feed, Outcome, Transport, WireMessage, WriteStore
+from twofold.testing.conformance._tools.in_time import CEILING, until
 from twofold.testing.conformance._tools.watched import BEFORE_COMMIT, watched
 from twofold_memory import InMemory, InMemoryTransport
 
@@ -109,7 +109,7 @@ async def test_what_has_not_arrived_is_said_to_be_missing(here: WriteStore, ther
         answer = await theirs.execute_stale(GetParcel(order_id="a"))
         assert (answer.value.numbers if answer.value else None, answer.lag) == ((1,), None)
         broker.outcomes = []
-        parcel = await theirs.execute(GetParcel(order_id="a"), timeout=30)
+        parcel = await theirs.execute(GetParcel(order_id="a"), timeout=CEILING)
         assert parcel is not None
         assert parcel.numbers == (1, 2)
 
@@ -150,8 +150,11 @@ async def test_health_says_that_the_broker_does_not_confirm(here: WriteStore) ->
         await broker.declare(Feed(consumer="depot.shop", topics=("shop.sold",)))
         broker.outcomes, broker.trouble = [Outcome.UNKNOWN] * 10_000, "the disk is full"
         await shop.dispatch(Sell(order_id="a"))
-        while not (await shop.health()).problems:  # noqa: ASYNC110 -- health is asked, it does not tell
-            await anyio.sleep(0.01)
+
+        async def something_is_wrong() -> bool:
+            return bool((await shop.health()).problems)
+
+        await until(something_is_wrong, "health was to name a problem")
         problems = (await shop.health()).problems
         assert "the broker did not confirm it (the disk is full). The relay retries." in problems[0]
         broker.outcomes = []

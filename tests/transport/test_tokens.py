@@ -29,6 +29,7 @@ from twofold._consistency.token import (
 )
 from twofold.errors import ForeignLog, InvalidToken, ReadNotReady
 from twofold.ports import Feed, NewEvent, Position, Transport, WriteStore
+from twofold.testing.conformance._tools.in_time import CEILING, until
 from twofold_memory import InMemory, InMemoryTransport
 from twofold_sqlalchemy import SqlAlchemy
 
@@ -44,7 +45,7 @@ async def missing(depot: Application, *, after: str) -> ReadNotReady:
 
 async def sees(depot: Application, *, after: str, order: str = "a") -> tuple[int, ...]:
     """Return what a query with a token finds."""
-    parcel = await depot.execute(GetParcel(order_id=order), after=after, timeout=30)
+    parcel = await depot.execute(GetParcel(order_id=order), after=after, timeout=CEILING)
     return parcel.numbers if parcel else ()
 
 
@@ -61,7 +62,7 @@ async def test_what_has_arrived_is_waited_for_in_the_projection(
             with pytest.raises(ReadNotReady) as caught:
                 await session.execute(GetParcel(order_id="a"), timeout=0, after=after)
             assert (caught.value.projection, caught.value.lag) == ("parcels", 1)
-        parcel = await session.execute(GetParcel(order_id="a"), after=after, timeout=30)
+        parcel = await session.execute(GetParcel(order_id="a"), after=after, timeout=CEILING)
         assert parcel is not None
 
 
@@ -76,7 +77,7 @@ async def test_an_event_that_is_parked_in_the_projection_is_told(there: WriteSto
             assert (await missing(depot, after=after)).parked
         theirs = depot.session(token(2))
         with pytest.raises(ReadNotReady):
-            await theirs.execute(GetParcel(order_id="b"), timeout=5)
+            await theirs.execute(GetParcel(order_id="b"), timeout=CEILING)
         assert decode_tokens(theirs.token)[0].log == await there.log.identity()
         assert (await missing(depot, after=theirs.token)).parked, "it travels on"
         await taken(broker, sold(3, "c"), mark(3))
@@ -91,8 +92,11 @@ async def test_an_event_that_is_held_in_the_projection_is_waited_for(there: Writ
     async with receiving(there, broker, faults := Faults(), retry=Retry(attempts=3, delay=600)) as depot:
         faults.on = True
         await taken(broker, sold(1), mark(1))
-        while not await there.parked.read("parcels"):  # noqa: ASYNC110 -- nobody says when
-            await anyio.sleep(0.005)
+
+        async def it_is_held() -> bool:
+            return bool(await there.parked.read("parcels"))
+
+        await until(it_is_held, "the event was to be held")
         faults.on = False
         held = await missing(depot, after=token(1))
         assert (held.parked, held.lag) == (False, 1)
@@ -192,8 +196,8 @@ async def test_both_tokens_are_waited_for_at_the_same_time() -> None:
     async with receiving(InMemory(), InMemoryTransport()) as depot:
         session, began = depot.session(token(1)), anyio.current_time()
         with pytest.raises(ReadNotReady):
-            await session.execute(GetParcel(order_id="a"), after=token(2), timeout=0.3)
-        assert anyio.current_time() - began < 0.55
+            await session.execute(GetParcel(order_id="a"), after=token(2), timeout=2.0)
+        assert anyio.current_time() - began < 3.8
 
 
 POSITIONS = st.lists(st.integers(1, 2**63 - 1).map(Position), max_size=8, unique=True).map(sorted).map(tuple)

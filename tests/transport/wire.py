@@ -12,12 +12,12 @@ from zlib import crc32
 
 import anyio
 
-from tests.domains.shops import GetParcel, Parcel, Sold
+from tests.domains.shops import LEASE, GetParcel, Parcel, Sold
 from twofold import Application, ReadModel, Retry, Router, on
 from twofold._consistency.token import Written, encode_token
 from twofold._integration.cloud_events import Progress, encode_progress
 from twofold.ports import Checkpoint, Feed, Lease, Position, Transport, WireMessage, WriteStore
-from twofold.testing.conformance._tools.in_time import in_time
+from twofold.testing.conformance._tools.in_time import in_time, until
 
 LOG = "log-of-the-shop"
 
@@ -94,7 +94,7 @@ async def receiving(
     async def get_parcel(query: GetParcel, parcels: ReadModel[Parcel]) -> Parcel | None:
         return await parcels.get(query.order_id)
 
-    app = Application("depot", write=store, transport=broker, lease=0.5)
+    app = Application("depot", write=store, transport=broker, lease=LEASE)
     app.include(depot)
     for source in sources:
         app.consume(Sold, source=source, partitions=partitions, **consume)
@@ -107,5 +107,8 @@ async def receiving(
 async def taken(broker: Transport, *messages: WireMessage, consumer: str = "depot.shop") -> None:
     """Publish messages, and return when the depot has recorded them."""
     await broker.publisher.publish(messages)
-    while await broker.waiting(Feed(consumer=consumer, topics=())):  # noqa: ASYNC110 -- nobody says when
-        await anyio.sleep(0.005)
+
+    async def nothing_waits() -> bool:
+        return await broker.waiting(Feed(consumer=consumer, topics=())) == 0
+
+    await until(nothing_waits, "the depot was to record everything")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from twofold.testing.conformance._tools.in_time import CEILING
+
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = """
 from twofold import Command, CommandBus
@@ -33,7 +35,7 @@ def test_mypy_refuses_a_wrong_result(tmp_path: Path) -> None:
     line = SOURCE.splitlines().index("@commands.handler(Place)") + 1
     options = ["--strict", "--config-file=", f"--cache-dir={tmp_path / 'cache'}"]
     command = [sys.executable, "-m", "mypy", *options, str(right), str(wrong)]
-    done = subprocess.run(command, cwd=ROOT / "src", capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=ROOT / "src", capture_output=True, text=True, timeout=3 * CEILING, check=False)
     errors = [each for each in done.stdout.splitlines() if ": error: " in each]
     assert done.returncode == 1
     assert [each.split(": error: ")[0].rsplit("/", 1)[-1] for each in errors] == [f"wrong.py:{line}"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import aiormq
@@ -16,6 +15,7 @@ from pamqp.header import ContentHeader
 from tests.brokers import open_broker
 from twofold.errors import ConfigurationError, MessageTooLarge
 from twofold.ports import Outcome, Transport, WireMessage
+from twofold.testing.conformance._tools.in_time import until
 from twofold.testing.conformance._tools.transport_opened import feed, message, publish, taken
 from twofold_rabbitmq import RabbitMQ, _topology
 
@@ -114,13 +114,13 @@ async def test_what_cannot_be_read_ends_in_the_parked_queue(
         rabbitmq_url, transport, b"x", spec.Basic.Properties(message_id="MMMM"), replaced=(b"MMMM", b"\xff\xfe\xfd\xfc")
     )
     async with transport.consume(feed()) as consumer:
-        async with asyncio.timeout(20):
-            while "InvalidFrameError" not in str(consumer.trouble):  # noqa: ASYNC110 -- nobody says when
-                await asyncio.sleep(0.01)
-            while await transport.waiting(feed()):  # noqa: ASYNC110 -- the same
-                await asyncio.sleep(0.1)
-            while consumer.trouble is not None:  # noqa: ASYNC110 -- the same
-                await asyncio.sleep(0.05)
+
+        async def nothing_waits() -> bool:
+            return await transport.waiting(feed()) == 0
+
+        await until(lambda: "InvalidFrameError" in str(consumer.trouble), "it was to say what it cannot read")
+        await until(nothing_waits, "the broker was to set the message aside", pause=0.1)
+        await until(lambda: consumer.trouble is None, "it was to receive again")
         await publish(transport, message("good"))
         (good,) = await taken(consumer, 1)
         assert good.message.body == b"good"

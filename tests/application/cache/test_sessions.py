@@ -12,6 +12,7 @@ from tests.domains.cached_bank import GetCached, GetNote, Held, Loads, Note, bal
 from twofold import Application, Cache, ReadModel, Retry, Router, on
 from twofold.ports import CacheStore
 from twofold.testing.conformance._domain.bank import Deposit, Open, Opened
+from twofold.testing.conformance._tools.in_time import until
 
 
 class Notes:
@@ -48,8 +49,11 @@ class Notes:
 
 async def set_aside(app: Application) -> None:
     """Return when the projection has set an event aside."""
-    while not await app.operations.parked("notes"):  # noqa: ASYNC110 -- it is asked, it does not tell
-        await anyio.sleep(0.01)
+
+    async def one_is_parked() -> bool:
+        return bool(await app.operations.parked("notes"))
+
+    await until(one_is_parked, "an event was to be parked")
 
 
 async def test_sessions_read_their_own_writes_through_the_cache(store: CacheStore) -> None:

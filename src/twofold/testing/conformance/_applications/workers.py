@@ -26,7 +26,7 @@ from .._domain.work import (
 )
 from .._tools.beside import stores_of
 from .._tools.hooked import Call, Hooked
-from .._tools.in_time import until
+from .._tools.in_time import CEILING, until
 from .._tools.opened import NewStore
 from .worker_partitions import WorkerPartitions
 from .worker_retries import WorkerRetries
@@ -169,7 +169,11 @@ class WorkerSuite(WorkerPartitions, WorkerRetries):
                     began = anyio.current_time()
                     while anyio.current_time() < began + lease:
                         before = renewals
-                        await until(lambda before=before: renewals > before, "the lease was to be renewed")  # type: ignore[misc]
+                        await until(
+                            lambda before=before: renewals > before,  # type: ignore[misc]
+                            "the lease was to be renewed",
+                            seconds=CEILING,  # also where less is expected: it takes a third of the lease
+                        )
                         assert await store.subscriptions.claim("mail", "another", seconds=LONG, limit=1) == []
                 finally:
                     go.set()

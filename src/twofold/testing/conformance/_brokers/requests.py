@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import anyio
 import pytest
+from anyio.abc import TaskStatus
 
 from twofold.errors import MessageTooLarge, NoRemoteService, RemoteTimeout
 from twofold.ports import LARGEST_BODY, Answerer, Request, Requests
@@ -70,6 +71,8 @@ class RequestsSuite(LeavingCases):
         answer = Held()
         async with new_requests() as connect, (await connect()).serve(NAME, answer):
             client = await connect()
+            with pytest.raises(NoRemoteService):  # from here on it is connected
+                await client.request("nobody", request(), seconds=LONG)
             with in_time(), pytest.raises(RemoteTimeout):
                 await client.request(NAME, request("late"), seconds=SHORT)
             answer.go.set()
@@ -99,7 +102,9 @@ class RequestsSuite(LeavingCases):
             async with server.serve(NAME, echo):
                 pass
             async with asking(client, request("early")) as replies:
-                await anyio.sleep(SHORT / 4)
+                await anyio.sleep(
+                    SHORT / 4
+                )  # most often it waits by now; a request that comes later is answered as well
                 async with server.serve(NAME, echo):
                     with in_time():
                         await replies.came.wait()
@@ -135,9 +140,8 @@ class RequestsSuite(LeavingCases):
                 with in_time(LONG):
                     async with anyio.create_task_group() as tasks:
                         for each in sent:
-                            tasks.start_soon(_ask, client, each)
+                            await tasks.start(_asking, client, each)
                             await answer.first.wait()
-                            await anyio.sleep(0.02)  # the next one comes after it
                         answer.go.set()
             assert answer.begun == sent
             assert answer.most == 1
@@ -237,6 +241,12 @@ class RequestsSuite(LeavingCases):
             for name in "abba":
                 with in_time():
                     assert await client.request(name, request(key="k"), seconds=LONG) == name.encode()
+
+
+async def _asking(client: Requests, sent: Request, *, task_status: TaskStatus[None]) -> None:
+    """Ask; the call has begun when `start` returns."""
+    task_status.started()
+    await _ask(client, sent)
 
 
 async def _ask(client: Requests, sent: Request) -> None:

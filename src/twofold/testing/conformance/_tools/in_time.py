@@ -36,19 +36,24 @@ def in_time(seconds: float | None = None) -> Iterator[None]:
 
 
 async def until(
-    condition: Callable[[], bool | Awaitable[bool]], what: str | Callable[[], str] = "it", *, pause: float = 0.01
+    condition: Callable[[], bool | Awaitable[bool]],
+    what: str | Callable[[], str] = "it",
+    *,
+    seconds: float | None = None,
+    pause: float = 0.01,
 ) -> None:
     """Wait until a condition holds that another task, a process or a server brings about.
 
     Args:
         condition: what must hold.
         what: what was expected, for the failure: "the worker was to stop". A function is called only then.
+        seconds: the limit; `patience` when None.
         pause: seconds between two looks.
 
     Raises:
         AssertionError: the condition did not hold in time.
     """
-    limit = patience.get()
+    limit = patience.get() if seconds is None else seconds
     with anyio.move_on_after(limit):
         while True:
             found = condition()
