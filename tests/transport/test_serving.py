@@ -27,9 +27,9 @@ def test_a_transport_without_requests_cannot_serve() -> None:
     streams: Any = RedisStreams(RedisClient())
     app = Application("shop", write=InMemory(), transport=streams)
     app.serve(Unserved)
-    with pytest.raises(ConfigurationError, match=r"RedisStreams does not carry them.*requests=RabbitMQ\(url\)"):
+    with pytest.raises(ConfigurationError, match=r"RedisStreams carries events only.*requests=RabbitMQ\(url\)"):
         app.check()
-    with pytest.raises(ConfigurationError, match=r"give what carries requests, such as RabbitMQ\(url\)"):
+    with pytest.raises(ConfigurationError, match=r"pass a carrier of requests, such as RabbitMQ\(url\)"):
         Application("shop", write=InMemory(), requests=streams)
 
 
@@ -44,8 +44,8 @@ def test_an_application_without_a_transport_cannot_serve() -> None:
     for part in (
         "nothing carries them",
         "'no way' serves under its name",
-        "Unserved is served and has no handler",
-        "Nameless is served and has no stable name",
+        "Unserved is served but has no handler",
+        "Nameless is served but has no stable name",
         "a second serve()",
         f"{__file__}:",
     ):

@@ -60,7 +60,7 @@ async def test_what_serves_and_asks_waits_for_the_broker(away: PrivateServer, co
             with (
                 in_time(),
                 pytest.raises(
-                    NotSent, match=r"cannot send Pack to 'depot'; nothing was done.*RabbitMQ does not answer"
+                    NotSent, match=r"cannot send Pack to 'depot'. Nothing was done.*RabbitMQ does not answer"
                 ),
             ):
                 await commands.dispatch(Pack())

@@ -146,7 +146,7 @@ async def test_another_clock_does_not_drop_what_the_broker_hands_out(
     class Ahead:
         """A clock."""
 
-        times = iter([time.time(), time.time() + 60])
+        times = iter([time.time(), time.time() + 2 * CEILING])
 
         def time(self) -> float:
             """Return the requester's time, then the server's."""

@@ -63,5 +63,6 @@ def test_what_invalidates_nothing_is_found() -> None:
         "Opened invalidates 'note:{account_id}', and the answers of GetNote are kept under 'notes:{account_id}'" in text
     )
     assert (
-        "Deposited invalidates the answers of GetNote, and no projection that it reads takes this event (notes)" in text
+        "Deposited invalidates the answers of GetNote, and no projection that it reads handles this event (notes)"
+        in text
     )

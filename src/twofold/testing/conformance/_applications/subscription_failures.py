@@ -224,7 +224,7 @@ class SubscriptionFailures:
                 assert await app.operations.parked("audit") == []
                 assert await audited(app, "a") == {"a": ("opened",)}
 
-    async def test_cancelling_a_event_handler_parks_and_loses_nothing(self, new_store: NewStore) -> None:
+    async def test_cancelling_an_event_handler_parks_and_loses_nothing(self, new_store: NewStore) -> None:
         """An application that stops in the middle of an event handler goes on there the next time; nothing is parked."""
         async with new_store([]) as store:
             await self._stop_in_the_middle(store, welcoming)
