@@ -83,10 +83,11 @@ class IdempotencySuite:
         """After a dispatch that failed the next one runs, also one that was waiting for it."""
         seen: list[str] = []
         results: list[Receipt] = []
-        second_waits = anyio.Event()
+        first_runs, second_waits = anyio.Event(), anyio.Event()
 
         async def during() -> None:
             if len(seen) == 1:
+                first_runs.set()
                 await second_waits.wait()
                 raise Crash
 
@@ -102,7 +103,7 @@ class IdempotencySuite:
             await app.dispatch(Open(account_id="a"))
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(first, app)
-                await anyio.wait_all_tasks_blocked()
+                await first_runs.wait()
                 tasks.start_soon(second, other)
                 await anyio.wait_all_tasks_blocked()
                 second_waits.set()

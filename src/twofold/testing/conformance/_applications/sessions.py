@@ -16,7 +16,7 @@ from .._domain.audit import Audit, DepositEach, GetAudit, auditing, running, set
 from .._domain.bank import Balance, Deposit, GetBalance, Open
 from .._tools.capabilities import Capabilities
 from .._tools.dial import Dial
-from .._tools.in_time import CEILING
+from .._tools.in_time import CEILING, patience
 from .._tools.opened import NewStore
 from .._tools.watched import BEFORE_COMMIT, BEGIN, BEGIN_READING, LOOK, watched
 from .holding import HOUR, KEY, dialled, failing, passes
@@ -257,7 +257,7 @@ class SessionSuite(SessionChecks):
     async def _is_told(self, session: Session, query: GetAudit) -> None:
         """Ask, and be told that an event is parked."""
         with pytest.raises(ReadNotReady) as caught:
-            await session.execute(query, timeout=CEILING)
+            await session.execute(query, timeout=patience.get())
         assert (caught.value.projection, caught.value.lag, caught.value.parked) == ("audit", None, True)
 
     async def _converse(self, app: Application, other: Application, account: str, dice: Random) -> None:
