@@ -68,7 +68,7 @@ async def test_what_may_have_been_handled_is_not_said_to_be_undone(broken: Broke
 
     async with AsyncExitStack() as serving:
         await serving.enter_async_context(transport.serve("shop", never))
-        asked = asyncio.create_task(lag.request("shop", Request("r1", None, b""), seconds=CEILING))
+        asked = asyncio.create_task(lag.request("shop", Request("r1", None, b""), seconds=10.0))
         await begun.wait()
         network.stall()
         network.cut()
