@@ -47,7 +47,7 @@ def statistics(found: Statistics) -> None:
 
 
 def subscriptions(title: str, found: Sequence[SubscriptionStatus]) -> None:
-    shown = "name", "state", "behind", "retrying", "parked"
+    shown = "name", "state", "lag", "retrying", "parked"
     table(title, [{name: getattr(each, name) for name in shown} for each in found])
 
 
