@@ -143,7 +143,7 @@ class Application(Router):
 
     async def create_schema(self) -> None:
         """Create missing tables: those of the stores, and those of the read models. Existing tables stay unchanged."""
-        if self.read is not self.write:
+        if not self._parts.one_store:
             await self.write.create_schema(())  # the rows are in the read store
         await self.read.create_schema(self._assemble().views)
 
