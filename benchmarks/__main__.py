@@ -17,6 +17,7 @@ from benchmarks._ratio import Ratio
 
 GROUPS = {
     "buses": "benchmarks.buses",
+    "telemetry": "benchmarks.telemetry",
     "import": "benchmarks.importing",
     "sqlite": "benchmarks.sqlite",
     "postgresql": "benchmarks.postgresql",
@@ -25,16 +26,16 @@ GROUPS = {
     "redis-rows": "benchmarks.redis_rows",
     "latency": "benchmarks.latency",
 }
-"""The module of each group, imported when it is measured, so that a missing driver costs its own group only."""
+"""The module of each group. It is imported when the group is measured, so that a missing driver skips only that group."""
 
 
 def main(
     names: Annotated[
         list[str] | None, typer.Argument(help=f"Which groups: {', '.join(GROUPS)}; all by default.")
     ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the rows to a file as well.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the rows to a file.")] = None,
 ) -> None:
-    """Measure, print a table, and say what meets its limit."""
+    """Run the measurements and print a table that shows which rows meet their limit."""
     unknown = set(names or ()) - set(GROUPS)
     if unknown:
         raise typer.BadParameter(f"no such group: {', '.join(unknown)}. Groups: {', '.join(GROUPS)}.")
@@ -59,8 +60,8 @@ async def _measure(names: list[str]) -> list[Ratio]:
         try:
             group = import_module(GROUPS[name])
             rows.extend([row async for row in group.measure()])
-        except (ImportError, OSError) as error:  # a driver, or a server, that is not there
-            Console().print(f"{name} is left out: {error}", markup=False)
+        except (ImportError, OSError) as error:  # a driver or a server is missing
+            Console().print(f"{name} is skipped: {error}", markup=False)
     return rows
 
 

@@ -1,4 +1,4 @@
-"""A measurement: what was measured, against what, and what it must reach."""
+"""The result of a measurement: a ratio to a reference, with its limit."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class Ratio:
     """One row of the table.
 
     Attributes:
-        work: what was done.
-        against: what it is compared with.
-        ratio: `ours / theirs`; in time for an upper limit, in speed for a lower one.
-        limit: what the ratio must reach.
-        at_most: whether the limit is an upper one.
-        ours: the figure itself, with its unit.
-        theirs: the figure compared with.
+        work: the work that was measured.
+        against: the reference.
+        ratio: `ours / theirs`. Durations are compared for an upper limit, rates for a lower limit.
+        limit: the ratio that is required.
+        at_most: whether the limit is an upper limit.
+        ours: the measured figure, with its unit.
+        theirs: the figure of the reference, with its unit.
     """
 
     work: str
@@ -46,7 +46,7 @@ Call = tuple[Callable[[Any], Awaitable[Any]], Any]
 
 
 async def time_calls(calls: dict[str, Call], *, number: int, rounds: int = 15) -> dict[str, float]:
-    """Return the seconds of one call of each, the best of several rounds that take turns."""
+    """Return the duration of one call of each function, in seconds: the best of several alternating rounds."""
     best = dict.fromkeys(calls, float("inf"))
     for _ in range(rounds):
         for name, (call, argument) in calls.items():
@@ -62,7 +62,7 @@ async def _time(call: Callable[[Any], Awaitable[Any]], argument: Any, number: in
 
 
 async def rates(works: Mapping[str, Callable[[], Awaitable[int]]], *, rounds: int = 3) -> dict[str, float]:
-    """Return the items a second of each work, the median of rounds that take turns. A work returns its items."""
+    """Return the items per second of each work: the median of alternating rounds. A work returns its number of items."""
     found: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(rounds):
         for name, work in works.items():
@@ -78,7 +78,7 @@ def slower(work: str, against: str, ours: float, theirs: float, limit: float | N
 
 
 def as_fast(work: str, against: str, ours: float, theirs: float, limit: float | None) -> Ratio:
-    """Compare two rates, in items a second."""
+    """Compare two rates, in items per second."""
     return Ratio(work, against, ours / theirs, limit, False, f"{ours:,.0f}/s", f"{theirs:,.0f}/s")
 
 

@@ -1,4 +1,4 @@
-"""The buses against awaiting the handler."""
+"""The buses, compared with awaiting the handler."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def passing(message: Any, call_next: Any) -> Any:
 
 
 async def measure() -> AsyncIterator[Ratio]:
-    """Measure dispatch, execute and publish, alone and through an application."""
+    """Measure dispatch, execute and publish, on a bus alone and in an application."""
     bare, wrapped = CommandBus(), CommandBus(middleware=[passing, passing, passing])
     queries, events = QueryBus(), EventBus()
     bare.handler(Place)(handle)

@@ -1,4 +1,4 @@
-"""A cached query against a GET of Redis and the validation of the same model."""
+"""A cached query, compared with a Redis GET and the validation of the same model."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class GetDetail(Query["Detail | None"]):
 
 
 async def measure() -> AsyncIterator[Ratio]:
-    """Measure a hit, on the bus and in a session."""
+    """Measure a cache hit, on the query bus and in a session."""
     prefix = f"twofold-bench-{secrets.token_hex(6)}"
     detail = Detail(number=1, name="a lamp", lines=tuple(f"line {number}" for number in range(20)))
     async with Client.from_url("redis://127.0.0.1:6379") as client:

@@ -1,7 +1,7 @@
-"""`import twofold` against importing what it depends on.
+"""`import twofold`, compared with importing its dependencies.
 
-`import pydantic` alone loads almost nothing, because pydantic loads itself lazily, half of it when the first model is
-defined. That is what any user of it loads, and `import twofold` too: it defines the base classes of the messages.
+`import pydantic` alone loads almost nothing, because pydantic loads half of its modules when the first model is defined.
+The reference therefore defines a model. `import twofold` also does: it defines the base classes of messages.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _TIMED = "import time; t = time.perf_counter()\n{}\nprint(time.perf_counter() - 
 
 
 async def measure() -> AsyncIterator[Ratio]:
-    """Measure both in fresh interpreters, taking turns."""
+    """Measure both in new interpreters, in alternating rounds."""
     best = {BASE: float("inf"), OURS: float("inf")}
     for _ in range(9):
         for statement, so_far in best.items():

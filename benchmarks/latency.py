@@ -1,4 +1,4 @@
-"""How long a session waits on PostgreSQL until a read model has what it wrote: alone, and at half of what can be written."""
+"""The time that a session on PostgreSQL waits for its own write: without other load, and at half of the maximum rate."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from twofold_sqlalchemy import SqlAlchemy
 
 ALONE, WARM, FULL, HALF = 300, 50, 3.0, 6.0
 ASKS = 10
-"""One in so many commands is followed by a query in its session."""
+"""A query in the same session follows each n-th command."""
 
 
 async def measure() -> AsyncIterator[Ratio]:
-    """Measure in a database of its own; writers, projection and queries share one process."""
+    """Measure in a temporary database. Writers, projection and queries share one process."""
     async with database() as url:
         engine = create_async_engine(url, pool_size=WRITERS + 4)
         try:
@@ -51,14 +51,14 @@ async def _rows(app: Application) -> list[Ratio]:
 
 
 async def _waited(app: Application, number: int) -> float:
-    """Write something, and return how long a query for it takes; the query itself is part of that."""
+    """Write an event and return the duration of a query for it, in seconds."""
     async with app.session() as session:
         await session.dispatch(Count(number=number))
         return await timed(session.execute(GetRow(number=number)))
 
 
 async def _saturated(app: Application, numbers: count[int]) -> float:
-    """Return how many commands a second can be written, the projection running beside them."""
+    """Return the maximum number of commands per second while the projection runs."""
 
     async def writer() -> int:
         done = 0
@@ -72,7 +72,7 @@ async def _saturated(app: Application, numbers: count[int]) -> float:
 
 
 async def _paced(app: Application, numbers: count[int], rate: float) -> list[float]:
-    """Write so many commands a second, and return how long the sessions that asked had to wait."""
+    """Dispatch commands at a rate, and return the waiting times of the sessions that queried, in seconds."""
     waits: list[float] = []
     pause = WRITERS / rate
 

@@ -1,4 +1,4 @@
-"""The log on PostgreSQL: against raw asyncpg doing the same inserts, and against the library `eventsourcing`."""
+"""The event log on PostgreSQL, compared with the same inserts in asyncpg and with the library `eventsourcing`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ INSERT = (
 )
 
 Work = Callable[[float], Awaitable[int]]
-"""Does as much as it can until a time, and returns how many events that were."""
+"""Works until a deadline and returns the number of events."""
 
 
 class Counted(Event, name="bench.counted"):
@@ -65,7 +65,7 @@ class GetRow(Query["Row | None"]):
 
 
 async def measure() -> AsyncIterator[Ratio]:
-    """Measure in a database of its own, which is dropped at the end."""
+    """Measure in a temporary database."""
     async with database() as url:
         engine = create_async_engine(url, pool_size=WRITERS + 4)
         pool = await asyncpg.create_pool(_dsn(url), min_size=WRITERS, max_size=WRITERS)
@@ -116,7 +116,7 @@ class GetAccount(Query[Decimal]):
 
 
 def application(store: SqlAlchemy) -> Application:
-    """Return an application with one projection, whose tables are not made yet."""
+    """Return an application with one projection. Its tables do not exist yet."""
     app = Application("bench", write=store, event_sourced=[Account])
 
     @app.projection("rows")
@@ -185,14 +185,14 @@ async def _read(store: SqlAlchemy) -> int:
 
 
 async def timed(work: Awaitable[object]) -> float:
-    """Return how long something takes, in seconds."""
+    """Return the duration of a call, in seconds."""
     started = time.perf_counter()
     await work
     return time.perf_counter() - started
 
 
 async def _rates(works: dict[str, Work], peer: URL | None) -> dict[str, float]:
-    """Return events a second, the median of rounds that take turns."""
+    """Return the events per second of each work: the median of alternating rounds."""
     found: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(ROUNDS):
         for name, work in works.items():
@@ -213,7 +213,7 @@ def _peer(url: URL) -> float:
 
 @asynccontextmanager
 async def database() -> AsyncIterator[URL]:
-    """Give a database of its own, which is dropped at the end."""
+    """Create a database, and drop it at the end."""
     name = f"twofold_bench_{uuid4().hex[:12]}"
     connection = await asyncpg.connect(_dsn(SERVER))
     try:

@@ -1,4 +1,4 @@
-"""Relaying, publishing and consuming over RabbitMQ: against raw aio-pika doing the same, and against FastStream."""
+"""Relaying, publishing and consuming with RabbitMQ, compared with aio-pika and with FastStream."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SERVER = os.environ.get("TWOFOLD_RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:56
 
 
 async def measure() -> AsyncIterator[Ratio]:
-    """Measure with exchanges and quorum queues of its own, which are deleted at the end."""
+    """Measure with temporary exchanges and quorum queues."""
     async with AsyncExitStack() as opened:
         ours = await opened.enter_async_context(_Ours())
         raw = await opened.enter_async_context(_Raw())
@@ -74,11 +74,11 @@ class _Ours:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._broker.forget(self._feed.consumer)
+        await self._broker.delete_consumer(self._feed.consumer)
         await self._broker.close()
 
     async def relay(self) -> int:
-        """Relay all events of the log, each time under another name."""
+        """Relay all events of the log, under a new name in each round."""
         feed = Feed(consumer="relayed", topics=("bench.counted",))
         await self._broker.declare(feed)
         app = Application("bench", write=self._store, transport=self._broker)
@@ -86,11 +86,11 @@ class _Ours:
         async with app:
             await app.settle(timeout=60)
         await self._broker.open()
-        await self._broker.forget("relayed")
+        await self._broker.delete_consumer("relayed")
         return RELAYED
 
     async def publish(self) -> int:
-        """Publish pages at once."""
+        """Publish batches concurrently."""
         for first in range(0, MESSAGES, PAGE):
             page = [WireMessage(f"{uuid4()}", TOPIC, f"k{each % KEYS}", BODY) for each in range(first, first + PAGE)]
             outcomes = await self._broker.publisher.publish(page)
@@ -98,7 +98,7 @@ class _Ours:
         return MESSAGES
 
     async def consume(self) -> int:
-        """Receive as many as one round has published, and accept them."""
+        """Receive and accept the messages of one round."""
         left = MESSAGES
         async with self._broker.consume(self._feed) as consumer:
             while left:
@@ -109,7 +109,7 @@ class _Ours:
 
 
 class _Raw:
-    """aio-pika as its documentation shows it, with an equal exchange, queue and binding."""
+    """aio-pika as its documentation shows it, with the same kind of exchange, queue and binding."""
 
     def __init__(self) -> None:
         self._name = f"twofold-bench-{uuid4().hex[:8]}"
@@ -134,7 +134,7 @@ class _Raw:
         await self._opened.aclose()
 
     async def publish(self) -> int:
-        """Publish pages at once, and wait for the confirmations of each."""
+        """Publish batches concurrently, and wait for the confirmations of each batch."""
         for first in range(0, MESSAGES, PAGE):
             await asyncio.gather(*[self._publish(each) for each in range(first, first + PAGE)])
         return MESSAGES
@@ -151,7 +151,7 @@ class _Raw:
         await self._exchange.publish(message, f"{number % 64}.{TOPIC}", mandatory=True)
 
     async def consume(self) -> int:
-        """Receive as many as one round has published, and acknowledge each."""
+        """Receive and acknowledge the messages of one round."""
         left, done = MESSAGES, asyncio.Event()
 
         async def receive(message: AbstractIncomingMessage) -> None:
@@ -173,7 +173,7 @@ def _peer_is_installed() -> bool:
 
 
 def _peer() -> tuple[float, float]:
-    """Return how many messages a second FastStream publishes and consumes, in an environment of its own."""
+    """Return the messages per second that FastStream publishes and consumes, in its own environment."""
     script = Path(__file__).parent / "peers" / "faststream_rabbitmq.py"
     numbers = [str(each) for each in (MESSAGES, PAGE, KEYS, PREFETCH, ROUNDS)]
     command = [str(PEER), str(script), SERVER, *numbers, BODY.decode()]

@@ -1,4 +1,4 @@
-"""A projection that catches up into Redis, against redis-py writing the same rows in pipelined transactions."""
+"""Catch-up of a projection into Redis, compared with redis-py writing the same rows in pipelined transactions."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def catching_up(write: InMemory, read: Redis, view: type[Row | Indexed]) -> Appl
 
 
 async def measure() -> AsyncIterator[Ratio]:
-    """Measure a projection that puts one row an event, without an index and with one."""
+    """Measure a projection that writes one row per event, with and without an index."""
     prefix, stores = f"twofold-bench-{secrets.token_hex(6)}", count()
     write, texts = InMemory(), [encoded(number) for number in range(EVENTS)]
     transaction = await write.begin()

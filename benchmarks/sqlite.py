@@ -1,4 +1,4 @@
-"""Append and catch-up on SQLite against raw sqlite3 writing the same rows under the same settings."""
+"""Appends and catch-up on SQLite, compared with sqlite3 writing the same rows with the same settings."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def catching_up(store: SqlAlchemy, name: str) -> Application:
 
 
 async def measure() -> AsyncIterator[Ratio]:
-    """Measure appends of one event and of a batch, and a projection that catches up."""
+    """Measure appends of one event and of a batch, and the catch-up of a projection."""
     streams = count()
     with tempfile.TemporaryDirectory() as folder, closing(raw_connection(Path(folder) / "raw.db")) as raw:
         engine = create_async_engine(f"sqlite+aiosqlite:///{Path(folder) / 'ours.db'}")
@@ -138,7 +138,7 @@ async def measure() -> AsyncIterator[Ratio]:
         await append_raw(EVENTS, 1)
 
         async def catch_up() -> int:
-            # As the raw one does: a second round would find its rows there, changed by the same positions.
+            # The reference does the same. A second round would find rows that were changed by the same positions.
             async with engine.begin() as connection:
                 await connection.exec_driver_sql("DELETE FROM bench_row")
             app = catching_up(store, f"rows_{next(streams)}")

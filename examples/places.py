@@ -1,6 +1,6 @@
-"""Where data lives, by URL: what the examples have in common. `?prefix=demo` keeps apart what shares a server.
+"""Open stores and brokers by URL, for all examples. `?prefix=demo` separates applications that share a server.
 
-Each driver is imported where it is used, so that nobody needs one that he does not use.
+Each driver is imported where it is used, so that only the drivers in use must be installed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ async def database(url: str) -> AsyncIterator[SqlAlchemy]:
 
 
 class Reading(NamedTuple):
-    """Where read models are, and what else their place offers: in Redis a cache, and notifications that wake workers."""
+    """A store of read models. Redis also provides a cache and notifications between processes."""
 
     store: ReadStore | None = None
     cache: CacheStore | None = None
@@ -36,7 +36,7 @@ class Reading(NamedTuple):
 
 @asynccontextmanager
 async def reading(url: str | None) -> AsyncIterator[Reading]:
-    """Open Redis, or a database of SQLAlchemy; nothing where read models are beside the orders."""
+    """Open Redis or a database. Without a URL, the read models are in the database of the orders."""
     if url is None:
         yield Reading()
     elif url.startswith("redis"):
@@ -71,7 +71,7 @@ async def transport(url: str) -> AsyncIterator[Transport]:
 
 
 def split_prefix(url: str) -> tuple[str, str]:
-    """Part a URL from the prefix that it may name."""
+    """Split the prefix from a URL."""
     parts = urlsplit(url)
     (prefix,) = parse_qs(parts.query).get("prefix", ["twofold"])
     return urlunsplit(parts._replace(query="")), prefix

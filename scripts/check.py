@@ -1,6 +1,6 @@
 """Run every check, two at a time, and fail when one fails: `python scripts/check.py [NAME ...]`.
 
-A check that passes is one line; one that fails shows its whole output.
+A check that passes prints one line. A check that fails prints its whole output.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Check:
-    """A name, the commands that must all succeed in turn, each an argument line for Python, and a hint."""
+    """A check: its name, the commands that must succeed one after another (arguments for Python), and a hint."""
 
     name: str
     commands: tuple[str, ...]
     hint: str = ""
 
 
-# The slow ones first, so that the two lanes end at about the same time.
+# The slow checks come first, so that both lanes end at about the same time.
 CHECKS = (
     Check("pyright", ("-m pyright",)),
     Check("mypy", ("-m mypy",)),
@@ -42,7 +42,7 @@ CHECKS = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a check ended."""
+    """The result of a check."""
 
     check: Check
     passed: bool
@@ -74,7 +74,7 @@ def run(check: Check) -> Outcome:
 
 
 def show(outcome: Outcome) -> None:
-    """Print a line for a check that passed, with its last words, and everything for one that failed."""
+    """Print the last line of a check that passed, and the whole output of a check that failed."""
     word = "ok    " if outcome.passed else "FAILED"
     last = outcome.output.splitlines()[-1] if outcome.passed and outcome.output else ""
     print(f"{word} {outcome.check.name:<13}{outcome.seconds:5.1f} s   {last}".rstrip(), flush=True)
@@ -87,7 +87,7 @@ def main(names: list[str]) -> int:
     unknown = set(names) - {check.name for check in CHECKS}
     if unknown:
         known = ", ".join(check.name for check in CHECKS)
-        print(f"no check is called {', '.join(sorted(unknown))}. There are: {known}.")
+        print(f"unknown checks: {', '.join(sorted(unknown))}. Known checks: {known}.")
         return 2
     chosen = [check for check in CHECKS if not names or check.name in names]
     failed = []

@@ -1,6 +1,6 @@
-"""Build the wheel, look into it, install it alone, and import it where no driver is installed.
+"""Build the wheel, check its content, install it alone, and import it without any driver.
 
-What is wrong with the package is a sentence in a list; the program fails when the list is not empty.
+Each fault of the package is a sentence in a list. The program fails if the list is not empty.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CORE = {"anyio", "dependency-injector", "pydantic", "pydantic-core", "typing-extensions"}
-# Adapters that must import without any extra; every other one must say which extra it lacks.
+# Adapters that must import without any extra. The other adapters must name the missing extra.
 FREE_OF_DRIVERS = {"twofold", "twofold_memory"}
-# What a test suite may import is not asked of an application that runs.
+# A test suite may import more than an application.
 FOR_TESTS = "twofold.testing"
 
 IMPORT_ALL = """
@@ -78,8 +78,8 @@ def faults_of_wheel(wheel: Path, packages: dict[str, Path]) -> list[str]:
 
 
 def faults_of_imports(python: Path, packages: set[str]) -> list[str]:
-    """Import everything that needs no driver, and see that the rest asks for its extra."""
-    # Isolated (-I), so that only what is installed can be imported.
+    """Import everything that needs no driver, and check that the other packages name their extra."""
+    # Isolated mode (-I): only installed packages can be imported.
     alone: list[str | Path] = [python, "-I", "-W", "error", "-c"]
     free = run([*alone, IMPORT_ALL, FOR_TESTS, *sorted(packages & FREE_OF_DRIVERS)])
     if free.returncode != 0:
@@ -97,7 +97,7 @@ def faults_of_imports(python: Path, packages: set[str]) -> list[str]:
 
 
 def run(command: list[str | Path]) -> subprocess.CompletedProcess[str]:
-    """Run a command with what pip installs constrained, also where it builds the project."""
+    """Run a command with the constrained versions, also for builds."""
     constrained = {"PIP_CONSTRAINT": "constraints.txt", "PIP_BUILD_CONSTRAINT": "constraints.txt"}
     return subprocess.run(
         command,
@@ -125,7 +125,7 @@ def main() -> int:
         faults = faults_of_wheel(wheel, packages)
         venv.create(Path(folder, "venv"), symlinks=os.name != "nt")
         python = Path(folder, "venv", "Scripts" if os.name == "nt" else "bin", "python")
-        # The pip of this environment installs into that one, which needs none of its own.
+        # The pip of this environment installs into the new one, which does not need its own pip.
         must([sys.executable, "-m", "pip", "--python", python, "install", *quiet, wheel])
         faults += faults_of_imports(python, set(packages))
     for fault in faults:

@@ -1,7 +1,6 @@
-"""See that a built site fetches nothing from another host: `python scripts/check_site.py FOLDER`.
+"""Check that a built site fetches nothing from another host: `python scripts/check_site.py FOLDER`.
 
-The documentation can be read without a network, and reading it tells nobody. Links that a reader may follow
-are free.
+The documentation can be read without a network and without tracking. Links that a reader may follow are allowed.
 """
 
 from __future__ import annotations
@@ -14,18 +13,18 @@ from pathlib import Path
 REMOTE = re.compile(r"\s*(?:https?:)?//", re.IGNORECASE)
 REMOTE_IN_CSS = re.compile(r"""(?:url\(\s*|@import\s+)["']?\s*((?:https?:)?//[^"')\s]+)""", re.IGNORECASE)
 REMOTE_IN_SCRIPT = re.compile(r"""["'`](https?://[^"'`\s]+)""")
-# <link> elements that only say something, where all others fetch or connect.
+# <link> elements that are only information. All other kinds fetch or connect.
 SAYING = {"alternate", "author", "canonical", "help", "license", "next", "prev", "search"}
 FETCHING = {"src", "srcset", "data", "poster", "background"}
 FETCHING_BY_HREF = {"image", "use", "feimage"}
-# What the theme's script fetches only for a diagram or a link to a repository, both of which `Page` reports,
-# and in browsers of before 2020.
+# Files that the theme's script fetches only for a diagram or a link to a repository, which `Page` reports, and in
+# browsers older than 2020.
 THEME_SCRIPT = re.compile(r"assets/javascripts/bundle\.[0-9a-f]+\.min\.js$")
 DORMANT = re.compile(r"https://(unpkg\.com/(mermaid@|resize-observer-polyfill)|api\.github\.com/|\$\{\w+\}/api/v4/)")
 
 
 class Page(HTMLParser):
-    """Collects what one page fetches from elsewhere."""
+    """Collects the fetches of one page from other hosts."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,7 +62,7 @@ def fetches_nothing(link: dict[str, str]) -> bool:
 
 
 def remote_in(path: Path) -> list[str]:
-    """Return what a file of the site fetches from another host."""
+    """Return the fetches of a file from other hosts."""
     text = path.read_text("utf-8")
     if path.suffix == ".css":
         return REMOTE_IN_CSS.findall(text)
@@ -78,7 +77,7 @@ def remote_in(path: Path) -> list[str]:
 def main(folder: str) -> int:
     files = [path for path in sorted(Path(folder).rglob("*")) if path.suffix in {".html", ".css", ".js"}]
     if not any(path.suffix == ".html" for path in files):
-        print(f"{folder} holds no page to check. Build the documentation first: make docs")
+        print(f"{folder} does not contain a page to check. Build the documentation first: make docs")
         return 1
     found = [(path, remote) for path in files for remote in remote_in(path)]
     for path, remote in found:

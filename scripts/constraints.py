@@ -1,7 +1,6 @@
 """Resolve every dependency of the project again and write constraints.txt.
 
-The oldest supported Python decides the versions; the newer ones must be content with them and may add
-packages.
+The oldest supported Python decides the versions. Newer Pythons must work with these versions and may add packages.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ HEADER = "# The exact versions that were tested, on all supported Pythons. Rebui
 
 
 def requirements(project: dict[str, Any]) -> list[str]:
-    """Return all that pyproject.toml asks for, except the project itself."""
+    """Return all requirements in pyproject.toml, except the project itself."""
     extras = project["project"]["optional-dependencies"].values()
     groups = project["dependency-groups"].values()
     wanted = [*project["build-system"]["requires"], *project["project"]["dependencies"]]
@@ -36,7 +35,7 @@ def pythons(project: dict[str, Any]) -> list[str]:
 
 
 def resolve(python: str, wanted: list[str], known: dict[str, str]) -> dict[str, str]:
-    """Ask pip what it would install for one version of Python, given what is known already."""
+    """Return the versions that pip would install for one version of Python, given the versions so far."""
     with tempfile.TemporaryDirectory() as folder:
         constraints, report = Path(folder, "constraints.txt"), Path(folder, "report.json")
         constraints.write_text(listed(known), "utf-8")

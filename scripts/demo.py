@@ -1,4 +1,4 @@
-"""Run the orders example step by step, in the folder `demo` of the clone, and show each command before it runs."""
+"""Run the orders example step by step in the folder `demo`, and show each command before it runs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1].resolve()
 FOLDER = ROOT / "demo"
 SAMPLE = os.path.relpath(ROOT / "examples" / "orders" / "sample.csv", FOLDER)
-# Relative, as it reads better; not resolved, as a link in .venv stands for its environment.
+# Relative, because it is shorter. Not resolved, because a link in .venv belongs to its environment.
 PYTHON = os.path.relpath(sys.executable, FOLDER)
 
 STORY = {
-    "Commands go in: an order for each invoice of a dirty CSV file; some are paid, some of these shipped": (
+    "Commands: an order for each invoice of a CSV file. Some orders are paid, and some of those are shipped": (
         "import", SAMPLE, "--pay-rate", "0.6", "--ship-rate", "0.3",
     ),
-    "Read models come out, written by projections behind the log: an order": ("show", "100175"),
+    "Read models, written by projections that follow the event log: an order": ("show", "100175"),
     "a page of a user's orders": ("list", "12371", "--page-size", "5"),
     "and a day's statistics": ("stats", "2025-03-05"),
 }  # fmt: skip
@@ -28,7 +28,7 @@ STORY = {
 def main() -> int:
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
-    print(f"The demo starts from the beginning in {FOLDER}. Its files stay there until the next run.")
+    print(f"The demo runs in {FOLDER}. Its files stay there until the next run.")
     print(f"\n$ cd {shlex.quote(str(FOLDER))}")
     for chapter, words in STORY.items():
         command = [PYTHON, "-m", "orders", *words]
@@ -37,8 +37,9 @@ def main() -> int:
         if done.returncode:
             return done.returncode
     made = ", ".join(sorted(each.name for each in FOLDER.iterdir()))
-    print(f"\nIn {FOLDER} there are now {made}. To look further:\n")
+    print(f"\n{FOLDER} now contains {made}. To explore further:\n")
     print(f"$ cd {shlex.quote(str(FOLDER))}\n$ {shlex.join([PYTHON, '-m', 'orders', '--help'])}")
+    print("\nTo serve these orders over HTTP, with a description at http://127.0.0.1:8000/docs:\n\n$ make serve")
     return 0
 
 

@@ -1,6 +1,6 @@
-"""Run the orders example as three services on PostgreSQL, RabbitMQ and Redis, in the folder `demo-full` of the clone.
+"""Run the orders example as three services on PostgreSQL, RabbitMQ and Redis, in the folder `demo-full`.
 
-What it leaves on the servers is there to be looked at, until the next run, or until it is told to `--forget`.
+The data stays on the servers until the next run, or until a run with `--delete` removes it.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ FOLDER = ROOT / "demo-full"
 SAMPLE = os.path.relpath(ROOT / "examples" / "orders" / "sample.csv", FOLDER)
 PYTHON = os.path.relpath(sys.executable, FOLDER)
 NAME = FOLDER / "name"
-"""Holds what the last run called its things."""
+"""The file with the name of the last run."""
 
 DEADLINE = 120.0
-"""Seconds until everything must have arrived everywhere."""
+"""The time in which all services must be up to date, in seconds."""
 
 POSTGRESQL = os.environ.get("TWOFOLD_POSTGRESQL_URL", "postgresql+asyncpg://postgres@127.0.0.1:5432/postgres")
 REDIS = os.environ.get("TWOFOLD_REDIS_URL", "redis://127.0.0.1:6379")
@@ -39,7 +39,7 @@ RABBITMQ = os.environ.get("TWOFOLD_RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:
 
 
 def missing() -> list[str]:
-    """Return the servers that do not answer, in words."""
+    """Return the names of the servers that do not answer."""
     found = []
     for name, url in (("PostgreSQL", POSTGRESQL), ("Redis", REDIS), ("RabbitMQ", RABBITMQ)):
         where = make_url(url)
@@ -62,8 +62,8 @@ async def new_database(name: str) -> str:
     return make_url(POSTGRESQL).set(database=name).render_as_string(hide_password=False)
 
 
-async def forget(name: str) -> None:
-    """Remove what a run has left on the servers."""
+async def delete_data(name: str) -> None:
+    """Remove the data of a run from the servers."""
     await administer(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
     async with Redis.from_url(REDIS) as redis:
         async for key in redis.scan_iter(f"*{name}*", count=10_000):
@@ -100,23 +100,25 @@ def run(*words: str) -> str:
 
 
 def wait_for(text: str, *words: str) -> None:
-    """Ask again and again until the answer has a text in it."""
+    """Run a command until its output contains a text."""
     deadline = time.monotonic() + DEADLINE
     command = [PYTHON, "-m", *words]
     while text not in subprocess.run(command, cwd=FOLDER, check=True, stdout=subprocess.PIPE, text=True).stdout:
         if time.monotonic() > deadline:
-            sys.exit(f"{words[0]} has not got there within {DEADLINE:.0f} s: see {FOLDER}/*.log")
+            sys.exit(f"{words[0]} was not up to date within {DEADLINE:.0f} s. See {FOLDER}/*.log")
         time.sleep(0.5)
 
 
 def main(*arguments: str) -> int:
     if away := missing():
-        print(f"There is no {', no '.join(away)}. Start the servers: make services ARGS='postgresql redis rabbitmq'")
+        print(
+            f"These servers do not answer: {', '.join(away)}. Start them: make services ARGS='postgresql redis rabbitmq'"
+        )
         return 1
     if NAME.exists():
-        asyncio.run(forget(NAME.read_text("utf-8")))
+        asyncio.run(delete_data(NAME.read_text("utf-8")))
     shutil.rmtree(FOLDER, ignore_errors=True)
-    if "--forget" in arguments:
+    if "--delete" in arguments:
         return 0
     FOLDER.mkdir()
     name = f"twofold-demo-{secrets.token_hex(3)}"
@@ -125,7 +127,7 @@ def main(*arguments: str) -> int:
     read, transport = f"{REDIS}{prefix}", f"{RABBITMQ}{prefix}"
     orders = ("--write", write, "--read", read)
     shipping, reports = ("--transport", transport), ("--read", f"{read}-reports", "--transport", transport)
-    print(f"Everything is called {name} on the servers; files are in {FOLDER}.\n\nThree services:")
+    print(f"On the servers, all data has the prefix {name}. Files are in {FOLDER}.\n\nThree services:")
     with ExitStack() as services:
         services.enter_context(service("reports", "work", *reports))
         services.enter_context(service("shipping", "work", *shipping))
@@ -133,7 +135,7 @@ def main(*arguments: str) -> int:
         wait_for("OrderDetail", "reports", "figures", *reports)
         services.enter_context(service("orders", "work", *orders, "--transport", transport))
         wait_for("OrderDetail", "orders", "figures", *orders)
-        print("\nCommands go in; what is paid is announced, shipped by another service, and reported by a third:")
+        print("\nCommands: orders are placed and paid, a second service ships them, and a third service reports them:")
         print(run("orders", "import", SAMPLE, *orders, "--pay-rate", "0.6"))
         wait_for("to be shipped: 0", "shipping", "count", *shipping)
         print(run("shipping", "count", *shipping))
@@ -143,7 +145,7 @@ def main(*arguments: str) -> int:
         ours = run("orders", "figures", *orders)
         wait_for(ours, "reports", "figures", *reports)
         print(ours, run("reports", "figures", *reports), sep="\n")
-    print("All of it stays on the servers until the next run. To remove it: make demo-full ARGS=--forget")
+    print("The data stays on the servers until the next run. To remove it: make demo-full ARGS=--delete")
     return 0
 
 

@@ -1,7 +1,7 @@
-"""Install what a make target needs into the environment that runs this: `python scripts/install.py GROUP`.
+"""Install the requirements of a make target into the current environment: `python scripts/install.py GROUP`.
 
-That is the project, in place, and one group of `[dependency-groups]`, all in the versions of constraints.txt.
-pip reads such groups itself from version 25.1 on; the one that comes with Python 3.11 does not.
+It installs the project in editable mode and one group of `[dependency-groups]`, in the versions of constraints.txt.
+pip reads such groups from version 25.1 on; Python 3.11 comes with an older one.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# A newcomer who runs the demo waits for nothing that the demo does not use.
-EXTRAS = {"demo": "sqlite"}
+# The demo installs only what the demo uses, so that it starts sooner. So does the server of its orders.
+EXTRAS = {"demo": "sqlite", "serve": "sqlite,fastapi"}
 
 
 def included(group: str, groups: dict[str, list[str | dict[str, str]]]) -> tuple[set[str], list[str]]:
-    """Return the names of a group and all that it includes, and the requirements of them all."""
+    """Return the names of a group and of the groups that it includes, and their requirements."""
     names, requirements = {group}, []
     for item in groups[group]:
         if isinstance(item, str):
@@ -34,9 +34,9 @@ def included(group: str, groups: dict[str, list[str | dict[str, str]]]) -> tuple
 def main(group: str) -> int:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     groups, requirements = included(group, project["dependency-groups"])
-    print(f"Setting up .venv for '{group}': once, and again when its versions change.", flush=True)
+    print(f"Setting up .venv for '{group}'. This is repeated only when its versions change.", flush=True)
     started = time.monotonic()
-    # By environment, because the project itself is built by a pip of its own, which no option reaches.
+    # By environment variable, because the project is built by another pip, which options do not reach.
     constrained = {"PIP_CONSTRAINT": "constraints.txt", "PIP_BUILD_CONSTRAINT": "constraints.txt"}
     pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
     target = f".[{EXTRAS.get(group, 'all')}]"

@@ -1,4 +1,4 @@
-"""The check of wording finds what it names, in texts and not in code."""
+"""The wording check reads texts and not code."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts import check_wording
 from scripts.check_wording import RULES, faults_of, main
 
 BAD = (
@@ -17,6 +18,10 @@ BAD = (
     "A slow worker is not robbed.",
     "Try again once it is mended.",
     "A service that hears of orders.",
+    "The caller is told.",
+    "A worker that falls asleep.",
+    "A call waits for ever.",
+    "The time-out is over.",
     "Wait for so many seconds.",
     "Nor does a cached answer.",
     "A failure of the store is nobody's fault.",
@@ -25,6 +30,13 @@ BAD = (
     "The caller gives way.",
     "What was stored is read.",
     "Return the way of a message.",
+    "The event is set aside.",
+    "All rows are replaced at once.",
+    "Keys come into being with their first row.",
+    "One key is parked, others flow.",
+    "Stores with different prefixes do not meet.",
+    "A slow reader holds nobody up.",
+    "Wait until somebody answers.",
     "A reaction follows.",
     "Divide it into segments.",
 )
@@ -62,3 +74,12 @@ def test_plain_wording_and_code_are_accepted(name: str, text: str, tmp_path: Pat
     path.write_text(text, "utf-8")
 
     assert faults_of(path) == []
+
+
+def test_texts_of_tests_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In tests, docstrings and comments are reported, and other texts are data."""
+    monkeypatch.setattr(check_wording, "TESTS", tmp_path)
+    path = tmp_path / "test_case.py"
+    path.write_text('def case() -> str:\n    """Build it anew."""\n    return "anew"  # not anew\n', "utf-8")
+
+    assert [fault.split(": ")[0] for fault in faults_of(path)] == [f"{path}:2", f"{path}:3"]

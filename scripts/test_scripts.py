@@ -1,4 +1,4 @@
-"""The checks themselves: each must pass what is right and refuse what is wrong."""
+"""Tests of the checks: each accepts correct input and refuses faulty input."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
     ],
 )
 def test_a_page_that_fetches_from_elsewhere_is_found(html: str, tmp_path: Path) -> None:
-    """Each way in which a page can fetch something from another host is seen."""
+    """Each kind of fetch from another host is found."""
     (tmp_path / "index.html").write_text(html, "utf-8")
 
     assert remote_in(tmp_path / "index.html")
@@ -59,7 +59,7 @@ def test_a_page_that_only_links_is_accepted(html: str, tmp_path: Path) -> None:
 
 
 def test_remote_fonts_in_a_style_sheet_and_urls_in_a_script_are_found(tmp_path: Path) -> None:
-    """Style sheets and scripts of the site are read as its pages are."""
+    """Style sheets and scripts of the site are checked as well."""
     (tmp_path / "a.css").write_text("@font-face { src: url('https://fonts.example/a.woff2') }", "utf-8")
     (tmp_path / "b.js").write_text("load(`https://cdn.example/b.js`)", "utf-8")
 
@@ -68,12 +68,12 @@ def test_remote_fonts_in_a_style_sheet_and_urls_in_a_script_are_found(tmp_path: 
 
 
 def test_a_site_without_pages_is_refused(tmp_path: Path) -> None:
-    """An empty folder is a build that failed, not a site without faults."""
+    """An empty folder is refused, because its build failed."""
     assert check_site(str(tmp_path)) == 1
 
 
 def test_a_wheel_that_differs_from_the_sources_is_refused(tmp_path: Path) -> None:
-    """A file too many, a file too few, a lost marker and a fifth dependency are all reported."""
+    """An extra file, a missing file, a missing marker and an extra dependency are reported."""
     for name in ["src/one/__init__.py", "src/one/py.typed", "adapters/two/__init__.py"]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -97,7 +97,7 @@ def test_a_wheel_that_differs_from_the_sources_is_refused(tmp_path: Path) -> Non
 
 
 def test_constraints_are_exact_versions_and_nothing_else() -> None:
-    """No index, host, path or option stands in constraints.txt."""
+    """constraints.txt does not contain an index, host, path or option."""
     lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
     versions = [line for line in lines if not line.startswith("#")]
 

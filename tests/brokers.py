@@ -95,7 +95,7 @@ async def _clean(url: str, prefix: str, declared: set[str]) -> None:
     transport = RabbitMQ(url, prefix=prefix)
     await transport.open()
     for consumer in declared:
-        await transport.forget(consumer)
+        await transport.delete_consumer(consumer)
     await transport.close()
     await delete(url, [], [prefix])
 
@@ -114,7 +114,7 @@ REQUESTS = ("memory-asyncio", "memory-trio", "rabbitmq")
 
 
 def open_requests(kind: str, request: pytest.FixtureRequest) -> AbstractAsyncContextManager[ConnectRequests]:
-    """Open a broker of a kind on which nobody has served yet."""
+    """Open a broker of a kind on which no application has served yet."""
     if kind == "rabbitmq":
         return _requests_over_rabbitmq(request.getfixturevalue("rabbitmq_url"), request.getfixturevalue("new_prefix")())
     assert kind.startswith("memory")
@@ -167,5 +167,5 @@ async def _clean_services(url: str, prefix: str, served: set[str]) -> None:
     """Delete what was declared to serve."""
     async with RabbitMQ(url, prefix=prefix) as transport:
         for service in served:
-            await transport.forget_service(service)
+            await transport.delete_service(service)
     await delete(url, [], [prefix, f"{prefix}:requests"])

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
 
 import pytest
+from hypothesis import settings
 
-from tests.servers.choice import missing
+from tests.reports import encodable
+from tests.servers.choice import kinds
 from tests.servers.databases import Databases
-from tests.servers.finding import databases, how_to_get, server
+from tests.servers.finding import databases, server
 from tests.servers.mysql import MySQL
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.rabbitmq import RabbitMQServer
 from tests.servers.redis import Redis
+from tests.servers.untested import UNTESTED
+
+settings.register_profile("twofold", deadline=None)  # a busy machine takes longer than 200 ms for an example
+settings.load_profile("twofold")
 
 NewUrl = Callable[[], str]
 """Returns the URL of one more empty database at each call."""
@@ -21,13 +28,53 @@ NewUrl = Callable[[], str]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option that `make test-all` gives."""
-    parser.addoption("--everywhere", action="store_true", help="run the mutants on every adapter, not only in memory")
+    parser.addoption(
+        "--everywhere", action="store_true", help="run the mutants on every adapter, and long tests in full"
+    )
+
+
+@pytest.fixture
+def everywhere(request: pytest.FixtureRequest) -> bool:
+    """Tell whether long tests run in full."""
+    return bool(request.config.getoption("everywhere"))
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Keep what a module promises with each of its tests: the process that prints the summary imports no test."""
+    module = item.getparent(pytest.Module)
+    item.user_properties.append(("promise", (module and module.obj.__doc__) or item.nodeid))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note the promise of a test that was skipped for lack of a server."""
+    if report.skipped and isinstance(report.longrepr, tuple):
+        UNTESTED.add_skipped(report.longrepr[2], str(dict(report.user_properties)["promise"]), kinds())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, dict[str, Any] | None, dict[str, Any] | None]:
+    """Let a report reach the process that prints it, whatever texts it contains."""
+    report: dict[str, Any] | None = encodable((yield))
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Send the promises that were not tested to the process that prints the summary, if this is another one."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["untested"] = UNTESTED.sent()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Receive the promises that a process has not tested."""
+    UNTESTED.merge(getattr(node, "workeroutput", {}).get("untested", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Name the servers that were not found: most of their tests were not even collected."""
-    for kind in missing():
-        terminalreporter.write_line(f"{kind.name} was not found, and its tests did not run. {how_to_get(kind)}")
+    """List the promises that were not tested, by the server that was not found."""
+    for line in UNTESTED.lines(kinds()):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +102,20 @@ def new_postgresql_url(postgresql_databases: Databases) -> Iterator[NewUrl]:
 def new_mysql_url(mysql_databases: Databases) -> Iterator[NewUrl]:
     """Give a function that returns the URL of an empty MariaDB or MySQL database, another one at each call."""
     with mysql_databases.lend() as new_url:
+        yield new_url
+
+
+@pytest.fixture
+def prepared_postgresql_url(postgresql_databases: Databases) -> Iterator[NewUrl]:
+    """Give a function like `new_postgresql_url`, for databases that have Twofold's tables."""
+    with postgresql_databases.lend(prepared=True) as new_url:
+        yield new_url
+
+
+@pytest.fixture
+def prepared_mysql_url(mysql_databases: Databases) -> Iterator[NewUrl]:
+    """Give a function like `new_mysql_url`, for databases that have Twofold's tables."""
+    with mysql_databases.lend(prepared=True) as new_url:
         yield new_url
 
 

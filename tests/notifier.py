@@ -16,7 +16,7 @@ HINTS = ("memory-asyncio", "memory-trio", "redis")
 
 
 def open_notifier(kind: str, request: pytest.FixtureRequest) -> AbstractAsyncContextManager[Notifier]:
-    """Open notifications of a kind that nobody else uses."""
+    """Open notifications of a kind that no other test uses."""
     if kind == "redis":
         return _redis(request.getfixturevalue("redis_url"), request.getfixturevalue("new_prefix")())
     return _in_memory()

@@ -102,8 +102,8 @@ def test_a_private_server_ends_with_the_tests_that_started_it(kind: DatabaseKind
     assert not reachable(url)
 
 
-def test_a_private_server_that_cannot_start_says_why(tmp_path: Path) -> None:
-    """The end of its log stands in the error."""
+def test_the_error_of_a_private_server_that_cannot_start(tmp_path: Path) -> None:
+    """The error contains the end of the server's log."""
     command = ["sh", "-c", "echo no room; exit 1"]
     server = PrivateServer("nowhere", command, tmp_path, None, lambda url: False, signal.SIGTERM)
 

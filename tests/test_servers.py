@@ -56,13 +56,13 @@ def tables(url: str) -> list[str]:
         (None, False, False, Source.NONE),
     ],
 )
-def test_a_server_is_looked_for_in_order(named: str | None, answers: bool, installed: bool, expected: Source) -> None:
+def test_a_server_is_searched_for_in_order(named: str | None, answers: bool, installed: bool, expected: Source) -> None:
     """The environment comes first, then the usual address, then a server of our own."""
     assert source(named, lambda: answers, lambda: installed) is expected
 
 
-def test_what_the_environment_names_is_not_looked_for_elsewhere() -> None:
-    """Nothing else is asked, so that nobody's tests run on another server than the one that was named."""
+def test_a_server_that_the_environment_names_is_not_searched_for_elsewhere() -> None:
+    """No other server is tried, so that tests never run on a server that was not named."""
 
     def asked() -> bool:
         raise AssertionError
@@ -104,7 +104,7 @@ def test_a_named_server_that_does_not_answer_is_a_failure(kind: DatabaseKind) ->
 
 @each_kind
 def test_something_else_at_the_usual_address_is_no_server(kind: DatabaseKind) -> None:
-    """What takes the connection and hangs up is passed over."""
+    """A program that accepts the connection and closes it is not a server."""
     with ThreadPoolExecutor(1) as thread:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             url = make_url(kind.usual).set(port=listener.getsockname()[1])
@@ -142,9 +142,51 @@ def test_databases_are_taken_back_from_a_test_that_fails(kind: DatabaseKind, len
     assert tables(failed) == []
 
 
+INSERT = """
+INSERT INTO twofold_snapshots (stream, version, snapshot_version, data) VALUES ('s', 1, 1, '{}')
+"""
+
+
 @each_kind
-async def test_sessions_that_a_test_forgot_are_thrown_out(kind: DatabaseKind, lender: Databases) -> None:
-    """An open transaction that holds locks, and a statement that runs, hold nobody up."""
+def test_databases_with_tables_are_lent_without_rows(kind: DatabaseKind, lender: Databases) -> None:
+    """Rows, tables and views of a test are gone when its database is lent again."""
+    with lender.lend(prepared=True) as new_url:
+        first = new_url()
+        before = sorted(tables(first))
+        administer(
+            first, [INSERT, "CREATE TABLE left_behind (id int)", "CREATE VIEW seen AS SELECT * FROM left_behind"]
+        )
+
+    with lender.lend(prepared=True) as new_url:
+        assert new_url() == first
+        assert sorted(tables(first)) == before
+        assert administer(first, ["SELECT stream FROM twofold_snapshots"]) == []
+
+
+@each_kind
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DROP TABLE twofold_parked",
+        "ALTER TABLE twofold_parked DROP COLUMN reason",
+        "CREATE INDEX another ON twofold_parked (position)",
+    ],
+)
+def test_tables_that_a_test_has_changed_are_not_lent_again(kind: DatabaseKind, lender: Databases, change: str) -> None:
+    """The next test gets the tables that `create_schema` creates."""
+    with lender.lend(prepared=True) as new_url:
+        changed = new_url()
+        found = kind.clear(lender.url, make_url(changed).database or "")
+        administer(changed, [change])
+
+    assert tables(changed) == []
+    with lender.lend(prepared=True) as new_url:
+        assert kind.clear(lender.url, make_url(new_url()).database or "") == found
+
+
+@each_kind
+async def test_sessions_that_a_test_left_open_are_ended(kind: DatabaseKind, lender: Databases) -> None:
+    """An open transaction with locks and a running statement do not delay the next test."""
     with lender.lend() as new_url:
         url = new_url()
         async with connected(url) as idle, connected(url) as busy:
@@ -163,7 +205,21 @@ async def test_sessions_that_a_test_forgot_are_thrown_out(kind: DatabaseKind, le
 
 
 @each_kind
-def test_all_databases_are_gone_at_the_end(kind: DatabaseKind, lender: Databases) -> None:
+async def test_a_transaction_that_a_test_left_open_keeps_no_row(kind: DatabaseKind, lender: Databases) -> None:
+    """It is rolled back before the rows of its tables are deleted."""
+    with lender.lend(prepared=True) as new_url:
+        url = new_url()
+        async with connected(url) as forgotten:
+            await forgotten.exec_driver_sql(INSERT)
+
+            await asyncio.to_thread(kind.clear, lender.url, make_url(url).database or "")
+
+            assert await asyncio.to_thread(administer, url, ["SELECT stream FROM twofold_snapshots"]) == []
+            await forgotten.invalidate()
+
+
+@each_kind
+def test_all_databases_are_dropped_at_the_end(kind: DatabaseKind, lender: Databases) -> None:
     """The server is left as it was found."""
     ours = Databases(kind, lender.url)
     with ours.lend() as new_url:
@@ -188,7 +244,7 @@ def test_where_no_server_can_be_had_the_test_is_skipped(kind: DatabaseKind) -> N
         pass
 
 
-def test_make_services_offers_what_the_tests_look_for() -> None:
+def test_make_services_starts_the_servers_of_the_tests() -> None:
     """compose.yml publishes on loopback alone, on the usual ports, from images that name no registry."""
     services = (ROOT / "compose.yml").read_text("utf-8")
     published = re.findall(r"""ports: \["([^"]+)"\]""", services)

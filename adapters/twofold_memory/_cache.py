@@ -21,12 +21,15 @@ class Kept(NamedTuple):
 
 
 class InMemoryCache:
-    """Keep answers in this process. Others do not see them, nor that they are invalidated: use it where there is one.
+    """Store answers in this process.
 
-    Each key has a mark from its first lookup until it is invalidated. What was filled in under another mark is not there.
+    Other processes see neither the answers nor their invalidation, so use it with one process.
+
+    Each key has a mark from its first lookup until it is invalidated. An answer that was stored under another mark is
+    ignored.
 
     Args:
-        size: how many answers are kept at most; those that were not asked for longest go first.
+        size: the maximum number of answers. The least recently used ones are evicted first.
     """
 
     def __init__(self, *, size: int = 10_000) -> None:
@@ -37,7 +40,7 @@ class InMemoryCache:
     async def lookup(
         self, key: CacheKey, tenant: str | None = None, *, at_least: Position | None = None
     ) -> Cached | CacheLease:
-        """Return what is kept, or the lease to fill it in."""
+        """Return the cached answer, or a lease to fill it in."""
         mark = self._marks.get(key)
         if mark is None:
             mark = self._marks[key] = uuid4().hex
@@ -51,7 +54,7 @@ class InMemoryCache:
         return CacheLease(key, tenant, mark)
 
     async def fill(self, lease: CacheLease, answer: Cached, *, seconds: float) -> bool:
-        """Keep an answer, if the lease is good and it is later than what is there."""
+        """Store an answer if the lease is valid and the answer is later than the cached one."""
         if self._marks.get(lease.key) != lease.mark:
             return False
         there = self._there(lease.key, lease.tenant, lease.mark)
@@ -64,12 +67,12 @@ class InMemoryCache:
         return True
 
     async def invalidate(self, keys: Sequence[CacheKey]) -> None:
-        """Forget answers and leases."""
+        """Remove answers and leases."""
         for key in keys:
             self._marks.pop(key, None)
 
-    async def forget(self, queries: Sequence[str]) -> None:
-        """Forget answers and leases of whole queries."""
+    async def invalidate_queries(self, queries: Sequence[str]) -> None:
+        """Remove all answers and leases of queries."""
         await self.invalidate([key for key in self._marks if key.query in queries])
 
     def _there(self, key: CacheKey, tenant: str | None, mark: str) -> Cached | None:

@@ -60,7 +60,7 @@ class InMemoryCheckpoints:
         held = {each.partition: each.generation for each in leases}
         if {number: each.generation for number, each in stored.items()} != held:
             raise self._step.broken(
-                CheckpointMoved(f"cannot divide {subscription!r}: it has other partitions now, or a lease was lost.")
+                CheckpointMoved(f"cannot divide {subscription!r}: its partitions have changed, or a lease was lost.")
             )
         generation = max(held.values(), default=-1) + 1
         for number in stored:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from itertools import islice
-from uuid import uuid4
+from uuid import UUID, uuid4
 
-from twofold.errors import ConcurrencyConflict, DuplicateEvent
-from twofold.ports import START, Expected, ExpectedVersion, LogPage, NewEvent, Position, StoredEvent
+from twofold.errors import ConcurrencyConflict, DuplicateEvent, EventsLost, InlineProjectionsChanged
+from twofold.ports import START, Expected, ExpectedVersion, LogPage, NewEvent, Position, RecordedInline, StoredEvent
 
 from ._step import Step
-from ._tables import Tables
+from ._tables import GENERATIONS, INLINE, Tables
 
 
 class InMemoryEventLog:
-    """The committed events, in order. What is appended becomes readable when its transaction commits."""
+    """The committed events, in order. Appended events become readable when their transaction commits."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
@@ -30,31 +30,54 @@ class InMemoryEventLog:
         return self._tables.head
 
     async def read_all(
-        self, *, after: Position = START, limit: int = 500, names: Collection[str] | None = None
+        self,
+        *,
+        after: Position = START,
+        event: UUID | None = None,
+        limit: int = 500,
+        names: Collection[str] | None = None,
     ) -> LogPage:
         """Return the next events after a position."""
         tables = self._tables
         start = bisect_right(tables.positions, after)
-        if names is None:
-            events = tuple(tables.events[start : start + limit])
-            return LogPage(events, events[-1].position if events else max(after, tables.head))
-        matching = (event for event in islice(tables.events, start, None) if event.name in names)
-        events = tuple(islice(matching, limit))
-        full = len(events) == limit
-        return LogPage(events, events[-1].position if full else max(after, tables.head))
+        if event is not None and (start == 0 or tables.events[start - 1].id != event):
+            raise EventsLost(
+                "a reader", position=after, event=event, head=tables.head, advice="Read its checkpoint again."
+            )
+        if start == len(tables.events):
+            return LogPage((), after, event)
+        following = map(tables.events.__getitem__, range(start, len(tables.events)))
+        found = (each for each in following if names is None or each.name in names)
+        events = tuple(islice(found, limit))
+        last = events[-1] if len(events) == limit else tables.events[-1]
+        return LogPage(events, last.position, last.id)
+
+    async def ids(self, positions: Collection[Position]) -> Mapping[Position, UUID]:
+        """Return the ids of the events at these positions."""
+        events, found = self._tables.events, dict[Position, UUID]()
+        for position in positions:
+            index = bisect_right(self._tables.positions, position) - 1
+            if index >= 0 and events[index].position == position:
+                found[position] = events[index].id
+        return found
+
+    async def inline(self) -> RecordedInline:
+        """Return the inline projections."""
+        entries = self._tables.entries
+        return RecordedInline(entries.get(GENERATIONS, {}).get(INLINE, 0), dict(entries.get(INLINE, {})))
 
     async def read(self, stream: str, *, after: int = 0) -> AsyncIterator[StoredEvent]:
         """Iterate over a stream's committed events."""
         for event in self._tables.streams.get(stream, [])[after:]:
             yield event
 
-    async def announce(self) -> None:
+    async def announce(self, origin: str) -> None:
         """Do nothing: there are no other processes."""
 
-    async def watch(self, heard: Callable[[], None]) -> None:
-        """Return: there is nothing to hear."""
+    async def watch(self, notify: Callable[[str], None]) -> None:
+        """Return immediately: there are no notifications."""
 
-    async def holding_back(self) -> Sequence[str]:
+    async def blocking_transactions(self) -> Sequence[str]:
         """Return none: events are visible as soon as they have a position."""
         return ()
 
@@ -79,10 +102,13 @@ class InMemoryLogWriter:
         self._tables = tables
 
     async def append(
-        self, stream: str, events: Sequence[NewEvent], *, expected: ExpectedVersion
+        self, stream: str, events: Sequence[NewEvent], *, expected: ExpectedVersion, inline: int | None = None
     ) -> Sequence[StoredEvent]:
         """Append events to a stream."""
         overlay = await self._step.writing()
+        generation = overlay.get(GENERATIONS, INLINE) or 0
+        if inline is not None and inline != generation:
+            raise self._step.broken(InlineProjectionsChanged(expected=inline, actual=generation))
         version = overlay.stream_version(stream)
         if expected is not Expected.ANY and version != (0 if expected is Expected.NO_STREAM else expected):
             raise self._step.broken(ConcurrencyConflict(stream, expected=expected, actual=version))
@@ -96,7 +122,11 @@ class InMemoryLogWriter:
         overlay.appended.extend(stored)
         return stored
 
+    async def lock(self) -> None:
+        """Become the only transaction that writes."""
+        await self._step.writing()
+
     async def read(self, stream: str, *, after: int = 0) -> AsyncIterator[StoredEvent]:
-        """Iterate over a stream's events, including those of this transaction."""
+        """Iterate over the events of a stream, including the events of this transaction."""
         for event in self._step.reading().stream(stream)[after:]:
             yield event

@@ -8,22 +8,22 @@ import anyio
 
 
 class InMemoryNotifier:
-    """Tell the applications of this process that are given the same object, such as several on one SQLite file."""
+    """Notify the applications of this process that share the object, such as several on one SQLite file."""
 
     def __init__(self) -> None:
-        self._watching: dict[str, list[Callable[[], None]]] = {}
+        self._watching: dict[str, list[Callable[[str], None]]] = {}
 
-    async def announce(self, log: str) -> None:
+    async def announce(self, log: str, origin: str) -> None:
         """Notify the listeners of this log."""
-        for heard in self._watching.get(log, ()):
-            heard()
+        for notify in self._watching.get(log, ()):
+            notify(origin)
 
-    async def watch(self, log: str, heard: Callable[[], None]) -> None:
+    async def watch(self, log: str, notify: Callable[[str], None]) -> None:
         """Listen until cancelled."""
         watching = self._watching.setdefault(log, [])
-        watching.append(heard)
+        watching.append(notify)
         try:
-            heard()
+            notify("")
             await anyio.sleep_forever()
         finally:
-            watching.remove(heard)
+            watching.remove(notify)

@@ -77,14 +77,14 @@ class Overlay:
                 yield key, value
 
     def stream(self, name: str) -> list[StoredEvent]:
-        """Return the events of a stream, including those of this transaction."""
+        """Return the events of a stream, including the events of this transaction."""
         events = self._tables.streams.get(name, [])
         if self._head is not None:
             events = [event for event in events if event.position <= self._head]
         return [*events, *(event for event in self.appended if event.stream == name)]
 
     def stream_version(self, name: str) -> int:
-        """Return the number of events of a stream, including those of this transaction."""
+        """Return the number of events of a stream, including the events of this transaction."""
         for event in reversed(self.appended):
             if event.stream == name:
                 return event.version

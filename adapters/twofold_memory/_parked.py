@@ -1,4 +1,4 @@
-"""Held and parked events of subscriptions."""
+"""Events of subscriptions with a pending retry, and parked events."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class InMemoryParkedReader:
         self._tables = tables
 
     async def read(self, subscription: str, *, key: str | None = None) -> Sequence[ParkedEvent]:
-        """Return the events in the order in which they were set aside, of one key or of all keys."""
+        """Return the events in the order in which they were added, of one key or of all keys."""
         return _parked_of(Overlay(self._tables), subscription, key)
 
     async def keys(self, subscription: str) -> Mapping[str, int]:
@@ -33,7 +33,7 @@ class InMemoryParkedReader:
         return Counter(event.key for event in await self.read(subscription))
 
     async def retries(self, subscription: str) -> Mapping[str, datetime]:
-        """Return the keys that are held, each with the time of its next retry."""
+        """Return the keys with a pending retry, each with its time."""
         return {event.key: event.again for event in await self.read(subscription) if event.again is not None}
 
 
@@ -46,7 +46,7 @@ class InMemoryParkedWriter:
         self._step = step
 
     async def add(self, subscription: str, events: Sequence[ParkedEvent]) -> None:
-        """Set events aside, unless they are."""
+        """Add events that are not here yet."""
         overlay = await self._step.writing()
         for parked in events:
             key = subscription, parked.event.id
@@ -62,7 +62,7 @@ class InMemoryParkedWriter:
         return len(gone)
 
     async def update(self, subscription: str, parked: ParkedEvent) -> None:
-        """Replace reason, attempts, time and next retry of an event."""
+        """Replace reason, attempts, time, next retry and edit of an event, and its data and schema."""
         overlay = await self._step.writing()
         if overlay.get(PARKED, (subscription, parked.event.id)) is not None:
             overlay.put(PARKED, (subscription, parked.event.id), parked)
@@ -76,7 +76,7 @@ class InMemoryParkedWriter:
         return False
 
     async def adopt(self, subscription: str, *, of: str) -> None:
-        """Replace all events of a subscription by those of another."""
+        """Replace all events of a subscription by those of another subscription."""
         overlay = await self._step.writing()
         for event in _parked_of(overlay, subscription):
             overlay.put(PARKED, (subscription, event.event.id), GONE)

@@ -46,7 +46,7 @@ class InMemoryInbox:
         self._step = step
 
     async def claim(self, consumer: str, id: str, *, time: datetime) -> bool:
-        """Note a message, or return False when it is noted already."""
+        """Record a message; return False if it is already recorded."""
         overlay = await self._step.writing()
         if overlay.get(INBOX, (consumer, id)) is not None:
             return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from bisect import insort
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,12 +12,12 @@ import anyio
 from anyio.abc import TaskGroup
 
 from twofold.errors import NoRemoteService, RemoteTimeout
-from twofold.ports import Answerer, Backoff, Request, check_body, partition_of
+from twofold.ports import Answerer, Backoff, Request, check_body, logger_of, partition_of
 
-logger = logging.getLogger("twofold.memory")
+logger = logger_of("twofold.memory")
 
 _SHUTDOWN = 5.0
-"""How long a server that shuts down waits for requests that are being handled, in seconds."""
+"""Seconds that a server waits for its current requests when it shuts down."""
 
 _FIRST_PAUSE = 0.02
 _LAST_PAUSE = 0.5
@@ -45,7 +44,7 @@ class Server:
         self.running: set[anyio.CancelScope] = set()
 
     @property
-    def trouble(self) -> None:
+    def problem(self) -> None:
         """Always None: receiving does not fail."""
         return None
 
@@ -67,7 +66,7 @@ class Service:
         self.wake()
 
     def withdraw(self, pending: Pending) -> None:
-        """Remove a request that nobody waits for any more."""
+        """Remove a request whose client has stopped waiting."""
         pending.withdrawn = True
         if pending in self._waiting:
             self._waiting.remove(pending)
@@ -180,7 +179,7 @@ class InMemoryRequests:
 
 
 async def _shut_down(taking: anyio.CancelScope, served: Service, server: Server) -> None:
-    """Start no more requests, wait a few seconds for those that are being handled, and cancel the rest."""
+    """Start no more requests, wait a few seconds for the current ones, and cancel the rest."""
     taking.cancel()
     with anyio.CancelScope(shield=True), anyio.move_on_after(_SHUTDOWN):
         await served.idle(server)

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from twofold import RowCodec, View
-from twofold.errors import NotStorable
-from twofold.ports import Condition, Operator, RowChange, Selection
+from twofold.errors import NotStorable, UnreadableRow
+from twofold.ports import Condition, RowChange, Selection, condition_test, scalar_form
 
 from ._step import Step
 from ._tables import ROWS, Row
 
 V = TypeVar("V", bound=View)
-
-_COMPARE: Mapping[Operator, Callable[[Any, Any], bool]] = {
-    Operator.EQ: lambda field, value: bool(field == value),
-    Operator.GT: lambda field, value: field is not None and bool(field > value),
-    Operator.GE: lambda field, value: field is not None and bool(field >= value),
-    Operator.LT: lambda field, value: field is not None and bool(field < value),
-    Operator.LE: lambda field, value: field is not None and bool(field <= value),
-    Operator.ONE_OF: lambda field, value: field in value,
-}
 
 
 def rows_of(view: type[View], *, shadow: bool = False) -> str:
@@ -47,11 +38,13 @@ class InMemoryRows(Generic[V]):
         """Return the rows that exist, by key."""
         overlay = self._step.reading()
         found = ((key, overlay.get(self._table, key)) for key in keys)
-        return {key: self._codec.decode(row.text) for key, row in found if row is not None and row.text is not None}
+        return {
+            key: self._codec.decode(row.text, key) for key, row in found if row is not None and row.text is not None
+        }
 
-    async def select(self, selection: Selection) -> Sequence[V]:
+    async def select(self, selection: Selection, *, unreadable: list[UnreadableRow] | None = None) -> Sequence[V]:
         """Return the rows of a selection, in its order."""
-        rows = self._matching(selection.where)
+        rows = self._matching(selection.where, unreadable)
         for term in reversed(selection.order_by):
             rows.sort(key=lambda row: _sortable(getattr(row, term.field)), reverse=term.descending)
         if selection.after is not None:
@@ -61,7 +54,8 @@ class InMemoryRows(Generic[V]):
 
     async def count(self, where: Sequence[Condition]) -> int:
         """Return how many rows match."""
-        return len(self._matching(where))
+        unreadable: list[UnreadableRow] = []
+        return len(self._matching(where, unreadable)) + len(unreadable)
 
     async def write(self, changes: Sequence[RowChange[V]]) -> None:
         """Apply changes, except those older than their row."""
@@ -69,17 +63,17 @@ class InMemoryRows(Generic[V]):
         for change in changes:
             old: Row | None = overlay.get(self._table, change.key)
             if old is None or old.position <= change.position:
-                text = None if change.row is None else self._encode(change.row)
-                overlay.put(self._table, change.key, Row(text, change.position))
+                overlay.put(self._table, change.key, Row(self._text_of(change), change.position))
 
-    def _matching(self, where: Sequence[Condition]) -> list[V]:
+    def _matching(self, where: Sequence[Condition], unreadable: list[UnreadableRow] | None) -> list[V]:
         stored = self._step.reading().items(self._table)
-        rows = (self._codec.decode(row.text) for _, row in stored if row.text is not None)
-        return [row for row in rows if all(_holds(row, condition) for condition in where)]
+        rows = self._codec.decode_all(((key, row.text) for key, row in stored if row.text is not None), unreadable)
+        tests = [(condition.field, condition_test(condition, _sortable)) for condition in where]
+        return [row for row in rows if all(holds(getattr(row, field)) for field, holds in tests)]
 
-    def _encode(self, row: V) -> str:
+    def _text_of(self, change: RowChange[V]) -> str | None:
         try:
-            return self._codec.encode(row)
+            return self._codec.text_of(change)
         except NotStorable as error:
             raise self._step.broken(error) from error.__cause__
 
@@ -110,18 +104,11 @@ class InMemoryShadows:
                 overlay.put(rows, key, row)
 
 
-def _holds(row: View, condition: Condition) -> bool:
-    value = condition.value
-    if condition.operator is Operator.ONE_OF:
-        value = tuple(map(_sortable, value)) if isinstance(value, tuple) else ()
-    else:
-        value = _sortable(value)
-    return _COMPARE[condition.operator](_sortable(getattr(row, condition.field)), value)
-
-
 def _sortable(value: Any) -> Any:
-    """Return what a value is compared by: an enum by what is stored of it."""
-    return getattr(value, "value", value)
+    """Return the value that is compared in place of a field's value."""
+    cls: type = type(value)
+    form = scalar_form(cls)
+    return value if form is None else form.value_of(value)
 
 
 def _behind(row: View, selection: Selection, after: tuple[object, ...]) -> bool:

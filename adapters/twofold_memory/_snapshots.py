@@ -38,12 +38,12 @@ class InMemoryStorageKinds:
         self._step = step
 
     async def get(self, aggregate: str) -> str | None:
-        """Return the kind that was noted for an aggregate name, or None."""
+        """Return the recorded kind of an aggregate name, or None."""
         found: str | None = self._step.reading().get(KINDS, aggregate)
         return found
 
     async def add(self, aggregate: str, kind: str) -> None:
-        """Note a kind, unless one is noted."""
+        """Record a kind, unless one is recorded."""
         overlay = await self._step.writing()
         if overlay.get(KINDS, aggregate) is None:
             overlay.put(KINDS, aggregate, kind)

@@ -31,7 +31,7 @@ class Step:
         tables.readers += read_only
 
     def reading(self) -> Overlay:
-        """Return what the transaction reads, unless an error broke it or it has ended."""
+        """Return the data that the transaction reads, unless an error has broken the transaction or it has ended."""
         if self._broken is not None:
             raise UnitOfWorkDoomed(
                 f"cannot use this transaction: {type(self._broken).__name__} broke it ({self._broken}). Roll it back."
@@ -41,7 +41,7 @@ class Step:
         return self._overlay
 
     async def writing(self) -> Overlay:
-        """Return what the transaction changes, as soon as no other transaction writes."""
+        """Return the data that the transaction changes, after waiting for other writing transactions."""
         overlay = self.reading()
         if self._read_only:
             raise ReadOnlyUnitOfWork("cannot write: this transaction is read only.")
@@ -51,7 +51,7 @@ class Step:
         return overlay
 
     def broken(self, error: TwofoldError) -> TwofoldError:
-        """Note that an error broke the transaction, and return the error."""
+        """Record that an error broke the transaction; return the error."""
         self._broken = error
         return error
 
@@ -69,14 +69,14 @@ class Step:
             raise
 
     async def commit(self) -> None:
-        """Make all changes visible at once."""
+        """Make all changes visible in one step."""
         overlay = self.reading()
         if self._writes:
             self._tables.commit(overlay.appended, overlay.changes)
         await self.rollback()
 
     async def rollback(self) -> None:
-        """Discard what was not committed."""
+        """Discard the uncommitted changes."""
         if not self._ended:
             self._ended = True
             self._tables.readers -= self._read_only

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from twofold import Aggregate, StateCodec, View
@@ -45,11 +46,22 @@ class InMemory:
     async def create_shadows(self, views: Sequence[type[View]]) -> None:
         """Do nothing: there are no tables to create."""
 
+    async def run(self) -> str:
+        """Return the same for as long as this object lives."""
+        return self._tables.run
+
+    async def now(self) -> datetime:
+        """Return the time of the machine's clock."""
+        return datetime.now(UTC)
+
     async def close(self) -> None:
-        """Do nothing: the data stays until this object goes."""
+        """Do nothing: the data lives as long as this object."""
+
+    async def disconnect(self) -> None:
+        """Do nothing: there are no connections."""
 
     def missing_state(self, aggregate_type: type[object]) -> str | None:
-        """Return None when aggregates of this type can be kept, or what to do so that they can."""
+        """Return None if aggregates of this type can be stored, otherwise the steps that make it possible."""
         if not issubclass(aggregate_type, Aggregate):
             return f"{aggregate_type.__qualname__} is not an Aggregate. Derive it from Aggregate."
         try:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
-from twofold.ports import Checkpoint, Lease, Partition
+from twofold.ports import Checkpoint, Lease, Partition, Pause
 
 from ._checkpoints import StoredPartition, partitions_of
 from ._overlay import Overlay, changing
-from ._tables import ATTENDING, PARTITIONS, Tables
+from ._tables import ATTENDING, GONE, PARTITIONS, PAUSES, Tables
 
 
 class InMemorySubscriptions:
@@ -28,14 +29,15 @@ class InMemorySubscriptions:
         if not found:
             return None
         lowest = min(found, key=lambda checkpoint: checkpoint.position)
-        return Checkpoint(lowest.position, lowest.log, sum(each.parked for each in found))
+        return replace(lowest, parked=sum(each.parked for each in found))
 
     async def partitions(self, subscription: str) -> Sequence[Partition]:
         """Return the partitions by their numbers."""
-        now = time.monotonic()
+        now, overlay = time.monotonic(), Overlay(self._tables)
+        pause: Pause | None = overlay.get(PAUSES, subscription)
         return [
-            Partition(number, stored.checkpoint, stored.generation, stored.owner if stored.until > now else None)
-            for number, stored in partitions_of(Overlay(self._tables), subscription).items()
+            Partition(number, stored.checkpoint, stored.generation, stored.owner if stored.until > now else None, pause)
+            for number, stored in partitions_of(overlay, subscription).items()
         ]
 
     async def claim(
@@ -47,7 +49,8 @@ class InMemorySubscriptions:
             now = time.monotonic()
             for number, stored in partitions_of(overlay, subscription).items():
                 if (force or stored.until <= now) and len(leases) < limit:
-                    lease = Lease(subscription, number, stored.generation + 1)
+                    generation = max(stored.generation + 1, time.time_ns() // 1000)
+                    lease = Lease(subscription, number, generation)
                     claimed = StoredPartition(stored.checkpoint, lease.generation, owner, now + seconds)
                     overlay.put(PARTITIONS, (subscription, number), claimed)
                     leases.append(lease)
@@ -70,6 +73,17 @@ class InMemorySubscriptions:
             now = time.monotonic()
             overlay.put(ATTENDING, (subscription, owner), now + seconds)
             return sum(name == subscription and until > now for (name, _), until in overlay.items(ATTENDING))
+
+    async def pause(self, subscription: str, pause: Pause) -> None:
+        """Record a pause, unless there is one."""
+        async with changing(self._tables) as overlay:
+            if overlay.get(PAUSES, subscription) is None:
+                overlay.put(PAUSES, subscription, pause)
+
+    async def resume(self, subscription: str) -> None:
+        """Delete the record of a pause."""
+        async with changing(self._tables) as overlay:
+            overlay.put(PAUSES, subscription, GONE)
 
 
 def _extend(overlay: Overlay, lease: Lease, until: float) -> bool:

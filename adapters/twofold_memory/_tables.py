@@ -17,10 +17,13 @@ PARTITIONS: Final = "partitions"
 ATTENDING: Final = "attending"
 SNAPSHOTS: Final = "snapshots"
 PARKED: Final = "parked"
+PAUSES: Final = "pauses"
 KEYS: Final = "keys"
 INBOX: Final = "inbox"
 SCHEDULE: Final = "schedule"
 KINDS: Final = "kinds"
+INLINE: Final = "inline"
+GENERATIONS: Final = "generations"
 ROWS: Final = "rows:"
 """The names of the tables; a table of rows ends with the name of its view."""
 
@@ -38,6 +41,7 @@ class Tables:
     Attributes:
         readers: the number of open transactions that read one state throughout.
         turn: acquired by a transaction from its first write to its end.
+        run: what `ReadStore.run` returns; it changes when `lose` is called.
     """
 
     def __init__(self) -> None:
@@ -48,6 +52,7 @@ class Tables:
         self.entries: dict[str, dict[Any, Any]] = {}
         self.readers = 0
         self.turn = anyio.Semaphore(1)
+        self.run = "1"
         self._next = count(START + 1)
 
     @property
@@ -59,8 +64,17 @@ class Tables:
         """Return the next position of the log. A position that a transaction rolls back is not used again."""
         return Position(next(self._next))
 
+    def lose(self, number: int) -> None:
+        """Lose the last events, for tests: their positions are assigned again, as by a server that failed over."""
+        for event in self.events[len(self.events) - number :]:
+            self.streams[event.stream].remove(event)
+            self.ids.discard(event.id)
+        del self.events[len(self.events) - number :], self.positions[len(self.positions) - number :]
+        self._next = count(self.head + 1)
+        self.run = str(int(self.run) + 1)
+
     def commit(self, appended: list[StoredEvent], changes: dict[str, dict[Any, Any]]) -> None:
-        """Make a transaction's changes visible at once: without an await in between."""
+        """Make a transaction's changes visible in one step, without an await in between."""
         for event in appended:
             self.events.append(event)
             self.positions.append(event.position)

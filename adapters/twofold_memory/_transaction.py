@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from twofold import Aggregate, StateCodec, View
 
 from ._checkpoints import InMemoryCheckpoints
+from ._inline import InMemoryInline
 from ._log import InMemoryLogWriter
 from ._parked import InMemoryParkedWriter
 from ._records import InMemoryInbox, InMemoryKeys
@@ -52,6 +53,11 @@ class InMemoryTransaction(Step):
         return InMemoryStorageKinds(self)
 
     @property
+    def inline(self) -> InMemoryInline:
+        """The inline projections of the event log."""
+        return InMemoryInline(self)
+
+    @property
     def keys(self) -> InMemoryKeys:
         """The idempotency keys of commands."""
         return InMemoryKeys(self)
@@ -73,7 +79,7 @@ class InMemoryTransaction(Step):
 
     @property
     def parked(self) -> InMemoryParkedWriter:
-        """The held and parked events of subscriptions."""
+        """The events of subscriptions with a pending retry, and their parked events."""
         return InMemoryParkedWriter(self)
 
     @property

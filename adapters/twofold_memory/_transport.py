@@ -10,7 +10,7 @@ from typing import Self, cast
 import anyio
 
 from twofold.errors import ConfigurationError
-from twofold.ports import Delivery, Feed, Outcome, ParkedDelivery, WireMessage, check_body
+from twofold.ports import Delivery, Feed, Outcome, ParkedDelivery, WireMessage, check_body, log_dropped
 
 from ._requests import InMemoryRequests
 from ._transport_queue import Member, Queue
@@ -42,12 +42,16 @@ class InMemoryTransport(InMemoryRequests):
         """Do nothing: messages live as long as this object."""
 
     @property
+    def system(self) -> str:
+        return "memory"
+
+    @property
     def publisher(self) -> InMemoryTransport:
         """This object."""
         return self
 
     @property
-    def trouble(self) -> None:
+    def problem(self) -> None:
         """Always None: publishing does not fail."""
         return None
 
@@ -61,7 +65,14 @@ class InMemoryTransport(InMemoryRequests):
             check_body(message.body, f"publish {message.topic} {message.id}")
         await anyio.lowlevel.checkpoint()
         unrouted: set[str] = set()
-        return [self._publish(message, unrouted) for message in messages]
+        return [self._publish(message._replace(mark=None), unrouted) for message in messages]
+
+    async def kept(self, topic: str) -> Sequence[bytes]:
+        """Return nothing: no confirmed message is lost while the process lives."""
+        return ()
+
+    async def resume(self, topic: str) -> None:
+        """Do nothing: no message has the outcome BEHIND."""
 
     def partitions(self, feed: Feed) -> int:
         """Return `feed.partitions`."""
@@ -103,13 +114,16 @@ class InMemoryTransport(InMemoryRequests):
 
     async def unpark(self, consumer: str, ids: Sequence[str], *, again: bool) -> int:
         """Remove parked messages, and deliver them again if `again`. Return how many there were."""
-        return self._queues[consumer].unpark(ids, again=again) if consumer in self._queues else 0
+        found = self._queues[consumer].unpark(ids, again=again) if consumer in self._queues else 0
+        if not again:
+            log_dropped(consumer, ids, found)
+        return found
 
     async def waiting(self, feed: Feed) -> int:
         """Return how many messages are not settled."""
         return self._queues[feed.consumer].waiting() if feed.consumer in self._queues else 0
 
-    async def forget(self, consumer: str) -> bool:
+    async def delete_consumer(self, consumer: str) -> bool:
         """Delete a consumer with its messages. Return whether it existed."""
         return self._queues.pop(consumer, None) is not None
 
@@ -144,7 +158,7 @@ class InMemoryConsumer:
         self._member = member
 
     @property
-    def trouble(self) -> None:
+    def problem(self) -> None:
         """Always None: receiving does not fail."""
         return None
 
@@ -165,9 +179,14 @@ class InMemoryConsumer:
 
     async def park(self, delivery: Delivery, reason: str) -> None:
         """Park a message, and settle its delivery."""
-        entry = self._member.unsettled.pop(_number(delivery), None)
-        if entry is not None:
-            self._queue.park(entry, reason)
+        await self.park_all([(delivery, reason)])
+
+    async def park_all(self, refused: Sequence[tuple[Delivery, str]]) -> None:
+        """Park messages, and settle their deliveries."""
+        for delivery, reason in refused:
+            entry = self._member.unsettled.pop(_number(delivery), None)
+            if entry is not None:
+                self._queue.park(entry, reason)
         self._queue.settled()
 
 

@@ -72,8 +72,9 @@ class Queue:
 
     def unpark(self, ids: Sequence[str], *, again: bool) -> int:
         """Remove parked messages, and append them to their partitions if `again`. Return how many there were."""
-        gone = [entry for entry, _ in self._parked if entry.message.id in ids]
-        self._parked = [each for each in self._parked if each[0] not in gone]
+        wanted = frozenset(ids)
+        gone = [entry for entry, _ in self._parked if entry.message.id in wanted]
+        self._parked = [each for each in self._parked if each[0].message.id not in wanted]
         for entry in gone if again else ():
             self._add(entry.message, entry.partition)
         self._wake()

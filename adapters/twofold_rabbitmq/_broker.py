@@ -11,12 +11,12 @@ import anyio
 from aio_pika.abc import AbstractChannel
 from aio_pika.exceptions import ChannelNotFoundEntity
 
-from twofold.ports import Answerer, Feed, ParkedDelivery, Request
+from twofold.ports import Answerer, Feed, ParkedDelivery, Request, log_dropped
 
-from . import _parking
-from ._connection import check_url, underlying
+from ._connection import check_url
 from ._consumer import RabbitMQConsumer
 from ._link import Link
+from ._parking import Parking
 from ._publisher import RabbitMQPublisher
 from ._request_topology import RequestTopology
 from ._requester import Requester
@@ -29,10 +29,12 @@ class RabbitMQ:
 
         app = Application("orders", write=SqlAlchemy(engine), transport=RabbitMQ("amqp://guest:guest@localhost/"))
 
-    It opens connections on demand: one to publish, one to send requests, and one for each feed or service. An application
-    closes its transport; without an application, use `async with RabbitMQ(url) as broker:`. The first process declares what
-    is missing: a topic exchange named `prefix`, a quorum queue for each partition of a feed,
-    `<prefix>.<consumer>.<partition>`, and a queue for its parked messages, `<prefix>.<consumer>.parked`. It needs no plugin.
+    It opens connections on demand: one to publish, one to send requests, one for each
+    feed, two for each service, and one for each call that reads parked messages. An application
+    closes its transport; without an application, use `async with RabbitMQ(url) as broker:`. The first process declares
+    missing objects: a topic exchange named `prefix`, a quorum queue for each partition of a feed,
+    `<prefix>.<consumer>.<partition>`, and a queue for its parked messages, `<prefix>.<consumer>.parked`. It needs no
+    plugin.
 
     Args:
         url: the broker, `amqp://` or `amqps://`, with the query options of aio-pika.
@@ -43,7 +45,7 @@ class RabbitMQ:
         options: keyword arguments of `aio_pika.connect`, such as `ssl_context`.
 
     Raises:
-        ConfigurationError: the URL is not a RabbitMQ URL.
+        ConfigurationError: the URL is not a RabbitMQ URL, or the prefix is not valid.
     """
 
     def __init__(
@@ -67,6 +69,10 @@ class RabbitMQ:
         self._requests = RequestTopology(prefix)
         self._requester = Requester(url, self._options, self._requests, timeout=timeout)
         self._consumers: dict[str, list[RabbitMQConsumer]] = {}
+
+    @property
+    def system(self) -> str:
+        return "rabbitmq"
 
     @property
     def publisher(self) -> RabbitMQPublisher:
@@ -109,23 +115,15 @@ class RabbitMQ:
 
     async def parked(self, consumer: str) -> Sequence[ParkedDelivery]:
         """Return the parked messages of a consumer, oldest first."""
-        queue = self._topology.parked(consumer)
-        async with self._link.extra_channel() as channel:
-            try:
-                return await _parking.parked_in(await underlying(channel), queue, self._timeout)
-            except ChannelNotFoundEntity:
-                return ()
+        return await self._parking(consumer).listed()
 
     async def unpark(self, consumer: str, ids: Sequence[str], *, again: bool) -> int:
         """Remove parked messages, and deliver them again if `again`. Return how many there were."""
-        queue = self._topology.parked(consumer)
         first, *_ = self._topology.queues(Feed(consumer=consumer, topics=()))
-        async with self._link.extra_channel() as channel:
-            try:
-                below = await underlying(channel)
-                return await _parking.unpark(below, queue, ids, self._timeout, again=again, default=first)
-            except ChannelNotFoundEntity:
-                return 0
+        found = await self._parking(consumer).unpark(ids, again=again, default=first)
+        if not again:
+            log_dropped(consumer, ids, found)
+        return found
 
     async def request(self, service: str, request: Request, *, seconds: float) -> bytes:
         """Send a request. Return the reply."""
@@ -149,17 +147,17 @@ class RabbitMQ:
         finally:
             await _end(running, server.shut_down)
 
-    async def forget(self, consumer: str) -> bool:
+    async def delete_consumer(self, consumer: str) -> bool:
         """Delete the queues of a consumer with all their messages, parked ones included. Return whether it existed."""
         async with self._administration() as channel:
             try:
                 await channel.get_exchange(self._topology.partitions_of(consumer))
             except ChannelNotFoundEntity:
                 return False
-            await self._topology.forget(channel, consumer)
+            await self._topology.delete(channel, consumer)
             return True
 
-    async def forget_service(self, service: str) -> bool:
+    async def delete_service(self, service: str) -> bool:
         """Delete the queues of a service with all their requests. Return whether it existed."""
         async with self._administration() as channel:
             shared, *_ = self._requests.queues(service, 1)
@@ -167,7 +165,7 @@ class RabbitMQ:
                 await channel.get_exchange(shared)
             except ChannelNotFoundEntity:
                 return False
-            await self._requests.forget(channel, service)
+            await self._requests.delete(channel, service)
             return True
 
     async def waiting(self, feed: Feed) -> int:
@@ -180,6 +178,9 @@ class RabbitMQ:
                 return here
         return here + sum(queue.declaration_result.message_count or 0 for queue in queues)
 
+    def _parking(self, consumer: str) -> Parking:
+        return Parking(self._url, self._options, self._topology.parked(consumer), self._timeout)
+
     def _administration(self) -> AbstractAsyncContextManager[AbstractChannel]:
         return self._link.extra_channel(self._timeout * 2)
 
@@ -191,7 +192,7 @@ class RabbitMQ:
 
 
 async def _end(running: asyncio.Task[None], shut_down: Callable[[], Awaitable[None]] | None = None) -> None:
-    """Shut down a task and wait for its end, even if this task is cancelled meanwhile, by anyio again and again."""
+    """Shut down a task and wait for its end, even if this task is cancelled repeatedly by anyio."""
 
     async def end() -> None:
         if shut_down is not None:

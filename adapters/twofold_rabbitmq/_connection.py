@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar, cast
 from urllib.parse import unquote, urlsplit
 
 import aio_pika
@@ -15,6 +15,7 @@ from aio_pika.exceptions import AuthenticationError, InvalidFrameError, Probable
 
 from twofold.errors import ConfigurationError
 
+from ._frames import RepairingReader
 from ._losses import LOST, losses
 
 CHECK = 3.0
@@ -33,29 +34,35 @@ def check_url(url: str) -> None:
     Raises:
         ConfigurationError: the URL is not a RabbitMQ URL. The message does not repeat the URL, which may contain a password.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("amqp", "amqps"):
+    example = "Example: amqp://guest:guest@localhost:5672/."
+    try:
+        parts = urlsplit(url)
+        scheme, host, _ = parts.scheme, parts.hostname, parts.port
+    except (ValueError, TypeError, AttributeError):
         raise ConfigurationError(
-            f"RabbitMQ(url): the URL must begin with amqp:// or amqps://, not with {url.partition(':')[0]!r}. "
-            "Example: amqp://guest:guest@localhost:5672/."
-        )
-    if not parts.hostname:
-        raise ConfigurationError(
-            "RabbitMQ(url): the URL must contain a host. Example: amqp://guest:guest@localhost:5672/."
-        )
+            "RabbitMQ(url): this is not a URL. Percent-encode special characters in the user name and the password. "
+            f"{example}"
+        ) from None  # the text of the error may contain the password
+    if scheme not in ("amqp", "amqps"):
+        raise ConfigurationError(f"RabbitMQ(url): the URL must begin with amqp:// or amqps://. {example}")
+    if not host:
+        raise ConfigurationError(f"RabbitMQ(url): the URL must contain a host. {example}")
 
 
 class Connection(aio_pika.Connection):
     """A connection of aio-pika that can be aborted.
 
     aiormq closes a connection in an orderly way only. On a stalled network that takes three missed heartbeats, three
-    minutes by default, and longer while data is unsent; all callers wait meanwhile. Aborting needs the socket, which only
-    aiormq's `TransportFactory` gives access to.
+    minutes by default, and longer while data is unsent; all callers wait during this time. Aborting needs the socket,
+    which only aiormq's `TransportFactory` gives access to.
     """
+
+    repairing: ClassVar = False
+    """Whether messages with properties that cannot be decoded arrive without their properties; see `RepairingReader`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._socket = _Socket()
+        self._socket = _Socket(repairing=self.repairing)
         self.kwargs["transport_factory"] = self._socket
         self._cleanup: asyncio.Task[None] | None = None
 
@@ -96,19 +103,27 @@ class Connection(aio_pika.Connection):
             self._cleanup = self.loop.create_task(self.close())
 
 
-async def connect(url: str, options: Mapping[str, Any]) -> Connection:
+class _Repairing(Connection):
+    repairing = True
+
+
+async def connect(url: str, options: Mapping[str, Any], *, repairing: bool = False) -> Connection:
     """Open a connection.
 
     Args:
         url: the broker.
         options: keyword arguments of `aio_pika.connect`.
+        repairing: whether messages with properties that cannot be decoded arrive without their properties. Otherwise such a
+            message closes the connection. The check costs some time for each message.
 
     Raises:
         ConfigurationError: the broker refuses the user or the virtual host.
     """
     try:
         with losses():
-            connection: Connection = await aio_pika.connect(url, connection_class=Connection, **options)
+            connection: Connection = await aio_pika.connect(
+                url, connection_class=_Repairing if repairing else Connection, **options
+            )
             return connection
     except _REFUSED as error:
         parts = urlsplit(url)
@@ -139,7 +154,8 @@ async def underlying(channel: AbstractChannel) -> aiormq.Channel:
 class _Socket(aiormq.TransportFactory):
     """Opens the socket of one connection, and keeps it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, repairing: bool) -> None:
+        self._repairing = repairing
         self._writer: asyncio.StreamWriter | None = None
 
     async def create(self, url: Any, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -148,7 +164,7 @@ class _Socket(aiormq.TransportFactory):
         if url.scheme == "amqps":
             kwargs |= {"ssl": await provider.get_context(), "ssl_shutdown_timeout": _CLOSING}
         reader, self._writer = await asyncio.open_connection(url.host, url.port, **kwargs)
-        return reader, self._writer
+        return (cast(asyncio.StreamReader, RepairingReader(reader)) if self._repairing else reader), self._writer
 
     def abort(self) -> None:
         """Close the socket without waiting."""

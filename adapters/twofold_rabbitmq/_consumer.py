@@ -51,13 +51,13 @@ class RabbitMQConsumer:
 
     @property
     def unsettled(self) -> int:
-        """How many deliveries are not settled."""
+        """The number of unsettled deliveries."""
         return len(self._window)
 
     @property
-    def trouble(self) -> str | None:
+    def problem(self) -> str | None:
         """Why it does not receive at present."""
-        return self._supervisor.trouble
+        return self._supervisor.problem
 
     async def receive(self, *, limit: int = 100) -> Sequence[Delivery]:
         """Wait until there are messages. Return at most `limit`."""
@@ -85,29 +85,45 @@ class RabbitMQConsumer:
             connection.abort()
 
     async def park(self, delivery: Delivery, reason: str) -> None:
-        """Publish a message to the queue of parked messages, then acknowledge the delivery.
+        """Publish a message to the queue of parked messages, then acknowledge the delivery."""
+        await self.park_all([(delivery, reason)])
+
+    async def park_all(self, refused: Sequence[tuple[Delivery, str]]) -> None:
+        """Publish messages to the queue of parked messages, pipelined, then acknowledge those that the broker confirmed.
 
         Raises:
-            TransientFailure: the broker did not confirm the message; it is delivered again.
+            TransientFailure: a connection was lost, or the broker did not confirm a message.
         """
-        channel = self._channel
-        if channel is None or not self._tags([delivery]):
+        channel, tags = self._channel, [self._tags([delivery]) for delivery, _ in refused]
+        if channel is None or not all(tags):
+            lost = next((each for (each, _), found in zip(refused, tags, strict=True) if not found), refused[0][0])
             raise TransientFailure(
-                f"cannot park {delivery.message.id}: its connection was lost. The message is delivered again."
+                f"cannot park {lost.message.id[:80]}: its connection was lost. The message is delivered again."
             )
-        queue = self._topology.queues(self._feed)[delivery.partition]
+        parked = [each for each, (tag,) in zip(refused, tags, strict=True) if self._window.has(tag)]
         try:
             with losses():
-                await channel.basic_publish(
-                    delivery.message.body,
-                    routing_key=self._topology.parked(self._feed.consumer),
-                    properties=properties_of(truncated(delivery.message), reason=reason[:LONGEST_KEY], queue=queue),
-                    mandatory=True,
-                    timeout=self._timeout,
+                outcomes = await asyncio.gather(
+                    *(self._publish_parked(channel, *each) for each in parked), return_exceptions=True
                 )
         except LOST as error:
             raise unavailable(error) from error
-        await self.accept([delivery])
+        failures = [each for each in outcomes if isinstance(each, BaseException)]
+        await self.accept([delivery for (delivery, _), failed in zip(parked, outcomes, strict=True) if failed is None])
+        if failures:
+            raise unavailable(failures[0]) from failures[0]
+
+    async def _publish_parked(self, channel: aiormq.Channel, delivery: Delivery, reason: str) -> None:
+        queue = self._topology.queues(self._feed)[delivery.partition]
+        text = reason[:LONGEST_KEY].encode("utf-8", "backslashreplace").decode()
+        await channel.basic_publish(
+            delivery.message.body,
+            routing_key=self._topology.parked(self._feed.consumer),
+            properties=properties_of(truncated(delivery.message), reason=text, queue=queue),
+            mandatory=True,
+            wait=False,  # for the socket, which would let one message at a time pass
+            timeout=self._timeout,
+        )
 
     def _tags(self, deliveries: Sequence[Delivery]) -> list[int]:
         """Return the tags of deliveries that arrived over the present channel."""

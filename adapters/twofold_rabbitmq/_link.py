@@ -11,6 +11,7 @@ import aiormq
 from aio_pika.abc import AbstractChannel
 
 from twofold.errors import ConfigurationError, TransientFailure
+from twofold.ports import after_fork
 
 from ._connection import Connection, connect, underlying
 from ._losses import LOST, losses, unavailable
@@ -23,8 +24,9 @@ class Link:
     Args:
         url: the broker.
         options: keyword arguments of `aio_pika.connect`.
-        timeout: how long connecting, and each answer of the broker, may take, in seconds.
-        declare: declares what the channel needs; called for each new channel, and every few seconds on another one.
+        timeout: the maximum seconds to connect, and to wait for each response of the broker.
+        declare: declares the objects that the channel uses; called for each new channel, and every few seconds on
+            another one.
         prepare: called once with each new channel, after `declare`.
     """
 
@@ -45,6 +47,7 @@ class Link:
         self._channel: aiormq.Channel | None = None
         self._opening: asyncio.Task[aiormq.Channel] | None = None
         self._watching: asyncio.Task[None] | None = None
+        after_fork(self, Link._forget)
 
     async def channel(self) -> aiormq.Channel:
         """Return an open channel. Concurrent callers wait for the same attempt to open it, and share its failure.
@@ -138,6 +141,12 @@ class Link:
         if self._connection is not None:
             self._connection.abort()
         self._connection = self._channel = None
+
+    def _forget(self) -> object:
+        """Forget the connection of the parent process, and return it."""
+        of_parent = (self._connection, self._channel, self._opening, self._watching)
+        self._connection = self._channel = self._opening = self._watching = None
+        return of_parent
 
     def _opened(self, opening: asyncio.Task[aiormq.Channel]) -> None:
         self._opening = None

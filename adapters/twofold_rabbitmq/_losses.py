@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 
@@ -13,30 +11,39 @@ from twofold.errors import TransientFailure
 LOST = (AMQPError, ChannelInvalidStateError, OSError)
 """The errors of a lost broker, connection or channel inside `losses`, `TimeoutError` among them."""
 
+_BY_AIORMQ = (Exception, RuntimeError, StopAsyncIteration, EOFError, RecursionError, OverflowError, UnicodeDecodeError)
+"""Other errors that aiormq raises for a lost connection. The last three are raised for an undecodable message."""
 
-@contextmanager
-def losses() -> Iterator[None]:
+
+class losses:  # noqa: N801 -- a context manager, which is a class because it is entered for every message
     """Translate every loss to one of `LOST`, and let cancellation propagate.
 
     aiormq reports a loss in many ways: it cancels the calls that wait for an answer, or lets them raise a bare `Exception`,
     a `RuntimeError`, an `EOFError` or a `StopAsyncIteration`. If a channel closes while its user is cancelled, the call may
     raise the loss, or return, instead of raising `CancelledError`.
     """
-    task = asyncio.current_task()
-    cancelled_before = task.cancelling() if task is not None else 0
-    failure: BaseException | None = None
-    try:
-        yield
-    except (asyncio.CancelledError, Exception) as error:  # noqa: BLE001 -- raised below, translated
-        failure = error
-    if task is not None and task.cancelling() > cancelled_before:
-        raise failure if isinstance(failure, asyncio.CancelledError) else asyncio.CancelledError from failure
-    if isinstance(failure, asyncio.CancelledError):
-        raise ConnectionError("the connection was dropped") from failure
-    if type(failure) in (Exception, RuntimeError, StopAsyncIteration, EOFError):
-        raise ConnectionError(f"the connection was lost: {failure!r}") from failure
-    if failure is not None:
-        raise failure
+
+    __slots__ = ("_before", "_task")
+
+    def __init__(self) -> None:
+        self._task = asyncio.current_task()
+        self._before = 0 if self._task is None else self._task.cancelling()
+
+    def __enter__(self) -> None:
+        """Enter the block."""
+
+    def __exit__(self, cls: object, failure: BaseException | None, traceback: object) -> None:
+        """Raise the translated loss, or the cancellation."""
+        if failure is not None and not isinstance(failure, asyncio.CancelledError | Exception):
+            return
+        if self._task is not None and self._task.cancelling() > self._before:
+            if isinstance(failure, asyncio.CancelledError):
+                return
+            raise asyncio.CancelledError from failure
+        if isinstance(failure, asyncio.CancelledError):
+            raise ConnectionError("the connection was dropped") from failure
+        if type(failure) in _BY_AIORMQ:
+            raise ConnectionError(f"the connection was lost: {failure!r}") from failure
 
 
 def description(error: BaseException) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -11,14 +10,14 @@ import aiormq
 from aio_pika.exceptions import DeliveryError, PublishError
 
 from twofold.errors import ConfigurationError, TransientFailure, TwofoldError
-from twofold.ports import KeyLocks, Outcome, WireMessage
+from twofold.ports import KeyLocks, Outcome, WireMessage, logger_of
 
 from ._link import Link
 from ._losses import LOST, losses
 from ._topology import Topology
 from ._wire import check_message, properties_of
 
-logger = logging.getLogger("twofold.rabbitmq")
+logger = logger_of("twofold.rabbitmq")
 
 
 @dataclass(slots=True)
@@ -60,8 +59,15 @@ class RabbitMQPublisher:
         self._locks = KeyLocks()
         self._losses = 0
         self._sending: set[asyncio.Task[None]] = set()
-        self.trouble: str | None = None
+        self.problem: str | None = None
         """Why the last message that was sent was not confirmed; see `Publisher`."""
+
+    async def kept(self, topic: str) -> Sequence[bytes]:
+        """Return nothing: RabbitMQ confirms a message once a quorum of its nodes has stored it."""
+        return ()
+
+    async def resume(self, topic: str) -> None:
+        """Do nothing: no message has the outcome BEHIND."""
 
     async def publish(self, messages: Sequence[WireMessage]) -> Sequence[Outcome]:
         """Publish messages. Return the outcome of each."""
@@ -115,39 +121,41 @@ class RabbitMQPublisher:
         channel: aiormq.Channel | None = None
         try:
             with losses():
-                async with asyncio.timeout(self._timeout):
-                    channel = await self._link.channel()
-                    await channel.basic_publish(
-                        message.body,
-                        exchange=self._topology.exchange,
-                        routing_key=self._topology.routing_key(message.key, message.topic),
-                        properties=properties_of(message),
-                        mandatory=True,
-                        wait=False,
-                    )
+                loop = asyncio.get_running_loop()
+                end = loop.time() + self._timeout
+                channel = await self._link.channel()
+                await channel.basic_publish(
+                    message.body,
+                    exchange=self._topology.exchange,
+                    routing_key=self._topology.routing_key(message.key, message.topic),
+                    properties=properties_of(message),
+                    mandatory=True,
+                    wait=False,
+                    timeout=end - loop.time(),
+                )
         except PublishError:
-            self.trouble = None
+            self.problem = None
             return Outcome.UNROUTABLE
         except DeliveryError:
-            self.trouble = "RabbitMQ refuses the message: a queue is full or unavailable"
+            self.problem = "RabbitMQ refuses the message: a queue is full or unavailable"
             logger.warning("RabbitMQ refuses %s %s: a queue is full or unavailable.", message.topic, message.id)
             return Outcome.UNKNOWN
         except (*LOST, TransientFailure, ConfigurationError) as error:
             self._lost(channel, error)
             return Outcome.UNKNOWN
-        self.trouble = None
+        self.problem = None
         return Outcome.CONFIRMED
 
     def _lost(self, channel: aiormq.Channel | None, error: BaseException) -> None:
-        """Drop the connection and note its loss, once for each channel."""
+        """Drop the connection and record its loss, once for each channel."""
         if channel is not None and not self._link.drop(channel):
             return
         self._losses += 1
         found = str(error) or f"no answer within {self._timeout:g} s"
-        trouble = found if isinstance(error, TwofoldError) else f"{type(error).__name__}: {found}"
-        if trouble != self.trouble:
-            self.trouble = trouble
-            logger.warning("publishing was interrupted; unconfirmed messages are published again: %s", trouble)
+        problem = found if isinstance(error, TwofoldError) else f"{type(error).__name__}: {found}"
+        if problem != self.problem:
+            self.problem = problem
+            logger.warning("publishing was interrupted; unconfirmed messages are published again: %s", problem)
 
 
 def _runs(messages: Sequence[WireMessage]) -> list[list[int]]:

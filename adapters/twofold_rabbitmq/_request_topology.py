@@ -12,7 +12,10 @@ from ._connection import underlying
 from ._topology import BUCKETS, REFUSED, bucket_of, declare_partitions, partitions_found
 
 _DELIVERIES = 50
-"""How often a request is delivered before it is dropped. It crashes each server, or breaks its connection."""
+"""The number of deliveries after which a request is dropped.
+
+Such a request crashes each server, or breaks its connection.
+"""
 
 
 class RequestTopology:
@@ -35,11 +38,11 @@ class RequestTopology:
         return [shared, *(f"{shared}.{partition}" for partition in range(partitions))]
 
     async def declare_exchange(self, channel: AbstractChannel) -> None:
-        """Declare what sending requests needs."""
+        """Declare the exchange for requests."""
         await channel.declare_exchange(self.exchange, ExchangeType.DIRECT, durable=True)
 
     async def declare(self, channel: AbstractChannel, service: str, partitions: int) -> None:
-        """Declare what a service needs. Safe to repeat.
+        """Declare the queues of a service. Safe to repeat.
 
         Raises:
             ConfigurationError: it exists with another number of partitions.
@@ -55,7 +58,7 @@ class RequestTopology:
         except REFUSED as error:
             raise ConfigurationError(
                 f"cannot serve {service!r} with {partitions} partitions: {partitions_found(error)}. Keep the number of "
-                f"partitions, or delete the queues of the service with `await RabbitMQ(…).forget_service({service!r})`."
+                f"partitions, or delete the queues of the service with `await RabbitMQ(…).delete_service({service!r})`."
             ) from error
         below = await underlying(channel)
         for bucket in range(BUCKETS):
@@ -63,7 +66,7 @@ class RequestTopology:
             await below.queue_bind(queue, self.exchange, routing_key=f"{bucket}.{service}", nowait=True)
         await below.queue_bind(shared, self.exchange, routing_key=f"any.{service}")
 
-    async def forget(self, channel: AbstractChannel, service: str) -> None:
+    async def delete(self, channel: AbstractChannel, service: str) -> None:
         """Delete the queues and the exchange of a service, for any number of partitions."""
         shared, *divided = self.queues(service, BUCKETS)
         for queue in divided:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import time
 
 from aiormq import spec
 from aiormq.abc import DeliveredMessage
 
-from twofold.ports import Request
+from twofold.ports import Request, logger_of
 
-logger = logging.getLogger("twofold.rabbitmq")
+from ._wire import text_of
+
+logger = logger_of("twofold.rabbitmq")
 
 REPLIES = "amq.rabbitmq.reply-to"
 """RabbitMQ's direct reply-to: a pseudo-queue for the channel of the requester. Replies to a closed channel are dropped."""
@@ -19,7 +20,7 @@ TOO_LARGE = "too large"
 """The type of a reply that contains the size of the real reply, which exceeds the limit."""
 
 _LONGEST = 1_500.0
-"""How long a request may be handled, in seconds. By default the broker takes a delivery back after 30 minutes."""
+"""The maximum seconds to handle a request. By default the broker takes a delivery back after 30 minutes."""
 
 
 def properties_of(request: Request, call: str, seconds: float) -> spec.Basic.Properties:
@@ -48,15 +49,20 @@ def request_of(delivered: DeliveredMessage) -> Request:
     properties = delivered.header.properties
     headers = properties.headers or {}
     key = headers.get("key")
-    id_ = str(headers.get("id", properties.message_id or ""))
-    return Request(id_, None if key is None else str(key), delivered.body)
+    id_ = text_of(headers.get("id", properties.message_id or ""))
+    return Request(id_, None if key is None else text_of(key), delivered.body)
+
+
+def shown_id(request: Request) -> str:
+    """Return the id of a request for a log line. Any client may send line breaks, controls and long texts."""
+    return repr(request.id[:80])
 
 
 def seconds_left(delivered: DeliveredMessage, service: str) -> float:
-    """Return how long a request may be handled that has just been delivered.
+    """Return the seconds that are left to handle a request that has just been delivered.
 
-    The broker does not deliver a request whose expiration has passed, and measures that without the requester's clock. The
-    deadline only tells how much of that time is left. If it contradicts the broker, the two clocks differ.
+    The broker does not deliver a request whose expiration has passed, and measures that without the requester's clock.
+    The deadline only says how much of that time is left. If it contradicts the broker, the two clocks differ.
     """
     properties = delivered.header.properties
     try:
@@ -69,7 +75,7 @@ def seconds_left(delivered: DeliveredMessage, service: str) -> float:
         logger.warning(
             "%s handles %s although its deadline passed %.1f s ago by the local clock: the broker has not expired it. Check "
             "the clocks of this machine and of the requester.",
-            *(service, request_of(delivered).id, -left),
+            *(service, shown_id(request_of(delivered)), -left),
         )
         left = whole
     return min(left, whole, _LONGEST)

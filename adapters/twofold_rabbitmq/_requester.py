@@ -29,11 +29,11 @@ _LAST_PAUSE = 1.0
 
 
 class _Progress:
-    """How far a request has come."""
+    """The progress of a request."""
 
     sent = False
     """Whether the broker may have the request."""
-    trouble = "RabbitMQ did not answer in time."
+    problem = "RabbitMQ did not answer in time."
     """The last failure."""
 
 
@@ -79,13 +79,13 @@ class Requester:
                             await self._send(service, request, call, deadline, progress)
                             return _read(await self._calls[call].reply, service, request)
                     except (*LOST, TransientFailure) as error:
-                        progress.trouble = str(error)
+                        progress.problem = str(error)
                     finally:
                         self._calls.pop(call, None)
                     await asyncio.sleep(_PAUSE)
         except TimeoutError as error:
             if not progress.sent:
-                raise _not_sent(service, progress.trouble) from error
+                raise _not_sent(service, progress.problem) from error
             raise RemoteTimeout(
                 f"{service} did not answer {request.id} within {seconds} s; it may have handled the request. Check that the "
                 "service runs, and send the request again with the same id."
@@ -106,9 +106,9 @@ class Requester:
                             await self._link.channel()
                             return
                     except (*LOST, TransientFailure) as error:
-                        progress.trouble = str(error)
+                        progress.problem = str(error)
                     await asyncio.sleep(backoff.next())
-        raise _not_sent(service, progress.trouble)
+        raise _not_sent(service, progress.problem)
 
     async def _send(self, service: str, request: Request, call: str, deadline: float, progress: _Progress) -> None:
         """Return when the broker has the request. Send no other request of its key until then."""
@@ -119,7 +119,7 @@ class Requester:
                     with losses():
                         return await self._try_to_send(service, request, call, deadline, progress)
                 except (*LOST, TransientFailure) as error:
-                    progress.trouble = str(error)
+                    progress.problem = str(error)
                 await asyncio.sleep(_PAUSE)
 
     async def _try_to_send(
@@ -178,5 +178,5 @@ def _no_service(service: str, request: Request) -> NoRemoteService:
     )
 
 
-def _not_sent(service: str, trouble: str) -> NotSent:
-    return NotSent(f"Nothing was sent to {service!r}, because the broker is not available: {trouble}")
+def _not_sent(service: str, problem: str) -> NotSent:
+    return NotSent(f"Nothing was sent to {service!r}, because the broker is not available: {problem}")

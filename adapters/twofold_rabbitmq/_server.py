@@ -1,9 +1,8 @@
-"""Serve requests: several at a time, those of one key one after another."""
+"""Serve requests: several at the same time, and requests of one key one after another."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from typing import Any
@@ -12,23 +11,31 @@ from aio_pika.abc import AbstractChannel
 from aiormq import spec
 from aiormq.abc import DeliveredMessage
 
-from twofold.ports import LARGEST_BODY, Answerer, Backoff, KeyLocks
+from twofold.errors import TransientFailure
+from twofold.ports import LARGEST_BODY, Answerer, Backoff, KeyLocks, logger_of
 
 from ._connection import Connection, underlying
 from ._losses import LOST, losses
+from ._replies import Replies
 from ._request_topology import RequestTopology
-from ._request_wire import REPLIES, TOO_LARGE, request_of, seconds_left
+from ._request_wire import REPLIES, TOO_LARGE, request_of, seconds_left, shown_id
 from ._supervision import Supervisor
 from ._watch import Watch
 
-logger = logging.getLogger("twofold.rabbitmq")
+logger = logger_of("twofold.rabbitmq")
 
 _FIRST_PAUSE = 0.05
 _LAST_PAUSE = 1.0
 """The first and the longest pause before a failed request is retried, in seconds."""
 
+_REPLIES = 5
+"""The number of attempts to send a reply until the broker confirms it.
+
+Then the request is acknowledged without a reply.
+"""
+
 _SHUTDOWN = 5.0
-"""How long `shut_down` waits for requests that are being handled, in seconds."""
+"""Seconds that `shut_down` waits for the current requests."""
 
 
 class RabbitMQServer:
@@ -68,6 +75,7 @@ class RabbitMQServer:
         self._slots = asyncio.Semaphore(concurrency)
         self._prefetch = concurrency * 4  # one slow key must not fill the window
         self._timeout = timeout
+        self._replies = Replies(url, options, timeout, self._declare)
         self._locks = KeyLocks()
         self._waiting: set[asyncio.Task[None]] = set()
         self._handling: set[asyncio.Task[None]] = set()
@@ -78,25 +86,28 @@ class RabbitMQServer:
         """Why the first attempt to serve failed."""
 
     @property
-    def trouble(self) -> str | None:
+    def problem(self) -> str | None:
         """Why it does not serve at present."""
-        return self._supervisor.trouble
+        return self._supervisor.problem
 
     async def run(self) -> None:
         """Serve until cancelled. Only a failure of the first attempt ends it."""
-        while True:
-            try:
-                await self._supervisor.run()
-            except Exception as error:
-                if not self.tried.is_set():
-                    self.failed = error
-                    self.tried.set()
-                    return
-                logger.exception("%s cannot be served and retries in %.2f s", self._service, _LAST_PAUSE)
-            await asyncio.sleep(_LAST_PAUSE)
+        try:
+            while True:
+                try:
+                    await self._supervisor.run()
+                except Exception as error:
+                    if not self.tried.is_set():
+                        self.failed = error
+                        self.tried.set()
+                        return
+                    logger.exception("%s cannot be served and retries in %.2f s", self._service, _LAST_PAUSE)
+                await asyncio.sleep(_LAST_PAUSE)
+        finally:
+            await asyncio.shield(self._replies.close())
 
     async def shut_down(self) -> None:
-        """Start no more requests, and wait a few seconds for those that are being handled. Others get the rest."""
+        """Start no more requests, and wait a few seconds for the current ones. Other servers receive the rest."""
         self._shutting_down = True
         for task in self._waiting:
             task.cancel()
@@ -130,6 +141,9 @@ class RabbitMQServer:
         self._waiting.add(task)
         try:
             await self._handle(task, delivered)
+        except Exception:
+            logger.exception("%s drops a request that it cannot handle", self._service)
+            await self._acknowledge(delivered)
         finally:
             self._waiting.discard(task)
             self._handling.discard(task)
@@ -150,11 +164,13 @@ class RabbitMQServer:
                         reply = await self._answer(request)
                     except Exception as error:
                         if self._shutting_down:
-                            logger.info("%s leaves %s to another server: %s", self._service, request.id, error)
+                            logger.info(
+                                "%s shuts down and returns %s to the queue: %s", self._service, shown_id(request), error
+                            )
                             return
                         pause = backoff.next()
                         logger.exception(
-                            "%s could not answer %s and retries in %.2f s", self._service, request.id, pause
+                            "%s could not answer %s and retries in %.2f s", self._service, shown_id(request), pause
                         )
                     else:
                         await self._settle(delivered, reply)
@@ -162,20 +178,31 @@ class RabbitMQServer:
                     self._handling.discard(task)
                     self._waiting.add(task)
                 await asyncio.sleep(pause)
-        logger.warning("%s drops %s: its deadline has passed, and its requester knows.", self._service, request.id)
+        logger.warning(
+            "%s drops %s: its deadline has passed, so its requester has timed out.", self._service, shown_id(request)
+        )
         await self._settle(delivered, None)
 
     async def _settle(self, delivered: DeliveredMessage, reply: bytes | None) -> None:
         """Send the reply, if there is one, and acknowledge the request."""
-        channel, properties = delivered.channel, delivered.header.properties
+        properties = delivered.header.properties
         to, kind = properties.reply_to or "", None
         if reply is not None and to and not to.startswith(REPLIES):
-            logger.warning("%s does not reply to %r, which is not a requester but a queue.", self._service, to)
+            logger.warning("%s does not reply to %r: the address is a queue and not a requester.", self._service, to)
             reply = None
         if reply is not None and len(reply) > LARGEST_BODY:
             reply, kind = str(len(reply)).encode(), TOO_LARGE
+        answer = spec.Basic.Properties(correlation_id=properties.correlation_id, message_type=kind)
+        backoff = Backoff(_FIRST_PAUSE, _LAST_PAUSE)
+        for _ in range(_REPLIES if reply is not None and to else 0):
+            try:
+                await self._replies.send(to, reply or b"", answer)
+                break
+            except TransientFailure as error:  # if the connection of the request is lost too, this task is cancelled
+                logger.warning("%s cannot reply to %s: %s", self._service, shown_id(request_of(delivered)), error)
+                await asyncio.sleep(backoff.next())
+        await self._acknowledge(delivered)
+
+    async def _acknowledge(self, delivered: DeliveredMessage) -> None:
         with suppress(*LOST), losses():  # after a loss the request is delivered and answered again
-            if reply is not None and to:
-                answer = spec.Basic.Properties(correlation_id=properties.correlation_id, message_type=kind)
-                await channel.basic_publish(reply, routing_key=to, properties=answer)
-            await channel.basic_ack(delivered.delivery_tag or 0)
+            await delivered.channel.basic_ack(delivered.delivery_tag or 0)

@@ -16,7 +16,7 @@ from aio_pika.abc import AbstractChannel, HeadersType
 from aio_pika.exceptions import ChannelPreconditionFailed
 
 from twofold.errors import ConfigurationError
-from twofold.ports import Feed, partition_of
+from twofold.ports import Feed, partition_of, shown_option
 
 from ._connection import underlying
 
@@ -26,14 +26,22 @@ BUCKETS = 64
 REFUSED = (ChannelPreconditionFailed, aiormq.ConnectionNotAllowed, aiormq.ChannelAccessRefused)
 """The errors with which the broker refuses a declaration."""
 
+_PREFIX = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+
 _CURRENT = re.compile(r"current is (?:the value )?'(\d+) partitions'")
 """The number of partitions in the broker's error message."""
 
 _DELIVERIES = 300
-"""How often a message is delivered before its queue parks it. It crashes each consumer, or breaks its connection."""
+"""The number of deliveries after which the queue parks a message.
+
+It crashes each consumer, or breaks its connection.
+"""
 
 _READS = 1_000_000
-"""How often a parked message may be read, which the broker counts as a delivery. The default limit is 20 since 4.0."""
+"""The number of times that a parked message can be read.
+
+The broker counts each as a delivery; since 4.0 its default is 20.
+"""
 
 
 def bucket_of(key: str) -> int:
@@ -53,7 +61,7 @@ async def declare_partitions(channel: AbstractChannel, exchange: str, partitions
 
 
 def partitions_found(error: Exception) -> str:
-    """Return what the broker has instead, given its refusal of `declare_partitions`."""
+    """Return the settings of the existing queues, given the broker's refusal of `declare_partitions`."""
     current = _CURRENT.search(str(error))
     return f"it has {current[1]}" if current else f"the broker refuses it ({error})"
 
@@ -63,9 +71,16 @@ class Topology:
 
     Args:
         prefix: the prefix of all names.
+
+    Raises:
+        ConfigurationError: the prefix is not valid.
     """
 
     def __init__(self, prefix: str) -> None:
+        if not _PREFIX.fullmatch(str(prefix)):
+            raise ConfigurationError(
+                f"RabbitMQ(prefix={shown_option(prefix)}): use 1 to 100 ASCII letters, digits, '_', '-' and '.'."
+            )
         self.exchange = prefix
         self._prefix = prefix
 
@@ -86,7 +101,7 @@ class Topology:
         return f"{self._prefix}.{consumer}"
 
     async def declare_exchange(self, channel: AbstractChannel) -> None:
-        """Declare what publishing needs.
+        """Declare the exchange.
 
         Raises:
             ConfigurationError: the exchange exists with another type, or the user may not configure it.
@@ -100,7 +115,7 @@ class Topology:
             ) from error
 
     async def declare(self, channel: AbstractChannel, feed: Feed) -> None:
-        """Declare what a feed needs. Safe to repeat.
+        """Declare the queues of a feed. Safe to repeat.
 
         Raises:
             ConfigurationError: it exists with other settings, or the feed starts at the beginning.
@@ -141,7 +156,7 @@ class Topology:
             await below.queue_bind(queue, self.exchange, routing_key=key, nowait=True)
         await self.declare_exchange(channel)  # the broker answers after it has bound all of them
 
-    async def forget(self, channel: AbstractChannel, consumer: str) -> None:
+    async def delete(self, channel: AbstractChannel, consumer: str) -> None:
         """Delete the queues and the exchange of a consumer, for any number of partitions."""
         for queue in self.queues(Feed(consumer=consumer, topics=(), partitions=BUCKETS)):
             await channel.queue_delete(queue, nowait=True)  # deleting a queue that does not exist is not an error
@@ -156,7 +171,7 @@ class Topology:
             raise ConfigurationError(
                 f"cannot receive {feed.consumer!r} in {feed.partitions} partitions: {found}, and another number would move "
                 "keys between partitions. Keep partitions=, give the consumer another name, or let it receive everything, "
-                f"remove it with `await RabbitMQ(…).forget({feed.consumer!r})`, and declare it again."
+                f"remove it with `await RabbitMQ(…).delete_consumer({feed.consumer!r})`, and declare it again."
             ) from error
 
     def _bindings(self, feed: Feed) -> Iterator[tuple[str, str]]:

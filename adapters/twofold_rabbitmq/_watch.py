@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any
@@ -15,11 +14,12 @@ from aio_pika.exceptions import ChannelNotFoundEntity
 from aiormq.abc import DeliveredMessage
 
 from twofold.errors import TransientFailure
+from twofold.ports import logger_of
 
 from ._connection import CHECK, Connection
 from ._losses import losses
 
-logger = logging.getLogger("twofold.rabbitmq")
+logger = logger_of("twofold.rabbitmq")
 
 _DELETED = "{} was deleted, and its messages are lost. It is declared again."
 

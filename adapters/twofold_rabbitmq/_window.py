@@ -9,12 +9,7 @@ from twofold.ports import Delivery
 
 
 class Receipt(NamedTuple):
-    """How the broker identifies a delivery.
-
-    Attributes:
-        generation: the channel of the consumer, numbered from 0: a tag is valid on its own channel only.
-        tag: the delivery tag.
-    """
+    """Identifies a delivery at the broker."""
 
     generation: int
     tag: int
@@ -50,6 +45,10 @@ class Window:
         """Return the next deliveries, at most `limit`."""
         taken, self._ready = self._ready[:limit], self._ready[limit:]
         return taken
+
+    def has(self, tag: int) -> bool:
+        """Return whether a delivery is not settled."""
+        return tag in self._unsettled
 
     def settle(self, tags: Iterable[int]) -> tuple[int | None, Sequence[int]]:
         """Remove settled deliveries.

@@ -55,11 +55,16 @@ def message_of(delivered: DeliveredMessage) -> WireMessage:
     headers = properties.headers or {}
     key = headers.get("key")
     return WireMessage(
-        id=str(headers.get("id", properties.message_id or "")),
+        id=text_of(headers.get("id", properties.message_id or "")),
         topic=properties.message_type or "",
-        key=None if key is None else str(key),
+        key=None if key is None else text_of(key),
         body=delivered.body,
     )
+
+
+def text_of(value: object) -> str:
+    """Return the value of a header as a text. Clients may send bytes, numbers or tables."""
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes | bytearray) else str(value)
 
 
 def truncated(message: WireMessage) -> WireMessage:

@@ -10,6 +10,7 @@ import anyio
 from twofold.errors import TransientFailure
 
 from ._server.errors import TRANSLATED, translated
+from ._server.keys import checked_prefix
 from ._server.server import AnyClient, Server, checked
 
 _SILENCE: Final = 15.0
@@ -32,26 +33,25 @@ class RedisNotifier:
         prefix: the prefix of the channel's name.
 
     Raises:
-        ConfigurationError: the client is not an asyncio client.
+        ConfigurationError: the client is not an asyncio client, or the prefix is not valid.
     """
 
     def __init__(self, client: AnyClient, *, prefix: str = "twofold") -> None:
         self._client = checked(client, "RedisNotifier")
         self._server = Server(client)
-        self._prefix = prefix
+        self._prefix = checked_prefix(prefix, "RedisNotifier")
 
-    async def announce(self, log: str) -> None:
+    async def announce(self, log: str, origin: str) -> None:
         """Notify the processes that watch."""
-        await self._server.command("announce events", "PUBLISH", self._channel(log), b"")
+        await self._server.command("announce events", "PUBLISH", self._channel(log), origin.encode())
 
-    async def watch(self, log: str, heard: Callable[[], None]) -> None:
+    async def watch(self, log: str, notify: Callable[[str], None]) -> None:
         """Listen until cancelled, or until the connection is lost or no longer answers."""
         listening = cast(Any, self._client).pubsub()
         try:
             await listening.subscribe(self._channel(log))
             while True:
-                await _next(listening)  # the first message confirms the subscription
-                heard()
+                notify(await _next(listening))
         except TRANSLATED as error:
             raise translated(error, "receive notifications") from error
         finally:
@@ -62,8 +62,11 @@ class RedisNotifier:
         return f"{self._prefix}:notifications:{log}"
 
 
-async def _next(listening: Any) -> None:
-    """Return at the next message. Check the connection while there is none."""
+async def _next(listening: Any) -> str:
+    """Return the text of the next message, which is empty for the first one: it confirms the subscription.
+
+    Check the connection while there is no message.
+    """
     while True:
         message = await listening.get_message(timeout=_SILENCE)
         if message is None:
@@ -71,5 +74,8 @@ async def _next(listening: Any) -> None:
             message = await listening.get_message(timeout=_TIMEOUT)
         if message is None:
             raise TransientFailure(f"cannot receive notifications: Redis did not answer within {_TIMEOUT:g} s.")
+        if message["type"] == "message":
+            data: bytes | str = message["data"]  # a str if the client decodes responses
+            return data if isinstance(data, str) else data.decode()
         if message["type"] != "pong":
-            return
+            return ""

@@ -2,56 +2,61 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from twofold import View
-from twofold.errors import ConfigurationError
 
 from ._cache.cache import RedisCache
 from ._notifier import RedisNotifier
 from ._rows.layout import check_memory, index_rows, read_layouts
-from ._server.keys import Keys
+from ._server.keys import Keys, checked_prefix
+from ._server.lua import SURE
+from ._server.scripts import RUN_ID, TIME
 from ._server.server import AnyClient, Server, checked
 from ._streams.transport import RedisStreams
 from ._subscriptions.parked_reader import RedisParkedReader
 from ._subscriptions.subscription_store import RedisSubscriptions
 from ._transaction import RedisTransaction
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 class Redis:
-    """Keep read models and the checkpoints of the projections that fill them in Redis.
+    """Store read models in Redis, with the checkpoints of the projections that fill them.
 
         client = redis.asyncio.Redis.from_url("redis://localhost")
         app = Application("orders", write=SqlAlchemy(engine), read=Redis(client))
 
-    The rows of a batch and its checkpoint are written by one script, all or nothing. A Redis that has lost its last seconds,
-    or everything, has lost rows and checkpoints alike: the projections read forward again from where it stands.
+    One script writes the rows of a batch together with their checkpoint, all or nothing. If Redis loses data, it loses
+    rows and checkpoints alike. The projections then resume from the checkpoint that is left.
 
-    One object serves for whatever else Redis is to do for the application:
+    The same object also creates a cache and a transport on its client:
 
         redis = Redis(client)
         app = Application("orders", write=..., read=redis, cache=redis.cache(), transport=redis.streams())
 
     Args:
-        client: the client, on asyncio, of a server or a cluster; the user closes it.
-        prefix: what all keys begin with, in braces: the hash tag that keeps a store in one slot of a cluster. Stores with
-            different prefixes do not meet.
+        client: an asyncio client of a server or a cluster. The caller closes it.
+        prefix: the prefix of all keys. It is written in braces, as a hash tag that keeps a store in one slot of a
+            cluster. Stores with different prefixes are independent.
 
     Raises:
-        ConfigurationError: the client is none on asyncio, or the prefix is empty or has a brace in it.
+        ConfigurationError: the client is not an asyncio client, or the prefix is not valid.
     """
 
     def __init__(self, client: AnyClient, *, prefix: str = "twofold") -> None:
-        if not prefix or "{" in prefix or "}" in prefix:
-            raise ConfigurationError(
-                f"cannot begin keys with {prefix!r}. Use a prefix without braces, of one letter or more."
-            )
+        checked_prefix(prefix, "Redis")
         self._server = Server(checked(client, "Redis store"))
         self._keys = Keys(prefix)
         self.subscriptions = RedisSubscriptions(self._server, self._keys)
         self.parked = RedisParkedReader(self._server, self._keys)
         self._client = client
         self._prefix = prefix
+        self._run = ""
+        self._sure_until = 0.0
 
     def cache(self, *, timeout: float = 0.25) -> RedisCache:
         """Return a cache of queries on the same client, under the same prefix; see `RedisCache`."""
@@ -70,7 +75,7 @@ class Redis:
         return RedisNotifier(self._client, prefix=self._prefix)
 
     async def open(self, views: Sequence[type[View]]) -> None:
-        """Check that Redis forgets nothing by itself, and that the stored rows have the indexes of these views.
+        """Check that Redis does not evict keys, and that the stored rows have the indexes of these views.
 
         Raises:
             ConfigurationError: Redis is set to evict any key when its memory is full.
@@ -85,15 +90,32 @@ class Redis:
             await index_rows(self._server, self._keys, view)
 
     async def create_shadows(self, views: Sequence[type[View]]) -> None:
-        """Do nothing: keys come into being with their first row."""
+        """Do nothing: Redis creates keys with their first row."""
+
+    async def run(self) -> str:
+        """Return the run id of the server; see `ReadStore.run`. Redis is asked at most ten times a second."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._sure_until:
+            found = await self._server.run(RUN_ID, [self._keys.number], [], "read the run id")
+            self._run, self._sure_until = found.decode(), now + SURE
+        return self._run
+
+    async def now(self) -> datetime:
+        """Return the time of the server's clock."""
+        seconds, micros = await self._server.run(TIME, [self._keys.number], [], "read the clock")
+        return _EPOCH + timedelta(seconds=int(seconds), microseconds=int(micros))
 
     async def close(self) -> None:
-        """Do nothing: the client is the user's."""
+        """Do nothing: the caller closes the client."""
+
+    async def disconnect(self) -> None:
+        """Close the connections of the client. The client can be used again."""
+        await self._server.disconnect()
 
     async def begin(self, *, read_only: bool = False) -> RedisTransaction:
-        """Begin a transaction. Nothing is sent, and no connection is held between two calls.
+        """Begin a transaction. It sends nothing, and uses a connection only during its calls.
 
         Args:
-            read_only: refuse every write. Each read is one state of Redis; two of them may differ.
+            read_only: refuse every write. Each read sees one state of Redis. Two reads may see different states.
         """
         return RedisTransaction(self._server, self._keys, read_only=read_only)

@@ -42,12 +42,9 @@ class RedisTransaction:
         return RedisRows(self._server, shape_of(view), shadow, self._rows, self._state)
 
     async def commit(self) -> None:
-        """Make all changes visible at once. A commit that was sent is awaited, also when the task is cancelled.
+        """Make all changes visible in one step.
 
-        Raises:
-            CheckpointMoved: a checkpoint that this transaction moves was moved in the meantime; nothing was written.
-            ForeignLog: it moves a checkpoint of one log, and writes rows that come from another; nothing was written.
-            CommitFailed: it is *unknown* whether it was done.
+        If the task is cancelled after the commit was sent, the commit is still awaited.
         """
         self._state.check()
         commit = Commit(self._keys)

@@ -1,7 +1,8 @@
 """Twofold on SQL databases, through SQLAlchemy: SQLite, PostgreSQL, MariaDB and MySQL.
 
 `SqlAlchemy` is the store. `TableMapping` stores an aggregate in your own tables. `ExactDecimal` and `UtcDateTime` are
-column types for these tables. `metadata` returns all tables, for migrations.
+column types for these tables. For migrations with Alembic: `upgrade` upgrades Twofold's own tables, `metadata` returns the
+tables of views, and `include_name` leaves out what does not belong to them.
 """
 
 from twofold.errors import MissingDependency
@@ -13,8 +14,9 @@ except ImportError as _error:
 
 from ._aggregates.column_types import ExactDecimal, UtcDateTime
 from ._aggregates.mapping import AggregateRows, TableMapping
+from ._migrations.upgrade import upgrade
 from ._store import SqlAlchemy
-from ._views.metadata import metadata
+from ._views.metadata import include_name, metadata
 
 __all__ = [
     "AggregateRows",
@@ -22,5 +24,7 @@ __all__ = [
     "SqlAlchemy",
     "TableMapping",
     "UtcDateTime",
+    "include_name",
     "metadata",
+    "upgrade",
 ]

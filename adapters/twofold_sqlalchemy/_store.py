@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from twofold import Aggregate, View
 from twofold.errors import ConfigurationError, InvalidDefinition
+from twofold.ports import without_content
 
 from ._aggregates.json_state import JsonState
 from ._aggregates.mapping import MappedState, TableMapping
@@ -28,6 +30,11 @@ from ._transaction import Prepared, SqlTransaction, State
 from ._views.metadata import metadata
 from ._views.table import ViewTable
 
+if TYPE_CHECKING:
+    from ._migrations.store_migrations import SqlMigrations
+
+_DAY = 86_400
+
 
 class SqlAlchemy:
     """Store events, aggregates, read models and checkpoints in a SQL database, through SQLAlchemy.
@@ -44,8 +51,9 @@ class SqlAlchemy:
     - The database is a file in WAL mode with `synchronous` FULL: a commit survives a power failure.
     - One transaction writes at a time. Writers of this process queue in order of arrival, and wait for other processes.
     - Reading transactions read one snapshot and block no other transaction. SQLite refuses writes in them.
-    - Decimals are stored exactly, as texts, and compared as floating-point numbers with 15 significant digits. Integers
-      have 64 bits. Times are stored in UTC with microseconds. Times without a time zone are stored without one.
+    - Decimals are stored as texts, and compared exactly by a generated column: up to 35 digits before the decimal point and
+      30 after it. Integers have 64 bits. Times are stored in UTC with microseconds. Times without a time zone are stored
+      without one.
 
     *PostgreSQL* 14 and later, by `postgresql+asyncpg://`:
 
@@ -54,6 +62,8 @@ class SqlAlchemy:
     - A reader of the event log waits at a missing position until no open transaction can fill it. It waits only for
       transactions that append; `health()` names them.
     - Workers are woken up by NOTIFY, on a separate connection.
+    - A connection pooler, such as PgBouncer in transaction or session mode, is recognised at the first connection. Then
+      statements are prepared each time, and readers poll, because a pooler delivers no notifications.
     - Texts are compared and sorted by code points. Decimals are exact. Times are stored in UTC with microseconds, and times
       without a time zone are refused.
 
@@ -69,6 +79,11 @@ class SqlAlchemy:
     - A commit survives a power failure if `innodb_flush_log_at_trx_commit` is 1, the default.
     - The account needs the privilege TRIGGER, for `create_schema` and to verify the triggers of the event log.
 
+    *Paused processes.* A process that is frozen or cut off from the network inside a transaction keeps its row locks.
+    PostgreSQL and MariaDB end the session of a transaction that idles for `idle_transaction_timeout` between two
+    statements, and roll it back. The paused process then gets `TransientFailure` from its next statement or COMMIT, and
+    nothing was written. MySQL has no such timeout.
+
     *Cancellation.* A task that is cancelled in any call holds no transaction, connection or lock after `rollback`. A
     cancelled `begin` needs no rollback. A COMMIT that was sent is awaited, and the cancellation arrives at the next await.
 
@@ -78,10 +93,13 @@ class SqlAlchemy:
         busy_timeout: seconds to wait for another process that writes, before `TransientFailure`. On MariaDB and MySQL, whole
             seconds to wait for each lock of another transaction.
         queue_timeout: seconds to wait for writers of this process, before `TransientFailure`. SQLite only.
+        idle_transaction_timeout: seconds that a transaction may idle between two statements, at most a day. PostgreSQL and
+            MariaDB only; MariaDB counts whole seconds. It applies to every transaction on the engine's connections. A lower
+            setting of the server, the account or the engine is kept. None keeps any setting.
 
     Raises:
         ConfigurationError: the engine is not an asyncio engine, its database is not supported or is in memory, or a mapping
-            does not fit its tables.
+            does not fit its tables, or a timeout is out of range.
     """
 
     def __init__(
@@ -91,13 +109,24 @@ class SqlAlchemy:
         state: Mapping[type[Any], TableMapping[Any]] | None = None,
         busy_timeout: float = 5.0,
         queue_timeout: float = 30.0,
+        idle_transaction_timeout: float | None = 60.0,
     ) -> None:
         if not isinstance(engine, AsyncEngine):
             raise ConfigurationError(
-                f"cannot create a SqlAlchemy store with {engine!r:.100}: the engine must be an AsyncEngine, such as "
-                "create_async_engine('sqlite+aiosqlite:///orders.db')."
+                f"cannot create a SqlAlchemy store with {without_content(engine)}: the engine must be an AsyncEngine, such "
+                "as create_async_engine('sqlite+aiosqlite:///orders.db')."
             )
-        dialect = dialect_of(engine.dialect.name, busy_timeout=busy_timeout, queue_timeout=queue_timeout)
+        if idle_transaction_timeout is not None and not 0 < idle_transaction_timeout <= _DAY:
+            raise ConfigurationError(
+                f"SqlAlchemy(idle_transaction_timeout={idle_transaction_timeout}): the timeout must be a positive number of "
+                f"seconds, at most {_DAY}, or None for the server's own setting."
+            )
+        dialect = dialect_of(
+            engine.dialect.name,
+            busy_timeout=busy_timeout,
+            queue_timeout=queue_timeout,
+            idle_transaction_timeout=idle_transaction_timeout,
+        )
         self._database = Database(engine, dialect)
         self._tables = tables = own_tables(dialect, MetaData())
         self._prepared = prepared = Prepared(self._database, tables)
@@ -112,9 +141,20 @@ class SqlAlchemy:
             aggregate_type: MappedState(aggregate_type, mapping) for aggregate_type, mapping in (state or {}).items()
         }
 
-    def metadata(self, views: Sequence[type[View]] = ()) -> MetaData:
-        """Return all tables that this store needs for some views; see `twofold_sqlalchemy.metadata`."""
+    def metadata(self, views: Sequence[type[View]]) -> MetaData:
+        """Return the tables of views; see `twofold_sqlalchemy.metadata`."""
         return metadata(views, dialect=self._database.engine.dialect.name)
+
+    @property
+    def migrations(self) -> SqlMigrations:
+        """The schema version of Twofold's own tables, and its upgrade; see `Migrations`.
+
+        Raises:
+            MissingDependency: Alembic is not installed.
+        """
+        from ._migrations.store_migrations import SqlMigrations  # only migrations need Alembic
+
+        return SqlMigrations(self._database)
 
     async def open(self, views: Sequence[type[View]]) -> None:
         """Verify the tables.
@@ -129,11 +169,13 @@ class SqlAlchemy:
             raise ConfigurationError(
                 "cannot open a SqlAlchemy store on this event loop: the store requires asyncio."
             ) from error
+        self._database.enter_loop()
         self.log.reset()
         await _schema.verify(self._database, self._tables, [self._view_table(view).table for view in views])
 
     async def create_schema(self, views: Sequence[type[View]]) -> None:
         """Create missing tables, indexes and triggers in one transaction. Existing tables stay unchanged."""
+        self._database.enter_loop()
         await _schema.create(self._database, self._tables, [self._view_table(view).table for view in views])
 
     async def create_shadows(self, views: Sequence[type[View]]) -> None:
@@ -141,8 +183,20 @@ class SqlAlchemy:
         shadows = [self._view_table(view, shadow=True).table for view in views]
         await _schema.create(self._database, self._tables, shadows)
 
+    async def run(self) -> str:
+        """Return what identifies the run of the database's server; see `ReadStore.run`. The server is not asked."""
+        return self._database.run
+
+    async def now(self) -> datetime:
+        """Return the time of the database's clock; on SQLite, of the machine's."""
+        return await self._database.now()
+
     async def close(self) -> None:
         """Do nothing: the caller that created the engine disposes of it."""
+
+    async def disconnect(self) -> None:
+        """Close the connections of the engine's pool that are not in use. The engine can be used again."""
+        await self._database.disconnect()
 
     async def begin(self, *, read_only: bool = False) -> SqlTransaction:
         """Begin a transaction.

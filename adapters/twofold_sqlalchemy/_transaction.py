@@ -17,6 +17,7 @@ from ._log.log_writer import SqlLogWriter
 from ._log.registry import strategy_of
 from ._log.streams import Streams
 from ._records.inbox import InboxStatements, SqlInbox
+from ._records.inline import InlineStatements, SqlInline
 from ._records.keys import KeyStatements, SqlKeys
 from ._records.schedule import ScheduleStatements, SqlScheduleWriter
 from ._schema.tables import Tables
@@ -31,7 +32,7 @@ V = TypeVar("V", bound=View)
 
 
 class State(Protocol):
-    """How the aggregates of one type are stored."""
+    """The stored state of the aggregates of one type."""
 
     def open(self, transaction: OpenTransaction) -> StateStore[Any]:
         """Return the states inside a transaction."""
@@ -52,6 +53,7 @@ class Prepared:
         self.streams = Streams(database, tables)
         self.snapshots = SnapshotStatements(database, tables)
         self.storage_kinds = StorageKindStatements(database, tables)
+        self.inline = InlineStatements(database, tables)
         self.keys = KeyStatements(database, tables)
         self.inbox = InboxStatements(database, tables)
         self.schedule = ScheduleStatements(database, tables)
@@ -60,15 +62,9 @@ class Prepared:
 
 
 class SqlTransaction:
-    """A `WriteTransaction`. Each call is sent at once; `commit` or `rollback` ends it and releases the connection.
+    """A `WriteTransaction`.
 
-    A part is created when it is asked for, because most transactions use few of them.
-
-    Args:
-        transaction: the open transaction.
-        prepared: the statements of its parts.
-        view_table: returns the table of a view's rows, or of its shadow rows.
-        state_of: returns how an aggregate type is stored.
+    Each call is sent immediately; `commit` or `rollback` ends it and releases the connection.
     """
 
     def __init__(
@@ -102,6 +98,11 @@ class SqlTransaction:
         return SqlStorageKinds(self._transaction, self._prepared.storage_kinds)
 
     @property
+    def inline(self) -> SqlInline:
+        """The inline projections of the event log."""
+        return SqlInline(self._transaction, self._prepared.inline)
+
+    @property
     def keys(self) -> SqlKeys:
         """The idempotency keys of commands."""
         return SqlKeys(self._transaction, self._prepared.keys)
@@ -123,7 +124,7 @@ class SqlTransaction:
 
     @property
     def parked(self) -> SqlParkedWriter:
-        """The held and parked events of subscriptions."""
+        """The events of subscriptions with a pending retry, and their parked events."""
         return SqlParkedWriter(self._transaction, self._prepared.parked)
 
     @property
@@ -138,7 +139,10 @@ class SqlTransaction:
         )
 
     def state(self, aggregate_type: type[A]) -> StateStore[A]:
-        """Return the stored state of an aggregate type. It is the same object each time: it remembers what was loaded."""
+        """Return the stored state of an aggregate type.
+
+        It is the same object each time, because it records the loaded versions.
+        """
         found = self._states.get(aggregate_type)
         if found is None:
             found = self._states[aggregate_type] = self._state_of(aggregate_type).open(self._transaction)

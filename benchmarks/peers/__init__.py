@@ -1,1 +1,1 @@
-"""What a user would pick instead, each in a virtual environment of its own: `make peers`."""
+"""The alternatives that Twofold is compared with, each in its own virtual environment: `make peers`."""

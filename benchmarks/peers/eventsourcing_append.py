@@ -1,6 +1,6 @@
-"""Append by the `eventsourcing` library: python eventsourcing_append.py HOST PORT USER DATABASE WRITERS SECONDS DATA.
+"""Append with `eventsourcing`: python eventsourcing_append.py HOST PORT USER DATABASE WRITERS SECONDS DATA.
 
-It runs in the peer's own environment and prints how many events a second were appended, one in each transaction.
+It runs in the peer's own environment and prints the number of events per second, with one event per transaction.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Publish and consume by FastStream: python faststream_rabbitmq.py URL MESSAGES PAGE KEYS PREFETCH ROUNDS BODY.
+"""Publish and consume with FastStream: python faststream_rabbitmq.py URL MESSAGES PAGE KEYS PREFETCH ROUNDS BODY.
 
-It runs in the peer's own environment and prints how many messages a second were published and confirmed, and how many were
-consumed and acknowledged: the median of the rounds.
+It runs in the peer's own environment and prints the messages per second that were published and confirmed, and those that
+were consumed and acknowledged: the median of the rounds.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from rich.progress import open as open_with_progress
 from sqlalchemy import make_url
 
 from orders import show
-from orders.composition import running
+from orders.composition import FILE, running
 from orders.csv_rows import NotAnOrderFile
 from orders.figures import GetFigures
 from orders.importing import import_orders
@@ -28,13 +28,17 @@ cli = typer.Typer(no_args_is_help=True, add_completion=False, help="Orders, the 
 
 File = Annotated[Path, typer.Argument(help="Invoice lines as CSV, plain or gzip.", exists=True, dir_okay=False)]
 Write = Annotated[str, typer.Option(help="The database of orders and events, as a URL of SQLAlchemy.")]
-Read = Annotated[str | None, typer.Option(help="Redis or a database for the read models, where it is another one.")]
+Read = Annotated[
+    str | None,
+    typer.Option(help="Redis or a database for the read models, if they are not in the database of the orders."),
+]
 Transport = Annotated[str | None, typer.Option(help="RabbitMQ (amqp://) or Redis (redis://) that carries the events.")]
-Share = Annotated[float, typer.Option(min=0, max=1, help="Of the orders, from 0 to 1; shipped ones are paid before.")]
-EventSourced = Annotated[bool, typer.Option(help="Keep orders as their events, not as rows.")]
+Share = Annotated[
+    float, typer.Option(min=0, max=1, help="The share of the orders, from 0 to 1. Shipped orders are paid first.")
+]
+EventSourced = Annotated[bool, typer.Option(help="Store orders as events instead of rows.")]
 Day = Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"])]
 FromOne = Annotated[int, typer.Option(min=1, max=200)]
-FILE = "sqlite+aiosqlite:///orders.db"
 
 
 @cli.command("import")
@@ -46,8 +50,8 @@ def import_file(
     ship_rate: Share = 0,
     event_sourced: EventSourced = False,
 ) -> None:
-    """Import a file of invoices, each as an order; rows that are none go to FILE.rejected.csv. Doing it again is safe."""
-    # An import makes many objects that live briefly and form no cycles: let the collector look at fewer, less often.
+    """Import a file of invoices as orders. Rejected rows go to FILE.rejected.csv. A second import creates no duplicates."""
+    # An import creates many short-lived objects without cycles, so the garbage collector may run less often.
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
     rejects = Path(f"{file.name}.rejected.csv")
@@ -57,7 +61,7 @@ def import_file(
             with open_with_progress(file, "rb", description="Importing", console=show.console) as source:
                 done = await import_orders(app, source, rejects, pay_rate=pay_rate, ship_rate=ship_rate)
             show.imported(done, rejects)
-            show.subscriptions("Projections, right after it", await app.operations.status())
+            show.subscriptions("Projections, right after the import", await app.operations.status())
             await app.settle(timeout=600)
             show.subscriptions("Projections, a moment later", await app.operations.status())
             show.figures(await app.execute(GetFigures()))
@@ -67,7 +71,7 @@ def import_file(
 
 @cli.command("work")
 def work(write: Write = FILE, read: Read = None, transport: Transport = None) -> None:
-    """Run the projections until it is told to stop. Several workers may run; they share the work."""
+    """Run the projections until stopped. Several workers share the work."""
 
     async def run() -> None:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -80,7 +84,7 @@ def work(write: Write = FILE, read: Read = None, transport: Transport = None) ->
 
 @cli.command("figures")
 def figures(write: Write = FILE, read: Read = None) -> None:
-    """Show what the read models add up to."""
+    """Show the totals of the read models."""
     show.figures(asyncio.run(_answer(write, read, GetFigures())))
 
 
@@ -105,7 +109,9 @@ def statistics(day: Day, write: Write = FILE, read: Read = None) -> None:
 async def _answer(write: str, read: str | None, query: Query[R]) -> R:
     for url in map(make_url, filter(None, (write, read))):
         if url.get_backend_name() == "sqlite" and not await anyio.Path(url.database or "").exists():
-            raise FileNotFoundError(f"there is no database {url.database}. Make it by: python -m orders import FILE")
+            raise FileNotFoundError(
+                f"The database {url.database} does not exist. Create it with: python -m orders import FILE"
+            )
     async with running(write, read) as app:
         await app.settle()
         return await app.execute(query)
@@ -114,5 +120,9 @@ async def _answer(write: str, read: str | None, query: Query[R]) -> R:
 if __name__ == "__main__":
     try:
         cli(prog_name="python -m orders")
-    except (NotAnOrderFile, TwofoldError, OSError) as error:  # the user can fix it: one line without a traceback
+    except (
+        NotAnOrderFile,
+        TwofoldError,
+        OSError,
+    ) as error:  # the user can fix these errors, so no traceback is printed
         sys.exit(f"{type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""Where data lives, said once."""
+"""The composition root: it names the stores and the broker."""
 
 from __future__ import annotations
 
@@ -9,21 +9,29 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 import places
 from orders.commands import write_side
+from orders.container import Container
 from orders.domain import Order
-from orders.messages import OrderCancelled, OrderCreated, OrderPaid, OrderShipped, ShipOrder
+from orders.messages import OrderCancelled, OrderCreated, OrderDelivered, OrderPaid, OrderShipped, ShipOrder
 from orders.read_side import read_side
-from orders.tables import OrderTables, metadata
+from orders.tables import OrderTables, create_tables
 from twofold import Application, Router
 from twofold.middleware import retry_conflicts
 from twofold.ports import Requests
 from twofold_sqlalchemy import SqlAlchemy
 
+FILE = "sqlite+aiosqlite:///orders.db"
+
 
 @asynccontextmanager
 async def running(
-    write: str, read: str | None = None, *more: Router, transport: str | None = None, event_sourced: bool = False
+    write: str,
+    read: str | None = None,
+    *more: Router,
+    transport: str | None = None,
+    event_sourced: bool = False,
+    container: Container | None = None,
 ) -> AsyncIterator[Application]:
-    """Run the application on what these URLs name. One line says how orders are kept: as rows or events."""
+    """Run the application on the stores of these URLs. One line decides whether orders are stored as rows or as events."""
     async with AsyncExitStack() as opened:
         engine = create_async_engine(write)
         opened.push_async_callback(engine.dispose)
@@ -36,16 +44,16 @@ async def running(
             cache=reading.cache,
             notifier=reading.notifier,
             transport=broker,
+            container=container or Container(),
             event_sourced=[Order] if event_sourced else [],
             middleware=[retry_conflicts()],
         )
         for router in (write_side, read_side, *more):
             app.include(router)
         if transport:
-            app.relay(OrderCreated, OrderPaid, OrderShipped, OrderCancelled, unroutable="drop")
-        if isinstance(broker, Requests):  # RabbitMQ carries commands of other services, too
+            app.relay(OrderCreated, OrderPaid, OrderShipped, OrderDelivered, OrderCancelled, unroutable="drop")
+        if isinstance(broker, Requests):  # RabbitMQ also carries the commands of other services
             app.serve(ShipOrder)
         await app.create_schema()
-        async with engine.begin() as connection:
-            await connection.run_sync(metadata.create_all)
+        await create_tables(engine)
         yield await opened.enter_async_context(app)

@@ -1,35 +1,50 @@
-"""The order: what may happen to it, and what may not."""
+"""The aggregate `Order` and its rules."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from enum import Enum
 
-from orders.messages import CreateOrder, OrderCancelled, OrderCreated, OrderLine, OrderPaid, OrderShipped
+from orders.messages import (
+    Address,
+    CreateOrder,
+    OrderCancelled,
+    OrderCreated,
+    OrderDelivered,
+    OrderLine,
+    OrderPaid,
+    OrderShipped,
+    Payment,
+    Status,
+)
 from twofold import Aggregate, Event, on
 
 
-class Status(Enum):
-    PENDING = "pending"
-    PAID = "paid"
-    SHIPPED = "shipped"
-    CANCELLED = "cancelled"
-
-
 class OrderError(Exception):
-    """A rule of the order domain was broken."""
+    """A rule of the domain does not allow the change."""
 
 
 class InvalidOrder(OrderError):
-    """An order needs at least one line, and each line a quantity and a price above zero."""
+    """The order has no lines, or a line whose quantity or price is not positive."""
+
+
+class UnknownCustomer(OrderError):
+    """The customer directory does not have the customer."""
+
+
+class UnknownProduct(OrderError):
+    """The catalogue does not have the product."""
 
 
 class ForbiddenTransition(OrderError):
-    """The order is in a state from which this cannot happen."""
+    """The status of the order does not allow this change."""
 
 
-_ALLOWED = {Status.PENDING: {Status.PAID, Status.CANCELLED}, Status.PAID: {Status.SHIPPED, Status.CANCELLED}}
+_ALLOWED = {
+    Status.PENDING: {Status.PAID, Status.CANCELLED},
+    Status.PAID: {Status.SHIPPED, Status.CANCELLED},
+    Status.SHIPPED: {Status.DELIVERED},
+}
 
 
 class Order(Aggregate, name="order"):
@@ -38,6 +53,8 @@ class Order(Aggregate, name="order"):
     user_name: str
     placed_at: datetime
     lines: tuple[OrderLine, ...]
+    address: Address
+    payment: Payment
     status: Status
 
     @classmethod
@@ -47,7 +64,7 @@ class Order(Aggregate, name="order"):
         for line in wish.lines:
             if line.quantity <= 0 or line.unit_price <= 0:
                 found = f"{line.quantity} of {line.product_id} at {line.unit_price}"
-                raise InvalidOrder(f"order {wish.order_id} has {found}. Quantities and prices are above 0.")
+                raise InvalidOrder(f"order {wish.order_id} has {found}. Quantity and price must be positive.")
         return cls.begin(OrderCreated(**dict(wish), total=sum((line.amount for line in wish.lines), Decimal())))
 
     @property
@@ -60,13 +77,30 @@ class Order(Aggregate, name="order"):
     def ship(self) -> None:
         self._become(Status.SHIPPED, OrderShipped(order_id=self.id))
 
+    def deliver(self) -> None:
+        self._become(Status.DELIVERED, OrderDelivered(order_id=self.id))
+
     def cancel(self) -> None:
         self._become(Status.CANCELLED, OrderCancelled(order_id=self.id, placed_at=self.placed_at, total=self.total))
 
+    def update_status(self, status: Status) -> None:
+        changes = {
+            Status.PAID: self.pay,
+            Status.SHIPPED: self.ship,
+            Status.DELIVERED: self.deliver,
+            Status.CANCELLED: self.cancel,
+        }
+        if status not in changes:
+            raise self._forbidden(status)
+        changes[status]()
+
     def _become(self, status: Status, event: Event) -> None:
         if status not in _ALLOWED.get(self.status, ()):
-            raise ForbiddenTransition(f"order {self.id} is {self.status.value}; it cannot become {status.value}.")
+            raise self._forbidden(status)
         self.record(event)
+
+    def _forbidden(self, status: Status) -> ForbiddenTransition:
+        return ForbiddenTransition(f"order {self.id} is {self.status}; it cannot become {status}.")
 
     @on(OrderCreated)
     def _created(self, event: OrderCreated) -> None:
@@ -75,6 +109,8 @@ class Order(Aggregate, name="order"):
         self.user_name = event.user_name
         self.placed_at = event.placed_at
         self.lines = event.lines
+        self.address = event.address
+        self.payment = event.payment
         self.status = Status.PENDING
 
     @on(OrderPaid)
@@ -84,6 +120,10 @@ class Order(Aggregate, name="order"):
     @on(OrderShipped)
     def _shipped(self, event: OrderShipped) -> None:
         self.status = Status.SHIPPED
+
+    @on(OrderDelivered)
+    def _delivered(self, event: OrderDelivered) -> None:
+        self.status = Status.DELIVERED
 
     @on(OrderCancelled)
     def _cancelled(self, event: OrderCancelled) -> None:

@@ -1,4 +1,4 @@
-"""Add up what the read models say, page by page, so that it takes no more memory for more orders."""
+"""Calculate the totals of the read models. Rows are read in pages, so memory does not grow with the number of orders."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Figures(NamedTuple):
 
 
 class GetFigures(Query[dict[str, Figures]]):
-    """What each of the three read models adds up to."""
+    """Return the totals of each of the three read models."""
 
 
 @read_side.query_handler(GetFigures)
@@ -38,7 +38,7 @@ async def _added_up(model: ReadModel[V], figures_of: Callable[[V], Figures]) -> 
     total, cursor = Figures(), None
     while True:
         page = await model.find(page=Keyset(size=500, after=cursor))
-        for row in page.items:
+        for row in page:
             orders, lines, amount = figures_of(row)
             total = Figures(total.orders + orders, total.lines + lines, total.amount + amount)
         if page.next is None:

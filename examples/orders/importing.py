@@ -1,4 +1,4 @@
-"""Import invoices as orders: one command each, nothing twice, and every other row accounted for."""
+"""Import invoices as orders, with one command per invoice. A second import creates no duplicates."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from typing import BinaryIO, TextIO
 
 import anyio
 
-from orders.csv_rows import COLUMNS, NotAnOrderFile, Row, read_invoices
-from orders.messages import CreateOrder, PayOrder, ShipOrder
+from orders.csv_rows import COLUMNS, Row, harmless
+from orders.invoices import Invoice, Rejected, read_invoices
+from orders.messages import CreateOrder, OrderLine, PayOrder, ShipOrder, Status
 from orders.read_side import GetOrder
 from twofold import Application, Session
-from twofold.errors import AggregateExists
+from twofold.errors import AggregateExists, EventNotRecordable, NotStorable
 
-WORKERS = 4  # orders on their way at once: while one is being written, the next are read and encoded
+WORKERS = 4  # orders that are created concurrently: while one is written, the next are read and encoded
 
 
 class Import:
-    """One run. What it did is counted; the rows that become no order go to the reject file, with number and reason."""
+    """One run of the import. It counts the results and writes rejected rows to a file, with line number and reason."""
 
     def __init__(self, rejects: TextIO, pay_rate: float, ship_rate: float) -> None:
         self.done = Counter[str]()
@@ -29,9 +30,9 @@ class Import:
         self._rejects = csv.writer(rejects)
         self._rejects.writerow(("Row", "Reason", *COLUMNS))
 
-    def reject(self, row: Row, reason: str) -> None:
-        self._rejects.writerow((row.number, reason, *row.fields))
-        self.done[f"rows rejected: {reason}"] += 1
+    def reject(self, reason: str, *rows: Row) -> None:
+        self._rejects.writerows((row.number, reason, *map(harmless, row.fields)) for row in rows)
+        self.done[f"rows rejected: {reason}"] += len(rows)
 
     async def create(self, session: Session, order: CreateOrder, rows: Sequence[Row]) -> None:
         pay, ship = (chosen(order.order_id, rate) for rate in self._rates)
@@ -39,12 +40,14 @@ class Import:
             await session.dispatch(order)
         except AggregateExists:
             found = await session.execute(GetOrder(order_id=order.order_id), timeout=30)
-            if found is None or found.lines != order.lines:
-                for row in rows:
-                    self.reject(row, "an order of this number exists with other lines")
+            if found is None or not same(found.lines, order.lines):
+                self.reject("an order of this number exists with other lines", *rows)
                 return
             self.done.update({"orders there already": 1, "lines there already": len(rows)})
-            pay, ship = pay and found.status == "pending", ship and found.status != "shipped"
+            pay, ship = pay and found.status == Status.PENDING, ship and found.status in (Status.PENDING, Status.PAID)
+        except (NotStorable, EventNotRecordable) as error:
+            self.reject(f"the order cannot be stored ({type(error).__name__})", *rows)
+            return
         else:
             self.done.update({"orders created": 1, "lines created": len(rows)})
         if pay:
@@ -58,12 +61,12 @@ class Import:
 async def import_orders(
     app: Application, source: BinaryIO, rejects: Path, *, pay_rate: float = 0, ship_rate: float = 0
 ) -> Counter[str]:
-    """Import a file, pay and ship shares of the orders, and return what was done. Doing it again creates nothing twice."""
-    await app.settle(timeout=600)  # what an earlier run created is compared with what the read model has of it
-    damaged: NotAnOrderFile | None = None
-    with rejects.open("w", newline="", encoding="utf-8") as target:
+    """Import a file, pay and ship shares of the orders, and return the counts. A second import creates no duplicates."""
+    await app.settle(timeout=600)  # existing orders are compared with the read model, which must be current
+    with source, rejects.open("w", newline="", encoding="utf-8") as target:
+        invoices = read_invoices(source)
         run = Import(target, pay_rate, ship_rate)
-        send, receive = anyio.create_memory_object_stream[tuple[CreateOrder, Sequence[Row]]]()
+        send, receive = anyio.create_memory_object_stream[Invoice]()
 
         async def work() -> None:
             async with app.session() as session, receive.clone() as orders:
@@ -73,19 +76,22 @@ async def import_orders(
         async with receive, anyio.create_task_group() as workers, send:
             for _ in range(WORKERS):
                 workers.start_soon(work)
-            try:
-                for invoice in read_invoices(source):
-                    for row, reason in invoice.rejected:
-                        run.reject(row, reason)
-                    if invoice.order is not None:
-                        await send.send((invoice.order, invoice.rows))
-            except NotAnOrderFile as error:
-                damaged = error
-    if damaged is not None:
-        raise damaged
+            for found in invoices:
+                if isinstance(found, Rejected):
+                    run.reject(found.reason, found.row)
+                    await anyio.lowlevel.checkpoint()
+                else:
+                    await send.send(found)
     return run.done
 
 
+def same(found: Sequence[OrderLine], imported: Sequence[OrderLine]) -> bool:
+    """Return whether two orders have the same lines. The images are of the catalogue, and not in the file."""
+    return [line.model_dump(exclude={"image"}) for line in found] == [
+        line.model_dump(exclude={"image"}) for line in imported
+    ]
+
+
 def chosen(order_id: str, rate: float) -> bool:
-    """Return whether an order is among the share that is chosen; the same answer each time it is asked."""
+    """Return whether an order belongs to the chosen share. The answer depends only on the id."""
     return zlib.crc32(order_id.encode()) % 10_000 < rate * 10_000

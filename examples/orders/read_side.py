@@ -1,16 +1,29 @@
-"""The read side: projections write the rows, queries read them."""
+"""The read side: projections write rows, and queries read them."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import UTC, date
 
-from orders.messages import OrderCancelled, OrderCreated, OrderPaid, OrderShipped
+import anyio
+
+from orders.messages import OrderCancelled, OrderCreated, OrderDelivered, OrderPaid, OrderShipped, Status
 from orders.views import DailyStatistics, OrderDetail, ProductSales, Statistics, UserOrder
-from twofold import Cache, Event, Page, Query, ReadModel, Router, Rows, on
+from twofold import Cache, Envelope, Event, Page, Query, QueryBus, ReadModel, Router, Rows, on
 
 read_side = Router("orders, read side")
 
-STATUS: dict[type[Event], str] = {OrderPaid: "paid", OrderShipped: "shipped", OrderCancelled: "cancelled"}
+Changed = OrderPaid | OrderShipped | OrderDelivered | OrderCancelled
+STATUS: dict[type[Event], Status] = {
+    OrderPaid: Status.PAID,
+    OrderShipped: Status.SHIPPED,
+    OrderDelivered: Status.DELIVERED,
+    OrderCancelled: Status.CANCELLED,
+}
+TIME: dict[type[Event], str] = {OrderPaid: "paid_at", OrderShipped: "shipped_at", OrderDelivered: "delivered_at"}
+FINAL = {Status.DELIVERED, Status.CANCELLED}
+LISTED_LINES = 3  # of an order in the list
+POLL = 0.25  # seconds between two reads of an order that a client watches
 KEY = "order:{order_id}"
 CHANGES: dict[type[Event], str] = dict.fromkeys([OrderCreated, *STATUS], KEY)
 
@@ -22,11 +35,12 @@ class OrderDetails:
 
     @on(OrderCreated)
     async def created(self, event: OrderCreated) -> None:
-        await self.orders.put(OrderDetail(status="pending", **dict(event)))
+        await self.orders.put(OrderDetail(status=Status.PENDING, **dict(event)))
 
-    @on(OrderPaid, OrderShipped, OrderCancelled)
-    async def went_on(self, event: OrderPaid | OrderShipped | OrderCancelled) -> None:
-        await self.orders.update(event.order_id, status=STATUS[type(event)])
+    @on(OrderPaid, OrderShipped, OrderDelivered, OrderCancelled)
+    async def went_on(self, event: Changed, envelope: Envelope[Changed]) -> None:
+        time = {TIME[type(event)]: envelope.time} if type(event) in TIME else {}
+        await self.orders.update(event.order_id, status=STATUS[type(event)], **time)
 
 
 @read_side.projection("user_order_list")
@@ -36,11 +50,21 @@ class UserOrderList:
 
     @on(OrderCreated)
     async def created(self, event: OrderCreated) -> None:
-        same = event.model_dump(exclude={"lines"})
-        await self.orders.put(UserOrder(status="pending", line_count=len(event.lines), **same))
+        await self.orders.put(
+            UserOrder(
+                order_id=event.order_id,
+                user_id=event.user_id,
+                user_name=event.user_name,
+                status=Status.PENDING,
+                placed_at=event.placed_at,
+                first_lines=event.lines[:LISTED_LINES],
+                line_count=len(event.lines),
+                total=event.total,
+            )
+        )
 
-    @on(OrderPaid, OrderShipped, OrderCancelled)
-    async def went_on(self, event: OrderPaid | OrderShipped | OrderCancelled) -> None:
+    @on(OrderPaid, OrderShipped, OrderDelivered, OrderCancelled)
+    async def went_on(self, event: Changed) -> None:
         await self.orders.update(event.order_id, status=STATUS[type(event)])
 
 
@@ -79,6 +103,28 @@ class GetOrder(Query[OrderDetail | None]):
 @read_side.query_handler(GetOrder, cache=Cache(ttl=3600, key=KEY, invalidated_by=CHANGES))
 async def get_order(query: GetOrder, orders: ReadModel[OrderDetail]) -> OrderDetail | None:
     return await orders.get(query.order_id)
+
+
+class UnknownOrder(LookupError):
+    """There is no order with this id."""
+
+
+class WatchOrder(Query[AsyncIterator[OrderDetail]]):
+    order_id: str
+
+
+@read_side.query_handler(WatchOrder)
+async def watch_order(query: WatchOrder, queries: QueryBus) -> AsyncIterator[OrderDetail]:
+    """Yield an order, and again after each change, until it is delivered or cancelled."""
+    seen: OrderDetail | None = None
+    while seen is None or seen.status not in FINAL:
+        order = await queries.execute(GetOrder(order_id=query.order_id))
+        if order is None:
+            raise UnknownOrder(f"there is no order {query.order_id}.")
+        if order != seen:
+            yield order
+            seen = order
+        await anyio.sleep(POLL)
 
 
 class ListUserOrders(Query[Rows[UserOrder]]):

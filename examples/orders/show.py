@@ -1,4 +1,4 @@
-"""What the command line prints."""
+"""The output of the command line."""
 
 from __future__ import annotations
 
@@ -32,12 +32,14 @@ def order(found: OrderDetail | None) -> None:
         console.print("There is no such order.")
         return
     head = f"Order {found.order_id}: {found.user_name}, {found.placed_at:%Y-%m-%d %H:%M}, {found.status}, {found.total:,.2f}"
-    table(head, [{**dict(line), "amount": line.amount} for line in found.lines])
+    table(head, [{**line.model_dump(exclude={"image"}), "amount": line.amount} for line in found.lines])
+    place = ", ".join(filter(None, dict(found.address).values()))
+    console.print(f"Address: {place}. Payment: {found.payment}.", highlight=False)
 
 
 def user_orders(rows: Rows[UserOrder]) -> None:
     shown = "order_id", "placed_at", "status", "line_count", "total"
-    table(f"{rows.total} orders", [{name: getattr(row, name) for name in shown} for row in rows.items])
+    table(f"{rows.total} orders", [{name: getattr(row, name) for name in shown} for row in rows])
 
 
 def statistics(found: Statistics) -> None:
@@ -52,7 +54,7 @@ def subscriptions(title: str, found: Sequence[SubscriptionStatus]) -> None:
 
 
 def table(title: str, rows: Sequence[Mapping[str, object]]) -> None:
-    """Print a table with a column for each key of the rows; numbers stand on the right."""
+    """Print a table with a column for each key of the rows. Numbers are aligned to the right."""
     shown = Table(title=title, title_justify="left", title_style="bold")
     for name, value in rows[0].items() if rows else ():
         shown.add_column(name.replace("_", " "), justify="right" if isinstance(value, (int, Decimal)) else "left")

@@ -1,41 +1,48 @@
-"""What is read: the rows of three read models."""
+"""The rows of the three read models."""
 
 from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import NamedTuple
 
-from orders.messages import OrderLine
+from pydantic import BaseModel
+
+from orders.messages import Address, OrderLine, Payment, Status
 from twofold import View
 
 
 class OrderDetail(View, name="order_detail", key="order_id"):
-    """Everything about one order."""
+    """The details of an order, with shipping and payment."""
 
     order_id: str
     user_id: int
     user_name: str
-    status: str
+    status: Status
     placed_at: datetime
     lines: tuple[OrderLine, ...]
     total: Decimal
+    payment: Payment
+    paid_at: datetime | None = None
+    address: Address
+    shipped_at: datetime | None = None
+    delivered_at: datetime | None = None
 
 
 class UserOrder(View, name="user_order_list", key="order_id", indexes=[("user_id", "placed_at")]):
-    """One line in the list of a user's orders."""
+    """An entry in the list of a user's orders, with its first lines: product, image and unit price."""
 
     order_id: str
     user_id: int
     user_name: str
-    status: str
+    status: Status
     placed_at: datetime
+    first_lines: tuple[OrderLine, ...]
     line_count: int
     total: Decimal
 
 
 class DailyStatistics(View, name="daily_statistics", key="day"):
-    """The orders of one day, cancelled ones included."""
+    """The totals of one day, including cancelled orders."""
 
     day: date
     orders: int = 0
@@ -46,7 +53,7 @@ class DailyStatistics(View, name="daily_statistics", key="day"):
 
 
 class ProductSales(View, name="daily_product_sales", key="id", indexes=["day"]):
-    """What one product sold on one day; its name is the one it was last sold under."""
+    """The sales of a product on one day, under its latest name."""
 
     id: str
     day: date
@@ -56,8 +63,8 @@ class ProductSales(View, name="daily_product_sales", key="id", indexes=["day"]):
     amount: Decimal = Decimal()
 
 
-class Statistics(NamedTuple):
-    """A day's figures with its best-selling products, by amount."""
+class Statistics(BaseModel, frozen=True):
+    """The totals of a day and its best-selling products, by amount."""
 
     day: DailyStatistics
     top_products: tuple[ProductSales, ...]

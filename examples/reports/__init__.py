@@ -1,1 +1,1 @@
-"""Reports, a third service: the read side of orders, fed by the broker and kept in Redis."""
+"""Reports, a third service: read models of the orders in Redis, updated by events from the broker."""

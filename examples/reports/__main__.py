@@ -15,11 +15,13 @@ import typer
 import places
 from orders import show
 from orders.figures import GetFigures
-from orders.messages import OrderCancelled, OrderCreated, OrderPaid, OrderShipped
+from orders.messages import OrderCancelled, OrderCreated, OrderDelivered, OrderPaid, OrderShipped
 from orders.read_side import read_side
 from twofold import Application, TwofoldError
 
-cli = typer.Typer(no_args_is_help=True, add_completion=False, help="The read models of orders, far from the orders.")
+cli = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="The read models of the orders, in a service of their own."
+)
 
 Store = Annotated[str, typer.Option(help="The database in which received events are recorded, as a URL of SQLAlchemy.")]
 Read = Annotated[str, typer.Option(help="Redis, for the read models.")]
@@ -29,7 +31,7 @@ FILE, REDIS, RABBITMQ = "sqlite+aiosqlite:///reports.db", "redis://127.0.0.1", "
 
 @asynccontextmanager
 async def running(store: str, read: str, transport: str, *, work: bool = True) -> AsyncIterator[Application]:
-    """Run the service on what these URLs name."""
+    """Run the service on the stores of these URLs."""
     async with AsyncExitStack() as opened:
         reading = await opened.enter_async_context(places.reading(read))
         app = Application(
@@ -42,14 +44,15 @@ async def running(store: str, read: str, transport: str, *, work: bool = True) -
             work=work,
         )
         app.include(read_side)
-        app.consume(OrderCreated, OrderPaid, OrderShipped, OrderCancelled, source="orders", partitions=2)
+        received = OrderCreated, OrderPaid, OrderShipped, OrderDelivered, OrderCancelled
+        app.consume(*received, source="orders", partitions=2)
         await app.create_schema()
         yield await opened.enter_async_context(app)
 
 
 @cli.command("work")
 def work(store: Store = FILE, read: Read = REDIS, transport: Transport = RABBITMQ) -> None:
-    """Receive and project until it is told to stop. Several may run; they share the work."""
+    """Receive events and update the read models until stopped. Several processes share the work."""
 
     async def run() -> None:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -62,7 +65,7 @@ def work(store: Store = FILE, read: Read = REDIS, transport: Transport = RABBITM
 
 @cli.command("figures")
 def figures(store: Store = FILE, read: Read = REDIS, transport: Transport = RABBITMQ) -> None:
-    """Show what the read models add up to."""
+    """Show the totals of the read models."""
 
     async def run() -> None:
         async with running(store, read, transport, work=False) as app:

@@ -1,4 +1,4 @@
-"""Shipping, a second service: it knows orders only by their events, and answers with a command.
+"""Shipping, a second service: it receives the events of orders and sends a command back.
 
-Read `service`, then `__main__`. What crosses between the two services is in `orders.messages`, their contract.
+Read `service`, then `__main__`. The messages between the two services are in `orders.messages`.
 """

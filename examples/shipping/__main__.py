@@ -14,7 +14,7 @@ from rich.console import Console
 from shipping.service import ListShipments, running
 from twofold import TwofoldError
 
-cli = typer.Typer(no_args_is_help=True, add_completion=False, help="Ship what was paid. Knows orders by their events.")
+cli = typer.Typer(no_args_is_help=True, add_completion=False, help="Ship paid orders.")
 
 Store = Annotated[str, typer.Option(help="The service's own database, as a URL of SQLAlchemy.")]
 Transport = Annotated[str, typer.Option(help="RabbitMQ, which carries events and commands.")]
@@ -23,7 +23,7 @@ FILE, LOCAL = "sqlite+aiosqlite:///shipping.db", "amqp://guest:guest@127.0.0.1/"
 
 @cli.command("work")
 def work(store: Store = FILE, transport: Transport = LOCAL) -> None:
-    """Ship until it is told to stop."""
+    """Ship paid orders until stopped."""
 
     async def run() -> None:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -42,7 +42,7 @@ def count(store: Store = FILE, transport: Transport = LOCAL) -> None:
         async with running(store, transport, work=False) as app:
             for state in ("waits for payment", "to be shipped", "shipped", "cancelled"):
                 found = await app.execute(ListShipments(state=state))
-                Console().print(f"{state}: {len(found.items):,}")
+                Console().print(f"{state}: {len(found):,}")
 
     asyncio.run(run())
 

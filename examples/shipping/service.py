@@ -1,4 +1,4 @@
-"""What is to be shipped, and telling the orders that it was."""
+"""Record the shipments of paid orders, and report each shipment to the orders service."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ shipping = Router("shipping")
 
 
 class Shipment(View, name="shipment", key="order_id", indexes=["state"]):
-    """What the shipping service knows of an order."""
+    """The shipment of an order."""
 
     order_id: str
     pieces: int
@@ -60,17 +60,17 @@ async def list_shipments(query: ListShipments, shipments: ReadModel[Shipment]) -
 
 @shipping.event_handler(OrderPaid, name="ship", partitions=4, retry=Retry(attempts=20, delay=0.5))
 async def ship(event: OrderPaid, orders: RemoteCommandBus) -> None:
-    """Hand the parcel over, and say so. However often this is tried, the order is shipped once."""
+    """Hand the parcel over and report it. Retries ship the order only once."""
     try:
         key = event.order_id
         await orders.dispatch(ShipOrder(order_id=key), key=key, idempotency_key=f"ship {key}")
     except ForbiddenTransition:
-        return  # cancelled meanwhile: the parcel stays here
+        return  # the order was cancelled in the meantime
 
 
 @asynccontextmanager
 async def running(store: str, transport: str, *, work: bool = True) -> AsyncIterator[Application]:
-    """Run the service on a database and a broker, by their URLs."""
+    """Run the service on a database and a broker."""
     async with AsyncExitStack() as opened:
         broker = await opened.enter_async_context(places.transport(transport))
         app = Application(
@@ -88,7 +88,7 @@ async def running(store: str, transport: str, *, work: bool = True) -> AsyncIter
 
 def _orders(broker: object) -> RemoteCommandBus:
     if not isinstance(broker, Requests):
-        raise TypeError("this broker carries no commands. Use RabbitMQ: --transport amqp://…")
+        raise TypeError("This broker does not carry commands. Use RabbitMQ: --transport amqp://…")
     return RemoteCommandBus(broker, "orders", errors=[ForbiddenTransition])
 
 

@@ -1,12 +1,16 @@
 """Twofold: a CQRS toolkit with one event log that is the event store and the transactional outbox.
 
-Where to read on: the messages (`Command`, `Query`, `Event`), the `Application` that composes handlers with stores, the
+Read next: the messages (`Command`, `Query`, `Event`), the `Application` that composes handlers with stores, the
 ports in `twofold.ports` that adapters implement, and the errors, drawn as a tree, in `twofold.errors`.
 """
 
 from ._application.application import Application
 from ._application.health import Health
 from ._application.operations import Operations
+from ._application.parked_operations import ParkedDetails
+from ._application.problems import Problem
+from ._application.sync import SyncApplication
+from ._application.sync_session import SyncSession
 from ._buses.command_bus import CommandBus
 from ._buses.event_bus import EventBus
 from ._buses.query_bus import QueryBus
@@ -16,17 +20,24 @@ from ._definitions.envelope import Envelope
 from ._definitions.message import Command, Event, Message, Query
 from ._definitions.on import on
 from ._definitions.retry import Retry
+from ._definitions.thresholds import Thresholds
+from ._definitions.topology import Topology, TopologyEdge, TopologyNode
 from ._definitions.view import View
 from ._dispatch.scheduler import Scheduler
 from ._dispatch.session import Answer, Session
 from ._encoding.row_json import RowCodec
 from ._encoding.state_json import StateCodec
-from ._reading.find import Keyset, Page, Rows, ge, gt, le, lt, one_of
+from ._reading.comparisons import any_of, ge, gt, le, lt, ne, one_of
+from ._reading.pages import Keyset, Page, Rows
 from ._reading.read_model import ReadModel
 from ._registration.router import Router
 from ._remote.buses import RemoteCommandBus, RemoteQueryBus
 from ._remote.session import RemoteSession
+from ._subscriptions.browsing import EventPage, EventRecord
+from ._subscriptions.message_path import MessagePath, PathHandler, PathNode
+from ._subscriptions.owners import SubscriptionWorker
 from ._subscriptions.status import SubscriptionStatus
+from ._telemetry.options import Telemetry
 from ._writing.repository import Repository
 from ._writing.tracked import AggregateRemoved
 from ._writing.unit_of_work import UnitOfWork
@@ -46,12 +57,19 @@ __all__ = [
     "Envelope",
     "Event",
     "EventBus",
+    "EventPage",
+    "EventRecord",
     "Health",
     "Ids",
     "Keyset",
     "Message",
+    "MessagePath",
     "Operations",
     "Page",
+    "ParkedDetails",
+    "PathHandler",
+    "PathNode",
+    "Problem",
     "Query",
     "QueryBus",
     "ReadModel",
@@ -67,13 +85,23 @@ __all__ = [
     "Session",
     "StateCodec",
     "SubscriptionStatus",
+    "SubscriptionWorker",
+    "SyncApplication",
+    "SyncSession",
+    "Telemetry",
+    "Thresholds",
+    "Topology",
+    "TopologyEdge",
+    "TopologyNode",
     "TwofoldError",
     "UnitOfWork",
     "View",
+    "any_of",
     "ge",
     "gt",
     "le",
     "lt",
+    "ne",
     "on",
     "one_of",
 ]

@@ -5,22 +5,27 @@
     │   ├── WiringError                            check() found faults; the error lists all of them
     │   ├── InvalidDefinition                      a message, view or aggregate class is declared wrongly
     │   └── MissingDependency (ImportError)        the driver of an adapter is not installed
+    ├── InvalidInput (ValueError)                  a value that clients send is not valid: HTTP 400
+    │   ├── InvalidFind                            a filter, an order, a page or a cursor of a read model
+    │   ├── InvalidKey                             an idempotency key or another key that a caller chooses
+    │   └── InvalidToken                           a consistency token
     ├── DispatchError
     │   ├── NoHandler (LookupError)                no handler is registered for this message
     │   ├── DispatchCycle (RecursionError)         a message was dispatched while it was being handled
     │   ├── HandlersFailed (ExceptionGroup)        handlers of a published event failed
     │   ├── NotAuthorised (PermissionError)        the authorisation hook refused the message
-    │   ├── IdempotencyKeyReused (ValueError)      an idempotency key was used with another command or payload
-    │   ├── InvalidKey (ValueError)                an idempotency key or another key is empty or too long
-    │   ├── ResultNotRecordable (TypeError)        a result cannot be stored as JSON and read back
-    │   └── NotSchedulable (ValueError)            a command cannot be stored, or its time has no time zone
+    │   └── IdempotencyKeyReused (ValueError)      an idempotency key was used with another command or payload
     ├── UnitOfWorkError
     │   ├── ConcurrencyConflict (RuntimeError)     a concurrent writer changed the stream or the row first
+    │   ├── InlineProjectionsChanged (RuntimeError)  another process changed the inline projections of the event log
     │   ├── UnitOfWorkDoomed (RuntimeError)        the unit of work was used after an error broke its transaction
     │   ├── UnitOfWorkClosed (RuntimeError)        the unit of work was used after its end
     │   ├── ReadOnlyUnitOfWork (PermissionError)   a query tried to write
-    │   ├── EventNotRecordable (TypeError)         an event cannot be stored as JSON, or holds a secret
-    │   ├── CommitFailed (RuntimeError)            the store did not confirm the commit
+    │   ├── NotAdded (RuntimeError)                an aggregate recorded an event, and was not added to its repository
+    │   ├── NotAwaited (RuntimeError)              a call of a parameter of the handler was not awaited
+    │   ├── NotRecorded (RuntimeError)             an event-sourced aggregate was changed outside of its `on` methods
+    │   ├── CommitFailed (RuntimeError)            the store refused the commit
+    │   ├── CommitUnknown (RuntimeError)           the store did not confirm the commit; the outcome is unknown
     │   └── AfterCommitFailed (RuntimeError)       the command is committed, but a callback after the commit failed
     ├── StorageError
     │   ├── AggregateNotFound (LookupError)        there is no aggregate of that type and id
@@ -30,14 +35,19 @@
     │   ├── UndecodableCommand (ValueError)        a scheduled command has no class, no upcaster or invalid data
     │   ├── CheckpointMoved (RuntimeError)         another worker moved the checkpoint of this subscription
     │   ├── RebuildRunning (RuntimeError)          another process rebuilds this projection
+    │   ├── RebuildFailed (RuntimeError)           an inline projection fails on a stored event
+    │   ├── ProjectionChanged (RuntimeError)       stored rows belong to another release of a projection
     │   ├── ForeignLog (RuntimeError)              a checkpoint or token belongs to another event log
+    │   ├── EventsLost (RuntimeError)              the event log has lost events that a reader or a token has seen
     │   ├── SchemaMissing (RuntimeError)           the store lacks tables that the application needs
-    │   ├── NotStorable (ValueError)               a row or a state has a value that cannot be stored
-    │   ├── RowNotFound (LookupError)              a read model has no row with that key to update
-    │   └── InvalidFind (ValueError)               a filter, an order or a page of a read model is not valid
+    │   ├── NotStorable (ValueError)               a value cannot be stored or sent, or would come back changed
+    │   │   ├── EventNotRecordable (TypeError)     … of an event
+    │   │   ├── NotSchedulable (ValueError)        … of a scheduled command, or its time has no time zone
+    │   │   └── ResultNotRecordable (TypeError)    … of the result of a command with an idempotency key
+    │   ├── UnreadableRow (ValueError)             a stored row does not fit its view
+    │   └── RowNotFound (LookupError)              a read model has no row with that key to update
     ├── SessionError
-    │   ├── ReadNotReady (TimeoutError)            a read model has not caught up with the writes of the session
-    │   └── InvalidToken (ValueError)              a consistency token is not valid
+    │   └── ReadNotReady (TimeoutError)            a read model has not caught up with the writes of the session
     ├── TransportError
     │   ├── MessageTooLarge (ValueError)           a message exceeds the size limit of the broker
     │   ├── NotPublished (RuntimeError)            the broker did not confirm an event, or has no receiver for it
@@ -48,11 +58,15 @@
     │       ├── RemoteTimeout (TimeoutError)       no reply arrived by the deadline; the outcome is unknown
     │       └── RemoteFailure (RuntimeError)       the remote handler raised an exception that is not listed in `errors=`
     ├── TransientFailure (RuntimeError)            deadlock, serialisation failure, lock timeout or lost connection
+    │   └── TransactionIdled                       the server ended a transaction that idled for too long
     ├── UsedFromAnotherTask (RuntimeError)         a unit of work or a session was used from another task
+    ├── BlockingCall (RuntimeError)                a blocking call was made inside an event loop or a handler
     └── ApplicationNotRunning (RuntimeError)       the application was used before its start or after its stop
 
 Each leaf also inherits from the built-in exception that fits. A message says what failed, which value was found, and what
 to do.
+
+The module is longer than others, because it is one tree: the drawing above and the classes below are read side by side.
 """
 
 from __future__ import annotations
@@ -94,6 +108,28 @@ class MissingDependency(ConfigurationError, ImportError):
         super().__init__(f"this adapter needs a driver that is not installed. Install it with: {command}")
 
 
+class InvalidInput(TwofoldError, ValueError):
+    """A value that clients send is not valid. Nothing was done, and the same value fails again.
+
+    A web layer answers all of these with HTTP 400. The text names the value and says what is valid.
+    """
+
+
+class InvalidFind(InvalidInput):
+    """A filter, an order, a page or a cursor of a read model is not valid."""
+
+
+class InvalidKey(InvalidInput):
+    """The key of a row, an idempotency key, the id of a scheduled command or a message, a tenant or a header is not valid.
+
+    It is empty or too long, or it contains characters that some stores cannot store.
+    """
+
+
+class InvalidToken(InvalidInput):
+    """A string is not a consistency token that `Session.token` returned."""
+
+
 class DispatchError(TwofoldError):
     """A message could not be dispatched to its handler."""
 
@@ -130,18 +166,6 @@ class IdempotencyKeyReused(DispatchError, ValueError):
         super().__init__(message)
 
 
-class InvalidKey(DispatchError, ValueError):
-    """An idempotency key, the id of a scheduled command or of a message, a tenant or a consumer is empty or too long."""
-
-
-class ResultNotRecordable(DispatchError, TypeError):
-    """The result of a command with an idempotency key cannot be stored as JSON and read back."""
-
-
-class NotSchedulable(DispatchError, ValueError):
-    """A command cannot be stored and read back, or its time has no time zone. Nothing was scheduled."""
-
-
 class UnitOfWorkError(TwofoldError):
     """A unit of work cannot continue."""
 
@@ -165,6 +189,24 @@ class ConcurrencyConflict(UnitOfWorkError, RuntimeError):
         )
 
 
+class InlineProjectionsChanged(UnitOfWorkError, RuntimeError):
+    """Another process has changed the inline projections of the event log since this one started. Nothing was written.
+
+    Attributes:
+        expected: the generation of the inline projections that this process applies.
+        actual: the generation that was found.
+    """
+
+    def __init__(self, *, expected: int, actual: int) -> None:
+        self.expected = expected
+        self.actual = actual
+        super().__init__(
+            f"cannot append events: the inline projections of the event log have generation {actual}, and this process "
+            f"applies those of generation {expected}. Another release has started or ended one, or changed its views or "
+            "fields. Restart this process with the release of the other one."
+        )
+
+
 class UnitOfWorkDoomed(UnitOfWorkError, RuntimeError):
     """The unit of work was used after an error broke its transaction. It can only be rolled back."""
 
@@ -177,19 +219,35 @@ class ReadOnlyUnitOfWork(UnitOfWorkError, PermissionError):
     """A query, or a read model outside its projection, tried to write."""
 
 
-class EventNotRecordable(UnitOfWorkError, TypeError):
-    """An event cannot be stored: a field has no JSON, or is a secret, which would come back masked. Nothing was written."""
+class NotAdded(UnitOfWorkError, RuntimeError):
+    """An aggregate recorded an event, and was neither added to its repository nor loaded from it. Nothing was written."""
+
+
+class NotAwaited(UnitOfWorkError, RuntimeError):
+    """A call of a repository, a read model, a session, a scheduler or a bus was not awaited. Nothing was written."""
+
+
+class NotRecorded(UnitOfWorkError, RuntimeError):
+    """An event-sourced aggregate was changed outside of its methods marked with `on`. Nothing was written.
+
+    Its events are its state, so the change would be lost when the aggregate is loaded again.
+    """
 
 
 class CommitFailed(UnitOfWorkError, RuntimeError):
-    """The store did not confirm the commit, so its outcome is unknown, unless the cause says that the store refused it.
+    """The store refused the commit. Nothing was written."""
 
-    Read the data before you repeat the command.
+
+class CommitUnknown(UnitOfWorkError, RuntimeError):
+    """The store did not confirm the commit: the answer was lost, or did not arrive in time. The outcome is unknown.
+
+    Everything is written, or nothing. Nothing repeats the work by itself. Dispatch a command again with the same idempotency
+    key: it takes effect once, and returns its result. Without a key, read the data before you repeat the command.
     """
 
 
 class AfterCommitFailed(UnitOfWorkError, RuntimeError):
-    """The command is committed, but a callback that runs after the commit failed.
+    """The command is committed, but a callback that runs after the commit failed, or a resource could not be closed.
 
     Attributes:
         result: the result of the command handler.
@@ -232,8 +290,41 @@ class RebuildRunning(StorageError, RuntimeError):
     """Another process rebuilds this projection."""
 
 
+class RebuildFailed(StorageError, RuntimeError):
+    """An inline projection fails on a stored event, so its rows cannot be rebuilt. They are unchanged."""
+
+
 class ForeignLog(StorageError, RuntimeError):
     """A checkpoint or a consistency token belongs to another event log."""
+
+
+class ProjectionChanged(StorageError, RuntimeError):
+    """The stored rows of a projection belong to other views, or are made of other events, than in this release."""
+
+
+class EventsLost(StorageError, RuntimeError):
+    """The event log has lost events: a replica that was behind was promoted, or a backup was restored.
+
+    A reader that has passed the lost events, or a token of a session that wrote them, does not continue as if other events
+    at their positions were the same.
+
+    Attributes:
+        reader: the subscription whose checkpoint is lost, or "a consistency token".
+        position: the position of the lost event.
+        event: the id of the lost event.
+        head: the last position of the log now.
+    """
+
+    def __init__(self, reader: str, *, position: int, event: object, head: int, advice: str) -> None:
+        self.reader = reader
+        self.position = position
+        self.event = event
+        self.head = head
+        super().__init__(
+            f"{reader} has seen event {event} at position {position}, and the event log does not have that event. The last "
+            f"position of the log is {head}. The log lost its last events: a replica that was behind was promoted, or a "
+            f"backup was restored. {advice}"
+        )
 
 
 class SchemaMissing(StorageError, RuntimeError):
@@ -241,15 +332,45 @@ class SchemaMissing(StorageError, RuntimeError):
 
 
 class NotStorable(StorageError, ValueError):
-    """A row or the state of an aggregate has a value that does not fit its class, or that the store cannot represent."""
+    """A value cannot be stored or sent: it has no JSON or does not fit its column, or it would come back changed.
+
+    Nothing was written. The text names the class, the field and the value.
+    """
+
+
+class EventNotRecordable(NotStorable, TypeError):
+    """An event has a value that cannot be stored, or that would come back changed."""
+
+
+class NotSchedulable(NotStorable):
+    """A scheduled command has a value that would come back changed, or its time has no time zone."""
+
+
+class ResultNotRecordable(NotStorable, TypeError):
+    """The result of a command with an idempotency key, or a field of the command, cannot be stored and read back."""
+
+
+class UnreadableRow(StorageError, ValueError):
+    """A stored row does not fit its view, because the view was changed since, or the row was damaged.
+
+    Attributes:
+        view: the view.
+        key: the key of the row, or None if the row does not show it.
+        found: the reason.
+    """
+
+    def __init__(self, view: type[Any], key: object, found: str) -> None:
+        self.view = view
+        self.key = key
+        self.found = found
+        super().__init__(
+            f"cannot read the row of {view.__qualname__} with the key {key!r:.100}: {found}. Rebuild the projection that "
+            "writes it, or find rows with skip_unreadable=True."
+        )
 
 
 class RowNotFound(StorageError, LookupError):
     """A read model has no row with that key to update."""
-
-
-class InvalidFind(StorageError, ValueError):
-    """A filter, an order or a page of a read model is not valid."""
 
 
 class SessionError(TwofoldError):
@@ -261,16 +382,30 @@ class ReadNotReady(SessionError, TimeoutError):
 
     Attributes:
         projection: the projection that has not caught up, or the consumer of the events that have not arrived.
-        behind: the number of events between its checkpoint and the writes of the session, with those that are being retried;
-            None if it is not known.
+        lag: the number of events between its checkpoint and the writes of the session, exact up to 10,000 (see
+            `SubscriptionStatus.lag`), with those that are being retried; None if it is not known.
         parked: whether an event that the session wrote is parked, so that waiting cannot help.
+        paused: whether an operator has paused the projection, so that it does not catch up until it is resumed.
+        reason: why the first parked event of the key failed, with the class of the error; or since when the projection is
+            paused, and why; empty otherwise.
         sources: the applications whose events have not arrived. Empty if a projection of this application is stale.
     """
 
-    def __init__(self, projection: str, *, lag: int | None, parked: bool = False, sources: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        projection: str,
+        *,
+        lag: int | None,
+        parked: bool = False,
+        reason: str = "",
+        paused: bool = False,
+        sources: Sequence[str] = (),
+    ) -> None:
         self.projection = projection
         self.lag = lag
         self.parked = parked
+        self.reason = reason
+        self.paused = paused
         self.sources = tuple(sources)
         if sources:
             others = " or ".join(map(repr, sources))
@@ -282,11 +417,14 @@ class ReadNotReady(SessionError, TimeoutError):
             )
             return
         if parked:
-            found = "an event that this session wrote is parked there, so that waiting cannot help"
+            found = f"an event that this session wrote is parked there ({reason:.500}), so that waiting cannot help"
             advice = (
-                "See the reason in app.operations.parked(), fix it and retry, or accept a stale answer "
-                "(Session.execute_stale)."
+                f"app.operations.parked({projection!r}) lists the parked events. Fix the cause and retry them, or accept a "
+                "stale answer (Session.execute_stale)."
             )
+        elif paused:
+            found = f"an operator has paused it ({reason})"
+            advice = f"Call app.operations.resume({projection!r}), or accept a stale answer (Session.execute_stale)."
         else:
             found = f"it lags this session by {lag if lag is not None else 'an unknown number of'} event(s)"
             advice = "Wait longer (timeout=), or accept a stale answer (Session.execute_stale)."
@@ -294,10 +432,6 @@ class ReadNotReady(SessionError, TimeoutError):
             f"the query was not answered: projection {projection!r} is not ready, {found}. The commands of the session "
             f"succeeded. {advice}"
         )
-
-
-class InvalidToken(SessionError, ValueError):
-    """A string is not a consistency token that `Session.token` returned."""
 
 
 class TransportError(TwofoldError):
@@ -351,8 +485,20 @@ class TransientFailure(TwofoldError, RuntimeError):
     """
 
 
+class TransactionIdled(TransientFailure):
+    """The server has ended a transaction that idled for too long between two statements. Nothing was written.
+
+    The handler did slow work in between, or the process was stalled. It counts as a failed attempt at an event, a scheduled
+    command or a received message.
+    """
+
+
 class UsedFromAnotherTask(TwofoldError, RuntimeError):
     """A unit of work or a session was used from another task than the one that opened it."""
+
+
+class BlockingCall(TwofoldError, RuntimeError):
+    """A blocking call of `Application.sync` was made inside an event loop, which it would stop, or inside a handler."""
 
 
 class ApplicationNotRunning(TwofoldError, RuntimeError):

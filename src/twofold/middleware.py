@@ -9,6 +9,13 @@
 
 A middleware may pass on another message of the same class, answer without calling `call_next`, call it several times, or
 handle an error. It runs in the task of the caller. The functions of this module return middleware.
+
+With a third parameter `envelope`, it also gets the metadata of the message: ids, tenant, headers, attempt, and the
+idempotency key.
+
+    async def traced(message, call_next, envelope):
+        with tracer.span(type(message).__name__, correlation=envelope.correlation_id):
+            return await call_next(message)
 """
 
 from __future__ import annotations
@@ -22,11 +29,22 @@ from typing import Any
 import anyio
 
 from ._background.backoff import Backoff
-from ._buses.chain import CallNext, Middleware, compose
+from ._background.log_lines import logger_of
+from ._buses.chain import CallNext, EnvelopeMiddleware, Middleware, compose
 from ._dispatch.caller import handling
 from .errors import ConcurrencyConflict, NotAuthorised, TransientFailure
 
-__all__ = ["CallNext", "Middleware", "authorise", "compose", "logging", "retry_conflicts", "timeout", "validation"]
+__all__ = [
+    "CallNext",
+    "EnvelopeMiddleware",
+    "Middleware",
+    "authorise",
+    "compose",
+    "logging",
+    "retry_conflicts",
+    "timeout",
+    "validation",
+]
 
 
 def logging(logger: _logging.Logger | None = None, *, level: int = _logging.INFO) -> Middleware:
@@ -36,7 +54,7 @@ def logging(logger: _logging.Logger | None = None, *, level: int = _logging.INFO
         logger: the logger; `twofold.messages` by default.
         level: the level for a success. A failure is logged as `ERROR`.
     """
-    out = logger or _logging.getLogger("twofold.messages")
+    out = logger or logger_of("twofold.messages")
 
     async def logged(message: Any, call_next: CallNext) -> Any:
         started = time.perf_counter()
@@ -53,7 +71,7 @@ def logging(logger: _logging.Logger | None = None, *, level: int = _logging.INFO
 
 
 def timeout(seconds: float) -> Middleware:
-    """Cancel a message that takes too long. Its unit of work is rolled back.
+    """Cancel a message that takes too long. Its unit of work is rolled back, unless the commit had begun.
 
     Args:
         seconds: the timeout, in seconds.
@@ -66,7 +84,7 @@ def timeout(seconds: float) -> Middleware:
         with anyio.move_on_after(seconds):
             return await call_next(message)
         raise TimeoutError(
-            f"{type(message).__name__} was cancelled after {seconds} s and rolled back. "
+            f"{type(message).__name__} was cancelled after {seconds} s. It was rolled back, unless its commit had begun. "
             "Raise the timeout of the middleware, or make the handler faster."
         )
 
@@ -75,6 +93,8 @@ def timeout(seconds: float) -> Middleware:
 
 def retry_conflicts(*, attempts: int = 5, delay: float = 0.01) -> Middleware:
     """Retry the whole handler in a new unit of work after a `ConcurrencyConflict` or a `TransientFailure`.
+
+    A commit with an unknown outcome (`CommitUnknown`) is not repeated: the command may have taken effect.
 
     A message that is dispatched inside a handler is not retried: it shares the unit of work of the outer message, which is
     retried as a whole.

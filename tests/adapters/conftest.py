@@ -8,22 +8,34 @@ from pathlib import Path
 
 import pytest
 
+from tests import backups
 from tests.brokers import open_broker, open_requests
 from tests.caches import open_cache
 from tests.notifier import open_notifier
 from tests.servers.choice import runnable
-from tests.stores import event_loop_of, read_stores
+from tests.stores import ALIKE, event_loop_of, read_stores
 from twofold import View
 from twofold.ports import ReadStore
-from twofold.testing.conformance import Capabilities, NewBroker, NewCache, NewNotifier, NewReadStore, NewRequests
+from twofold.testing.conformance import (
+    Capabilities,
+    NewBroker,
+    NewCache,
+    NewNotifier,
+    NewReadStore,
+    NewRequests,
+    TakeBackup,
+)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a suite over the adapters that its class names; mutants only over the first, unless all are asked for."""
     kinds: Sequence[str] | None = getattr(metafunc.cls, "kinds", None)
     if kinds and "kind" in metafunc.fixturenames:
-        everywhere = metafunc.config.getoption("everywhere") or not hasattr(metafunc.cls, "mutants")
-        metafunc.parametrize("kind", runnable(kinds if everywhere else kinds[:1]), indirect=True)
+        if not metafunc.config.getoption("everywhere"):
+            usual = [kind for kind in kinds if kind not in ALIKE]
+            kinds = usual[:1] if hasattr(metafunc.cls, "mutants") else usual
+        promise = metafunc.cls.__doc__ or metafunc.cls.__name__
+        metafunc.parametrize("kind", runnable(kinds, promise), indirect=True)
 
 
 @pytest.fixture
@@ -34,15 +46,14 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def anyio_backend(kind: str) -> str:
-    """Run the test on the event loop that goes with the adapter."""
+    """Run the test on the event loop of the adapter."""
     return event_loop_of(kind)
 
 
 @pytest.fixture
 def capabilities(kind: str) -> Capabilities:
-    """Say what the adapter cannot do."""
+    """Return the limits of the adapter."""
     return Capabilities(
-        exact_decimals=kind not in ("sqlite", "sqlite>redis"),
         several_writers=kind == "postgresql",
         savepoints=kind != "redis",
         inline=">" not in kind,
@@ -67,6 +78,12 @@ def new_store(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> NewR
 
 
 @pytest.fixture
+def take_backup() -> TakeBackup:
+    """Return a function that takes a backup of the log of a store."""
+    return backups.take_backup
+
+
+@pytest.fixture
 def new_broker(kind: str, request: pytest.FixtureRequest) -> NewBroker:
     """Give a function that opens a broker on which there is nothing."""
     return lambda: open_broker(kind, request)
@@ -74,7 +91,7 @@ def new_broker(kind: str, request: pytest.FixtureRequest) -> NewBroker:
 
 @pytest.fixture
 def new_requests(kind: str, request: pytest.FixtureRequest) -> NewRequests:
-    """Give a function that opens a broker on which nobody has served."""
+    """Return a function that opens a broker without servers."""
     return lambda: open_requests(kind, request)
 
 
@@ -86,5 +103,5 @@ def new_cache(kind: str, request: pytest.FixtureRequest) -> NewCache:
 
 @pytest.fixture
 def new_notifier(kind: str, request: pytest.FixtureRequest) -> NewNotifier:
-    """Give a function that opens notifications that nobody else uses."""
+    """Return a function that opens isolated notifications."""
     return lambda: open_notifier(kind, request)

@@ -12,7 +12,7 @@ from tests.stores import STORES, event_loop_of, stores
 from twofold.ports import WriteStore
 
 
-@pytest.fixture(params=runnable(STORES))
+@pytest.fixture(params=runnable(STORES, "Applications: retries, timeouts, time limits and shutdown"))
 def kind(request: pytest.FixtureRequest) -> str:
     """Name the adapter of a test."""
     return str(request.param)
@@ -20,7 +20,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def anyio_backend(kind: str) -> str:
-    """Run the test on the event loop that goes with the adapter."""
+    """Run the test on the event loop of the adapter."""
     return event_loop_of(kind)
 
 

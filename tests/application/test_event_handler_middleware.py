@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from twofold import Application, Command, Event, EventBus
+from twofold import Application, Command, Event, EventBus, UnitOfWork
 from twofold._buses.chain import CallNext, Middleware
 from twofold.ports import WriteStore
 from twofold.testing.conformance._tools.in_time import in_time
@@ -21,7 +21,7 @@ class Paid(Event, name="reacting.paid"):
 
 
 class Refunded(Paid, name="reacting.refunded"):
-    """A kind of payment; what is around `Paid` is around this too."""
+    """A subclass of `Paid`. Middleware of `Paid` also runs for it."""
 
 
 class Emit(Command[None]):
@@ -30,7 +30,7 @@ class Emit(Command[None]):
 
 @pytest.mark.parametrize("first", [Placed, Paid, Refunded])
 async def test_each_event_passes_its_own_middleware(store: WriteStore, first: type[Event]) -> None:
-    """Each event of an event handler passes the middleware of its own class, whichever class is named first."""
+    """Each event runs through the middleware of its own class, in any order of the classes."""
     ran: list[str] = []
 
     def noting(name: str) -> Middleware:
@@ -65,3 +65,38 @@ async def test_each_event_passes_its_own_middleware(store: WriteStore, first: ty
         "Paid": ["Event", "Paid", "event_handler"],
         "Refunded": ["Event", "Paid", "Refunded", "event_handler"],
     }
+
+
+async def test_an_error_that_middleware_answers(store: WriteStore) -> None:
+    """If middleware answers the error of an event handler, the event counts as handled.
+
+    The handler's changes are undone.
+    """
+
+    async def answering(message: Any, call_next: CallNext) -> Any:
+        try:
+            return await call_next(message)
+        except LookupError:
+            return None
+
+    app = Application("reacting", write=store)
+    app.use(answering, on=Placed)
+
+    @app.command_handler(Emit)
+    async def emit(command: Emit, events: EventBus) -> None:
+        await events.publish(Placed())
+
+    @app.event_handler(Placed, name="react")
+    async def react(event: Placed, unit: UnitOfWork) -> None:
+        unit.record(Paid())
+        await unit.transaction()
+        raise LookupError("after the first of two steps")
+
+    await app.create_schema()
+    with in_time():
+        async with app:
+            await app.dispatch(Emit())
+            await app.settle()
+            assert [each.name for each in (await store.log.read_all()).events] == [Placed.message_name]
+            (status,) = await app.operations.status()
+            assert (status.lag, status.parked, status.retrying) == (0, 0, 0)

@@ -1,21 +1,22 @@
-"""Idempotency keys and the inbox: what is refused, what middleware sees, and what is forgotten."""
+"""Idempotency keys and the inbox: refused commands, middleware, and retention."""
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import anyio
 import pytest
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, PlainSerializer, PlainValidator, SecretStr
 
 from twofold import Application, Command, Repository, Router, Session
-from twofold._encoding.fingerprint import fingerprint
+from twofold._encoding.fingerprint import fingerprint as fingerprint_of
 from twofold._encoding.results import Results
 from twofold.errors import IdempotencyKeyReused, InvalidKey, NotAuthorised, ResultNotRecordable
 from twofold.middleware import authorise
@@ -27,8 +28,13 @@ from twofold.testing.conformance._tools.in_time import in_time
 from twofold_memory import InMemory
 
 
+def fingerprint(command: Command[Any]) -> str:
+    """Return the fingerprint of a command that is dispatched with a key."""
+    return fingerprint_of(command, "k")
+
+
 class Unknown:
-    """A class that pydantic knows nothing of."""
+    """A class that pydantic does not support."""
 
 
 class Login(Command["Login2 | None"]):
@@ -48,8 +54,8 @@ class Measure(Command[float]):
     """Answered with any number."""
 
 
-class Untyped(Command):  # type: ignore[type-arg]
-    """Does not say what it is answered with."""
+class Untyped(Command[Any]):
+    """A command whose result may be anything."""
 
 
 class Tag(BaseModel):
@@ -58,6 +64,16 @@ class Tag(BaseModel):
 
 class LongTag(Tag):
     more: str
+
+
+class Part(BaseModel):
+    number: int = Field(exclude=True)
+
+
+class Sign(Command[None]):
+    """A command with a short secret."""
+
+    pin: SecretStr
 
 
 class File(Command[None]):
@@ -94,7 +110,7 @@ async def test_unusable_keys_are_refused(app: Application, text: str) -> None:
 
 
 async def test_a_result_without_json_is_refused_before_the_handler_runs(store: WriteStore) -> None:
-    """A command whose result type cannot be kept is refused with a key, and runs without one."""
+    """A command whose result type has no JSON is refused with a key before its handler runs. It runs without a key."""
     router, ran = Router("peeking"), []
 
     @router.command_handler(Peek)
@@ -110,7 +126,7 @@ async def test_a_result_without_json_is_refused_before_the_handler_runs(store: W
 
 
 async def test_a_result_that_would_come_back_changed_is_refused(store: WriteStore) -> None:
-    """A masked secret, or a decimal whose type nobody declared, is no result to repeat; nothing is committed."""
+    """A masked secret, or a decimal without a declared type, cannot be returned to a repeat. Nothing is committed."""
     router = Router("lossy")
 
     @router.command_handler(Login)
@@ -146,16 +162,16 @@ async def test_a_result_that_would_come_back_changed_is_refused(store: WriteStor
     ],
 )
 def test_results_come_back_as_they_were(command: type[Command[Any]], result: object) -> None:
-    """What a result type can say in JSON is given again."""
+    """A result that JSON can represent is returned equal to a repeat."""
     results = Results(command)
     again = results.decode(results.encode(result))
     if result == result:
         assert again == result
 
 
-def test_a_result_type_that_changed_is_said() -> None:
-    """A recorded result that no longer fits its type is an error that says that the command has taken effect."""
-    with pytest.raises(ResultNotRecordable, match="the command has taken effect"):
+def test_a_changed_result_type_is_reported() -> None:
+    """A recorded result that no longer fits its type is an error that says that the command was committed."""
+    with pytest.raises(ResultNotRecordable, match="The command itself was committed"):
         Results(Look).decode('"many"')
 
 
@@ -180,6 +196,61 @@ def test_fingerprints_tell_payloads_apart() -> None:
     assert len({fingerprint(each) for each in different}) == len(different)
 
 
+class Upload(Command[None]):
+    """A payload of which JSON shows little."""
+
+    name: str
+    size: int = Field(default=0, exclude=True)
+    owner: Annotated[str, PlainSerializer(lambda _: "***")] = ""
+    point: Annotated[complex, PlainValidator(complex), PlainSerializer(str)] = 0j
+    parts: tuple[Part, ...] = ()
+
+
+def test_fields_that_json_leaves_out_count() -> None:
+    """Commands that differ only in a field that is excluded, masked, or nested in another model are two commands."""
+    different = [
+        Upload(name="a"),
+        Upload(name="a", size=1),
+        Upload(name="a", owner="ada"),
+        Upload(name="a", point=1j),
+        Upload(name="a", parts=(Part(number=1),)),
+        Upload(name="a", parts=(Part(number=2),)),
+    ]
+    assert len({fingerprint(each) for each in different}) == len(different)
+    assert fingerprint(Upload(name="a", point=1j)) == fingerprint(Upload(name="a", point=1j))
+
+
+@pytest.mark.parametrize("command", [Upload(name="a"), Sign(pin=SecretStr("1234"))], ids=["fields", "secret"])
+def test_each_key_has_hashes_of_its_own(command: Command[Any]) -> None:
+    """The hash of a command says nothing about the hashes of the same command with other keys, or without a key."""
+    hashes = {fingerprint_of(command, key) for key in ("k", "l", "a\0k")}
+    assert len(hashes) == 3
+    assert all(len(each) == 64 for each in hashes)
+
+
+def test_a_guess_at_a_secret_is_slow() -> None:
+    """A command with a secret is hashed by a function that takes memory and time, so that few guesses can be tried."""
+    slow = hashlib.scrypt(b'{"pin":"1234"}', salt=b"k", n=4096, r=8, p=1, dklen=32)
+    assert fingerprint(Sign(pin=SecretStr("1234"))) == slow.hex()
+
+
+class Price(Command[None]):
+    amount: Decimal
+    at: datetime
+
+
+def test_fingerprints_are_those_of_values() -> None:
+    """A repeat that writes an equal amount or the same instant in another way is the same command."""
+    noon = datetime(2024, 6, 1, 12, tzinfo=UTC)
+    one = Price(amount=Decimal("1.5"), at=noon)
+    assert fingerprint(one) == fingerprint(
+        Price(amount=Decimal("1.50"), at=noon.astimezone(timezone(timedelta(hours=5))))
+    )
+    assert fingerprint(one) != fingerprint(Price(amount=Decimal("1.51"), at=noon))
+    early = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))
+    assert fingerprint(Price(amount=Decimal("1e-40"), at=early)) != fingerprint(one)
+
+
 def test_fingerprints_are_the_same_in_every_process() -> None:
     """The order of a set differs between processes; the hash of a command that holds one does not."""
     code = (
@@ -197,7 +268,7 @@ def test_fingerprints_are_the_same_in_every_process() -> None:
 
 
 async def test_a_repeat_is_authorised(store: WriteStore) -> None:
-    """A repeat passes the middleware as the first did: who may not ask gets no recorded answer either."""
+    """A repeat passes the middleware like the first dispatch: an unauthorised caller gets no stored result."""
     allowed = True
     app = await application(store, paying())
     app.use(authorise(lambda _: allowed), on=Pay)
@@ -210,7 +281,7 @@ async def test_a_repeat_is_authorised(store: WriteStore) -> None:
 
 
 async def test_middleware_inside_the_unit_runs_once(store: WriteStore) -> None:
-    """What runs inside the unit of work belongs to the effect, and so it does not run for a repeat."""
+    """Middleware inside the unit of work belongs to the effect, and therefore does not run for a repeat."""
     seen: list[Any] = []
 
     async def inside(message: Any, call_next: Any) -> Any:
@@ -228,7 +299,7 @@ async def test_middleware_inside_the_unit_runs_once(store: WriteStore) -> None:
 
 
 async def test_a_key_inside_its_own_command_is_an_error(store: WriteStore) -> None:
-    """A handler that dispatches another command with the key of its own is told so, instead of waiting for itself."""
+    """A handler that dispatches another command with its own key gets an error instead of a deadlock."""
     router = Router("own")
 
     class Outer(Command[str]):
@@ -248,7 +319,7 @@ async def test_a_key_inside_its_own_command_is_an_error(store: WriteStore) -> No
 
 
 async def test_an_event_handler_has_the_tenant_of_its_event(store: WriteStore) -> None:
-    """A command that an event handler dispatches with a key takes effect once for each tenant whose event it was."""
+    """A command that an event handler dispatches with a key takes effect once for each tenant of its events."""
     router = Router("welcoming")
 
     class Welcome(Command[None]):
@@ -272,8 +343,8 @@ async def test_an_event_handler_has_the_tenant_of_its_event(store: WriteStore) -
         assert [each.parked for each in await app.operations.status()] == [0, 0]
 
 
-async def test_who_gives_up_waiting_harms_nobody(store: WriteStore) -> None:
-    """A repeat that is cancelled while it waits for the first leaves the first, and later repeats, alone."""
+async def test_a_cancelled_duplicate_does_not_disturb_others(store: WriteStore) -> None:
+    """Cancelling a duplicate that waits for the first dispatch affects neither the first dispatch nor later duplicates."""
     release, results = anyio.Event(), []
     app = await application(store, paying(during=release.wait))
 
@@ -304,7 +375,7 @@ OLD, YOUNG = datetime(2024, 5, 17, tzinfo=UTC), datetime(2024, 5, 26, tzinfo=UTC
 
 
 class Noting(Hooked):
-    """A store that notes how many records each of its transactions forgot."""
+    """A store that records how many records each of its transactions has deleted."""
 
     def __init__(self) -> None:
         super().__init__(InMemory(), "inbox.delete", self._note)
@@ -320,7 +391,7 @@ class Noting(Hooked):
 
 @pytest.fixture
 async def noting() -> Noting:
-    """Give a store with 1,300 old messages, 3 young ones, and a key of each age."""
+    """Return a store with 1,300 old messages, 3 new ones, and a key of each age."""
     noting = Noting()
     transaction = await noting.begin()
     for number in range(1303):
@@ -332,8 +403,11 @@ async def noting() -> Noting:
 
 
 @pytest.mark.parametrize("kind", ["memory-asyncio", "memory-trio"], indirect=True)
-async def test_a_running_application_forgets(noting: Noting) -> None:
-    """A running application forgets what is older than it was told, in batches; the young and the undated stay."""
+async def test_a_running_application_deletes_old_records(noting: Noting) -> None:
+    """A running application deletes records older than its limit, in batches.
+
+    New records and records without a time stay.
+    """
     app = Application("bank", write=cast(WriteStore, noting), clock=Later(), keep_records=timedelta(days=7))
     with in_time():
         async with app:
@@ -345,8 +419,8 @@ async def test_a_running_application_forgets(noting: Noting) -> None:
 
 @pytest.mark.parametrize("kind", ["memory-asyncio", "memory-trio"], indirect=True)
 @pytest.mark.parametrize("options", [{"keep_records": None}, {"work": False}])
-async def test_forgetting_is_asked_for(noting: Noting, options: dict[str, Any]) -> None:
-    """Without a limit, or in a process that runs no subscriptions, only the explicit call forgets."""
+async def test_old_records_are_deleted_on_demand(noting: Noting, options: dict[str, Any]) -> None:
+    """Without a limit, or in a process without subscriptions, only an explicit call deletes records."""
     async with Application("bank", write=cast(WriteStore, noting), clock=Later(), **options) as app:
         await anyio.wait_all_tasks_blocked()
         assert noting.forgotten == []

@@ -1,4 +1,4 @@
-"""What a handler is given can be used until the handler ends, and begins nothing after that."""
+"""The arguments of a handler can be used until the handler ends, and begin no transaction afterwards."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class RecordInQuery(Query[None]):
 
 
 class Kept(NamedTuple):
-    """What a handler has kept."""
+    """The arguments that a handler has stored."""
 
     things: Repository[Thing]
     rows: ReadModel[Row]
@@ -108,7 +108,7 @@ ROW_USES: list[Callable[[ReadModel[Row]], Awaitable[Any]]] = [
 
 
 class Lab(NamedTuple):
-    """An application, what its handlers have kept, and the transactions that were begun."""
+    """An application, the stored arguments of its handlers, and the transactions that were begun."""
 
     app: Application
     kept: list[Kept]
@@ -117,7 +117,7 @@ class Lab(NamedTuple):
     projected: list[ReadModel[Row]]
 
     async def refuses(self) -> None:
-        """Check that nothing that was kept can be used, and that trying begins no transaction."""
+        """Check that every use of a stored argument raises and begins no transaction."""
         before = len(self.begun)
         assert self.kept
         for kept in self.kept:
@@ -140,7 +140,7 @@ class Lab(NamedTuple):
 
 
 def commands(app: Application, kept: list[Kept]) -> None:
-    """Register commands that keep what they are given."""
+    """Register commands that store their arguments."""
 
     @app.command_handler(Make)
     async def make(command: Make, things: Repository[Thing]) -> None:
@@ -249,33 +249,33 @@ async def test_after_a_command(lab: Lab, touch: bool) -> None:
 
 @pytest.mark.parametrize("touch", [False, True], ids=["untouched", "touched"])
 async def test_after_a_command_that_failed(lab: Lab, touch: bool) -> None:
-    """Nor after a handler that raised."""
+    """Arguments cannot be used after a handler that raised."""
     with pytest.raises(LookupError):
         await lab.app.dispatch(Keep(touch=touch, fail=True))
     await lab.refuses()
 
 
 async def test_after_a_nested_command(lab: Lab) -> None:
-    """What an inner handler was given ends with it, although the unit of work goes on."""
+    """The arguments of a nested handler end with the nested handler, although the unit of work continues."""
     await lab.app.dispatch(KeepNested())
     await lab.refuses()
 
 
 @pytest.mark.parametrize("touch", [False, True], ids=["untouched", "touched"])
 async def test_after_a_query(lab: Lab, touch: bool) -> None:
-    """Nor after a query."""
+    """Arguments cannot be used after a query."""
     await lab.app.execute(Ask(touch=touch))
     await lab.refuses()
 
 
 async def test_after_a_stream(lab: Lab) -> None:
-    """Nor after a streaming query."""
+    """Arguments cannot be used after a streaming query."""
     assert [item async for item in lab.app.stream(Iterate())] == [1, 2]
     await lab.refuses()
 
 
 async def test_a_query_that_records_is_refused(lab: Lab) -> None:
-    """It says what was recorded on which aggregate, instead of losing it."""
+    """A query that records an event is refused. The error names the event and the aggregate."""
     with pytest.raises(ReadOnlyUnitOfWork, match=r"RecordInQuery.*recorded Made on lifetime_thing-1"):
         await lab.app.execute(RecordInQuery())
     head = await lab.app.write.log.head()
@@ -283,19 +283,19 @@ async def test_a_query_that_records_is_refused(lab: Lab) -> None:
 
 
 async def test_a_stream_that_records_is_refused(lab: Lab) -> None:
-    """So it is at the end of a streaming query."""
+    """The same holds at the end of a streaming query."""
     with pytest.raises(ReadOnlyUnitOfWork, match=r"Iterate.*recorded Made"):
         assert [item async for item in lab.app.stream(Iterate(record=True))] == [1, 2]
 
 
 async def test_after_a_event_handler(lab: Lab) -> None:
-    """Nor after an event handler."""
+    """Arguments cannot be used after an event handler."""
     lab.kept.extend(lab.reacted)
     await lab.refuses()
 
 
 async def test_after_a_projection(lab: Lab) -> None:
-    """Rows that a projection has kept can be neither read nor written: nobody would write them."""
+    """Rows of a projection can be neither read nor written after the projection, because writes would be lost."""
     assert lab.projected
     for rows in lab.projected:
         for use in ROW_USES:

@@ -23,7 +23,7 @@ def test_delays_double_up_to_the_longest() -> None:
 
 
 async def test_a_retry_waits_for_no_poll(store: WriteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A held event is tried when its time has come, though nothing wakes the runner and it would rest for much longer."""
+    """A pending retry runs at its time, even if no notification arrives and the next poll is much later."""
     for constant in ("FIRST_POLL", "LAST_POLL"):
         monkeypatch.setattr(f"twofold._subscriptions.partition_runner.{constant}", NEVER)
     failures = ["once", "twice"]
@@ -41,8 +41,8 @@ async def test_a_retry_waits_for_no_poll(store: WriteStore, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("method", ["parked.retries", "parked.keys", "parked.read"])
-async def test_nothing_is_asked_while_nothing_is_held(store: WriteStore, method: str) -> None:
-    """Subscriptions without a held or parked event ask their store for none."""
+async def test_the_store_is_not_polled_without_pending_retries(store: WriteStore, method: str) -> None:
+    """A subscription without pending retries and parked events does not query its store for them."""
     asked: list[str] = []
 
     async def note(call: Call) -> Any:

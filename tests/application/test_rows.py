@@ -48,12 +48,12 @@ async def copied(lines: ReadModel[Line], event: Noted) -> None:
 
 
 async def constructed(lines: ReadModel[Line], event: Noted) -> None:
-    """Put a row that was made without validation."""
+    """Put a row that was created without validation."""
     await lines.put(Line.model_construct(id=event.id, text=5))
 
 
 async def in_part(lines: ReadModel[Line], event: Noted) -> None:
-    """Put a row with a part that was made without validation."""
+    """Put a row with a nested model that was created without validation."""
     await lines.put(Line(id=event.id, parts=(Line.model_construct(id="part", number="many"),)))
 
 
@@ -94,7 +94,7 @@ REFUSED = {
     "misnamed": ("Line 'bad'", "colour"),
     "swallowed": ("", ""),
 }
-"""What makes a row that does not fit, and what the reason has to name."""
+"""Changes that make a row invalid, and the text that the reason must contain."""
 
 
 def application(store: WriteStore, *, order_by: str | None = "id", inline: bool = False) -> Application:
@@ -155,7 +155,7 @@ async def test_a_row_that_does_not_fit_parks_its_event(app: Application, how: st
 
 @pytest.mark.parametrize("text", ["a\0b", "a\ud800b"], ids=["nul", "surrogate"])
 async def test_keys_and_reasons_can_be_anything(store: WriteStore, text: str) -> None:
-    """An event whose key, and whose error, hold what a text of the database cannot is parked like others."""
+    """An event is parked even if its key and its error contain text that databases refuse."""
 
     async def fails(lines: ReadModel[Line], event: Noted) -> None:
         raise LookupError(event.id)
@@ -183,7 +183,10 @@ async def test_keys_and_reasons_can_be_anything(store: WriteStore, text: str) ->
 
 @pytest.mark.parametrize("how", ["copied", "swallowed"])
 async def test_a_row_of_an_inline_projection_fails_its_command(store: WriteStore, how: str) -> None:
-    """The command is told what does not fit, and nothing is kept."""
+    """An invalid row of an inline projection fails its command with an error that names the field.
+
+    Nothing is stored.
+    """
     app = application(store, inline=True, order_by=None)
     await app.create_schema()
     async with app:
@@ -193,8 +196,8 @@ async def test_a_row_of_an_inline_projection_fails_its_command(store: WriteStore
         assert await store.log.head() == 0
 
 
-async def test_a_value_that_says_the_same_is_put_as_its_field_has_it(app: Application) -> None:
-    """What validation accepts is kept as validation makes it, however the row was made."""
+async def test_an_equal_value_is_stored_in_the_form_of_its_field(app: Application) -> None:
+    """A value that validation accepts is stored in its validated form, however the row was created."""
 
     async def as_text(lines: ReadModel[Line], event: Noted) -> None:
         await lines.put(Line(id=event.id).model_copy(update={"number": "7"}))

@@ -1,4 +1,4 @@
-"""Scheduling: what is refused, and what scheduling in other places means."""
+"""Scheduling: refused commands, and scheduling inside of handlers."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ def application() -> Application:
     ("command", "at", "found"),
     [
         (Nameless(), NOON, "Nameless: it has no stable name"),
-        (Login(password=SecretStr("x")), NOON, "Login: decoded from JSON it would be"),
+        (Login(password=SecretStr("x")), NOON, "Login: the field 'password' is a secret"),
         (Remind(note="x"), NOON.replace(tzinfo=None), "Remind at 2024-05-17T12:00:00: the time has no time zone"),
     ],
     ids=["no name", "a secret", "no zone"],
 )
-async def test_what_cannot_be_kept_is_refused(command: Command[None], at: datetime, found: str) -> None:
+async def test_a_command_that_cannot_be_stored_is_refused(command: Command[None], at: datetime, found: str) -> None:
     """A command without a name, one that JSON changes, and a time without a zone are refused, and nothing is written."""
     async with application() as app:
         with pytest.raises(NotSchedulable, match=found):
@@ -73,7 +73,7 @@ async def test_what_cannot_be_kept_is_refused(command: Command[None], at: dateti
 
 
 async def test_a_command_that_nothing_handles_is_refused() -> None:
-    """It would fail later, where nobody sees who scheduled it."""
+    """A command without a handler is refused, because it would fail later without its caller."""
     async with application() as app:
         with pytest.raises(NoHandler, match="Unhandled"):
             await app.session().schedule(Unhandled(), at=NOON)
@@ -119,7 +119,7 @@ async def test_an_application_inside_a_handler_joins_its_unit_of_work() -> None:
 
 
 async def test_a_scheduled_command_may_schedule_itself_again() -> None:
-    """A command that schedules the next one under its own id goes on and on."""
+    """A command that schedules its successor under its own id continues indefinitely."""
     dial, store = Dial(), InMemory()
     app = Application("tick", write=store, clock=dial)
 
@@ -153,7 +153,7 @@ async def test_a_session_of_another_task_is_refused() -> None:
 
 
 async def test_queries_and_projections_take_no_scheduler() -> None:
-    """Whatever may be run again at any time, or must not write, is refused a scheduler when the wiring is checked."""
+    """A scheduler is refused, at the check of the wiring, in handlers that may be repeated or must not write."""
     app = application()
 
     @app.projection("rows")
@@ -174,5 +174,5 @@ async def test_queries_and_projections_take_no_scheduler() -> None:
 
 
 async def test_explain_names_the_scheduler() -> None:
-    """The way of a command says that its handler gets a scheduler."""
+    """The explanation of a command names the scheduler of its handler."""
     assert "scheduler: the scheduler" in application().explain(Promise)

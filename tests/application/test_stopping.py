@@ -1,4 +1,4 @@
-"""What happens to work that is under way when an application stops."""
+"""Work in progress when an application stops."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from twofold.testing.conformance._tools.in_time import in_time
 
 
 async def test_an_event_handler_under_way_when_the_application_stops_is_finished(store: WriteStore) -> None:
-    """Stopping is no failure: an event handler that has begun dispatches its commands as ever, and is not tried again."""
+    """A stop is not a failure: a running event handler dispatches its commands as usual and is not retried."""
     begun, leaving, runs = anyio.Event(), anyio.Event(), 0
     router = Router("welcome")
 

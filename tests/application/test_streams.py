@@ -36,7 +36,7 @@ class Resource:
 
 
 def streaming(store: WriteStore, closed: list[str], *, work: bool = True) -> Application:
-    """Return an application whose streaming query notes what is closed, in order."""
+    """Return an application whose streaming query records the order in which its resources are closed."""
 
     async def resource() -> AsyncIterator[Resource]:
         yield Resource()
@@ -94,7 +94,7 @@ async def test_a_stream_is_closed_with_its_iterator(
 
 
 async def test_a_stream_waits_for_a_token(store: WriteStore) -> None:
-    """As a session's, an application's stream begins when the read models have what a token says, in time."""
+    """A stream of an application waits, up to its timeout, until the read models contain the writes of a token."""
     app, resting, counting = streaming(store, []), streaming(store, [], work=False), Router("counting")
 
     @counting.command_handler(Count)

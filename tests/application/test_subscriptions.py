@@ -1,4 +1,4 @@
-"""What there is to say of subscriptions without a store; the rest is in `twofold.testing.conformance`."""
+"""Properties of subscriptions that need no store. The other cases are in `twofold.testing.conformance`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ class Happened(Event, name="test.happened"):
     pass
 
 
-def test_decorators_return_what_they_decorate() -> None:
-    """Projections and event handlers stay what the user wrote, so that a test uses them plainly."""
+def test_decorators_return_the_decorated_function() -> None:
+    """Decorators return projections and event handlers unchanged, so that a test can call them directly."""
     router = Router("plain")
 
     class Things:

@@ -16,7 +16,7 @@ class Look(Command[Balance | None]):
 
 
 async def test_a_read_model_that_is_behind_is_no_slow_command(store: WriteStore) -> None:
-    """The `ReadNotReady` of a query in a handler passes the `timeout` middleware as it is, with what it says."""
+    """The `timeout` middleware does not change the `ReadNotReady` of a query in a handler."""
     router = Router("look")
     router.use(timeout(60), on=Command)
 

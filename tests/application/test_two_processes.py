@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
@@ -9,12 +10,13 @@ import anyio
 import pytest
 from redis.asyncio import Redis as Client
 
-import twofold._application.retention
+import twofold._application.running
 import twofold._subscriptions.partition_runner
 from twofold.errors import TransientFailure
 from twofold.ports import Notifier, WriteStore
 from twofold.testing.conformance._domain.bank import Balance, Deposit, GetBalance, Open, application
 from twofold.testing.conformance._tools.in_time import CEILING, in_time
+from twofold.testing.conformance._tools.problems import problems_of
 from twofold_memory import InMemoryNotifier
 from twofold_redis import RedisNotifier
 
@@ -23,7 +25,7 @@ HOUR = 3600.0
 
 @pytest.fixture
 async def notifier(request: pytest.FixtureRequest, kind: str) -> AsyncIterator[Notifier | None]:
-    """Give what tells other processes of events; PostgreSQL does it itself."""
+    """Return the notifier between processes. PostgreSQL needs none."""
     if kind == "postgresql":
         yield None
     elif kind.startswith("memory"):
@@ -36,7 +38,7 @@ async def notifier(request: pytest.FixtureRequest, kind: str) -> AsyncIterator[N
 async def test_an_event_of_another_process_is_announced(
     store: WriteStore, notifier: Notifier | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A worker that would poll in an hour hears at once of what another process appended."""
+    """A worker with a poll interval of an hour handles an event of another process immediately."""
     worker, front = await application(store, notifier=notifier), await application(store, notifier=notifier, work=False)
     with in_time():
         async with worker, front, front.session() as session:
@@ -49,10 +51,12 @@ async def test_an_event_of_another_process_is_announced(
 
 
 @pytest.mark.parametrize("lost", ["swallowed", "failing"])
-async def test_a_lost_hint_only_costs_time(store: WriteStore, monkeypatch: pytest.MonkeyPatch, lost: str) -> None:
-    """Without any notification a worker finds what another process appended by polling."""
+async def test_a_lost_notification_only_costs_time(
+    store: WriteStore, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """Without notifications, a worker finds the events of another process by polling."""
 
-    async def announce(log: object) -> None:
+    async def announce(log: object, origin: str) -> None:
         if lost == "failing":
             raise TransientFailure("no connection")
 
@@ -67,38 +71,48 @@ async def test_a_lost_hint_only_costs_time(store: WriteStore, monkeypatch: pytes
 
 
 async def test_health(store: WriteStore) -> None:
-    """An application is healthy when somebody runs its subscriptions; otherwise it is said what is wrong."""
+    """An application is healthy if a worker runs its subscriptions. Otherwise, health names the problem."""
     front, worker = await application(store, work=False), await application(store)
     async with front:
         await front.dispatch(Open(account_id="a"))
-        assert (await front.health()).problems == ("nobody runs balances: start a worker",)
+        assert await problems_of(front) == ["no worker runs balances"]
         async with worker:
             await worker.settle()
             health = await front.health()
-            assert (health.healthy, health.problems, health.holding_back) == (True, (), ())
+            assert (health.healthy, health.problems, health.blocking_transactions) == (True, (), ())
             assert [each.name for each in health.subscriptions] == ["balances"]
 
 
 async def test_health_where_work_is_done(store: WriteStore) -> None:
-    """A process that works does not call for a worker, not even before it has claimed what it runs."""
+    """Health of a working process does not report a missing worker, even before its first lease."""
     worker = await application(store)
     async with worker:
         assert (await worker.health()).problems == ()
 
 
-async def test_health_names_background_work_that_ended(store: WriteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work that should go on for ever and ended by an error is no secret of the log file."""
+async def test_health_names_background_work_that_failed(store: WriteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Background work that failed is restarted, and named by health."""
     ended = anyio.Event()
 
     async def run(*_: object) -> None:
         ended.set()
         raise LookupError("gone")
 
-    monkeypatch.setattr(twofold._application.retention.Retention, "run", run)
+    monkeypatch.setattr(twofold._application.running, "keep_deleting", run)
     worker = await application(store)
     with in_time():
         async with worker:
             await ended.wait()
             await anyio.wait_all_tasks_blocked()
-            found = (await worker.health()).problems
-    assert found == ("a background task ended with LookupError: gone. Restart this process",)
+            found = await problems_of(worker)
+    assert found == ["a background task failed and was restarted: LookupError: gone"]
+
+
+async def test_two_applications_of_one_process_hold_their_own_leases(
+    store: WriteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their names in leases differ, even if both start in the same millisecond."""
+    monkeypatch.setattr(time, "time_ns", lambda: 0)
+    one, other = await application(store, work=False), await application(store, work=False)
+    async with one, other:
+        assert one._started().owner != other._started().owner

@@ -1,4 +1,4 @@
-"""Upcasters: what an event was stored as becomes what it is now, or says why it cannot."""
+"""Upcasters: a stored event becomes an event of the current version, or the error says why it cannot."""
 
 from __future__ import annotations
 
@@ -49,7 +49,10 @@ def second(store: WriteStore, seen: list[int], *, commas: bool) -> Application:
 
 
 async def test_an_event_whose_upcaster_fails_is_parked(store: WriteStore) -> None:
-    """One that fails makes an event that cannot be read; others go on, and the mended one applies when it is retried."""
+    """A failing upcaster makes its event undecodable.
+
+    Other events continue, and a retry uses the corrected upcaster.
+    """
     app = first(store)
     await app.create_schema()
     async with app:

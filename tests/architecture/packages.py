@@ -14,6 +14,10 @@ ROOT = Path(__file__).resolve().parents[2]
 _PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 
+_MODULES = {"opentelemetry-api": "opentelemetry"}
+"""The modules of packages that have another name."""
+
+
 def optional() -> dict[str, list[str]]:
     """Return the extras and their requirements."""
     extras: dict[str, list[str]] = _PROJECT["optional-dependencies"]
@@ -69,4 +73,4 @@ def _top(name: str) -> str:
 
 def _module(requirement: str) -> str:
     name: str = re.split(r"[^\w.-]", requirement)[0]
-    return name.replace("-", "_").lower()
+    return _MODULES.get(name, name.replace("-", "_").lower())

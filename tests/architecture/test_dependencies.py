@@ -10,9 +10,12 @@ import pytest
 from tests.architecture.packages import ROOT, declared, imported, optional, private_names
 
 EXTRAS = {
-    "src/twofold": ("trio", "testing"),
+    "src/twofold": ("trio", "testing", "telemetry"),
+    "adapters/twofold_cli": ("cli",),
+    "adapters/twofold_console": ("console",),
+    "adapters/twofold_fastapi": ("fastapi",),
     "adapters/twofold_memory": (),
-    "adapters/twofold_sqlalchemy": ("sqlalchemy", "sqlite", "postgresql", "mysql"),
+    "adapters/twofold_sqlalchemy": ("sqlalchemy", "sqlite", "postgresql", "mysql", "migrations"),
     "adapters/twofold_redis": ("redis",),
     "adapters/twofold_rabbitmq": ("rabbitmq",),
 }

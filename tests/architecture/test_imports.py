@@ -1,4 +1,4 @@
-"""Who may import whom: the core knows no adapter and no driver; adapters use public names and not each other."""
+"""The permitted imports: the core imports no adapter and no driver, and adapters import only public names of the core."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.architecture.packages import declared, optional
 ROOT = Path(__file__).resolve().parents[2]
 ADAPTERS = sorted(path.name for path in (ROOT / "adapters").iterdir() if path.is_dir())
 DRIVERS = declared(*optional()) - declared("testing") | {"dependency_injector"}
-"""What the core may import only inside the functions that need it: the packages of the extras, and the container."""
+"""The imports that the core may make only inside functions: the packages of the extras, and the container."""
 
 
 def imports(source: str) -> Iterator[tuple[str, str, bool]]:

@@ -24,7 +24,7 @@ class Countdown:
         return self.left <= 0
 
 
-async def test_a_true_condition_returns_at_once() -> None:
+async def test_a_true_condition_returns_immediately() -> None:
     """No delay comes before the first poll."""
     began = anyio.current_time()
     assert await poll_until(Countdown(1), Backoff(10, 10))

@@ -17,7 +17,7 @@ class Special(Place):
     pass
 
 
-async def test_the_result_of_the_handler_comes_back() -> None:
+async def test_the_result_of_the_handler_is_returned() -> None:
     """`dispatch` returns what the handler returned."""
     bus = CommandBus()
 
@@ -29,7 +29,7 @@ async def test_the_result_of_the_handler_comes_back() -> None:
 
 
 async def test_the_decorator_returns_the_handler_unchanged() -> None:
-    """What is registered can still be called plainly."""
+    """A registered handler can still be called directly."""
     bus = CommandBus()
 
     async def place(command: Place) -> str:
@@ -38,8 +38,8 @@ async def test_the_decorator_returns_the_handler_unchanged() -> None:
     assert bus.handler(Place)(place) is place
 
 
-async def test_a_missing_handler_names_what_is_there() -> None:
-    """`NoHandler` says what was dispatched, what is registered, in order of names, and what to do."""
+async def test_a_missing_handler_lists_the_registered_messages() -> None:
+    """`NoHandler` names the message and the registered messages, sorted by name, and how to register a handler."""
     bus = CommandBus()
 
     @bus.handler(Place)
@@ -61,8 +61,8 @@ async def test_a_missing_handler_names_what_is_there() -> None:
     assert caught.value.__suppress_context__
 
 
-async def test_an_empty_bus_says_none() -> None:
-    """Without any handler the list of registered commands reads "none"."""
+async def test_the_error_of_an_empty_bus() -> None:
+    """Without a handler, the error lists "none" as the registered commands."""
     with pytest.raises(NoHandler, match=r"Registered commands: none\."):
         await CommandBus().dispatch(Cancel())
 
@@ -80,7 +80,7 @@ async def test_a_subclass_has_a_handler_of_its_own() -> None:
 
 
 async def test_a_second_handler_is_refused_and_the_first_stays() -> None:
-    """A command has one handler; registering another raises at once."""
+    """A command has one handler. Registering another one raises immediately."""
     bus = CommandBus()
 
     @bus.handler(Place)
@@ -111,7 +111,7 @@ async def test_a_sync_handler_runs_in_a_worker_thread() -> None:
 
 
 async def test_the_loop_runs_while_a_sync_handler_waits() -> None:
-    """Another task can run, and let a sync handler go on."""
+    """Another task can run, and let a sync handler continue."""
     bus = CommandBus()
     go = threading.Event()
 
@@ -160,7 +160,7 @@ async def test_an_object_is_called() -> None:
 
 
 async def test_a_class_that_needs_arguments_is_refused() -> None:
-    """A bus used alone injects nothing, and says so when it is asked to."""
+    """A bus without an application injects nothing, and reports a handler with further parameters."""
     bus = CommandBus()
 
     class PlaceHandler:

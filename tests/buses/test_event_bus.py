@@ -59,12 +59,12 @@ async def test_every_handler_is_called_in_order() -> None:
 
 
 async def test_nothing_happens_without_a_handler() -> None:
-    """An event that nobody handles is no error."""
+    """Publishing an event without a handler succeeds."""
     await EventBus().publish(Placed())
 
 
 async def test_a_handler_may_take_several_events() -> None:
-    """One handler registered for two events is told of both, and of nothing else."""
+    """One handler that is registered for two events receives both, and no other event."""
     bus = EventBus()
     called: list[Event] = []
 
@@ -140,7 +140,7 @@ async def test_failures_can_be_caught_by_kind() -> None:
 
 
 async def test_cancelling_starts_no_more_handlers() -> None:
-    """Cancellation is no failure of a handler: it ends the one that runs, and the next is not called."""
+    """A cancellation is not a failure of a handler. It ends the running handler, and the next one is not called."""
     bus = EventBus()
     called: list[str] = []
 
@@ -175,3 +175,30 @@ async def test_middleware_surrounds_each_handler() -> None:
         bus.handler(Placed)(failing("before the first await", Boom(text), []))
     await bus.publish(Placed())
     assert seen == ["one", "two"]
+
+
+async def test_a_handler_of_a_base_class_handles_every_subclass() -> None:
+    """Handlers of base classes are called for subclasses, also for classes that are defined later, each handler once."""
+    bus, called = EventBus(), []
+
+    class Base(Event): ...
+
+    @bus.handler(Base, Placed)
+    async def base(event: Base | Placed) -> None:
+        called.append(f"base {type(event).__name__}")
+
+    @bus.handler(Event)
+    async def everything(event: Event) -> None:
+        called.append(f"all {type(event).__name__}")
+
+    class Later(Base): ...
+
+    await bus.publish(Later())
+    await bus.publish(Paid(number=1))
+
+    @bus.handler(Later, Base)
+    async def later(event: Base) -> None:
+        called.append(f"later {type(event).__name__}")
+
+    await bus.publish(Later())
+    assert called == ["base Later", "all Later", "all Paid", "base Later", "all Later", "later Later"]

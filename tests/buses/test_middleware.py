@@ -19,7 +19,7 @@ from twofold.middleware import logging as logging_middleware
 
 
 class Recorder:
-    """A handler of `Place` that notes what it is given, and raises the errors it is told to, one a call."""
+    """A handler of `Place` that records its messages and raises the given errors, one for each call."""
 
     def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)
@@ -63,7 +63,7 @@ async def test_the_first_link_is_outermost() -> None:
     assert notes == ["> a", "> b", "> c", "< c", "< b", "< a"]
 
 
-async def test_without_links_the_callable_itself_comes_back() -> None:
+async def test_without_middleware_the_callable_itself_is_returned() -> None:
     """Composing nothing costs nothing."""
     handler = Recorder()
     assert compose([], handler) is handler
@@ -110,7 +110,7 @@ async def test_a_link_may_be_any_async_callable() -> None:
 
 
 async def test_a_link_may_replace_the_message() -> None:
-    """What a link passes on is what the rest of the chain sees."""
+    """The rest of the chain sees the message that a middleware passes on."""
 
     async def louder(message: Any, call_next: CallNext) -> Any:
         return await call_next(message.model_copy(update={"number": message.number * 10}))
@@ -259,8 +259,8 @@ def allowed_now(message: Place) -> bool:
 
 
 @pytest.mark.parametrize("allowed", [allowed_now, allowed_later])
-async def test_what_is_not_allowed_is_not_handled(allowed: Any) -> None:
-    """`authorise` asks a function, async or not; a no is `NotAuthorised`, a `PermissionError`, naming who refused."""
+async def test_a_refused_message_is_not_handled(allowed: Any) -> None:
+    """`authorise` calls a function, async or not. If it returns False, the `NotAuthorised` error names it."""
     handler = Recorder()
     bus = bus_of(handler, authorise(allowed))
     assert await bus.dispatch(Place(number=2)) == "placed 2"

@@ -20,7 +20,7 @@ class Count(Query[AsyncIterator[int]]):
     up_to: int
 
 
-async def test_the_answer_of_the_handler_comes_back() -> None:
+async def test_the_answer_of_the_handler_is_returned() -> None:
     """`execute` returns what the handler returned."""
     bus = QueryBus()
 
@@ -46,7 +46,7 @@ async def test_a_sync_handler_runs_in_a_worker_thread() -> None:
     assert threads[0] != threading.get_ident()
 
 
-async def test_a_missing_handler_names_what_is_there() -> None:
+async def test_a_missing_handler_lists_the_registered_messages() -> None:
     """`NoHandler` names the query, the registered queries and the decorator to use."""
     bus = QueryBus()
 
@@ -63,7 +63,7 @@ async def test_a_missing_handler_names_what_is_there() -> None:
 
 
 async def test_a_second_handler_is_refused() -> None:
-    """A query has one handler; registering another raises at once."""
+    """A query has one handler. Registering another one raises immediately."""
     bus = QueryBus()
 
     async def ask(query: Ask) -> str:
@@ -105,7 +105,7 @@ async def test_a_stream_gives_its_items_one_by_one() -> None:
 
 
 async def test_an_error_in_a_stream_reaches_the_caller_after_the_items_before_it() -> None:
-    """What was yielded before the error is received."""
+    """The caller receives the items that were yielded before the error."""
     bus = QueryBus()
 
     @bus.handler(Count)
@@ -121,8 +121,11 @@ async def test_an_error_in_a_stream_reaches_the_caller_after_the_items_before_it
 
 
 @pytest.mark.parametrize("links", [0, 1])
-async def test_a_stream_that_is_closed_early_closes_its_handler_at_once(links: int) -> None:
-    """Whoever stops early closes the handler's generator with the stream, awaits included, with middleware and without."""
+async def test_a_stream_that_is_closed_early_closes_its_handler_immediately(links: int) -> None:
+    """Closing a stream early closes the handler's generator immediately, including its awaits.
+
+    The same holds with middleware.
+    """
 
     async def passing(message: Any, call_next: CallNext) -> Any:
         return await call_next(message)

@@ -1,4 +1,4 @@
-"""What must hold after a run, whatever has happened in it."""
+"""The conditions that must hold after a run, whatever has failed during it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from twofold.ports import START, Ordering, ReadStore, Selection, StoredEvent, Wr
 
 @dataclass
 class Expectation:
-    """What rows and states must be, computed from the log by plain code."""
+    """The expected rows and states, computed from the log by plain code."""
 
     balances: dict[str, Balance] = field(default_factory=dict)
     owners: dict[str, Owner] = field(default_factory=dict)
@@ -28,7 +28,7 @@ class Expectation:
     commands: Counter[str] = field(default_factory=Counter)
 
     def add(self, name: str, data: dict[str, Any]) -> None:
-        """Take the next event of the log."""
+        """Apply the next event of the log."""
         match name:
             case "shop.opened":
                 self.balances[data["account"]] = Balance(account=data["account"], openings=1)
@@ -53,12 +53,12 @@ class Expectation:
 
 
 async def faults(stores: Stores, journals: Iterable[Path], steps: Path) -> list[str]:
-    """Return in words what is wrong; nothing when all is as it must be.
+    """Return descriptions of all faults; an empty result if there are none.
 
     Args:
         stores: the stores, with every subscription settled.
-        journals: what the writers were answered.
-        steps: what the workers have committed.
+        journals: the results that the writers received.
+        steps: the steps that the workers have committed.
     """
     store = stores.write
     log = await _log(store)
@@ -117,9 +117,9 @@ def _command_faults(expected: Expectation, journals: Iterable[Path]) -> list[str
 
 
 def _step_faults(steps: Path) -> list[str]:
-    """Nobody moves a partition on after another has taken it over, and nobody moves it back.
+    """Check that no worker moves a partition after another worker has taken it over, and that none moves it backwards.
 
-    A worker records a step when it has committed it, so the steps of one generation stand in their order.
+    A worker records a step after committing it, so the steps of one generation are in order.
     """
     found: list[str] = []
     last: dict[tuple[str, int], tuple[int, int]] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
 from typing import Any
 
 from twofold.ports import Checkpoint, Lease
@@ -38,11 +39,19 @@ class _Ignored:
 
 
 class Unfenced(Proxy):
-    """Writes checkpoints over whatever stands there, and whoever holds the partition."""
+    """Writes checkpoints over any existing one, whichever worker holds the partition. No lease is lost."""
+
+    @property
+    def subscriptions(self) -> Any:
+        return Proxy(self.inner.subscriptions, renew=_all_kept)
 
     async def begin(self, *, read_only: bool = False) -> Any:
         transaction = await self.inner.begin(read_only=read_only)
         return Proxy(transaction, checkpoints=_Unfenced(transaction.checkpoints, self.inner))
+
+
+async def _all_kept(leases: Sequence[Lease], *, seconds: float) -> Sequence[Lease]:
+    return leases
 
 
 class _Unfenced(Proxy):

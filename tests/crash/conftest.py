@@ -18,7 +18,15 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(params=[kind for kind in runnable(STORES) if not kind.startswith("memory")])
+@pytest.fixture(
+    params=[
+        kind
+        for kind in runnable(
+            STORES, "Processes are killed, paused and cut off: nothing is lost and nothing happens twice"
+        )
+        if not kind.startswith("memory")
+    ]
+)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Give the URL of an empty database."""
     if request.param == "sqlite":

@@ -11,14 +11,13 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from redis.asyncio import Redis
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.crash.points import Fate, Pointed
-from tests.domains.shops import selling, shipping
+from tests.crash.stores import opened as store_at
+from tests.domains.shops import LEASE, selling, shipping
 from twofold.ports import Delivery, Feed, Outcome, Transport, WireMessage
 from twofold_rabbitmq import RabbitMQ
 from twofold_redis import RedisStreams
-from twofold_sqlalchemy import SqlAlchemy
 
 PUBLISHING = ("begin", "advance", "commit", "publish")
 RECEIVING = ("begin", "append", "advance", "commit", "receive", "accept")
@@ -26,11 +25,11 @@ RECEIVING = ("begin", "append", "advance", "commit", "receive", "accept")
 
 
 class PointedBroker:
-    """A broker whose process ends itself at a point.
+    """A broker whose process kills itself at a point.
 
     Args:
         transport: the broker.
-        fate: what happens, and when; nothing when None.
+        fate: the failure and its moment; None for no failure.
     """
 
     def __init__(self, transport: Transport, fate: Fate | None) -> None:
@@ -47,7 +46,7 @@ class PointedBroker:
         return self
 
     async def publish(self, messages: Sequence[WireMessage]) -> Sequence[Outcome]:
-        """Publish, between two points unless it is only told how far the relay is."""
+        """Publish between two points, except for reports of the relay's checkpoint."""
         if all(message.key is None for message in messages):
             return await self._transport.publisher.publish(messages)
         outcomes: Sequence[Outcome] = await self.at("publish", self._transport.publisher.publish(messages))
@@ -88,7 +87,7 @@ class Loses(PointedBroker):
 
 
 class Reorders(PointedBroker):
-    """Publishes what is published together the other way round."""
+    """Publishes the messages of one call in reverse order."""
 
     async def publish(self, messages: Sequence[WireMessage]) -> Sequence[Outcome]:
         """Publish backwards."""
@@ -140,14 +139,16 @@ async def broker(url: str, prefix: str) -> AsyncIterator[Transport]:
 
 
 async def run(which: Literal["shop", "depot"], store_url: str, broker_url: str, prefix: str, fate: Fate | None) -> None:
-    """Run one of the two applications until told to stop."""
-    told = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    """Run one of the two applications until it receives a stop signal.
+
+    The server ends a session that idles in a transaction for longer than a lease. Without that limit, a paused process
+    that is inside a transaction keeps its row locks, and no other process can take over its partitions.
+    """
+    stopping = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     async with AsyncExitStack() as opened:
-        engine = create_async_engine(store_url)
-        opened.push_async_callback(engine.dispose)
         transport: Any = PointedBroker(await opened.enter_async_context(broker(broker_url, prefix)), fate)
-        store: Any = Pointed(SqlAlchemy(engine), fate)
+        store: Any = Pointed(await opened.enter_async_context(store_at(store_url, idle=LEASE)), fate)
         application = selling if which == "shop" else shipping
         await opened.enter_async_context(application(store, transport, seconds=None))
-        await told.wait()
+        await stopping.wait()

@@ -1,4 +1,4 @@
-"""Start worker and writer processes, disturb them, and look at what is left."""
+"""Start worker and writer processes, disturb them, and check the result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from itertools import count
-from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -25,28 +24,34 @@ from tests.stores import STORES
 from twofold.testing.conformance._tools.in_time import CEILING, until
 
 ROUNDS = int(os.environ.get("TWOFOLD_CRASH_ROUNDS", "1"))
-"""How often each test of the lab runs, each time with other seeds."""
+"""The number of runs of each test of the lab, with different seeds."""
 
 SERVERS = [kind for kind in STORES if not kind.startswith(("memory", "sqlite"))]
 """Databases that are reached by a network, and of which a transaction locks no more than rows."""
 
 SHORTEST, LONGEST = 0.5, 10.0
-"""Seconds that the claims of a worker outlive it, at least and at most. In between, a lease takes twice as long as preparing
-the database did: a busy machine renews a shorter one too late, and its workers only take partitions from each other."""
+"""The minimum and maximum seconds of a worker's lease.
 
-# Each process is forked from one that has imported everything and done nothing: 20 ms instead of a second.
+In between, a lease takes twice as long as the preparation of the database. On a busy machine, shorter leases expire
+before their renewal, and workers would only take partitions from each other.
+"""
+
+PAUSE = 0.1
+"""Seconds between two questions to a database that the processes need, too."""
+
+# Each process is forked from one that has imported everything: 0.1 s of CPU instead of more than a second.
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["tests.crash.worker", "tests.crash.writer"])
+_processes.set_forkserver_preload(["tests.crash.preload"])
 
 
 class Member:
     """A process of the lab.
 
     Args:
-        name: what it is called in messages.
-        log: where it writes what it has to say.
-        job: what it runs.
-        options: for the job.
+        name: its name in messages.
+        log: the file for its output.
+        job: the function that it runs.
+        options: the arguments of the job.
     """
 
     def __init__(self, name: str, log: Path, job: Callable[..., Awaitable[None]], *args: Any, **options: Any) -> None:
@@ -57,7 +62,7 @@ class Member:
 
     @property
     def alive(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the process runs."""
         return self._process.exitcode is None
 
     def send(self, number: signal.Signals) -> None:
@@ -65,36 +70,39 @@ class Member:
         assert self._process.pid is not None
         os.kill(self._process.pid, number)
 
-    def asleep(self) -> bool:
-        """Tell whether it was stopped by a signal and may be continued."""
+    def is_paused(self) -> bool:
+        """Return whether a signal has stopped the process and it may be continued."""
         return "State:\tT" in Path(f"/proc/{self._process.pid}/status").read_text()
 
-    def said(self) -> str:
+    def logged(self) -> str:
         """Return the end of its log."""
         return self.log.read_text()[-9000:] if self.log.exists() else ""
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the process."""
         if self.alive:
             self._process.kill()
         self._process.join(CEILING)
 
     async def killed(self) -> None:
         """Wait until it has been ended by SIGKILL, by whomever."""
-        await until(lambda: not self.alive, told(f"{self.name} was to be killed", self))
+        await until(lambda: not self.alive, with_logs(f"{self.name} was to be killed", self))
         assert self._process.exitcode == -signal.SIGKILL, self._story(
             f"{self.name} ended with {self._process.exitcode}"
         )
 
     async def stopped(self) -> None:
-        """Wait until it has ended without a failure, after SIGTERM, perhaps before it was able to hear that."""
-        await until(lambda: not self.alive, told(f"{self.name} was to stop", self))
+        """Wait until the process has ended without a failure after SIGTERM.
+
+        The signal may arrive before its handler is installed.
+        """
+        await until(lambda: not self.alive, with_logs(f"{self.name} was to stop", self))
         assert self._process.exitcode in (0, -signal.SIGTERM), self._story(
             f"{self.name} ended with {self._process.exitcode}"
         )
 
     def _story(self, found: str) -> str:
-        return f"{found}. The end of what it said:\n{self.said()}"
+        return f"{found}. The end of its log:\n{self.logged()}"
 
 
 class Lab:
@@ -108,7 +116,7 @@ class Lab:
     Attributes:
         url: the database.
         lease: how long the claims of a worker outlive it, in seconds.
-        idle: after how many seconds the server throws out a session that rests in a transaction; never when None.
+        idle: seconds after which the server ends a session that idles in a transaction; never when None.
         members: every process that was started.
     """
 
@@ -116,7 +124,7 @@ class Lab:
         self.url = url
         self._read = read
         self.lease = SHORTEST
-        self.idle: int | None = None
+        self.idle: float | None = None
         self.members: list[Member] = []
         self._folder = folder
         self._steps = folder / "steps"
@@ -145,7 +153,7 @@ class Lab:
         options |= {"store": store, "read": self._read}
         return self._start(f"worker{next(self._numbers)}", worker.work, url or self.url, **options)
 
-    def writer(self, seed: object, fate: Fate | None = None, *, url: str | None = None, pause: float = 0.03) -> Member:
+    def writer(self, seed: object, fate: Fate | None = None, *, url: str | None = None, pause: float = 0.1) -> Member:
         """Start a writer, on the database or on another way to it."""
         name = f"writer{next(self._numbers)}"
         self._journals.append(self._folder / f"{name}.journal")
@@ -153,17 +161,17 @@ class Lab:
         return self._start(name, writer.write, url or self.url, f"{name}-{seed}", self._journals[-1], **options)
 
     def end_idle(self) -> None:
-        """Let the server throw out each session of later processes that rests in a transaction for longer than a lease."""
-        self.idle = ceil(self.lease)
+        """Let the server end each session of later processes that idles in a transaction for longer than a lease."""
+        self.idle = self.lease
 
     async def relay(self, start: Callable[[Fate], Member], fates: Sequence[Fate], *, together: int) -> None:
-        """Start a process for each fate, so many at a time, and wait until all have met theirs."""
+        """Start a process for each fate, a limited number at the same time. Wait until each has met its fate."""
         waiting, running = deque(fates), deque[Member]()
         while waiting or running:
             while waiting and len(running) < together:
                 running.append(start(waiting.popleft()))
             await until(
-                lambda: not all(each.alive for each in running), told("one process was to meet its fate", *running)
+                lambda: not all(each.alive for each in running), with_logs("one process was to meet its fate", *running)
             )
             ended = [each for each in running if not each.alive]
             for each in ended:
@@ -175,14 +183,14 @@ class Lab:
         return sum(journal.read_bytes().count(b"\n") for journal in self._journals if journal.exists())
 
     async def more(self, commands: int) -> None:
-        """Wait until so many more commands were answered."""
+        """Wait until this number of further commands was answered."""
         wanted = self.answered() + commands
         await until(
-            lambda: self.answered() >= wanted, told(f"{commands} more commands were to be answered", *self.members)
+            lambda: self.answered() >= wanted, with_logs(f"{commands} more commands were to be answered", *self.members)
         )
 
     async def held_by(self, *workers: int) -> None:
-        """Wait until all partitions of every subscription are held by so many workers, or so many."""
+        """Wait until the partitions of every subscription have the given number of owners."""
 
         async def held() -> bool:
             partitions = [
@@ -192,10 +200,11 @@ class Lab:
             return bool(partitions) and None not in owners and len(owners) in workers
 
         async with self._opened() as stores:
-            await until(held, told(f"{workers} workers were to hold all partitions", *self.members))
+            expected = with_logs(f"{workers} workers were to hold all partitions", *self.members)
+            await until(held, expected, pause=PAUSE)
 
     async def caught_up(self) -> None:
-        """Wait until every subscription has passed what is in the log now."""
+        """Wait until every subscription has passed the current end of the log."""
 
         async def passed() -> bool:
             found = [await stores.of(name).subscriptions.checkpoint(name) for name in SUBSCRIPTIONS]
@@ -203,10 +212,10 @@ class Lab:
 
         async with self._opened() as stores:
             head = await stores.write.log.head()
-            await until(passed, told(f"all subscriptions were to pass {head}", *self.members))
+            await until(passed, with_logs(f"all subscriptions were to pass {head}", *self.members), pause=PAUSE)
 
     async def finish(self) -> None:
-        """Stop everybody, let a clean application settle, and assert that all is as it must be."""
+        """Stop all processes, let an undisturbed application settle, and check the result."""
         running = [member for member in self.members if member.alive]
         for member in running:
             member.send(signal.SIGTERM)
@@ -220,7 +229,7 @@ class Lab:
         assert self.answered()
 
     def close(self) -> None:
-        """End whoever is left."""
+        """Kill the remaining processes."""
         for member in self.members:
             member.kill()
 
@@ -233,9 +242,9 @@ class Lab:
         return member
 
 
-def told(what: str, *members: Member) -> Callable[[], str]:
-    """Return a function that adds what some processes logged to what was expected."""
-    return lambda: "\n".join([what, *(f"{each.name}: {each.said()}" for each in members)])
+def with_logs(what: str, *members: Member) -> Callable[[], str]:
+    """Return a function that adds the logs of some processes to an expectation."""
+    return lambda: "\n".join([what, *(f"{each.name}: {each.logged()}" for each in members)])
 
 
 def _run(log: Path, job: Callable[..., Any], args: Any, options: Any) -> None:

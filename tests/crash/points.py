@@ -1,4 +1,4 @@
-"""Named points at which a process ends itself, or falls asleep, and a record of the steps that it has committed."""
+"""Named points at which a process ends or pauses itself, and a record of the steps that it has committed."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from typing import Any, NamedTuple, Self
 from twofold.ports import Checkpoint, Lease, WriteStore
 
 POINTS = ("begin", "write", "state", "append", "advance", "take", "commit", "claim", "renew")
-"""What a process does with its store; there is a point before it and one after.
+"""The operations of a process on its store. There is a point before and one after each operation.
 
-A transaction begins, rows of a read model or the state of an aggregate are written, events are appended, a checkpoint is
-written, a scheduled command is taken, the transaction commits; leases are claimed and renewed.
+A transaction begins, rows of a read model or the state of an aggregate are written, events are appended, a checkpoint
+is written, a scheduled command is claimed, the transaction commits. Leases are claimed and renewed.
 """
 
 
 class Fate(NamedTuple):
-    """What happens to a process, and when.
+    """The failure of a process.
 
     Attributes:
         moment: "before" or "after".
         point: one of `POINTS`.
-        visit: the how manieth time that the process comes there; for sleep, the earliest.
-        by: the signal that it sends itself.
+        visit: the number of the visit to the point, from 1, at which the process fails. For sleep, the earliest such
+            visit.
+        by: the signal that the process sends to itself.
     """
 
     moment: str
@@ -40,21 +41,21 @@ class Fate(NamedTuple):
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Return what `str` made a text of."""
+        """Parse the result of `str`."""
         moment, point, visit, by = text.split()
         return cls(moment, point, int(visit), signal.Signals[by])
 
 
 class Pointed:
-    """A store that counts how often its process comes to each point, and sends it the signal that it was told to send.
+    """A store that counts the visits of its process to each point, and sends the process its signal.
 
-    A process that is to sleep does so where it has no other transaction under way, so that all it has locked is what it
-    has locked at this point.
+    A process that shall sleep does so while it has no other transaction open. All its locks are then those of this
+    point.
 
     Args:
         store: the store.
-        fate: what happens, and when; nothing when None.
-        steps: a file to which each committed step that moves a subscription on is added, a line each.
+        fate: the failure and its moment; None for no failure.
+        steps: a file to which each committed step of a subscription is appended, one per line.
     """
 
     def __init__(self, store: WriteStore, fate: Fate | None = None, steps: Path | None = None) -> None:
@@ -91,7 +92,7 @@ class Pointed:
         return result
 
     def note(self, lease: Lease, to: Checkpoint) -> None:
-        """Add a committed step to the record; a line is written in one go, whoever else writes."""
+        """Append a committed step to the record. One call writes the whole line, because several processes write."""
         if self._steps is not None:
             os.write(self._steps, f"{json.dumps([*lease, to.position])}\n".encode())
 

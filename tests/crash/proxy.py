@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Literal
 
 from sqlalchemy import make_url
 
 from tests.servers.proxy import Link, Proxy
+
+_COMMIT = re.compile(rb"COMMIT(?!TED)")
+"""A request that commits; READ COMMITTED begins a transaction."""
 
 _READY = b"Z\0\0\0\5"
 """The message by which PostgreSQL is ready for the next query; one more byte gives the state of the transaction."""
@@ -26,17 +30,18 @@ class DatabaseLink(Link):
 
 
 class DatabaseProxy(Proxy):
-    """Understands so much of what it passes on that it recognises a commit and the end of an exchange.
+    """A proxy that parses enough of the protocol to recognise a commit and the end of an exchange.
 
     Attributes:
-        lost: how many commits were lost; see `lose`.
+        lost: the number of lost commits; see `lose`.
     """
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.lost = 0
         self._postgresql = make_url(url).get_backend_name() == "postgresql"
-        self._lose: Literal["request", "answer"] | None = None
+        self._lose: Literal["request", "answer", "late answer"] | None = None
+        self._late = asyncio.Event()
 
     @property
     def url(self) -> str:
@@ -46,9 +51,17 @@ class DatabaseProxy(Proxy):
             url = url.update_query_dict({"ssl": "disable"})
         return url.render_as_string(hide_password=False)
 
-    def lose(self, part: Literal["request", "answer"]) -> None:
-        """Break the connection of the next commit, before the server gets it or before the client gets the answer."""
+    def lose(self, part: Literal["request", "answer", "late answer"]) -> None:
+        """Break the connection of the next commit, before the server gets it or before the client gets the answer.
+
+        A late answer is delayed until `arrive`, while the connection stays open.
+        """
         self._lose = part
+        self._late.clear()
+
+    def arrive(self) -> None:
+        """Pass a late answer on."""
+        self._late.set()
 
     def link(self, to_client: asyncio.StreamWriter) -> DatabaseLink:
         """Return the link of a new connection."""
@@ -60,7 +73,7 @@ class DatabaseProxy(Proxy):
         if link.at_rest:
             await link.flowing.wait()
         await self._delay()
-        link.at_rest, link.committing = False, b"COMMIT" in chunk
+        link.at_rest, link.committing = False, _COMMIT.search(chunk) is not None
         return not (link.committing and self._loses("request"))
 
     async def let_answer(self, link: Link, chunk: bytes) -> bool:
@@ -69,10 +82,12 @@ class DatabaseProxy(Proxy):
         await self._delay()
         if link.committing and self._loses("answer"):
             return False
+        if link.committing and self._loses("late answer"):
+            await self._late.wait()
         link.at_rest = chunk[-6:-1] == _READY or not self._postgresql
         return True
 
-    def _loses(self, part: Literal["request", "answer"]) -> bool:
+    def _loses(self, part: Literal["request", "answer", "late answer"]) -> bool:
         if self._lose != part:
             return False
         self._lose = None

@@ -1,9 +1,10 @@
 """The application of the crash lab: a shop whose customers pay from accounts.
 
-They get a tenth back for each sale, by an event handler, and interest for each deposit, by a command that is scheduled.
+Customers get a tenth of each sale back, through an event handler. They get interest for each deposit, through a
+scheduled command.
 
-Accounts are event sourced, sales and tills are state stored. Nothing here is idempotent, and nothing guards itself against
-being done twice: what happens twice, not at all or in another order shows in the rows, the states or the log.
+Accounts are event sourced; sales and tills are state stored. No handler is idempotent. So a missing, repeated or
+reordered effect changes the rows, the states or the log.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ ACCOUNTS = {f"account{number}": f"owner{number % 3}" for number in range(6)}
 TILLS = ("till0", "till1")
 
 REPEAT = Retry(attempts=20, delay=0.01, longest=0.2)
-"""Conflicts with writers are no reason to park an event."""
+"""Conflicts with writers must not park an event."""
 
 
 class Opened(Event, name="shop.opened"):
@@ -44,12 +45,12 @@ class Opened(Event, name="shop.opened"):
 
 
 class Booked(Event, name="shop.booked"):
-    """An amount went into an account, or out of it.
+    """An amount was credited to an account, or debited from it.
 
     Attributes:
         account: the account.
-        owner: whose it is.
-        amount: how much; negative for what goes out.
+        owner: the owner of the account.
+        amount: the amount; negative for a debit.
         by: the id of the command.
     """
 
@@ -93,7 +94,7 @@ class Account(Aggregate, name="account"):
     balance: int
 
     def book(self, amount: int, by: str) -> None:
-        """Add an amount, or take it away."""
+        """Credit or debit an amount."""
         self.record(Booked(account=self.id, owner=self.owner, amount=amount, by=by))
 
     @on(Opened)
@@ -172,14 +173,14 @@ class Balance(View, name="balance", key="account"):
 
 
 class Owner(View, name="owner", key="owner"):
-    """What happened to an owner's accounts, as a chain that another order or a second time would change."""
+    """The history of an owner's accounts, as a chain of hashes that reveals a changed order and a repeated event."""
 
     owner: str
     trail: str = ""
 
 
 def longer(trail: str, booked: str) -> str:
-    """Return the trail behind one more booking."""
+    """Return the chain with one more booking."""
     return sha256(f"{trail} {booked}".encode()).hexdigest()[:16]
 
 
@@ -204,13 +205,13 @@ async def deposit(command: Deposit, accounts: Repository[Account], scheduler: Sc
 
 @shop.command_handler(Interest)
 async def interest(command: Interest, accounts: Repository[Account]) -> None:
-    """Add what a deposit has borne."""
+    """Credit the interest of a deposit."""
     (await accounts.get(command.account)).book(1, command.by)
 
 
 @shop.command_handler(Sell)
 async def sell(command: Sell, accounts: Repository[Account], sales: Repository[Sale], tills: Repository[Till]) -> None:
-    """Charge an account, note the sale and count it in the till: three aggregates, one unit of work."""
+    """Charge an account, record the sale and count it in the till: three aggregates in one unit of work."""
     (await accounts.get(command.account)).book(-command.amount, command.by)
     (await tills.get(command.till)).record(Taken(till=command.till, amount=command.amount, by=command.by))
     await sales.add(Sale.make(command.account, command.amount, command.by))

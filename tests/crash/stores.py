@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -30,12 +30,12 @@ class Stores(NamedTuple):
     read: SqlAlchemy
 
     def of(self, subscription: str) -> SqlAlchemy:
-        """Return the store that holds a subscription's checkpoint: that of what it changes."""
+        """Return the store with a subscription's checkpoint, which is the store with its rows."""
         return self.write if subscription == "rewards" else self.read
 
 
 @asynccontextmanager
-async def both(place: Place, *, idle: int | None = None) -> AsyncIterator[Stores]:
+async def both(place: Place, *, idle: float | None = None) -> AsyncIterator[Stores]:
     """Open the databases for the length of a block."""
     async with opened(place.write, idle=idle) as write:
         if place.read is None:
@@ -46,20 +46,15 @@ async def both(place: Place, *, idle: int | None = None) -> AsyncIterator[Stores
 
 
 @asynccontextmanager
-async def opened(url: str, *, idle: int | None = None) -> AsyncIterator[SqlAlchemy]:
+async def opened(url: str, *, idle: float | None = None) -> AsyncIterator[SqlAlchemy]:
     """Open a database for the length of a block.
 
     Args:
         url: where it is.
-        idle: whole seconds after which the server throws out a session that does nothing in a transaction.
+        idle: seconds after which the server ends a session that idles in a transaction; never when None.
     """
-    options: dict[str, Any] = {}
-    if idle is not None and url.startswith("postgresql"):
-        options["server_settings"] = {"idle_in_transaction_session_timeout": f"{idle}s"}
-    elif idle is not None and url.startswith("mysql"):
-        options["init_command"] = f"SET SESSION idle_transaction_timeout = {idle}"
-    engine = create_async_engine(url, connect_args=options)
+    engine = create_async_engine(url)
     try:
-        yield SqlAlchemy(engine)
+        yield SqlAlchemy(engine, idle_transaction_timeout=idle)
     finally:
         await engine.dispose()

@@ -1,4 +1,4 @@
-"""The lab notices what is wrong."""
+"""The lab detects faults."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import pytest
 
 from tests.crash.audit import faults
 from tests.crash.broken import Torn, Unfenced
-from tests.crash.lab import Lab, told
+from tests.crash.lab import Lab, with_logs
 from tests.crash.points import Fate
 from tests.crash.shop import Balance, Deposit, Sell, Till, application
 from tests.crash.stores import Stores, opened
-from twofold.ports import Checkpoint, ParkedEvent, Position, RowChange, WriteTransaction
+from tests.servers.kind import administer
+from twofold.ports import ParkedEvent, Position, RowChange, WriteTransaction
 from twofold.testing.conformance._tools.in_time import CEILING, until
 
 Tamper = Callable[[WriteTransaction, Path, Path], Awaitable[None]]
@@ -60,8 +61,8 @@ async def _wrong_state(transaction: WriteTransaction, journal: Path, steps: Path
         (_wrong_state, "till till0 is"),
     ],
 )
-async def test_the_audit_names_what_is_wrong(lab: Lab, tmp_path: Path, tamper: Tamper, found: str) -> None:
-    """An audit of a sound shop finds nothing; of one that was tampered with it finds just that."""
+async def test_the_audit_reports_each_fault(lab: Lab, tmp_path: Path, tamper: Tamper, found: str) -> None:
+    """An audit of an unchanged shop finds no fault. An audit of a changed shop finds exactly the change."""
     journal, steps = tmp_path / "journal", tmp_path / "steps"
     async with opened(lab.url) as store, application(store, work=True, lease=1.0) as app:
         await app.dispatch(Deposit(by="first", account="account0", amount=700))
@@ -77,16 +78,15 @@ async def test_the_audit_names_what_is_wrong(lab: Lab, tmp_path: Path, tamper: T
 
 
 async def test_the_audit_names_subscriptions_that_are_not_done(lab: Lab, tmp_path: Path) -> None:
-    """A partition that is behind, an event that is parked, and what was never done for it, are all found."""
+    """The audit reports a partition with a lag, a parked event, and the missing effects of that event."""
     async with opened(lab.url) as store:
         app = application(store, work=False, lease=1.0)
         async with app:
             await app.dispatch(Deposit(by="deposit", account="account1", amount=500))
             await app.dispatch(Sell(by="sale", account="account0", till="till0", amount=500))
         event = (await store.log.read_all()).events[-1]
-        start = Checkpoint(Position(0), await store.log.identity())
+        administer(lab.url, ["DELETE FROM twofold_checkpoints WHERE subscription = 'balances'"])
         transaction = await store.begin()
-        await transaction.checkpoints.divide("owners", [start], leases=[])
         await transaction.parked.add("rewards", [ParkedEvent(event, "key", "why", 1, event.time)])
         await transaction.commit()
         found = "\n".join(await faults(Stores(store, store), [], tmp_path / "steps"))
@@ -108,16 +108,18 @@ async def test_the_lab_notices_a_checkpoint_outside_of_the_transaction(lab: Lab)
         await lab.finish()
 
 
-async def test_the_lab_notices_a_worker_that_writes_after_it_was_replaced(lab: Lab) -> None:
-    """A worker that sleeps for too long and is not refused writes over what its successor wrote."""
+async def test_the_lab_notices_a_worker_that_writes_after_it_was_replaced(lab: Lab, url: str) -> None:
+    """The audit reports a worker that slept longer than its lease and overwrote rows of its successor."""
+    if url.startswith("sqlite"):
+        pytest.skip("the pause must precede the only write lock of SQLite, and may then hit a transaction without rows")
     lab.writer(0)
-    sleeper = lab.worker(Fate("before", "begin", 12, signal.SIGSTOP), store=Unfenced)
+    paused = lab.worker(Fate("before", "begin", 12, signal.SIGSTOP), store=Unfenced)
     lab.worker()
-    await until(sleeper.asleep, told("the worker was to fall asleep", *lab.members))
+    await until(paused.is_paused, with_logs("the worker was to pause", *lab.members))
     await lab.held_by(1)
     await lab.more(10)
     await lab.caught_up()
-    sleeper.send(signal.SIGCONT)
+    paused.send(signal.SIGCONT)
     await lab.held_by(2)
     with pytest.raises(AssertionError, match="behind generation"):
         await lab.finish()

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from tests.crash.lab import SERVERS, Lab, told
+from tests.crash.lab import SERVERS, Lab, with_logs
 from tests.crash.proxy import DatabaseProxy
 from tests.crash.stores import opened
 from tests.servers.kind import administer
@@ -31,8 +31,8 @@ async def proxy(url: str) -> AsyncIterator[DatabaseProxy]:
 
 
 @each_server
-async def test_connections_that_broke_while_nobody_used_them(lab: Lab, proxy: DatabaseProxy) -> None:
-    """Of connections that broke in the pool at most the first use fails, as something that may be repeated."""
+async def test_connections_that_broke_while_they_were_idle(lab: Lab, proxy: DatabaseProxy) -> None:
+    """After connections broke in the pool, at most the first use fails, with a transient error."""
     async with opened(proxy.url) as store:
         for _ in range(10):
             transactions = [await store.begin() for _ in range(3)]
@@ -91,8 +91,8 @@ async def _lost(proxy: DatabaseProxy, part: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)
-async def test_hints_are_heard_again_after_the_connection_broke(lab: Lab, proxy: DatabaseProxy) -> None:
-    """A worker whose connection for notifications breaks, and cannot be made anew for a while, listens again later."""
+async def test_notifications_arrive_again_after_the_connection_broke(lab: Lab, proxy: DatabaseProxy) -> None:
+    """A worker whose connection for notifications breaks, and cannot be restored for a while, listens again later."""
     lab.worker(url=proxy.url)
     listening = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
 
@@ -105,11 +105,11 @@ async def test_hints_are_heard_again_after_the_connection_broke(lab: Lab, proxy:
     async def one_listens() -> bool:
         return await listeners() == 1
 
-    await until(one_listens, told("the worker was to listen", *lab.members))
+    await until(one_listens, with_logs("the worker was to listen", *lab.members))
     proxy.refuse()
-    await until(none_listens, told("the worker's connection was to break", *lab.members))
-    await until(lambda: proxy.refused > 5, told("the worker was to try again", *lab.members))
+    await until(none_listens, with_logs("the worker's connection was to break", *lab.members))
+    await until(lambda: proxy.refused > 5, with_logs("the worker was to try again", *lab.members))
     proxy.resume()
-    await until(one_listens, told("the worker was to listen again", *lab.members))
+    await until(one_listens, with_logs("the worker was to listen again", *lab.members))
     lab.members[0].send(signal.SIGTERM)
     await lab.members[0].stopped()

@@ -1,4 +1,4 @@
-"""Workers that fall asleep for longer than their leases last, and wake up again."""
+"""Workers that are paused for longer than their leases, and resume."""
 
 from __future__ import annotations
 
@@ -6,37 +6,37 @@ import signal
 
 import pytest
 
-from tests.crash.lab import SERVERS, Lab, told
+from tests.crash.lab import SERVERS, Lab, with_logs
 from tests.crash.points import Fate
 from twofold.testing.conformance._tools.in_time import until
 
 
-async def test_a_sleeping_worker_is_replaced_and_writes_nothing_when_it_wakes(lab: Lab, round_number: int) -> None:
-    """Others take over what a stopped worker holds, while it sleeps; awake again, it works on as one of several."""
+async def test_a_paused_worker_is_replaced_and_writes_nothing_when_it_resumes(lab: Lab, round_number: int) -> None:
+    """Other workers take over from a stopped worker. After the paused worker resumes, it works as one of several."""
     lab.writer(round_number)
-    sleeper = lab.worker(Fate("before", "begin", 12, signal.SIGSTOP))
+    paused = lab.worker(Fate("before", "begin", 12, signal.SIGSTOP))
     lab.worker()
-    await until(sleeper.asleep, told("the worker was to fall asleep", *lab.members))
+    await until(paused.is_paused, with_logs("the worker was to pause", *lab.members))
     await lab.held_by(1)
     await lab.more(10)
     await lab.caught_up()
-    sleeper.send(signal.SIGCONT)
+    paused.send(signal.SIGCONT)
     await lab.held_by(2)
     await lab.finish()
 
 
 @pytest.mark.parametrize("url", SERVERS, indirect=True)
-async def test_workers_that_sleep_inside_a_transaction_are_thrown_out(lab: Lab, round_number: int) -> None:
-    """Where the server ends idle transactions, what sleeping workers have locked is free again while they sleep."""
+async def test_the_server_ends_transactions_of_paused_workers(lab: Lab, round_number: int) -> None:
+    """If the server ends idle transactions, the locks of paused workers are released during the pause."""
     lab.end_idle()
     lab.writer(round_number)
-    sleepers = [lab.worker(Fate("after", point, 3, signal.SIGSTOP)) for point in ("advance", "append")]
+    paused = [lab.worker(Fate("after", point, 3, signal.SIGSTOP)) for point in ("advance", "append")]
     lab.worker()
-    await until(lambda: all(each.asleep() for each in sleepers), told("two workers were to sleep", *lab.members))
+    await until(lambda: all(each.is_paused() for each in paused), with_logs("two workers were to pause", *lab.members))
     await lab.held_by(1)
     await lab.more(10)
     await lab.caught_up()
-    for sleeper in sleepers:
-        sleeper.send(signal.SIGCONT)
+    for each in paused:
+        each.send(signal.SIGCONT)
     await lab.held_by(2, 3)
     await lab.finish()

@@ -20,7 +20,7 @@ async def test_killed_at_every_point(lab: Lab, round_number: int) -> None:
     writers = [Fate(moment, point, random.randint(1, 6)) for point in WRITING for moment in ("before", "after")]
     random.shuffle(workers)
     random.shuffle(writers)
-    lab.writer(round_number, pause=0.1)
+    lab.writer(round_number)
     await lab.more(5)
     async with anyio.create_task_group() as relays:
         relays.start_soon(lambda: lab.relay(lab.worker, workers, together=3))

@@ -1,4 +1,4 @@
-"""Servers that die and come back."""
+"""Servers that crash and restart."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def lab(server: PrivateServer, tmp_path: Path) -> AsyncIterator[Lab]:
 
 
 async def test_a_server_that_is_killed_and_started_again(lab: Lab, server: PrivateServer, round_number: int) -> None:
-    """Workers and writers outlive their server: it is killed, and stopped as an administrator does, and all goes on."""
+    """Workers and writers survive a server that is killed, and one that is shut down regularly."""
     random = Random(round_number)
     for _ in range(2):
         lab.writer(round_number)
@@ -61,23 +61,30 @@ async def test_a_server_that_is_killed_and_started_again(lab: Lab, server: Priva
 
 @pytest.mark.parametrize("server", ["postgresql"], indirect=True)
 async def test_positions_that_a_crash_gives_out_again_are_not_skipped(lab: Lab, server: PrivateServer) -> None:
-    """What a killed server had given out and not yet written to disk it gives out once more; a reader waits for that too."""
-    # Positions that were rolled back reach the disk later; here after the server's death.
-    administer(server.url, ["ALTER SYSTEM SET wal_writer_delay = '10s'"])
+    """A killed server assigns positions again that it had not yet flushed to disk. Readers wait for them."""
+    # The server flushes complete pages of its log when a transaction is rolled back. Without images of whole tables' pages,
+    # the few events below mostly fit into one page, which a killed server loses.
+    administer(server.url, ["ALTER SYSTEM SET wal_writer_delay = '10s'", "ALTER SYSTEM SET full_page_writes = off"])
     server.stop()
     server.start()
     async with opened(lab.url) as store, opened(lab.url) as reader:
-        lost = await store.begin()
-        await lost.log.append("lost", _events(40), expected=Expected.ANY)
-        await lost.rollback()
-        seen = (await reader.log.read_all()).last
-        server.kill()
-        server.start()
+        for _ in range(10):
+            lost = await store.begin()
+            rolled_back = await lost.log.append("lost", _events(5), expected=Expected.ANY)
+            await lost.rollback()
+            seen = (await reader.log.read_all()).last
+            server.kill()
+            server.start()
 
-        late, early = await _again(store), await _again(store)
-        (first,) = await late.log.append("late", _events(1), expected=Expected.ANY)
+            late, early = await _again(store), await _again(store)
+            (first,) = await late.log.append("late", _events(1), expected=Expected.ANY)
+            if first.position <= rolled_back[-1].position:
+                break
+            await late.rollback()  # the server had flushed the positions
+            await early.rollback()
+        else:
+            pytest.fail("the server never gave positions out again")
         rest = await early.log.append("early", _events(60), expected=Expected.ANY)
-        assert first.position <= seen + 40
         await early.commit()
         page = await _read(reader, seen)
         await late.commit()

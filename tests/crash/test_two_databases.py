@@ -35,7 +35,10 @@ def _new_url(request: pytest.FixtureRequest, kind: str, file: Path) -> str:
 
 
 async def test_killed_at_random_between_two_databases(lab: Lab, round_number: int) -> None:
-    """Rows and checkpoint are in one database, the log in another; whoever is killed, each event counts once."""
+    """Rows and checkpoint are in one database, the log is in another.
+
+    Each event counts once, whichever process is killed.
+    """
     random = Random(round_number)
     starts = [partial(lab.writer, round_number), *[partial(lab.worker)] * 3]
     members = [start() for start in starts]
@@ -48,11 +51,11 @@ async def test_killed_at_random_between_two_databases(lab: Lab, round_number: in
 
 
 async def test_killed_around_the_commits_of_two_databases(lab: Lab, round_number: int) -> None:
-    """Workers are killed before and after what they do in either database."""
+    """Workers are killed before and after each operation on either database."""
     points = ("write", "advance", "take", "commit")
     fates = [Fate(moment, point, 2) for point in points for moment in ("before", "after")]
     Random(round_number).shuffle(fates)
-    lab.writer(round_number, pause=0.1)
+    lab.writer(round_number)
     await lab.more(5)
     await lab.relay(lab.worker, fates, together=2)
     await lab.finish()

@@ -22,27 +22,27 @@ async def work(
     fate: Fate | None = None,
     steps: Path | None = None,
     lease: float = 1.0,
-    idle: int | None = None,
+    idle: float | None = None,
     store: Callable[[Any], Any] | None = None,
 ) -> None:
-    """Run the subscriptions until told to stop.
+    """Run the subscriptions until a stop signal arrives.
 
     Args:
-        url: the database; its tables are there.
-        read: that of the read side, when it is another one.
-        fate: what happens to this process.
-        steps: where it records its committed steps.
-        lease: how long others wait before they take over, in seconds.
-        idle: after how many seconds the server throws out a session that rests in a transaction.
-        store: makes a store that breaks a promise.
+        url: the database, with its tables.
+        read: the URL of the read database, if it is a separate one.
+        fate: the failure of this process.
+        steps: the file for its committed steps.
+        lease: the duration of its leases, in seconds.
+        idle: seconds after which the server ends a session that is idle in a transaction.
+        store: creates a store that breaks a promise.
     """
-    told = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    stopping = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     async with both(Place(url, read), idle=idle) as sound:
         pointed: Any = Pointed(sound.write, fate, steps)
         reading: Any = None if read is None else Pointed(sound.read, fate, steps)
         async with application(pointed if store is None else store(pointed), work=True, lease=lease, read=reading):
-            await told.wait()
+            await stopping.wait()
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--fate", type=Fate.read, help='such as "before commit 3 SIGKILL"')
     parser.add_argument("--steps", type=Path)
     parser.add_argument("--lease", type=float, default=1.0)
-    parser.add_argument("--idle", type=int)
+    parser.add_argument("--idle", type=float)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO)
     asyncio.run(work(options.url, fate=options.fate, steps=options.steps, lease=options.lease, idle=options.idle))

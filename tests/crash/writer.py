@@ -1,7 +1,7 @@
 """A process that dispatches commands: `python -m tests.crash.writer URL SEED JOURNAL`. SIGTERM stops it.
 
-A command is written into the journal, for good, after it was answered. One that was refused, or whose outcome is unknown, is
-not repeated, and is not in the journal; nothing but those outcomes may come of a dispatch.
+A command is appended to the journal after it was answered. A command that was refused, or whose outcome is unknown, is
+not repeated and not in the journal. A dispatch must not have any other outcome.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.crash.points import Fate, Pointed
 from tests.crash.shop import ACCOUNTS, TILLS, Deposit, Sell, application
 from tests.crash.stores import Place, both
 from twofold import Application
-from twofold.errors import CommitFailed, ConcurrencyConflict, TransientFailure
+from twofold.errors import CommitUnknown, ConcurrencyConflict, TransientFailure
 
 logger = logging.getLogger("tests.crash.writer")
 
@@ -27,8 +27,10 @@ LANES = 2
 
 SHARE = 3
 LONGEST = 1.0
-"""A lane rests so many times as long as its command took, at most so many seconds. Each command leaves work to others, which
-takes as long; without the rest it would pile up on a busy machine."""
+"""A lane rests for this multiple of the duration of its command, up to a number of seconds.
+
+Each command causes work for other processes. Without the rest, this work would accumulate on a busy machine.
+"""
 
 
 async def write(
@@ -38,22 +40,22 @@ async def write(
     *,
     read: str | None = None,
     fate: Fate | None = None,
-    pause: float = 0.03,
-    idle: int | None = None,
+    pause: float = 0.1,
+    idle: float | None = None,
 ) -> None:
-    """Dispatch commands until told to stop.
+    """Dispatch commands until a stop signal arrives.
 
     Args:
-        url: the database; its tables are there.
-        seed: decides which commands, and is part of their ids.
-        journal: where the ids of answered commands go, a line each.
-        read: the database of the read side, when it is another one.
-        fate: what happens to this process.
-        pause: seconds to rest after a command, on average.
-        idle: after how many seconds the server throws out a session that rests in a transaction.
+        url: the database, with its tables.
+        seed: determines the commands, and is part of their ids.
+        journal: the file for the ids of answered commands, one per line.
+        read: the URL of the read database, if it is a separate one.
+        fate: the failure of this process.
+        pause: the average seconds of rest after a command.
+        idle: seconds after which the server ends a session that is idle in a transaction.
     """
-    told = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    stopping = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     file = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     async with (
         both(Place(url, read), idle=idle) as stores,
@@ -61,18 +63,18 @@ async def write(
             Pointed(stores.write, fate), work=False, lease=1.0, read=None if read is None else stores.read
         ) as app,
     ):
-        await asyncio.gather(*(_dispatch(app, f"{seed}.{lane}", file, told, pause) for lane in range(LANES)))
+        await asyncio.gather(*(_dispatch(app, f"{seed}.{lane}", file, stopping, pause) for lane in range(LANES)))
 
 
-async def _dispatch(app: Application, seed: str, journal: int, told: asyncio.Event, pause: float) -> None:
+async def _dispatch(app: Application, seed: str, journal: int, stopping: asyncio.Event, pause: float) -> None:
     random, number, clock = Random(seed), 0, asyncio.get_running_loop().time
-    while not told.is_set():
+    while not stopping.is_set():
         number += 1
         began = clock()
         command = _command(random, f"{seed}.{number}")
         try:
             await app.dispatch(command)
-        except (CommitFailed, ConcurrencyConflict, TransientFailure) as error:
+        except (CommitUnknown, ConcurrencyConflict, TransientFailure) as error:
             logger.info("%s was not answered: %s", command.by, error)
         else:
             os.write(journal, f"{command.by}\n".encode())
@@ -95,8 +97,8 @@ def main() -> None:
     parser.add_argument("journal", type=Path)
     parser.add_argument("--read")
     parser.add_argument("--fate", type=Fate.read, help='such as "after commit 3 SIGKILL"')
-    parser.add_argument("--pause", type=float, default=0.03)
-    parser.add_argument("--idle", type=int)
+    parser.add_argument("--pause", type=float, default=0.1)
+    parser.add_argument("--idle", type=float)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO)
     more = {"read": options.read, "fate": options.fate, "pause": options.pause, "idle": options.idle}

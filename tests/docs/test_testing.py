@@ -1,4 +1,4 @@
-"""The code of the page about testing runs as it stands there."""
+"""The code of the page about testing runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tutorial's code runs as it stands there."""
+"""The code of the tutorial runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bank of the suites, with a balance that is cached, and what holds its loads."""
+"""The bank of the suites with a cached balance, and a gate for its loads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from decimal import Decimal
 import anyio
 
 from twofold import Application, Cache, Query, ReadModel, Router, View
-from twofold.ports import Cached, CacheKey, CacheLease, CacheStore, Position, WriteStore
+from twofold.ports import Cached, CacheKey, CacheLease, CacheStore, Position, ReadStore, WriteStore
 from twofold.testing.conformance._domain.bank import Balance, Deposited, Opened
 from twofold.testing.conformance._domain.bank import bank as bank_module
 from twofold.testing.conformance._tools.in_time import in_time
@@ -47,7 +47,7 @@ class Loads:
         self.go, self.began = anyio.Event(), anyio.Event()
 
     def pass_by(self) -> anyio.Event:
-        """Let the next loads through while the present ones wait; return what lets these go on."""
+        """Let later loads pass while the current ones wait; return a function that releases the current ones."""
         held, self.go = self.go, anyio.Event()
         self.go.set()
         return held
@@ -62,7 +62,7 @@ class Loads:
 
 
 def reading(loads: Loads, cached: Cache = CACHED) -> Router:
-    """Return the query for a balance, which is held once it has read its row."""
+    """Return the query for a balance, which waits at the gate after it has read its row."""
     router = Router("cached")
 
     @router.query_handler(GetCached, cache=cached)
@@ -94,10 +94,11 @@ async def bank(
     loads: Loads | None = None,
     *more: Router,
     write: WriteStore | None = None,
+    read: ReadStore | None = None,
     cached: Cache = CACHED,
 ) -> AsyncIterator[Application]:
     """Run the bank with a cached balance."""
-    app = Application("bank", write=write or InMemory(), cache=cache)
+    app = Application("bank", write=write or InMemory(), read=read, cache=cache)
     for each in (bank_module, reading(loads or Loads(), cached), *more):
         app.include(each)
     with in_time():
@@ -105,6 +106,6 @@ async def bank(
             yield app
 
 
-def balance(amount: int) -> Balance:
-    """Return the row of the account."""
-    return Balance(account_id="a", balance=Decimal(amount))
+def balance(amount: int, *, of: str = "a") -> Balance:
+    """Return the row of an account."""
+    return Balance(account_id=of, balance=Decimal(amount))

@@ -34,4 +34,4 @@ class Row(View, name="orders_row", key="number"):
 
 
 class Boom(Exception):
-    """What a handler of a test raises."""
+    """The error that a test raises in a handler."""

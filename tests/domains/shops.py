@@ -59,7 +59,7 @@ shop = Router("shop")
 
 @shop.command_handler(Sell)
 async def sell(command: Sell, orders: Repository[Order]) -> int:
-    """Sell the next so many of an order."""
+    """Sell the next `number` items of an order."""
     order = await orders.find(command.order_id)
     if order is None:
         order = Order.begin(Sold(order_id=command.order_id, number=1))
@@ -72,7 +72,7 @@ async def sell(command: Sell, orders: Repository[Order]) -> int:
 
 @shop.command_handler(Rename)
 async def rename(command: Rename, orders: Repository[Order]) -> None:
-    """Do something that nobody outside hears of."""
+    """Make a change that no other application receives."""
     (await orders.get(command.order_id)).record(Renamed(order_id=command.order_id))
 
 
@@ -81,14 +81,14 @@ depot = Router("depot")
 
 @depot.projection("parcels")
 class Parcels:
-    """What was sold, as the depot has heard of it, in the order in which it did."""
+    """The sales that the depot has received, in order."""
 
     def __init__(self, parcels: ReadModel[Parcel]) -> None:
         self.parcels = parcels
 
     @on(Sold)
     async def sold(self, event: Sold) -> None:
-        """Note one more."""
+        """Record one more sale."""
         parcel = await self.parcels.get(event.order_id) or Parcel(order_id=event.order_id)
         await self.parcels.put(Parcel(order_id=event.order_id, numbers=(*parcel.numbers, event.number)))
 
@@ -103,7 +103,7 @@ async def get_parcel(query: GetParcel, parcels: ReadModel[Parcel]) -> Parcel | N
 async def selling(
     store: WriteStore, broker: Transport, *, seconds: float | None = WHOLE_TEST, **options: Any
 ) -> AsyncIterator[Application]:
-    """Run the shop, which publishes what it sells."""
+    """Run the shop, which publishes its sales."""
     app = Application("shop", write=store, transport=broker, lease=LEASE, **options)
     app.include(shop)
     app.relay(Sold)
@@ -115,7 +115,7 @@ async def selling(
 async def shipping(
     store: WriteStore, broker: Transport, *, seconds: float | None = WHOLE_TEST, **options: Any
 ) -> AsyncIterator[Application]:
-    """Run the depot, which hears of it."""
+    """Run the depot, which receives them."""
     app = Application("depot", write=store, transport=broker, lease=LEASE, **options)
     app.include(depot)
     app.consume(Sold, source="shop", partitions=2)

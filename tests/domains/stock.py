@@ -73,13 +73,13 @@ stock = Router("stock")
 
 @stock.command_handler(Fill)
 async def fill(command: Fill, stocks: Repository[Stock]) -> None:
-    """Begin with so many."""
+    """Set the initial stock."""
     await stocks.add(Stock.begin(Filled(article=command.article, number=command.number)))
 
 
 @stock.command_handler(Take)
 async def take(command: Take, stocks: Repository[Stock]) -> int:
-    """Take so many, and return how many are left."""
+    """Remove a number of items, and return the rest."""
     found = await stocks.get(command.article)
     if found.number < command.number:
         raise OutOfStock(found.id, found.number)
@@ -101,7 +101,7 @@ async def unserved(command: Unserved) -> None:
 
 @stock.projection("levels")
 class Levels:
-    """How many there are of each article."""
+    """The number of items of each article."""
 
     def __init__(self, levels: ReadModel[Level]) -> None:
         self.levels = levels

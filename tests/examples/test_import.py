@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import csv
 import gzip
-import os
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -23,12 +23,30 @@ from orders.figures import Figures, GetFigures
 from orders.importing import import_orders
 from orders.read_side import GetOrder, ListUserOrders, OrderStatistics
 from twofold import Application, Query, Repository, Router
-from twofold.testing.conformance._tools.in_time import CEILING, until
+from twofold.testing.conformance._tools.in_time import CEILING
 
 ROOT = Path(__file__).resolve().parents[2]
 REAL = ROOT.parent / "shared" / "data" / "online_retail_2010-12_2011-01.csv.gz"
-REAL_FIGURES = Figures(2387, 47386, Decimal("1142158.93"))
-REAL_ROWS = 77628
+
+
+class Extent(NamedTuple):
+    """A number of the real rows, from the first one on, and the figures of their orders."""
+
+    rows: int
+    figures: Figures
+
+    def written(self, folder: Path) -> Path:
+        """Write the rows into a file."""
+        with gzip.open(REAL, "rb") as source:
+            file = folder / "real.csv"
+            file.write_bytes(b"".join(islice(source, 1 + self.rows)))
+        return file
+
+
+WHOLE = Extent(77_628, Figures(2387, 47386, Decimal("1142158.93")))
+"""All rows, which `--everywhere` imports."""
+EXCERPT = Extent(5_000, Figures(248, 3725, Decimal("91039.42")))
+"""Enough to be interrupted."""
 
 needs_real = pytest.mark.skipif(not REAL.exists(), reason="the file of real orders is not beside the project")
 KINDS = pytest.mark.parametrize("event_sourced", [False, True], ids=["state stored", "event sourced"])
@@ -43,7 +61,7 @@ def anyio_backend() -> str:
 
 
 class AddUp(Query[Figures]):
-    """What some orders of the write side add up to."""
+    """The figures of some orders in the write model."""
 
     order_ids: tuple[str, ...]
 
@@ -84,7 +102,7 @@ def rejected(path: Path) -> list[tuple[int, str]]:
 
 
 async def test_every_row_is_imported_or_rejected_with_its_number(tmp_path: Path) -> None:
-    """What cannot be an order line goes to the reject file with row number and reason; the rest becomes orders."""
+    """A row that is not an order line goes to the reject file, with row number and reason. Other rows become orders."""
     file = write(
         tmp_path / "a.csv",
         GOOD,
@@ -116,6 +134,31 @@ async def test_every_row_is_imported_or_rejected_with_its_number(tmp_path: Path)
     ]
 
 
+async def test_cells_that_begin_like_formulas(tmp_path: Path) -> None:
+    """A cell is data and never a formula: a text in the notation of spreadsheets is read, and a name may begin with "=".
+
+    The reject file is opened in spreadsheets, so it contains no cell that they would evaluate.
+    """
+    file = write(
+        tmp_path / "a.csv",
+        ['="1"', '="0012"', "=Lamp", '="2"', GOOD[4], '="1.50"', '="7"', '="France"'],
+        ["1", "P2", '="A ""big"" mug"', *GOOD[3:]],
+        ["1", "P3", '=HYPERLINK("http://x")', "=2", GOOD[4], "1.50", "7", "@F"],
+        ["1", "P4", "+Cup", "-2", *GOOD[4:]],
+    )
+    async with shop(tmp_path) as app:
+        await import_orders(app, file.open("rb"), tmp_path / "r.csv")
+        await app.settle()
+        order = await app.execute(GetOrder(order_id="1"))
+    assert order is not None
+    assert [(line.product_id, line.product_name) for line in order.lines] == [("0012", "=Lamp"), ("P2", 'A "big" mug')]
+    assert (order.user_name, order.lines[0].quantity) == ("Customer 7, France", 2)
+    with (tmp_path / "r.csv").open(newline="", encoding="utf-8") as source:
+        _, formula, number = csv.reader(source)
+    assert formula[4:] == ['\'=HYPERLINK("http://x")', "'=2", GOOD[4], "1.50", "7", "'@F"]
+    assert number[4:6] == ["'+Cup", "-2"]
+
+
 async def test_another_order_of_the_same_number_is_rejected(tmp_path: Path) -> None:
     """Rows of an invoice number that is an order with other lines are rejected, and the order stays."""
     file = write(tmp_path / "a.csv", GOOD, ["2", *GOOD[1:]], ["1", "P9", *GOOD[2:3], "5", *GOOD[4:]])
@@ -138,60 +181,46 @@ async def test_a_file_that_is_no_such_csv_is_refused(tmp_path: Path, content: by
 
 @needs_real
 @KINDS
-async def test_the_real_orders_give_the_known_figures(tmp_path: Path, event_sourced: bool) -> None:
+async def test_the_real_orders_give_the_known_figures(tmp_path: Path, event_sourced: bool, everywhere: bool) -> None:
     """The three read models agree with the known totals and with the write side; every other row is accounted for."""
+    real = WHOLE if everywhere else EXCERPT
     async with shop(tmp_path, event_sourced=event_sourced) as app:
-        done = await import_orders(app, REAL.open("rb"), tmp_path / "r.csv")
+        done = await import_orders(app, real.written(tmp_path).open("rb"), tmp_path / "r.csv")
         await app.settle(timeout=CEILING)
         found = await app.execute(GetFigures())
-        page = await app.write.log.read_all(limit=REAL_ROWS, names={"orders.order_created"})
+        page = await app.write.log.read_all(limit=real.rows, names={"orders.order_created"})
         numbers = tuple(event.stream.removeprefix("order-") for event in page.events)
-        assert await app.execute(AddUp(order_ids=numbers)) == REAL_FIGURES
-    assert set(found.values()) == {REAL_FIGURES}
-    assert len(rejected(tmp_path / "r.csv")) == REAL_ROWS - REAL_FIGURES.lines
-    assert done["orders created"] == REAL_FIGURES.orders
+        assert await app.execute(AddUp(order_ids=numbers)) == real.figures
+    assert set(found.values()) == {real.figures}
+    assert len(rejected(tmp_path / "r.csv")) == real.rows - real.figures.lines
+    assert done["orders created"] == real.figures.orders
 
 
 @needs_real
 @KINDS
-async def test_a_killed_import_is_completed_by_the_next(tmp_path: Path, event_sourced: bool) -> None:
+async def test_a_killed_import_is_completed_by_the_next(tmp_path: Path, event_sourced: bool, everywhere: bool) -> None:
     """Killed in the middle (SIGKILL) and run again, the import ends in the same figures, and a third run creates nothing."""
-    database = tmp_path / "orders.db"
-    kind = ["--event-sourced"] if event_sourced else []
-    command = [sys.executable, "-m", "orders", "import", str(REAL), "--write", f"sqlite+aiosqlite:///{database}", *kind]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def it_is_under_way() -> bool:
-        assert process.poll() is None, "the import ended before it could be killed"
-        return database.exists() and _orders_in(database) > 300
-
-    await until(it_is_under_way, "the import was to begin")
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    real = WHOLE if everywhere else EXCERPT
+    file = real.written(tmp_path)
+    kind = "event-sourced" if event_sourced else "state-stored"
+    command = [sys.executable, "-m", "tests.examples.killed", str(tmp_path), str(file), kind]
+    first = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=CEILING, check=False)
+    assert first.returncode == -signal.SIGKILL, first.stderr
     async with shop(tmp_path, event_sourced=event_sourced) as app:
-        second = await import_orders(app, REAL.open("rb"), tmp_path / "r.csv")
+        second = await import_orders(app, file.open("rb"), tmp_path / "r.csv")
         await app.settle(timeout=CEILING)
-        assert set((await app.execute(GetFigures())).values()) == {REAL_FIGURES}
-        third = await import_orders(app, REAL.open("rb"), tmp_path / "r.csv")
+        assert set((await app.execute(GetFigures())).values()) == {real.figures}
+        third = await import_orders(app, file.open("rb"), tmp_path / "r.csv")
         await app.settle(timeout=CEILING)
-        assert set((await app.execute(GetFigures())).values()) == {REAL_FIGURES}
-    assert 0 < second["orders created"] < REAL_FIGURES.orders
-    assert second["orders created"] + second["orders there already"] == REAL_FIGURES.orders
+        assert set((await app.execute(GetFigures())).values()) == {real.figures}
+    assert 0 < second["orders created"] < real.figures.orders
+    assert second["orders created"] + second["orders there already"] == real.figures.orders
     kept = {name: number for name, number in third.items() if "rejected" not in name}
-    assert kept == {"orders there already": 2387, "lines there already": 47386}
-
-
-def _orders_in(database: Path) -> int:
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        try:
-            (count,) = connection.execute("SELECT max(position) FROM twofold_events").fetchone()
-        except sqlite3.OperationalError:
-            return 0
-    return count or 0
+    assert kept == {"orders there already": real.figures.orders, "lines there already": real.figures.lines}
 
 
 async def test_a_file_that_ends_in_the_middle_is_reported(tmp_path: Path) -> None:
-    """A gzip file that was cut is an error that says so; what was read before stays imported."""
+    """A gzip file that was cut is refused, and nothing is imported."""
     whole = gzip.compress(
         (",".join(COLUMNS) + "\n" + "\n".join(",".join([f"{n}", *GOOD[1:]]) for n in range(500))).encode()
     )
@@ -200,11 +229,12 @@ async def test_a_file_that_ends_in_the_middle_is_reported(tmp_path: Path) -> Non
     async with shop(tmp_path) as app:
         with pytest.raises(NotAnOrderFile, match="damaged"):
             await import_orders(app, file.open("rb"), tmp_path / "r.csv")
+        assert await app.write.log.head() == 0
 
 
 @pytest.mark.parametrize("asked", [["show", "1"], ["list", "7"], ["stats", "2025-03-05"]], ids=lambda asked: asked[0])
 def test_a_question_without_a_database_creates_none(tmp_path: Path, asked: list[str]) -> None:
-    """Who asks before anything was imported is told what to do, in one line, and no empty database is left behind."""
+    """A query before the first import fails with one line of advice, and creates no empty database."""
     done = subprocess.run(
         [sys.executable, "-m", "orders", *asked],
         cwd=tmp_path,
@@ -215,5 +245,5 @@ def test_a_question_without_a_database_creates_none(tmp_path: Path, asked: list[
     )
     assert (done.returncode, done.stdout, list(tmp_path.iterdir())) == (1, "", [])
     assert done.stderr == (
-        "FileNotFoundError: there is no database orders.db. Make it by: python -m orders import FILE\n"
+        "FileNotFoundError: The database orders.db does not exist. Create it with: python -m orders import FILE\n"
     )

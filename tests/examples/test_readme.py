@@ -1,4 +1,4 @@
-"""The README's code runs as it stands there."""
+"""The code of the README runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_code_of_the_readme_runs(tmp_path: Path) -> None:
-    """The README's code prints what the README says."""
+    """The code prints the output that the README shows."""
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
     script = tmp_path / "readme.py"
     script.write_text(code)

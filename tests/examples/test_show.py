@@ -1,4 +1,4 @@
-"""What the commands of the orders example print."""
+"""The output of the commands of the orders example."""
 
 from __future__ import annotations
 

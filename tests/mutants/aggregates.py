@@ -1,4 +1,4 @@
-"""Stored state of aggregates that comes back wrongly, or is overwritten."""
+"""State of aggregates that is loaded with wrong values, or is overwritten."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints that move without being compared, or apart from what they stand for."""
+"""Checkpoints that move without a comparison, or in another transaction than their effects."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def unguarded(ignores: Callable[[Checkpoint | None, Checkpoint | None], bool] = 
 
 
 class MovesApart(Proxy):
-    """Moves checkpoints in a transaction of their own behind this one, whatever became of it."""
+    """Moves checkpoints in a separate transaction after this one, whatever its outcome."""
 
     def __init__(self, inner: Any, store: Any) -> None:
         super().__init__(inner)

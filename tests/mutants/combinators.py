@@ -5,6 +5,7 @@ A mutant that keeps state is a class derived from `Proxy`; it is such a function
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from functools import wraps
@@ -60,7 +61,7 @@ def replacing(*methods: str, **arguments: Any) -> Wrap:
 
 
 def changing_result(*methods: str, to: Callable[[Any], Any]) -> Wrap:
-    """Change what methods return; the items of an async iterator are changed as one list."""
+    """Change the results of methods. The items of an async iterator are changed as one list."""
 
     def changed(method: str) -> Callable[..., Any]:
         def call(inner: Any, *args: Any, **options: Any) -> Any:
@@ -122,5 +123,10 @@ def both(*broken: Wrap) -> Wrap:
 
 
 def for_each(make: Callable[[Any], Wrap]) -> Wrap:
-    """Break each object in a way that is made for it: to keep state as long as the object, or to ask the object."""
+    """Break each object with a wrapper of its own, which can store state or call the object."""
     return lambda inner: make(inner)(inner)
+
+
+def without_zeros(text: str) -> str:
+    """Return a JSON text whose decimals have no trailing zeros."""
+    return re.sub(r'(\.\d*?)0+"', r'\1"', text)

@@ -1,4 +1,4 @@
-"""Mutants are made of the adapters of the suites."""
+"""Mutants wrap the adapters of the suites."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tests.adapters.conftest import (
     new_requests,
     new_store,
     pytest_generate_tests,
+    take_backup,
 )
 
 __all__ = (
@@ -24,4 +25,5 @@ __all__ = (
     "new_requests",
     "new_store",
     "pytest_generate_tests",
+    "take_backup",
 )

@@ -1,4 +1,4 @@
-"""How a suite is shown to fail on adapters that are broken on purpose."""
+"""Run suites on adapters that are broken on purpose, and check that they fail."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from twofold.errors import TwofoldError
 from twofold.testing.conformance._tools.in_time import CEILING, patience
 
 Mutants: TypeAlias = Mapping[str, Mapping[str, Wrap]]
-"""What is broken, in words, and how, by the test of a suite that has to notice.
+"""The mutants by description, for each test that must detect them.
 
-A mutant is a function that returns what the suite gets in place of an adapter, or of what opens connections to a broker.
+A mutant is a function that returns a replacement for an adapter, or for a function that opens connections to a broker.
 """
 
 NOTICED = AssertionError, TwofoldError, ExceptionGroup, pytest.fail.Exception
-"""What a test raises that noticed something. A test that only hangs has not."""
+"""The errors of a test that has detected a fault. A timeout is not such an error."""
 
 
 class MutantSuite:
-    """Shows that a suite fails on each of its mutants, and that it does so because of what is broken.
+    """Checks that a suite fails on each of its mutants, because of the fault and not because of a timeout.
 
     Derive a class in a test module, as from any suite:
 
@@ -37,17 +37,19 @@ class MutantSuite:
 
     Attributes:
         suite: the suite.
-        mutants: what is broken, and which test has to notice.
+        mutants: the mutants, by the test that must detect them.
         kinds: the adapters that `--everywhere` runs the mutants on. By default, only the first one is used.
         opener: the fixture that opens an adapter for the suite.
-        unbroken: wraps all that mutants wrap, and breaks nothing.
-        deadline: how long a test may take to notice, in seconds. Only a test that hangs takes so long.
+        fixtures: further fixtures that tests of the suite take.
+        unbroken: wraps the same objects as the mutants, without a fault.
+        deadline: the maximum duration of a test, in seconds. Only a test that hangs takes so long.
     """
 
     suite: ClassVar[type[Any]]
     mutants: ClassVar[Mutants]
     kinds: ClassVar[Sequence[str]] = STORES
     opener: ClassVar[str] = "new_store"
+    fixtures: ClassVar[Sequence[str]] = ()
     unbroken: ClassVar[Any] = staticmethod(unbroken_store)
     deadline: ClassVar[float] = CEILING
 
@@ -62,11 +64,11 @@ class MutantSuite:
 
     @pytest.fixture
     def given(self, kind: str, request: pytest.FixtureRequest) -> dict[str, Any]:
-        """Give what tests of the suite take. Opening a server that is not there skips a mutant like the test itself."""
-        return {name: request.getfixturevalue(name) for name in (self.opener, "capabilities")}
+        """Return the fixtures for tests of the suite. A missing server skips a mutant like the test itself."""
+        return {name: request.getfixturevalue(name) for name in (self.opener, "capabilities", *self.fixtures)}
 
     async def test_a_mutant_is_killed(self, killer: str, broken: Wrap, kind: str, given: dict[str, Any]) -> None:
-        """The named test notices what is broken, and does not merely hang."""
+        """The named test detects the fault, and does not only hang."""
         # Most mutants are noticed by a missing result, so this is how long their tests take. A lease of 3 s is renewed
         # after 1 s; a shorter wait would fail before the renewal, and for another reason than the mutant.
         patience.set(1.5 if kind.startswith("memory") else 2.0)

@@ -1,7 +1,9 @@
-"""Leases that are given, kept or ignored wrongly, and subscriptions that are divided wrongly."""
+"""Leases that are granted, extended or ignored wrongly, and subscriptions with wrong partitions."""
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -9,12 +11,13 @@ from typing import Any
 from tests.mutants.combinators import Wrap, changing, changing_result, for_each, instead, replacing
 from tests.mutants.places import at
 from twofold.ports import Checkpoint, Lease, Partition, ReadStore, SubscriptionStore
+from twofold.testing.conformance._tools.proxy import Proxy
 
 LONG = 60.0
 
 
 async def now(subscriptions: SubscriptionStore, subscription: str) -> list[Lease]:
-    """Return leases that are valid at the moment, whoever holds them."""
+    """Return the currently valid leases of all workers."""
     return [Lease(subscription, each.number, each.generation) for each in await subscriptions.partitions(subscription)]
 
 
@@ -29,11 +32,11 @@ def advancing(function: Callable[..., Any]) -> Wrap:
 
 
 def dividing(change: Callable[[Checkpoint, Any], Checkpoint], *, anew: bool = True) -> Wrap:
-    """Divide a subscription into other checkpoints.
+    """Divide a subscription with changed checkpoints.
 
     Args:
-        change: what is written of a checkpoint, given the head of the log.
-        anew: leave the very first checkpoints of a subscription alone.
+        change: returns the changed checkpoint, given the original one and the head of the log.
+        anew: do not change the first checkpoints of a subscription.
     """
 
     async def divide(
@@ -97,10 +100,63 @@ def _dropping_when_dividing(store: ReadStore) -> Wrap:
     )
 
 
+class ClaimsWhatWasFree(Proxy):
+    """Claims partitions that were free when the first worker looked."""
+
+    _free: bool | None = None
+
+    async def claim(self, subscription: str, owner: str, *, force: bool = False, **how: Any) -> Sequence[Lease]:
+        free = not any(each.owner for each in await self.inner.partitions(subscription))
+        if self._free is None:  # another worker may have looked meanwhile
+            self._free = free
+        leases: Sequence[Lease] = await self.inner.claim(subscription, owner, force=force or self._free, **how)
+        return leases
+
+
+class ExpiresByTheProcess(Proxy):
+    """Leases that expire by the clock of the process.
+
+    Args:
+        inner: the subscriptions.
+        early: whether a lease that looks expired is ended.
+        late: whether a lease that looks live is extended.
+    """
+
+    def __init__(self, inner: Any, *, early: bool = False, late: bool = False) -> None:
+        super().__init__(inner)
+        self._early, self._late = early, late
+        self._until: dict[tuple[str, int], float] = {}
+
+    async def claim(self, subscription: str, owner: str, *, seconds: float, **how: Any) -> Sequence[Lease]:
+        for lease in await now(self.inner, subscription):
+            until = self._until.get((subscription, lease.partition))
+            if until is not None and (self._late if until > time.time() else self._early):
+                await self.inner.renew([lease], seconds=LONG if until > time.time() else 0.0)
+        return self._extended(await self.inner.claim(subscription, owner, seconds=seconds, **how), seconds)
+
+    async def renew(self, leases: Sequence[Lease], *, seconds: float) -> Sequence[Lease]:
+        return self._extended(await self.inner.renew(leases, seconds=seconds), seconds)
+
+    async def release(self, leases: Sequence[Lease]) -> None:
+        await self.inner.release(leases)
+        self._extended(leases, -math.inf)
+
+    def _extended(self, leases: Sequence[Lease], seconds: float) -> Sequence[Lease]:
+        for lease in leases:
+            self._until[lease.subscription, lease.partition] = time.time() + seconds
+        return leases
+
+
 def _without_owner(partitions: Sequence[Partition]) -> Sequence[Partition]:
     return [each._replace(owner=None) for each in partitions]
 
 
+expiring_early = leasing(partial(ExpiresByTheProcess, early=True))
+expiring_late = leasing(partial(ExpiresByTheProcess, late=True))
+claiming_what_was_free = leasing(ClaimsWhatWasFree)
+showing_no_pause = leasing(
+    changing_result("partitions", to=lambda found: [each._replace(pause=None) for each in found])
+)
 robbing = leasing(instead(claim=_rob))
 forgetting_owners = leasing(changing_result("partitions", to=_without_owner))
 endless = leasing(changing("renew", seconds=lambda seconds: max(seconds, LONG)))

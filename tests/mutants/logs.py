@@ -26,8 +26,8 @@ def reading(**functions: Callable[..., Any]) -> Wrap:
     return at("log", instead(**functions))
 
 
-async def _append_something(log: Any, stream: str, events: Any, *, expected: Any) -> Any:
-    return await log.append(stream, events, expected=expected) if events else ()
+async def _append_something(log: Any, stream: str, events: Any, **options: Any) -> Any:
+    return await log.append(stream, events, **options) if events else ()
 
 
 async def _skip_the_last(log: EventLog, *, limit: int = 500, **options: Any) -> LogPage:

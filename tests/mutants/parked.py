@@ -1,4 +1,4 @@
-"""Parked events that are lost, kept, or found wrongly."""
+"""Parked events that are lost, not removed, or found wrongly."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def finding(change: Callable[[ParkedEvent], ParkedEvent]) -> Wrap:
 
 
 class NotesParked(Proxy):
-    """Notes the events that are parked, committed or not."""
+    """Records the parked events, committed or not."""
 
     def __init__(self, inner: Any, noted: list[tuple[str, ParkedEvent]]) -> None:
         super().__init__(inner)
@@ -43,10 +43,11 @@ class NotesParked(Proxy):
 def answering(
     answer: Callable[[list[ParkedEvent], list[tuple[str, ParkedEvent]]], list[ParkedEvent]],
 ) -> Wrap:
-    """Find other parked events.
+    """Return other parked events.
 
     Args:
-        answer: what is found, given the right answer, and all that was ever parked with its subscription, in order.
+        answer: returns the events, given the right ones, and all events that were ever parked with their subscription,
+            in order.
     """
 
     def make(_: Any) -> Wrap:
@@ -65,15 +66,21 @@ async def _look_for(store: ReadStore, _: Any, subscription: str, key: str, *, at
     return bool(await store.parked.read(subscription, key=key))
 
 
+async def _remove_all(store: ReadStore, parked: Any, subscription: str, positions: Sequence[Any]) -> int:
+    await parked.remove(subscription, [each.event.position for each in await store.parked.read(subscription)])
+    return len(positions)
+
+
 async def _count(_: Any, subscription: str, positions: Sequence[Any]) -> int:
     return len(positions)
 
 
 knowing_no_keys = at("parked", ignoring("keys", returning={}))
 counting_keys_once = at("parked", changing_result("keys", to=lambda found: dict.fromkeys(found, 1)))
-holding_nothing = at("parked", ignoring("retries", returning={}))
+retrying_nothing = at("parked", ignoring("retries", returning={}))
 in_reverse = answering(lambda found, _: found[::-1])
 keeping_parked = parking(instead(remove=_count))
+removing_all = for_each(lambda store: parking(instead(remove=partial(_remove_all, store))))
 losing_reasons = parking(ignoring("update"))
 adopting_nothing = parking(ignoring("adopt"))
 noting_no_retry = for_each(lambda store: parking(instead(retry=partial(_look_for, store))))

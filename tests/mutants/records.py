@@ -1,4 +1,4 @@
-"""Idempotency keys and inboxes that forget, confuse or keep records."""
+"""Idempotency keys and inboxes that lose records, mix them up, or do not delete them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def _agree(keys: Any, tenant: str, key: str, record: KeyRecord) -> KeyReco
 
 
 class HidesOwn(Proxy):
-    """Does not find what its own transaction has claimed."""
+    """Does not find the claims of its own transaction."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
-from tests.mutants.combinators import Wrap, changing, for_each, ignoring, raising, suppressing
+from tests.mutants.combinators import Wrap, both, changing, changing_result, for_each, ignoring, raising, suppressing
 from tests.mutants.places import at
 from twofold.errors import NotStorable, TransientFailure
 from twofold.ports import Position, RowChange
@@ -23,11 +23,13 @@ def writing(change: Callable[[Sequence[Any]], Sequence[Any]]) -> Wrap:
 
 
 def guard(applies: Callable[[Any, Any, Any], bool], *, keep_tombstones: bool = True) -> Wrap:
-    """Replace the guard of older writes: the store sees only growing positions, and this decides what reaches it.
+    """Replace the guard against older writes.
+
+    The store receives only ascending positions, and this guard filters changes.
 
     Args:
-        applies: whether a change is written: its position, the row's last one, and the change.
-        keep_tombstones: remember the position of a delete.
+        applies: returns whether to write a change, given its position, the last position of the row, and the change.
+        keep_tombstones: store the position of a delete.
     """
 
     def make(_: Any) -> Wrap:
@@ -47,6 +49,20 @@ def guard(applies: Callable[[Any, Any, Any], bool], *, keep_tombstones: bool = T
         return writing(change)
 
     return for_each(make)
+
+
+def reading(change: Callable[[Any], Any]) -> Wrap:
+    """Change each value of the rows that are read."""
+
+    def changed(row: Any) -> Any:
+        return row.model_copy(update={name: change(value) for name, value in row})
+
+    return rows(
+        both(
+            changing_result("get_many", to=lambda found: {key: changed(row) for key, row in found.items()}),
+            changing_result("select", to=lambda found: [changed(row) for row in found]),
+        )
+    )
 
 
 writing_nothing = rows(ignoring("write"))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.caches import CACHES
-from tests.mutants.combinators import changing, ignoring, instead, replacing
+from tests.mutants.combinators import changing, changing_result, ignoring, instead, replacing, without_zeros
 from tests.mutants.harness import Mutants, MutantSuite
 from twofold.ports import Cached, CacheKey, CacheLease, CacheStore, Position
 from twofold.testing.conformance import CacheSuite
@@ -80,13 +80,20 @@ class OneLease(Proxy):
         return self._latest.get(lease.key) is lease and await self.inner.fill(lease, answer, seconds=seconds)
 
 
+def _without_zeros(found: Cached | CacheLease) -> Cached | CacheLease:
+    return found._replace(text=without_zeros(found.text)) if isinstance(found, Cached) else found
+
+
 MUTANTS: Mutants = {
+    "test_every_value_is_found": {"answers drop trailing zeros": changing_result("lookup", to=_without_zeros)},
     "test_a_fill_that_began_before_an_invalidation_never_lands": {
         "fills need no lease": instead(fill=_fill_without_lease),
         "leases of absent keys stay": instead(invalidate=_invalidate_what_is_there),
     },
     "test_a_deleted_answer_is_not_brought_back": {"a deletion leaves its leases": instead(fill=_fill_without_lease)},
-    "test_an_invalidation_forgets": {"one of many is invalidated": changing("invalidate", keys=lambda keys: keys[:1])},
+    "test_an_invalidation_deletes_answers": {
+        "one of many is invalidated": changing("invalidate", keys=lambda keys: keys[:1])
+    },
     "test_only_a_later_answer_replaces_another": {
         "older answers win": instead(fill=_fill_older),
         "the second answer wins": SecondWins,
@@ -96,9 +103,9 @@ MUTANTS: Mutants = {
         "nobody is a tenant": changing("lookup", tenant=lambda tenant: tenant or None),
         "tenants keep their answers": instead(lookup=_lookup_by_tenant),
     },
-    "test_whole_queries_are_forgotten": {
+    "test_all_answers_of_a_query_are_invalidated": {
         "queries are one": changing("lookup", key=lambda key: CacheKey("q", f"{key.query} {key.key}")),
-        "queries are not forgotten": ignoring("forget"),
+        "queries are not invalidated": ignoring("invalidate_queries"),
     },
     "test_an_answer_that_is_too_old_is_not_given": {
         "old answers are given": replacing("lookup", at_least=None),
@@ -108,7 +115,7 @@ MUTANTS: Mutants = {
     "test_keys_may_be_any_text": {
         "long keys are one": changing("lookup", key=lambda key: key._replace(key=key.key[:1000]))
     },
-    "test_what_was_filled_in_is_found": {"nothing is kept": ignoring("fill", returning=True)},
+    "test_a_filled_in_answer_is_found": {"nothing is kept": ignoring("fill", returning=True)},
     "test_leases_of_one_time_are_equally_good": {"there is one lease at a time": OneLease},
 }
 

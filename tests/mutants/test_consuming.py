@@ -1,4 +1,4 @@
-"""Brokers whose consumers lose, repeat, reorder or share what they should not."""
+"""Brokers whose consumers lose, repeat, reorder or wrongly share messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.mutants.brokers import QuickSuite
 from tests.mutants.combinators import changing, changing_result, for_each, instead, replacing
 from tests.mutants.harness import Mutants, MutantSuite
 from tests.mutants.places import at, unbroken_broker
-from twofold.ports import Consumer, Delivery, Feed, Transport
+from twofold.ports import Consumer, Delivery, Feed, ParkedDelivery, Transport
 from twofold.testing.conformance._tools.proxy import Proxy
 
 
@@ -40,7 +40,7 @@ async def _receive_and_lose(consumer: Consumer, *, limit: int = 100) -> Sequence
 
 
 async def _receive_without_first_part(consumer: Consumer, *, limit: int = 100) -> Sequence[Delivery]:
-    """Drop what is for every part in the first of them."""
+    """Drop messages for every partition in the first of them."""
     while True:
         found = await consumer.receive(limit=limit)
         missed = [each for each in found if each.message.key is None and not each.partition]
@@ -64,6 +64,37 @@ async def _publish_behind_others(transport: Transport, deliveries: Sequence[Deli
 
 async def _publish_nothing(transport: Transport, deliveries: Sequence[Delivery]) -> None:
     return None
+
+
+async def _park_one_of_an_id(consumer: Consumer, refused: Sequence[tuple[Delivery, str]]) -> None:
+    last = {delivery.message.id: (delivery, reason) for delivery, reason in refused}
+    await consumer.accept([delivery for delivery, _ in refused if last[delivery.message.id][0] is not delivery])
+    await consumer.park_all(list(last.values()))
+
+
+async def _park_in_reverse(consumer: Consumer, refused: Sequence[tuple[Delivery, str]]) -> None:
+    for each in reversed(refused):
+        await consumer.park_all([each])
+
+
+async def _drop_what_is_parked_again(transport: Transport, consumer: str, ids: Sequence[str], *, again: bool) -> int:
+    number = await transport.unpark(consumer, ids, again=again)
+    if again:
+        await anyio.sleep(0.3)
+        await transport.unpark(consumer, ids, again=False)
+    return number
+
+
+async def _read_what_nobody_reads(reading: list[str], transport: Transport, consumer: str) -> Sequence[ParkedDelivery]:
+    """Return nothing while another operator reads."""
+    if reading:
+        return []
+    reading.append(consumer)
+    try:
+        await anyio.sleep(0.01)
+        return await transport.parked(consumer)
+    finally:
+        reading.remove(consumer)
 
 
 class DeliversAccepted(Proxy):
@@ -111,7 +142,7 @@ class ParksNeighbour(Proxy):
 
 
 class Shares(Proxy):
-    """Receives what another process has open as well."""
+    """Also receives messages that are open in another process."""
 
     def __init__(self, inner: Consumer, seen: dict[Any, list[Delivery]]) -> None:
         super().__init__(inner)
@@ -129,7 +160,7 @@ class Shares(Proxy):
 
 
 class Open(Proxy):
-    """Notes which messages are open."""
+    """Records which messages are open."""
 
     def __init__(self, inner: Consumer) -> None:
         super().__init__(inner)
@@ -173,7 +204,7 @@ reordering_open = accepting_open(_publish_behind_others)
 
 
 MUTANTS: Mutants = {
-    "test_what_is_accepted_is_gone": {
+    "test_accepted_messages_are_deleted": {
         "accepted messages stay": at("connection.consumer", changing("accept", deliveries=lambda found: found[::2]))
     },
     "test_many_processes_share_many_messages": {
@@ -181,14 +212,14 @@ MUTANTS: Mutants = {
             "connection", for_each(lambda transport: at("consumer", partial(DeliversAccepted, transport=transport)))
         )
     },
-    "test_it_does_not_wait_for_what_is_open": {
+    "test_receiving_does_not_wait_for_unsettled_deliveries": {
         "the limit is ignored": at("connection.consumer", instead(receive=_receive_one_more)),
         "it waits for open messages": at("connection.consumer", Waits),
     },
     "test_a_cancelled_receive_loses_nothing": {
         "what was received is lost": at("connection.consumer", instead(receive=_receive_and_lose))
     },
-    "test_what_is_not_settled_comes_again": {
+    "test_unsettled_deliveries_are_redelivered": {
         "open messages are lost": losing_open,
         "open messages come last": reordering_open,
     },
@@ -202,6 +233,18 @@ MUTANTS: Mutants = {
             for_each(lambda transport: at("consumer", instead(park=partial(_publish_and_park, transport)))),
         ),
         "others are parked too": at("connection.consumer", ParksNeighbour),
+    },
+    "test_messages_are_parked_in_one_call": {
+        "one message of an id is kept": at("connection.consumer", instead(park_all=_park_one_of_an_id)),
+        "the order is lost": at("connection.consumer", instead(park_all=_park_in_reverse)),
+    },
+    "test_operators_see_all_parked_messages_at_the_same_time": {
+        "reading hides messages": for_each(
+            lambda _: at("connection", instead(parked=partial(_read_what_nobody_reads, [])))
+        )
+    },
+    "test_a_requeued_message_that_is_parked_again_is_kept": {
+        "messages that are parked again are lost": at("connection", instead(unpark=_drop_what_is_parked_again))
     },
     "test_a_message_for_every_partition": {
         "a part misses what is for all": at("connection.consumer", instead(receive=_receive_without_first_part)),

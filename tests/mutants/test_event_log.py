@@ -55,7 +55,7 @@ MUTANTS: Mutants = {
         "schema version lost": appending(lambda event: event._replace(schema=1)),
         "metadata lost": appending(lambda event: event._replace(metadata="{}")),
     },
-    "test_a_rollback_leaves_nothing_and_holds_nobody_up": {"rollback commits": commits_anyway},
+    "test_a_rollback_leaves_nothing_and_delays_no_reader": {"rollback commits": commits_anyway},
     "test_pages_of_any_size_give_the_same": {
         "order shuffled": shuffled,
         "an event skipped": skipping_the_last,

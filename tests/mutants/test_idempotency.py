@@ -18,13 +18,17 @@ from tests.mutants.transactions import commits_anyway
 from twofold.testing.conformance import IdempotencySuite
 
 MUTANTS: Mutants = {
-    "test_many_at_once_have_one_effect": {"keys are always free": always_free},
+    "test_concurrent_duplicates_have_one_effect": {"keys are always free": always_free},
     "test_a_repeat_returns_the_first_result": {"results are lost": losing_results},
     "test_a_key_belongs_to_one_command": {"the first payload is not told": agreeing},
-    "test_a_repeat_reads_what_the_first_wrote": {"tokens are lost": losing_tokens},
+    "test_a_duplicate_reads_the_writes_of_the_first_dispatch": {"tokens are lost": losing_tokens},
     "test_each_tenant_has_its_keys": {"tenants share keys": sharing_keys},
     "test_a_nested_key_goes_with_the_outer_command": {"own claims are not found": hiding_own_claims},
     "test_a_failure_leaves_the_key_free": {"failures keep their keys": commits_anyway},
+    "test_an_unknown_commit_is_resolved_by_its_key": {
+        "keys are free after an unknown commit": always_free,
+        "messages are free after an unknown commit": always_new,
+    },
     "test_a_crash_around_the_commit": {"crashes keep their keys": commits_anyway},
     "test_a_failed_message_is_handled_when_it_comes_again": {"failures keep their messages": commits_anyway},
     "test_a_message_is_handled_once": {
@@ -32,12 +36,12 @@ MUTANTS: Mutants = {
         "consumers share an inbox": sharing_inbox,
     },
     "test_duplicates_in_a_batch": {"batches hold no duplicates": always_new},
-    "test_what_is_old_is_forgotten": {"nothing is forgotten": deleting_nothing},
+    "test_old_records_are_deleted": {"nothing is forgotten": deleting_nothing},
 }
 
 
 class TestMutants(MutantSuite):
-    """Broken records of what was done once."""
+    """Broken idempotency keys and inboxes."""
 
     suite = IdempotencySuite
     mutants = MUTANTS

@@ -1,7 +1,8 @@
-"""Brokers that lose, mix, reorder or repeat what is published, and feeds that are not what was declared."""
+"""Brokers that lose, mix, reorder or repeat published messages, and feeds that differ from their declaration."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -56,6 +57,14 @@ async def _declare_and_empty(transport: Transport, feed: Feed) -> None:
                 await consumer.accept(await consumer.receive())
 
 
+async def _unpark_silently(transport: Transport, consumer: str, ids: Sequence[str], *, again: bool) -> int:
+    logging.disable(logging.WARNING)
+    try:
+        return await transport.unpark(consumer, ids, again=again)
+    finally:
+        logging.disable(logging.NOTSET)
+
+
 async def _unpark_for_everybody(transport: Transport, consumer: str, ids: Sequence[str], *, again: bool) -> int:
     gone = [each.message for each in await transport.parked(consumer) if each.message.id in ids]
     if again:
@@ -67,13 +76,13 @@ async def _count_and_keep(transport: Transport, consumer: str, ids: Sequence[str
     return len([each for each in await transport.parked(consumer) if each.message.id in ids])
 
 
-async def _forget_what_is_parked(transport: Transport, consumer: str) -> bool:
+async def _delete_parked_only(transport: Transport, consumer: str) -> bool:
     await transport.unpark(consumer, [each.message.id for each in await transport.parked(consumer)], again=False)
     return True
 
 
 class ReadyOnly(Proxy):
-    """Counts the messages that nobody has received yet."""
+    """Counts only messages that no consumer has received."""
 
     open = 0
 
@@ -123,7 +132,19 @@ unparking_for_everybody = at("connection", instead(unpark=_unpark_for_everybody)
 keeping_parked = at("connection", instead(unpark=_count_and_keep))
 
 
+def _refusing_all(outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+    return [Outcome.BEHIND] * len(outcomes)
+
+
 MUTANTS: Mutants = {
+    "test_the_messaging_system_has_a_name": {
+        "names no system": at("connection", lambda transport: Proxy(transport, system="")),
+        "writes the system with a space": at("connection", lambda transport: Proxy(transport, system="Rabbit MQ")),
+    },
+    "test_a_mark_is_not_delivered": {
+        "marks are refused": at("connection.publisher", changing_result("publish", to=_refusing_all)),
+        "other messages are kept as marks": at("connection.publisher", ignoring("kept", returning=[b"{}"])),
+    },
     "test_a_batch_keeps_its_order": {
         "batches are turned round": at("connection.publisher", instead(publish=_publish_in_reverse)),
         "messages are dropped": dropping,
@@ -135,7 +156,7 @@ MUTANTS: Mutants = {
             lambda sent: [each._replace(body=each.body.decode().encode("ascii", "replace")) for each in sent]
         )
     },
-    "test_what_nobody_receives_is_no_success": {
+    "test_a_message_without_a_receiver_is_not_a_success": {
         "everything is a success": at(
             "connection.publisher", changing_result("publish", to=lambda outcomes: [Outcome.CONFIRMED] * len(outcomes))
         ),
@@ -161,11 +182,13 @@ MUTANTS: Mutants = {
     "test_a_new_consumer_begins_now": {"now is the beginning": starting_elsewhere},
     "test_a_new_consumer_begins_at_the_beginning": {"the beginning is now": starting_elsewhere},
     "test_more_topics_are_added": {"topics stay as they were": for_each(lambda _: feeding(partial(_first_topics, {})))},
-    "test_what_is_declared_is_kept": {"declaring again empties": at("connection", instead(declare=_declare_and_empty))},
+    "test_messages_are_stored_for_a_declared_feed": {
+        "declaring again empties": at("connection", instead(declare=_declare_and_empty))
+    },
     "test_another_number_of_partitions_is_refused": {
         "parts are changed": at("connection", changing("declare", feed=lambda feed: replace(feed, partitions=3)))
     },
-    "test_what_waits_is_counted": {"open messages are not counted": at("connection", ReadyOnly)},
+    "test_waiting_messages_are_counted": {"open messages are not counted": at("connection", ReadyOnly)},
     "test_a_parked_message_is_delivered_again": {
         "unparked for everybody": unparking_for_everybody,
         "unparked to be dropped": at("connection", replacing("unpark", again=False)),
@@ -175,15 +198,16 @@ MUTANTS: Mutants = {
     "test_a_parked_message_is_dropped": {
         "dropped and delivered": at("connection", replacing("unpark", again=True)),
         "dropped and kept": keeping_parked,
+        "dropped without a word": at("connection", instead(unpark=_unpark_silently)),
     },
-    "test_a_consumer_is_forgotten": {
-        "nothing is forgotten": at("connection", ignoring("forget", returning=True)),
-        "what waits is not forgotten": at("connection", instead(forget=_forget_what_is_parked)),
+    "test_a_consumer_is_deleted": {
+        "no consumer is deleted": at("connection", ignoring("delete_consumer", returning=True)),
+        "waiting messages are not deleted": at("connection", instead(delete_consumer=_delete_parked_only)),
     },
-    "test_what_was_never_declared_has_nothing": {"feeds have to be declared": at("connection", Strict)},
-    "test_nothing_troubles_what_publishes": {
-        "trouble goes on": at(
-            "connection.publisher", lambda publisher: Proxy(publisher, trouble="it was not confirmed")
+    "test_a_feed_that_was_never_declared_has_no_messages": {"feeds have to be declared": at("connection", Strict)},
+    "test_a_publisher_without_a_failure_has_no_problem": {
+        "a problem stays after a success": at(
+            "connection.publisher", lambda publisher: Proxy(publisher, problem="it was not confirmed")
         )
     },
     "test_parked_messages_are_listed": {

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from tests.mutants.combinators import Wrap, both, for_each, ignoring, instead, replacing
+from tests.mutants.combinators import Wrap, both, changing_result, for_each, ignoring, instead, replacing
 from tests.mutants.harness import Mutants, MutantSuite
 from tests.mutants.leases import advancing, dividing, dropping_when_dividing, leasing, now, robbing
 from tests.mutants.parked import adopting_nothing, parking
 from tests.mutants.places import at
 from tests.mutants.transactions import committing_behind
-from twofold.ports import START, Checkpoint, Lease, Position, ReadStore, RowChange, Selection, SubscriptionStore
+from twofold.ports import (
+    START,
+    Checkpoint,
+    Lease,
+    Partition,
+    Position,
+    ReadStore,
+    RowChange,
+    Selection,
+    SubscriptionStore,
+)
 from twofold.ports.rows import Ordering
 from twofold.testing.conformance import RebuildSuite
 
@@ -108,14 +119,14 @@ async def _adopt_as_well(store: ReadStore, part: Any, subscription: str, *, of: 
 
 
 class DividesOthers:
-    """Begins every other subscription anew when one is divided."""
+    """Restarts every other subscription when one is divided."""
 
     def __init__(self, subscriptions: SubscriptionStore) -> None:
         self._subscriptions = subscriptions
         self._known: set[str] = set()
 
     async def claim(self, subscriptions: SubscriptionStore, subscription: str, *args: Any, **how: Any) -> Any:
-        """Note which subscriptions there are."""
+        """Record the subscriptions."""
         self._known.add(subscription)
         return await subscriptions.claim(subscription, *args, **how)
 
@@ -133,6 +144,31 @@ def _dividing_others(store: ReadStore) -> Wrap:
     return both(leasing(instead(claim=divides.claim)), at("transaction.checkpoints", instead(divide=divides.divide)))
 
 
+def _keeping_contents(store: ReadStore) -> Wrap:
+    """Divide a subscription with the contents that it had first."""
+    first: dict[str, str] = {}
+
+    async def divide(part: Any, subscription: str, checkpoints: Sequence[Checkpoint], **leases: Any) -> None:
+        for each in checkpoints:
+            first.setdefault(subscription.removesuffix("@rebuild"), each.contents)
+        contents = first.get(subscription.removesuffix("@rebuild"), "")
+        await part.divide(subscription, [replace(each, contents=contents) for each in checkpoints], **leases)
+
+    return at("transaction.checkpoints", instead(divide=divide))
+
+
+def _without_contents(partitions: Sequence[Partition]) -> Sequence[Partition]:
+    return [each._replace(checkpoint=replace(each.checkpoint, contents="")) for each in partitions]
+
+
+def _without_fields(checkpoint: Checkpoint) -> str:
+    if not checkpoint.contents:
+        return ""
+    views, events = json.loads(checkpoint.contents)
+    return json.dumps([[view.partition(" ")[0] for view in views], events])
+
+
+forgetting_fields = dividing(lambda each, _: replace(each, contents=_without_fields(each)), anew=False)
 one_set = at("transaction", replacing("rows", shadow=False))
 clearing_nothing = at("transaction.shadows", ignoring("clear"))
 clearing_rows_too = shadows(clear=_clear_rows_too)
@@ -170,6 +206,33 @@ MUTANTS: Mutants = {
         ),
         "the checkpoint is forgotten in the swap": dividing(lambda checkpoint, _: replace(checkpoint, position=START)),
     },
+    "test_a_new_view_is_reported_until_it_is_rebuilt": {
+        "the first contents stay": for_each(_keeping_contents),
+        "contents are not known": at("subscriptions", changing_result("partitions", to=_without_contents)),
+    },
+    "test_a_new_event_is_reported_until_the_rows_are_rebuilt": {
+        "contents are lost": dividing(lambda checkpoint, _: replace(checkpoint, contents=""), anew=False)
+    },
+    "test_a_new_event_that_never_happened_needs_no_rebuild": {
+        "contents are never replaced": for_each(_keeping_contents)
+    },
+    "test_an_earlier_release_skips_no_new_event": {"new contents are not recorded": for_each(_keeping_contents)},
+    "test_an_earlier_release_leaves_no_view_behind": {"a rebuild records nothing": for_each(_keeping_contents)},
+    "test_a_new_field_is_reported_until_the_rows_are_rebuilt": {
+        "contents are lost, with the fields": dividing(
+            lambda checkpoint, _: replace(checkpoint, contents=""), anew=False
+        ),
+        "a rebuild fills no field": at("transaction.shadows", ignoring("swap")),
+    },
+    "test_a_new_field_has_its_default_until_the_rows_are_rebuilt": {"no field is recorded": forgetting_fields},
+    "test_a_new_field_without_earlier_events_needs_no_rebuild": {
+        "a field without events is not recorded": for_each(_keeping_contents)
+    },
+    "test_a_removed_field_that_returns_is_reported": {"a removed field is not recorded": forgetting_fields},
+    "test_a_release_without_a_field_waits_for_the_other": {"leases are taken that others hold": robbing},
+    "test_an_earlier_release_writes_no_row_without_a_new_field": {
+        "a rebuild records no field": for_each(_keeping_contents)
+    },
     "test_no_event_handler_runs": {"other subscriptions begin anew": for_each(_dividing_others)},
     "test_a_crash_leaves_the_old_rows": {
         "rows change before their checkpoint": swapping_early,
@@ -192,7 +255,7 @@ MUTANTS: Mutants = {
 
 
 class TestMutants(MutantSuite):
-    """Stores on which a rebuild goes wrong."""
+    """Stores on which a rebuild fails or gives wrong rows."""
 
     suite = RebuildSuite
     mutants = MUTANTS

@@ -1,4 +1,4 @@
-"""Stores whose records of what was done once are broken."""
+"""Stores with broken idempotency keys and inboxes."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def _delete_keys_too(store: WriteStore, inbox: Any, *, before: datetime, l
 
 
 class LooksFirst(Proxy):
-    """A store that looks which claims there are before its transaction begins, and waits for nobody."""
+    """A store that reads the existing claims before its transaction begins, and waits for no other transaction."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
@@ -139,12 +139,12 @@ MUTANTS: Mutants = {
     "test_claims_need_a_transaction_that_writes": {
         "a reader claims quietly": both(keys(instead(claim=_claim_quietly)), inbox(instead(claim=_receive_quietly)))
     },
-    "test_old_keys_are_forgotten": {
+    "test_old_keys_are_deleted": {
         "what is just old enough goes": deleting_just_old,
         "more is forgotten than asked for": deleting(limit=lambda _: 10_000),
         "keys are not forgotten": deleting_nothing,
     },
-    "test_old_messages_are_forgotten": {
+    "test_old_messages_are_deleted": {
         "what is just as old goes, of messages": deleting_just_old,
         "messages take keys along": for_each(
             lambda store: at("inbox", instead(delete=partial(_delete_keys_too, store)))
@@ -154,7 +154,7 @@ MUTANTS: Mutants = {
 
 
 class TestMutants(MutantSuite):
-    """Broken records of what was done once."""
+    """Broken idempotency keys and inboxes."""
 
     suite = RecordSuite
     mutants = MUTANTS

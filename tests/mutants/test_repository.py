@@ -1,4 +1,4 @@
-"""Stores whose aggregates come back wrongly, or overwrite each other."""
+"""Stores whose aggregates are loaded with wrong values, or overwrite each other."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tests.mutants.aggregates import (
     one_version,
     remembering,
     sharing,
+    state,
     updating_nothing,
 )
 from tests.mutants.combinators import changing, changing_result, for_each, ignoring, instead
@@ -80,20 +81,20 @@ overwriting = at("transaction", _overwriting)
 
 
 MUTANTS: Mutants = {
-    "test_of_those_who_loaded_one_version_one_wins": {
+    "test_one_of_several_changes_of_one_version_succeeds": {
         "conflict check dropped for state": overwriting,
         "conflict check dropped for streams": unchecked,
     },
     "test_with_retries_every_increment_counts": {"updates of state are lost, retried": overwriting},
     "test_the_value_is_the_number_of_successes": {"successes are lost": dropping_updates},
     "test_an_existing_id_is_refused": {"no stream ignored": no_stream_ignored},
-    "test_of_those_who_add_one_id_one_wins": {"no stream ignored, at once": no_stream_ignored},
+    "test_one_of_several_additions_of_one_id_succeeds": {"no stream ignored, at once": no_stream_ignored},
     "test_a_removed_id_stays_taken": {"no stream ignored, removed": no_stream_ignored},
-    "test_a_removal_of_what_was_changed_meanwhile": {
+    "test_removing_an_aggregate_that_was_changed_meanwhile": {
         "removal ignores the version": deleting_any_version,
         "removal ignores the stream": unchecked,
     },
-    "test_a_change_of_what_was_removed_meanwhile": {
+    "test_changing_an_aggregate_that_was_removed_meanwhile": {
         "change of nothing": updating_nothing,
         "change of a removed stream": unchecked,
     },
@@ -121,11 +122,14 @@ MUTANTS: Mutants = {
             lambda store: at("writing.log", instead(read=partial(_read_by_prefix, store)))
         ),
     },
+    "test_ids_that_no_store_can_keep": {
+        "long ids are cut": state(changing("load", "insert", "update", id=lambda text: text[:371]))
+    },
     "test_a_type_is_kept_in_one_way": {
         "the way is forgotten": at("transaction.storage_kinds", ignoring("get")),
         "the way is not noted": at("transaction.storage_kinds", ignoring("add")),
     },
-    "test_what_was_undone_was_not_kept": {"the way is noted in any case": commits_anyway},
+    "test_undone_changes_are_not_stored": {"the way is noted in any case": commits_anyway},
 }
 
 

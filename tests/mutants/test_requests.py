@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 
 from tests.brokers import REQUESTS
-from tests.mutants.combinators import changing, changing_result, for_each, instead, raising, replacing
+from tests.mutants.combinators import changing, changing_result, for_each, instead, raising, replacing, without_zeros
 from tests.mutants.harness import Mutants, MutantSuite
 from tests.mutants.places import at, unbroken_requests
 from twofold.errors import NoRemoteService, RemoteTimeout
@@ -85,7 +85,7 @@ async def _serve_and_abandon(
 async def _serve_greedily(
     requests: Requests, service: str, answer: Answerer, *, concurrency: int = 16, **options: Any
 ) -> AsyncIterator[None]:
-    """Take every request that comes, and answer it even while leaving."""
+    """Begin and answer every request, even while the server stops."""
     free = anyio.Semaphore(concurrency)
 
     async def answered(request: Request) -> bytes:
@@ -97,7 +97,7 @@ async def _serve_greedily(
 
 
 class NextReply(Proxy):
-    """Returns the reply that was made first and not returned yet, a late one too."""
+    """Returns the oldest reply that was not returned yet, even a late one."""
 
     def __init__(self, inner: Requests, replies: list[bytes]) -> None:
         super().__init__(inner)
@@ -119,7 +119,7 @@ class NextReply(Proxy):
 
 
 class LastReply(NextReply):
-    """Returns the reply that was made last."""
+    """Returns the newest reply."""
 
     async def request(self, service: str, request: Request, *, seconds: float) -> bytes:
         await self.inner.request(service, request, seconds=seconds)
@@ -128,7 +128,7 @@ class LastReply(NextReply):
 
 
 class OnlyNow(Proxy):
-    """Gives up when nobody serves at the moment."""
+    """Fails if there is no server at the moment."""
 
     def __init__(self, inner: Requests, serving: list[str]) -> None:
         super().__init__(inner)
@@ -181,7 +181,15 @@ MUTANTS: Mutants = {
             "connection", changing_result("request", to=lambda reply: reply.decode("utf-8", "replace").encode())
         ),
     },
-    "test_what_raises_comes_again": {
+    "test_every_value_arrives": {
+        "requests drop trailing zeros": requesting(
+            lambda request: request._replace(body=without_zeros(request.body.decode()).encode())
+        ),
+        "replies drop trailing zeros": at(
+            "connection", changing_result("request", to=lambda reply: without_zeros(reply.decode()).encode())
+        ),
+    },
+    "test_a_request_whose_handler_raises_is_redelivered": {
         "ids are made anew": answering(_with_new_ids),
         "what failed is given up": delivering_once,
         "errors are replies": answering(_with_errors_as_replies),
@@ -193,7 +201,7 @@ MUTANTS: Mutants = {
         "late replies are delivered": for_each(lambda _: at("connection", partial(NextReply, replies=[]))),
         "deadlines are passed over": at("connection", changing("request", seconds=lambda seconds: seconds + 60)),
     },
-    "test_nobody_serves": {
+    "test_a_request_without_a_server": {
         "no service is no error": at(
             "connection", raising(lambda _: RemoteTimeout("no reply"), "request", of=NoRemoteService)
         )
@@ -212,7 +220,7 @@ MUTANTS: Mutants = {
     "test_a_body_has_a_limit": {
         "what is too large is cut": requesting(lambda request: request._replace(body=request.body[:LARGEST_BODY]))
     },
-    "test_leaving_waits_for_what_is_under_way": {
+    "test_leaving_waits_for_running_requests": {
         "leaving stops what is under way": at("connection", instead(serve=_serve_and_abandon))
     },
     "test_leaving_by_cancellation_waits_too": {
@@ -220,10 +228,10 @@ MUTANTS: Mutants = {
             "connection", instead(serve=partial(_serve_and_abandon, only_cancelled=True))
         )
     },
-    "test_what_waits_is_left_to_another": {
+    "test_waiting_requests_are_left_to_another_server": {
         "what waits is begun while leaving": at("connection", instead(serve=_serve_greedily))
     },
-    "test_so_many_are_handled_at_once": {
+    "test_the_number_of_concurrent_requests_is_limited": {
         "any number is handled at once": at("connection", replacing("serve", concurrency=100))
     },
     "test_a_reply_has_a_limit": {"large replies are cut": answering(_with_short_replies)},

@@ -8,31 +8,17 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from tests.mutants.combinators import Wrap, both, changing, changing_result, for_each, instead
+from tests.mutants.combinators import Wrap, changing, changing_result, for_each, instead, raising
 from tests.mutants.harness import Mutants, MutantSuite
 from tests.mutants.places import at, unbroken_read_store
-from tests.mutants.rows import guard, refusing_as_broken, refusing_quietly, rows, writing
+from tests.mutants.rows import guard, reading, refusing_as_broken, refusing_quietly, rows, writing
 from tests.mutants.transactions import commits_anyway, quietly
 from tests.stores import READ_STORES
-from twofold.errors import StorageError
+from twofold.errors import StorageError, TransientFailure, UnreadableRow
 from twofold.ports import RowChange
 from twofold.testing.conformance import RowsSuite
 from twofold.testing.conformance._stores.row_limits import Narrow
 from twofold.testing.conformance._tools.proxy import Proxy
-
-
-def reading(change: Callable[[Any], Any]) -> Wrap:
-    """Change each value of the rows that are read."""
-
-    def changed(row: Any) -> Any:
-        return row.model_copy(update={name: change(value) for name, value in row})
-
-    return rows(
-        both(
-            changing_result("get_many", to=lambda found: {key: changed(row) for key, row in found.items()}),
-            changing_result("select", to=lambda found: [changed(row) for row in found]),
-        )
-    )
 
 
 def reading_texts(change: Callable[[str], Any]) -> Wrap:
@@ -65,6 +51,10 @@ def asking(change: Callable[[Any], Any]) -> Wrap:
 def asking_texts(change: Callable[[str], str]) -> Wrap:
     """Ask for other keys that are texts."""
     return asking(lambda key: change(key) if isinstance(key, str) else key)
+
+
+def _quoting(error: Any) -> UnreadableRow:
+    return UnreadableRow(error.view, error.key, f"{error.found}. It is 'sesame'")
 
 
 def _shortest(value: Any) -> Any:
@@ -100,10 +90,10 @@ class RefusesLate(Proxy):
         await self.inner.commit()
 
 
-async def _in_another_transaction(store: Any, view: Any, method: str, _: Any, argument: Any) -> Any:
+async def _in_another_transaction(store: Any, view: Any, method: str, _: Any, argument: Any, **options: Any) -> Any:
     other = await store.begin(read_only=True)
     try:
-        return await getattr(other.rows(view), method)(argument)
+        return await getattr(other.rows(view), method)(argument, **options)
     finally:
         await other.rollback()
 
@@ -120,8 +110,24 @@ def _reopening(store: Any) -> Wrap:
     return at("transaction", instead(rows=rows))
 
 
+class StaysDisconnected(Proxy):
+    """Does not connect again."""
+
+    _disconnected = False
+
+    async def disconnect(self) -> None:
+        await self.inner.disconnect()
+        self._disconnected = True
+
+    async def begin(self, *, read_only: bool = False) -> Any:
+        if self._disconnected:
+            raise TransientFailure("the store is disconnected")
+        return await self.inner.begin(read_only=read_only)
+
+
 MUTANTS: Mutants = {
-    "test_what_cannot_be_kept_is_refused_by_the_write": {
+    "test_a_disconnected_store_connects_again": {"stays disconnected": StaysDisconnected},
+    "test_a_row_that_cannot_be_stored_is_refused_by_the_write": {
         "rows are refused by the commit": at("transaction", RefusesLate)
     },
     "test_older_writes_lose_in_any_order": {
@@ -172,6 +178,11 @@ MUTANTS: Mutants = {
     },
     "test_a_view_with_a_field_less_reads_old_rows": {
         "rows of an older view are not found": rows(changing_result("get_many", to=_without_narrow))
+    },
+    "test_an_unreadable_row_affects_only_itself": {
+        "an unreadable row is left out quietly": rows(changing("select", unreadable=lambda _: [])),
+        "an unreadable row hides all others": rows(changing("select", unreadable=lambda _: None)),
+        "an unreadable row is quoted": rows(raising(_quoting, "get_many", of=UnreadableRow)),
     },
     "test_own_writes_are_seen": {"own writes are not seen": for_each(_reopening)},
     "test_a_reader_sees_one_state": {"a reader sees what others commit": for_each(_reopening)},

@@ -44,7 +44,7 @@ def ordering(key: str) -> Wrap:
 
 
 MUTANTS: Mutants = {
-    "test_an_entry_comes_back_as_it_was": {
+    "test_an_entry_comes_back_unchanged": {
         "times are coarse": putting(lambda command: command._replace(due=command.due.replace(microsecond=0))),
         "text is ASCII": putting(
             lambda command: command._replace(data=command.data.encode("ascii", "replace").decode())
@@ -60,7 +60,7 @@ MUTANTS: Mutants = {
         "accents are composed": confusing(lambda name: normalize("NFC", name)),
         "long ids are cut": confusing(lambda name: name[:199]),
     },
-    "test_what_is_removed_is_gone": {
+    "test_a_removed_entry_is_not_dispatched": {
         "nothing is cancelled": cancelling_nothing,
         "every cancelling succeeds": saying_it_was_there,
         "no cancelling succeeds": scheduling(changing_result("cancel", to=lambda _: False)),
@@ -73,7 +73,7 @@ MUTANTS: Mutants = {
         "a taken entry stays": scheduling(ignoring("take", returning=True)),
         "several take an entry": taking_again,
     },
-    "test_who_removes_waits_for_who_takes": {
+    "test_a_removal_waits_for_a_dispatch": {
         "cancelling does not wait": cancelling_nothing,
         "cancelling does not look again": saying_it_was_there,
     },
@@ -81,7 +81,7 @@ MUTANTS: Mutants = {
         "savepoints keep changes": leaves_savepoints,
         "rollbacks keep changes": commits_anyway,
     },
-    "test_what_is_postponed_comes_later_or_not_by_itself": {
+    "test_a_postponed_entry_is_due_later_or_stuck": {
         "nothing is postponed": scheduling(ignoring("postpone", returning=True)),
         "nothing is left alone": trying_always,
         "reasons are lost": losing_reasons,

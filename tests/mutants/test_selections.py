@@ -16,6 +16,7 @@ from tests.mutants.rows import rows
 from tests.stores import READ_STORES
 from twofold.ports import Condition, Operator, Ordering, Selection
 from twofold.testing.conformance import SelectionsSuite
+from twofold.testing.conformance._domain.row_samples import Mixed
 from twofold.testing.conformance._tools.proxy import Proxy
 
 
@@ -54,11 +55,17 @@ def one_of(change: Callable[[Any], tuple[Any, ...]]) -> Wrap:
     return comparing(lambda each: each._replace(value=change(each.value)) if each.operator is Operator.ONE_OF else each)
 
 
+def alternatives(change: Callable[[Any], tuple[Any, ...]]) -> Wrap:
+    """Look for other alternatives."""
+    return comparing(lambda each: each._replace(value=change(each.value)) if each.operator is Operator.ANY_OF else each)
+
+
 def continuing(start: Callable[[Selection, list[Any], int], int]) -> Wrap:
-    """Begin a page behind a row at another place.
+    """Start a page after a row at another place.
 
     Args:
-        start: which of the whole list's rows comes first, given where the row behind which it should begin stands.
+        start: returns the index of the first row in the whole list, given the selection, the list, and the index of the
+            cursor's row.
     """
 
     async def select(inner: Any, selection: Selection) -> Any:
@@ -73,7 +80,7 @@ def continuing(start: Callable[[Selection, list[Any], int], int]) -> Wrap:
 
 
 class PagesByNumber(Proxy):
-    """Turns a place behind a row into a number of rows to leave out, as it was when the page before was read."""
+    """Replaces a cursor by an offset that was counted when the page before was read."""
 
     def __init__(self, inner: Any, given: dict[object, int]) -> None:
         super().__init__(inner)
@@ -97,6 +104,14 @@ def _past_ties(selection: Selection, whole: list[Any], at: int) -> int:
 def _flip_the_last(order: tuple[Ordering, ...]) -> tuple[Ordering, ...]:
     last = order[-1]
     return (*order[:-1], Ordering(last.field, not last.descending)) if len(order) > 1 else order
+
+
+async def _once_for_each(inner: Any, selection: Selection) -> Any:
+    either: Any = next((each for each in selection.where if each.operator is Operator.ANY_OF), None)
+    if either is None:
+        return await inner.select(selection)
+    others = tuple(each for each in selection.where if each is not either)
+    return [row for each in either.value for row in await inner.select(replace(selection, where=(*others, each)))]
 
 
 def _rounded(each: Condition) -> Condition:
@@ -156,6 +171,43 @@ MUTANTS: Mutants = {
         "one of forgets None": one_of(lambda values: tuple(each for each in values if each is not None)),
         "one of none matches everything": comparing(
             lambda each: None if each.operator is Operator.ONE_OF and not each.value else each
+        ),
+    },
+    "test_not_equal": {
+        "None is not unequal to a value": filtering(
+            lambda where: [
+                *where,
+                *(Condition(each.field, Operator.NE, None) for each in where if each.operator is Operator.NE),
+            ]
+        ),
+        "not equal to None matches everything": comparing(
+            lambda each: None if each.operator is Operator.NE and each.value is None else each
+        ),
+        "not equal is equal": comparing_by(Operator.NE, Operator.EQ),
+    },
+    "test_any_of": {
+        "only the first alternative holds": alternatives(lambda each: (each[0], each[0])),
+        "only the last alternative holds": alternatives(lambda each: (each[-1], each[-1])),
+        "all alternatives must hold": filtering(
+            lambda where: [
+                part for each in where for part in (each.value if each.operator is Operator.ANY_OF else (each,))
+            ]
+        ),
+        "a row comes once for each alternative": rows(instead(select=_once_for_each)),
+    },
+    "test_any_of_with_none": {
+        "None is not an alternative": alternatives(
+            lambda found: tuple(each for each in found if each.value is not None or each.operator is Operator.NE) * 2
+        ),
+    },
+    "test_keyset_pages_with_alternatives": {
+        "a keyset page forgets the alternatives": selecting(
+            lambda selection: selection if selection.after is None else replace(selection, where=selection.where[:1])
+        ),
+    },
+    "test_enums_of_mixed_values_are_compared_by_name": {
+        "enums of mixed values are not compared": comparing(
+            lambda each: None if isinstance(each.value, Mixed) else each
         ),
     },
     "test_equal_none": {

@@ -1,4 +1,4 @@
-"""Stores on which a session misses what it wrote, or waits for what it has."""
+"""Stores on which a session misses its own writes, or waits for writes that it has already seen."""
 
 from __future__ import annotations
 
@@ -14,20 +14,23 @@ from tests.mutants.logs import changing_identity, counting_nothing, miscounting,
 from tests.mutants.parked import finding
 from tests.mutants.places import at
 from tests.mutants.rows import rows
-from twofold.ports import Checkpoint, Position, WriteStore
+from twofold.ports import Checkpoint, Partition, Position, SubscriptionStore, WriteStore
 from twofold.testing.conformance import SessionSuite
+from twofold.testing.conformance._domain.audit import Unwanted
 from twofold.testing.conformance._tools.proxy import Proxy
 
 
 def _being_ahead(store: WriteStore) -> Wrap:
-    async def checkpoint(_: Any, subscription: str) -> Checkpoint:
-        return Checkpoint(await store.log.head(), await store.log.identity())
+    async def partitions(subscriptions: SubscriptionStore, subscription: str) -> Sequence[Partition]:
+        ahead = Checkpoint(await store.log.head(), await store.log.identity())
+        found = await subscriptions.partitions(subscription) or [Partition(0, ahead, 0, None)]
+        return [each._replace(checkpoint=ahead) for each in found]
 
-    return leasing(instead(checkpoint=checkpoint))
+    return leasing(instead(partitions=partitions))
 
 
 class WritesLate(Proxy):
-    """Writes rows with the next step, behind their checkpoint."""
+    """Writes rows in the next step, after their checkpoint."""
 
     def __init__(self, inner: Any, late: list[Any]) -> None:
         super().__init__(inner)
@@ -77,20 +80,30 @@ MUTANTS: Mutants = {
         "one too many are behind": miscounting,
         "at most one is behind": counting_nothing,
     },
+    "test_a_session_does_not_wait_for_events_that_a_projection_ignores": {
+        "events are taken for events that are ignored": at(
+            "transaction.log",
+            changing_result("append", to=lambda stored: [each._replace(name=Unwanted.message_name) for each in stored]),
+        ),
+        "a checkpoint ahead ends the wait for events that are applied": ahead,
+    },
     "test_a_query_of_two_projections_waits_for_both": {
-        "projections share a checkpoint": leasing(replacing("checkpoint", subscription="balances")),
+        "projections share a checkpoint": leasing(replacing("partitions", subscription="balances")),
         "a checkpoint ahead ends the wait for one of two": ahead,
     },
-    "test_a_session_is_told_at_once_that_its_event_is_parked": {
+    "test_a_query_waits_that_the_handler_of_another_query_executes": {
+        "a checkpoint ahead ends the wait of a nested query": ahead
+    },
+    "test_a_parked_event_of_a_session_ends_the_wait_immediately": {
         "parked events are not found": finding_nothing,
         "the number of parked events is forgotten": forgetting_parked,
     },
-    "test_a_session_waits_for_a_held_event": {
-        "held events are not found": finding_nothing,
-        "held events look parked": finding(lambda parked: parked._replace(again=None)),
+    "test_a_session_waits_for_a_pending_retry": {
+        "pending retries are not found": finding_nothing,
+        "pending events look parked": finding(lambda parked: parked._replace(again=None)),
     },
-    "test_a_session_is_told_when_the_tries_are_used_up": {
-        "parked events look held": finding(lambda parked: parked._replace(again=parked.again or parked.time))
+    "test_the_last_failed_attempt_ends_the_wait_of_a_session": {
+        "parked events look pending": finding(lambda parked: parked._replace(again=parked.again or parked.time))
     },
 }
 

@@ -94,14 +94,25 @@ def loading(field: str, change: Callable[[Any], Any]) -> Wrap:
     return state(changing_result("load", to=changed))
 
 
+def _with_defaults(found: Any) -> Any:
+    found.aggregate.fee = type(found.aggregate.fee)()
+    return found
+
+
 MUTANTS: Mutants = {
     "test_a_state_that_does_not_fit_is_refused": {
         "a state that does not fit is lost": state(suppressing(NotStorable, "insert", "update"))
     },
+    "test_a_new_default_leaves_old_states_alone": {
+        "defaults are not stored": state(changing_result("load", to=_with_defaults))
+    },
     "test_a_state_of_an_older_class_is_named": {
         "an unreadable state is nobody's": state(
             raising(lambda _: StorageError("cannot load a state"), "load", of=StorageError)
-        )
+        ),
+        "an unreadable state is quoted": state(
+            raising(lambda error: StorageError(f"{error} The value is 'many'."), "load", of=StorageError)
+        ),
     },
     "test_an_id_alone_is_a_state": {"an id alone is not kept": state(instead(insert=_insert_more_than_an_id))},
     "test_a_stale_update_is_refused": {
@@ -131,7 +142,7 @@ MUTANTS: Mutants = {
         "an insert overwrites": state(instead(insert=_insert_or_update)),
         "a second insert is lost quietly": state(instead(insert=_insert_when_free)),
     },
-    "test_what_is_loaded_is_not_shared": {
+    "test_loaded_aggregates_are_not_shared": {
         "loads share an object": sharing,
         "what was inserted is shared": remembering(SharesInserted),
     },

@@ -22,7 +22,7 @@ from tests.mutants.logs import (
 )
 from tests.mutants.parked import finding, knowing_no_keys, parking
 from tests.mutants.places import at
-from tests.mutants.rows import refusing_as_broken, refusing_quietly, writing_nothing
+from tests.mutants.rows import writing_nothing
 from tests.mutants.transactions import commits_anyway, commits_events_early
 from twofold.ports import START, Checkpoint, EventLog, LogPage, Position, StoredEvent, SubscriptionStore, WriteStore
 from twofold.testing.conformance import SubscriptionSuite
@@ -51,7 +51,7 @@ class ForgetsCheckpoints:
         self._moved: set[str] = set()
 
     async def advance(self, checkpoints: Any, subscription: str, **move: Any) -> None:
-        """Note whose checkpoints are moved."""
+        """Record the subscriptions whose checkpoints move."""
         self._moved.add(subscription)
         await checkpoints.advance(subscription, **move)
 
@@ -82,7 +82,7 @@ async def _read_too_early(log: EventLog, *, after: Position = START, **options: 
 async def _stop_at_unwanted(
     log: EventLog, *, after: Position = START, limit: int = 500, names: Collection[str] | None = None
 ) -> LogPage:
-    """Read a page, then leave out what does not match; where nothing is left, do not say how far it looked."""
+    """Read a batch, then leave out events without a match. If none is left, do not report how far the log was read."""
     page = await log.read_all(after=after, limit=limit)
     matching = tuple(event for event in page.events if names is None or event.name in names)
     full = len(page.events) == limit
@@ -109,9 +109,16 @@ def _taking_any_log(store: WriteStore) -> Wrap:
     return leasing(instead(partitions=partitions, checkpoint=checkpoint))
 
 
+def _only(*names: str) -> Wrap:
+    """Return only these events to readers of all events."""
+    return at("log", changing("read_all", names=lambda given: names if given is None else given))
+
+
 def _back_to_start(checkpoints: Sequence[Checkpoint]) -> Sequence[Checkpoint]:
     return [replace(each, position=START) for each in checkpoints]
 
+
+forgetting_attempts = finding(lambda parked: parked._replace(attempts=0))
 
 MUTANTS: Mutants = {
     "test_history_then_live_in_order": {
@@ -135,7 +142,7 @@ MUTANTS: Mutants = {
         "filtered events are never passed": standing_still,
         "the head is too high": at("log", changing_result("head", to=lambda head: Position(head + 1))),
     },
-    "test_an_event_handler_begins_where_it_was_told": {"the head is too low": reading(head=_last_but_one)},
+    "test_an_event_handler_starts_at_the_given_position": {"the head is too low": reading(head=_last_but_one)},
     "test_the_status_tells_how_far_behind": {
         "one too many are behind": miscounting,
         "nobody is behind": counting_nothing,
@@ -159,12 +166,14 @@ MUTANTS: Mutants = {
         "what follows a parked event is lost": parking(
             changing("add", events=lambda events: [each for each in events if each.attempts])
         ),
-        "attempts are forgotten": finding(lambda parked: parked._replace(attempts=0)),
+        "attempts are forgotten": forgetting_attempts,
         "the number of parked events is forgotten": forgetting_parked,
     },
-    "test_a_row_that_cannot_be_kept_parks_its_event": {"a row that cannot be kept is lost quietly": refusing_quietly},
+    "test_a_row_that_cannot_be_kept_parks_its_event": {
+        "the attempts at a refused row are forgotten": forgetting_attempts
+    },
     "test_a_row_that_another_event_writes_parks_its_own": {
-        "a row that cannot be kept looks like a store that failed": refusing_as_broken
+        "the attempts at a row that another event writes are forgotten": forgetting_attempts
     },
     "test_a_failure_is_parked_whatever_its_words": {
         "a reason is not written": parking(
@@ -172,6 +181,18 @@ MUTANTS: Mutants = {
         )
     },
     "test_a_parked_key_stays_parked": {"parked keys are forgotten": knowing_no_keys},
+    "test_a_handler_of_a_base_class_receives_every_subclass": {
+        "only one type of event is read": at(
+            "log", changing("read_all", names=lambda names: names and sorted(names)[:1])
+        ),
+        "a reader of all events gets those of some types": _only("bank.opened", "suite.moved_in"),
+    },
+    "test_an_event_is_applied_by_the_most_specific_method": {
+        "events of several classes come in reverse": shuffled,
+    },
+    "test_an_event_of_an_unknown_type_is_parked_for_a_handler_of_all_events": {
+        "unknown types are skipped": _only("suite.moved_in", "suite.moved_out", "suite.moved_far"),
+    },
     "test_an_undecodable_event_is_parked": {"an undecodable event is lost": parking(ignoring("add"))},
     "test_an_inline_projection_is_committed_with_the_command": {
         "inline rows are lost": writing_nothing,

@@ -37,7 +37,7 @@ async def _look_instead_of_writing(rows: Any, changes: Any) -> None:
 
 
 class LosesCommits(Proxy):
-    """Undoes what was appended to an existing stream when it is told to commit."""
+    """Discards appends to an existing stream at the commit."""
 
     _changes = False
 
@@ -55,7 +55,7 @@ class LosesCommits(Proxy):
 
 
 class LeavesOpen(Proxy):
-    """Does not give back the connection of a transaction that was not committed, and has only that one."""
+    """Does not return the connection of an uncommitted transaction, and has only this connection."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
@@ -105,6 +105,10 @@ MUTANTS: Mutants = {
         "rows are seen early": committing_behind("rows", "write"),
     },
     "test_an_undone_savepoint_drops_its_events": {"savepoint not undone": leaves_savepoints},
+    "test_an_error_that_middleware_answers": {
+        "savepoint not undone, answered error": leaves_savepoints,
+        "rollback commits, answered error": commits_anyway,
+    },
     "test_a_swallowed_refusal_dooms_the_unit": {
         "a refusal is forgotten": appending_in(lambda transaction: transaction.savepoint())
     },

@@ -18,16 +18,16 @@ from tests.mutants.leases import (
     dropping_when_dividing,
     endless,
     forgetting_owners,
-    highest_counts,
     leasing,
     moving_the_first,
     now,
     releasing_for_others,
     renewing_lost,
     robbing,
+    showing_no_pause,
     unfenced,
 )
-from tests.mutants.parked import keeping_parked, knowing_no_keys, losing_reasons, noting_no_retry, parking
+from tests.mutants.parked import keeping_parked, knowing_no_keys, losing_reasons, noting_no_retry, parking, removing_all
 from tests.mutants.places import at
 from tests.mutants.rows import guard
 from twofold.ports import START, Checkpoint, Lease, Partition, ReadStore, SubscriptionStore
@@ -38,7 +38,7 @@ from twofold.testing.conformance._tools.proxy import Proxy
 async def _hand_out_twice(
     subscriptions: SubscriptionStore, subscription: str, owner: str, *, limit: int, **how: Any
 ) -> Any:
-    """Lease what others hold as well, under the same generation."""
+    """Grant leases that other workers hold, with the same generation."""
     leases = await subscriptions.claim(subscription, owner, limit=limit, **how)
     return [*leases, *await now(subscriptions, subscription)][:limit]
 
@@ -59,11 +59,6 @@ async def _keep_the_retried(store: ReadStore, parked: Any, subscription: str, po
     for each in await store.parked.read(subscription):
         if each.event.position in positions:
             await parked.update(subscription, each._replace(again=None))
-    return len(positions)
-
-
-async def _remove_all(store: ReadStore, parked: Any, subscription: str, positions: Sequence[Any]) -> int:
-    await parked.remove(subscription, [each.event.position for each in await store.parked.read(subscription)])
     return len(positions)
 
 
@@ -119,7 +114,7 @@ class Renumbers:
         await subscriptions.release([self._shifted(each, -1) for each in leases])
 
     async def advance(self, part: Any, subscription: str, *, lease: Lease | None = None, **move: Any) -> None:
-        """Move a partition as it is."""
+        """Move the original partition."""
         await part.advance(subscription, lease=lease and self._shifted(lease, -1), **move)
 
     async def divide(
@@ -131,7 +126,7 @@ class Renumbers:
         await part.divide(subscription, shifted, leases=[self._shifted(each, -1) for each in leases])
 
     def _shifted(self, lease: Lease, sign: int) -> Lease:
-        """Return a lease as workers know it (1), or as it is (-1)."""
+        """Return a lease with the number that workers see (1), or with the original number (-1)."""
         count = max(self._counts.get(lease.subscription, 1), 1)
         return lease._replace(partition=(lease.partition + sign * self._salt) % count)
 
@@ -150,8 +145,8 @@ MUTANTS: Mutants = {
         "a lease is handed out twice": leasing(instead(claim=_hand_out_twice)),
         "a partition that was given back is not free": leasing(ignoring("release")),
     },
-    "test_workers_that_start_at_once_begin_once": {"a subscription is begun twice": dividing_anyway},
-    "test_a_dead_worker_is_succeeded": {
+    "test_workers_that_start_concurrently_create_one_checkpoint": {"a subscription is begun twice": dividing_anyway},
+    "test_another_worker_takes_over_from_a_dead_worker": {
         "leases never end": both(endless, leasing(changing("claim", seconds=lambda seconds: max(seconds, LONG)))),
         "the owner is not known": forgetting_owners,
     },
@@ -163,14 +158,13 @@ MUTANTS: Mutants = {
         "a lost lease is renewed": renewing_lost,
         "what another has claimed is renewed": leasing(instead(renew=_renew_for_others)),
     },
-    "test_a_slow_handler_is_not_robbed": {
+    "test_a_slow_handler_does_not_lose_its_lease": {
         "a held partition is claimed": robbing,
         "leases are not renewed": leasing(instead(renew=_renew_nothing)),
     },
     "test_partitions_share_the_keys": {"a lease moves the first partition": moving_the_first},
     "test_a_key_falls_to_the_same_partition_everywhere": {
         "partitions are numbered otherwise elsewhere": for_each(_renumbering),
-        "the fastest partition counts": highest_counts,
     },
     "test_two_workers_share_the_partitions": {"other workers are not counted": counting_one},
     "test_a_worker_that_left_has_no_share": {
@@ -180,7 +174,7 @@ MUTANTS: Mutants = {
         "old partitions stay": leasing(KeepsPartitions),
         "new partitions begin at the head": dividing(lambda checkpoint, head: replace(checkpoint, position=head)),
     },
-    "test_partitions_at_different_places_are_divided_anew": {
+    "test_partitions_at_different_positions_are_divided_again": {
         "a partition that is behind is taken for the fastest": leasing(
             changing_result("partitions", to=_all_at_the_highest)
         )
@@ -213,8 +207,26 @@ MUTANTS: Mutants = {
             lambda store: parking(instead(remove=partial(_keep_the_retried, store)))
         )
     },
+    "test_any_process_knows_the_workers": {
+        "workers are not known": leasing(
+            changing_result("partitions", to=lambda found: [each._replace(owner=None) for each in found])
+        ),
+        "generations are counted from 1": leasing(
+            changing_result("partitions", to=lambda found: [each._replace(generation=1) for each in found])
+        ),
+    },
+    "test_a_lag_has_an_age": {
+        "a page of one event is empty": at(
+            "log",
+            changing_result("read_all", to=lambda page: page._replace(events=page.events if page.events[1:] else ())),
+        )
+    },
+    "test_a_paused_subscription_stands_still": {"a pause is not shown": showing_no_pause},
+    "test_another_process_pauses": {"a pause is not stored": leasing(ignoring("pause"))},
+    "test_a_pause_waits_for_the_current_event": {"owners are not known": forgetting_owners},
+    "test_a_query_does_not_wait_for_a_paused_projection": {"a pause is stored nowhere": leasing(ignoring("pause"))},
     "test_a_discarded_key_flows_again": {
-        "every key is discarded": for_each(lambda store: parking(instead(remove=partial(_remove_all, store)))),
+        "every key is discarded": removing_all,
         "partitions come in the order of text": leasing(
             changing_result("partitions", to=lambda found: sorted(found, key=lambda each: str(each.number)))
         ),

@@ -1,4 +1,4 @@
-"""Transactions that commit what they should not, or too early."""
+"""Transactions that commit wrongly or too early."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from twofold.testing.conformance._tools.proxy import Proxy
 
 
 class CommitsAnyway(Proxy):
-    """Commits when it is told to roll back."""
+    """Commits instead of rolling back."""
 
     _ended = False
 
@@ -29,12 +29,14 @@ class CommitsAnyway(Proxy):
 
 
 class CommitsBehind(Proxy):
-    """Commits by itself behind one of its steps, as a database does that changes tables, and continues in another one.
+    """Commits implicitly after one of its steps, and continues in a new transaction.
+
+    Some databases do so when a table is changed.
 
     Args:
         inner: the transaction.
-        store: begins the other one.
-        part: the part that has the step.
+        store: begins the new transaction.
+        part: the part with the step.
         step: the method.
     """
 
@@ -62,12 +64,12 @@ class CommitsBehind(Proxy):
 
 
 def committing_behind(part: str, step: str) -> Wrap:
-    """Commit every transaction that writes behind one of its steps."""
+    """Commit every writing transaction after one of its steps."""
     return for_each(lambda store: at("writing", partial(CommitsBehind, store=store, part=part, step=step)))
 
 
 def quietly(part: str, *methods: str) -> Wrap:
-    """Lose what a transaction that only reads is told to write, instead of refusing it."""
+    """Discard the writes of a read-only transaction instead of refusing them."""
     return at(f"transaction.{part}", suppressing(ReadOnlyUnitOfWork, *methods))
 
 

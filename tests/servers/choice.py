@@ -14,6 +14,7 @@ from .mysql import MySQL
 from .postgresql import PostgreSQL
 from .rabbitmq import RabbitMQServer
 from .redis import Redis
+from .untested import UNTESTED
 
 _REDIS = Redis()
 SERVERS: dict[str, Kind] = {
@@ -26,22 +27,35 @@ SERVERS: dict[str, Kind] = {
 """The server that an adapter needs, by the adapter's name. Adapters that need none are not listed."""
 
 
-def runnable(adapters: Iterable[str]) -> list[str]:
+def runnable(adapters: Iterable[str], promise: str) -> list[str]:
     """Return the adapters, or pairs such as "sqlite>redis", whose servers may be found.
 
-    Tests on other adapters could only be skipped, one by one; they are not even collected, which takes its time too.
+    Tests on other adapters would all be skipped. Collecting them takes time, so they are left out.
+
+    Args:
+        adapters: the adapters.
+        promise: the promise that the tests check. The summary of the run lists it for missing servers.
     """
-    return [each for each in adapters if all(name not in SERVERS or _may_be_found(name) for name in each.split(">"))]
+    found: list[str] = []
+    for adapter in adapters:
+        lacking = [name for name in adapter.split(">") if name in SERVERS and not _may_be_found(name)]
+        for name in lacking:
+            UNTESTED.add(SERVERS[name].name, promise)
+        found += [] if lacking else [adapter]
+    return found
 
 
-def missing() -> list[Kind]:
-    """Return the kinds of servers that are not found."""
-    return list({kind.name: kind for name, kind in SERVERS.items() if not _may_be_found(name)}.values())
+def kinds() -> list[Kind]:
+    """Return the kinds of servers."""
+    return list({kind.name: kind for kind in SERVERS.values()}.values())
 
 
 @cache
 def _may_be_found(name: str) -> bool:
-    """Tell whether it is worth looking: each process of a run must come to the same answer, so nobody logs in here."""
+    """Return whether a server is worth looking for.
+
+    All processes of a run must reach the same result, so this function does not log in.
+    """
     kind = SERVERS[name]
     return demanded(os.environ) or bool(os.environ.get(kind.variable)) or kind.installed() or _listens(kind.usual)
 

@@ -23,7 +23,7 @@ class Source(Enum):
 
 
 def source(named: str | None, answers: Callable[[], bool], installed: Callable[[], bool]) -> Source:
-    """Choose. What the environment names is never replaced by another, even when it does not answer."""
+    """Choose a server. A server that the environment names is never replaced, even if it does not answer."""
     if named:
         return Source.NAMED
     if answers():
@@ -32,7 +32,7 @@ def source(named: str | None, answers: Callable[[], bool], installed: Callable[[
 
 
 def demanded(environment: Mapping[str, str]) -> bool:
-    """Tell whether a test fails when its server is missing."""
+    """Return whether a test fails if its server is missing."""
     return environment.get("TWOFOLD_REQUIRE_SERVICES", "") not in {"", "0"}
 
 
@@ -45,7 +45,7 @@ def how_to_get(kind: Kind) -> str:
 
 
 def without(kind: Kind, environment: Mapping[str, str]) -> BaseException:
-    """Return what to raise where a test needs a server and there is none: a skip, or a failure where that is demanded."""
+    """Return the exception for a missing server: a skip, or a failure if the server is required."""
     reason = f"needs {kind.name}, and none answers at {kind.usual}. {how_to_get(kind)}"
     if not demanded(environment):
         return pytest.skip.Exception(reason)

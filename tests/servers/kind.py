@@ -1,15 +1,16 @@
-"""What the tests need to know of a kind of server: where it is looked for, how it is started, how a test gets its own."""
+"""A kind of server: its location, the start of a private one, and databases for tests."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any, Protocol
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from twofold.testing.conformance._tools.in_time import CEILING
@@ -27,14 +28,14 @@ class Kind(Protocol):
     usual: str
     """The URL at which one is looked for unasked."""
     programs: str
-    """What must be installed to start a private one."""
+    """The program that must be installed to start a private server."""
 
     def installed(self) -> bool:
-        """Tell whether a private server can be started."""
+        """Return whether a private server can be started."""
         ...
 
     def reachable(self, url: str) -> bool:
-        """Tell whether a server accepts us at this URL."""
+        """Return whether a server accepts connections at this URL."""
         ...
 
     def private(self) -> PrivateServer:
@@ -53,36 +54,45 @@ class DatabaseKind(Kind, Protocol):
         """Make a database as good as new, whatever a test has left in it, open transactions included."""
         ...
 
+    def clear(self, url: str, database: str) -> str:
+        """Delete all rows of Twofold's tables, and drop all other tables.
+
+        Return a text that describes the tables that remain. A test may have changed them.
+        """
+        ...
+
     def drop(self, url: str, database: str) -> None:
-        """Drop a database and throw out who is still in it."""
+        """Drop a database and end its sessions."""
         ...
 
 
 def administer(url: str, statements: Sequence[str], seconds: float = CEILING) -> list[Any]:
-    """Run statements, each by itself, and return the first column of the last one that has rows.
+    """Run statements one by one, and return the first column of the last result with rows.
 
-    All together they may take so many seconds. It can be called from any thread, also from one whose event loop runs;
-    that loop stands still meanwhile.
+    All statements together may take this number of seconds. The function can be called from any thread, also from a
+    thread with a running event loop, which is blocked during the call.
     """
 
     async def run() -> list[Any]:
         column: list[Any] = []
-        engine = create_async_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
-        try:
-            async with asyncio.timeout(seconds), engine.connect() as connection:
-                for statement in statements:
-                    result = await connection.exec_driver_sql(statement)
-                    column = list(result.scalars()) if result.returns_rows else column
-        finally:
-            await engine.dispose()
+        async with asyncio.timeout(seconds), _engine(url).connect() as connection:
+            for statement in statements:
+                result = await connection.exec_driver_sql(statement)
+                column = list(result.scalars()) if result.returns_rows else column
         return column
 
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, run()).result()
 
 
+@cache
+def _engine(url: str) -> AsyncEngine:
+    """Return an engine that keeps no connection. Its first one asks the server more than later ones."""
+    return create_async_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+
+
 def reachable(url: str) -> bool:
-    """Tell whether a server accepts us at this URL."""
+    """Return whether a server accepts connections at this URL."""
     try:
         administer(url, ["SELECT 1"], seconds=PATIENCE)
     except (DBAPIError, OSError):

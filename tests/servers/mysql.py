@@ -10,6 +10,19 @@ from sqlalchemy.exc import DBAPIError
 
 from .kind import administer, reachable
 from .process import PrivateServer, account, binary, free_port, new_folder
+from .waiting import wait_until
+
+TABLES = """
+SELECT CONCAT_WS(' ', table_name, table_type, engine, table_collation, create_options) FROM information_schema.tables
+    WHERE table_schema = '{database}'
+UNION ALL SELECT CONCAT_WS(' ', table_name, ordinal_position, column_name, column_type, is_nullable, collation_name,
+    column_key, extra, column_default, generation_expression) FROM information_schema.columns
+    WHERE table_schema = '{database}'
+UNION ALL SELECT CONCAT_WS(' ', table_name, index_name, seq_in_index, column_name, non_unique, sub_part)
+    FROM information_schema.statistics WHERE table_schema = '{database}'
+UNION ALL SELECT CONCAT_WS(' ', trigger_name, event_manipulation, event_object_table, action_timing, action_statement)
+    FROM information_schema.triggers WHERE event_object_schema = '{database}'
+"""
 
 SBIN = (Path("/usr/sbin"), Path("/usr/local/sbin"))
 
@@ -23,11 +36,11 @@ class MySQL:
     programs = "mariadb-install-db and mariadbd"
 
     def installed(self) -> bool:
-        """Tell whether a private server can be started."""
+        """Return whether a private server can be started."""
         return binary("mariadb-install-db", *SBIN) is not None and binary("mariadbd", *SBIN) is not None
 
     def reachable(self, url: str) -> bool:
-        """Tell whether a server accepts us at this URL."""
+        """Return whether a server accepts connections at this URL."""
         return reachable(url)
 
     def private(self) -> PrivateServer:
@@ -66,9 +79,29 @@ class MySQL:
         self.drop(url, database)
         self.create(url, database)
 
+    def clear(self, url: str, database: str) -> str:
+        """Delete all rows after ending all sessions, and drop all other tables. TRUNCATE bypasses the log's triggers."""
+        wait_until(lambda: not self._sessions(url, database), f"all sessions of {database} were to end")
+        where = f"FROM information_schema.tables WHERE table_schema = '{database}'"
+        found = administer(url, [f"SELECT CONCAT(table_type, ' ', table_name) {where}"])
+        changes = ["SET FOREIGN_KEY_CHECKS = 0"]
+        for kind, name in (each.rsplit(" ", 1) for each in map(str, found)):
+            if not name.startswith("twofold_"):
+                changes.append(f"DROP {'VIEW' if kind == 'VIEW' else 'TABLE'} `{database}`.`{name}`")
+            else:
+                changes.append(f"{'TRUNCATE' if name == 'twofold_events' else 'DELETE FROM'} `{database}`.`{name}`")
+        found = administer(url, [*changes, TABLES.format(database=database)])
+        return "\n".join(sorted(map(str, found)))
+
     def drop(self, url: str, database: str) -> None:
-        """Drop a database and throw out who is still in it; the drop would wait for them for a day."""
-        for session in administer(url, [f"SELECT id FROM information_schema.processlist WHERE db = '{database}'"]):
+        """Drop a database after ending its sessions; otherwise the drop would wait for them."""
+        self._sessions(url, database)
+        administer(url, [f"DROP DATABASE IF EXISTS `{database}`"])
+
+    def _sessions(self, url: str, database: str) -> list[int]:
+        """End the sessions of a database, and return the sessions that there were."""
+        sessions = administer(url, [f"SELECT id FROM information_schema.processlist WHERE db = '{database}'"])
+        for session in sessions:
             with suppress(DBAPIError):  # it has just left by itself
                 administer(url, [f"KILL {session}"])
-        administer(url, [f"DROP DATABASE IF EXISTS `{database}`"])
+        return sessions

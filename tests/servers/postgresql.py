@@ -26,6 +26,48 @@ BEGIN
     CREATE SCHEMA public;
 END $$
 """
+CLEAR = """
+DO $$
+DECLARE name text;
+BEGIN
+    ALTER TABLE twofold_events DISABLE TRIGGER USER;
+    FOR name IN SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('v', 'm')
+    LOOP
+        EXECUTE format('DROP VIEW %I CASCADE', name);
+    END LOOP;
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename !~ '^twofold_'
+    LOOP
+        EXECUTE format('DROP TABLE IF EXISTS %I CASCADE', name);
+    END LOOP;
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public'
+    LOOP
+        EXECUTE format('LOCK TABLE %I', name);
+        -- TRUNCATE creates new files, and a DELETE leaves old rows behind.
+        IF pg_relation_size(name::regclass) > 65536 THEN
+            EXECUTE format('TRUNCATE %I', name);
+        ELSE
+            EXECUTE format('DELETE FROM %I', name);
+        END IF;
+    END LOOP;
+    ALTER TABLE twofold_events ENABLE TRIGGER USER;
+    PERFORM setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S' AND relnamespace = 'public'::regnamespace;
+END $$
+"""
+TABLES = """
+WITH ours AS (SELECT * FROM pg_class WHERE relnamespace = 'public'::regnamespace)
+SELECT concat_ws(' ', relname, relkind, relpersistence, reloptions) FROM ours
+UNION ALL SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_'
+UNION ALL SELECT concat_ws(' ', relname, attnum, attname, format_type(atttypid, atttypmod), attnotnull, attidentity,
+    attgenerated, attcollation, attstattarget, pg_get_expr(adbin, adrelid))
+    FROM ours JOIN pg_attribute ON attrelid = ours.oid LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+    WHERE attnum > 0
+UNION ALL SELECT concat_ws(' ', pg_get_indexdef(indexrelid), indisvalid) FROM ours JOIN pg_index ON indrelid = ours.oid
+UNION ALL SELECT concat_ws(' ', relname, pg_get_constraintdef(c.oid)) FROM ours JOIN pg_constraint c ON conrelid = ours.oid
+UNION ALL SELECT concat_ws(' ', pg_get_triggerdef(t.oid), tgenabled) FROM ours JOIN pg_trigger t ON tgrelid = ours.oid
+UNION ALL SELECT concat_ws(' ', proname, prosrc, proconfig) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+UNION ALL SELECT concat_ws(' ', relname, seqstart, seqincrement, seqmax, seqmin, seqcache, seqcycle)
+    FROM ours JOIN pg_sequence ON seqrelid = ours.oid
+"""
 
 
 def programs() -> tuple[Path, Path] | None:
@@ -44,11 +86,11 @@ class PostgreSQL:
     programs = "initdb and postgres"
 
     def installed(self) -> bool:
-        """Tell whether a private server can be started."""
+        """Return whether a private server can be started."""
         return programs() is not None
 
     def reachable(self, url: str) -> bool:
-        """Tell whether a server accepts us at this URL."""
+        """Return whether a server accepts connections at this URL."""
         return reachable(url)
 
     def private(self) -> PrivateServer:
@@ -64,7 +106,7 @@ class PostgreSQL:
             command=[
                 *(str(postgres), "-D", str(folder / "data"), "-p", str(port)),
                 *("-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="),
-                # What is committed survives a killed server; only a machine that loses power would lose it.
+                # Committed data survives a killed server; only a power failure would lose it.
                 *("-c", "fsync=off"),
             ],
             folder=folder,
@@ -78,12 +120,19 @@ class PostgreSQL:
         administer(url, [f'CREATE DATABASE "{database}" TEMPLATE template0'])
 
     def empty(self, url: str, database: str) -> None:
-        """Make a database as good as new: a fifth of what it costs to drop it and create another."""
-        # The drop waits for the locks of those who are just being thrown out, for some time and not for ever.
+        """Empty a database. This takes a fifth of the time to drop it and create another."""
+        # The drop waits for the locks of sessions that are being ended, but not indefinitely.
         settings = ["SET client_min_messages = warning", f"SET lock_timeout = '{CEILING:g}s'"]
         reset = f'ALTER DATABASE "{database}" RESET ALL'
         administer(within(url, database), [THROW_OUT, *settings, EMPTY, reset])
 
+    def clear(self, url: str, database: str) -> str:
+        """Delete all rows, and drop all other tables. The locks wait for sessions that are being ended."""
+        settings = ["SET client_min_messages = warning", f"SET lock_timeout = '{CEILING:g}s'"]
+        reset = f'ALTER DATABASE "{database}" RESET ALL'
+        found = administer(within(url, database), [THROW_OUT, *settings, CLEAR, reset, TABLES])
+        return "\n".join(sorted(map(str, found)))
+
     def drop(self, url: str, database: str) -> None:
-        """Drop a database and throw out who is still in it."""
+        """Drop a database and end its sessions."""
         administer(url, [f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)'])

@@ -20,7 +20,7 @@ from twofold.testing.conformance._tools.in_time import CEILING
 from .waiting import wait_until
 
 PATIENCE = CEILING / 4
-"""Seconds that a server may take to accept us and to reply."""
+"""Seconds for a server to accept connections and to reply."""
 
 # Should the tests end without saying so, their pipe closes, and their server goes with its data.
 WATCH = 'read -r _; kill -KILL "$1" 2>/dev/null; rm -rf "$2"'
@@ -50,7 +50,7 @@ def account(*names: str) -> str | None:
 
 
 def new_folder(kind: str, owner: str | None) -> Path:
-    """Make a folder that belongs to the server's account; pytest's own can be entered by nobody but us."""
+    """Create a folder that belongs to the server's account. Only our account can enter the folders of pytest."""
     folder = Path(tempfile.mkdtemp(prefix=f"twofold-{kind}-"))
     if owner is not None:
         shutil.chown(folder, owner)
@@ -58,14 +58,14 @@ def new_folder(kind: str, owner: str | None) -> Path:
 
 
 def run(command: Sequence[str], folder: Path, user: str | None) -> None:
-    """Run a program to its end, under the server's account, and show what it said when it fails."""
+    """Run a program to its end, under the server's account. If it fails, raise an error with its output."""
     done = subprocess.run(command, cwd=folder, user=user, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"{command[0]} failed ({done.returncode}):\n{done.stdout}{done.stderr}")
 
 
 def greets(url: str, port: int, sent: bytes, reply: bytes) -> bool:
-    """Tell whether a server replies to a greeting as expected. The port counts where the URL has none."""
+    """Return whether a server replies to a greeting as expected. If the URL has no port, use the given one."""
     where = urlsplit(url)
     place = where.hostname or "127.0.0.1", where.port or port
     try:
@@ -78,14 +78,14 @@ def greets(url: str, port: int, sent: bytes, reply: bytes) -> bool:
 
 @dataclass
 class PrivateServer:
-    """A server that belongs to the tests alone, so that they may stop it, kill it and start it again.
+    """A private server, which tests may stop, kill and start again.
 
     Attributes:
-        url: where it listens; the same after each start.
-        command: what starts it in the foreground.
-        folder: its data and its log; removed by `remove`.
-        user: the account that it runs under; ours when None.
-        answers: tells whether it accepts us by now.
+        url: its URL; the same after each start.
+        command: the command that starts it in the foreground.
+        folder: its data and its log; deleted by `remove`.
+        user: its account; ours when None.
+        answers: returns whether it accepts connections.
         gentle: the signal that stops it without waiting for its clients.
     """
 
@@ -126,7 +126,7 @@ class PrivateServer:
         self._killed = False
 
     def recovered(self) -> None:
-        """Return once it answers, after it has begun anew by itself."""
+        """Return once the server answers after restarting itself."""
         wait_until(lambda: self.answers(self.url), f"{self.command[0]} was to recover")
 
     def stop(self) -> None:
@@ -140,7 +140,7 @@ class PrivateServer:
             self._ended()
 
     def kill(self) -> None:
-        """End it at once, as a power cut would; what it had committed must be there at the next start."""
+        """Kill it, like a power cut. Committed data must exist after the next start."""
         if self._process is not None:
             for process in (self._process.pid, *self._frozen_children(self._process)):
                 with suppress(ProcessLookupError):
@@ -151,10 +151,10 @@ class PrivateServer:
 
     @staticmethod
     def _frozen_children(process: subprocess.Popen[bytes]) -> list[int]:
-        """Stop a process from starting any more, and return those that it has started.
+        """Stop a process from starting children, and return its children.
 
-        A session of PostgreSQL is one, and would finish its statement, even commit it, after its server's death.
-        Only Linux tells; elsewhere `start` waits for them.
+        A session of PostgreSQL is such a child, and would finish its statement, even commit it, after its server's
+        death. Only Linux lists the children; elsewhere `start` waits for them.
         """
         process.send_signal(signal.SIGSTOP)
         known = Path(f"/proc/{process.pid}/task/{process.pid}/children")

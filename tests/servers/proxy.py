@@ -12,11 +12,11 @@ _CHUNK = 65536
 
 
 class Link:
-    """One connection of a client, and the connection to the server that belongs to it.
+    """A connection of a client, and its connection to the server.
 
     Args:
         to_client: writes to the client.
-        flowing: set while the link passes data on.
+        flowing: set while the link forwards data.
     """
 
     def __init__(self, to_client: asyncio.StreamWriter, flowing: asyncio.Event) -> None:
@@ -24,7 +24,7 @@ class Link:
         self._ends = [to_client]
 
     def connected(self, to_server: asyncio.StreamWriter) -> None:
-        """Note the connection to the server."""
+        """Set the connection to the server."""
         self._ends.append(to_server)
 
     def cut(self) -> None:
@@ -34,15 +34,15 @@ class Link:
 
 
 class Proxy:
-    """Passes on what clients and a server send to each other, until told otherwise.
+    """Forwards data between clients and a server, until a test changes that.
 
     Args:
         url: the server.
         context: how clients connect with TLS, which ends here; None for no TLS.
 
     Attributes:
-        delay: seconds that each chunk takes, each way.
-        refused: how many connections were refused; see `refuse`.
+        delay: seconds of delay of each chunk, in each direction.
+        refused: the number of refused connections; see `refuse`.
     """
 
     def __init__(self, url: str, context: ssl.SSLContext | None = None) -> None:
@@ -66,8 +66,13 @@ class Proxy:
 
     @property
     def connections(self) -> int:
-        """How many connections of clients there are, after their TLS handshakes."""
+        """The number of connections of clients, after their TLS handshakes."""
         return len(self._links)
+
+    def lead_to(self, url: str) -> None:
+        """Connect new clients to another server, and break existing connections."""
+        self._target = urlsplit(url)
+        self.cut()
 
     def stall(self) -> None:
         """Pass nothing on; connections stay open, and new connections are accepted and stay silent."""
@@ -85,7 +90,7 @@ class Proxy:
         self.cut()
 
     def resume(self) -> None:
-        """Pass everything on again, including what was held back, and accept connections."""
+        """Forward everything again, including data that was delayed, and accept connections."""
         self._refusing = False
         for each in (self._flowing, *self._swallowed):
             each.set()

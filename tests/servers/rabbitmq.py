@@ -16,7 +16,7 @@ LIB = Path("/usr/lib/rabbitmq/bin")
 
 
 def answers(url: str) -> bool:
-    """Tell whether a RabbitMQ greets us at this URL."""
+    """Return whether a RabbitMQ greets at this URL."""
     return greets(url, 5672, b"AMQP\x00\x00\x09\x01", b"\x01")
 
 
@@ -34,11 +34,11 @@ class RabbitMQServer:
     programs = "rabbitmq-server"
 
     def installed(self) -> bool:
-        """Tell whether a private server can be started."""
+        """Return whether a private server can be started."""
         return program("rabbitmq-server") is not None
 
     def reachable(self, url: str) -> bool:
-        """Tell whether a server accepts us at this URL."""
+        """Return whether a server accepts connections at this URL."""
         return answers(url)
 
     def private(self) -> PrivateServer:
@@ -70,7 +70,7 @@ class RabbitMQServer:
 
 
 def environment(folder: Path, port: int) -> dict[str, str]:
-    """Return what names a private server to its tools."""
+    """Return the environment variables that identify a private server to its tools."""
     return {"HOME": str(folder), "RABBITMQ_NODENAME": f"twofold{port}@localhost"}
 
 

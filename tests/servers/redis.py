@@ -8,7 +8,7 @@ from .process import PrivateServer, account, binary, free_port, greets, new_fold
 
 
 def answers(url: str) -> bool:
-    """Tell whether a Redis accepts us at this URL, and is no longer loading its data."""
+    """Return whether a Redis accepts connections at this URL and has loaded its data."""
     return greets(url, 6379, b"PING\r\n", b"+PONG")
 
 
@@ -21,15 +21,15 @@ class Redis:
     programs = "redis-server"
 
     def installed(self) -> bool:
-        """Tell whether a private server can be started."""
+        """Return whether a private server can be started."""
         return binary("redis-server") is not None
 
     def reachable(self, url: str) -> bool:
-        """Tell whether a server accepts us at this URL."""
+        """Return whether a server accepts connections at this URL."""
         return answers(url)
 
     def private(self, *options: str) -> PrivateServer:
-        """Start a private server that writes down each change; the caller removes it.
+        """Start a private server that persists each change; the caller removes it.
 
         Args:
             options: for `redis-server`; later ones win.

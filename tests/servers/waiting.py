@@ -9,12 +9,12 @@ from twofold.testing.conformance._tools.in_time import CEILING
 
 
 def wait_until(condition: Callable[[], bool], what: str, *, pause: float = 0.02) -> None:
-    """Wait until a condition holds that a process or a server brings about.
+    """Wait until a condition holds that a process or a server causes.
 
     Args:
-        condition: what must hold.
-        what: what was expected, for the failure: "the server was to stop".
-        pause: seconds between two looks.
+        condition: returns whether the condition holds.
+        what: the expectation, for the error: "the server was to stop".
+        pause: seconds between two checks.
 
     Raises:
         AssertionError: the condition did not hold in time.

@@ -1,4 +1,4 @@
-"""Look at a server from outside, and wait for what it does by itself."""
+"""Inspect a server from outside, and wait for its own actions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two applications, each with a store of its own, and a broker between them."""
+"""Two applications with separate stores, and a broker between them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from twofold_memory import InMemoryTransport
 NewStore = Callable[[], AbstractAsyncContextManager[WriteStore]]
 
 
-@pytest.fixture(params=runnable(STORES))
+@pytest.fixture(params=runnable(STORES, "Applications that exchange events, commands and queries"))
 def kind(request: pytest.FixtureRequest) -> str:
     """Name the adapter of a test's stores."""
     return str(request.param)
@@ -24,13 +24,13 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def anyio_backend(kind: str) -> str:
-    """Run the test on the event loop that goes with the adapter."""
+    """Run the test on the event loop of the adapter."""
     return event_loop_of(kind)
 
 
 @pytest.fixture
 def new_store(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> NewStore:
-    """Give what opens one more empty store."""
+    """Return a function that opens one more empty store."""
     return stores(kind, request, tmp_path)
 
 

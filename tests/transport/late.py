@@ -17,6 +17,7 @@ from twofold import Application
 from twofold.errors import ReadNotReady
 from twofold.ports import Transport
 from twofold.testing.conformance._tools.in_time import CEILING, in_time, until
+from twofold.testing.conformance._tools.problems import problems_of
 from twofold_memory import InMemory
 
 Connect = Callable[[], Transport]
@@ -54,7 +55,7 @@ def shipping(transport: Transport, **options: Any) -> Application:
 
 
 def tracebacks(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return what Twofold has logged with a traceback; drivers log as they like."""
+    """Return the tracebacks in the log of Twofold, without those of drivers."""
     return [each.getMessage() for each in caplog.records if each.exc_info and each.name.startswith("twofold")]
 
 
@@ -64,7 +65,10 @@ class LateBrokerCases:
     async def test_events_wait_for_the_broker(
         self, server: PrivateServer, connect: Connect, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Both sides start without it and say so; what is sold meanwhile arrives when it is there, nothing lost."""
+        """Both applications start without the broker and report it.
+
+        Events that are sold during this time arrive later.
+        """
         caplog.set_level(logging.INFO)
         server.stop()
         try:
@@ -99,20 +103,20 @@ class LateBrokerCases:
             await ship.settle(timeout=0.5)
 
         async def relay_says_why() -> bool:
-            problems = (await store.health()).problems
+            problems = await problems_of(store)
             return any(each.startswith("relay fails: TransientFailure: ") for each in problems)
 
         async def consumer_says_why() -> bool:
-            problems = (await ship.health()).problems
+            problems = await problems_of(ship)
             return any(each.startswith("depot.shop cannot receive: TransientFailure: ") for each in problems)
 
         await until(relay_says_why)
         await until(consumer_says_why)
 
-    async def test_an_outage_is_told_with_its_reason(
+    async def test_an_outage_is_reported_with_its_reason(
         self, server: PrivateServer, connect: Connect, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """The health of a relay says why its broker does not confirm, and the log says so in single lines."""
+        """The health of a relay contains the reason why its broker does not confirm. The log contains it in single lines."""
         store, ship = selling(connect()), shipping(connect())
         async with started(ship, store):
             try:
@@ -120,7 +124,7 @@ class LateBrokerCases:
                 await store.dispatch(Sell(order_id="a"))
 
                 async def relay_says_why() -> bool:
-                    problems = (await store.health()).problems
+                    problems = await problems_of(store)
                     return any(re.match(r"relay fails: .* did not confirm it .*[Cc]onn", each) for each in problems)
 
                 await until(relay_says_why)
@@ -131,7 +135,9 @@ class LateBrokerCases:
             assert await ship.execute(GetParcel(order_id="a")) is not None
         assert tracebacks(caplog) == []
 
-    async def test_a_process_that_only_answers_starts_at_once(self, server: PrivateServer, connect: Connect) -> None:
+    async def test_a_process_that_only_answers_starts_immediately(
+        self, server: PrivateServer, connect: Connect
+    ) -> None:
         """With a transport that it does not use, a relay that another process runs, or a feed that another one receives."""
         server.stop()
         try:
@@ -142,7 +148,7 @@ class LateBrokerCases:
                 for app in (idle, store, ship):
 
                     async def it_says_so(app: Application = app) -> bool:
-                        problems = (await app.health()).problems
+                        problems = await problems_of(app)
                         return any(each.startswith("the broker is unavailable: ") for each in problems)
 
                     await until(it_says_so)
@@ -150,7 +156,7 @@ class LateBrokerCases:
                 for app in (idle, store, ship):
 
                     async def it_is_reached(app: Application = app) -> bool:
-                        problems = (await app.health()).problems
+                        problems = await problems_of(app)
                         return not any(each.startswith("the broker is unavailable: ") for each in problems)
 
                     await until(it_is_reached)

@@ -1,4 +1,4 @@
-"""check() finds what cannot go to or come from other applications, all at once, each with file and line."""
+"""`check()` reports all faults of relays and feeds together, each with file and line."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Every(Query[AsyncIterator[int]], name="shop.every"):
 
 
 def faults_of(app: Application) -> list[str]:
-    """Return what check() finds."""
+    """Return the faults that `check()` finds."""
     with pytest.raises(WiringError) as raised:
         app.check()
     return [str(fault) for fault in raised.value.faults]
@@ -96,7 +96,7 @@ def test_a_served_stream_is_found() -> None:
 
 
 def test_the_names_that_are_proposed_are_usual_ones() -> None:
-    """The words of a class are told apart."""
+    """A proposed name separates the words of the class name."""
     app = Application("shop", write=InMemory(), transport=InMemoryTransport())
     app.serve(BuyTool)
     app.command_handler(BuyTool)(lambda command: None)
@@ -129,8 +129,8 @@ def test_two_consumers_of_one_name_are_found() -> None:
 
 
 @pytest.mark.parametrize("given", ["shop.sold", Sold(order_id="a"), int])
-def test_something_else_than_an_event_is_refused_at_once(given: object) -> None:
-    """The decorator's own error says what it takes."""
+def test_a_class_that_is_not_an_event_is_refused_immediately(given: object) -> None:
+    """The decorator itself raises an error that names the accepted classes."""
     app = Application("depot", write=InMemory(), transport=InMemoryTransport())
     with pytest.raises(InvalidDefinition):
         app.relay(given)  # type: ignore[arg-type]

@@ -26,7 +26,7 @@ METADATA: dict[str, Any] = {
 
 
 def stored(**changes: Any) -> StoredEvent:
-    """Return an event as it is in the log."""
+    """Return the stored form of an event."""
     event = StoredEvent(
         UUID("018f0000-0000-7000-8000-00000000000a"), "orders.order_placed", 2, '{"order_id":"A-1","price":"1.10","é":"🚲"}',
         json.dumps(METADATA), datetime(2024, 5, 17, 12, 0, 0, 123456, UTC), "order-A-1", 3, Position(2**60),
@@ -42,7 +42,7 @@ def decode(body: bytes, source: str = "legacy", *types: str) -> InboundEvent | P
 
 
 def foreign(**attributes: Any) -> bytes:
-    """Return a CloudEvent of somebody else, with what is required and these."""
+    """Return a CloudEvent of another producer with the required attributes and the given ones."""
     return json.dumps({"specversion": "1.0", "id": "7", "source": "legacy", "type": "paid"} | attributes).encode()
 
 
@@ -91,13 +91,13 @@ def test_an_event_arrives_as_it_was_sent() -> None:
     assert not is_foreign(event)
 
 
-def test_a_header_that_looks_like_an_origin_is_none() -> None:
-    """Only what came from elsewhere counts as that."""
+def test_a_header_that_resembles_an_origin_is_ignored() -> None:
+    """A header with the name of an origin is not an origin: only received events have one."""
     assert not is_foreign(stored(metadata=json.dumps(METADATA | {"headers": {"origin": "web"}})))
 
 
 def test_progress_arrives_as_it_was_sent() -> None:
-    """How far a relay has come survives the way."""
+    """The progress of a relay is decoded unchanged."""
     progress = Progress("orders", Checkpoint(Position(2**60), "l1"))
     assert decode(encode_progress(progress, id=uuid4(), time=datetime.now(UTC)), "orders") == progress
 
@@ -129,6 +129,21 @@ def test_attributes_that_are_null_are_none() -> None:
     assert (found.stream, found.event.schema, found.event.data) == ("legacy/7", 1, "{}")
 
 
+@pytest.mark.parametrize("trace", ["", "x" * 1_001, "\0", "\ud800", 7])
+def test_a_trace_that_cannot_be_used_is_ignored(trace: object) -> None:
+    """A client chooses the trace of a request. A wrong one does not keep the events of the request from their receivers."""
+    found = decode(foreign(traceparent=trace, tracestate="a=b"))
+    assert isinstance(found, InboundEvent)
+    assert json.loads(found.event.metadata)["trace"] == {"tracestate": "a=b"}
+
+
+def test_the_reason_of_a_refused_event_is_one_line() -> None:
+    """The reason is logged. A type with a line break does not forge another line of the log."""
+    with pytest.raises(UndecodableEvent) as caught:
+        decode(foreign(source="other", type="sold\nCRITICAL forged"))
+    assert str(caught.value).isprintable()
+
+
 @pytest.mark.parametrize("form", [{}, {"datacontenttype": "application/vnd.legacy+json; charset=utf-8"}])
 def test_data_may_be_in_base64(form: dict[str, str]) -> None:
     """It is the same data."""
@@ -139,14 +154,14 @@ def test_data_may_be_in_base64(form: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("moment", ["1000-01-01T00:00:00Z", "1969-07-20T20:17:40+00:00", "9998-12-31T23:59:59.999999Z"])
 def test_times_that_every_store_keeps_are_taken(moment: str) -> None:
-    """Old ones too."""
+    """Times that every store accepts are accepted, also old ones."""
     found = decode(foreign(time=moment))
     assert isinstance(found, InboundEvent)
     assert found.event.time == datetime.fromisoformat(moment)
 
 
-def test_what_is_for_another_feed_is_left_to_it() -> None:
-    """Two sources may publish events of one name to one topic; each feed takes those of its own."""
+def test_an_event_of_another_feed_is_left_to_that_feed() -> None:
+    """Two sources may publish events of one name to one topic. Each feed records only the events of its own source."""
     accepted = FeedFilter("legacy", frozenset(["paid"]), frozenset([("legacy", "paid"), ("other", "paid")]))
     assert isinstance(cloud_events_decoding.decode(foreign(), accepted), InboundEvent)
     assert cloud_events_decoding.decode(foreign(source="other"), accepted) is None
@@ -204,6 +219,7 @@ def _literal(text: bytes) -> bytes:
         foreign(originposition=str(2**63)),
         foreign(originposition="9" * 5_000),
         foreign(originlog=7),
+        foreign(originlog="l1\nCRITICAL forged"),
         foreign(sequence=7),
         foreign(twofoldheaders="{"),
         foreign(twofoldheaders="[]"),
@@ -232,12 +248,13 @@ def _literal(text: bytes) -> bytes:
         foreign(type="twofold.progress", originlog="l1", originposition=str(2**63)),
         foreign(type="twofold.progress", originlog="l1", originposition="1e9"),
         foreign(type="twofold.progress", originlog="", originposition="1"),
+        foreign(type="twofold.progress", originlog="l1\nCRITICAL forged", originposition="1"),
         foreign(type="twofold.progress", originlog="l1", originposition="1", source="other"),
     ],
     ids=lambda body: f"{len(body)} bytes, {body[-70:]!r}",
 )
 def test_anything_else_is_refused(body: bytes) -> None:
-    """The error says what was found and what to do."""
+    """The error contains the value and the remedy."""
     with pytest.raises(UndecodableEvent, match=r"as a CloudEvent 1\.0 in JSON of 'legacy' .*Publish only such events"):
         decode(body)
 
@@ -245,6 +262,6 @@ def test_anything_else_is_refused(body: bytes) -> None:
 @pytest.mark.parametrize(
     "body", [_deep(98), foreign(data={"amount": "a backslash and \\u0000"}), foreign(subject="s" * 373)]
 )
-def test_what_is_just_within_the_limits_is_taken(body: bytes) -> None:
-    """They are no narrower than they say."""
+def test_events_at_the_limits_are_accepted(body: bytes) -> None:
+    """Events at the limits are accepted."""
     assert isinstance(decode(body), InboundEvent)

@@ -1,4 +1,7 @@
-"""An application that commands another one and hears of its events: its sessions see what they commanded."""
+"""An application that sends commands to another one and consumes its events.
+
+Its sessions see the results of its commands.
+"""
 
 from __future__ import annotations
 
@@ -60,10 +63,10 @@ async def running(
             yield app
 
 
-async def test_a_session_sees_what_its_handlers_commanded(
+async def test_a_session_sees_the_remote_commands_of_its_handlers(
     here: WriteStore, there: WriteStore, broker: InMemoryTransport
 ) -> None:
-    """A query after the command waits until the events of the other application have come back and are projected."""
+    """A query after the command waits until the events of the other application have been received and projected."""
     async with running(here, there, broker) as app:
         for number in range(1, 11):
             async with app.session() as session:
@@ -73,10 +76,10 @@ async def test_a_session_sees_what_its_handlers_commanded(
                 assert parcel == Parcel(order_id=f"o{number}", numbers=(1,))
 
 
-async def test_the_token_of_the_session_says_so_too(
+async def test_the_token_contains_the_remote_commands_of_handlers(
     here: WriteStore, there: WriteStore, broker: InMemoryTransport
 ) -> None:
-    """Resumed elsewhere, and as `after=`, it stands for what was commanded; so does the token of a remote session."""
+    """A session that resumes from the token, `after=`, and the token of a remote session wait for the same events."""
     async with running(here, there, broker) as app:
         async with app.session() as session:
             await session.dispatch(Reorder(order_id="a"))
@@ -86,10 +89,10 @@ async def test_the_token_of_the_session_says_so_too(
         assert await app.execute(GetParcel(order_id="b"), after=remote.token) is not None
 
 
-async def test_a_handler_does_not_wait_for_what_it_commanded(
+async def test_a_handler_does_not_wait_for_its_remote_commands(
     here: WriteStore, there: WriteStore, broker: InMemoryTransport
 ) -> None:
-    """While it runs, a query in it answers at once, as it does for what the handler itself writes."""
+    """A query inside the handler is answered without waiting, as after a write of the handler itself."""
     async with running(here, there, broker, relays=False) as app, app.session() as session:
         assert await session.dispatch(Reorder(order_id="a")) is None
         with pytest.raises(
@@ -101,10 +104,10 @@ async def test_a_handler_does_not_wait_for_what_it_commanded(
         assert (answer.value, answer.lag) == (None, None)
 
 
-async def test_nobody_waits_for_an_application_that_is_not_heard_of(
+async def test_no_query_waits_for_an_application_that_is_not_consumed(
     here: WriteStore, broker: InMemoryTransport
 ) -> None:
-    """Where its events are not consumed, a session has nothing to wait for, and goes on."""
+    """If the events of the other application are not consumed, a session does not wait for them."""
     async with running(here, InMemory(), broker):
         other = Application("office", write=InMemory(), transport=broker)
         bus = RemoteCommandBus(broker, "shop")

@@ -1,4 +1,4 @@
-"""What the relay does with events that the broker does not take, and what it tells receivers."""
+"""The relay: events that the broker refuses, and the progress that the relay publishes."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class Narrow(InMemoryTransport):
 
     @property
     def marks(self) -> list[int]:
-        """How far the relay said that it is."""
+        """The positions that the relay has published."""
         return [int(json.loads(each.body)["originposition"]) for each in self.published if each.key is None]
 
 
 def relaying(store: WriteStore, broker: Transport, **options: Any) -> Application:
-    """Return a shop that tries once."""
+    """Return a shop whose relay makes one attempt."""
     app = Application("shop", write=store, transport=broker, lease=0.5)
     app.include(shop)
     app.relay(Sold, retry=Retry(attempts=1), **options)
@@ -57,12 +57,15 @@ def relaying(store: WriteStore, broker: Transport, **options: Any) -> Applicatio
 
 
 def is_second(message: WireMessage) -> bool:
-    """Whether this is the second sale of order a."""
+    """Return whether a message is the second sale of order a."""
     return b'{"order_id":"a","number":2}' in message.body
 
 
 async def test_an_event_that_is_too_large_holds_its_key(here: WriteStore) -> None:
-    """It is parked with what follows it, other keys flow, and order is kept when it is tried again."""
+    """An event that is too large is parked with later events of its key.
+
+    Other keys continue. A retry keeps the order.
+    """
     broker = Narrow()
     broker.too_large = is_second
     await broker.declare(FEED)
@@ -112,8 +115,8 @@ async def test_the_key_is_the_field_that_is_named(here: WriteStore) -> None:
         assert (body["partitionkey"], body["subject"]) == (key, f"order-{key[-1]}")
 
 
-async def test_events_that_nobody_wants_may_be_dropped(here: WriteStore) -> None:
-    """Where that was said, the relay goes on behind them, and they are not sent later."""
+async def test_events_without_a_receiver_may_be_dropped(here: WriteStore) -> None:
+    """With `unroutable="drop"` the relay continues after events without a receiver. They are not sent later."""
     broker = Narrow()
     app = relaying(here, broker, unroutable="drop")
     await app.create_schema()
@@ -128,8 +131,8 @@ async def test_events_that_nobody_wants_may_be_dropped(here: WriteStore) -> None
         assert broker.events == [("a", 4)]
 
 
-async def test_nobody_is_told_how_far_it_is_while_an_event_is_parked(here: WriteStore, there: WriteStore) -> None:
-    """Its receivers would take it for one that has arrived."""
+async def test_the_checkpoint_is_not_published_while_an_event_is_parked(here: WriteStore, there: WriteStore) -> None:
+    """While an event is parked, the relay publishes no progress. Receivers would assume that the event has arrived."""
     broker = Narrow()
     broker.too_large = is_second
     app = relaying(here, broker)
@@ -150,10 +153,10 @@ async def test_nobody_is_told_how_far_it_is_while_an_event_is_parked(here: Write
         assert parcel.numbers == (1, 2)
 
 
-async def test_a_relay_at_rest_says_again_how_far_it_is(
+async def test_an_idle_relay_publishes_its_checkpoint_again(
     here: WriteStore, there: WriteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever comes later hears it too."""
+    """An idle relay publishes its progress again, so that later receivers get it."""
     monkeypatch.setattr(_relay, "_REPEAT", 0.05)
     broker = Narrow()
     async with selling(here, broker) as shop:
@@ -163,13 +166,15 @@ async def test_a_relay_at_rest_says_again_how_far_it_is(
             await session.dispatch(Rename(order_id="a"))
             assert await first.execute(GetParcel(order_id="a"), after=session.token, timeout=CEILING) is not None
         await shop.settle()
-        await broker.forget("depot.shop")
+        await broker.delete_consumer("depot.shop")
         async with shipping(there, broker) as second:
             await second.execute(GetParcel(order_id="a"), after=session.token, timeout=CEILING)
 
 
-async def test_a_relay_that_was_taken_over_says_nothing_more(here: WriteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """How far it was is what the other one may be behind."""
+async def test_a_relay_that_was_taken_over_publishes_nothing_more(
+    here: WriteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relay that was taken over publishes no progress, because its successor may be behind it."""
     monkeypatch.setattr(_relay, "_REPEAT", 0.02)
     broker, rounds, wait = Narrow(), 0, Signal.wait
 
@@ -200,8 +205,8 @@ async def test_a_relay_that_was_taken_over_says_nothing_more(here: WriteStore, m
         assert broker.marks == []
 
 
-async def test_what_was_published_ahead_is_forgotten_with_its_page(here: WriteStore) -> None:
-    """A relay that loses its lease, again and again, does not gather the ids of what it published for nothing."""
+async def test_events_published_ahead_are_dropped_with_their_batch(here: WriteStore) -> None:
+    """A relay that loses its lease repeatedly does not accumulate the ids of published events."""
     broker = InMemoryTransport()
     await broker.declare(FEED)
     app = relaying(here, broker)

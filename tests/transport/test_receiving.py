@@ -1,11 +1,12 @@
-"""What another application publishes is recorded once, and only what may be."""
+"""Events of another application are recorded once, and only the declared ones."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -13,21 +14,23 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from tests.domains.shops import GetParcel, shipping
 from tests.transport.wire import mark, receiving, sold, taken
 from twofold import Application
+from twofold._writing.transactions import writing
 from twofold.errors import StorageError
-from twofold.ports import StoredEvent, Transport, WriteStore
+from twofold.ports import Expected, NewEvent, StoredEvent, Transport, WriteStore
 from twofold.testing.conformance._tools.in_time import CEILING
+from twofold.testing.conformance._tools.problems import problems_of
 from twofold.testing.conformance._tools.watched import AFTER_APPEND, AFTER_COMMIT, watched
 from twofold_sqlalchemy import SqlAlchemy
 
 
 async def numbers(app: Application, order: str) -> tuple[int, ...]:
-    """Return what the depot has heard of an order."""
+    """Return the sales of an order that the depot has received."""
     parcel = await app.execute(GetParcel(order_id=order))
     return parcel.numbers if parcel else ()
 
 
 async def recorded(store: WriteStore) -> list[StoredEvent]:
-    """Return what is in a log."""
+    """Return the events of a log."""
     return list((await store.log.read_all()).events)
 
 
@@ -55,6 +58,29 @@ async def test_two_sources_of_one_event(there: WriteStore, broker: Transport) ->
         assert (await depot.health()).healthy
 
 
+async def test_events_are_identified_by_source_and_id_as_texts(there: WriteStore, broker: Transport) -> None:
+    """Equal UUIDs of two sources, other forms of one UUID, and ids of our own events are different events."""
+    async with receiving(there, broker, sources=("shop", "market")) as depot:
+        used, same = uuid4(), uuid4()
+        async with writing(there) as transaction:
+            own = NewEvent(used, "depot.own", 1, "{}", '{"correlation_id":"x"}', datetime.now(UTC))
+            await transaction.log.append("own", [own], expected=Expected.ANY)
+        ids = [str(used), str(same), str(same).upper(), same.hex, f"{{{same}}}", f"<{same}>", same.urn, "7", "\u00e9"]
+        sent = [
+            sold(number, "a", id=name, source=source, subject=source)
+            for source in ("shop", "market")
+            for number, name in enumerate(ids, 1)
+        ]
+        for _ in range(2):  # the second time each is a duplicate
+            await broker.publisher.publish([*sent, *sent])
+            await depot.settle()
+            found = [each for each in await recorded(there) if each.stream != "own"]
+            assert sorted(json.loads(each.data)["number"] for each in found) == sorted([*range(1, 10)] * 2)
+            assert len({each.id for each in found}) == len(found)
+            await there.inbox.delete(before=datetime.now(UTC) + timedelta(days=1), limit=1_000)
+        assert (await depot.health()).healthy
+
+
 @pytest.mark.parametrize(
     "attributes",
     [
@@ -67,10 +93,10 @@ async def test_two_sources_of_one_event(there: WriteStore, broker: Transport) ->
     ],
     ids=str,
 )
-async def test_what_may_not_be_recorded_is_parked(
+async def test_a_message_that_may_not_be_recorded_is_parked(
     there: WriteStore, broker: Transport, attributes: dict[str, Any]
 ) -> None:
-    """Another source or type than what is consumed, and what stores cannot keep, gets nowhere near the log."""
+    """Events of undeclared sources and types, and events that no store accepts, are parked and never recorded."""
     async with shipping(there, broker) as depot:
         await broker.publisher.publish([sold(1, **attributes), sold(2)])
         await depot.settle()
@@ -81,22 +107,22 @@ async def test_what_may_not_be_recorded_is_parked(
 
 
 async def test_marks_of_others_are_parked(there: WriteStore, broker: Transport) -> None:
-    """How far the shop is says the shop."""
+    """Progress of the shop is accepted only from the shop; other progress is parked."""
     async with shipping(there, broker):
         await taken(broker, mark(7, source="market"))
         assert len(await broker.parked("depot.shop")) == 2
         assert await there.subscriptions.checkpoint("depot.shop.0") is None
 
 
-async def test_every_store_keeps_what_is_let_through(there: WriteStore, broker: Transport) -> None:
-    """At the limits of what is decoded, the log is written and read."""
+async def test_every_store_accepts_decoded_messages(there: WriteStore, broker: Transport) -> None:
+    """Values at the limits of decoding are recorded and read."""
     async with shipping(there, broker) as depot:
         longest = "🚲" * 375
         await broker.publisher.publish(
             [
                 sold(1, time="1000-01-01T00:00:00Z"),
                 sold(2, time="9998-12-31T23:59:59.999999Z"),
-                sold(3, subject=longest, schemaversion=2**31 - 1, originposition=str(2**63 - 1), tenant="é" * 1_000),
+                sold(3, subject=longest, schemaversion=2**31 - 1, originposition=str(2**63 - 1), tenant="é" * 200),
             ]
         )
         await depot.settle()
@@ -108,8 +134,8 @@ async def test_every_store_keeps_what_is_let_through(there: WriteStore, broker: 
         assert not await broker.parked("depot.shop")
 
 
-async def test_what_the_store_refuses_is_parked_alone(there: WriteStore, broker: Transport) -> None:
-    """What came before it and after it is recorded, in order."""
+async def test_a_message_that_the_store_refuses_is_parked_alone(there: WriteStore, broker: Transport) -> None:
+    """Only the refused message is parked. Earlier and later messages are recorded in order."""
 
     async def refuse(point: str, about: str) -> None:
         if point == AFTER_APPEND and about == "shop/order-bad":
@@ -126,12 +152,12 @@ async def test_what_the_store_refuses_is_parked_alone(there: WriteStore, broker:
         )
         parked = await broker.parked("depot.shop")
         assert [each.message.id for each in parked] == [events[1].id, events[4].id]
-        assert "the store refuses it: StorageError: it has a text" in parked[0].reason
-        assert any("has parked 2 message" in problem for problem in (await depot.health()).problems)
+        assert "it cannot be recorded: StorageError: it has a text" in parked[0].reason
+        assert any("has parked 2 message" in problem for problem in await problems_of(depot))
 
 
 async def test_a_store_that_takes_nothing_parks_nothing(there: WriteStore, broker: Transport) -> None:
-    """That is no fault of the messages: they wait, however the store says it."""
+    """A failure of the store, whatever its error, parks no message: the messages wait."""
     refused = 0
 
     async def refuse(point: str, about: str) -> None:
@@ -162,8 +188,8 @@ async def test_a_pool_of_one_connection_is_enough(new_postgresql_url: Callable[[
         await engine.dispose()
 
 
-async def test_a_mark_that_says_nothing_new_costs_nothing(there: WriteStore, broker: Transport) -> None:
-    """An application at rest says every other second how far it is."""
+async def test_an_unchanged_checkpoint_costs_nothing(there: WriteStore, broker: Transport) -> None:
+    """An idle application publishes its checkpoint every two seconds."""
     commits: list[str] = []
 
     async def note(point: str, about: str) -> None:
@@ -182,7 +208,7 @@ async def test_a_mark_that_says_nothing_new_costs_nothing(there: WriteStore, bro
 
 
 async def test_where_the_last_event_is_never_goes_back(there: WriteStore, broker: Transport) -> None:
-    """An old event that comes again, when the inbox has forgotten it, is no newer for it."""
+    """A redelivered event that is no longer in the inbox does not move the position of the last event."""
     async with receiving(there, broker) as depot:
         await taken(broker, sold(1), sold(2), sold(3))
         await depot.settle()

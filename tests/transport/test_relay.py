@@ -11,25 +11,26 @@ import pytest
 from tests.domains.shops import GetParcel, Rename, Sell, Sold, selling, settled, shipping
 from tests.domains.shops import shop as shop_module
 from twofold import Application, Retry
-from twofold.errors import ForeignLog, ReadNotReady, TransientFailure
+from twofold.errors import ForeignLog, NotPublished, ReadNotReady, TransientFailure
 from twofold.ports import Feed, Outcome, Transport, WireMessage, WriteStore
 from twofold.testing.conformance._tools.in_time import CEILING, until
+from twofold.testing.conformance._tools.problems import problems_of
 from twofold.testing.conformance._tools.watched import BEFORE_COMMIT, watched
 from twofold_memory import InMemory, InMemoryTransport
 
 
 class Faulty(InMemoryTransport):
-    """A broker that does what a test says with each message, before or instead of what it should do."""
+    """A broker with a scripted outcome for each message, before or instead of publishing it."""
 
-    trouble: str | None = None  # type: ignore[assignment]
+    problem: str | None = None  # type: ignore[assignment]
 
     def __init__(self) -> None:
         super().__init__()
         self.published: list[WireMessage] = []
         self.outcomes: list[Outcome] = []
-        """What becomes of the next events; confirmed when there is nothing here."""
+        """The outcomes of the next events; confirmed if there are none."""
         self.loses_answers = False
-        """Whether what is not confirmed has arrived all the same."""
+        """Whether unconfirmed messages were still published."""
 
     async def publish(self, messages: Sequence[WireMessage]) -> Sequence[Outcome]:
         """Publish with the outcomes that the test wants."""
@@ -50,14 +51,44 @@ class Faulty(InMemoryTransport):
         return answers
 
 
+class Forgetful(InMemoryTransport):
+    """A broker that loses messages although it has confirmed them, and then knows that it may have lost some."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loses = False
+        """Whether messages are confirmed and lost."""
+        self.behind = False
+        self._marks: dict[str, bytes] = {}
+
+    async def publish(self, messages: Sequence[WireMessage]) -> Sequence[Outcome]:
+        """Publish, confirm and lose, or refuse."""
+        if self.behind:
+            return [Outcome.BEHIND] * len(messages)
+        if self.loses:
+            return [Outcome.CONFIRMED] * len(messages)
+        self._marks.update({each.topic: each.body for each in messages if each.key is None})
+        return await super().publish(messages)
+
+    async def kept(self, topic: str) -> Sequence[bytes]:
+        """Return the last message without a key."""
+        return [self._marks[topic]] if topic in self._marks else []
+
+    async def resume(self, topic: str) -> None:
+        """Accept messages again."""
+        self.behind = False
+
+
 async def numbers(app: Application, order: str) -> tuple[int, ...]:
-    """Return what the depot has heard of an order."""
+    """Return the sales of an order that the depot has received."""
     parcel = await app.execute(GetParcel(order_id=order))
     return parcel.numbers if parcel else ()
 
 
-async def test_what_is_sold_here_is_projected_there(here: WriteStore, there: WriteStore, broker: Transport) -> None:
-    """Every event arrives once, those of a stream in order, whoever started first."""
+async def test_a_relayed_event_is_projected_by_the_receiver(
+    here: WriteStore, there: WriteStore, broker: Transport
+) -> None:
+    """Every event arrives once, in the order of its stream, whichever application starts first."""
     async with shipping(there, broker) as depot, selling(here, broker) as shop:
         for order in ("a", "b", "c"):
             await shop.dispatch(Sell(order_id=order, number=25))
@@ -66,8 +97,26 @@ async def test_what_is_sold_here_is_projected_there(here: WriteStore, there: Wri
             assert await numbers(depot, order) == tuple(range(1, 26))
 
 
+async def test_what_the_broker_has_lost_is_published_again(here: WriteStore, there: WriteStore) -> None:
+    """Events that the broker confirmed and lost arrive once, in order, before later ones."""
+    broker = Forgetful()
+    async with shipping(there, broker) as depot, selling(here, broker) as shop:
+        await shop.dispatch(Sell(order_id="a", number=3))
+        await settled(shop, depot)
+        broker.loses = True
+        await shop.dispatch(Sell(order_id="a", number=4))
+        await shop.settle(timeout=CEILING)
+        broker.loses, broker.behind = False, True
+        async with shop.session() as mine:
+            await mine.dispatch(Sell(order_id="a"))
+            parcel = await depot.session(mine.token).execute(GetParcel(order_id="a"), timeout=CEILING)
+        assert parcel is not None
+        assert parcel.numbers == tuple(range(1, 9))
+        assert (await shop.health()).healthy
+
+
 async def test_a_token_of_there_is_waited_for_here(here: WriteStore, there: WriteStore, broker: Transport) -> None:
-    """A session with the token of the other application sees what that one wrote, also when nothing of it is relayed."""
+    """A session with the token of the other application sees its writes, even if none of them is relayed."""
     async with shipping(there, broker) as depot, selling(here, broker) as shop:
         for number in range(1, 21):
             async with shop.session() as mine:
@@ -80,7 +129,7 @@ async def test_a_token_of_there_is_waited_for_here(here: WriteStore, there: Writ
 
 
 async def test_a_token_of_there_goes_on_with_a_session(here: WriteStore, there: WriteStore, broker: Transport) -> None:
-    """What a session waits for travels in its own token, before it has arrived and after."""
+    """The token of a session contains the writes that it waits for, before and after their arrival."""
     async with shipping(there, broker) as depot, selling(here, broker) as shop:
         async with shop.session() as mine:
             await mine.dispatch(Sell(order_id="a"))
@@ -92,8 +141,8 @@ async def test_a_token_of_there_goes_on_with_a_session(here: WriteStore, there: 
         assert mine.token not in second.token
 
 
-async def test_what_has_not_arrived_is_said_to_be_missing(here: WriteStore, there: WriteStore) -> None:
-    """While the broker takes nothing, a query with the token times out, refuses at once, or answers with a mark."""
+async def test_events_that_have_not_arrived_are_reported(here: WriteStore, there: WriteStore) -> None:
+    """While the broker confirms nothing, a query with the token times out, fails immediately, or returns a stale answer."""
     broker = Faulty()
     async with shipping(there, broker) as depot, selling(here, broker) as shop:
         await shop.dispatch(Sell(order_id="a"))
@@ -130,8 +179,10 @@ async def test_a_token_of_an_unknown_log_is_refused(here: WriteStore, there: Wri
 
 
 @pytest.mark.parametrize("arrives", [False, True], ids=["lost", "answer lost"])
-async def test_what_is_unknown_is_published_again(here: WriteStore, there: WriteStore, arrives: bool) -> None:
-    """An outcome that is not known is no success: nothing is lost, nothing is doubled, and health says why it waits."""
+async def test_a_message_with_an_unknown_outcome_is_published_again(
+    here: WriteStore, there: WriteStore, arrives: bool
+) -> None:
+    """Unconfirmed messages are sent again, and order per key is kept."""
     broker = Faulty()
     async with shipping(there, broker) as depot, selling(here, broker) as shop:
         broker.loses_answers = arrives
@@ -143,19 +194,19 @@ async def test_what_is_unknown_is_published_again(here: WriteStore, there: Write
             assert await numbers(depot, order) == tuple(range(1, 11))
 
 
-async def test_health_says_that_the_broker_does_not_confirm(here: WriteStore) -> None:
+async def test_health_reports_a_broker_that_does_not_confirm(here: WriteStore) -> None:
     """A relay that waits for its broker is failing, with the reason, and parks nothing."""
     broker = Faulty()
     async with selling(here, broker) as shop:
         await broker.declare(Feed(consumer="depot.shop", topics=("shop.sold",)))
-        broker.outcomes, broker.trouble = [Outcome.UNKNOWN] * 10_000, "the disk is full"
+        broker.outcomes, broker.problem = [Outcome.UNKNOWN] * 10_000, "the disk is full"
         await shop.dispatch(Sell(order_id="a"))
 
         async def something_is_wrong() -> bool:
-            return bool((await shop.health()).problems)
+            return bool(await problems_of(shop))
 
         await until(something_is_wrong, "health was to name a problem")
-        problems = (await shop.health()).problems
+        problems = await problems_of(shop)
         assert "the broker did not confirm it (the disk is full). The relay retries." in problems[0]
         broker.outcomes = []
         await shop.settle()
@@ -164,7 +215,7 @@ async def test_health_says_that_the_broker_does_not_confirm(here: WriteStore) ->
 
 
 async def test_an_event_without_a_receiver_is_parked_and_can_be_retried(here: WriteStore, there: WriteStore) -> None:
-    """Unroutable is an error: the events of the key are kept in order, and go out when there is a receiver."""
+    """An unroutable event is an error: the events of its key are parked in order and sent when there is a receiver."""
     broker = InMemoryTransport()
     app = Application("shop", write=here, transport=broker)
     app.include(shop_module)
@@ -180,6 +231,25 @@ async def test_an_event_without_a_receiver_is_parked_and_can_be_retried(here: Wr
             assert not await app.operations.retry("relay", parked[0].key)
             await settled(app, depot)
             assert await numbers(depot, "a") == (1, 2, 3)
+
+
+async def test_the_class_of_the_error_decides_for_the_relay(here: WriteStore, there: WriteStore) -> None:
+    """The relay skips or parks an unroutable event by the class of its error. A skipped event is never published."""
+    for retry, attempts, skipped in (
+        (Retry(attempts=9, delay=3600, longest=3600, park_on=NotPublished), [1, 0, 0], 0),
+        (Retry(attempts=9, delay=3600, longest=3600, skip_on=NotPublished), [], 3),
+    ):
+        broker = InMemoryTransport()
+        app = Application("shop", write=here, transport=broker)
+        app.include(shop_module)
+        app.relay(Sold, name=f"relay {skipped}", retry=retry)
+        await app.create_schema()
+        async with app:
+            await app.dispatch(Sell(order_id=f"a{skipped}", number=3))
+            await app.settle()
+            assert [each.attempts for each in await app.operations.parked(f"relay {skipped}")] == attempts
+            (status,) = await app.operations.status()
+            assert (status.lag, status.skipped) == (0, skipped)
 
 
 async def test_events_of_others_are_not_passed_on(here: WriteStore, there: WriteStore, broker: Transport) -> None:
@@ -198,7 +268,7 @@ async def test_events_of_others_are_not_passed_on(here: WriteStore, there: Write
 
 
 async def test_a_message_that_is_no_event_is_parked(here: WriteStore, there: WriteStore, broker: Transport) -> None:
-    """What cannot be read is set aside at the broker, health says so, and the others go on."""
+    """An undecodable message is parked at the broker, and health reports it. Other messages continue."""
     async with shipping(there, broker) as depot, selling(here, broker) as shop:
         await broker.publisher.publish([WireMessage("x", "shop.sold", "a", b"not an event")])
         await shop.dispatch(Sell(order_id="a"))
@@ -207,11 +277,11 @@ async def test_a_message_that_is_no_event_is_parked(here: WriteStore, there: Wri
         (parked,) = await broker.parked("depot.shop")
         assert (parked.message.id, parked.message.body) == ("x", b"not an event")
         assert "cannot decode b'not an event' as a CloudEvent" in parked.reason
-        assert any("has parked 1 message" in problem for problem in (await depot.health()).problems)
+        assert any("has parked 1 message" in problem for problem in await problems_of(depot))
 
 
 async def test_a_message_is_parked_once_however_often_the_store_is_away(here: WriteStore, there: WriteStore) -> None:
-    """That what came with it could not be recorded at once is no reason to count or keep it twice."""
+    """A message is parked and counted once, even if the store fails while the messages beside it are recorded."""
     broker, away = Faulty(), 3
 
     async def fail(point: str, about: str) -> None:
@@ -226,13 +296,11 @@ async def test_a_message_is_parked_once_however_often_the_store_is_away(here: Wr
         await settled(shop, depot)
         assert not away
         assert len(await broker.parked("depot.shop")) == 1
-        assert any("has parked 1 message" in problem for problem in (await depot.health()).problems)
+        assert any("has parked 1 message" in problem for problem in await problems_of(depot))
 
 
-async def test_a_message_that_the_inbox_has_forgotten_is_recognised_by_the_log(
-    here: WriteStore, there: WriteStore
-) -> None:
-    """Records are kept for a while; an event that comes again after that is still not recorded twice."""
+async def test_a_message_that_left_the_inbox_is_recognised_by_the_log(here: WriteStore, there: WriteStore) -> None:
+    """A redelivered event whose inbox record was deleted is not recorded again."""
     broker = Faulty()
     async with shipping(there, broker) as depot, selling(here, broker) as shop:
         await shop.dispatch(Sell(order_id="a", number=3))

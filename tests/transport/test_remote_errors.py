@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from tests.domains.stock import Break, Fill, GetLevel, OutOfStock, Take
 from tests.transport.serving import serving
 from twofold import Command, RemoteCommandBus, RemoteQueryBus
+from twofold._remote.wire import decode_request, encode_error
 from twofold.errors import ConfigurationError, HandlersFailed, InvalidRequest, RemoteFailure, RemoteTimeout
-from twofold.ports import Request, Requests, WriteStore
+from twofold.ports import LARGEST_BODY, Request, Requests, WriteStore
 from twofold_memory import InMemoryTransport
 
 
@@ -47,6 +49,13 @@ async def test_an_error_gets_only_the_attributes_that_it_declares(here: WriteSto
     assert raised.value.with_traceback(None) is raised.value
 
 
+def test_only_declared_attributes_are_sent() -> None:
+    """An attribute that the class of an error does not declare, such as a connection string, is not sent."""
+    error = OutOfStock("lamp", 1)
+    vars(error)["connection"] = "postgresql://user:password@host"
+    assert json.loads(encode_error(error))["error"]["fields"] == {"article": "lamp", "left": 1}
+
+
 def test_an_exception_group_cannot_be_listed(broker: InMemoryTransport) -> None:
     """`errors=` refuses a class of exception groups."""
     with pytest.raises(ConfigurationError, match="cannot use HandlersFailed in errors="):
@@ -67,7 +76,7 @@ async def test_a_timeout_says_how_to_send_the_message_again(here: WriteStore, br
             await RemoteCommandBus(broker, "stock", timeout=0.1).dispatch(Break(how="busy"), idempotency_key="mine")
         queries = RemoteQueryBus(broker, "stock", timeout=0)
         with pytest.raises(
-            RemoteTimeout, match=r"did not answer GetLevel within 0 s\. Check that it runs, and send the query again"
+            RemoteTimeout, match=r"did not answer GetLevel within 0 s\. Check that the service runs, and send the query"
         ):
             await queries.execute(GetLevel(article="lamp"))
 
@@ -93,6 +102,12 @@ async def test_different_fields_are_reported_as_such(here: WriteStore, broker: I
             await commands.dispatch(Fill2(article="lamp", number=1))
 
 
+def test_a_request_that_is_too_large_is_not_decoded() -> None:
+    """A program without Twofold may send one. To decode it would delay all other requests."""
+    with pytest.raises(ValueError, match="the limit is"):
+        decode_request(b" " * LARGEST_BODY + b"{}")
+
+
 async def test_a_malformed_request_is_answered_with_an_error(here: WriteStore, broker: InMemoryTransport) -> None:
     """The service reports the error to the sender, and continues."""
     async with serving(here, broker):
@@ -103,6 +118,18 @@ async def test_a_malformed_request_is_answered_with_an_error(here: WriteStore, b
         await RemoteCommandBus(broker, "stock").dispatch(Fill(article="lamp", number=1))
 
 
+@pytest.mark.parametrize("asked", ["event", "Command", "", None, ["query"], "query "])
+async def test_a_request_of_another_kind_is_refused(here: WriteStore, broker: InMemoryTransport, asked: Any) -> None:
+    """Only commands and queries are served. The reply names the kind, and nothing is done."""
+    body = {"kind": asked, "name": "stock.fill", "version": 1, "data": {"article": "lamp", "number": 1}}
+    async with serving(here, broker):
+        requests: Requests = broker
+        reply = await requests.request("stock", Request("1", None, json.dumps(body).encode()), seconds=5)
+        refused = json.loads(reply)["refused"]
+        assert refused["name"] == "InvalidRequest"
+        assert f"its kind is {asked!r}" in refused["text"]
+
+
 async def test_a_malformed_reply_is_a_remote_failure(here: WriteStore) -> None:
     """Any reply that cannot be read raises `RemoteFailure`."""
     bodies = [
@@ -110,6 +137,8 @@ async def test_a_malformed_reply_is_a_remote_failure(here: WriteStore) -> None:
         b"[]",
         b"{}",
         b'{"result":"x","token":""}',
+        b'{"result":1,"token":"a\\r\\nSet-Cookie: b"}',
+        b'{"result":1,"token":["a"]}',
         b'{"error":5}',
         b'{"refused":{}}',
         b"[" * 100_000,

@@ -10,6 +10,7 @@ from tests.transport.serving import serving
 from twofold import Application, RemoteQueryBus, RemoteSession
 from twofold.errors import ReadNotReady, UsedFromAnotherTask
 from twofold.ports import WriteStore
+from twofold.testing.conformance._tools.in_time import CEILING
 from twofold_memory import InMemoryTransport
 
 
@@ -17,12 +18,12 @@ async def test_a_session_reads_its_own_writes(here: WriteStore, broker: InMemory
     """Queries of a session, and of any session with its token, wait for the writes of its commands."""
     async with serving(here, broker):
         for number in range(1, 11):
-            session = RemoteSession(broker, "stock")
+            session = RemoteSession(broker, "stock", timeout=CEILING)
             assert session.token == ""
             await session.dispatch(Fill(article=f"lamp {number}", number=number))
             level = Level(article=f"lamp {number}", number=number)
             assert await session.execute(GetLevel(article=f"lamp {number}")) == level
-            resumed = RemoteSession(broker, "stock", token=session.token)
+            resumed = RemoteSession(broker, "stock", timeout=CEILING, token=session.token)
             assert await resumed.execute(GetLevel(article=f"lamp {number}")) == level
             assert await RemoteQueryBus(broker, "stock").execute(GetLevel(article="x"), after=session.token) is None
 
@@ -48,7 +49,7 @@ async def test_a_read_model_that_is_not_ready_raises_the_same_error(
 async def test_a_session_belongs_to_its_task(here: WriteStore, broker: InMemoryTransport) -> None:
     """Another task cannot use it, and nothing is sent."""
     async with serving(here, broker):
-        session = RemoteSession(broker, "stock")
+        session = RemoteSession(broker, "stock", timeout=CEILING)
         refused: list[UsedFromAnotherTask] = []
 
         async def use() -> None:

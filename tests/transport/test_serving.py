@@ -23,13 +23,13 @@ class Nameless(Command[None]):
 
 
 def test_a_transport_without_requests_cannot_serve() -> None:
-    """`check()` says what to pass instead."""
+    """`check()` names the transports to pass instead."""
     streams: Any = RedisStreams(RedisClient())
     app = Application("shop", write=InMemory(), transport=streams)
     app.serve(Unserved)
     with pytest.raises(ConfigurationError, match=r"RedisStreams carries events only.*requests=RabbitMQ\(url\)"):
         app.check()
-    with pytest.raises(ConfigurationError, match=r"pass a carrier of requests, such as RabbitMQ\(url\)"):
+    with pytest.raises(ConfigurationError, match=r"pass a transport of requests, such as RabbitMQ\(url\)"):
         Application("shop", write=InMemory(), requests=streams)
 
 

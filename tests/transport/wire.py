@@ -1,4 +1,4 @@
-"""What comes from a shop, as it is on a broker, and a depot that can be held up."""
+"""Messages of a shop as a broker carries them, and a depot that can be paused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ import anyio
 from tests.domains.shops import LEASE, GetParcel, Parcel, Sold
 from twofold import Application, ReadModel, Retry, Router, on
 from twofold._consistency.token import Written, encode_token
+from twofold._definitions.retry import Mode
 from twofold._integration.cloud_events import Progress, encode_progress
+from twofold.errors import TransactionIdled
 from twofold.ports import Checkpoint, Feed, Lease, Position, Transport, WireMessage, WriteStore
 from twofold.testing.conformance._tools.in_time import in_time, until
 
@@ -37,7 +39,7 @@ def sold(number: int, order: str = "a", *, key: str = "k", **attributes: Any) ->
 
 
 def mark(position: int, log: str = LOG, *, key: str | None = None, source: str = "shop") -> WireMessage:
-    """Return what says how far the shop's relay has come."""
+    """Return the message with the progress of the shop's relay."""
     body = encode_progress(Progress(source, Checkpoint(Position(position), log)), id=uuid4(), time=datetime.now(UTC))
     return WireMessage(str(uuid4()), "twofold.progress.shop", key, body)
 
@@ -48,14 +50,23 @@ def token(*positions: int, log: str = LOG) -> str:
 
 
 class Faults:
-    """Whether a depot fails to note a sale."""
+    """How a depot fails to record a sale: always, or the second sale a number of times, because it is too slow."""
 
     on = False
+    idles = 0
+
+    def meet(self, event: Sold) -> None:
+        """Raise the error of an event, if it has one."""
+        if self.on:
+            raise ValueError("this one fails")
+        if event.number == 2 and self.idles:
+            self.idles -= 1
+            raise TransactionIdled("the server has ended a transaction that idled")
 
 
 @asynccontextmanager
 async def held_up(store: WriteStore) -> AsyncIterator[None]:
-    """Let nobody bring the depot's parcels up to date."""
+    """Prevent updates of the depot's parcels."""
     leases: Sequence[Lease] = ()
     while not leases:
         leases = await store.subscriptions.claim("parcels", "nobody", seconds=600, limit=1, force=True)
@@ -73,20 +84,21 @@ async def receiving(
     retry: Retry = Retry(attempts=1),
     partitions: int = 1,
     sources: tuple[str, ...] = ("shop",),
+    mode: Mode = "async",
     **consume: Any,
 ) -> AsyncIterator[Application]:
-    """Run a depot that notes sales."""
+    """Run a depot that records sales."""
     depot = Router("depot")
 
-    @depot.projection("parcels", retry=retry)
+    @depot.projection("parcels", retry=retry, mode=mode)
     class Parcels:
         def __init__(self, parcels: ReadModel[Parcel]) -> None:
             self.parcels = parcels
 
         @on(Sold)
         async def sold(self, event: Sold) -> None:
-            if faults is not None and faults.on:
-                raise ValueError("this one fails")
+            if faults is not None:
+                faults.meet(event)
             parcel = await self.parcels.get(event.order_id) or Parcel(order_id=event.order_id)
             await self.parcels.put(Parcel(order_id=event.order_id, numbers=(*parcel.numbers, event.number)))
 

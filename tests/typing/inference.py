@@ -1,4 +1,4 @@
-"""What mypy and pyright know of Twofold, without a plugin. Checked by `make check`; never executed.
+"""The types that mypy and pyright infer for Twofold, without a plugin. Checked by `make check`; never executed.
 
 Each line that must be refused carries both checkers' ignores: one that refuses nothing is an error itself.
 """
@@ -23,7 +23,11 @@ from twofold import (
     Router,
     Rows,
     Session,
+    any_of,
+    gt,
+    ne,
     on,
+    one_of,
 )
 
 from .domain import Every, Get, Paid, Pay, Place, Placed, Row, Thing
@@ -51,10 +55,18 @@ async def inferred(
     assert_type(await app.execute(Get(number=1), timeout=1.0, after="token"), Row | None)
     await session.execute(Get(number=1), on_stale="return")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     await app.execute(Get(number=1), on_stale="return")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    assert_type(app.sync.dispatch(Place(number=1), idempotency_key="k"), str)
+    assert_type(app.sync.execute(Get(number=1)), Row | None)
+    assert_type(app.sync.session().dispatch(Pay(number=1)), None)
+    assert_type(app.sync.session().execute(Get(number=1), after="token"), Row | None)
+    assert_type(app.sync.session().execute_stale(Get(number=1)), Answer[Row | None])
     assert_type(await things.get("1"), Thing)
     assert_type(await things.find("1"), Thing | None)
     assert_type(await rows.get(1), Row | None)
     assert_type(await rows.find(), Rows[Row])
+    assert_type(await rows.find({"number": any_of(gt(5), one_of([1, 2]), ne(3), None)}), Rows[Row])
+    assert_type(await rows.count({"number": ne(None)}), int)
+    one_of(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     async with aclosing(session.stream(Every())) as every:
         async for row in every:
             assert_type(row, Row)

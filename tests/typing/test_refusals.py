@@ -28,7 +28,7 @@ async def place(command: Place) -> {result}:
 
 @pytest.mark.skipif(find_spec("mypy") is None, reason="mypy is not installed: `make check` brings it")
 def test_mypy_refuses_a_wrong_result(tmp_path: Path) -> None:
-    """A handler with a wrong result is an error on the line of its decorator, and the right one is none."""
+    """A handler with a wrong result is a type error at its decorator. A handler with the right result is accepted."""
     right, wrong = tmp_path / "right.py", tmp_path / "wrong.py"
     right.write_text(SOURCE.format(result="str"))
     wrong.write_text(SOURCE.format(result="int"))

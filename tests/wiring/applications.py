@@ -57,9 +57,11 @@ def both(first: Application, second: Application) -> Application:
 
 
 def place_of(thing: Any) -> tuple[str | None, int]:
-    """Return the file and the line of a definition."""
-    code = getattr(thing, "__code__", None)
-    return inspect.getsourcefile(thing), code.co_firstlineno if code else inspect.getsourcelines(thing)[1]
+    """Return the file and the line of a definition: its first decorator if it is a function, else the `class`."""
+    lines, line = inspect.getsourcelines(thing)
+    if inspect.isclass(thing):
+        line += next(number for number, text in enumerate(lines) if text.lstrip().startswith("class "))
+    return inspect.getsourcefile(thing), line
 
 
 def mistakes(table: list[Mistake]) -> pytest.MarkDecorator:
@@ -69,7 +71,7 @@ def mistakes(table: list[Mistake]) -> pytest.MarkDecorator:
 
 
 def assert_reported(app: Application, culprit: Any, text: str) -> None:
-    """Check that the faults include this text, at the file and line of what causes it."""
+    """Check that the faults include this text, at the file and line of the cause."""
     with pytest.raises(WiringError) as caught:
         app.check()
     places = [(fault.file, fault.line) for fault in caught.value.faults if text.lower() in fault.message.lower()]

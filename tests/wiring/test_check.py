@@ -40,7 +40,7 @@ class TakesBus:
         return None
 
 
-def test_all_faults_are_reported_at_once() -> None:
+def test_all_faults_are_reported_together() -> None:
     """One check reports every fault there is."""
     made = both(both(with_command(unprovided), with_query(gives_another)), with_projection(TakesBus))
     made.expects(Cancel, Look)

@@ -145,13 +145,13 @@ class TakesThird:
             "state that cannot be stored",
             lambda: with_command(of_stateless),
             Stateless,
-            "cannot keep Stateless: it annotates no attribute",
+            "cannot store Stateless: it annotates no attribute",
         ),
         (
             "state that cannot be stored",
             lambda: with_command(of_unwritable),
             Unwritable,
-            "the write store cannot keep Unwritable: it has no JSON",
+            "the write store cannot store Unwritable: it has no JSON",
         ),
     ]
 )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pydantic import model_serializer
 
 from tests.domains.orders import Place, Placed
 from tests.wiring.domain import Thing
@@ -30,9 +31,22 @@ def one_text() -> None:
         id: str
 
 
+def serialised() -> None:
+    class Serialised(View, name="serialised", key="id"):
+        id: str
+
+        @model_serializer
+        def serialise(self) -> dict[str, str]:
+            return {"ID": self.id}
+
+
 @pytest.mark.parametrize(
     ("declare", "said"),
     [
+        (
+            serialised,
+            "it has a model_serializer, and stores keep the fields of a row in columns. Use a field_serializer",
+        ),
         (keyless, "a name and no key. Give both"),
         (keyless, "class Keyless(View, name='keyless', key='order_id')"),
         (nameless, "a key and no name. Give both"),

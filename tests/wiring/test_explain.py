@@ -1,4 +1,4 @@
-"""`explain` prints the way of a message as it really is."""
+"""`explain` prints the pipeline of a message, which is the one that runs."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from twofold_memory import InMemory
 
 
 class Links:
-    """Three middlewares that note in which order they run."""
+    """Three middlewares that record the order in which they run."""
 
     def __init__(self) -> None:
         self.ran: list[str] = []
 
     async def everything(self, message: Any, call_next: CallNext) -> Any:
-        """Note it, for every message."""
+        """Record every message."""
         self.ran.append("Links.everything")
         return await call_next(message)
 
     async def commands(self, message: Any, call_next: CallNext) -> Any:
-        """Note it, for commands."""
+        """Record commands."""
         self.ran.append("Links.commands")
         return await call_next(message)
 
     async def inside(self, message: Any, call_next: CallNext) -> Any:
-        """Note it, inside the unit of work."""
+        """Record messages inside the unit of work."""
         self.ran.append("Links.inside")
         return await call_next(message)
 
 
 def shop(links: Links) -> Application:
-    """Return an application whose every link notes that it ran."""
+    """Return an application in which every step records its run."""
     app = Application("explain", write=InMemory(), middleware=[links.everything])
     app.use(links.inside, on=Command, inside=True)
     app.use(links.commands, on=Command)
@@ -107,15 +107,15 @@ async def test_a_query_runs_in_the_order_that_is_printed(anyio_backend: str) -> 
     assert links_of(app.explain(Ask)) == links.ran == ["Links.everything", "ask"]
 
 
-def test_the_whole_way_of_a_command() -> None:
-    """The key, the unit of work, the handler's place and what it is given have lines of their own, numbered."""
+def test_the_whole_pipeline_of_a_command() -> None:
+    """The explanation of a command numbers its steps: the key, the unit of work, the handler's place and its arguments."""
     lines = shop(Links()).explain(Place).splitlines()
     assert lines[0] == "Place"
     assert [line.split(". ")[0] for line in lines[1:]] == [f"  {number}" for number in range(1, len(lines))]
     assert lines[3:8] == [
-        "  3. turn: one at a time for each number, in this process",
-        "  4. turn: one at a time for each idempotency key, in this process",
-        "  5. unit of work: begins at the first use, commits after the handler",
+        "  3. lock: one command at a time for each number, in this process",
+        "  4. lock: one command at a time for each idempotency key, in this process",
+        "  5. unit of work: opens when the handler first uses it, commits after the handler",
         "  6. claim: stores the idempotency key; a duplicate returns the first result",
         "  7. middleware Links.inside (inside the unit of work)",
     ]
@@ -124,24 +124,25 @@ def test_the_whole_way_of_a_command() -> None:
     assert lines[9:] == [
         "  9. inline projections: now",
         "  10. commit: state, events and result, all or nothing",
-        "  11. announce: the session sees its writes, and subscriptions wake up",
+        "  11. announce: advances the session's token and notifies subscriptions",
     ]
 
 
-def test_the_way_of_a_query_and_of_an_event() -> None:
-    """A query says for what a session waits; an event, who is told, when, and in which order."""
+def test_the_pipelines_of_a_query_and_of_an_event() -> None:
+    """The explanation of a query names the projections to wait for. That of an event names handlers and middleware."""
     app = shop(Links())
-    assert "wait: for later, in a session" in app.explain(Ask)
+    assert "wait: until later contains the session's writes" in app.explain(Ask)
     assert "given rows: rows of orders_row, to read" in app.explain(Ask)
     assert app.explain(Placed).splitlines() == [
         "Placed",
         "  1. projection now, inline: in the command's transaction",
         "  2. projection later, after the commit, in order of each stream",
         "  3. event handler mail, after the commit, in order of each number",
+        "  4. middleware Links.everything (around mail, inside its unit of work)",
     ]
 
 
-def test_what_nobody_handles_cannot_be_explained() -> None:
+def test_a_message_without_a_handler_cannot_be_explained() -> None:
     """`explain` of a message without a handler raises `NoHandler`."""
     with pytest.raises(NoHandler, match="cannot explain Place"):
         Application("empty", write=InMemory()).explain(Place)

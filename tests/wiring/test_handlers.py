@@ -13,7 +13,7 @@ from twofold import Application, Envelope, ReadModel, Repository, Session, on
 
 
 def test_a_sync_handler_of_awaitable_things(app: Application) -> None:
-    """Rows, repositories and sessions are awaited, so a handler that takes one is async."""
+    """Methods of rows, repositories and sessions are awaited, so a sync handler cannot take them."""
 
     class Sync(Rows):
         @on(Placed)
@@ -84,7 +84,7 @@ def test_a_query_cannot_take_a_session(app: Application) -> None:
     assert "a query cannot take a session, which dispatches commands" in faults_of(app)
 
 
-def test_views_and_aggregates_are_told_apart(app: Application) -> None:
+def test_views_and_aggregates_are_distinguished(app: Application) -> None:
     """A repository of a view and a read model of an aggregate are faults. Each names the other type."""
 
     @app.command_handler(Place)

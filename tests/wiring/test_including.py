@@ -17,13 +17,13 @@ from twofold.errors import ConfigurationError
     ("given", "text"), [("billing", "Give a Router"), (re, "Give the Router that is defined in it")]
 )
 def test_including_the_wrong_thing(app: Application, given: Any, text: str) -> None:
-    """`include` takes the module of handlers, neither its name nor the Python module around it."""
+    """`include` requires a `Router`, and refuses the name of a router and a Python module."""
     with pytest.raises(ConfigurationError, match=rf"cannot include .*{text}"):
         app.include(given)
 
 
 async def test_a_module_that_is_included_twice(app: Application) -> None:
-    """The second `include` adds only what is new."""
+    """Including a router again adds only its new handlers."""
     calls: list[str] = []
     router = Router("twice")
 

@@ -1,4 +1,4 @@
-"""What handlers are given from the user's container, and when it is closed."""
+"""Arguments from the user's container, and the end of their lifetime."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from twofold_memory import InMemory
 
 
 class Mailer:
-    """Counts nothing, is only told apart by identity."""
+    """A class whose objects are compared by identity."""
 
 
 class Connection:
-    """A context manager that notes what happens to it."""
+    """A context manager that records its calls."""
 
     notes: list[str]
 
@@ -50,7 +50,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def notes() -> list[str]:
-    """Give a list for what happens."""
+    """Return an empty list of records."""
     return []
 
 
@@ -118,8 +118,8 @@ async def test_a_factory_makes_one_object_a_message_and_closes_it_after(containe
     assert notes == ["opened", "handled", "closed well"] * 2
 
 
-async def test_an_object_is_told_how_its_message_failed(container: Any, notes: list[str]) -> None:
-    """What was made for a message that fails is closed with the error."""
+async def test_an_object_receives_the_failure_of_its_message(container: Any, notes: list[str]) -> None:
+    """A context manager that was created for a failing message is closed with the error."""
 
     async def place(command: Place, connection: Connection) -> str:
         raise Boom
@@ -130,7 +130,10 @@ async def test_an_object_is_told_how_its_message_failed(container: Any, notes: l
 
 
 async def test_generators_are_closed_last_made_first(container: Any, notes: list[str]) -> None:
-    """What a generator yields is injected; the rest of it runs after the message, in reverse order."""
+    """The yielded value of a generator is injected.
+
+    The rest of the generator runs after the message, in reverse order.
+    """
 
     async def place(command: Place, cursor: Cursor, cache: Cache) -> str:
         assert (type(cursor), type(cache)) == (Cursor, Cache)
@@ -180,7 +183,7 @@ async def test_a_default_is_left_alone(container: Any) -> None:
 
 
 async def test_a_class_is_given_in_its_init_and_in_its_call(container: Any, notes: list[str]) -> None:
-    """A handler class is made for each message; both its methods are injected."""
+    """A handler class is instantiated for each message. The arguments of `__init__` and `__call__` are injected."""
     made: list[object] = []
 
     class Handler:

@@ -52,7 +52,7 @@ def test_a_middleware_that_cannot_be_one(given: Any, text: str) -> None:
 
 
 def test_a_middleware_on_an_object(app: Application) -> None:
-    """`on=` takes a class of messages."""
+    """`on=` requires a class of messages."""
     app.use(Object(), on=Place())  # type: ignore[arg-type]
     assert re.search("on=Place.*is not a class", faults_of(app))
 

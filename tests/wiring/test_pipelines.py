@@ -8,7 +8,8 @@ import pytest
 
 from twofold import Application, Command, CommandBus, Event, EventBus, Query, QueryBus, UnitOfWork
 from twofold._buses.chain import CallNext
-from twofold._dispatch.steps import Step, pipeline
+from twofold._dispatch.pipeline import pipeline
+from twofold._dispatch.steps import Step
 from twofold._wiring.assembly import assemble
 from twofold.errors import ConfigurationError
 from twofold_memory import InMemory
@@ -48,12 +49,12 @@ def shop() -> Application:
 
 
 def test_the_steps_of_a_command_are_named_in_the_order_in_which_they_run() -> None:
-    """A command takes its turn, opens its unit of work, claims, is handled, commits and announces."""
+    """A command waits for its turn, opens its unit of work, claims its key, is handled, commits and announces its events."""
     pipelines = assemble(shop()._parts).services.command_pipelines
     assert [step.name for step in pipelines[Place].steps] == [
         "middleware",
-        "turn",
-        "turn",
+        "lock",
+        "lock",
         "unit of work",
         "claim",
         "middleware",
@@ -77,7 +78,7 @@ def test_explain_prints_the_steps_of_the_pipeline() -> None:
 
 
 async def test_steps_that_claim_run_only_for_a_claim() -> None:
-    """`handle` leaves out the steps that `claimed` takes."""
+    """`handle` skips the steps that belong to `claimed`."""
     ran: list[str] = []
 
     def noting(name: str, *, claims: bool = False) -> Step:

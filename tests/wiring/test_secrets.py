@@ -1,8 +1,10 @@
-"""What JSON masks, or has no JSON, is found before it is stored: nobody reads asterisks where a secret was."""
+"""Masked values and values without JSON are found before they are stored, so that no secret is replaced by asterisks."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from traceback import format_exception
 from typing import Annotated, Any, NamedTuple
 
 import pytest
@@ -14,14 +16,24 @@ from pydantic import (
     SecretBytes,
     SecretStr,
     field_serializer,
+    field_validator,
     model_serializer,
 )
 from typing_extensions import TypedDict
 
 from twofold import Aggregate, Application, Command, Event, Query, ReadModel, Repository, UnitOfWork, View, on
+from twofold._encoding.fingerprint import fingerprint
 from twofold._encoding.secrets import masked, masks
+from twofold._encoding.wire_types import WireTypes
 from twofold._remote.wire import encode_request
-from twofold.errors import ConfigurationError, EventNotRecordable, NotSchedulable, WiringError
+from twofold.errors import (
+    ConfigurationError,
+    EventNotRecordable,
+    NotSchedulable,
+    NotStorable,
+    UndecodableCommand,
+    WiringError,
+)
 from twofold_memory import InMemory, InMemoryTransport
 
 Revealed = Annotated[SecretStr, PlainSerializer(lambda value: value.get_secret_value())]
@@ -114,7 +126,7 @@ def test_secrets_are_found_wherever_they_are() -> None:
 
 
 def test_a_serializer_of_the_users_own_decides() -> None:
-    """Whoever says in which form a secret is stored has it stored so."""
+    """If the user's serializer defines the form of a secret, the secret is stored in this form."""
 
     class Own(BaseModel):
         named: SecretStr
@@ -160,23 +172,23 @@ def test_a_view_with_a_secret(app: Application) -> None:
 
 
 def test_the_state_of_an_aggregate_with_a_secret(app: Application) -> None:
-    """So is an aggregate that is kept as its state."""
+    """A state-stored aggregate with a secret is refused, too."""
 
     @app.command_handler(Buy)
     async def buy(command: Buy, accounts: Repository[Account]) -> None: ...
 
-    assert "cannot keep the state of Account with its secrets: password would come back" in found(app)
+    assert "cannot store the state of Account with its secrets: password would come back" in found(app)
 
 
 def test_a_snapshot_with_a_secret() -> None:
     """An event-sourced aggregate keeps its state too, where it has snapshots."""
     app = Application("secrets", write=InMemory(), event_sourced=[Snapped])
-    with pytest.raises(ConfigurationError, match="cannot keep the state of Snapped with its secrets: password"):
+    with pytest.raises(ConfigurationError, match="cannot store the state of Snapped with its secrets: password"):
         app.check()
 
 
-def test_what_is_served_with_a_secret() -> None:
-    """What other processes send and are answered with goes through JSON as well."""
+def test_a_served_message_with_a_secret() -> None:
+    """Messages from other processes and their replies are encoded as JSON as well."""
     app = Application("secrets", write=InMemory(), transport=InMemoryTransport())
     app.serve(Tell)
 
@@ -192,13 +204,13 @@ def test_what_is_served_with_a_secret() -> None:
 @pytest.mark.parametrize(
     ("what", "text"),
     [
-        (SecretStr("7"), r"cannot record Said: its field\(s\) what would come back masked"),
-        ({"deep": [SecretStr("7")]}, "what would come back masked"),
-        (iter, "cannot record Said: its field 'what' has no JSON"),
+        (SecretStr("7"), "cannot record Said: the field 'what' is a secret, and would come back masked"),
+        ({"deep": [SecretStr("7")]}, "the field 'what.deep.0' is a secret"),
+        (iter, "cannot record Said: the field 'what' is <built-in function iter>.*which has no JSON"),
     ],
 )
 async def test_an_event_that_cannot_be_kept_is_not_recorded(app: Application, what: Any, text: str) -> None:
-    """What `check` cannot see is refused before the commit, with the class and the field; nothing is written."""
+    """A value that `check` cannot examine is refused before the commit, with class and field. Nothing is written."""
 
     @app.command_handler(Buy)
     async def buy(command: Buy, unit: UnitOfWork) -> None:
@@ -226,7 +238,7 @@ async def test_asterisks_are_no_secret(app: Application) -> None:
 @pytest.mark.parametrize("what", [SecretStr("7"), iter])
 def test_a_command_that_cannot_be_sent(what: Any) -> None:
     """A command for another process is refused with its class and field."""
-    with pytest.raises(ConfigurationError, match=r"cannot send Buy: its field.*what"):
+    with pytest.raises(NotStorable, match="cannot send Buy: the field 'what' is"):
         encode_request(Buy(what=what), None, "")
 
 
@@ -234,5 +246,56 @@ async def test_a_command_that_cannot_be_scheduled(app: Application) -> None:
     """So is one for later."""
     app.command_handler(Buy)(lambda command: None)
     async with app:
-        with pytest.raises(NotSchedulable, match="cannot schedule Buy: its field 'what' has no JSON"):
+        with pytest.raises(NotSchedulable, match=r"cannot schedule Buy: the field 'what' is .*which has no JSON"):
             await app.session().schedule(Buy(what=iter), at=app.clock.now())
+
+
+def test_an_idempotency_key_distinguishes_secrets() -> None:
+    """Two commands that differ only in a secret are two commands for an idempotency key."""
+
+    class Login(Command[None]):
+        password: SecretStr
+
+    one, other = Login(password=SecretStr("a")), Login(password=SecretStr("b"))
+    assert fingerprint(one, "k") == fingerprint(Login(password=SecretStr("a")), "k")
+    assert fingerprint(one, "k") != fingerprint(other, "k")
+
+
+class Reset(Command[None], name="secrets.reset"):
+    password: Revealed
+    user: str
+
+    @field_validator("user")
+    @classmethod
+    def known(cls, user: str) -> str:
+        """Refuse a user with a text that quotes it."""
+        if user == "hunter2":
+            raise ValueError(f"{user} is unknown")
+        return user
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"password": "hunter2"},
+        {"pass": "hunter2", "user": "a"},
+        {"password": ["hunter2"], "user": "a"},
+        {"password": "b", "user": "hunter2"},
+    ],
+)
+def test_the_error_for_stored_data_that_does_not_fit_has_no_values(data: dict[str, Any]) -> None:
+    """The error and its traceback reach log lines, `health()` and other applications. They name the fields."""
+    commands = WireTypes[Command[Any]]("command", UndecodableCommand)
+    commands.add(Reset)
+    with pytest.raises(UndecodableCommand, match=r"Reset refuses its data: the field '(user|password)'") as caught:
+        commands.decode("secrets.reset", 1, json.dumps(data))
+    assert "hunter2" not in "".join(format_exception(caught.value))
+
+
+def test_an_error_names_few_fields() -> None:
+    """A message of another application may have many fields."""
+    commands = WireTypes[Command[Any]]("command", UndecodableCommand)
+    commands.add(Reset)
+    with pytest.raises(UndecodableCommand, match="and 992 more") as caught:
+        commands.decode("secrets.reset", 1, json.dumps({f"field {number}": 1 for number in range(1_000)}))
+    assert len(str(caught.value)) < 2_000

@@ -7,12 +7,15 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from random import getrandbits
-from typing import Any, Final, cast
+from time import monotonic
+from typing import Final
 from urllib.parse import quote
+from uuid import UUID
 
 from twofold.ports import Cached, CacheKey, CacheLease, Position
 
-from .._server.errors import TRANSLATED, translated
+from .._server.keys import checked_prefix
+from .._server.lua import SURE
 from .._server.server import AnyClient, Argument, Server, checked
 from .limited_calls import LimitedCalls, too_late
 from .scripts import FILL, LOOKUP
@@ -32,9 +35,6 @@ _LITERAL: Final = re.compile(r"([*?\[\]\\])")
 _ESCAPED: Final = r"\\\1"
 """The special characters of a pattern of Redis, and how they are escaped."""
 
-_SURE: Final = 0.1
-"""How long a process trusts the run id of Redis, in seconds. A restart or a failover takes longer."""
-
 
 class RedisCache:
     """Cache answers in Redis, for all processes. A hit is one MGET.
@@ -52,24 +52,23 @@ class RedisCache:
         timeout: the timeout of a call, in seconds; ten times as long for invalidations, for which no query waits.
 
     Raises:
-        ConfigurationError: the client is not an asyncio client.
+        ConfigurationError: the client is not an asyncio client, or the prefix is not valid.
     """
 
     def __init__(self, client: AnyClient, *, prefix: str = "twofold", timeout: float = 0.25) -> None:
-        self._client = checked(client, "RedisCache")
         self._timeout = timeout
         self._calls = LimitedCalls(_CONCURRENT, timeout)
-        self._server = Server(client)
-        self._prefix = f"{prefix}:cache:"
+        self._server = Server(checked(client, "RedisCache"))
+        self._prefix = f"{checked_prefix(prefix, 'RedisCache')}:cache:"
         self._sure: dict[bytes, float] = {}
-        """Until when the run ids of the servers are trusted, by the clock of the event loop."""
+        """Until when the run ids of the servers are trusted, by the monotonic clock."""
         self._latest = 0.0
 
     async def lookup(
         self, key: CacheKey, tenant: str | None = None, *, at_least: Position | None = None
     ) -> Cached | CacheLease:
         """Return the stored answer, or the lease to fill it in."""
-        names, attempt, now = self._names(key, tenant), "look up a cached answer", asyncio.get_running_loop().time()
+        names, attempt, now = self._names(key, tenant), "look up a cached answer", monotonic()
         if now < self._latest:
             kept, mark = await self._calls.run(attempt, lambda: self._server.command(attempt, "MGET", *names))
             found = self._read(kept, mark, now)
@@ -78,7 +77,7 @@ class RedisCache:
         arguments: list[Argument] = [f"{getrandbits(128):x}", _LEASE, "" if at_least is None else str(at_least)]
         kept, mark = await self._calls.run(attempt, lambda: self._server.run(LOOKUP, names, arguments, attempt))
         self._sure = {run: until for run, until in self._sure.items() if until > now}
-        self._sure[_run_of(mark)] = self._latest = now + _SURE
+        self._sure[_run_of(mark)] = self._latest = now + SURE
         if kept is None:
             return CacheLease(key, tenant, mark.decode())
         found = self._read(kept, mark, now)
@@ -98,8 +97,8 @@ class RedisCache:
             return None
         try:
             head, text = kept.decode().split("\n", 1)
-            _, position, log = head.split(" ", 2)
-            return Cached(text, Position(int(position)), log)
+            _, position, event, log = head.split(" ", 3)
+            return Cached(text, Position(int(position)), log, None if event == "-" else UUID(event))
         except ValueError:
             return None
 
@@ -107,36 +106,32 @@ class RedisCache:
         """Store an answer, if the lease is valid and the answer is newer than the stored one."""
         names, attempt = self._names(lease.key, lease.tenant), "store a cached answer"
         text, milliseconds = answer.text.encode(), max(1, round(seconds * 1000))
-        arguments: list[Argument] = [lease.mark, str(answer.position), answer.log.encode(), text, milliseconds]
+        event = "-" if answer.event is None else answer.event.hex
+        arguments: list[Argument] = [
+            *(lease.mark, str(answer.position), event, answer.log.encode(), text, milliseconds)
+        ]
         return bool(await self._calls.run(attempt, lambda: self._server.run(FILL, names, arguments, attempt)))
 
     async def invalidate(self, keys: Sequence[CacheKey]) -> None:
         """Delete the answers and leases of keys."""
         await self._unlink([self._names(key, None)[1] for key in keys])
 
-    async def forget(self, queries: Sequence[str]) -> None:
+    async def invalidate_queries(self, queries: Sequence[str]) -> None:
         """Delete the answers and leases of whole queries. Their keys are found by a scan."""
         for query in queries:
             pattern = f"{_LITERAL.sub(_ESCAPED, self._prefix)}{{{_plain(query)} *}}:mark"
-            try:
-                marks = [each async for each in cast(Any, self._client).scan_iter(match=pattern, count=_BATCH)]
-            except TRANSLATED as error:
-                raise translated(error, "invalidate cached answers") from error
+            marks = await self._server.scan("invalidate cached answers", pattern, _BATCH)
             for first in range(0, len(marks), _BATCH):
                 await self._unlink(marks[first : first + _BATCH])
 
     async def _unlink(self, marks: Sequence[Argument]) -> None:
-        pipeline: Any = self._client.pipeline(transaction=False)
-        for mark in marks:
-            # unlink() of a cluster's pipeline is a coroutine and adds no command.
-            pipeline.execute_command("UNLINK", mark)
+        attempt = "invalidate cached answers"
         try:
             async with asyncio.timeout(self._timeout * 10):
-                await pipeline.execute()
+                # One command a key, because the keys of a cluster are in several slots.
+                await self._server.each_command(attempt, [("UNLINK", mark) for mark in marks])
         except TimeoutError as error:
-            raise too_late("invalidate cached answers") from error
-        except TRANSLATED as error:
-            raise translated(error, "invalidate cached answers") from error
+            raise too_late(attempt) from error
 
     def _names(self, key: CacheKey, tenant: str | None) -> tuple[str, str]:
         """Return the keys of an answer and of its mark. Both are in one slot of a cluster, which depends on the key."""

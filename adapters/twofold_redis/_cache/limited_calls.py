@@ -39,7 +39,7 @@ class LimitedCalls:
             if self._late != late:
                 raise too_late(attempt)
             try:
-                async with asyncio.timeout(None) as limit:
+                async with asyncio.Timeout(None) as limit:
                     self._running[limit] = 0
                     if not self._ticks:
                         self._ticks = True

@@ -9,7 +9,15 @@ from typing import Any, Final, TypeVar
 
 import anyio
 
-from twofold.errors import CheckpointMoved, CommitFailed, ForeignLog, SchemaMissing, TransientFailure, TwofoldError
+from twofold.errors import (
+    CheckpointMoved,
+    CommitFailed,
+    CommitUnknown,
+    ForeignLog,
+    SchemaMissing,
+    TransientFailure,
+    TwofoldError,
+)
 
 from .._server.errors import TRANSLATED, is_lost, translated
 from .._server.keys import Keys
@@ -19,7 +27,7 @@ from .script import COMMIT
 T = TypeVar("T")
 
 _REMEMBERED: Final = 600_000
-"""How long Redis records a finished commit, in milliseconds. The client stops repeating the commit earlier."""
+"""Milliseconds for which Redis records a finished commit. The client stops repeating the commit earlier."""
 
 _TIMEOUT: Final = 60.0
 """The timeout of a commit, in seconds, also while its task is being cancelled."""
@@ -77,7 +85,8 @@ class Commit:
             SchemaMissing: the rows have another layout. Nothing was written.
             ForeignLog: the rows come from another log. Nothing was written.
             TransientFailure: Redis refused the script for now. Nothing was written.
-            CommitFailed: it is *unknown* whether the script was executed.
+            CommitFailed: Redis refused the script. Nothing was written.
+            CommitUnknown: it is *unknown* whether the script was executed.
         """
         if not self._refusals and not self._steps:
             return
@@ -92,7 +101,7 @@ class Commit:
             answer: list[bytes] = await server.raw(COMMIT, keys, arguments)
         except TRANSLATED as error:
             if is_lost(error):
-                raise _unknown(f"{type(error).__name__}: {error}") from error
+                raise _unknown(f"{type(error).__name__}: {str(error) or 'no answer in time'}") from error
             failure = translated(error, "commit")
             if isinstance(failure, TransientFailure):
                 raise failure from error
@@ -123,15 +132,15 @@ async def _uninterrupted(work: Coroutine[Any, Any, T]) -> T:
     return task.result()
 
 
-def _unknown(found: str) -> CommitFailed:
-    return CommitFailed(
+def _unknown(found: str) -> CommitUnknown:
+    return CommitUnknown(
         f"the outcome of a commit is unknown: {found}. Read the data before you repeat the transaction."
     )
 
 
 def _moved(subscription: str) -> Callable[[str], TwofoldError]:
     return lambda found: CheckpointMoved(
-        f"cannot move the checkpoint of {subscription!r}: {found}. Another worker moved it first. Nothing was written."
+        f"cannot advance the checkpoint of {subscription!r}: {found}. Another worker advanced it first. Nothing was written."
     )
 
 

@@ -24,13 +24,13 @@ end
 local checks = {}
 function checks.place()
   local partitions, number, place, expected = key(), arg(), arg(), arg()
-  local stands = redis.call('HGET', partitions, number) or ''
-  if stands ~= place then return 'it stands at ' .. (stands == '' and 'nothing' or stands) end
+  local found = redis.call('HGET', partitions, number) or ''
+  if found ~= place then return 'it is ' .. (found == '' and 'absent' or 'at ' .. found) end
   if expected ~= '' and generation(partitions, number) ~= expected then return 'the lease was lost' end
 end
 function checks.partitions()
   local partitions, count, lost = key(), tonumber(arg()), nil
-  if redis.call('HLEN', partitions) ~= 2 * count then lost = 'there are other partitions now' end
+  if redis.call('HLEN', partitions) ~= 2 * count then lost = 'its partitions have changed' end
   for _ = 1, count do
     local number, expected = arg(), arg()
     if generation(partitions, number) ~= expected then lost = 'a lease was lost' end
@@ -137,7 +137,7 @@ function steps.rename()
   if redis.call('EXISTS', from) == 1 then redis.call('RENAME', from, to) end
 end
 
-local function aside(events, position)
+local function parked(events, position)
   local found = redis.call('HGET', events, position)
   if not found then return end
   local number, length = string.match(found, '^(%d+) (%d+) ')
@@ -162,7 +162,7 @@ function steps.park()
 end
 function steps.unpark()
   local events, order, again, position = key(), key(), key(), arg()
-  local number, k = aside(events, position)
+  local number, k = parked(events, position)
   if number then
     redis.call('HDEL', events, position)
     redis.call('ZREM', order, k .. number .. padded(position))
@@ -172,7 +172,7 @@ end
 function steps.blame()
   local events, again = key(), key()
   local position, text, time = arg(), arg(), arg()
-  local number, k = aside(events, position)
+  local number, k = parked(events, position)
   if number then
     redis.call('HSET', events, position, number .. ' ' .. #k .. ' ' .. k .. text)
     hold(again, position, time)

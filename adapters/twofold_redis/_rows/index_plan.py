@@ -4,25 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from twofold.ports import Condition, Operator, Ordering, Selection
 
+from .ranges import Range, common, ranges_of
 from .shape import Index, Shape
-
-_COMPARED: Final = frozenset({Operator.GT, Operator.GE, Operator.LT, Operator.LE})
-
-
-class Range(NamedTuple):
-    """The members from `low`, inclusive, to `high`, exclusive. None for `high` means no end."""
-
-    low: bytes
-    high: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to find the rows of a selection.
+    """The plan to find the rows of a selection.
 
     Attributes:
         index: the index to read; None to read all rows.
@@ -67,14 +59,16 @@ class _Part(NamedTuple):
 
 
 def _part(index: Index, where: Sequence[Condition]) -> _Part:
-    """Use all leading columns that are equal to a value, then one column with comparisons or alternatives."""
+    """Use all leading columns that are equal to a value, then all other conditions on one column."""
     low, fixed, used = b"", list[Any](), set[int]()
     for position, column in enumerate(index.columns):
         mine = {number: each for number, each in enumerate(where) if each.field == column.field}
         equal = next((number for number, each in mine.items() if each.operator is Operator.EQ), None)
         if equal is None:
-            ranges, further = _further(index, position, mine, low)
-            return _Part(ranges, tuple(fixed), frozenset({*used, *further}))
+            ranges: tuple[Range, ...] = (Range(low, index.end(low, position)),)
+            for each in mine.values():
+                ranges = common(ranges, ranges_of(index, position, low, each))
+            return _Part(ranges, tuple(fixed), frozenset({*used, *mine}))
         used.add(equal)
         encoded = index.encode(position, mine[equal].value)
         if encoded is None:
@@ -82,38 +76,6 @@ def _part(index: Index, where: Sequence[Condition]) -> _Part:
         low += encoded
         fixed.append(mine[equal].value)
     return _Part((Range(low, index.end(low, len(fixed))),), tuple(fixed), frozenset(used))
-
-
-def _further(
-    index: Index, position: int, mine: dict[int, Condition], low: bytes
-) -> tuple[tuple[Range, ...], frozenset[int]]:
-    """Return the ranges of the column after the fixed ones, and the conditions in use."""
-    for number, each in mine.items():
-        if each.operator is Operator.ONE_OF:
-            options = [index.encode(position, option) for option in cast("tuple[Any, ...]", each.value)]
-            begins = sorted({low + option for option in options if option is not None})
-            return tuple(Range(begin, index.end(begin, position + 1)) for begin in begins), frozenset({number})
-    span = Range(low, index.end(low, position))
-    compared = {number: each for number, each in mine.items() if each.operator in _COMPARED}
-    for _, operator, value in compared.values():
-        at = low + cast(bytes, index.encode(position, value))
-        span = _narrowed(span, operator, at, index.end(at, position + 1))
-    if compared and index.columns[position].optional:
-        span = Range(max(span.low, low + b"\x01"), span.high)  # None sorts before all values and matches no comparison
-    return (span,), frozenset(compared)
-
-
-def _narrowed(span: Range, operator: Operator, at: bytes, end: bytes | None) -> Range:
-    """Return the part of a range that a comparison leaves. Members with its value are between `at` and `end`."""
-    match operator:
-        case Operator.GE:
-            return Range(max(span.low, at), span.high)
-        case Operator.GT:
-            return Range(max(span.low, end), span.high) if end is not None else Range(at, at)
-        case Operator.LT:
-            return Range(span.low, at if span.high is None else min(span.high, at))
-        case _:
-            return Range(span.low, end if span.high is None or end is None else min(span.high, end))
 
 
 def _direction(index: Index, part: _Part, order_by: Sequence[Ordering]) -> bool | None:

@@ -57,7 +57,7 @@ async def check_memory(server: Server, keys: Keys) -> None:
     limit, policy = await server.run(_MEMORY, [keys.number], [], "read the memory settings")
     if limit not in (b"", b"0") and policy.startswith(b"allkeys"):
         raise ConfigurationError(
-            f"cannot keep read models in this Redis: with maxmemory-policy {policy.decode()} it evicts any key when its "
+            f"cannot store read models in this Redis: with maxmemory-policy {policy.decode()} it evicts any key when its "
             "memory is full, including rows and checkpoints. Set the policy to noeviction, or use another Redis."
         )
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from twofold import View
-from twofold.ports import Condition, Operator, Selection
+from twofold.ports import Condition, Selection, condition_test
 
 from .shape import Shape
 
@@ -17,7 +17,8 @@ def matching(shape: Shape[V], rows: Iterable[V], where: Sequence[Condition]) -> 
     """Return the rows that match all conditions. Values are compared by their encoded bytes, as in the indexes."""
     found = list(rows)
     for condition in where:
-        found = [row for row in found if _holds(shape, row, condition)] if found else found
+        holds = condition_test(condition, shape.columns[condition.field].encode)
+        found = [row for row in found if holds(getattr(row, condition.field))]
     return found
 
 
@@ -35,29 +36,6 @@ def page(shape: Shape[V], rows: Sequence[V], selection: Selection) -> list[V]:
 def _value_of(shape: Shape[V], field: str) -> Callable[[V], bytes]:
     encode = shape.columns[field].encode
     return lambda row: encode(getattr(row, field))
-
-
-def _holds(shape: Shape[Any], row: View, condition: Condition) -> bool:
-    column, own = shape.columns[condition.field], getattr(row, condition.field)
-    if condition.operator is Operator.ONE_OF:
-        options = cast("tuple[Any, ...]", condition.value)
-        if own is None or not options:
-            return own is None and None in options
-        return column.encode(own) in {column.encode(option) for option in options if option is not None}
-    if own is None or condition.value is None:
-        return condition.operator is Operator.EQ and own is condition.value
-    mine, other = column.encode(own), column.encode(condition.value)
-    match condition.operator:
-        case Operator.EQ:
-            return mine == other
-        case Operator.GT:
-            return mine > other
-        case Operator.GE:
-            return mine >= other
-        case Operator.LT:
-            return mine < other
-        case _:
-            return mine <= other
 
 
 def _is_after(shape: Shape[Any], row: View, selection: Selection, after: tuple[object, ...]) -> bool:

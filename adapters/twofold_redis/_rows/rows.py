@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from twofold import View
-from twofold.errors import NotStorable
+from twofold.errors import NotStorable, UnreadableRow
 from twofold.ports import Condition, RowChange, Selection
 
 from .._commit.commit import other_layout
@@ -15,19 +15,20 @@ from .._commit.state import TransactionState
 from .._server.scripts import FIND
 from .._server.server import Server
 from .buffers import RowBuffers, Written
-from .index_plan import Plan, Range, plan_for
+from .index_plan import Plan, plan_for
 from .match import matching, page
+from .ranges import Range
 from .shape import Shape
 
 V = TypeVar("V", bound=View)
 
 
 class Found(NamedTuple):
-    """What Redis has found.
+    """The result of a search in Redis.
 
     Attributes:
         result: the stored rows, or their number.
-        stored: for each row that was asked for by name, its position and text, or None.
+        stored: for each row that was requested by name, its position and text, or None.
         gone: for each of these, the position at which it was deleted, or None.
     """
 
@@ -37,13 +38,13 @@ class Found(NamedTuple):
 
 
 class RedisRows(Generic[V]):
-    """A `RowWriter`. Each read is one script, so its answer is one state of Redis.
+    """A `RowWriter`. Each read is one script, and therefore sees one state of Redis.
 
     Args:
         server: runs scripts.
         shape: the view.
         shadow: whether these are the shadow rows.
-        buffers: what the transaction wrote.
+        buffers: the uncommitted writes of the transaction.
         state: the state of the transaction.
     """
 
@@ -60,7 +61,7 @@ class RedisRows(Generic[V]):
         """Return the rows that exist, by key."""
         self._state.check()
         shape, changes = self._shape, self._changes()
-        names = {key: shape.bare_key(key) for key in keys if isinstance(key, shape.key.accepts)}
+        names = {key: shape.bare_key(key) for key in keys}
         if not names:
             return {}
         found = await self._find(Plan(), "none", list(names.values()))
@@ -75,7 +76,7 @@ class RedisRows(Generic[V]):
                 result[key] = row
         return result
 
-    async def select(self, selection: Selection) -> Sequence[V]:
+    async def select(self, selection: Selection, *, unreadable: list[UnreadableRow] | None = None) -> Sequence[V]:
         """Return the rows of a selection, in its order."""
         self._state.check()
         plan, changes = plan_for(self._shape, selection), self._changes()
@@ -88,10 +89,10 @@ class RedisRows(Generic[V]):
             limit = None if selection.limit is None else selection.offset - offset + selection.limit + len(changes)
             found = await self._find(plan, "rows", list(changes), offset, limit)
             if not changes:
-                return [self._decode(row) for row in found.result]
+                return self._decode_all(found.result, unreadable)
         else:
             found = await self._find(plan, "rows", list(changes))
-        rows = [self._decode(row) for row in found.result]
+        rows = self._decode_all(found.result, unreadable)
         return page(self._shape, matching(self._shape, self._overlaid(rows, found), selection.where), selection)
 
     async def count(self, where: Sequence[Condition]) -> int:
@@ -101,8 +102,9 @@ class RedisRows(Generic[V]):
         if not plan.exact or plan.index is None:
             what = "all" if plan.index is None else "rows"
             found = await self._find(plan, what, list(changes))
-            rows = self._overlaid([self._decode(row) for row in found.result], found)
-            return len(matching(self._shape, rows, where))
+            unreadable: list[UnreadableRow] = []
+            rows = self._overlaid(self._decode_all(found.result, unreadable), found)
+            return len(matching(self._shape, rows, where)) + len(unreadable)
         found = await self._find(plan, "count", list(changes))
         replaced = [row for _, row, _ in self._newer(found) if row is not None]
         written = [change.row for change, *_ in self._newer(found) if change.row is not None]
@@ -110,7 +112,7 @@ class RedisRows(Generic[V]):
         return int(found.result) - len(matching(shape, replaced, where)) + len(matching(shape, written, where))
 
     async def write(self, changes: Sequence[RowChange[V]]) -> None:
-        """Keep changes until the commit, except those that are older than one that is kept.
+        """Buffer changes until the commit, except those that are older than a buffered change.
 
         Raises:
             NotStorable: a row cannot be written as JSON, or does not fit an index.
@@ -122,8 +124,7 @@ class RedisRows(Generic[V]):
                 name = shape.row_name(change.key)
                 before = mine.get(name)
                 if before is None or before.change.position <= change.position:
-                    row = change.row
-                    mine[name] = Written(change, *(shape.written(row, name) if row is not None else (b"", b"")))
+                    mine[name] = Written(change, *shape.written(change, name))
         except NotStorable as error:
             raise self._state.broken(error) from error.__cause__
 
@@ -172,6 +173,9 @@ class RedisRows(Generic[V]):
         if found[0] == b"layout":
             raise self._state.broken(other_layout(shape.view.view_name, found[1].decode(), shape.layout))
         return Found(*found[1:])
+
+    def _decode_all(self, stored: Iterable[bytes], unreadable: list[UnreadableRow] | None) -> list[V]:
+        return self._shape.codec.decode_all(((None, each.partition(b" ")[2]) for each in stored), unreadable)
 
     def _decode(self, stored: bytes) -> V:
         return self._shape.codec.decode(stored.partition(b" ")[2])

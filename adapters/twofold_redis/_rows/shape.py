@@ -5,17 +5,16 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 from functools import cache
-from types import NoneType, UnionType
-from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin
+from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
 
 from twofold import RowCodec, View
 from twofold.errors import NotStorable
+from twofold.ports import RowChange, field_type
 
-from .._server.ordered_bytes import END, SCALARS, Encode, after, bare_text, enumerated, optional, text
+from .._server.ordered_bytes import END, Encode, after, bare_text, encoding_of, optional, text
 
 V = TypeVar("V", bound=View)
 
@@ -27,14 +26,12 @@ class Column:
     Attributes:
         field: the name of the field.
         kind: the name of the encoding.
-        accepts: the class of the values.
         optional: whether the value may be None.
         encode: encodes a value as bytes.
     """
 
     field: str
     kind: str
-    accepts: type
     optional: bool
     encode: Encode
 
@@ -66,7 +63,7 @@ class Index:
         return column.encode(value)
 
     def end(self, prefix: bytes, columns: int) -> bytes | None:
-        """Return the bytes after all members with a prefix of so many columns; None if there are none."""
+        """Return the end of all members with a prefix of this number of columns; None if there are no such members."""
         if columns == 0:
             return None
         return prefix + b"\x00" if self.is_order else after(prefix)
@@ -118,19 +115,21 @@ class Shape(Generic[V]):
         except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
             raise self._unwritable(key, self.key.field, error) from error
 
-    def written(self, row: V, bare_key: bytes) -> tuple[bytes, bytes]:
-        """Return the JSON text of a row, and its packed members of the indexes.
+    def written(self, change: RowChange[V], bare_key: bytes) -> tuple[bytes, bytes]:
+        """Return the JSON text of a changed row, and its packed members of the indexes. Both are empty for a deleted row.
 
         Raises:
             NotStorable: the row cannot be encoded.
         """
-        text = self.codec.encode(row).encode()
+        row, text = change.row, (self.codec.text_of(change) or "").encode()
+        if row is None:
+            return b"", b""
         try:
             return text, packed(self.members(row, bare_key))
         except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
-            raise self._unwritable(row.key, self._culprit(row), error) from error
+            raise self._unwritable(row.key, self._unwritable_field(row), error) from error
 
-    def _culprit(self, row: V) -> str:
+    def _unwritable_field(self, row: V) -> str:
         """Return the field of a row that cannot be encoded for an index."""
         for field, column in self.columns.items():
             try:
@@ -141,7 +140,7 @@ class Shape(Generic[V]):
 
     def _unwritable(self, key: object, field: str, error: Exception) -> NotStorable:
         return NotStorable(
-            f"cannot keep {self.view.__qualname__} {key!r:.100} in its indexes: the field {field!r} does not fit: {error}. "
+            f"cannot store {self.view.__qualname__} {key!r:.100} in its indexes: the field {field!r} does not fit: {error}. "
             "Use a shorter number, or a text that is valid Unicode."
         )
 
@@ -174,26 +173,12 @@ def shape_of(view: type[V]) -> Shape[V]:
 
 
 def _column(view: type[View], name: str) -> Column | None:
-    annotation, may_be_none = _without_none(view.model_fields[name].annotation)
-    if not isinstance(annotation, type):
+    cls, may_be_none, _ = field_type(view, name)
+    found = encoding_of(cls) if isinstance(cls, type) else None
+    if found is None:
         return None
-    if issubclass(annotation, Enum):
-        kind, encode = enumerated(annotation)
-        return Column(name, f"enum {kind}", annotation, may_be_none, optional(encode) if may_be_none else encode)
-    for scalar, kind, encode in SCALARS:
-        if issubclass(annotation, scalar):
-            return Column(name, kind, scalar, may_be_none, optional(encode) if may_be_none else encode)
-    return None
-
-
-def _without_none(annotation: Any) -> tuple[Any, bool]:
-    if get_origin(annotation) is Annotated:
-        return _without_none(get_args(annotation)[0])
-    if get_origin(annotation) in (Union, UnionType):
-        inner = [argument for argument in get_args(annotation) if argument is not NoneType]
-        if len(inner) == 1 and len(get_args(annotation)) == 2:
-            return inner[0], True
-    return annotation, False
+    kind, encode = found
+    return Column(name, kind, may_be_none, optional(encode) if may_be_none else encode)
 
 
 def _any_key(view: type[View]) -> Column:
@@ -204,7 +189,7 @@ def _any_key(view: type[View]) -> Column:
     def encode(value: Any) -> bytes:
         return text(adapter.dump_json(value).decode())
 
-    return Column(view.view_key, "json", object, False, encode)
+    return Column(view.view_key, "json", False, encode)
 
 
 def _indexes(view: type[View], columns: dict[str, Column], key: Column) -> list[Index]:

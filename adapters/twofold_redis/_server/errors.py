@@ -1,4 +1,4 @@
-"""Translate the errors of redis-py into those of Twofold."""
+"""Translate the errors of redis-py to the errors of Twofold."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def translated(error: BaseException, attempt: str) -> TwofoldError:
     if isinstance(error, _NOT_FOR_NOW) or has_code(error, "NOPERM"):
         return StorageError(f"{text} Use an account that has the permission.")
     if isinstance(error, found.MaxConnectionsError):
-        return TransientFailure(f"{text} Every connection of the client's pool is in use. Raise max_connections.")
+        return TransientFailure(f"{text} All connections of the client are in use. Raise max_connections.")
     if isinstance(error, found.OutOfMemoryError) or has_code(error, "OOM"):
         return TransientFailure(f"{text} Redis has reached its maxmemory. Raise it, or delete data.")
     if is_unreachable(error):

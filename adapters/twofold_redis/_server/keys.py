@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Final
 
 from twofold import View
+from twofold.errors import ConfigurationError
+from twofold.ports import shown_option
+
+_PREFIX: Final = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
+
+
+def checked_prefix(prefix: object, kind: str) -> str:
+    """Return the prefix of the keys of a store, a cache, a transport or a notifier.
+
+    Args:
+        prefix: the prefix.
+        kind: the name of the class that takes it, for the error.
+
+    Raises:
+        ConfigurationError: the prefix is not valid.
+    """
+    if isinstance(prefix, str) and _PREFIX.fullmatch(prefix):
+        return prefix
+    raise ConfigurationError(
+        f"{kind}(prefix={shown_option(prefix)}): use 1 to 100 ASCII letters, digits, '_', '-', '.' and ':'."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +59,13 @@ class RowKeys:
 
 
 @dataclass(frozen=True, slots=True)
-class AsideKeys:
-    """Where the held and parked events of a subscription are.
+class ParkedKeys:
+    """The keys of the events of a subscription with a pending retry, and of its parked events.
 
     Attributes:
         events: a hash: the position of an event, its number in the order of parking, and the rest.
         order: a sorted set: key, number and position of each.
-        again: a hash: the position of a held event, the time of its next try and its key.
+        again: a hash: the position of an event, the time of its pending retry, and its key.
     """
 
     events: str
@@ -79,14 +102,18 @@ class Keys:
             f"{self._tag}:view:{name}:log",
         )
 
-    def aside(self, subscription: str) -> AsideKeys:
-        """Return the keys of the held and parked events of a subscription."""
-        base = f"{self._tag}:aside:{subscription}"
-        return AsideKeys(f"{base}:events", f"{base}:order", f"{base}:again")
+    def parked(self, subscription: str) -> ParkedKeys:
+        """Return the keys of the events with a pending retry and the parked events of a subscription."""
+        base = f"{self._tag}:parked:{subscription}"
+        return ParkedKeys(f"{base}:events", f"{base}:order", f"{base}:again")
 
     def partitions(self, subscription: str) -> str:
         """Return the key of the partitions of a subscription: a hash of places and leases."""
         return f"{self._tag}:partitions:{subscription}"
+
+    def pause(self, subscription: str) -> str:
+        """Return the key of the pause of a subscription: its time and its reason."""
+        return f"{self._tag}:pause:{subscription}"
 
     def workers(self, subscription: str) -> str:
         """Return the key of the workers of a subscription: a sorted set by the end of their registration."""

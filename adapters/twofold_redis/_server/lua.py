@@ -11,6 +11,9 @@ local function older(one, other)
 end
 """
 
+SURE: Final = 0.1
+"""How long a process trusts the run id of Redis, in seconds. A restart or a failover takes longer."""
+
 RUN: Final = """
 -- The run id of the server changes with a restart and with a failover. Without permission to read it, it counts as constant.
 local info = redis.pcall('INFO', 'server')

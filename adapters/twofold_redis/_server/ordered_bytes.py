@@ -11,9 +11,10 @@ import struct
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from enum import Enum
 from typing import Any, Final, TypeAlias
 from uuid import UUID
+
+from twofold.ports import scalar_form
 
 Encode: TypeAlias = Callable[[Any], bytes]
 
@@ -92,29 +93,27 @@ def uuid(value: UUID) -> bytes:
     return value.bytes
 
 
-SCALARS: Final[tuple[tuple[type, str, Encode], ...]] = (
-    (bool, "boolean", boolean),  # before its base class int
-    (datetime, "datetime", instant),  # before its base class date
-    (str, "text", text),
-    (int, "integer", integer),
-    (float, "float", real),
-    (Decimal, "decimal", decimal),
-    (date, "date", day),
-    (UUID, "uuid", uuid),
-)
-"""The types of fields that rows are compared by, with the names of their encodings. A new encoding needs a new name."""
-
-_OF_CLASS: Final[Mapping[type, Encode]] = {scalar: encode for scalar, _, encode in SCALARS}
+_OF_CLASS: Final[Mapping[type, tuple[str, Encode]]] = {
+    bool: ("boolean", boolean),
+    datetime: ("datetime", instant),
+    str: ("text", text),
+    int: ("integer", integer),
+    float: ("float", real),
+    Decimal: ("decimal", decimal),
+    date: ("date", day),
+    UUID: ("uuid", uuid),
+}
+"""The encodings of values that rows are compared by, with their names. A new encoding needs a new name."""
 
 
-def enumerated(enum: type[Enum]) -> tuple[str, Encode]:
-    """Return the encoding of an enum: by values if all of them are texts or all are integers, else by names."""
-    kinds = {type(member.value) for member in enum}
-    if kinds in ({str}, {int}):
-        (kind,) = kinds
-        encode = _OF_CLASS[kind]
-        return kind.__name__, lambda member: encode(member.value)
-    return "name", lambda member: text(member.name)
+def encoding_of(cls: type) -> tuple[str, Encode] | None:
+    """Return the name of the encoding of a class and the encoding, or None if rows are not compared by its values."""
+    form = scalar_form(cls)
+    if form is None:
+        return None
+    name, encode = _OF_CLASS[form.kind]
+    value_of = form.encode
+    return (name, encode) if value_of is None else (form.name, lambda value: encode(value_of(value)))
 
 
 def optional(encode: Encode) -> Encode:

@@ -1,4 +1,4 @@
-"""The scripts that read, and those that hand out leases."""
+"""The Lua scripts that read, and the scripts that grant leases."""
 
 from __future__ import annotations
 
@@ -53,7 +53,11 @@ return {'found', result, many(KEYS[1], ARGV, argument + 1), many(KEYS[2], ARGV, 
 """
 )
 
-ASIDE: Final = Script(
+RUN_ID: Final = Script(RUN + "return run")
+
+TIME: Final = Script("return redis.call('TIME')")
+
+PARKED_EVENTS: Final = Script(
     """
 -- KEYS: events, order, again. ARGV: from which member, up to which, how many.
 local found = redis.call('ZRANGEBYLEX', KEYS[2], ARGV[1], ARGV[2], 'LIMIT', 0, ARGV[3])
@@ -97,11 +101,12 @@ end
 PARTITIONS: Final = Script(
     _LEASES
     + """
-local result = {}
+-- KEYS: partitions, pause.
+local result, pause = {}, redis.call('GET', KEYS[2])
 for i, number in ipairs(numbers()) do
   local generation, expires, current, owner = lease_of(number)
   local held = current and expires > now
-  result[i] = {number, redis.call('HGET', KEYS[1], number), generation, held and owner or false}
+  result[i] = {number, redis.call('HGET', KEYS[1], number), generation, held and owner or false, pause}
 end
 return result
 """

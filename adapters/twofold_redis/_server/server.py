@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
+from anyio.lowlevel import checkpoint_if_cancelled
 from redis import Redis as SyncClient
 from redis.asyncio import Redis as Client
 from redis.asyncio.cluster import RedisCluster
@@ -16,7 +17,9 @@ from redis.cluster import RedisCluster as SyncCluster
 from redis.exceptions import NoScriptError
 
 from twofold.errors import ConfigurationError
+from twofold.ports import without_content
 
+from .connections import Connections
 from .errors import TRANSLATED, translated
 
 AnyClient: TypeAlias = Client | RedisCluster
@@ -42,7 +45,7 @@ def checked(client: C, taker: str) -> C:
     else:
         return client
     raise ConfigurationError(
-        f"cannot create a {taker} with {given!r:.100}: {found}. Use redis.asyncio.Redis.from_url('redis://localhost')."
+        f"cannot create a {taker} with {without_content(given)}: {found}. Use redis.asyncio.Redis.from_url('redis://localhost')."
     )
 
 
@@ -83,6 +86,7 @@ class Server:
 
     def __init__(self, client: AnyClient, *, seconds: float | None = None) -> None:
         self._client = client
+        self._connections = Connections(client)
         self._seconds = seconds
 
     @property
@@ -91,10 +95,14 @@ class Server:
         return self._seconds
 
     @property
-    def patience(self) -> float | None:
+    def read_timeout(self) -> float | None:
         """The timeout of the client for a reply, in seconds; None for no timeout."""
         found: float | None = cast(Any, self._client).connection_pool.connection_kwargs.get("socket_timeout")
         return found
+
+    async def disconnect(self) -> None:
+        """Close the connections of the client. It opens others when it is used again."""
+        await self._connections.disconnect()
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument], attempt: str) -> Any:
         """Run a script and return its answer.
@@ -113,11 +121,7 @@ class Server:
         Raises:
             TwofoldError: a script failed. The other scripts may have been executed.
         """
-        answers = await self.together(calls, attempt)
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise translated(answer, attempt) from answer
-        return answers
+        return _successful(await self.together(calls, attempt), attempt)
 
     async def together(self, calls: Sequence[Call], attempt: str) -> list[Any]:
         """Run scripts in one round trip, and return for each its answer or the error of redis-py.
@@ -147,6 +151,32 @@ class Server:
         except TRANSLATED as error:
             raise translated(error, attempt) from error
 
+    async def each_command(self, attempt: str, commands: Sequence[Sequence[Argument]]) -> None:
+        """Send commands in one round trip.
+
+        Raises:
+            TwofoldError: a command failed. The other commands may have been executed.
+        """
+        try:
+            _successful(await self._answered(self._piped(commands)), attempt)
+        except TRANSLATED as error:
+            raise translated(error, attempt) from error
+
+    async def scan(self, attempt: str, pattern: str, batch: int) -> list[Argument]:
+        """Return the keys that match a pattern, on all nodes of a cluster.
+
+        Raises:
+            TwofoldError: Redis did not answer.
+        """
+
+        async def keys() -> list[Argument]:
+            return [each async for each in cast(Any, self._client).scan_iter(match=pattern, count=batch)]
+
+        try:
+            return await self._connections.run(keys)
+        except TRANSLATED as error:
+            raise translated(error, attempt) from error
+
     async def raw(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         """Run a script without translating errors. The text is sent only if Redis does not have the script."""
         try:
@@ -157,33 +187,48 @@ class Server:
     async def _answered(self, work: Awaitable[T], block: float = 0) -> T:
         task = asyncio.current_task()
         cancelled = task.cancelling() if task else 0
-        async with asyncio.timeout(None if self._seconds is None else self._seconds + block):
+        if self._seconds is None:
             answer = await work
+        else:
+            async with asyncio.timeout(self._seconds + block):
+                answer = await work
         # Python 3.11 may lose a cancellation inside the driver (asyncio.wait_for, when the reply comes in that moment).
         if task and task.cancelling() > cancelled:
+            # A scope of anyio repeats its cancellation, and recognises no other CancelledError as its own.
+            await checkpoint_if_cancelled()
             raise asyncio.CancelledError
         return answer
 
     async def _pipelined(self, calls: Sequence[Call]) -> list[Any]:
-        answers = await self._piped(calls)
+        sent = [("EVALSHA", script.sha, len(keys), *keys, *arguments) for script, keys, arguments in calls]
+        answers = await self._piped(sent)
         unknown = [place for place, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
         if unknown:
             for text in {calls[place].script.text for place in unknown}:
                 await self._execute("SCRIPT LOAD", text)
-            for place, answer in zip(unknown, await self._piped([calls[each] for each in unknown]), strict=True):
+            for place, answer in zip(unknown, await self._piped([sent[each] for each in unknown]), strict=True):
                 answers[place] = answer
         return answers
 
-    async def _piped(self, calls: Sequence[Call]) -> list[Any]:
+    async def _piped(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
         pipeline = cast(Any, self._client).pipeline(transaction=False)
-        for script, keys, arguments in calls:
-            sent = _octets(script.sha, len(keys), *keys, *arguments)
-            pipeline.execute_command("EVALSHA", *sent, NEVER_DECODE=[])
-        answers: list[Any] = await pipeline.execute(raise_on_error=False)
+        for name, *arguments in commands:
+            pipeline.execute_command(name, *_octets(*arguments), NEVER_DECODE=[])
+        answers: list[Any] = await self._connections.run(lambda: pipeline.execute(raise_on_error=False))
         return answers
 
     async def _execute(self, name: str, *arguments: Argument) -> Any:
-        return await cast(Any, self._client).execute_command(name, *_octets(*arguments), NEVER_DECODE=[])
+        sent = _octets(*arguments)
+        return await self._connections.run(
+            lambda: cast(Any, self._client).execute_command(name, *sent, NEVER_DECODE=[])
+        )
+
+
+def _successful(answers: list[Any], attempt: str) -> list[Any]:
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise translated(answer, attempt) from answer
+    return answers
 
 
 def _octets(*arguments: Argument) -> list[bytes | int]:

@@ -35,7 +35,10 @@ class Batch:
         return found
 
     def chunks(self, indexes: Sequence[int]) -> Iterator[list[int]]:
-        """Yield the messages that one script adds to a stream, without those that follow an unconfirmed one of their key."""
+        """Yield the messages that one script adds to a stream.
+
+        Messages after an unconfirmed one of their key are left out.
+        """
         chunk, size = list[int](), 0
         for index in indexes:
             message = self.messages[index]
@@ -53,7 +56,7 @@ class Batch:
         return [self.messages[index] for index in indexes]
 
     def note(self, indexes: Sequence[int], outcomes: Sequence[Outcome]) -> None:
-        """Note the outcomes of messages. Later messages with the key of an unconfirmed one are not sent."""
+        """Record the outcomes of messages. Later messages with the key of an unconfirmed one are not sent."""
         for index, outcome in zip(indexes, outcomes, strict=True):
             self.outcomes[index] = outcome
             key = self.messages[index].key

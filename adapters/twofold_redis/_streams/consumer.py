@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, cast
 
 from twofold.errors import TransientFailure
-from twofold.ports import Delivery
+from twofold.ports import Delivery, WireMessage, logger_of
 
 from .._server.errors import has_code, translated
 from .._server.keys import StreamKeys
-from .._server.server import Argument, Call, Server
+from .._server.server import Call, Server
 from . import scripts
 from .leases import PartitionLeases
 from .partition import Partition, Receipt
 
-logger = logging.getLogger("twofold.redis")
+logger = logger_of("twofold.redis")
 
-_DELAY: Final = 0.2
+DELAY: Final = 0.2
 """The delay before a read that failed is retried, in seconds."""
 
 _EVERYWHERE: Final = 8
-"""Every so many reads, streams whose last read found nothing are read as well."""
+"""The number of reads after which streams whose last read found nothing are read as well."""
 
 _STEP: Final = 1_000
 """The largest number of entries that one call accepts."""
@@ -65,16 +64,16 @@ class StreamConsumer:
         self._lock = asyncio.Lock()
         self._reads = 0
         self._slow = False
-        """Whether the last read was not answered in time. It may have asked for too much."""
+        """Whether the last read timed out. It may have requested too many entries."""
         self._lost = False
         """Whether a stream or group must be created again."""
-        self._trouble: str | None = None
+        self._problem: str | None = None
 
     @property
-    def trouble(self) -> str | None:
+    def problem(self) -> str | None:
         """Why messages cannot be received at the moment."""
-        refused = (each.trouble for each in self._leases.held.values() if each.trouble is not None)
-        return self._trouble or next(refused, None) or self._leases.trouble
+        refused = (each.problem for each in self._leases.held.values() if each.problem is not None)
+        return self._problem or next(refused, None) or self._leases.problem
 
     async def receive(self, *, limit: int = 100) -> Sequence[Delivery]:
         """Wait for messages and return them. Retry while Redis does not answer."""
@@ -88,15 +87,15 @@ class StreamConsumer:
                     found, moved = await self._read(limit)
                     if found:
                         return found
-                    if any(each.trouble is not None for each in self._leases.held.values()):
-                        await asyncio.sleep(_DELAY)
+                    if any(each.problem is not None for each in self._leases.held.values()):
+                        await asyncio.sleep(DELAY)
                     elif not moved:
                         await self._wait()
                 except TransientFailure as error:
-                    if self._trouble is None:
+                    if self._problem is None:
                         logger.warning("%s cannot receive and retries: %s", self._consumer, error)
-                    self._trouble = str(error)
-                    await asyncio.sleep(_DELAY)
+                    self._problem = str(error)
+                    await asyncio.sleep(DELAY)
 
     async def accept(self, deliveries: Sequence[Delivery]) -> None:
         """Acknowledge entries. Entries of a partition whose lease was lost are redelivered.
@@ -118,20 +117,31 @@ class StreamConsumer:
             self._settled(partition, entries, answer)
 
     async def park(self, delivery: Delivery, reason: str) -> None:
-        """Store a message in the consumer's hash of parked messages and acknowledge it, in one step.
+        """Store a message in the consumer's stream of parked messages and acknowledge it, in one step."""
+        await self.park_all([(delivery, reason)])
+
+    async def park_all(self, refused: Sequence[tuple[Delivery, str]]) -> None:
+        """Store messages in the consumer's streams of parked messages, each in one step with its acknowledgement.
 
         Raises:
             TransientFailure: Redis does not answer. The call can be repeated.
         """
-        for partition, entries in _by_partition([delivery]).items():
-            sent = delivery.message
-            marked = "" if sent.key is None else f"k{sent.key}"
-            keys = [self._key(partition, *name) for name in (("lease", self._consumer), ("stream",))]
-            kept = sent.id, sent.topic, marked, sent.body, reason.encode("utf-8", "backslashreplace")
-            arguments: list[Argument] = [partition.token, self._consumer, entries[0], *kept]
-            keys.append(self._key(partition, "parked", self._consumer))
-            answer = await self._server.run(scripts.PARK, keys, arguments, f"park {sent.id}")
-            self._settled(partition, entries, answer)
+        calls = [
+            (partition, entry, self._parking(partition, entry, delivery.message, reason))
+            for delivery, reason in refused
+            for partition, (entry,) in _by_partition([delivery]).items()
+        ]
+        answers = await self._server.each([call for *_, call in calls], f"park messages of {self._consumer}")
+        for (partition, entry, _), answer in zip(calls, answers, strict=True):
+            self._settled(partition, [entry], answer)
+
+    def _parking(self, partition: Partition, entry: str, sent: WireMessage, reason: str) -> Call:
+        keys = [
+            self._key(partition, *name) for name in (("lease", self._consumer), ("stream",), ("parked", self._consumer))
+        ]
+        marked = "" if sent.key is None else f"k{sent.key}"
+        kept = sent.id, sent.topic, marked, sent.body, reason.encode("utf-8", "backslashreplace")
+        return Call(scripts.PARK, keys, [partition.token, self._consumer, entry, *kept])
 
     async def _restore(self) -> None:
         """Create a stream or group that is gone. Nothing is read in the meantime, since a failure would lose it."""
@@ -140,11 +150,11 @@ class StreamConsumer:
             await self._declare()
 
     async def _read(self, limit: int) -> tuple[list[Delivery], bool]:
-        """Read the next entries of the held streams in one round trip. Return whether there may be more."""
+        """Read the next entries of the leased streams in one round trip. Return whether there may be more."""
         partitions = [each for each in self._leases.held.values() if each.held and not each.draining]
         room = min(limit, self._window - sum(len(each.unsettled) for each in self._leases.held.values()))
         if not partitions:
-            self._trouble = None
+            self._problem = None
         if not partitions or room <= 0:
             return [], False
         self._reads += 1
@@ -176,20 +186,20 @@ class StreamConsumer:
                     *(partition.number, len(decoded.missing), self._consumer, ", ".join(decoded.missing[:10])),
                 )
         if read:
-            self._slow, self._trouble = False, None
+            self._slow, self._problem = False, None
         self._leases.drop_lost()
         return found, moved or any(not each.empty for each in partitions)
 
     def _refused(self, partition: Partition, error: Exception) -> None:
-        """Note that a stream or group is gone, or why a stream cannot be read."""
+        """Record that a stream or group is missing, or why a stream cannot be read."""
         if has_code(error, "NOGROUP") or "requires the key to exist" in str(error):
             partition.start_again()
             self._lost = True
             return
-        trouble = str(translated(error, f"read stream {partition.number} for {self._consumer}"))
-        if partition.trouble is None:
-            logger.warning("%s continues with its other streams: %s", self._consumer, trouble)
-        partition.trouble = trouble
+        problem = str(translated(error, f"read stream {partition.number} for {self._consumer}"))
+        if partition.problem is None:
+            logger.warning("%s continues with its other streams: %s", self._consumer, problem)
+        partition.problem = problem
 
     async def _wait(self) -> None:
         """Wait until an entry is added to an empty stream, a delivery is settled, or a partition is claimed."""
@@ -224,8 +234,8 @@ class StreamConsumer:
 
     @property
     def _block(self) -> float:
-        """How long one call waits for a new entry, in seconds: shorter than the client's timeout of a reply."""
-        timeout = self._server.patience
+        """Return the seconds that one call waits for a new entry: less than the client's timeout of a reply."""
+        timeout = self._server.read_timeout
         return min(1.0, timeout / 2) if timeout else 1.0
 
     def _settled(self, partition: Partition, entries: Sequence[str], answer: int) -> None:
@@ -241,7 +251,7 @@ class StreamConsumer:
 
 
 def _shares(partitions: Sequence[Partition], room: int, *, everywhere: bool) -> list[tuple[Partition, int]]:
-    """Return how many entries to read from which stream: from those that have some, and at times one from the others."""
+    """Return the number of entries to read from each stream. Streams without entries are read only now and then."""
     empty = [each for each in partitions if each.empty][:room] if everywhere else []
     busy = [each for each in partitions if not each.empty][: room - len(empty)]
     return [(each, 1) for each in empty] + [(each, (room - len(empty)) // len(busy)) for each in busy]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 import random
 import secrets
 from itertools import count
 
 from twofold.errors import TransientFailure
+from twofold.ports import logger_of
 
 from .._server.errors import translated
 from .._server.keys import StreamKeys
@@ -17,7 +17,10 @@ from .._server.server import Call, Script, Server
 from . import scripts
 from .partition import Partition
 
-logger = logging.getLogger("twofold.redis")
+logger = logger_of("twofold.redis")
+
+LONGEST_PAUSE = 0.5
+"""The longest delay between two rounds, in seconds."""
 
 _TRIM = 4
 """The number of rounds between two attempts to trim the streams."""
@@ -51,7 +54,7 @@ class PartitionLeases:
         self._claimed: dict[int, str] = {}
 
     @property
-    def trouble(self) -> str | None:
+    def problem(self) -> str | None:
         """Why leases cannot be renewed or claimed, or streams not trimmed, at the moment."""
         return self._unavailable or self._untrimmed
 
@@ -67,7 +70,7 @@ class PartitionLeases:
                 if self._unavailable is None:
                     logger.warning("%s cannot renew its leases and retries: %s", self._consumer, error)
                 self._unavailable = str(error)
-            await asyncio.sleep(min(self._idle / 5, 0.5))
+            await asyncio.sleep(min(self._idle / 5, LONGEST_PAUSE))
 
     async def round(self) -> None:
         """Register this process, renew its leases, and claim or release partitions up to its share."""

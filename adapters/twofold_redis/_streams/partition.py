@@ -56,7 +56,7 @@ class Partition:
         """Whether the lease is released as soon as every delivery is settled."""
         self.empty = False
         """Whether the last read found no entry."""
-        self.trouble: str | None = None
+        self.problem: str | None = None
         """Why the last read failed."""
         self.cursor = "0-0"
         """The last entry that was seen."""
@@ -102,7 +102,7 @@ class Partition:
         return Call(scripts.READ, [lease, stream, self._key("feeds")], [*head, limit, size, *again])
 
     def answered(self, answer: Sequence[Any]) -> Answer:
-        """Decode the answer to the last call, and note its entries."""
+        """Decode the answer to the last call, and record its entries."""
         kind, *found = answer
         if kind == scripts.NOT_HELD:
             self.lost()
@@ -119,15 +119,15 @@ class Partition:
         return Answer(moved=True)
 
     def _read(self, entries: Sequence[Sequence[bytes]], gone: Sequence[bytes], last: bytes, more: int) -> Answer:
-        self.trouble = None
+        self.problem = None
         missing = [entry for each in gone if (entry := each.decode()) in self._redeliver]
+        names = [entry.decode() for entry, *_ in entries]
         deliveries = [
-            Delivery(message(sent, topic, key, body), self.number, Receipt(self, entry.decode()))
-            for entry, sent, topic, key, body in entries
+            Delivery(message(*fields), self.number, Receipt(self, name))
+            for name, (_, *fields) in zip(names, entries, strict=True)
         ]
-        read = {entry.decode() for entry, *_ in entries}
-        self._redeliver -= read.union(missing)
-        self.unsettled |= read
+        self._redeliver.difference_update(names, missing)
+        self.unsettled.update(names)
         if last:
             self.cursor = last.decode()
         self.empty = not more and not self._redeliver
@@ -145,5 +145,10 @@ def order_of(entry: str) -> tuple[int, int]:
 
 def message(id: bytes, topic: bytes, key: bytes, body: bytes) -> WireMessage:
     """Return a stored message. A key is stored with a prefix, so that an empty key differs from none."""
-    marked = key.decode()
-    return WireMessage(id.decode(), topic.decode(), marked[1:] if marked else None, body)
+    marked = text_of(key)
+    return WireMessage(text_of(id), text_of(topic), marked[1:] if marked else None, body)
+
+
+def text_of(value: bytes) -> str:
+    """Return a field as a text. Any client may store bytes that are not UTF-8; these are escaped."""
+    return value.decode("utf-8", "backslashreplace")

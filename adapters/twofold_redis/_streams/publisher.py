@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from itertools import groupby
 from typing import Any
 
 from twofold.errors import StorageError, TransientFailure
-from twofold.ports import Outcome, WireMessage, check_body
+from twofold.ports import Outcome, WireMessage, check_body, logger_of
 
 from .._server.keys import StreamKeys
-from .._server.server import Argument, Call, Server
+from .._server.server import Argument, Call, Script, Server
 from . import scripts
 from .batch import Batch
 
-logger = logging.getLogger("twofold.redis")
+logger = logger_of("twofold.redis")
 
 _OUTCOMES = {
     scripts.CONFIRMED: Outcome.CONFIRMED,
     scripts.UNROUTABLE: Outcome.UNROUTABLE,
     scripts.UNSENT: Outcome.UNSENT,
+    scripts.BEHIND: Outcome.BEHIND,
 }
 
 
@@ -38,7 +38,7 @@ class StreamPublisher:
         self._partitions = partitions
         self._locks = [asyncio.Lock() for _ in range(partitions)]
         self._failures = [0] * partitions
-        self.trouble: str | None = None
+        self.problem: str | None = None
         """Why the last message was not confirmed; see `Publisher`."""
 
     async def publish(self, messages: Sequence[WireMessage]) -> Sequence[Outcome]:
@@ -56,13 +56,25 @@ class StreamPublisher:
             self._failed(str(error) or f"no answer within {self._server.seconds:g} s")
         else:
             if sum(self._failures) == failed:
-                self.trouble = None
+                self.problem = None
         return batch.outcomes
 
-    def _failed(self, trouble: str) -> None:
-        if trouble != self.trouble:
-            self.trouble = trouble
-            logger.warning("messages are not published, or not confirmed: %s", trouble)
+    async def kept(self, topic: str) -> Sequence[bytes]:
+        """Return the last message without a key on a topic, of each stream that has one."""
+        found = await self._server.each(self._marks(scripts.MARK, topic), f"read the last message on {topic}")
+        return [body for body in found if body is not None]
+
+    async def resume(self, topic: str) -> None:
+        """Accept messages without a key on a topic again."""
+        await self._server.each(self._marks(scripts.TRUST, topic), f"resume publishing on {topic}")
+
+    def _marks(self, script: Script, topic: str) -> list[Call]:
+        return [Call(script, [self._keys.of(number, "marks")], [topic]) for number in range(self._partitions)]
+
+    def _failed(self, problem: str) -> None:
+        if problem != self.problem:
+            self.problem = problem
+            logger.warning("messages are not published, or not confirmed: %s", problem)
 
     async def _publish(self, batch: Batch, indexes: list[int], *, for_all: bool) -> None:
         if for_all:
@@ -107,21 +119,30 @@ class StreamPublisher:
         *,
         for_all: bool,
     ) -> None:
-        found: dict[int, set[Outcome]] = {}
+        found = set[Outcome]()
         for (number, chunk), answer in zip(chunks.items(), answers, strict=True):
             if isinstance(answer, Exception):
                 self._failed(f"stream {number} refused them: {answer}")
                 self._failures[number] += 1
                 del waiting[number]
+            elif for_all:
+                found.update(_OUTCOMES[each] for each in answer)
             else:
-                for index, outcome in zip(chunk, answer, strict=True):
-                    found.setdefault(index, set()).add(_OUTCOMES[outcome])
-        for index, outcomes in found.items():
-            if len(outcomes) == 1 and not (for_all and len(waiting) < self._partitions):
-                batch.note([index], list(outcomes))
+                batch.note(chunk, [_OUTCOMES[each] for each in answer])
+        if for_all and (Outcome.BEHIND in found or (len(found) == 1 and len(waiting) == self._partitions)):
+            (index,) = next(iter(chunks.values()))
+            batch.note([index], [Outcome.BEHIND if Outcome.BEHIND in found else found.pop()])
 
     def _call(self, number: int, messages: Sequence[WireMessage]) -> Call:
         arguments: list[Argument] = []
-        for each in messages:
-            arguments += (each.id, each.topic, "" if each.key is None else f"k{each.key}", each.body)
-        return Call(scripts.PUBLISH, [self._keys.of(number, name) for name in ("stream", "topics")], arguments)
+        for mark, marked in groupby(messages, _mark_of):
+            same = list(marked)
+            arguments += (mark, len(same))
+            for each in same:
+                arguments += (each.id, each.topic, "" if each.key is None else f"k{each.key}", each.body)
+        return Call(scripts.PUBLISH, [self._keys.of(number, name) for name in ("stream", "topics", "marks")], arguments)
+
+
+def _mark_of(message: WireMessage) -> str:
+    """Return the topic of the mark after which a message is published. A message for all partitions follows its own."""
+    return message.topic if message.key is None else message.mark or ""

@@ -8,26 +8,85 @@ from __future__ import annotations
 
 from typing import Final
 
+from .._server.lua import RUN
 from .._server.server import Script
 
-CONFIRMED, UNROUTABLE, UNSENT = range(3)
+CONFIRMED, UNROUTABLE, UNSENT, BEHIND = range(4)
 
-PUBLISH: Final = Script("""-- keys: stream, topics; arguments: id, topic, key, body of each message
-local outcomes, blocked = {}, {}
-for i = 1, #ARGV, 4 do
-  local key = ARGV[i + 2]
-  if blocked[key] then
-    outcomes[#outcomes + 1] = 2
-  elseif redis.call('HEXISTS', KEYS[2], ARGV[i + 1]) == 0 then
-    blocked[key] = true
-    outcomes[#outcomes + 1] = 1
-  else
-    redis.call('XADD', KEYS[1], '*', 'i', ARGV[i], 't', ARGV[i + 1], 'k', key, 'b', ARGV[i + 3])
-    outcomes[#outcomes + 1] = 0
+_FIELDS: Final = """
+-- Any client may add any entry. An entry without a topic or a body is delivered to every consumer, which parks it.
+local function fields_of(entry)
+  local found = {}
+  for i = 1, #entry[2], 2 do found[entry[2][i]] = entry[2][i + 1] end
+  return found
+end
+local function is_for(fields, group, wanted)
+  if fields['f'] then return fields['f'] == group end
+  return not fields['t'] or not fields['b'] or wanted[fields['t']] == true
+end
+"""
+"""Reads the fields of an entry: `i` the id, `t` the topic, `k` the key, `b` the body, `f` the only group it is for."""
+
+PUBLISH: Final = Script(
+    """-- keys: stream, topics, marks; arguments: topic of the mark, number of messages, then id, topic, key and body of each
+-- The arguments are repeated for messages with another mark.
+-- A message for all partitions is a mark: the stream has everything that its publisher published before. In another run of
+-- the server, messages after the last mark may be lost. They are published again before any other.
+local run
+local function current()
+  if not run then
+    """
+    + RUN.replace("local run =", "run =")
+    + """
   end
+  return run .. ' '
+end
+local function behind(topic)
+  local mark = topic ~= '' and redis.call('HGET', KEYS[3], topic)
+  return mark and string.sub(mark, 1, #current()) ~= current()
+end
+local routed = {}
+local function has_receiver(topic)
+  if routed[topic] == nil then routed[topic] = redis.call('HEXISTS', KEYS[2], topic) == 1 end
+  return routed[topic]
+end
+local outcomes, blocked, i = {}, {}, 1
+while i <= #ARGV do
+  local lost, count = behind(ARGV[i]), tonumber(ARGV[i + 1])
+  for message = i + 2, i + 4 * count, 4 do
+    local topic, key = ARGV[message + 1], ARGV[message + 2]
+    if blocked[key] then
+      outcomes[#outcomes + 1] = 2
+    elseif not has_receiver(topic) then
+      blocked[key] = true
+      outcomes[#outcomes + 1] = 1
+    elseif lost then
+      blocked[key] = true
+      outcomes[#outcomes + 1] = 3
+    else
+      redis.call('XADD', KEYS[1], '*', 'i', ARGV[message], 't', topic, 'k', key, 'b', ARGV[message + 3])
+      if key == '' then redis.call('HSET', KEYS[3], topic, current() .. ARGV[message + 3]) end
+      outcomes[#outcomes + 1] = 0
+    end
+  end
+  i = i + 2 + 4 * count
 end
 return outcomes
+"""
+)
+
+MARK: Final = Script("""-- keys: marks; arguments: topic
+local mark = redis.call('HGET', KEYS[1], ARGV[1])
+return mark and string.match(mark, '^%S+ (.*)$')
 """)
+
+TRUST: Final = Script(
+    RUN
+    + """-- keys: marks; arguments: topic
+local mark = redis.call('HGET', KEYS[1], ARGV[1])
+if mark then redis.call('HSET', KEYS[1], ARGV[1], run .. ' ' .. string.match(mark, '^%S+ (.*)$')) end
+"""
+)
 
 KEPT, NEW, LOST = range(3)
 
@@ -96,16 +155,19 @@ end
 return {2, found}
 """)
 
-READ: Final = Script("""-- keys: lease, stream, feeds; arguments: token, number of the read, group, count, bytes, ids again
+READ: Final = Script(
+    _FIELDS
+    + """-- keys: lease, stream, feeds; arguments: token, number of the read, group, count, bytes, ids again
 -- Returns entries, ids that no longer exist, the last new id that was seen, and whether there may be more entries.
 if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return {0} end
 if tonumber(redis.call('HGET', KEYS[1], 'reads')) ~= tonumber(ARGV[2]) - 1 then return {1} end
 redis.call('HSET', KEYS[1], 'reads', ARGV[2])
 local group, left, room, found = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), {}
 local function add(entry)
-  local fields = entry[2]
-  found[#found + 1] = {entry[1], fields[2], fields[4], fields[6], fields[8]}
-  room = room - #fields[8]
+  local fields = fields_of(entry)
+  local body = fields['b'] or ''
+  found[#found + 1] = {entry[1], fields['i'] or entry[1], fields['t'] or '', fields['k'] or '', body}
+  room = room - #body
 end
 if #ARGV > 5 then
   local missing = {}
@@ -133,8 +195,7 @@ while left > 0 and room > 0 do
   )
   if not streams then break end
   for _, entry in ipairs(streams[1][2]) do
-    local fields = entry[2]
-    if (fields[10] and fields[10] == group) or (not fields[10] and wanted[fields[4]]) then
+    if is_for(fields_of(entry), group, wanted) then
       add(entry)
     else
       redis.call('XACK', KEYS[2], group, entry[1])
@@ -146,7 +207,8 @@ end
 if last then return {3, found, {}, last, 1} end
 local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
 return {3, found, {}, newest[1] and newest[1][1] or '0-0', 0}
-""")
+"""
+)
 
 ACCEPT: Final = Script("""-- keys: lease, stream; arguments: token, group, ids
 if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return -1 end
@@ -156,38 +218,56 @@ return redis.call('XACK', KEYS[2], ARGV[2], unpack(ARGV, 3))
 PARK: Final = Script("""-- keys: lease, stream, parked; arguments: token, group, entry, id, topic, key, body, reason
 if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return -1 end
 if redis.call('XACK', KEYS[2], ARGV[2], ARGV[3]) == 1 then
-  local time = redis.call('TIME')
-  local at = string.format('%012d%06d', time[1], time[2])
-  redis.call('HSET', KEYS[3], ARGV[4], cmsgpack.pack({at, ARGV[5], ARGV[6], ARGV[7], ARGV[8]}))
+  -- ids with microseconds: several streams are listed in one order
+  local now = redis.call('TIME')
+  local id = string.format('%s%03d-%d', now[1], math.floor(now[2] / 1000), now[2] % 1000)
+  local fields = {'i', ARGV[4], 't', ARGV[5], 'k', ARGV[6], 'b', ARGV[7], 'r', ARGV[8]}
+  if redis.pcall('XADD', KEYS[3], id, unpack(fields)).err then
+    redis.call('XADD', KEYS[3], '*', unpack(fields)) -- the clock went back
+  end
 end
 return 1
 """)
 
-PARKED: Final = Script("""-- keys: parked
-local found, all = {}, redis.call('HGETALL', KEYS[1])
-for i = 1, #all, 2 do
-  local each = cmsgpack.unpack(all[i + 1])
-  found[#found + 1] = {each[1], all[i], each[2], each[3], each[4], each[5]}
+PARKED: Final = Script("""-- keys: parked; arguments: the entry to continue after, count, bytes
+local found, room = {}, tonumber(ARGV[3])
+for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '(' .. ARGV[1], '+', 'COUNT', ARGV[2])) do
+  local fields = entry[2]
+  found[#found + 1] = {entry[1], fields[2], fields[4], fields[6], fields[8], fields[10]}
+  room = room - #fields[8]
+  if room <= 0 then break end
 end
 return found
 """)
 
-UNPARK: Final = Script("""-- keys: stream, parked; arguments: consumer, again, ids
+PARKED_IDS: Final = Script("""-- keys: parked; arguments: the entry to continue after, count
+local found = {}
+for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '(' .. ARGV[1], '+', 'COUNT', ARGV[2])) do
+  found[#found + 1] = {entry[1], entry[2][2]}
+end
+return found
+""")
+
+UNPARK: Final = Script("""-- keys: stream, parked; arguments: consumer, again, entries
 local gone = 0
 for i = 3, #ARGV do
-  local kept = redis.call('HGET', KEYS[2], ARGV[i])
-  if kept then
+  local entry = redis.call('XRANGE', KEYS[2], ARGV[i], ARGV[i])[1]
+  if entry then
+    local kept = entry[2]
     if ARGV[2] == '1' then
-      local each = cmsgpack.unpack(kept)
-      redis.call('XADD', KEYS[1], '*', 'i', ARGV[i], 't', each[2], 'k', each[3], 'b', each[4], 'f', ARGV[1])
+      redis.call(
+        'XADD', KEYS[1], '*', 'i', kept[2], 't', kept[4], 'k', kept[6], 'b', kept[8], 'f', ARGV[1]
+      )
     end
-    gone = gone + redis.call('HDEL', KEYS[2], ARGV[i])
+    gone = gone + redis.call('XDEL', KEYS[2], ARGV[i])
   end
 end
 return gone
 """)
 
-WAITING: Final = Script("""-- keys: stream, feeds; arguments: group, last counted id or nothing, count
+WAITING: Final = Script(
+    _FIELDS
+    + """-- keys: stream, feeds; arguments: group, last counted id or nothing, count
 local number, after = 0, ARGV[2]
 if after == '' then
   local groups, found = redis.pcall('XINFO', 'GROUPS', KEYS[1]), false
@@ -203,11 +283,11 @@ local wanted = {}
 for topic in string.gmatch(redis.call('HGET', KEYS[2], ARGV[1]) or '', '%S+') do wanted[topic] = true end
 local entries = redis.call('XRANGE', KEYS[1], '(' .. after, '+', 'COUNT', ARGV[3])
 for _, entry in ipairs(entries) do
-  local fields = entry[2]
-  if (fields[10] and fields[10] == ARGV[1]) or (not fields[10] and wanted[fields[4]]) then number = number + 1 end
+  if is_for(fields_of(entry), ARGV[1], wanted) then number = number + 1 end
 end
 return {number, #entries == tonumber(ARGV[3]) and entries[#entries][1] or ''}
-""")
+"""
+)
 
 TRIM: Final = Script("""-- keys: stream, feeds; deletes the entries before the first one that a group still needs
 local groups, there = redis.pcall('XINFO', 'GROUPS', KEYS[1]), {}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -12,19 +10,18 @@ import anyio
 from redis.asyncio.cluster import RedisCluster
 
 from twofold.errors import ConfigurationError, StorageError, TransientFailure
-from twofold.ports import Feed, ParkedDelivery
+from twofold.ports import Feed, ParkedDelivery, log_dropped, logger_of
 
-from .._server.keys import StreamKeys
+from .._server.keys import StreamKeys, checked_prefix
 from .._server.server import AnyClient, Argument, Call, Server, checked
 from . import scripts
 from .consumer import StreamConsumer
 from .leases import PartitionLeases
-from .partition import message
+from .parking import Parking
 from .publisher import StreamPublisher
 
-logger = logging.getLogger("twofold.redis")
+logger = logger_of("twofold.redis")
 
-_PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 
 _BATCH = 500
 """The number of entries that one call counts."""
@@ -36,9 +33,9 @@ class RedisStreams:
         client = redis.asyncio.Redis.from_url("redis://localhost:6379")
         app = Application("orders", write=..., transport=RedisStreams(client))
 
-    Each partition is a stream, for all consumers alike; `Feed.partitions` has no effect. A consumer is a group of that name
-    on each stream, and a process receives a stream while it holds its lease. Entries are kept until every group has settled
-    them. Confirmed messages are as durable as the settings of Redis make them; see `appendfsync`.
+    Each partition is a stream, for all consumers alike; `Feed.partitions` has no effect. A consumer is a group of that
+    name on each stream, and a process receives a stream while it has its lease. Entries stay until every group has
+    settled them. Confirmed messages are as durable as the settings of Redis make them; see `appendfsync`.
 
     Args:
         client: a client. The caller that created it closes it.
@@ -64,10 +61,7 @@ class RedisStreams:
                 "RedisStreams cannot use a RedisCluster: a process waits for several streams in one call, and they are on "
                 "several servers. Use a redis.asyncio.Redis, or RabbitMQ."
             )
-        if not _PREFIX.fullmatch(prefix):
-            raise ConfigurationError(
-                f"cannot use the prefix {prefix!r} in Redis. Use 1 to 100 letters, digits, '_', '-', '.' and ':'."
-            )
+        checked_prefix(prefix, "RedisStreams")
         if partitions < 1 or window < 1 or idle <= 0 or timeout <= 0:
             raise ConfigurationError(
                 f"RedisStreams(partitions={partitions!r}, window={window!r}, idle={idle!r}, timeout={timeout!r}): "
@@ -101,6 +95,10 @@ class RedisStreams:
         """Do nothing. The caller that created the client closes it."""
 
     @property
+    def system(self) -> str:
+        return "redis"
+
+    @property
     def publisher(self) -> StreamPublisher:
         """The publisher."""
         return self._publisher
@@ -112,7 +110,7 @@ class RedisStreams:
     async def declare(self, feed: Feed) -> None:
         """Create the consumer's group on every stream, and store its topics.
 
-        While other processes receive for the consumer, their topics are kept, because they may run another release. A group
+        While other processes receive for the consumer, their topics stay, because they may run another release. A group
         that was lost is created again and reads its stream from the beginning.
         """
         await self._declare(feed, known=False)
@@ -145,23 +143,14 @@ class RedisStreams:
 
     async def parked(self, consumer: str) -> Sequence[ParkedDelivery]:
         """Return the parked messages of a consumer, the oldest first."""
-        keys = [self._keys.of(number, "parked", consumer) for number in range(self._partitions)]
-        answers = await self._server.each([Call(scripts.PARKED, [key]) for key in keys], f"read what {consumer} parked")
-        found = [each for some in answers for each in some]
-        return [
-            ParkedDelivery(message(*sent), reason.decode())
-            for _, *sent, reason in sorted(found, key=lambda each: bytes(each[0]))
-        ]
+        return await Parking(self._server, self._keys, consumer, self._partitions).listed()
 
     async def unpark(self, consumer: str, ids: Sequence[str], *, again: bool) -> int:
         """Move parked messages to the end of their streams, for this consumer only, or delete them."""
-        key = self._keys.of
-        args: list[Argument] = [consumer, int(again), *ids]
-        calls = [
-            Call(scripts.UNPARK, [key(number, "stream"), key(number, "parked", consumer)], args)
-            for number in range(self._partitions)
-        ]
-        return sum(await self._server.each(calls, f"unpark messages of {consumer}")) if ids else 0
+        found = await Parking(self._server, self._keys, consumer, self._partitions).unpark(ids, again=again)
+        if not again:
+            log_dropped(consumer, ids, found)
+        return found
 
     async def waiting(self, feed: Feed) -> int:
         """Return the number of unsettled messages: pending ones, and those that follow."""
@@ -180,18 +169,19 @@ class RedisStreams:
             left = {number: last.decode() for number, (_, last) in zip(left, answers, strict=True) if last}
         return total
 
-    async def forget(self, consumer: str) -> bool:
+    async def delete_consumer(self, consumer: str) -> bool:
         """Delete a consumer with its unsettled and parked messages. Return whether it existed.
 
-        A consumer's messages are kept until then, even if no process runs. With the last consumer all messages are deleted.
+        A consumer's messages are stored until then, even if no process runs. With the last consumer all messages are
+        deleted.
 
         Raises:
             ConfigurationError: a process receives for the consumer.
         """
-        present = await self._attending(consumer, f"forget {consumer}")
+        present = await self._attending(consumer, f"delete {consumer}")
         if present:
             raise ConfigurationError(
-                f"cannot forget {consumer}: {present} process(es) receive for it, or did within the last {self._idle:g} s. "
+                f"cannot delete {consumer}: {present} process(es) receive for it, or did within the last {self._idle:g} s. "
                 "Stop them first."
             )
         key = self._keys.of
@@ -204,8 +194,8 @@ class RedisStreams:
             )
             for number in range(self._partitions)
         ]
-        had = await self._server.each(calls, f"forget {consumer}")
-        await self._server.command(f"forget {consumer}", "UNLINK", self._keys.shared("members", consumer))
+        had = await self._server.each(calls, f"delete {consumer}")
+        await self._server.command(f"delete {consumer}", "UNLINK", self._keys.shared("members", consumer))
         return any(had)
 
     async def _attending(self, consumer: str, attempt: str) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import quote, unquote
+from uuid import UUID
 
 from twofold.errors import CheckpointMoved, TwofoldError
 from twofold.ports import Checkpoint, Lease, Position
@@ -15,24 +17,33 @@ from .._server.server import Argument, Server
 
 
 def place_text(checkpoint: Checkpoint) -> str:
-    """Return a checkpoint as it is stored; equal checkpoints have equal texts."""
-    return f"{int(checkpoint.position)} {checkpoint.parked} {checkpoint.log}"
+    """Return the stored form of a checkpoint; equal checkpoints have equal texts."""
+    event = "-" if checkpoint.event is None else checkpoint.event.hex
+    contents = quote(checkpoint.contents, safe="") or "-"
+    return f"{int(checkpoint.position)} {checkpoint.parked} {event} {contents} {checkpoint.log}"
 
 
 def checkpoint_of(place: bytes) -> Checkpoint:
     """Return the stored checkpoint."""
-    position, parked, log = place.decode().split(" ", 2)
-    return Checkpoint(Position(int(position)), log, int(parked))
+    position, parked, event, contents, log = place.decode().split(" ", 4)
+    return Checkpoint(
+        Position(int(position)),
+        log,
+        int(parked),
+        None if event == "-" else UUID(event),
+        "" if contents == "-" else unquote(contents),
+    )
 
 
 class PartitionBuffer:
     """The changes of a transaction to the partitions of one subscription.
 
-    They are checked at once against the partitions as the transaction read them first, and again by the commit.
+    Each change is checked immediately against the partitions that the transaction has read first, and again by the
+    commit.
 
     Args:
         subscription: the subscription.
-        there: place and generation of the partitions as they were read, by number.
+        there: position and generation of the partitions that were read, by number.
         state: the state of the transaction, which a refused change breaks.
     """
 
@@ -63,7 +74,7 @@ class PartitionBuffer:
         """Replace the partitions; see `CheckpointWriter.divide`."""
         held = {lease.partition: lease.generation for lease in leases}
         if {number: generation for number, (_, generation) in self._now.items()} != held:
-            raise self._refusal("it has other partitions now, or a lease was lost")
+            raise self._refusal("its partitions have changed, or a lease was lost")
         generation = max(held.values(), default=-1) + 1
         self._now = {number: (place_text(each), generation) for number, each in enumerate(checkpoints)}
         self._divided = True
@@ -87,8 +98,8 @@ class PartitionBuffer:
     def _refusal(self, found: str) -> TwofoldError:
         return self._state.broken(
             CheckpointMoved(
-                f"cannot move the checkpoint of {self._subscription!r}: {found}. Another worker was here first; "
-                "nothing was written."
+                f"cannot advance the checkpoint of {self._subscription!r}: {found}. Another worker advanced it "
+                "first. Nothing was written."
             )
         )
 
@@ -134,8 +145,9 @@ class RedisCheckpoints:
         self._state.check_writable()
         if subscription not in self._buffers:
             attempt = f"read the partitions of {subscription}"
-            read = self._server.run(PARTITIONS, [self._keys.partitions(subscription)], [], attempt)
+            keys = [self._keys.partitions(subscription), self._keys.pause(subscription)]
+            read = self._server.run(PARTITIONS, keys, [], attempt)
             found = await self._state.guard(read)
-            there = {int(number): (place.decode(), int(generation)) for number, place, generation, _ in found}
+            there = {int(number): (place.decode(), int(generation)) for number, place, generation, *_ in found}
             self._buffers[subscription] = PartitionBuffer(subscription, there, self._state)
         return self._buffers[subscription]

@@ -1,4 +1,4 @@
-"""Changes to held and parked events in one transaction."""
+"""Changes to parked events and to events with a pending retry, in one transaction."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from twofold.ports import ParkedEvent, Position
 
 from .._commit.commit import Commit
 from .._commit.state import TransactionState
-from .._server.keys import AsideKeys, Keys
+from .._server.keys import Keys, ParkedKeys
 from .._server.ordered_bytes import text
 from .._server.server import Argument, Server
 from .parked_json import again_text, encoded
-from .parked_reader import read_aside
+from .parked_reader import read_parked
 
 
 @dataclass(slots=True)
-class AsideBuffer:
-    """The changes of a transaction to the events that a subscription has set aside.
+class ParkedBuffer:
+    """The changes of a transaction to the parked events of a subscription.
 
     Attributes:
         source: the keys of the stored events below the changes; None when there are none.
@@ -29,14 +29,14 @@ class AsideBuffer:
         retries: keys and times of next retries, by position.
     """
 
-    source: AsideKeys | None
+    source: ParkedKeys | None
     gone: set[int] = field(default_factory=set)
     added: dict[int, ParkedEvent] = field(default_factory=dict)
     updated: dict[int, ParkedEvent] = field(default_factory=dict)
     retries: dict[int, tuple[str, datetime]] = field(default_factory=dict)
 
     def add(self, events: Sequence[ParkedEvent]) -> None:
-        """Set events aside."""
+        """Add events."""
         for parked in events:
             self.added.setdefault(int(parked.event.position), parked)
 
@@ -53,7 +53,7 @@ class AsideBuffer:
     async def retry(self, server: Server, key: str, at: datetime, attempt: str) -> bool:
         """Set the next retry of the first event of a key."""
         if self.source is not None:
-            for first in await read_aside(server, self.source, key, attempt, limit=len(self.gone) + 1):
+            for first in await read_parked(server, self.source, key, attempt, limit=len(self.gone) + 1):
                 if int(first.event.position) not in self.gone:
                     self.retries[int(first.event.position)] = key, at
                     return True
@@ -64,7 +64,7 @@ class AsideBuffer:
         return False
 
     async def update(self, server: Server, parked: ParkedEvent, attempt: str) -> None:
-        """Replace an event that is set aside."""
+        """Replace an event."""
         position = int(parked.event.position)
         if position in self.added:
             self.added[position] = parked
@@ -72,7 +72,7 @@ class AsideBuffer:
             self.updated[position] = parked
             self.retries.pop(position, None)
 
-    def write(self, commit: Commit, keys: AsideKeys, number: str) -> None:
+    def write(self, commit: Commit, keys: ParkedKeys, number: str) -> None:
         """Add the changes to a commit."""
         for position in self.gone:
             commit.step("unpark", [keys.events, keys.order, keys.again], [position])
@@ -114,10 +114,10 @@ class RedisParkedWriter:
         self._server = server
         self._keys = keys
         self._state = state
-        self._buffers: dict[str, AsideBuffer] = {}
+        self._buffers: dict[str, ParkedBuffer] = {}
 
     async def add(self, subscription: str, events: Sequence[ParkedEvent]) -> None:
-        """Set events aside, unless they are."""
+        """Add events that are not here yet."""
         self._of(subscription).add(events)
 
     async def remove(self, subscription: str, positions: Sequence[Position]) -> int:
@@ -126,7 +126,7 @@ class RedisParkedWriter:
         return await self._state.guard(self._of(subscription).remove(self._server, positions, attempt))
 
     async def update(self, subscription: str, parked: ParkedEvent) -> None:
-        """Replace reason, attempts, time and next retry of an event."""
+        """Replace reason, attempts, time, next retry and edit of an event, and its data and schema."""
         attempt = f"update a parked event of {subscription}"
         await self._state.guard(self._of(subscription).update(self._server, parked, attempt))
 
@@ -136,26 +136,26 @@ class RedisParkedWriter:
         return await self._state.guard(self._of(subscription).retry(self._server, key, at, attempt))
 
     async def adopt(self, subscription: str, *, of: str) -> None:
-        """Replace all events of a subscription by those of another."""
+        """Replace all events of a subscription by those of another subscription."""
         self._buffers[subscription] = self._of(of)
-        self._buffers[of] = AsideBuffer(None)
+        self._buffers[of] = ParkedBuffer(None)
 
     def write(self, commit: Commit) -> None:
         """Add the changes to a commit: move stored events first, then change them."""
         for subscription, buffer in self._buffers.items():
-            here = self._keys.aside(subscription)
+            here = self._keys.parked(subscription)
             if buffer.source is not None and buffer.source != here:
                 for old, new in zip(buffer.source.all, here.all, strict=True):
                     commit.step("rename", [old, new], [])
         for subscription, buffer in self._buffers.items():
-            here = self._keys.aside(subscription)
+            here = self._keys.parked(subscription)
             if buffer.source is None:
                 for key in here.all:
                     commit.step("drop", [key], [])
             buffer.write(commit, here, self._keys.number)
 
-    def _of(self, subscription: str) -> AsideBuffer:
+    def _of(self, subscription: str) -> ParkedBuffer:
         self._state.check_writable()
         if subscription not in self._buffers:
-            self._buffers[subscription] = AsideBuffer(self._keys.aside(subscription))
+            self._buffers[subscription] = ParkedBuffer(self._keys.parked(subscription))
         return self._buffers[subscription]

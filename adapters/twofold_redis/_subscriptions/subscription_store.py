@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
-from twofold.ports import Checkpoint, Lease, Partition
+from twofold.ports import Checkpoint, Lease, Partition, Pause
 
 from .._server.keys import Keys
 from .._server.scripts import ATTEND, CLAIM, PARTITIONS, RENEW
@@ -33,16 +35,21 @@ class RedisSubscriptions:
         if not found:
             return None
         lowest = min(found, key=lambda checkpoint: checkpoint.position)
-        return Checkpoint(lowest.position, lowest.log, sum(each.parked for each in found))
+        return replace(lowest, parked=sum(each.parked for each in found))
 
     async def partitions(self, subscription: str) -> Sequence[Partition]:
         """Return the partitions by their numbers."""
-        found = await self._server.run(
-            PARTITIONS, [self._keys.partitions(subscription)], [], f"read the partitions of {subscription}"
-        )
+        keys = [self._keys.partitions(subscription), self._keys.pause(subscription)]
+        found = await self._server.run(PARTITIONS, keys, [], f"read the partitions of {subscription}")
         return [
-            Partition(int(number), checkpoint_of(place), int(generation), None if owner is None else owner.decode())
-            for number, place, generation, owner in found
+            Partition(
+                int(number),
+                checkpoint_of(place),
+                int(generation),
+                None if owner is None else owner.decode(),
+                None if pause is None else _pause_of(pause),
+            )
+            for number, place, generation, owner, pause in found
         ]
 
     async def claim(
@@ -57,7 +64,7 @@ class RedisSubscriptions:
     async def renew(self, leases: Sequence[Lease], *, seconds: float) -> Sequence[Lease]:
         """Extend leases; return those that are still valid.
 
-        Leases from before a restart or a failover of Redis are not.
+        Leases from before a restart or a failover of Redis are not valid.
         """
         return await self._extended(leases, round(seconds * _MICRO), "renew leases")
 
@@ -67,8 +74,17 @@ class RedisSubscriptions:
 
     async def attend(self, subscription: str, owner: str, *, seconds: float) -> int:
         """Register a worker; return the number of registered workers."""
-        key, attempt = self._keys.workers(subscription), f"attend to {subscription}"
+        key, attempt = self._keys.workers(subscription), f"register a worker of {subscription}"
         return int(await self._server.run(ATTEND, [key], [owner, round(seconds * _MICRO)], attempt))
+
+    async def pause(self, subscription: str, pause: Pause) -> None:
+        """Record a pause, unless there is one."""
+        text = f"{pause.since.isoformat()} {pause.reason}"
+        await self._server.command(f"pause {subscription}", "SET", self._keys.pause(subscription), text, "NX")
+
+    async def resume(self, subscription: str) -> None:
+        """Delete the record of a pause."""
+        await self._server.command(f"resume {subscription}", "DEL", self._keys.pause(subscription))
 
     async def _extended(self, leases: Sequence[Lease], until: Argument, attempt: str) -> list[Lease]:
         held: list[Lease] = []
@@ -78,3 +94,8 @@ class RedisSubscriptions:
             found = await self._server.run(RENEW, [self._keys.partitions(subscription)], [until, *numbers], attempt)
             held += [mine[int(number) - 1] for number in found]
         return held
+
+
+def _pause_of(stored: bytes) -> Pause:
+    since, _, reason = stored.decode().partition(" ")
+    return Pause(datetime.fromisoformat(since), reason)

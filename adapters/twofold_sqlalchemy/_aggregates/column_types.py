@@ -12,11 +12,14 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
 class ExactDecimal(TypeDecorator[Decimal]):
-    """An exact decimal: NUMERIC, and text on SQLite, whose own decimals are floating point.
+    """An exact decimal that keeps its trailing zeros: NUMERIC on PostgreSQL, and text on SQLite, MariaDB and MySQL.
+
+    SQLite would store a floating point number, and MariaDB would fill up the decimal places: 9.90 would become 9.9000. To
+    compare the text in SQL, cast it.
 
     Args:
-        precision: the total number of digits.
-        scale: the number of digits after the decimal point. Databases refuse or round further digits. SQLite stores them.
+        precision: the maximal number of digits.
+        scale: the maximal number of digits after the decimal point. Further digits are refused with `NotStorable`.
     """
 
     impl = Numeric
@@ -27,11 +30,13 @@ class ExactDecimal(TypeDecorator[Decimal]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Return the column type of a database."""
-        return dialect.type_descriptor(String(64)) if dialect.name == "sqlite" else super().load_dialect_impl(dialect)
+        return dialect.type_descriptor(Numeric() if dialect.name == "postgresql" else String(100))
 
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
         """Return the value to store."""
-        return format(value, "f") if dialect.name == "sqlite" and value is not None else value
+        if value is None or dialect.name == "postgresql":
+            return value
+        return format(value, "f")
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
         """Return the stored value."""

@@ -10,10 +10,11 @@ from uuid import UUID
 
 from sqlalchemy import Column, ColumnElement, RowMapping, Table, and_, bindparam, delete, insert, select, update
 
-from twofold.errors import ConfigurationError
+from twofold.errors import ConfigurationError, NotStorable
 from twofold.ports import Versioned
 
 from .._connection.open_transaction import OpenTransaction, UniqueViolation
+from .column_limits import check_values
 from .json_state import conflict, exists
 
 A = TypeVar("A")
@@ -36,7 +37,7 @@ class AggregateRows:
 
 
 class TableMapping(ABC, Generic[A]):
-    """How an aggregate is stored in your own tables: the tables, and the conversion of the aggregate to rows and back.
+    """The mapping of an aggregate to your own tables: the tables, and the conversion of the aggregate to rows and back.
 
         class OrderTables(TableMapping[Order]):
             root, version = orders, orders.c.version
@@ -62,8 +63,8 @@ class TableMapping(ABC, Generic[A]):
     Class attributes:
         root: the table with one row for each aggregate. Its primary key is one column, the id.
         version: the root's column that counts the saves. `to_rows` omits it.
-        parts: tables whose rows belong to one aggregate. Each has one foreign key to the root, and a primary key. Its rows
-            are read in the order of the primary key.
+        parts: tables whose rows belong to one aggregate. Each has one foreign key to the root, and a primary key. Its
+            rows are read in the order of the primary key.
     """
 
     root: ClassVar[Table]
@@ -200,6 +201,7 @@ class MappedStateStore(Generic[A]):
         """Store a new aggregate as version 1."""
         state, action, rows = self._state, self._action("add", id), self._state.mapping.to_rows(aggregate)
         self._transaction.check_writable(action)
+        self._check(id, rows)
         try:
             await self._transaction.execute(state.insert, {**rows.root, state.version.name: 1}, action)
         except UniqueViolation as violation:
@@ -217,6 +219,7 @@ class MappedStateStore(Generic[A]):
         before = self._loaded.get(id)
         if before is not None and _same(before, rows):
             return
+        self._check(id, rows)
         await self._guarded(state.update, id, expected, {**rows.root, state.version.name: expected + 1}, action)
         if before is None:
             for part in state.parts:
@@ -233,6 +236,22 @@ class MappedStateStore(Generic[A]):
             await self._transaction.execute(part.clear, {"_owner": state.mapping.key(id)}, action)
         await self._guarded(state.delete, id, expected + 1, {}, action)
         self._loaded.pop(id, None)
+
+    def _check(self, id: str, rows: AggregateRows) -> None:
+        """Check that the tables keep every value.
+
+        Raises:
+            NotStorable: a table would change a value.
+        """
+        name, dialect = f"{self._state.name}-{id}", self._transaction.connection.dialect
+        tables = [(self._state.key.table, rows.root)]
+        tables += [(table, row) for table, found in rows.parts.items() for row in found]
+        try:
+            for table, values in tables:
+                check_values(name, table.c, values, dialect)
+        except NotStorable as error:
+            self._transaction.doom(error)
+            raise
 
     async def _guarded(self, statement: Any, id: str, expected: int, values: Row, action: str) -> None:
         self._transaction.check_writable(action)

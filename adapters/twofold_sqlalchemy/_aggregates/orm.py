@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, inspect, select
+from sqlalchemy import Column, ColumnElement, inspect, select
 from sqlalchemy.exc import NoInspectionAvailable, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapper
 from sqlalchemy.orm.exc import FlushError, StaleDataError
 
-from twofold.errors import ConfigurationError
+from twofold.errors import ConfigurationError, NotStorable
 from twofold.ports import Versioned
 
 from .._connection.open_transaction import OpenTransaction, UniqueViolation
+from .column_limits import check_values
 from .json_state import conflict, exists
 from .mapping import key_value
 
@@ -28,7 +29,7 @@ def mapper_of(aggregate_type: type[object]) -> Mapper[Any] | None:
 
 
 def missing_mapping(mapper: Mapper[Any]) -> str | None:
-    """Return what a mapping lacks and how to add it, or None."""
+    """Return the missing part of a mapping with the way to add it, or None."""
     name = mapper.class_.__qualname__
     if mapper.version_id_col is None or mapper.version_id_generator is False:
         return (
@@ -99,7 +100,7 @@ async def session_of(transaction: OpenTransaction) -> AsyncSession:
 
 
 class OrmStateStore:
-    """A `StateStore` of a mapped class, inside one transaction. The session tracks what changed."""
+    """A `StateStore` of a mapped class, inside one transaction. The session tracks the changes."""
 
     def __init__(self, state: OrmState, transaction: OpenTransaction) -> None:
         self._state = state
@@ -124,6 +125,7 @@ class OrmStateStore:
         self._transaction.check_writable(action)
         session = await session_of(self._transaction)
         session.add(aggregate)
+        self._check(session, id)
         try:
             await self._transaction.use(lambda _: session.flush(), action)
         except UniqueViolation as violation:
@@ -143,6 +145,7 @@ class OrmStateStore:
             self._transaction.check_writable(action)
             aggregate = await self._transaction.use(lambda _: session.merge(aggregate), action)
         if session.is_modified(aggregate):
+            self._check(session, id)
             await self._flush(session, id, aggregate, expected, action)
 
     async def delete(self, id: str, aggregate: Any, *, expected: int) -> None:
@@ -154,6 +157,24 @@ class OrmStateStore:
             aggregate = await self._transaction.use(lambda _: session.merge(aggregate), action)
         await self._transaction.use(lambda _: session.delete(aggregate), action)
         await self._flush(session, id, aggregate, expected, action)
+
+    def _check(self, session: AsyncSession, id: str) -> None:
+        """Check that the tables keep every value of the objects that are new or changed.
+
+        Raises:
+            NotStorable: a table would change a value.
+        """
+        try:
+            for changed in (*session.new, *session.dirty):
+                mapper, state = cast("Mapper[Any]", inspect(type(changed))), inspect(changed)
+                columns = {
+                    each.key: each.columns[0] for each in mapper.column_attrs if isinstance(each.columns[0], Column)
+                }
+                values = {key: state.dict[key] for key in columns if key in state.dict}
+                check_values(f"{self._state.name}-{id}", columns, values, self._transaction.connection.dialect)
+        except NotStorable as error:
+            self._transaction.doom(error)
+            raise
 
     async def _flush(self, session: AsyncSession, id: str, aggregate: Any, expected: int, action: str) -> None:
         self._transaction.check_writable(action)

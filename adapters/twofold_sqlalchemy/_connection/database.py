@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Executable
+from sqlalchemy import Executable, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from twofold.errors import ConfigurationError
+from twofold.ports import after_fork
 
 from .._dialects.dialect import Dialect
 from .._dialects.uninterrupted import uninterrupted
@@ -32,13 +36,62 @@ class Database:
         self.engine = dialect.connections.attach(engine)
         self.dialect = dialect
         self._prepared: dict[object, Statement] = {}
+        self._now = self.prepare(select(dialect.sql.now()))
+        self._server_run = ""
+        self._runs = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._broken_by_fork = False
+        after_fork(self, Database._forget)
+
+    def enter_loop(self) -> None:
+        """Note the running event loop. Drop the pooled connections of another loop, which cannot be used in this one.
+
+        Raises:
+            ConfigurationError: the parent process had a SQLite database open at the fork.
+        """
+        loop = asyncio.get_running_loop()
+        if self._broken_by_fork:
+            raise ConfigurationError(
+                f"cannot open {self.dialect.name} in this process: its parent process had the database open at the fork, "
+                "which SQLite does not permit. Make the first call after the fork, or call app.sync.close() before it."
+            )
+        if self._loop is not None and self._loop is not loop:
+            self.engine.sync_engine.dispose(close=False)
+        self._loop = loop
+
+    async def disconnect(self) -> None:
+        """Close the connections that are not in use."""
+        await self.engine.dispose()
+        self._loop = None
+
+    def _forget(self) -> object:
+        """Forget the pool of the parent process, and return it."""
+        of_parent = (self.engine.sync_engine.pool, self._loop)
+        self._broken_by_fork = self._loop is not None and not self.dialect.connections.survives_fork
+        self.engine.sync_engine.dispose(close=False)
+        self._loop = None
+        return of_parent
+
+    @property
+    def run(self) -> str:
+        """The current run of the server; see `ReadStore.run`. It changes when a connection of another run is used."""
+        return f"{self._runs}{self.dialect.connections.file()}"
+
+    def change_run(self) -> None:
+        """Let `run` change: the database contains less than it did before."""
+        self._runs += 1
+
+    async def now(self) -> datetime:
+        """Return the time of the database's clock."""
+        ((seconds,),) = await self.fetch(self._now, {}, "read the clock")
+        return datetime.fromtimestamp(seconds, UTC)
 
     def prepare(self, statement: Executable) -> Statement:
-        """Compile a statement."""
+        """Return a statement that is compiled when it first runs."""
         return compiled(statement, self.engine)
 
     def prepared(self, key: object, make: Callable[[], Executable]) -> Statement:
-        """Return the compiled statement of a key. `make` creates the statement on the first call.
+        """Return the statement of a key. `make` creates the statement on the first call.
 
         The key describes the statement's shape and never contains values, so that there are few keys.
         """
@@ -58,17 +111,16 @@ class Database:
             action: the action, for the error message "cannot <action>": "read the log".
         """
 
-        async def select(connection: AsyncConnection) -> Sequence[Any]:
+        async def read(connection: AsyncConnection) -> Sequence[Any]:
             return await self.dialect.connections.fetch(connection, prepared.text, prepared.bind(values))
 
-        return await self.use(select, action)
+        return await self.use(read, action)
 
     async def use(self, work: Callable[[AsyncConnection], Awaitable[T]], action: str) -> T:
         """Call a function with a connection, for reads outside of a transaction. Each statement is on its own."""
         connection: AsyncConnection | None = None
         try:
-            connection = await self.engine.connect()
-            await self.dialect.connections.configure(connection)
+            connection = await self._connected()
             return await work(connection)
         except Exception as error:
             if connection is not None and (
@@ -97,7 +149,7 @@ class Database:
             await transaction.rollback()
 
     async def begin(self, *, read_only: bool = False) -> OpenTransaction:
-        """Begin a transaction. An error or a cancellation meanwhile leaves no connection checked out and no lock held.
+        """Begin a transaction. After an error or a cancellation, no connection is checked out and no lock is held.
 
         Raises:
             TransientFailure: the database is busy or unreachable. No transaction was begun.
@@ -105,8 +157,7 @@ class Database:
         release_lock = None if read_only else await self.dialect.connections.acquire_write_lock()
         connection: AsyncConnection | None = None
         try:
-            connection = await self.engine.connect()
-            await self.dialect.connections.configure(connection)
+            connection = await self._connected()
             await self.dialect.connections.begin(connection, read_only=read_only)
             return OpenTransaction(connection, self.dialect, release_lock, read_only=read_only)
         except BaseException as error:
@@ -119,3 +170,16 @@ class Database:
             if self.dialect.errors.is_driver_error(error) or isinstance(error, SQLAlchemyError):
                 raise translated(error, "begin a transaction", self.dialect) from error
             raise
+
+    async def _connected(self) -> AsyncConnection:
+        """Check a connection out of the pool, configured, and note the run of its server."""
+        connection = await self.engine.connect()
+        try:
+            run = await self.dialect.connections.configure(connection)
+        except BaseException:
+            await uninterrupted(self.dialect.connections.discard(connection))
+            raise
+        if run != self._server_run:
+            self._server_run = run
+            self._runs += 1
+        return connection

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import CursorResult, Executable
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twofold.errors import (
     CommitFailed,
+    CommitUnknown,
     ReadOnlyUnitOfWork,
     StorageError,
+    TransactionIdled,
     TransientFailure,
     TwofoldError,
     UnitOfWorkClosed,
@@ -24,7 +27,7 @@ from twofold.errors import (
 from .._dialects.dialect import Dialect
 from .._dialects.uninterrupted import cancel_later, uninterrupted
 from .errors import hide_parameters, translated
-from .statements import Statement
+from .statements import Statement, written
 
 T = TypeVar("T")
 
@@ -74,6 +77,7 @@ class OpenTransaction:
         self._savepoints = 0
         self._mirrors: list[dict[Any, Any]] = []
         self.info: dict[str, Any] = {}
+        self._used = monotonic()
 
     async def fetch(self, statement: Statement, values: Values, action: str) -> Sequence[Any]:
         """Run a statement and return its rows: sequences of values in the order of the columns."""
@@ -106,7 +110,9 @@ class OpenTransaction:
         """
         self.check()
         try:
-            return await work(self.connection)
+            result = await work(self.connection)
+            self._used = monotonic()
+            return result
         except Exception as error:
             columns = self.dialect.errors.violated_constraint(error)
             if columns is not None:
@@ -114,7 +120,8 @@ class OpenTransaction:
                 violation = UniqueViolation(columns)
                 self.doom(violation, recoverable=True)
                 raise violation from error
-            failure = translated(error, action, self.dialect) if self._is_ours(error) else error
+            lost = self._connections.is_lost(self.connection)
+            failure = self._translated(error, action, ended=lost) if self._is_ours(error) else error
             self.doom(failure)
             if failure is error:
                 raise
@@ -122,6 +129,24 @@ class OpenTransaction:
         except BaseException as error:
             self.doom(error)
             raise
+
+    def _translated(self, error: Exception, action: str, *, ended: bool = False) -> TwofoldError:
+        """Return the failure of a statement, or of COMMIT, whose outcome is known only if it was not sent.
+
+        Args:
+            error: the error of the driver.
+            action: the action, for the text.
+            ended: whether the transaction is known to be over, without an effect.
+        """
+        found, limit = getattr(error, "orig", error), self.dialect.idle_transaction_timeout
+        failure, idled = translated(error, action, self.dialect), monotonic() - self._used
+        if limit is None or idled < limit or not (ended or self.dialect.errors.is_unsent(found)):
+            return failure
+        return TransactionIdled(
+            f"cannot {action}: the server has ended the transaction, which idled for {idled:.1f} s between two statements. "
+            f"The limit is SqlAlchemy(idle_transaction_timeout={limit:g}). Do slow work before the first access to the "
+            "database, or raise the limit."
+        )
 
     def _is_ours(self, error: Exception) -> bool:
         return isinstance(error, (SQLAlchemyError, OverflowError, UnicodeError)) or self.dialect.errors.is_driver_error(
@@ -144,7 +169,7 @@ class OpenTransaction:
             raise UnitOfWorkClosed("cannot use this transaction: it has ended. Begin another transaction.")
         if self._doom is not None:
             raise UnitOfWorkDoomed(
-                f"cannot use this transaction: {type(self._doom).__name__} broke it before ({self._doom}). "
+                f"cannot use this transaction: {type(self._doom).__name__} broke it ({self._doom}). "
                 "Roll back, and repeat the whole unit of work."
             ) from self._doom
 
@@ -171,7 +196,7 @@ class OpenTransaction:
         action = "use a savepoint"
         self._savepoints += 1
         name = f"twofold_{self._savepoints}"
-        await self.change(Statement(f"SAVEPOINT {name}", ()), (), action)
+        await self.change(written(f"SAVEPOINT {name}", ()), (), action)
         known = [dict(memory) for memory in self._mirrors]
         try:
             yield
@@ -179,7 +204,7 @@ class OpenTransaction:
         except BaseException:
             if not self._ended and (self._doom is None or self._recoverable):
                 self._doom, self._recoverable = None, False
-                undo = Statement(f"ROLLBACK TO SAVEPOINT {name}", ())
+                undo = written(f"ROLLBACK TO SAVEPOINT {name}", ())
                 _, cancelled = await uninterrupted(self.change(undo, (), action))
                 cancel_later(cancelled)
                 for memory in self._mirrors:
@@ -187,15 +212,10 @@ class OpenTransaction:
                 for memory, content in zip(self._mirrors, known, strict=False):
                     memory.update(content)
             raise
-        await self.change(Statement(f"RELEASE SAVEPOINT {name}", ()), (), action)
+        await self.change(written(f"RELEASE SAVEPOINT {name}", ()), (), action)
 
     async def commit(self) -> None:
-        """Commit. A COMMIT that was sent is awaited, and a cancellation meanwhile arrives at the next await.
-
-        Raises:
-            CommitFailed: the database refused and nothing is visible, or the text says that the outcome is unknown.
-            TransientFailure: the database refused and nothing is visible. Repeating the unit of work may succeed.
-        """
+        """Commit. A COMMIT that was sent is awaited. A cancellation during the COMMIT is raised at the next await."""
         self.check()
         outcome, cancelled = await uninterrupted(self._commit())
         cancel_later(cancelled)
@@ -206,24 +226,23 @@ class OpenTransaction:
         try:
             await self._connections.commit(self.connection)
         except Exception as error:  # noqa: BLE001 -- every error is translated to an outcome
-            lost = self._is_lost(error)
+            found = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+            refused = isinstance(error, TwofoldError) or self.dialect.errors.is_refused_commit(found)
             self.doom(error)
             await self._finish()
-            failure = translated(error, "commit", self.dialect)
-            if lost or not isinstance(failure, TransientFailure):
-                outcome = (
-                    "is unknown: the connection was lost. Read back before you repeat the unit of work"
-                    if lost
-                    else "is certain: nothing was written"
+            failure = self._translated(error, "commit")
+            if not refused:
+                failure = CommitUnknown(
+                    f"the database did not confirm a commit: {type(found).__name__}: {str(found) or 'no answer in time'}. "
+                    "The outcome is unknown: everything was written, or nothing. Dispatch the command again with the same "
+                    "idempotency key, or read the data before you repeat the command."
                 )
-                failure = CommitFailed(f"{failure} The outcome {outcome}.")
+            elif not isinstance(failure, TransientFailure):
+                failure = CommitFailed(f"{failure} Nothing was written.")
             failure.__cause__ = error
             return failure
         await self._finish(committed=True)
         return None
-
-    def _is_lost(self, error: Exception) -> bool:
-        return getattr(error, "connection_invalidated", False) or self._connections.is_lost(self.connection)
 
     async def rollback(self) -> None:
         """Roll back and return the connection to the pool, also while the task is being cancelled."""

@@ -2,41 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import ClauseElement, Executable
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 
-class Statement:
-    """SQL of one database, and the order of its parameters.
+class Sql(NamedTuple):
+    """SQL of one database.
 
-    Args:
+    Attributes:
         text: the SQL.
         names: the parameters in order.
         fixed: values that are the same in every call, by name.
     """
 
-    __slots__ = ("_fixed", "names", "text")
+    text: str
+    names: Sequence[str]
+    fixed: Mapping[str, Any]
 
-    def __init__(self, text: str, names: Sequence[str], fixed: Mapping[str, Any] | None = None) -> None:
-        self.text = text
-        self.names = names
-        self._fixed = dict(fixed or {})
+
+class Statement:
+    """SQL of one database, which is compiled when it first runs: a process runs few of a store's statements.
+
+    Args:
+        write: returns the SQL.
+    """
+
+    def __init__(self, write: Callable[[], Sql]) -> None:
+        self._write = write
+
+    @cached_property
+    def text(self) -> str:
+        """The SQL."""
+        return self._sql.text
 
     def bind(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
         """Return the parameters in the statement's order."""
-        merged = {**self._fixed, **values}
-        return tuple([merged[name] for name in self.names])
+        _, names, fixed = self._sql
+        merged = {**fixed, **values}
+        return tuple([merged[name] for name in names])
+
+    @cached_property
+    def _sql(self) -> Sql:
+        return self._write()
+
+
+def written(text: str, names: Sequence[str] = ()) -> Statement:
+    """Return a statement that is written by hand."""
+    sql = Sql(text, names, {})
+    return Statement(lambda: sql)
 
 
 def compiled(statement: Executable, engine: AsyncEngine) -> Statement:
-    """Compile a statement of SQLAlchemy Core, whose types convert nothing.
+    """Return a statement of SQLAlchemy Core, whose types convert nothing.
 
     Args:
         statement: the statement, with a `bindparam` for each value that changes.
         engine: determines the SQL to write.
     """
-    found: Any = cast(ClauseElement, statement).compile(dialect=engine.dialect)
-    return Statement(str(found), found.positiontup or (), found.params)
+
+    def sql() -> Sql:
+        found: Any = cast(ClauseElement, statement).compile(dialect=engine.dialect)
+        return Sql(str(found), found.positiontup or (), found.params)
+
+    return Statement(sql)

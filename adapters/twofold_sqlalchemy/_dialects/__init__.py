@@ -1,1 +1,4 @@
-"""What databases do differently: connections, columns, statements, catalogs, and errors. One folder for each database."""
+"""The differences between databases: connections, columns, statements, catalogs, and errors.
+
+One folder for each database.
+"""

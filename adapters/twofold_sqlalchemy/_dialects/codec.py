@@ -33,16 +33,16 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """How a dialect stores a kind of value.
+    """The column type and the conversions that a dialect uses for a kind of value.
 
     Attributes:
-        type: the column's type. The type converts nothing: `encode` returns what the driver takes, and `decode` takes what
-            the driver returns.
+        type: the column's type. The type converts nothing: `encode` returns a value for the driver, and `decode`
+            converts a value from the driver.
         encode: converts a Python value to the driver's value.
         decode: converts the driver's value to a Python value.
         exact: a driver's value of exactly this class is valid without a check.
-        generated: creates a further column from the name of the value's column. The database computes the further column
-            and compares by it.
+        generated: creates a further column from the name of the value's column. The database computes the further
+            column and compares by it.
     """
 
     type: TypeEngine[Any]
@@ -50,3 +50,4 @@ class Codec:
     decode: Convert = None
     exact: builtins.type | None = None
     generated: Callable[[str], Column[Any]] | None = None
+    compared: Convert = None

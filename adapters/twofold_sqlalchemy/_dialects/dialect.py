@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from sqlalchemy import Column, ColumnElement, Insert, Table
@@ -14,7 +15,13 @@ from .codec import Codec, Kind
 
 
 class Connections(Protocol):
-    """Connections, transactions, and statements, through the driver."""
+    """Connections, transactions, and statements, through the driver.
+
+    Attributes:
+        survives_fork: whether a forked process may connect while its parent has open connections.
+    """
+
+    survives_fork: bool
 
     def attach(self, engine: AsyncEngine) -> AsyncEngine:
         """Configure an engine, once for each engine. Return the engine to use, which has the same pool.
@@ -33,12 +40,20 @@ class Connections(Protocol):
         """
         ...
 
-    async def configure(self, connection: AsyncConnection) -> None:
-        """Configure a connection from the pool that was opened before `attach`, or replace a broken one.
+    async def configure(self, connection: AsyncConnection) -> str:
+        """Configure a connection from the pool that was not configured before, or replace a broken one.
+
+        Returns:
+            A text that identifies the run of the connection's server. It differs after a restart, and on another server. The
+            server is asked once for each connection, and for each use of a connection through a pooler.
 
         Raises:
             ConfigurationError: the engine does not open such connections.
         """
+        ...
+
+    def file(self) -> str:
+        """Return what identifies the database's file at its path now; an empty text for a server."""
         ...
 
     async def begin(self, connection: AsyncConnection, *, read_only: bool) -> None:
@@ -125,6 +140,18 @@ class Sql(Protocol):
         """Return the expression to select, so that the driver returns what the column's codec takes."""
         ...
 
+    def any_time(self, column: Column[Any]) -> ColumnElement[Any]:
+        """Return the expression to select a time that another program may have written, so that the driver does not fail."""
+        ...
+
+    def time_of(self, value: Any) -> datetime:
+        """Return the time of a value of `any_time`.
+
+        Raises:
+            Exception: the value is not a time, or is out of range.
+        """
+        ...
+
     def now(self) -> ColumnElement[Any]:
         """Return the database's clock in seconds since 1970. The clock advances within a transaction."""
         ...
@@ -139,7 +166,7 @@ class Sql(Protocol):
 
 
 class Catalog(Protocol):
-    """What the database says about itself and its tables, and the triggers that keep the event log append-only."""
+    """Reads metadata of the database and its tables, and creates the triggers that keep the event log append-only."""
 
     async def check(self, connection: AsyncConnection) -> None:
         """Check the server's version and settings.
@@ -158,11 +185,11 @@ class Catalog(Protocol):
         ...
 
     async def missing_triggers(self, connection: AsyncConnection, table: Table) -> Sequence[str]:
-        """Return the names of the triggers that a table lacks."""
+        """Return the names of the triggers that a table lacks, and of the functions, which end with `()`."""
         ...
 
-    async def indexes(self, connection: AsyncConnection, table: Table) -> Sequence[str]:
-        """Return the names of a table's indexes."""
+    async def indexes(self, connection: AsyncConnection, tables: Sequence[Table]) -> Collection[tuple[str, str]]:
+        """Return the indexes of tables: the name of the table, and the name of the index."""
         ...
 
 
@@ -182,6 +209,18 @@ class Errors(Protocol):
 
     def is_transient(self, error: BaseException | None) -> bool:
         """Return whether the same work may succeed when it is repeated."""
+        ...
+
+    def is_refused_commit(self, error: BaseException) -> bool:
+        """Return whether nothing was written: the database itself answered a COMMIT with this error, or it was never sent.
+
+        After any other error the outcome is unknown: a timeout of the client, a lost connection, an unreadable answer,
+        a server that shuts down.
+        """
+        ...
+
+    def is_unsent(self, error: BaseException | None) -> bool:
+        """Return whether a statement was not sent or not run, because the session had ended after the one before."""
         ...
 
     def is_read_only_error(self, error: BaseException | None) -> bool:
@@ -212,6 +251,8 @@ class Dialect:
         sql: statements and expressions.
         catalog: the server's settings, triggers and indexes.
         errors: the meaning of the driver's errors.
+        idle_transaction_timeout: seconds after which the server ends a session that idles in a transaction. None: the
+            server's own setting.
     """
 
     name: str
@@ -220,3 +261,4 @@ class Dialect:
     sql: Sql
     catalog: Catalog
     errors: Errors
+    idle_transaction_timeout: float | None = None

@@ -17,8 +17,10 @@ _DRIVERS = {
 """The driver of each database, and the extra that installs the driver."""
 
 
-def dialect_of(name: str, *, busy_timeout: float = 5.0, queue_timeout: float = 30.0) -> Dialect:
-    """Return the dialect with a name of SQLAlchemy's.
+def dialect_of(
+    name: str, *, busy_timeout: float = 5.0, queue_timeout: float = 30.0, idle_transaction_timeout: float | None = None
+) -> Dialect:
+    """Return the dialect with a name of SQLAlchemy's, configured by the arguments of `SqlAlchemy`.
 
     Raises:
         ConfigurationError: the adapter does not support the database.
@@ -40,7 +42,7 @@ def dialect_of(name: str, *, busy_timeout: float = 5.0, queue_timeout: float = 3
     if name == "postgresql":
         from .postgresql.dialect import postgresql
 
-        return postgresql()
+        return postgresql(idle_transaction_timeout=idle_transaction_timeout)
     from .mysql.dialect import mysql
 
-    return mysql(busy_timeout=busy_timeout)
+    return mysql(busy_timeout=busy_timeout, idle_transaction_timeout=idle_transaction_timeout)

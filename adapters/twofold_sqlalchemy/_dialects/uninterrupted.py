@@ -15,7 +15,8 @@ async def uninterrupted(work: Coroutine[Any, Any, T]) -> tuple[T, asyncio.Cancel
     """Await work to its end, also while this task is being cancelled.
 
     Returns:
-        The result, and the cancellation that arrived meanwhile. The caller raises it, or hands it on by `cancel_later`.
+        The result, and the cancellation that arrived during the work. The caller raises it, or passes it to
+        `cancel_later`.
     """
     task = asyncio.ensure_future(work)
     cancelled = await completed(task)
@@ -25,13 +26,13 @@ async def uninterrupted(work: Coroutine[Any, Any, T]) -> tuple[T, asyncio.Cancel
 
 
 async def completed(future: asyncio.Future[Any]) -> asyncio.CancelledError | None:
-    """Wait until a future is done, whatever its outcome; return the last cancellation of this task meanwhile, if any."""
+    """Wait until a future is done or has failed. Return the last cancellation of this task during the wait, if any."""
     cancelled: asyncio.CancelledError | None = None
     # The scope holds back anyio's cancellations, which would come again at each step; the loop outlasts asyncio's.
     with anyio.CancelScope(shield=True):
         while not future.done():
             try:
-                await asyncio.wait((future,))
+                await _done(future)
             except asyncio.CancelledError as error:
                 cancelled = error
     if not future.cancelled():
@@ -39,8 +40,23 @@ async def completed(future: asyncio.Future[Any]) -> asyncio.CancelledError | Non
     return cancelled
 
 
+def _done(future: asyncio.Future[Any]) -> asyncio.Future[None]:
+    """Return a future that ends with another one, and whose cancellation does not cancel the other one.
+
+    It does what `asyncio.wait` does for one future, which every transaction awaits.
+    """
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def end(_: object) -> None:
+        if not done.done():
+            done.set_result(None)
+
+    future.add_done_callback(end)
+    return done
+
+
 def cancel_later(cancelled: asyncio.CancelledError | None) -> None:
-    """Let a cancellation that was held back arrive at the next await of this task."""
+    """Raise a delayed cancellation at the next await of this task."""
     task = asyncio.current_task()
     if cancelled is not None and task is not None:
         task.uncancel()  # it was counted when it arrived

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, Table
 
@@ -11,6 +13,47 @@ from twofold.ports import Expected, ExpectedVersion, NewEvent, Position, StoredE
 
 from .._dialects.codec import Convert, Kind
 from .._dialects.dialect import Dialect
+
+
+class EventIds:
+    """The conversion of ids of events to a column and back. None stays None.
+
+    Args:
+        dialect: determines how ids are stored.
+    """
+
+    def __init__(self, dialect: Dialect) -> None:
+        uuid = dialect.columns.codec(Kind.UUID)
+        self._encode, self._decode = _converter(uuid.encode), _converter(uuid.decode)
+
+    def encode(self, id: UUID | None) -> Any:
+        """Return the value of a column."""
+        return None if id is None else self._encode(id)
+
+    def decode(self, value: Any) -> UUID | None:
+        """Return the id."""
+        found: UUID | None = None if value is None else self._decode(value)
+        return found
+
+
+class Times:
+    """The conversion of times to a column and back. None stays None.
+
+    Args:
+        dialect: determines how times are stored.
+    """
+
+    def __init__(self, dialect: Dialect) -> None:
+        time = dialect.columns.codec(Kind.DATETIME)
+        self._encode, self._decode = _converter(time.encode), _converter(time.decode)
+
+    def encode(self, time: datetime | None) -> Any:
+        """Return the value of a column."""
+        return None if time is None else self._encode(time)
+
+    def decode(self, value: Any) -> Any:
+        """Return the time."""
+        return None if value is None else self._decode(value)
 
 
 class EventColumns:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from twofold.errors import ConcurrencyConflict, DuplicateEvent
+from twofold.errors import ConcurrencyConflict, DuplicateEvent, InlineProjectionsChanged
 from twofold.ports import Expected, ExpectedVersion, NewEvent, StoredEvent
 
 from .._connection.database import Database
 from .._connection.open_transaction import OpenTransaction, UniqueViolation
 from .columns import exact
-from .strategy import Appender
+from .strategy import GENERATION, Appender
 from .streams import Streams
 
 
@@ -33,7 +33,7 @@ class SqlLogWriter:
         self._appender = appender
 
     async def append(
-        self, stream: str, events: Sequence[NewEvent], *, expected: ExpectedVersion
+        self, stream: str, events: Sequence[NewEvent], *, expected: ExpectedVersion, inline: int | None = None
     ) -> Sequence[StoredEvent]:
         """Append events to a stream."""
         self._transaction.check_writable(f"append to {stream}")
@@ -41,17 +41,30 @@ class SqlLogWriter:
             await self._check(stream, expected)
             return ()
         try:
-            stored = await self._appender.append(self._transaction, stream, events, expected)
+            stored = await self._appender.append(self._transaction, stream, events, expected, inline)
         except UniqueViolation as violation:
             raise await self._refusal(violation, stream, events, expected) from violation.__cause__
         if stored is None or isinstance(stored, int):
+            await self._check_inline(stream, inline)
             actual = await self._streams.version(self._transaction.fetch, stream) if stored is None else stored
             raise self._conflict(stream, expected, actual)
         return stored
 
+    async def lock(self) -> None:
+        """Block the appends of other transactions."""
+        self._transaction.check_writable("lock the event log")
+        await self._appender.lock(self._transaction)
+
     def read(self, stream: str, *, after: int = 0) -> AsyncIterator[StoredEvent]:
-        """Iterate over a stream's events, including those of this transaction."""
+        """Iterate over the events of a stream, including the events of this transaction."""
         return self._streams.read(self._transaction.fetch, stream, after)
+
+    async def _check_inline(self, stream: str, expected: int | None) -> None:
+        actual = (await self._transaction.fetch(GENERATION, (), f"append to {stream}"))[0][0]
+        if expected is not None and actual != expected:
+            changed = InlineProjectionsChanged(expected=expected, actual=actual)
+            self._transaction.doom(changed, recoverable=True)
+            raise changed
 
     async def _check(self, stream: str, expected: ExpectedVersion) -> None:
         if expected is not Expected.ANY:

@@ -14,51 +14,35 @@ from sqlalchemy import bindparam, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twofold.errors import SchemaMissing, StorageError
-from twofold.ports import START, Expected, ExpectedVersion, NewEvent, Position, StoredEvent
+from twofold.ports import Expected, ExpectedVersion, NewEvent, Position, StoredEvent
 
 from .._connection.database import Database
 from .._connection.open_transaction import OpenTransaction, UniqueViolation
-from .._connection.statements import Statement
+from .._connection.statements import written
 from .._dialects.mysql.driver import run
 from .._dialects.mysql.errors import PRIMARY
 from .._schema.tables import Tables
 from .columns import EventColumns, exact
-from .strategy import LogStrategy, NoNotifier
+from .strategy import GENERATION, CommitOrder, LogStrategy, NoNotifier
 
 _TAKE: Final = "UPDATE twofold_meta SET head = LAST_INSERT_ID(head + %s) WHERE number = 1"
 """The server returns the argument of LAST_INSERT_ID with the answer."""
 
-_VERSION: Final = Statement(
+_FENCE: Final = " AND inline_generation = %s"
+
+_LOCK: Final = written("SELECT head FROM twofold_meta WHERE number = 1 FOR UPDATE", ())
+
+_VERSION: Final = written(
     "SELECT COALESCE(MAX(version), 0) FROM twofold_events WHERE stream = %s LOCK IN SHARE MODE", ("stream",)
 )
-"""A locking read returns what is committed now, even if the transaction has an older snapshot."""
+"""A locking read returns the latest committed data, even if the transaction has an older snapshot."""
 
 
 def strategy(database: Database, tables: Tables) -> LogStrategy:
     """Return the strategy for a database."""
-    return LogStrategy(CountedInsert(database, tables), partial(CommittedHead, database, tables), NoNotifier())
-
-
-class CommittedHead:
-    """A `Frontier`: the committed counter.
-
-    Args:
-        database: the database.
-        tables: Twofold's tables in it.
-    """
-
-    def __init__(self, database: Database, tables: Tables) -> None:
-        self._database = database
-        self._head = database.prepare(select(tables.meta.c.head))
-
-    async def head(self) -> Position:
-        """Return the last position."""
-        found = await self._database.fetch(self._head, {}, "read the head of the log")
-        return Position(found[0][0] if found else START)
-
-    async def holding_back(self) -> Sequence[str]:
-        """Return none: positions are committed in their order."""
-        return ()
+    at_head = select(tables.events.c.id).where(tables.events.c.position == tables.meta.c.head).scalar_subquery()
+    frontier = partial(CommitOrder, database, select(tables.meta.c.head, at_head))
+    return LogStrategy(CountedInsert(database, tables), frontier, NoNotifier())
 
 
 class CountedInsert:
@@ -75,11 +59,18 @@ class CountedInsert:
         self._insert = database.prepare(insert(tables.events).values(new))
 
     async def append(
-        self, transaction: OpenTransaction, stream: str, events: Sequence[NewEvent], expected: ExpectedVersion
-    ) -> Sequence[StoredEvent] | int:
+        self,
+        transaction: OpenTransaction,
+        stream: str,
+        events: Sequence[NewEvent],
+        expected: ExpectedVersion,
+        inline: int | None,
+    ) -> Sequence[StoredEvent] | int | None:
         """Append; see `Appender.append`."""
         action = f"append to {stream}"
-        position = await self._take(transaction, len(events), action)
+        position = await self._take(transaction, len(events), inline, action)
+        if position is None:
+            return None
         version = int((await transaction.fetch(_VERSION, (stream,), action))[0][0])
         if not _fits(version, expected):
             return version
@@ -99,12 +90,22 @@ class CountedInsert:
             ) from violation.__cause__
         return stored
 
-    async def _take(self, transaction: OpenTransaction, number: int, action: str) -> int:
-        """Take a number of positions, which blocks other appends. Return the position before the first of them."""
+    async def lock(self, transaction: OpenTransaction) -> None:
+        """Lock the counter."""
+        await transaction.fetch(_LOCK, (), "lock the event log")
 
-        async def take(connection: AsyncConnection) -> int:
-            cursor = await run(connection, _TAKE, (number,))
+    async def _take(self, transaction: OpenTransaction, number: int, inline: int | None, action: str) -> int | None:
+        """Take a number of positions, which blocks other appends. Return the position before the first of them.
+
+        Return None if the inline projections have another generation.
+        """
+
+        async def take(connection: AsyncConnection) -> int | None:
+            fence = () if inline is None else (inline,)
+            cursor = await run(connection, _TAKE + _FENCE * len(fence), (number, *fence))
             if cursor.rowcount != 1:
+                if fence and await (await run(connection, GENERATION.text)).fetchall():
+                    return None
                 raise SchemaMissing(
                     f"cannot {action}: twofold_meta, which counts positions, is empty. Call create_schema() to insert "
                     "its row."

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from sqlalchemy import Executable, bindparam, func, insert, select
 
-from twofold.ports import START, ExpectedVersion, NewEvent, Position, StoredEvent
+from twofold.ports import ExpectedVersion, NewEvent, Position, StoredEvent
 
 from .._connection.database import Database
 from .._connection.open_transaction import OpenTransaction
 from .._schema.tables import Tables
 from .columns import EventColumns, exact
-from .strategy import LogStrategy, NoNotifier
+from .strategy import CommitOrder, LogStrategy, NoNotifier
 
 _INSERT: Final = 500
 """The maximal number of events in one INSERT. SQLite allows 32,766 parameters."""
@@ -22,29 +22,10 @@ _INSERT: Final = 500
 
 def strategy(database: Database, tables: Tables) -> LogStrategy:
     """Return the strategy for a database."""
-    return LogStrategy(ConditionalInsert(database, tables), partial(LastPosition, database, tables), NoNotifier())
-
-
-class LastPosition:
-    """A `Frontier`: the last committed position.
-
-    Args:
-        database: the database.
-        tables: Twofold's tables in it.
-    """
-
-    def __init__(self, database: Database, tables: Tables) -> None:
-        self._database = database
-        self._last = database.prepare(select(func.max(tables.events.c.position)))
-
-    async def head(self) -> Position:
-        """Return the last position."""
-        found = await self._database.fetch(self._last, {}, "read the head of the log")
-        return Position(found[0][0] or START)
-
-    async def holding_back(self) -> Sequence[str]:
-        """Return none: positions are committed in their order."""
-        return ()
+    events = tables.events.c
+    last = select(events.position, events.id).order_by(events.position.desc()).limit(1)
+    frontier = partial(CommitOrder, database, last)
+    return LogStrategy(ConditionalInsert(database, tables), frontier, NoNotifier())
 
 
 class ConditionalInsert:
@@ -58,26 +39,44 @@ class ConditionalInsert:
     def __init__(self, database: Database, tables: Tables) -> None:
         self._database = database
         self._events = tables.events
+        self._meta = tables.meta
         self._columns = EventColumns(database.dialect)
 
     async def append(
-        self, transaction: OpenTransaction, stream: str, events: Sequence[NewEvent], expected: ExpectedVersion
+        self,
+        transaction: OpenTransaction,
+        stream: str,
+        events: Sequence[NewEvent],
+        expected: ExpectedVersion,
+        inline: int | None,
     ) -> Sequence[StoredEvent] | None:
         """Append; see `Appender.append`."""
-        first = await self._first(transaction, stream, events[0], expected)
+        first = await self._first(transaction, stream, events[0], expected, inline)
         if first is None:
             return None
         return [first, *await self._rest(transaction, stream, events[1:], first.version)]
 
+    async def lock(self, transaction: OpenTransaction) -> None:
+        """Do nothing: the transaction holds the only write lock."""
+
     async def _first(
-        self, transaction: OpenTransaction, stream: str, event: NewEvent, expected: ExpectedVersion
+        self,
+        transaction: OpenTransaction,
+        stream: str,
+        event: NewEvent,
+        expected: ExpectedVersion,
+        inline: int | None,
     ) -> StoredEvent | None:
         version = exact(expected)
-        shape = expected if version is None else "exact"
-        prepared = self._database.prepared(("append", shape), lambda: self._conditional(shape))
+        shape = version is not None, inline is not None
+        prepared = self._database.prepared(("append", *shape), lambda: self._conditional(*shape))
         names = EventColumns.WRITTEN
         values = dict(zip(names, self._columns.values(stream, 0, event), strict=True))
-        values = {f"new_{name}": value for name, value in values.items()} | {"of": stream, "expected": version}
+        values = {f"new_{name}": value for name, value in values.items()} | {
+            "of": stream,
+            "expected": version,
+            "inline": inline,
+        }
         rows = await transaction.fetch(prepared, values, f"append to {stream}")
         if not rows:
             return None
@@ -101,7 +100,7 @@ class ConditionalInsert:
             version += len(chunk)
         return found
 
-    def _conditional(self, shape: object) -> Executable:
+    def _conditional(self, exactly: bool, fenced: bool) -> Executable:
         events = self._events
         now = select(func.coalesce(func.max(events.c.version), 0).label("version")).where(
             events.c.stream == bindparam("of")
@@ -114,8 +113,10 @@ class ConditionalInsert:
             for name in EventColumns.WRITTEN
         ]
         rows = select(*new)
-        if shape == "exact":
+        if exactly:
             rows = rows.where(current.c.version == bindparam("expected"))
+        if fenced:
+            rows = rows.where(select(self._meta.c.inline_generation).scalar_subquery() == bindparam("inline"))
         statement = insert(events).from_select(list(EventColumns.WRITTEN), rows)
         return statement.returning(events.c.position, events.c.version)
 

@@ -15,7 +15,7 @@ from .._schema.tables import Tables
 from .columns import EventColumns
 
 _PAGE = 500
-"""The maximum number of events that one select returns."""
+"""The maximum number of events that one select reads: versions have no gaps."""
 
 Fetch = Callable[[Statement, Mapping[str, Any], str], Awaitable[Sequence[Any]]]
 """`Database.fetch`, or `OpenTransaction.fetch`."""
@@ -34,16 +34,16 @@ class Streams:
         of_stream = events.c.stream == bindparam("of")
         self._events = database.prepare(
             select(*self._columns.selected(events))
-            .where(of_stream, events.c.version > bindparam("after"))
+            .where(of_stream, events.c.version > bindparam("after"), events.c.version <= bindparam("upto"))
             .order_by(events.c.version)
-            .limit(_PAGE)
         )
         self._version = database.prepare(select(func.coalesce(func.max(events.c.version), 0)).where(of_stream))
 
     async def read(self, fetch: Fetch, stream: str, after: int) -> AsyncIterator[StoredEvent]:
         """Iterate over a stream's events, page by page."""
         while True:
-            rows = await fetch(self._events, {"of": stream, "after": after}, f"read the stream {stream}")
+            page = {"of": stream, "after": after, "upto": after + _PAGE}
+            rows = await fetch(self._events, page, f"read the stream {stream}")
             for row in rows:
                 event = self._columns.stored(row)
                 yield event

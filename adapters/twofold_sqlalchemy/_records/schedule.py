@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, or_, select, update
 
-from twofold.ports import ScheduledCommand
+from twofold.ports import STORED_YEARS, ScheduledCommand
 
 from .._connection.database import Database
 from .._connection.open_transaction import OpenTransaction
@@ -21,6 +21,10 @@ _CANCEL: Final = "cancel a scheduled command"
 _TAKE: Final = "take a scheduled command"
 _POSTPONE: Final = "postpone a scheduled command"
 _READ: Final = "read the schedule"
+
+_TIMES: Final = ("due", "again")
+_LATEST: Final = datetime(STORED_YEARS[-1] + 1, 1, 1, tzinfo=UTC)
+"""No entry is due so late, unless another program has written its time."""
 
 
 class ScheduleStatements:
@@ -46,13 +50,17 @@ class ScheduleStatements:
         self.take = prepare(delete(table).where(*exact))
         new: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("again", "attempts", "reason")}
         self.postpone = prepare(update(table).where(*exact).values(new))
+        readable = dict.fromkeys(("data", "metadata"), dialect.sql.readable)
+        readable |= dict.fromkeys(_TIMES, dialect.sql.any_time)
         columns = [
-            dialect.sql.readable(table.c[name]) if name in ("data", "metadata") else table.c[name]
-            for name in ScheduledCommand._fields
+            readable[name](table.c[name]) if name in readable else table.c[name] for name in ScheduledCommand._fields
         ]
         some = select(*columns).limit(bindparam("size"))
-        self.next = prepare(some.where(table.c.again.is_not(None)).order_by(table.c.again, table.c.tenant, table.c.id))
-        self.stuck = prepare(some.where(table.c.again.is_(None)).order_by(table.c.due, table.c.tenant, table.c.id))
+        again, latest = table.c.again, bindparam("latest", self.encode("again", _LATEST), table.c.again.type)
+        self.next = prepare(some.where(again < latest).order_by(again, table.c.tenant, table.c.id))
+        stuck = or_(again.is_(None), again >= latest)
+        self.stuck = prepare(some.where(stuck).order_by(table.c.due, table.c.tenant, table.c.id))
+        self._time_of = dialect.sql.time_of
 
     def values(self, command: ScheduledCommand) -> dict[str, Any]:
         """Return the columns of an entry."""
@@ -69,11 +77,17 @@ class ScheduleStatements:
         return value if value is None or encode is None else encode(value)
 
     def decode(self, row: Sequence[Any]) -> ScheduledCommand:
-        """Return the entry of a row."""
+        """Return the entry of a row. A time that cannot be decoded, or that no entry can have, is returned as None."""
         values = dict(zip(ScheduledCommand._fields, row, strict=True))
-        for name, codec in self._codecs.items():
-            if codec.decode is not None and values[name] is not None:
-                values[name] = codec.decode(values[name])
+        for name in _TIMES:
+            try:
+                time = None if values[name] is None else self._time_of(values[name])
+            except Exception:  # noqa: BLE001 -- another program may have stored anything
+                time = None
+            values[name] = time if time is not None and time.year in STORED_YEARS else None
+        entry = self._codecs["entry"].decode
+        if entry is not None:
+            values["entry"] = entry(values["entry"])
         return ScheduledCommand(**values)
 
 

@@ -2,31 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 from uuid import uuid4
 
 from sqlalchemy import Connection, Index, Table, insert, inspect, select
+from sqlalchemy.engine.reflection import ObjectKind
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twofold.errors import SchemaMissing
 
 from .._connection.database import Database
-from .._dialects.dialect import Dialect
 from .tables import SCHEMA, Tables
 
 
+class Found(NamedTuple):
+    """A table in the database.
+
+    Attributes:
+        columns: its columns by name, as SQLAlchemy describes them.
+        key: the columns of its primary key.
+    """
+
+    columns: Mapping[str, Any]
+    key: Sequence[str]
+
+
+AllFound: TypeAlias = Mapping[str, Found]
+"""The tables in the database by name."""
+
+
 async def create(database: Database, tables: Tables, views: Sequence[Table]) -> None:
-    """Create missing tables, indexes and triggers, and the identity of the event log, in one transaction."""
+    """Create missing tables, indexes and triggers, and the identity of the event log, in one transaction.
+
+    Raises:
+        SchemaMissing: the tables have another schema version.
+    """
+    wanted, dialect = (*tables.all, *views), database.dialect
     transaction = await database.begin()
     try:
-        await transaction.use(database.dialect.catalog.lock, "create the schema")
-        for table in (*tables.all, *views):
-            await transaction.use(lambda c, t=table: _create(c, database.dialect, t), f"create the table {table.name}")  # type: ignore[misc]
+        await transaction.use(dialect.catalog.lock, "create the schema")
+        found = await transaction.use(lambda c: c.run_sync(_find, wanted), "read the tables")
+        await transaction.use(lambda c: _check_version(c, tables, found), "read the schema version")
+        for table in wanted:
+            if table.name not in found:
+                await transaction.use(lambda c, t=table: _create(c, t), f"create the table {table.name}")  # type: ignore[misc]
+        # A table whose columns differ is left unchanged.
+        sound = [table for table in wanted if table.name in found and not _faults_of(table, found, database)]
+        indexes = await transaction.use(lambda c: dialect.catalog.indexes(c, sound), "read the indexes")
+        for index in _missing_indexes(sound, indexes):
+            await transaction.use(lambda c, i=index: _create(c, i), f"create the index {index.name}")  # type: ignore[misc]
         missing = await transaction.use(
-            lambda c: database.dialect.catalog.missing_triggers(c, tables.events), "read the triggers"
+            lambda c: dialect.catalog.missing_triggers(c, tables.events), "read the triggers"
         )
-        for name, statement in database.dialect.catalog.triggers(tables.events):
-            if name.removesuffix("()") in missing:  # a trigger, or its function
+        for name, statement in dialect.catalog.triggers(tables.events):
+            if name in missing or name.removesuffix("()") in missing:  # a trigger, or its function
                 await transaction.use(lambda c, sql=statement: c.exec_driver_sql(sql), f"create {name}")  # type: ignore[misc]
         if not (await transaction.execute(select(tables.meta.c.number), {}, "read the log's identity")).all():
             identity = {"number": 1, "log": uuid4().hex, "schema_version": SCHEMA}
@@ -36,18 +66,19 @@ async def create(database: Database, tables: Tables, views: Sequence[Table]) -> 
         await transaction.rollback()
 
 
-async def _create(connection: AsyncConnection, dialect: Dialect, table: Table) -> None:
-    """Create a table, or its missing indexes. A table whose columns differ is left unchanged."""
-    await connection.run_sync(table.create, checkfirst=True)
-    missing = _missing_indexes(table, await dialect.catalog.indexes(connection, table))
-    if missing and not await connection.run_sync(_faults_of, table, dialect):
-        for index in missing:
-            await connection.run_sync(index.create)
+async def _create(connection: AsyncConnection, item: Table | Index) -> None:
+    """Create a table with its indexes, or one index."""
+    await connection.run_sync(item.create, checkfirst=False)
 
 
-def _missing_indexes(table: Table, found: Collection[str]) -> list[Index]:
-    """Return the indexes that a table lacks. An index's name contains its columns."""
-    return sorted((index for index in table.indexes if index.name not in found), key=lambda index: str(index.name))
+def _missing_indexes(tables: Sequence[Table], found: Collection[tuple[str, str]]) -> list[Index]:
+    """Return the indexes that tables lack. An index's name contains its columns."""
+    return [
+        index
+        for table in tables
+        for index in sorted(table.indexes, key=lambda index: str(index.name))
+        if (table.name, index.name) not in found
+    ]
 
 
 async def verify(database: Database, tables: Tables, views: Sequence[Table]) -> None:
@@ -57,24 +88,23 @@ async def verify(database: Database, tables: Tables, views: Sequence[Table]) -> 
         SchemaMissing: something is missing or differs. The text lists every difference.
         ConfigurationError: the database cannot be used.
     """
+    wanted, dialect = (*tables.all, *views), database.dialect
 
     async def faults(connection: AsyncConnection) -> list[str]:
-        await database.dialect.catalog.check(connection)
-        found = [
-            fault
-            for table in (*tables.all, *views)
-            for fault in await connection.run_sync(_faults_of, table, database.dialect)
-        ]
+        await dialect.catalog.check(connection)
+        present = await connection.run_sync(_find, wanted)
+        await _check_version(connection, tables, present)
+        found = [fault for table in wanted for fault in _faults_of(table, present, database)]
         if found:
             return found
-        for table in (*tables.all, *views):
-            missing = _missing_indexes(table, await database.dialect.catalog.indexes(connection, table))
-            found += [f"the table {table.name} lacks the index {index.name}" for index in missing]
-        guards = await database.dialect.catalog.missing_triggers(connection, tables.events)
-        found += [f"the trigger {name} is missing" for name in guards]
-        versions = (await connection.execute(select(tables.meta.c.schema_version))).scalars().all()
-        if versions != [SCHEMA]:
-            found.append(f"twofold_meta should contain schema version {SCHEMA}, but contains {list(versions)}")
+        missing = _missing_indexes(wanted, await dialect.catalog.indexes(connection, wanted))
+        found += [
+            f"the table {index.table.name} lacks the index {index.name}" for index in missing if index.table is not None
+        ]
+        guards = await dialect.catalog.missing_triggers(connection, tables.events)
+        found += [f"the {'function' if name.endswith('()') else 'trigger'} {name} is missing" for name in guards]
+        if await _versions(connection, tables) != [SCHEMA]:
+            found.append("twofold_meta is empty")
         return found
 
     found = await database.use(faults, "check the tables")
@@ -86,22 +116,58 @@ async def verify(database: Database, tables: Tables, views: Sequence[Table]) -> 
         )
 
 
-def _faults_of(connection: Connection, table: Table, dialect: Dialect) -> list[str]:
+async def _versions(connection: AsyncConnection, tables: Tables) -> Sequence[int]:
+    return (await connection.execute(select(tables.meta.c.schema_version))).scalars().all()
+
+
+async def _check_version(connection: AsyncConnection, tables: Tables, found: AllFound) -> None:
+    """Refuse tables of another schema version.
+
+    Raises:
+        SchemaMissing: the tables are older or newer. The text says which command to run.
+    """
+    version = next(iter(await _versions(connection, tables)), SCHEMA) if tables.meta.name in found else SCHEMA
+    if version < SCHEMA:
+        raise SchemaMissing(
+            f"cannot open the store: its tables have schema version {version}, and this release of Twofold needs {SCHEMA}. "
+            "Run `twofold schema upgrade`, or `await store.migrations.upgrade()`."
+        )
+    if version > SCHEMA:
+        raise SchemaMissing(
+            f"cannot open the store: its tables have schema version {version}, and this release of Twofold knows versions "
+            f"up to {SCHEMA}. Install the release that has upgraded them, or a later one."
+        )
+
+
+def _find(connection: Connection, tables: Sequence[Table]) -> AllFound:
+    """Read which of the tables are there. The number of statements does not depend on theirs, except on MariaDB."""
     inspector = inspect(connection)
-    if not inspector.has_table(table.name):
+    names = [table.name for table in tables]
+    columns = inspector.get_multi_columns(kind=ObjectKind.ANY, filter_names=names)
+    keys = inspector.get_multi_pk_constraint(kind=ObjectKind.ANY, filter_names=names)
+    return {
+        name: Found({column["name"]: column for column in each}, keys[schema, name]["constrained_columns"])
+        for (schema, name), each in columns.items()
+    }
+
+
+def _faults_of(table: Table, all_found: AllFound, database: Database) -> list[str]:
+    found = all_found.get(table.name)
+    if found is None:
         return [f"the table {table.name} is missing"]
-    found = {column["name"]: column for column in inspector.get_columns(table.name)}
     faults = [
-        f"the table {table.name} lacks the column {column.name}" for column in table.columns if column.name not in found
+        f"the table {table.name} lacks the column {column.name}"
+        for column in table.columns
+        if column.name not in found.columns
     ]
     faults += [
-        f"the column {table.name}.{column.name} should be {column.type.compile(connection.dialect)}, but is "
-        f"{found[column.name]['type']}"
+        f"the column {table.name}.{column.name} should be {column.type.compile(database.engine.dialect)}, but is "
+        f"{found.columns[column.name]['type']}"
         for column in table.columns
-        if column.name in found and not dialect.columns.same_type(found[column.name]["type"], column.type)
+        if column.name in found.columns
+        and not database.dialect.columns.same_type(found.columns[column.name]["type"], column.type)
     ]
-    key = inspector.get_pk_constraint(table.name)["constrained_columns"]
     wanted = [column.name for column in table.primary_key.columns]
-    if not faults and key != wanted:
-        faults.append(f"the primary key of {table.name} should be {', '.join(wanted)}, but is {', '.join(key)}")
+    if not faults and found.key != wanted:
+        faults.append(f"the primary key of {table.name} should be {', '.join(wanted)}, but is {', '.join(found.key)}")
     return faults

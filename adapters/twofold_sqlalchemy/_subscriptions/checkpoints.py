@@ -12,6 +12,7 @@ from twofold.ports import Checkpoint, Lease
 
 from .._connection.database import Database
 from .._connection.open_transaction import OpenTransaction, UniqueViolation
+from .._log.columns import EventIds
 from .._schema.tables import Tables
 
 
@@ -25,7 +26,8 @@ class CheckpointStatements:
 
     def __init__(self, database: Database, tables: Tables) -> None:
         prepare, table = database.prepare, tables.checkpoints
-        names = ("subscription", "partition", "position", "log", "parked", "generation")
+        self.ids = EventIds(database.dialect)
+        names = ("subscription", "partition", "position", "log", "event", "contents", "parked", "generation")
         new: dict[str, Any] = {name: bindparam(name) for name in names}
         self.insert = prepare(insert(table).values({**new, "owner": None, "expires": 0.0}))
         every = table.c.subscription == bindparam("of")
@@ -37,7 +39,12 @@ class CheckpointStatements:
             .where(table.c.position == bindparam("old_position"))
             .where(table.c.log == bindparam("old_log"))
             .where(table.c.parked == bindparam("old_parked"))
-            .values(position=bindparam("new_position"), log=bindparam("new_log"), parked=bindparam("new_parked"))
+            .values(
+                position=bindparam("new_position"),
+                log=bindparam("new_log"),
+                event=bindparam("new_event"),
+                parked=bindparam("new_parked"),
+            )
         )
         self.move = prepare(move)
         self.move_leased = prepare(move.where(same_generation))
@@ -65,6 +72,7 @@ class SqlCheckpoints:
             return
         old = {"old_position": expected.position, "old_log": expected.log, "old_parked": expected.parked}
         new = {"new_position": to.position, "new_log": to.log, "new_parked": to.parked}
+        new["new_event"] = self._statements.ids.encode(to.event)
         where = {"of": subscription, "this": lease.partition if lease else 0}
         statement = self._statements.move
         if lease is not None:
@@ -88,7 +96,9 @@ class SqlCheckpoints:
 
     async def _start(self, subscription: str, partition: int, to: Checkpoint, generation: int) -> None:
         key = {"subscription": subscription, "partition": partition, "generation": generation}
-        values = {**key, "position": to.position, "log": to.log, "parked": to.parked}
+        event = self._statements.ids.encode(to.event)
+        place = {"position": to.position, "log": to.log, "event": event, "parked": to.parked}
+        values = {**key, **place, "contents": to.contents}
         try:
             await self._transaction.change(self._statements.insert, values, f"start {subscription}")
         except UniqueViolation as violation:
@@ -97,8 +107,8 @@ class SqlCheckpoints:
     def _moved(self, subscription: str, belief: str) -> CheckpointMoved:
         """Doom the transaction and return the error."""
         moved = CheckpointMoved(
-            f"cannot advance the checkpoint of {subscription}: this worker believes that {belief}, but another worker has "
-            "changed it. Roll back and read the checkpoint again."
+            f"cannot advance the checkpoint of {subscription}: this worker read that {belief}, but another worker has "
+            "changed it since. Roll back and read the checkpoint again."
         )
         self._transaction.doom(moved, recoverable=True)
         return moved

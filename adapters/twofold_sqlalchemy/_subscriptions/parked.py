@@ -1,23 +1,26 @@
-"""Held and parked events."""
+"""Parked events, and events with a pending retry."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import bindparam, delete, func, select, update
 
-from twofold.ports import ParkedEvent, Position
+from twofold.ports import Edit, ParkedEvent, Position
 
 from .._connection.database import Database
 from .._connection.open_transaction import OpenTransaction
 from .._log.columns import EventColumns
 from .._schema.tables import Tables
 
+_OWN: Final = "key", "reason", "attempts", "parked_at", "again", "edited_at", "edited_by", "edit_reason"
+"""The columns beside those of the event."""
+
 
 class ParkedStatements:
-    """The statements on held and parked events.
+    """The statements on parked events, and on events with a pending retry.
 
     Args:
         database: the database.
@@ -29,32 +32,41 @@ class ParkedStatements:
         self.columns = EventColumns(database.dialect)
         mine = table.c.subscription == bindparam("of")
         this, of_key = table.c.position == bindparam("at"), table.c.key == bindparam("of_key")
-        held = (table.c.key, table.c.reason, table.c.attempts, table.c.parked_at, table.c.again)
-        every = select(*self.columns.selected(table), *held).where(mine).order_by(table.c.number)
+        own = (*(table.c[name] for name in _OWN),)
+        every = select(*self.columns.selected(table), *own).where(mine).order_by(table.c.number)
         self.read = prepare(every)
         self.read_key = prepare(every.where(of_key))
         self.keys = prepare(select(table.c.key, func.count()).where(mine).group_by(table.c.key))
         self.retries = prepare(select(table.c.key, table.c.again).where(mine, table.c.again.is_not(None)))
         self.first = prepare(select(table.c.position).where(mine, of_key).order_by(table.c.number).limit(1))
-        held_names = ("key", "reason", "attempts", "parked_at", "again")
-        self.names = ("subscription", "position", *held_names, *EventColumns.WRITTEN)
+        self.names = ("subscription", "position", *_OWN, *EventColumns.WRITTEN)
         new: dict[str, Any] = {name: bindparam(name) for name in self.names}
         self.insert = prepare(database.dialect.sql.insert_new(table).values(new))
         self.delete = prepare(delete(table).where(mine, this))
         self.delete_all = prepare(delete(table).where(mine))
-        changed: dict[str, Any] = {
-            name: bindparam(f"new_{name}") for name in ("reason", "attempts", "parked_at", "again")
-        }
+        changed: dict[str, Any] = {name: bindparam(f"new_{name}") for name in (*_OWN[1:], "schema_version", "data")}
         self.update = prepare(update(table).where(mine, this).values(changed))
         self.retry = prepare(update(table).where(mine, this).values(again=bindparam("new_again")))
         self.move_all = prepare(update(table).where(mine).values(subscription=bindparam("new_name")))
 
+    def own(self, parked: ParkedEvent) -> tuple[Any, ...]:
+        """Return the values of the columns beside those of the event, except the key."""
+        time, edit = self.columns.time, parked.edit
+        edited = (None, None, None) if edit is None else (time(edit.time), edit.by, edit.reason)
+        return (parked.reason, parked.attempts, time(parked.time), time(parked.again), *edited)
+
+    def parked(self, row: Sequence[Any]) -> ParkedEvent:
+        """Return the event of a row of `read`."""
+        time = self.columns.read_time
+        *event, key, reason, attempts, parked_at, again, edited_at, by, why = row
+        edit = None if edited_at is None else Edit(time(edited_at), by, why)
+        return ParkedEvent(self.columns.stored(event), key, reason, attempts, time(parked_at), time(again), edit)
+
     def row(self, subscription: str, parked: ParkedEvent) -> tuple[Any, ...]:
         """Return the parameters that insert an event."""
-        event, time = parked.event, self.columns.time
-        held = (parked.key, parked.reason, parked.attempts, time(parked.time), time(parked.again))
+        event, own = parked.event, (parked.key, *self.own(parked))
         stored = self.columns.values(event.stream, event.version, event)
-        return self.insert.bind(dict(zip(self.names, (subscription, event.position, *held, *stored), strict=True)))
+        return self.insert.bind(dict(zip(self.names, (subscription, event.position, *own, *stored), strict=True)))
 
 
 class SqlParkedReader:
@@ -67,13 +79,9 @@ class SqlParkedReader:
     async def read(self, subscription: str, *, key: str | None = None) -> Sequence[ParkedEvent]:
         """Return the events of one key, or of all keys, in the order in which they were parked."""
         statement = self._statements.read if key is None else self._statements.read_key
-        action, columns = f"read the parked events of {subscription}", self._statements.columns
+        action = f"read the parked events of {subscription}"
         rows = await self._database.fetch(statement, {"of": subscription, "of_key": key}, action)
-        time = columns.read_time
-        return [
-            ParkedEvent(columns.stored(event), key, reason, attempts, time(parked_at), time(again))
-            for *event, key, reason, attempts, parked_at, again in rows
-        ]
+        return [self._statements.parked(row) for row in rows]
 
     async def keys(self, subscription: str) -> Mapping[str, int]:
         """Return the keys that have events, each with their number."""
@@ -81,7 +89,7 @@ class SqlParkedReader:
         return dict(await self._database.fetch(self._statements.keys, {"of": subscription}, action))
 
     async def retries(self, subscription: str) -> Mapping[str, datetime]:
-        """Return the keys that are held, each with the time of its next retry."""
+        """Return the keys with a pending retry, each with its time."""
         action = f"read the retries of {subscription}"
         rows = await self._database.fetch(self._statements.retries, {"of": subscription}, action)
         return {key: self._statements.columns.read_time(again) for key, again in rows}
@@ -111,16 +119,16 @@ class SqlParkedWriter:
         return sum([await self._transaction.change(delete, {"of": subscription, "at": at}, action) for at in positions])
 
     async def update(self, subscription: str, parked: ParkedEvent) -> None:
-        """Replace reason, attempts, time and next retry of an event."""
-        action, time = f"update a parked event of {subscription}", self._statements.columns.time
+        """Replace reason, attempts, time, next retry and edit of an event, and its data and schema."""
+        action = f"update a parked event of {subscription}"
         self._transaction.check_writable(action)
+        own = zip(_OWN[1:], self._statements.own(parked), strict=True)
         values = {
             "of": subscription,
             "at": parked.event.position,
-            "new_reason": parked.reason,
-            "new_attempts": parked.attempts,
-            "new_parked_at": time(parked.time),
-            "new_again": time(parked.again),
+            **{f"new_{name}": value for name, value in own},
+            "new_schema_version": parked.event.schema,
+            "new_data": parked.event.data,
         }
         await self._transaction.change(self._statements.update, values, action)
 
@@ -134,7 +142,7 @@ class SqlParkedWriter:
         return False
 
     async def adopt(self, subscription: str, *, of: str) -> None:
-        """Replace all events of a subscription by those of another."""
+        """Replace all events of a subscription by those of another subscription."""
         action = f"adopt the parked events of {of}"
         self._transaction.check_writable(action)
         await self._transaction.change(self._statements.delete_all, {"of": subscription}, action)

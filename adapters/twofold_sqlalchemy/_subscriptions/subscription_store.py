@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
-from twofold.ports import Checkpoint, Lease, Partition, Position
+from twofold.ports import Checkpoint, Lease, Partition, Pause, Position
 
 from .._connection.database import Database
+from .._log.columns import EventIds, Times
 from .._schema.tables import Tables
 
 
@@ -23,19 +25,27 @@ class SqlSubscriptions:
     def __init__(self, database: Database, tables: Tables) -> None:
         self._database = database
         prepare, now = database.prepare, database.dialect.sql.now()
-        partitions, workers = tables.checkpoints, tables.workers
+        partitions, workers, pauses = tables.checkpoints, tables.workers, tables.pauses
         of = partitions.c.subscription == bindparam("of")
         until = now + bindparam("seconds", type_=partitions.c.expires.type)
-        place = (partitions.c.position, partitions.c.log, partitions.c.parked)
+        self._ids, self._times = EventIds(database.dialect), Times(database.dialect)
+        place = (
+            partitions.c.position,
+            partitions.c.log,
+            partitions.c.parked,
+            partitions.c.event,
+            partitions.c.contents,
+        )
         self._checkpoint = prepare(select(*place).where(of))
         state = (*place, partitions.c.generation, partitions.c.owner)
         self._partitions = prepare(
-            select(partitions.c.partition, *state, partitions.c.expires > now)
+            select(partitions.c.partition, *state, partitions.c.expires > now, now, pauses.c.since, pauses.c.reason)
+            .select_from(partitions.outerjoin(pauses, pauses.c.subscription == partitions.c.subscription))
             .where(of)
             .order_by(partitions.c.partition)
         )
         this = (of, partitions.c.partition == bindparam("this"), partitions.c.generation == bindparam("expected"))
-        taken = {"generation": partitions.c.generation + 1, "owner": bindparam("by"), "expires": until}
+        taken = {"generation": bindparam("new"), "owner": bindparam("by"), "expires": until}
         self._claim = prepare(update(partitions).where(*this, partitions.c.expires <= now).values(taken))
         self._seize = prepare(update(partitions).where(*this).values(taken))
         self._renew = prepare(update(partitions).where(*this).values(expires=until))
@@ -44,8 +54,11 @@ class SqlSubscriptions:
         self._stay = prepare(update(workers).where(*here).values(expires=until))
         self._come = prepare(insert(workers).values(subscription=bindparam("of"), owner=bindparam("by"), expires=until))
         same = workers.c.subscription == bindparam("of")
-        self._forget = prepare(delete(workers).where(same, workers.c.expires <= now))
+        self._delete_expired = prepare(delete(workers).where(same, workers.c.expires <= now))
         self._count = prepare(select(func.count()).select_from(workers).where(same, workers.c.expires > now))
+        new: dict[str, Any] = {name: bindparam(name) for name in ("subscription", "since", "reason")}
+        self._pause = prepare(database.dialect.sql.insert_new(pauses).values(new))
+        self._resume = prepare(delete(pauses).where(pauses.c.subscription == bindparam("of")))
 
     async def checkpoint(self, subscription: str) -> Checkpoint | None:
         """Return the lowest committed checkpoint, or None when the subscription never ran here."""
@@ -53,17 +66,30 @@ class SqlSubscriptions:
         rows = await self._database.fetch(self._checkpoint, {"of": subscription}, action)
         if not rows:
             return None
-        position, log, _ = min(rows, key=lambda row: row[0])
-        return Checkpoint(Position(position), log, sum(parked for _, _, parked in rows))
+        position, log, _, event, contents = min(rows, key=lambda row: row[0])
+        return Checkpoint(Position(position), log, sum(row[2] for row in rows), self._ids.decode(event), contents)
 
     async def partitions(self, subscription: str) -> Sequence[Partition]:
         """Return the partitions by their numbers."""
+        return [partition for partition, _ in await self._read(subscription)]
+
+    async def _read(self, subscription: str) -> Sequence[tuple[Partition, float]]:
+        """Return the partitions, each with the time of the database's clock in seconds since 1970."""
         rows = await self._database.fetch(
             self._partitions, {"of": subscription}, f"read the partitions of {subscription}"
         )
         return [
-            Partition(number, Checkpoint(Position(position), log, parked), generation, owner if held else None)
-            for number, position, log, parked, generation, owner, held in rows
+            (
+                Partition(
+                    number,
+                    Checkpoint(Position(position), log, parked, self._ids.decode(event), contents),
+                    generation,
+                    owner if held else None,
+                    None if since is None else Pause(self._times.decode(since), reason),
+                ),
+                now,
+            )
+            for number, position, log, parked, event, contents, generation, owner, held, now, since, reason in rows
         ]
 
     async def claim(
@@ -71,15 +97,16 @@ class SqlSubscriptions:
     ) -> Sequence[Lease]:
         """Lease partitions that no worker holds, or all."""
         action = f"claim partitions of {subscription}"
-        free = [each for each in await self.partitions(subscription) if force or each.owner is None][:limit]
+        free = [each for each in await self._read(subscription) if force or each[0].owner is None][:limit]
         claim = self._seize if force else self._claim
         leases: list[Lease] = []
         if free:
             async with self._database.writing() as transaction:
-                for each in free:
-                    values = {"of": subscription, "this": each.number, "expected": each.generation}
+                for each, now in free:
+                    generation = max(each.generation + 1, int(now * 1_000_000))
+                    values = {"of": subscription, "this": each.number, "expected": each.generation, "new": generation}
                     if await transaction.change(claim, {**values, "by": owner, "seconds": seconds}, action):
-                        leases.append(Lease(subscription, each.number, each.generation + 1))
+                        leases.append(Lease(subscription, each.number, generation))
         return leases
 
     async def renew(self, leases: Sequence[Lease], *, seconds: float) -> Sequence[Lease]:
@@ -99,13 +126,24 @@ class SqlSubscriptions:
 
     async def attend(self, subscription: str, owner: str, *, seconds: float) -> int:
         """Register a worker; return the number of registered workers."""
-        action = f"attend to {subscription}"
+        action = f"register a worker of {subscription}"
         async with self._database.writing() as transaction:
-            await transaction.change(self._forget, {"of": subscription}, action)
+            await transaction.change(self._delete_expired, {"of": subscription}, action)
             values = {"of": subscription, "by": owner, "seconds": seconds}
             if not await transaction.change(self._stay, values, action):
                 await transaction.change(self._come, values, action)
             return int((await transaction.fetch(self._count, {"of": subscription}, action))[0][0])
+
+    async def pause(self, subscription: str, pause: Pause) -> None:
+        """Record a pause, unless there is one."""
+        values = {"subscription": subscription, "since": self._times.encode(pause.since), "reason": pause.reason}
+        async with self._database.writing() as transaction:
+            await transaction.change(self._pause, values, f"pause {subscription}")
+
+    async def resume(self, subscription: str) -> None:
+        """Delete the record of a pause."""
+        async with self._database.writing() as transaction:
+            await transaction.change(self._resume, {"of": subscription}, f"resume {subscription}")
 
 
 def _values(lease: Lease) -> dict[str, object]:

@@ -1,23 +1,22 @@
-"""The tables of an application, for migrations."""
+"""The tables of views, for the migrations of an application."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import MetaData
 
 from twofold import View
 
 from .._dialects.registry import dialect_of
-from .._schema.tables import own_tables
 from .table import ViewTable
 
 
-def metadata(views: Sequence[type[View]] = (), *, dialect: str = "sqlite") -> MetaData:
-    """Return all tables that Twofold needs for some views, for migrations, such as Alembic's `target_metadata`.
+def metadata(views: Sequence[type[View]], *, dialect: str) -> MetaData:
+    """Return the tables of views, for a migration tool, such as Alembic's `target_metadata`.
 
-    Migrations do not create the triggers that keep the event log append-only, and the row with the log's identity.
-    `create_schema` creates both, and skips existing tables. Call it once after the migrations.
+    Twofold's own tables are not among them: `upgrade` creates and upgrades them.
 
     Args:
         views: the views that the application reads.
@@ -28,7 +27,20 @@ def metadata(views: Sequence[type[View]] = (), *, dialect: str = "sqlite") -> Me
         InvalidDefinition: a view cannot have a table.
     """
     own, tables = dialect_of(dialect), MetaData()
-    own_tables(own, tables)
     for view in views:
         ViewTable(view, own, tables)
     return tables
+
+
+def include_name(name: str | None, type_: str, parent_names: Mapping[str, Any]) -> bool:
+    """Return whether Alembic's autogenerate compares something that it finds in the database.
+
+    Pass it to `context.configure(include_name=include_name)`, so that autogenerate does not drop Twofold's own tables and
+    the tables of shadow rows, which a rebuild writes.
+
+    Args:
+        name: the name of a table, an index or a column.
+        type_: what has the name, such as "table".
+        parent_names: the names of what contains it.
+    """
+    return type_ != "table" or name is None or not (name.startswith("twofold_") or name.endswith("__rebuild"))

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from hashlib import blake2s
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from sqlalchemy import Column, Index, MetaData, Table
 
-from twofold import View
-from twofold.errors import InvalidDefinition, NotStorable, StorageError
-from twofold.ports import RowChange
+from twofold import RowCodec, View
+from twofold.errors import InvalidDefinition, NotStorable, StorageError, UnreadableRow
+from twofold.ports import RowChange, shown
 
 from .._dialects.codec import Kind
 from .._dialects.dialect import Dialect
 from .fields import Field, fields_of
+from .naming import index_name, quoted, table_name
 
 V = TypeVar("V", bound=View)
 
 _NO_KEYS = {Kind.DECIMAL: "equal decimals such as 2.5 and 2.50 are different texts", Kind.JSON: "it is not a scalar"}
-_LONGEST_NAME = 60
 
 
 class ViewTable(Generic[V]):
@@ -47,12 +46,12 @@ class ViewTable(Generic[V]):
         self.field = {field.name: field for field in self.fields}
         self._refuse(view)
         number, flag = dialect.columns.codec(Kind.INTEGER), dialect.columns.codec(Kind.BOOLEAN)
-        name = f"{view.view_name}__rebuild" if shadow else view.view_name
+        name = table_name(view, shadow=shadow)
         self.table = Table(
             name,
             metadata,
             *(
-                Column(f.name, f.codec.type, primary_key=f.name == view.view_key, autoincrement=False)
+                Column(quoted(f.name), f.codec.type, primary_key=f.name == view.view_key, autoincrement=False)
                 for f in self.fields
             ),
             Column("_position", number.type, nullable=False),
@@ -62,10 +61,16 @@ class ViewTable(Generic[V]):
         )
         for index in view.view_indexes:
             columns = [dialect.sql.comparable(self.table.c[name], self.field[name].kind) for name in index]
-            Index(_index_name(name, index), *columns, **dialect.columns.index_options(columns))
+            Index(index_name(name, index), *columns, **dialect.columns.index_options(columns))
         self.key = self.table.c[view.view_key]
-        self._encoders = [(field.name, field.codec.encode) for field in self.fields]
+        self._codec = RowCodec(view)
         self._decoders = [(f.name, f.codec.decode, f.codec.exact, f.optional) for f in self.fields]
+        self._texts = frozenset(field.name for field in self.fields if field.kind is Kind.JSON)
+        self._converted = [
+            (index, field.name, None if field.kind is Kind.JSON else field.codec.encode)
+            for index, field in enumerate(self.fields)
+            if field.kind is Kind.JSON or field.codec.encode is not None
+        ]
         self._certain = all(field.certain for field in self.fields) and _builds_plainly(view)
 
     def encode(self, change: RowChange[V]) -> tuple[Any, ...]:
@@ -79,21 +84,23 @@ class ViewTable(Generic[V]):
         try:
             if change.row is None:
                 key = self.encode_key(change.key)
-                empty = [key if each == name else None for each, _ in self._encoders]
+                empty = [key if each == name else None for each in self.field]
                 return (*empty, change.position, True)
-            encoded = [
-                value if (value := values[name := field]) is None or encode is None else encode(value)
-                for field, encode in self._encoders
-            ]
+            encoded = [values[name] for name in self.field]
+            for index, name, encode in self._converted:
+                if encode is None:
+                    encoded[index] = self._codec.encode_field(change.row, name)
+                elif encoded[index] is not None:
+                    encoded[index] = encode(encoded[index])
         except (StorageError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
             raise NotStorable(
-                f"cannot store {self.view.__qualname__} {change.key!r:.100} in the table {self.table.name}: the field "
-                f"{name!r} is {values[name]!r:.100} ({type(values[name]).__name__}): {error}"
+                f"cannot store {self.view.__qualname__} {shown(change.key)} in the table {self.table.name}: the field "
+                f"{name!r} is {shown(values[name])}: {error}"
             ) from error
         return *encoded, change.position, False
 
     def encode_key(self, key: object) -> Any:
-        """Return a key as it is stored."""
+        """Return the stored form of a key."""
         encode = self.field[self.view.view_key].codec.encode
         return key if encode is None else encode(key)
 
@@ -104,10 +111,10 @@ class ViewTable(Generic[V]):
         has the field's class. Every other row is validated.
 
         Raises:
-            StorageError: the values do not fit the view, because the view has changed since they were written.
+            UnreadableRow: the values do not fit the view, because the view has changed since they were written.
         """
         values: dict[str, Any] = {}
-        certain = self._certain
+        certain, name = self._certain, ""
         try:
             for (name, decode, plain, optional), value in zip(self._decoders, row, strict=True):
                 if value is None:
@@ -118,33 +125,41 @@ class ViewTable(Generic[V]):
                 else:
                     certain = certain and type(value) is plain
                     values[name] = value
+            name = ""
             if certain:
-                return _build(self.view, values)
-            return self.view.model_validate(values, by_alias=False, by_name=True)
-        except (ValidationError, ValueError, KeyError, TypeError, ArithmeticError) as error:
-            raise StorageError(
-                f"cannot read a row of {self.view.__qualname__} with key {row[self._key_index]!r} from the table "
-                f"{self.table.name}: its values do not fit the class ({error}). Rebuild the projection that writes it."
-            ) from error
+                return self._codec.build(values)
+            texts = {name: values.pop(name) for name in self._texts}
+            return self._codec.decode_columns(values, texts)
+        except UnreadableRow as error:
+            raise UnreadableRow(self.view, self._key_of(row), error.found) from None
+        except (StorageError, ValueError, KeyError, TypeError, ArithmeticError) as error:
+            where = f"the field {name!r} does" if name else "its fields do"
+            found = f"{where} not fit the class any more ({type(error).__name__})"
+            raise UnreadableRow(self.view, self._key_of(row), found) from None  # the text of the cause quotes the value
 
-    @property
-    def _key_index(self) -> int:
-        return list(self.field).index(self.view.view_key)
+    def decode_all(self, rows: Iterable[Sequence[Any]], unreadable: list[UnreadableRow] | None) -> list[V]:
+        """Decode rows. Add the errors of unreadable rows to the list, or raise the first one if there is no list."""
+        found: list[V] = []
+        for row in rows:
+            try:
+                found.append(self.decode(row))
+            except UnreadableRow as error:
+                if unreadable is None:
+                    raise
+                unreadable.append(error)
+        return found
+
+    def _key_of(self, row: Sequence[Any]) -> Any:
+        index = list(self.field).index(self.view.view_key)
+        _, decode, _, _ = self._decoders[index]
+        try:
+            return row[index] if decode is None else decode(row[index])
+        except (ValueError, KeyError, TypeError):
+            return row[index]
 
     def _refuse(self, view: type[View]) -> None:
         if not view.view_name:
             raise InvalidDefinition(f"cannot create a table for {view.__qualname__}: the view needs a name and a key.")
-        if view.view_name.lower().startswith(("twofold_", "sqlite_")):
-            raise InvalidDefinition(
-                f"cannot create a table {view.view_name!r}: names that begin with twofold_ or sqlite_ are reserved. "
-                "Rename the view."
-            )
-        names = [name.lower() for name in self.field]
-        if len(set(names)) < len(names):
-            raise InvalidDefinition(
-                f"cannot create a table for {view.__qualname__}: two of its fields differ only in upper and lower case, "
-                "which SQL does not distinguish. Rename one of them."
-            )
         key = self.field[view.view_key]
         if key.kind in _NO_KEYS or key.optional:
             why = _NO_KEYS.get(key.kind, "it is optional")
@@ -161,13 +176,6 @@ def _named(field: Field, view: type[View], dialect: Dialect) -> Field:
     return replace(field, codec=replace(field.codec, type=dialect.columns.codec(Kind.NAME).type))
 
 
-def _index_name(view: str, fields: tuple[str, ...]) -> str:
-    name = "ix_" + "_".join((view, *fields))
-    if len(name) <= _LONGEST_NAME:
-        return name
-    return f"{name[: _LONGEST_NAME - 9]}_{blake2s(name.encode(), digest_size=4).hexdigest()}"
-
-
 def _builds_plainly(view: type[View]) -> bool:
     """Return whether a row can be created from its field values without validation."""
     decorators = view.__pydantic_decorators__
@@ -180,17 +188,3 @@ def _builds_plainly(view: type[View]) -> bool:
         or view.__private_attributes__
         or any(name in vars(base) for name in own for base in view.__mro__ if base not in BaseModel.__mro__)
     )
-
-
-def _build(view: type[V], values: dict[str, Any]) -> V:
-    """Create a row without validation, as `model_construct` does, which takes more than twice as long.
-
-    The attributes are documented by pydantic; there is no faster public function.
-    """
-    row = view.__new__(view)
-    put = object.__setattr__
-    put(row, "__dict__", values)
-    put(row, "__pydantic_fields_set__", set(values))
-    put(row, "__pydantic_extra__", None)
-    put(row, "__pydantic_private__", None)
-    return row

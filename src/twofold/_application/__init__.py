@@ -1,1 +1,1 @@
-"""The application: its public calls, what runs while it is entered, timers, retention, health."""
+"""The application: its public calls, its running state, timers, retention, health."""

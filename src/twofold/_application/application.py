@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 import anyio
 
+from .._background.calls import coroutine_function
 from .._background.clock import SystemClock, UuidV7
-from .._buses.chain import Middleware
+from .._background.forks import after_fork
+from .._buses.chain import EnvelopeMiddleware, Middleware
+from .._buses.no_handler import no_handler
 from .._definitions.aggregate import Aggregate
 from .._definitions.envelope import Origin
 from .._definitions.message import Command, Message, Query
 from .._definitions.retry import Retry
+from .._definitions.thresholds import DEFAULT_THRESHOLDS, Thresholds
+from .._definitions.topology import Topology
 from .._dispatch.session import DEFAULT_TIMEOUT, Session
 from .._registration.entries import MiddlewareEntry
 from .._registration.integration import here
 from .._registration.places import calling_frame
 from .._registration.router import Router
-from .._wiring.options import check_options, check_parts
+from .._telemetry.options import Telemetry
+from .._wiring.options import check_options, check_parts, check_telemetry
 from .._wiring.parts import Parts
 from ..errors import ApplicationNotRunning, WiringError
 from ..ports.cache import CacheStore
@@ -29,10 +36,14 @@ from ..ports.notifier import Notifier
 from ..ports.requests import Requests
 from ..ports.stores import ReadStore, WriteStore
 from ..ports.transport import Transport
+from .gauges import Gauges
 from .health import Health, health
 from .operations import Operations
+from .sync import SyncApplication
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
     from .._wiring.assembly import Assembly
     from .running import Running
 
@@ -66,11 +77,15 @@ class Application(Router):
         container: a `dependency_injector` container that provides further parameters of handlers.
         middleware: runs around every message, the first one outermost.
         work: whether this process runs the subscriptions. Pass False in a process that only dispatches and queries.
-        keep_records: the minimum time for which idempotency keys and ids of received messages are kept; None keeps them
-            for ever.
+        keep_records: the minimum time for which idempotency keys and ids of received messages are stored; None stores
+            them permanently.
         retry_scheduled: how failing scheduled commands are retried.
         lease: the time in seconds after which other processes take over the subscriptions of a dead process.
-        clock: the source of time; the system clock by default.
+        health: the lags and numbers above which `health()` reports a problem.
+        telemetry: records spans and metrics with OpenTelemetry. By default it is on if a tracer or meter provider is set
+            when the application starts; False switches it off.
+        clock: the source of time, for tests. By default it is the system clock, except that scheduled commands and
+            retries are due by the clock of the store that holds them.
         ids: creates identifiers; UUIDv7 by default.
 
     Raises:
@@ -89,11 +104,13 @@ class Application(Router):
         notifier: Notifier | None = None,
         event_sourced: Sequence[type[Aggregate]] = (),
         container: Any = None,
-        middleware: Sequence[Middleware] = (),
+        middleware: Sequence[Middleware | EnvelopeMiddleware] = (),
         work: bool = True,
         keep_records: timedelta | None = timedelta(days=7),
         retry_scheduled: Retry = Retry(attempts=8, delay=1.0, longest=60.0),
         lease: float = 3.0,
+        health: Thresholds = DEFAULT_THRESHOLDS,
+        telemetry: Telemetry | Literal[False] | None = None,
         clock: Clock | None = None,
         ids: Ids | None = None,
     ) -> None:
@@ -102,20 +119,27 @@ class Application(Router):
             write=write, read=read, transport=transport, requests=requests, cache=cache, notifier=notifier,
             container=container, clock=clock, ids=ids,
         )  # fmt: skip
-        aggregates = check_options(event_sourced, keep_records, lease, retry_scheduled, middleware)
+        aggregates = check_options(event_sourced, keep_records, lease, retry_scheduled, middleware, health)
+        check_telemetry(telemetry)
         if requests is None and isinstance(transport, Requests):
             requests = transport
         self.write = write
         self.read: ReadStore = write if read is None else read
         self.clock: Clock = clock or SystemClock()
         self._parts = Parts(
-            registered=self._registered, write=write, read=self.read, transport=transport, requests=requests, cache=cache,
-            notifier=notifier, event_sourced=aggregates, container=container, work=work, keep_records=keep_records,
-            retry_scheduled=retry_scheduled, lease=lease, clock=self.clock, ids=ids or UuidV7(),
+            name=name, registered=self._registered, write=write, read=self.read, transport=transport, requests=requests,
+            cache=cache, notifier=notifier, event_sourced=aggregates, container=container, work=work,
+            keep_records=keep_records, retry_scheduled=retry_scheduled, lease=lease, health=health,
+            telemetry=telemetry, clock=self.clock, ids=ids or UuidV7(),
         )  # fmt: skip
+        self.work = work
+        """Whether this process runs the subscriptions. It may be changed until the application is entered."""
         self._running: Running | None = None
-        self.operations = Operations(self._started)
-        """What operators do: inspect, repair and rebuild subscriptions, schedule and caches."""
+        after_fork(self, Application._forget)
+        self.operations = Operations(self._started, self._topology)
+        """Operations: inspect, repair and rebuild subscriptions, schedule and caches."""
+        self.sync = SyncApplication(self, self._running_in, self._disconnect)
+        """Blocking calls, for code without an event loop: Flask, Django, scripts."""
         place = here(calling_frame(1))
         self._registered.middleware.extend(
             MiddlewareEntry(middleware=each, on=Message, place=place) for each in middleware
@@ -131,21 +155,40 @@ class Application(Router):
         if assembly.faults:
             raise WiringError(sorted(assembly.faults))
 
-    def explain(self, message_type: type[Message]) -> str:
+    def explain(self, message: type[Message] | str) -> str:
         """Return the pipeline of a message as text: middleware, unit of work, handler and injected parameters.
+
+        Args:
+            message: the class of a command, a query or an event, or its name.
 
         Raises:
             NoHandler: no handler is registered for this message.
         """
         from .._wiring.explain import explain
 
-        return explain(self.name, self._assemble(), message_type)
+        return explain(self.name, self._assemble(), message)
 
     async def create_schema(self) -> None:
         """Create missing tables: those of the stores, and those of the read models. Existing tables stay unchanged."""
-        if not self._parts.one_store:
+        if self.read is not self.write:
             await self.write.create_schema(())  # the rows are in the read store
         await self.read.create_schema(self._assemble().views)
+
+    async def unregister_inline(self, projection: str) -> bool:
+        """Unregister an inline projection that no application has any more. Call this before the application starts.
+
+        An application that appends events must have every inline projection of its event log. The rows are not deleted.
+
+        Args:
+            projection: the name of the projection.
+
+        Returns:
+            Whether the event log had the projection.
+        """
+        from .._writing.transactions import writing
+
+        async with writing(self.write) as transaction:
+            return await transaction.inline.delete(projection)
 
     def session(
         self,
@@ -165,19 +208,28 @@ class Application(Router):
 
         Raises:
             InvalidToken: the text is not a consistency token.
+            InvalidKey: the tenant, the trace or the headers are not texts that every store can keep.
             ForeignLog: the token belongs to another log.
             ApplicationNotRunning: the application has not been entered.
         """
         origin = Origin(tenant=tenant, trace=trace or {}, headers=headers or {})
         return self._started().session(origin, token)
 
+    @coroutine_function
     def dispatch(self, command: Command[R], *, idempotency_key: str | None = None) -> Coroutine[Any, Any, R]:
         """Handle one command in a session of its own; see `Session.dispatch`."""
         if idempotency_key is not None:
-            return self.session().dispatch(command, idempotency_key=idempotency_key)
+            return self._dispatch_once(command, idempotency_key)
         running = self._running or self._started()
-        pipeline = running.pipelines.get(type(command))
-        return running.commands.dispatch(command) if pipeline is None else pipeline.handle(command)
+        try:
+            handle = running.handles[type(command)]
+        except KeyError:
+            raise no_handler("command", command, running.handles) from None
+        return handle(command)
+
+    async def _dispatch_once(self, command: Command[R], idempotency_key: str) -> R:
+        """Open the session in the task that handles the command, which may be another one than the caller's."""
+        return await self.session().dispatch(command, idempotency_key=idempotency_key)
 
     async def execute(self, query: Query[R], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None) -> R:
         """Answer one query in a session of its own; see `Session.execute`."""
@@ -201,7 +253,13 @@ class Application(Router):
             raise WiringError(sorted(assembly.faults))
         from .running import launch
 
-        self._running = await launch(self._parts, assembly)
+        self._registered.running = True
+        try:
+            self._running = await launch(replace(self._parts, work=self.work), assembly)
+            if assembly.services.recorder.on:
+                self._running.supervisor.start(Gauges(self._running).run, endless=True)
+        finally:
+            self._registered.running = self._running is not None
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -209,13 +267,12 @@ class Application(Router):
             try:
                 await self._running.close()
             finally:
-                self._running = None
+                self._running, self._registered.running = None, False
 
     async def settle(self, *, timeout: float = 30.0) -> None:
         """Return when every subscription has passed the whole log, no event waits for a retry, and nothing is appended.
 
-        Parked events do not count. A broker that is away may have messages, so `settle` waits for it. The application's
-        clock decides whether a retry is due.
+        Parked events do not count. An unavailable broker may have messages, so `settle` waits for it.
 
         Args:
             timeout: how long to wait, in seconds.
@@ -233,12 +290,19 @@ class Application(Router):
                 f"{each.name}: {each.lag} behind, {each.retrying} retrying, {each.state}"
                 for each in await self.operations.status()
             )
-            wrong = "".join(f" {problem}." for problem in (await self.health()).problems)
+            wrong = "".join(f" {problem}" for problem in (await self.health()).problems)
             raise TimeoutError(f"the subscriptions did not settle within {timeout} s ({found}).{wrong}") from error
 
-    async def health(self) -> Health:
-        """Return what a probe needs: problems, the state of each subscription, and transactions that delay readers."""
-        return await health(self._started())
+    async def health(self, thresholds: Thresholds | None = None) -> Health:
+        """Return what a probe needs: problems, the state of each subscription, and transactions that delay readers.
+
+        A store that does not answer, or fails, is one of the problems.
+
+        Args:
+            thresholds: the lags and numbers above which there is a problem; by default those of the application.
+        """
+        running = self._started()
+        return await health(running, running.parts.health if thresholds is None else thresholds)
 
     def _started(self) -> Running:
         if self._running is None:
@@ -247,7 +311,28 @@ class Application(Router):
             )
         return self._running
 
+    def _running_in(self) -> AbstractEventLoop | None:
+        """Return the event loop in which this process runs the application; None if it does not run."""
+        return None if self._running is None else self._running.loop()
+
+    async def _disconnect(self) -> None:
+        """Close the idle connections of the stores."""
+        for store in {id(each): each for each in (self.write, self.read)}.values():
+            await store.disconnect()
+
+    def _forget(self) -> object:
+        """Forget that the parent of this process runs the application, and return what belongs to the parent."""
+        running, self._running, self._registered.running = self._running, None, False
+        return running
+
+    def _topology(self) -> Topology:
+        from .._wiring.topology import topology
+
+        return topology(self.name, self._registered, self._assemble())
+
     def _assemble(self) -> Assembly:
         from .._wiring.assembly import assemble  # keeps `import twofold` fast
 
+        for router in self._registered.included:
+            self._registered.refresh(router)
         return assemble(self._parts)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .._subscriptions.status import SubscriptionStatus, count_parked
-from ..errors import TransientFailure
-from ..ports.schedule import ScheduledCommand
-from ..ports.subscription_store import SubscriptionStore
+from .._background.failures import description
+from .._definitions.thresholds import Thresholds
+from .._subscriptions.status import SubscriptionStatus
+from ..errors import StorageError, TransientFailure, TwofoldError, UnreadableRow
+from ..ports.cache import CacheKey, CacheStore
+from .problems import Problem, ProblemCode
+from .schedule_health import schedule_problems
+from .statuses import subscription_statuses
+from .subscription_health import note_of, subscription_problems
 
 if TYPE_CHECKING:
     from .running import Running
 
-_NAMED = 10
-"""How many stuck scheduled commands a probe names."""
+_PROBE = CacheKey("twofold.health", "probe")
+"""A key that no query has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,71 +28,108 @@ class Health:
     """The health of an application at one moment.
 
     Attributes:
-        problems: each problem in a sentence; empty when the application is healthy.
-        subscriptions: the status of every subscription; empty when a store does not answer.
-        holding_back: the open transactions that readers of the log wait for. A short one is not a problem.
+        problems: what is wrong, each with a stable code; empty when the application is healthy.
+        subscriptions: the status of every subscription; empty when a store does not answer or fails.
+        blocking_transactions: the open transactions that readers of the log wait for. A short one is not a problem.
+        notes: what an operator has decided and should not forget, such as a paused subscription. A note is not a problem.
     """
 
-    problems: tuple[str, ...]
+    problems: tuple[Problem, ...]
     subscriptions: tuple[SubscriptionStatus, ...]
-    holding_back: tuple[str, ...]
+    blocking_transactions: tuple[str, ...]
+    notes: tuple[Problem, ...] = ()
 
     @property
     def healthy(self) -> bool:
         """Whether there are no problems."""
         return not self.problems
 
+    @property
+    def ready(self) -> bool:
+        """Whether the stores answer, so that the application can handle messages, for a readiness probe.
 
-async def health(running: Running) -> Health:
-    """Return what a probe needs. An event that waits for a retry is not a problem: it succeeds, or it is parked."""
+        Other problems, such as parked events or an unavailable broker, do not count: every replica has them, so that a
+        probe that failed for them would stop all replicas.
+        """
+        return not any(each.code in ("store_unavailable", "store_failed") for each in self.problems)
+
+
+async def health(running: Running, thresholds: Thresholds) -> Health:
+    """Return the result of a health probe. A pending retry is not a problem: the event succeeds, or it is parked.
+
+    A store, cache or broker that fails, for whatever reason, is a problem, and never an error of the probe.
+    """
     try:
         found = await subscription_statuses(running)
-        # A process that works claims free partitions itself.
-        names = [] if running.parts.work else [each.name for each in found if each.state != "inline"]
-        nobody = [name for name in names if not await _is_owned(running.store_of(name).subscriptions, name)]
-        stuck = await running.parts.write.schedule.stuck(limit=_NAMED)
-        holding_back = await running.parts.write.log.holding_back()
+        problems = [
+            *subscription_problems(found, thresholds, works=running.parts.work),
+            *await schedule_problems(running, thresholds.overdue),
+            *await _unreadable(running),
+        ]
+        blocking_transactions = await running.parts.write.log.blocking_transactions()
     except TransientFailure as error:
-        return Health((f"a store does not answer: {error}",), (), ())
-    problems = [
-        *(f"{each.name} fails: {each.error}" for each in found if each.state == "failing"),
-        *(f"{each.name} has parked {each.parked} event(s): retry or discard them" for each in found if each.parked),
-        *(f"nobody runs {name}: start a worker" for name in nobody),
-        *map(_stuck, stuck),
-        *running.messaging.problems(),
-        *(
-            f"a background task ended with {type(each).__name__}: {each}. Restart this process"
-            for each in running.supervisor.failures
-        ),
-    ]
-    return Health(tuple(problems), tuple(found), tuple(holding_back))
+        problem = _of_store("store_unavailable", f"a store does not answer: {error}")
+        return Health((problem,), (), ())
+    except StorageError as error:
+        problem = _of_store("store_failed", f"a store fails: {error}")
+        return Health((problem,), (), ())
+    problems += [*await _cache(running.parts.cache), *running.messaging.problems(), *_background(running)]
+    notes = [note_of(each.name, each.pause) for each in found if each.pause is not None]
+    return Health(tuple(problems), tuple(found), tuple(blocking_transactions), tuple(notes))
 
 
-async def subscription_statuses(running: Running) -> Sequence[SubscriptionStatus]:
-    """Return the status of every subscription, in the order of registration."""
-    log = running.parts.write.log
-    head = await log.head()
-    statuses = [SubscriptionStatus(each.name, "projection", "inline", head, 0) for each in running.assembly.inline]
-    for worker in running.workers:
-        subscription, checkpoint = worker.subscription, await running.checkpoint(worker)
-        lag = await log.count(after=checkpoint.position, upto=head) if checkpoint.position < head else 0
-        error = "" if worker.error is None else f"{type(worker.error).__name__}: {worker.error}"
-        parked, retrying = await count_parked(subscription.store.parked, subscription.name, checkpoint)
-        statuses.append(
-            SubscriptionStatus(
-                subscription.name, subscription.kind, worker.state, checkpoint.position, lag, parked, retrying, error
-            )
-        )
-    return statuses
+def _of_store(code: ProblemCode, text: str) -> Problem:
+    return Problem(code, "critical", "", text, "Check the database and the connection to it.")
 
 
-async def _is_owned(subscriptions: SubscriptionStore, subscription: str) -> bool:
-    partitions = await subscriptions.partitions(subscription)
-    return bool(partitions) and all(partition.owner is not None for partition in partitions)
+async def _unreadable(running: Running) -> Sequence[Problem]:
+    """Return the rows that this process could not read, and still cannot."""
+    rows = running.assembly.services.unreadable
+    if not rows:
+        return ()
+    transaction = await running.parts.read.begin(read_only=True)
+    try:
+        return [_unreadable_row(each) for each in await rows.left(transaction)]
+    finally:
+        await transaction.rollback()
 
 
-def _stuck(command: ScheduledCommand) -> str:
-    return (
-        f"{command.name}, scheduled as {command.id!r}, failed {command.attempts} time(s): {command.reason}. "
-        "Retry it, or cancel it"
+def _unreadable_row(error: UnreadableRow) -> Problem:
+    name = error.view.view_name
+    return Problem(
+        "unreadable_row",
+        "warning",
+        name,
+        f"{name} has an unreadable row: {error}",
+        "Rebuild the projection of the view.",
     )
+
+
+async def _cache(cache: CacheStore | None) -> Sequence[Problem]:
+    """Return the problem of a cache that does not answer."""
+    if cache is None:
+        return ()
+    try:
+        await cache.lookup(_PROBE, None)
+    except TwofoldError as error:
+        text = f"the cache does not answer: {description(error)}"
+        return [
+            Problem("cache_unavailable", "warning", "", text, "Check the cache. Queries run their handlers meanwhile.")
+        ]
+    return ()
+
+
+def _background(running: Running) -> Iterator[Problem]:
+    """Yield the problems of the background work of this process."""
+    error = running.notifications.failure
+    if error is not None:
+        yield Problem(
+            "notifier_unavailable",
+            "warning",
+            "",
+            f"notifications between processes fail: {description(error)}",
+            "Check the notifier. Readers poll meanwhile, within half a second.",
+        )
+    for failure in running.supervisor.failures:
+        text = f"a background task failed and was restarted: {description(failure)}"
+        yield Problem("task_failed", "warning", "", text, "The log of the process has the traceback.")

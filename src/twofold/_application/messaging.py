@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
+from .._background.failures import description
+from .._background.log_lines import logger_of
 from .._consistency.arrivals import Arrivals
+from .._consistency.waiting import Runs
 from .._definitions.envelope import Origin
 from .._dispatch.session import Session
 from .._integration.inbound import Inbound
-from .._integration.relay import ProgressReports
+from .._integration.relay import ProgressReports, Republish
 from .._remote.serving import Serving
 from .._subscriptions.subscription import Subscription
 from .._wiring.assembly import Assembly
@@ -18,10 +20,11 @@ from .._wiring.parts import Parts
 from .._wiring.subscriptions import feed_filter
 from ..errors import TransientFailure
 from ..ports.checkpoints import Checkpoint
+from .problems import Problem
 
-logger = logging.getLogger("twofold.broker")
+logger = logger_of("twofold.broker")
 
-Report = Callable[[str, Checkpoint | None], None]
+Report = Callable[[str, Checkpoint | None, Runs], None]
 """Receives the checkpoints of a subscription; None when other processes run some of its partitions."""
 
 
@@ -33,6 +36,7 @@ class Messaging:
         assembly: its checked wiring.
         appended: called after events of other applications were recorded.
         open_session: opens a session for a request.
+        republish: lets the relay publish events again.
     """
 
     def __init__(
@@ -41,8 +45,9 @@ class Messaging:
         assembly: Assembly,
         appended: Callable[[], None],
         open_session: Callable[[Origin, str | None], Session],
+        republish: Republish,
     ) -> None:
-        self._name = parts.name
+        self._name, services = parts.name, assembly.services
         self.inbound: tuple[Inbound, ...] = ()
         self.serving: Serving | None = None
         self.arrivals: Arrivals | None = None
@@ -52,7 +57,12 @@ class Messaging:
         if parts.requests is not None:
             for entry in parts.registered.served:
                 self.serving = Serving(
-                    parts.requests, parts.name, entry.messages, open_session, partitions=entry.partitions
+                    parts.requests,
+                    parts.name,
+                    entry.messages,
+                    open_session,
+                    partitions=entry.partitions,
+                    recorder=services.recorder,
                 )
         if broker is None:
             return
@@ -61,14 +71,23 @@ class Messaging:
             sources = [(entry.source, feed, broker.transport.partitions(feed)) for entry, feed in feeds]
             self.arrivals = Arrivals(parts.write, sources)
             self.inbound = tuple(
-                Inbound(feed, feed_filter(parts, entry), broker, parts.write, parts.clock, appended)
+                Inbound(
+                    feed,
+                    feed_filter(parts, entry),
+                    broker,
+                    parts.write,
+                    parts.clock,
+                    services.write.inline,
+                    appended,
+                    services.recorder,
+                )
                 for entry, feed in feeds
             )
         if parts.registered.relays:
-            self._progress = ProgressReports(broker, parts.name, parts.clock, parts.ids)
+            self._progress = ProgressReports(broker, parts.name, parts.clock, parts.ids, republish)
 
     async def open(self, *, work: bool) -> None:
-        """Connect to the broker and declare what this application receives, so that the broker keeps it from now on.
+        """Connect to the broker and declare what this application receives, so that the broker stores messages from now on.
 
         If the broker is unavailable, the application starts anyway and connects later. A process that neither receives
         nor relays events does not connect here.
@@ -105,8 +124,8 @@ class Messaging:
         if subscription.kind != "relay" or progress is None:
             return report
 
-        def report_both(name: str, checkpoint: Checkpoint | None) -> None:
-            report(name, checkpoint)
+        def report_both(name: str, checkpoint: Checkpoint | None, runs: Runs) -> None:
+            report(name, checkpoint, runs)
             progress.report(checkpoint)
 
         return report_both
@@ -121,22 +140,42 @@ class Messaging:
         except TransientFailure:
             return False
 
-    def problems(self) -> Iterator[str]:
-        """Yield each problem as a sentence."""
+    def problems(self) -> Iterator[Problem]:
+        """Yield the problems of the connections to the broker."""
         away = None if self._broker is None else self._broker.error
         if away is not None and not any(each.error for each in self.inbound):
-            yield f"the broker is unavailable: {type(away).__name__}: {away}"
+            text = f"the broker is unavailable: {description(away)}"
+            yield Problem("broker_unavailable", "critical", "", text, "Check the broker. The connection is retried.")
         for each in self.inbound:
-            if each.error is not None:
-                yield f"{each.feed.consumer} cannot receive: {type(each.error).__name__}: {each.error}"
-            elif each.consumer is not None and each.consumer.trouble is not None:
-                yield f"{each.feed.consumer} cannot receive: {each.consumer.trouble}"
-            if each.parked:
-                yield f"{each.feed.consumer} has parked {each.parked} message(s) that it cannot record: see Transport.parked"
-        if self.serving is not None and self.serving.trouble is not None:
-            yield f"{self.serving.service} cannot serve requests: {self.serving.trouble}"
+            yield from _of_inbound(each)
+        if self._progress is not None and self._progress.error is not None:
+            text = f"the broker may have lost events: {description(self._progress.error)}"
+            yield Problem(
+                "broker_lost_events", "critical", "", text, "Check the broker. Lost events are relayed again."
+            )
+        if self.serving is not None and self.serving.problem is not None:
+            name = self.serving.service
+            text = f"{name} cannot serve requests: {self.serving.problem}"
+            yield Problem(
+                "requests_unavailable", "critical", name, text, "Check the broker. The connection is retried."
+            )
 
     async def close(self) -> None:
         """Close the connection to the broker."""
         if self._broker is not None:
             await self._broker.transport.close()
+
+
+def _of_inbound(inbound: Inbound) -> Iterator[Problem]:
+    """Yield the problems of one consumer of events."""
+    name = inbound.feed.consumer
+    found = None if inbound.consumer is None else inbound.consumer.problem
+    error = found if inbound.error is None else description(inbound.error)
+    if error is not None:
+        text = f"{name} cannot receive: {error}"
+        yield Problem("receiver_failed", "critical", name, text, "Check the broker. The connection is retried.")
+    if inbound.parked:
+        text = f"{name} has parked {inbound.parked} message(s) that it cannot record"
+        yield Problem(
+            "messages_parked", "warning", name, text, "Transport.parked lists them, and unpark records them again."
+        )

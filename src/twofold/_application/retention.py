@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
 from typing import Final
 
 import anyio
 import anyio.lowlevel
 
-from ..errors import TransientFailure
+from .._background.failures import STORE_FAILURES
+from .._background.log_lines import logger_of
 from ..ports.clock import Clock
 from ..ports.stores import WriteStore
 
-logger = logging.getLogger("twofold.retention")
+logger = logger_of("twofold.retention")
 
 _BATCH: Final = 500
 """The most records that one transaction deletes."""
@@ -22,35 +22,30 @@ _RARELY: Final = 600.0
 """The longest time between two deletions, in seconds."""
 
 
-class Retention:
-    """Deletes old idempotency keys and inbox entries.
+async def delete_records(store: WriteStore, clock: Clock, older_than: timedelta) -> int:
+    """Delete older records in transactions of at most 500; return their number.
 
     Args:
         store: the store of the records.
         clock: decides which records are old.
+        older_than: the minimum age of a deleted record.
     """
+    before, total = clock.now() - older_than, 0
+    for records in (store.keys, store.inbox):
+        deleted = _BATCH
+        while deleted == _BATCH:
+            deleted = await records.delete(before=before, limit=_BATCH)
+            total += deleted
+            await anyio.lowlevel.checkpoint()  # lets other tasks run between two transactions
+    return total
 
-    def __init__(self, store: WriteStore, clock: Clock) -> None:
-        self._store = store
-        self._clock = clock
 
-    async def forget(self, older_than: timedelta) -> int:
-        """Delete older records in transactions of at most 500; return their number."""
-        before, forgotten = self._clock.now() - older_than, 0
-        for records in (self._store.keys, self._store.inbox):
-            gone = _BATCH
-            while gone == _BATCH:
-                gone = await records.delete(before=before, limit=_BATCH)
-                forgotten += gone
-                await anyio.lowlevel.checkpoint()  # lets other tasks run between two transactions
-        return forgotten
-
-    async def run(self, keep: timedelta) -> None:
-        """Delete records older than `keep` now and then periodically, until cancelled."""
-        pause = min(_RARELY, max(1.0, keep.total_seconds() / 10))
-        while True:
-            try:
-                await self.forget(keep)
-            except TransientFailure as error:
-                logger.warning("Old records are deleted later: %s", error)
-            await anyio.sleep(pause)
+async def keep_deleting(store: WriteStore, clock: Clock, older_than: timedelta) -> None:
+    """Delete older records now and then periodically, until cancelled."""
+    pause = min(_RARELY, max(1.0, older_than.total_seconds() / 10))
+    while True:
+        try:
+            await delete_records(store, clock, older_than)
+        except STORE_FAILURES as error:
+            logger.warning("Old records are deleted later: %s", error)
+        await anyio.sleep(pause)

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+from asyncio import AbstractEventLoop
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from os import getpid
+from secrets import token_hex
 from socket import gethostname
 
 import anyio
 
-from .._background.supervisor import Supervisor
+from .._background.tasks import Supervisor, running_loop
+from .._consistency.lag import lowest
 from .._definitions.envelope import Origin
 from .._definitions.position import START, Position
 from .._dispatch.session import Session
 from .._subscriptions.decoded_log import DecodedLog
-from .._subscriptions.inline import begin_inline
+from .._subscriptions.inline_modes import InlineModes
 from .._subscriptions.worker import Worker
 from .._wiring.assembly import Assembly
 from .._wiring.parts import Parts
+from ..errors import ApplicationNotRunning
 from ..ports.checkpoints import Checkpoint
 from ..ports.stores import ReadStore
+from ..ports.subscription_store import Partition
 from .messaging import Messaging
 from .notifications import Notifications
-from .retention import Retention
+from .relay_again import RelayAgain
+from .retention import keep_deleting
 from .timers import Timers
 
 _DRAIN = 5.0
-"""How long a stopping application waits for the current batches of its subscriptions, in seconds."""
+"""Seconds that a stopping application waits for the current transactions of its subscriptions."""
 
 
 class Running:
@@ -49,19 +56,21 @@ class Running:
     def __init__(self, parts: Parts, assembly: Assembly, identity: str, opened: AsyncExitStack) -> None:
         self.parts = parts
         self.assembly = assembly
-        self.commands = assembly.services.commands
-        self.pipelines = assembly.services.command_pipelines
+        self.handles = {message: each.handle for message, each in assembly.services.command_pipelines.items()}
         self.identity = identity
-        self.owner = f"{gethostname()}/{getpid()}/{parts.ids.new().hex[:12]}"
-        self.log = DecodedLog(parts.write.log, identity, assembly.event_types, parts.clock)
+        self.owner = f"{gethostname()}/{getpid()}/{token_hex(6)}"  # `SubscriptionWorker` reads it
+        self._loop = running_loop()
+        self.log = DecodedLog(parts.write, identity, assembly.event_types, parts.clock)
         services, consistency = assembly.services, assembly.services.consistency
         self.notifications = Notifications(
             parts.write.log, identity, parts.notifier, services.committed, services.appended
         )
         self.supervisor = Supervisor()
-        self.messaging = Messaging(parts, assembly, services.committed.send, self.session)
+        relays = [each for each in assembly.subscriptions if each.kind == "relay"]
+        again = RelayAgain(relays, self.log, self.owner, parts.lease, self.notifications.appended)
+        self.messaging = Messaging(parts, assembly, services.committed.send, self.session, again)
         services.running.start()
-        services.conversations.start(identity, self.messaging.arrivals)
+        services.conversations.log, services.conversations.arrivals = identity, self.messaging.arrivals
         self.timers = Timers(services, self._session_of, parts.retry_scheduled)
         self.workers = [
             Worker(
@@ -73,22 +82,32 @@ class Running:
         self._drain = _DRAIN
         self._opened = opened
 
+    def loop(self) -> AbstractEventLoop:
+        """Return the event loop in which the application runs.
+
+        Raises:
+            ApplicationNotRunning: the loop is not asyncio's, so that other threads cannot call it.
+        """
+        if self._loop is None:
+            raise ApplicationNotRunning(
+                f"the application {self.parts.name!r} runs on trio, where app.sync cannot call it. Run it on asyncio."
+            )
+        return self._loop
+
     async def start(self) -> None:
-        """Bring inline projections up to date, and start the subscriptions and the background tasks."""
+        """Start the inline projections, the subscriptions and the background tasks."""
         parts, works = self.parts, self.parts.work
         await self.messaging.open(work=works)
-        for projection in self.assembly.inline:
-            await begin_inline(
-                projection, self.assembly.services, self.assembly.event_types, parts.write, self.identity
-            )
+        modes = InlineModes(self.assembly.services, self.log, self.owner, parts.lease)
+        await modes.start(self.assembly.inline, self.assembly.subscriptions, writes=self.assembly.writes)
         for worker in self.workers:
             await worker.prepare()
         self.supervisor.start(self.notifications.announce, endless=True)
         if works:
             self.supervisor.start(self.notifications.listen, endless=True)
             if parts.keep_records is not None:
-                retention = Retention(parts.write, parts.clock)
-                self.supervisor.start(partial(retention.run, parts.keep_records), endless=True)
+                retention = partial(keep_deleting, parts.write, parts.clock, parts.keep_records)
+                self.supervisor.start(retention, endless=True)
             for worker in self.workers:
                 self.supervisor.start(worker.run)
             self.supervisor.start(self.timers.run)
@@ -103,7 +122,7 @@ class Running:
             await self._opened.aclose()  # event handlers that still run may dispatch until the end
 
     async def stop(self) -> None:
-        """Let the subscriptions finish their batch, then cancel those that do not."""
+        """Let the subscriptions finish their batches, then cancel the others."""
         for worker in self.workers:
             worker.stop()
         self.timers.stop()
@@ -132,10 +151,17 @@ class Running:
         known = ", ".join(each.name for each in self.assembly.subscriptions) or "none"
         raise LookupError(f"There is no subscription {subscription!r}. Subscriptions: {known}.")
 
-    async def checkpoint(self, worker: Worker) -> Checkpoint:
-        """Return the committed checkpoint of a worker's subscription; the start of the log when it never ran."""
-        found = await worker.subscription.store.subscriptions.checkpoint(worker.subscription.name)
-        return found or Checkpoint(START, self.identity)
+    async def partitions(self, worker: Worker) -> Sequence[Partition]:
+        """Return the partitions of a worker's subscription; none when it never ran."""
+        return await worker.subscription.store.subscriptions.partitions(worker.subscription.name)
+
+    async def checkpoints(self, worker: Worker) -> Sequence[Checkpoint]:
+        """Return the committed checkpoints of the partitions of a worker's subscription; none when it never ran."""
+        return [partition.checkpoint for partition in await self.partitions(worker)]
+
+    def lowest(self, checkpoints: Sequence[Checkpoint]) -> Checkpoint:
+        """Return the lowest checkpoint, with the number of parked events of all partitions."""
+        return lowest(checkpoints) or Checkpoint(START, self.identity)
 
     async def settle(self) -> None:
         """Return when nothing is due or waits for a retry, and every subscription has passed the head of a log at rest."""
@@ -153,8 +179,9 @@ class Running:
             await consistency.moved.wait(seen, 0.05)
 
     async def _has_passed(self, worker: Worker, head: Position) -> bool:
-        checkpoint, subscription = await self.checkpoint(worker), worker.subscription
-        if checkpoint.position < head:
+        checkpoints, subscription = await self.checkpoints(worker), worker.subscription
+        checkpoint = self.lowest(checkpoints)
+        if checkpoint.position < head or await self.log.lost(checkpoints):
             return False
         return not (checkpoint.parked and await subscription.store.parked.retries(subscription.name))
 
@@ -168,7 +195,7 @@ async def launch(parts: Parts, assembly: Assembly) -> Running:
     """
     opened = AsyncExitStack()
     try:
-        if not parts.one_store:
+        if parts.read is not parts.write:
             opened.push_async_callback(parts.write.close)
             await parts.write.open(())  # the rows are in the read store
         opened.push_async_callback(parts.read.close)

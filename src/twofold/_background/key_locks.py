@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 
 import anyio
 
 
+@dataclass(slots=True, eq=False)
 class KeyLocks:
-    """Fair locks by key, inside one process, on asyncio and trio. A key that nobody holds or waits for takes no memory.
+    """Fair locks by key, inside one process, on asyncio and trio. A key that no task holds or waits for takes no memory.
 
     A free lock is taken without a switch to another task.
     """
 
-    def __init__(self) -> None:
-        self._waiting: dict[object, deque[anyio.Event]] = {}
+    _waiting: dict[object, deque[anyio.Event]] = field(default_factory=dict, init=False)
 
-    @asynccontextmanager
-    async def hold(self, key: object) -> AsyncIterator[None]:
+    def hold(self, key: object) -> AbstractAsyncContextManager[None]:
         """Wait for the lock of a key, and hold it inside the block. Waiting tasks get the lock in the order of arrival."""
+        return _Held(self, key)
+
+    async def acquire(self, key: object) -> None:
+        """Wait for the lock of a key, and take it; `release` must follow."""
         waiting = self._waiting.get(key)
         if waiting is None:
             self._waiting[key] = deque()
         else:
             await self._turn(key, waiting)
-        try:
-            yield
-        finally:
-            self._release(key)
+
+    def release(self, key: object) -> None:
+        """Give the lock of a key to the next task that waits for it."""
+        waiting = self._waiting[key]
+        if waiting:
+            waiting.popleft().set()
+        else:
+            del self._waiting[key]
 
     async def _turn(self, key: object, waiting: deque[anyio.Event]) -> None:
         turn = anyio.Event()
@@ -38,14 +45,21 @@ class KeyLocks:
             await turn.wait()
         except BaseException:
             if turn.is_set():  # cancelled in the moment in which the lock became free
-                self._release(key)
+                self.release(key)
             else:
                 waiting.remove(turn)
             raise
 
-    def _release(self, key: object) -> None:
-        waiting = self._waiting[key]
-        if waiting:
-            waiting.popleft().set()
-        else:
-            del self._waiting[key]
+
+@dataclass(slots=True, eq=False)
+class _Held(AbstractAsyncContextManager[None]):
+    """The block of `KeyLocks.hold`. It is a class, because an async generator costs more than the lock, for each message."""
+
+    locks: KeyLocks
+    key: object
+
+    async def __aenter__(self) -> None:
+        await self.locks.acquire(self.key)
+
+    async def __aexit__(self, *_: object) -> None:
+        self.locks.release(self.key)

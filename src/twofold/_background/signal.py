@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 
 import anyio
 
@@ -31,16 +32,19 @@ class Signal:
         if self.also is not None:
             self.also.send()
 
-    async def wait(self, seen: int, seconds: float) -> None:
+    async def wait(self, seen: int, seconds: float = inf) -> None:
         """Return when the signal is sent, at the latest after a timeout.
 
         Args:
             seen: the count that the caller has seen; if the signal was sent since, `wait` returns immediately.
-            seconds: the timeout, in seconds.
+            seconds: the timeout, in seconds; by default none.
         """
         if self.count != seen:
             return
         if self._event is None:
             self._event = anyio.Event()
+        if seconds == inf:  # a timer costs more than the rest of a wake-up
+            await self._event.wait()
+            return
         with anyio.move_on_after(seconds):
             await self._event.wait()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
+from .._background.calls import coroutine_function
 from .._definitions.message import Command
 from ..errors import ConfigurationError
 from .callables import standalone
@@ -54,6 +55,7 @@ class CommandBus:
 
         return CommandRegistration(register)
 
+    @coroutine_function
     def dispatch(self, command: Command[R]) -> Coroutine[Any, Any, R]:
         """Handle a command and return the result of its handler. Errors of the handler propagate unchanged.
 

@@ -11,7 +11,9 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
+from .._background.shown import shown_option
 from .._definitions.message import Command, Event, Query
+from .._definitions.names import wrong_label
 from ..errors import InvalidDefinition
 from .handler_types import ClassHandler, FunctionHandler, Handler
 
@@ -41,7 +43,7 @@ def check_message(decorator: str, given: object, base: type[object], *, write: s
     called = decorator if write.startswith("app.") else f"@{decorator}"
     write = write or f"@{decorator}(Some{base.__name__})"
     raise InvalidDefinition(
-        f"cannot use {called} so: it takes the class of {article} {kind}, and was given {given!r:.100}. "
+        f"cannot use {called} with {shown_option(given)}: pass the class of {article} {kind}. "
         f"Write {write}{'' if write.startswith('app.') else ' above the handler'}."
     )
 
@@ -55,24 +57,36 @@ def check_events(decorator: str, events: tuple[object, ...], name: object) -> No
         name: its argument `name`, empty if there was none.
 
     Raises:
-        InvalidDefinition: an argument is not a class of events, or the name is missing or is not a string.
+        InvalidDefinition: an argument is not a class of events, or the name is missing or is not valid.
     """
-    if not isinstance(name, str) or not name:
-        found = f"was given the name {name!r:.100}" if name else "has no name="
-        given = ", ".join(getattr(each, "__name__", repr(each)) for each in events)
+    if wrong := wrong_label(name):
+        found = f"the name {shown_option(name)} is not valid. {wrong}" if name else "name= is missing"
+        given = ", ".join(getattr(each, "__name__", shown_option(each)) for each in events)
         raise InvalidDefinition(
-            f"cannot use @{decorator} so: it takes the classes of events and the stable name of its checkpoint, and "
-            f"({given}) {found}. Write @{decorator}(SomeEvent, name='send_mail') above the handler."
+            f"cannot use @{decorator} with ({given}): {found}. Pass the classes of events and a stable name for the "
+            f"checkpoint. Write @{decorator}(SomeEvent, name='send_mail') above the handler."
         )
     for event in events:
         check_message(decorator, event, Event)
 
 
-class CommandRegistration(Generic[C_co]):
-    """Registers a handler of the command `C_co` and returns it unchanged."""
+class _Registration:
+    """A decorator of handlers.
+
+    Args:
+        register: called with each handler.
+    """
 
     def __init__(self, register: Callable[[Any], None]) -> None:
         self._register = register
+
+    def _registered(self, handler: Any) -> Any:
+        self._register(handler)
+        return handler
+
+
+class CommandRegistration(_Registration, Generic[C_co]):
+    """Registers a handler of the command `C_co` and returns it unchanged."""
 
     @overload
     def __call__(
@@ -85,15 +99,11 @@ class CommandRegistration(Generic[C_co]):
     @overload  # matches nothing more, and is what a type checker shows for a handler that it refuses
     def __call__(self: CommandRegistration[Command[R]], handler: Handler[C_co, P, R]) -> Handler[C_co, P, R]: ...
     def __call__(self, handler: Any) -> Any:
-        self._register(handler)
-        return handler
+        return self._registered(handler)
 
 
-class QueryRegistration(Generic[Q_co]):
+class QueryRegistration(_Registration, Generic[Q_co]):
     """Registers a handler of the query `Q_co` and returns it unchanged."""
-
-    def __init__(self, register: Callable[[Any], None]) -> None:
-        self._register = register
 
     @overload
     def __call__(self: QueryRegistration[Query[R]], handler: FunctionHandler[Q_co, ..., R, P, T]) -> Callable[P, T]: ...
@@ -104,15 +114,11 @@ class QueryRegistration(Generic[Q_co]):
     @overload  # matches nothing more, and is what a type checker shows for a handler that it refuses
     def __call__(self: QueryRegistration[Query[R]], handler: Handler[Q_co, P, R]) -> Handler[Q_co, P, R]: ...
     def __call__(self, handler: Any) -> Any:
-        self._register(handler)
-        return handler
+        return self._registered(handler)
 
 
-class EventRegistration(Generic[E_co]):
+class EventRegistration(_Registration, Generic[E_co]):
     """Registers a handler of the event `E_co` and returns it unchanged."""
-
-    def __init__(self, register: Callable[[Any], None]) -> None:
-        self._register = register
 
     @overload
     def __call__(  # type: ignore[overload-overlap]  # the last one hides nothing
@@ -125,5 +131,4 @@ class EventRegistration(Generic[E_co]):
     @overload  # matches nothing more, and is what a type checker shows for a handler that it refuses
     def __call__(self, handler: Handler[E_co, P, None]) -> Handler[E_co, P, None]: ...
     def __call__(self, handler: Any) -> Any:
-        self._register(handler)
-        return handler
+        return self._registered(handler)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, overload
 
+from .._background.calls import coroutine_function
 from .._definitions.message import Event
 from .._definitions.on import E1, E2, E3, E4, E5, E6
 from ..errors import HandlersFailed
@@ -32,7 +33,8 @@ class EventBus:
     """
 
     def __init__(self, *, middleware: Sequence[Middleware] = ()) -> None:
-        self._handlers: dict[type[Event], list[Handle]] = {}
+        self._handlers: list[tuple[tuple[type[Event], ...], Handle]] = []
+        self._routes: dict[type[Event], Handle] = {}
         self._middleware = checked(middleware)
 
     @overload
@@ -56,16 +58,19 @@ class EventBus:
     @overload
     def handler(self, *event_types: type[Event]) -> EventRegistration[Any]: ...
     def handler(self, *event_types: type[Event]) -> EventRegistration[Any]:
-        """Return a decorator that registers a handler of events of exactly these types, and returns it unchanged."""
+        """Return a decorator that registers a handler of events of these types, and returns it unchanged.
+
+        A handler of a base class handles the events of every subclass. A handler of `Event` handles all events.
+        """
 
         def register(handler: Any) -> None:
-            handle: Handle = compose(self._middleware, standalone(handler))
-            for event_type in event_types:
-                self._handlers.setdefault(event_type, []).append(handle)
+            self._handlers.append((event_types, compose(self._middleware, standalone(handler))))
+            self._routes.clear()
 
         return EventRegistration(register)
 
-    async def publish(self, event: Event) -> None:
+    @coroutine_function
+    def publish(self, event: Event) -> Coroutine[Any, Any, None]:
         """Call every handler of the event, in the order of registration. Return when all of them have finished.
 
         If a handler fails, the next handlers are called all the same. An event without a handler is ignored. Cancellation
@@ -74,12 +79,32 @@ class EventBus:
         Raises:
             HandlersFailed: at least one handler failed. The error is an exception group with the errors of all of them.
         """
-        failures: list[Exception] = []
-        for handle in self._handlers.get(type(event), ()):
+        try:
+            handle = self._routes[type(event)]
+        except KeyError:
+            handle = self._route(type(event))
+        return handle(event)
+
+    def _route(self, event_type: type[Event]) -> Handle:
+        """Return what calls the handlers of a class of events, and remember it until another handler is registered."""
+        found = [handle for event_types, handle in self._handlers if issubclass(event_type, event_types)]
+        self._routes[event_type] = handle = _calling(found)
+        return handle
+
+
+def _calling(handlers: Sequence[Handle]) -> Handle:
+    """Return a callable that calls handlers one after another, and raises all of their errors together."""
+
+    async def publish(event: Event) -> None:
+        failures: list[Exception] | None = None
+        for handle in handlers:
             try:
                 await handle(event)
             except Exception as failure:  # noqa: BLE001 -- all failures are raised together below
+                failures = failures or []
                 failures.append(failure)
         if failures:
-            handlers = len(self._handlers[type(event)])
-            raise HandlersFailed(f"{len(failures)} of {handlers} handler(s) of {type(event).__name__} failed", failures)
+            name = type(event).__name__
+            raise HandlersFailed(f"{len(failures)} of {len(handlers)} handler(s) of {name} failed", failures)
+
+    return publish

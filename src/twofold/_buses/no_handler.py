@@ -23,14 +23,14 @@ def no_single_answer(query: Query[Any]) -> NoHandler:
     """Return the error for a streaming query that is executed."""
     name = type(query).__name__
     return NoHandler(
-        f"cannot execute {name}: it is answered with a stream. Iterate over it: async for item in app.stream({name}(…))."
+        f"cannot execute {name}: it is a streaming query. Iterate over the stream: async for item in app.stream({name}(…))."
     )
 
 
 def no_stream(query: Query[Any]) -> NoHandler:
     """Return the error for the stream of a query that does not stream."""
     return NoHandler(
-        f"cannot stream {type(query).__name__}: it is answered with one result. Use execute(). A streaming query is a "
+        f"cannot stream {type(query).__name__}: it returns one result. Use execute(). A streaming query is a "
         "Query[AsyncIterator[…]], and its handler is an async generator."
     )
 

@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing
 from typing import Any, NoReturn, TypeVar
 
+from .._background.calls import coroutine_function
 from .._definitions.message import Query
-from .._encoding.answer_types import stream_mismatch
+from .._encoding.result_types import stream_mismatch
 from ..errors import ConfigurationError, InvalidDefinition
 from .callables import is_stream, standalone
 from .chain import Middleware, checked, compose
@@ -54,6 +55,7 @@ class QueryBus:
 
         return QueryRegistration(register)
 
+    @coroutine_function
     def execute(self, query: Query[R]) -> Coroutine[Any, Any, R]:
         """Answer a query. Errors of the handler propagate unchanged.
 

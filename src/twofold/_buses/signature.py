@@ -5,8 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from .._definitions.annotations import arguments_of, substituted, without_none
+
+_EMPTY = inspect.Parameter.empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,54 +21,88 @@ class Parameter:
     Attributes:
         name: the name.
         type: the annotation, or `inspect.Parameter.empty` without an annotation.
-        has_default: whether the parameter is optional.
-        keyword_only: whether the argument must be passed by name.
+        default: the default, or `inspect.Parameter.empty` without a default.
+        kind: how the argument is passed.
         marker: a marker of `dependency_injector` such as `Provide["mailer"]`, as the default or in `Annotated`, or None.
     """
 
     name: str
     type: Any
-    has_default: bool
-    keyword_only: bool
+    default: Any
+    kind: Any
     marker: Any = None
 
+    @property
+    def has_default(self) -> bool:
+        """Whether the parameter is optional."""
+        return self.default is not _EMPTY
+
+    @property
+    def keyword_only(self) -> bool:
+        """Whether the argument must be passed by name."""
+        return self.kind is inspect.Parameter.KEYWORD_ONLY
+
+    @property
+    def positional_only(self) -> bool:
+        """Whether the argument must be passed by position."""
+        return self.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
+
+    @property
+    def wanted(self) -> Any:
+        """The type of the object to inject: `X` for a parameter `x: X | None = None`."""
+        return without_none(self.type)
+
     def __str__(self) -> str:
-        if self.type is inspect.Parameter.empty:
+        if self.type is _EMPTY:
             return f"'{self.name}' (not annotated)"
         return f"'{self.name}: {written(self.type)}'"
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The parameters of a callable, and its result type, which is `inspect.Parameter.empty` without an annotation."""
+    """The parameters of a callable, and its result type, which is `inspect.Parameter.empty` without an annotation.
+
+    The last parameter may be a `*args`. A `**kwargs` is left out.
+    """
 
     parameters: tuple[Parameter, ...]
     returns: Any
 
-    @property
-    def after_self(self) -> Signature:
-        """The signature of the bound method."""
-        return Signature(self.parameters[1:], self.returns)
 
+def signature_of(function: Callable[..., Any], names: Mapping[str, Any], of: Any = None) -> Signature:
+    """Return the signature of a callable, with its annotations resolved.
 
-def signature_of(function: Callable[..., Any], names: Mapping[str, Any]) -> Signature:
-    """Return the signature of a function, with its annotations resolved.
+    The arguments of a `functools.partial` are left out, and a decorated function has the signature that its decorator says.
 
     Args:
-        function: a function, or a method of a class. `self` is one of its parameters.
+        function: a function, a bound method, a partial; or, with `of`, a method of a class.
         names: local names that the annotations may use.
+        of: the class, or the generic class with arguments, that the method belongs to. `self` is left out.
 
     Raises:
-        NameError: an annotation uses a name that does not exist at run time.
+        NameError: an annotation uses a name that does not exist at run time. An annotation in quotes may raise other errors,
+            too.
     """
-    notifier = get_type_hints(function, localns=dict(names), include_extras=True)
     read = inspect.signature(function)
-    parameters = tuple(
-        _parameter(parameter, notifier.get(parameter.name, inspect.Parameter.empty))
-        for parameter in read.parameters.values()
-        if parameter.kind not in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    )
-    return Signature(parameters, notifier.get("return", inspect.Parameter.empty))
+    fixed = function.keywords if isinstance(function, partial) else ()
+    inner = _annotated_function(function)
+    defined_by = next((base for base in _classes(of) if function in vars(base).values()), None)
+    arguments = {} if defined_by is None else arguments_of(of, defined_by)
+    own = {each.__name__: each for holder in (*_classes(of), inner) for each in getattr(holder, "__type_params__", ())}
+    hints = get_type_hints(inner, localns={**names, **_closure(inner), **own}, include_extras=True)
+
+    def annotation(name: str, written: Any) -> Any:
+        found = hints.get(name, _EMPTY if isinstance(written, str) else written)
+        return substituted(found, arguments) if arguments else found
+
+    parameters = [
+        _parameter(each, annotation(each.name, each.annotation))
+        for each in read.parameters.values()
+        if each.kind is not inspect.Parameter.VAR_KEYWORD and each.name not in fixed
+    ]
+    if of is not None and parameters and parameters[0].kind is not inspect.Parameter.VAR_POSITIONAL:
+        del parameters[0]
+    return Signature(tuple(parameters), annotation("return", read.return_annotation))
 
 
 def written(annotation: Any) -> str:
@@ -84,18 +123,56 @@ def written(annotation: Any) -> str:
 
 
 def _parameter(parameter: inspect.Parameter, annotation: Any) -> Parameter:
-    has_default = parameter.default is not inspect.Parameter.empty
-    marker = parameter.default if has_default and _is_marker(parameter.default) else None
-    if get_origin(annotation) is Annotated:
-        annotation, *extras = get_args(annotation)
-        marker = marker or next((extra for extra in extras if _is_marker(extra)), None)
+    default = parameter.default
+    marker = default if _is_marker(default) else None
+    marker = marker or next((extra for extra in _extras(annotation) if _is_marker(extra)), None)
     return Parameter(
         name=parameter.name,
-        type=annotation,
-        has_default=has_default and marker is None,
-        keyword_only=parameter.kind is inspect.Parameter.KEYWORD_ONLY,
+        type=get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation,
+        default=_EMPTY if marker is not None else default,
+        kind=parameter.kind,
         marker=marker,
     )
+
+
+def _extras(annotation: Any) -> tuple[Any, ...]:
+    """Return the metadata that `Annotated` adds to an annotation, or to an alternative of a union."""
+    if get_origin(annotation) is Annotated:
+        inner, *extras = get_args(annotation)
+        return (*extras, *_extras(inner))
+    if get_origin(annotation) in (Union, UnionType):
+        return tuple(extra for each in get_args(annotation) for extra in _extras(each))
+    return ()
+
+
+def _annotated_function(function: Any) -> Any:
+    """Return the function whose annotations a callable has."""
+    while isinstance(function, partial):
+        function = function.func
+    if inspect.isclass(function):
+        return function.__init__
+    if not (inspect.isroutine(function) or hasattr(function, "__wrapped__")):
+        function = function.__call__
+    return inspect.unwrap(function)
+
+
+def _closure(function: Any) -> Mapping[str, Any]:
+    """Return the names that a function uses from the functions around it."""
+    function = getattr(function, "__func__", function)
+    names = getattr(getattr(function, "__code__", None), "co_freevars", ())
+    cells = zip(names, getattr(function, "__closure__", None) or (), strict=False)
+    found = {}
+    for name, cell in cells:
+        try:
+            found[name] = cell.cell_contents
+        except ValueError:  # not assigned yet
+            continue
+    return found
+
+
+def _classes(of: Any) -> tuple[type[Any], ...]:
+    cls = get_origin(of) or of
+    return () if cls is None else cls.__mro__
 
 
 def _is_marker(value: object) -> bool:

@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import anyio
 
+from .._background.log_lines import logger_of
 from .._definitions.cache import CacheStats
 from .._definitions.position import Position
 from ..errors import TwofoldError
 from ..ports.cache import Cached, CacheKey, CacheLease, CacheStore
+from .reach import newest
 
-logger = logging.getLogger("twofold.cache")
+logger = logger_of("twofold.cache")
 
 _PAUSE = 1.0
-"""How long a cache store that failed is not asked again, in seconds."""
+"""Seconds for which a failing cache store is not called again."""
 
 
+@dataclass(slots=True, eq=False)
 class Answers:
     """The cached answers of all queries. After a failure of the store, queries are answered without the cache for a while.
 
-    Args:
+    Attributes:
         store: the cache store.
     """
 
-    def __init__(self, store: CacheStore) -> None:
-        self._store = store
-        self._retry_at = 0.0
-        self._hits = self._misses = self._fills = self._refused = self._failures = 0
+    store: CacheStore
+    _retry_at: float = field(default=0.0, init=False)
+    _floors: dict[str, Position] = field(default_factory=dict, init=False)
+    """For each query whose answers could not be invalidated, the position that its answers must have reached."""
+    _hits: int = field(default=0, init=False)
+    _misses: int = field(default=0, init=False)
+    _fills: int = field(default=0, init=False)
+    _refused: int = field(default=0, init=False)
+    _failures: int = field(default=0, init=False)
 
     @property
     def stats(self) -> CacheStats:
@@ -45,7 +54,7 @@ class Answers:
         if self._retry_at and self._retry_at > anyio.current_time():
             return None
         try:
-            found = await self._store.lookup(key, tenant, at_least=needed)
+            found = await self.store.lookup(key, tenant, at_least=newest(needed, self._floors.get(key.query)))
         except TwofoldError as error:
             self.failed(error)
             return None
@@ -63,7 +72,7 @@ class Answers:
         if self._retry_at:
             return
         try:
-            filled = await self._store.fill(lease, answer, seconds=seconds)
+            filled = await self.store.fill(lease, answer, seconds=seconds)
         except TwofoldError as error:
             self.failed(error)
             return
@@ -72,13 +81,29 @@ class Answers:
         else:
             self._refused += 1
 
-    async def spoilt(self, key: CacheKey, error: Exception) -> None:
-        """Remove an answer that was found and cannot be decoded."""
-        logger.warning("a cached answer cannot be decoded and is removed: %s", error)
+    async def invalidate(self, keys: Sequence[CacheKey], queries: Sequence[str], position: Position) -> None:
+        """Invalidate answers, or if the store does not answer, accept no answers from before a position.
+
+        Args:
+            keys: the keys of the answers.
+            queries: queries of which all answers are invalidated.
+            position: the position of the event that makes the answers outdated.
+        """
+        try:
+            await self.store.invalidate(keys)
+            if queries:
+                await self.store.invalidate_queries(queries)
+        except TwofoldError as error:
+            self.failed(error)
+            self._floors.update(dict.fromkeys([*(key.query for key in keys), *queries], position))
+
+    async def discard(self, key: CacheKey, reason: str) -> None:
+        """Remove an answer that was found and cannot be used."""
+        logger.warning("a cached answer is removed: %s", reason)
         self._hits -= 1  # the lookup counted the answer as a hit
         self._failures += 1
         try:
-            await self._store.invalidate([key])
+            await self.store.invalidate([key])
         except TwofoldError as failure:
             self.failed(failure)
 

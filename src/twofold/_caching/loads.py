@@ -95,8 +95,8 @@ class Load:
         """
         if other._waits_for(self):
             raise DispatchCycle(
-                f"cannot answer {name}: its answer is being loaded, and that load waits for this query, which an outer "
-                "handler or another task sent. Let the handlers call a shared function instead of each other's queries."
+                f"cannot answer {name}: its cached answer is being loaded by a handler that waits for this same query. "
+                "Let the handlers call a shared function instead of each other's queries."
             )
         self._awaits.append(other)
         try:

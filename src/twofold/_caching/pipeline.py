@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from functools import cached_property
 from random import uniform
 from typing import Any
 
 from pydantic import ValidationError
 
-from .._buses.no_handler import Handle
+from .._background.log_lines import logger_of
+from .._consistency.known import Point
+from .._definitions.envelope import Envelope
+from .._dispatch.middleware_steps import EnvelopedHandle
+from .._dispatch.services import Services
 from .._dispatch.steps import Step
-from .._encoding.answer_types import answers_of
-from .._encoding.round_trip import Changed
+from .._dispatch.telemetry_steps import type_name
+from .._encoding.lossy import LossyError
+from .._encoding.misfits import misfits_without_values
+from .._encoding.result_types import answers_of
+from .._telemetry.metrics import CACHE_LOOKUPS, MESSAGE_TYPE, OUTCOME
 from ..errors import TransientFailure
 from ..ports.cache import Cached, CacheKey, CacheLease
-from ..ports.stores import ReadStore, WriteStore
 from .answers import Answers
 from .cached_query import CachedQuery
-from .keys import KeyFormat
+from .key_values import Ambiguous
+from .keys import KeyFormat, key_of_query
 from .loads import Load
 from .question import Question, question, run_load
 from .reach import NOWHERE, Reach, newest, reach_of
 
-logger = logging.getLogger("twofold.cache")
+logger = logger_of("twofold.cache")
 
 
 class Caching:
@@ -32,40 +39,55 @@ class Caching:
     Args:
         query: the query.
         answers: the cache.
-        write: the store of the event log.
-        read: the store of the read models.
+        services: the services of the application: its stores, and the events that are known to be in the log.
     """
 
-    def __init__(self, query: CachedQuery, answers: Answers, write: WriteStore, read: ReadStore) -> None:
-        self._query = query
+    def __init__(self, query: CachedQuery, answers: Answers, services: Services) -> None:
+        self.query = query
         self._name = query.message.__name__
         self._cache = query.cache
-        self._format = KeyFormat(query.cache.key)
         self._answers = answers
-        self._write = write
-        self._read = read
+        self._write = services.write.store
+        self._read = services.read
+        self._known = services.consistency.known
+        self._recorder = services.recorder
         self._log = self._kept_as = ""
         self._round_trip = answers_of(query.message)
         self._under_way: dict[tuple[str, str | None], Load] = {}
         self._keyless = False
 
+    @cached_property
+    def _format(self) -> KeyFormat:
+        return key_of_query(self.query.message, self._cache)
+
     def step(self) -> Step:
-        """Return the step that returns cached answers, and caches those that the rest of the pipeline loads."""
+        """Return the step that returns cached answers, and caches the answers of the rest of the pipeline."""
         return Step("cache", f"cache: key {self._cache.key!r}, kept for {self._cache.ttl:g} s", self._around)
 
-    def _around(self, handle: Handle) -> Handle:
-        async def cached(query: Any) -> Any:
+    def leave_loads(self, keys: Collection[str] | None) -> None:
+        """Let later queries not wait for loads that have begun, because the loads may have read outdated rows.
+
+        Args:
+            keys: the keys of the answers; None for all keys.
+        """
+        for name in list(self._under_way):
+            if keys is None or name[0] in keys:
+                del self._under_way[name]
+
+    def _around(self, handle: EnvelopedHandle) -> EnvelopedHandle:
+        async def cached(query: Any, envelope: Envelope[Any] | None = None) -> Any:
             asked = self._asked(query)
             if asked is None:
-                return await handle(query)
+                return await handle(query, envelope)
             if asked.name in self._under_way:
                 text = await self._from_others(asked)
                 if text is not None:
+                    self._count("shared")
                     return self._round_trip.decode(text)
             mine = self._under_way[asked.name] = Load(asked.above)
             try:
                 with asked.awaiting(mine):
-                    answer = await self._answer(mine, asked, lambda: handle(query))
+                    answer = await self._answer(mine, asked, lambda: handle(query, envelope))
             except Exception as error:
                 mine.error = error
                 raise
@@ -80,16 +102,18 @@ class Caching:
         return cached
 
     def _asked(self, query: Any) -> Question | None:
-        """Return the question, or None if its key cannot be formatted."""
+        """Return the question, or None if its key cannot be formatted, or if no event would find it."""
         try:
-            key = self._format.of(query)
+            key, types = self._format.of(query), self._format.types_in(query)
+        except Ambiguous:
+            return None
         except Exception as error:  # noqa: BLE001 -- a value of any type may refuse its format
             if not self._keyless:
                 self._keyless = True
                 text = "cannot format the cache key %r; such a %s is answered without the cache: %s"
                 logger.warning(text, self._cache.key, self._name, error)
             return None
-        return question(self._name, key)
+        return question(self._name, key, types)
 
     async def _from_others(self, asked: Question) -> str | None:
         """Return the answer that another task loads, if it is new enough; None to load one."""
@@ -115,11 +139,14 @@ class Caching:
             try:
                 answer = self._round_trip.decode(found.text)
             except ValidationError as error:
-                await self._answers.spoilt(CacheKey(self._kept_as, asked.name[0]), error)
+                reason = f"it cannot be decoded: {misfits_without_values(error)}"
+                await self._answers.discard(CacheKey(self._kept_as, asked.name[0]), reason)
                 found = None
             else:
-                mine.reach, mine.text = Reach(found.position, whole=True), found.text
+                self._count("hit")
+                mine.reach, mine.text = Reach(found.position, whole=True, event=found.event), found.text
                 return answer
+        self._count("failure" if found is None else "miss")
         mine.reach = await self._reach()
         mine.floor = newest(asked.needed, mine.reach.position)
         mine.began.open()
@@ -130,8 +157,13 @@ class Caching:
         ttl = self._cache.ttl if answer is not None else self._cache.negative_ttl
         if found is not None and ttl is not None and text is not None and mine.reach.whole:
             seconds = ttl * uniform(1 - self._cache.jitter, 1)  # noqa: S311 -- spreading, not secrecy
-            await self._answers.fill(found, Cached(text, mine.reach.position, self._log), seconds)
+            await self._answers.fill(found, Cached(text, mine.reach.position, self._log, mine.reach.event), seconds)
         return answer
+
+    def _count(self, outcome: str) -> None:
+        if self._recorder.on:
+            found = {MESSAGE_TYPE: type_name(self.query.message), OUTCOME: outcome}
+            self._recorder.record(CACHE_LOOKUPS, 1, self._recorder.attributes(found))
 
     async def _lookup(self, asked: Question) -> Cached | CacheLease | None:
         if not self._log:
@@ -140,14 +172,26 @@ class Caching:
             except TransientFailure as error:
                 self._answers.failed(error)
                 return None
-            self._kept_as = self._query.kept_as(self._log)
-        key, tenant = asked.name
-        return await self._answers.lookup(CacheKey(self._kept_as, key), tenant, asked.needed)
+            self._kept_as = self.query.kept_as(self._log)
+        name, variant = asked.name
+        key = CacheKey(self._kept_as, name)
+        found = await self._answers.lookup(key, variant, asked.needed)
+        if isinstance(found, Cached) and not await self._is_of_this_log(found):
+            await self._answers.discard(key, "the log has lost the events that it was read after")
+            return None
+        return found
+
+    async def _is_of_this_log(self, answer: Cached) -> bool:
+        """Return whether the log still has the event of an answer; True if the store does not answer."""
+        try:
+            return await self._known.missing([Point(answer.position, answer.event)]) is None
+        except TransientFailure:
+            return True
 
     async def _reach(self) -> Reach:
         """Return the position that the read models have reached; nothing is cached if a store does not answer."""
         try:
-            return await reach_of(self._query, self._write, self._read)
+            return await reach_of(self.query, self._write, self._read)
         except TransientFailure as error:
             self._answers.failed(error)
             return NOWHERE
@@ -155,9 +199,7 @@ class Caching:
     def _text_of(self, answer: Any) -> str | None:
         """Return an answer as JSON, or None if another value would come back. Then only this task gets it."""
         try:
-            return self._round_trip.encode_equal(answer)
-        except Changed:
-            logger.warning("an answer of %s comes back from JSON as another value and is not cached", self._name)
-        except ValueError as error:
-            logger.warning("an answer of %s has no JSON and is not cached: %s", self._name, error)
+            return self._round_trip.encode(answer)
+        except LossyError as lossy:
+            logger.warning("an answer of %s is not cached: %s", self._name, lossy)
         return None

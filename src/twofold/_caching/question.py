@@ -1,4 +1,4 @@
-"""One execution of a cached query: its key, and what its answer needs."""
+"""One execution of a cached query: its key, and the position that its answer must have."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from .._definitions.position import Position
-from .._dispatch.caller import Caller, current
+from .._dispatch.caller import Caller, current_caller, reset_caller, set_caller
 from .loads import Load, loading
 from .reach import newest
 
@@ -21,7 +21,7 @@ class Question(NamedTuple):
 
     Attributes:
         query: the name of the query.
-        name: the key of the answer, and the tenant.
+        name: the key of the answer, and its variant: the tenant, and the types of values with equal keys.
         needed: the position that the answer must have reached.
         above: the load whose handler executes the query; None when no load does.
     """
@@ -45,9 +45,15 @@ class Question(NamedTuple):
             self.above.is_made_of(load.reach)
 
 
-def question(query: str, key: str) -> Question:
-    """Return the execution of a query by the caller that runs here."""
-    above, caller = loading.get(), current.get()
+def question(query: str, key: str, types: str = "") -> Question:
+    """Return the execution of a query by the caller that runs here.
+
+    Args:
+        query: the name of the query.
+        key: the key of the answer.
+        types: the types of values whose keys are equal, if there are any.
+    """
+    above, caller = loading.get(), current_caller()
     needed, tenant = None, None
     if caller is not None:
         needed = caller.needed
@@ -57,18 +63,23 @@ def question(query: str, key: str) -> Question:
         above = above.live
     if above is not None:
         needed = newest(needed, above.floor)
+    if types:  # a tenant never contains NUL
+        tenant = f"{types}\0" if tenant is None else f"{types}\0\0{tenant}"
     return Question(query, (key, tenant), needed, above)
 
 
 async def run_load(mine: Load, load: Callable[[], Awaitable[Any]]) -> Any:
-    """Run a load. The queries of its handler need what the answer claims, and not what the session needs."""
-    caller, mark = current.get(), None
+    """Run a load.
+
+    The queries of its handler wait for the position that the answer claims, not for the writes of the session.
+    """
+    caller, mark = current_caller(), None
     here = loading.set(mine)
     if isinstance(caller, Caller) and caller.needed is not None:
-        mark = current.set(replace(caller, needed=None))
+        mark = set_caller(replace(caller, needed=None))
     try:
         return await load()
     finally:
         if mark is not None:
-            current.reset(mark)
+            reset_caller(mark)
         loading.reset(here)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
+from uuid import UUID
 
 from .._definitions.position import START, Position
+from .._definitions.subclasses import stored_names
 from ..ports.event_log import EventLog
 from ..ports.stores import ReadStore, WriteStore
 from .cached_query import CachedQuery
@@ -18,14 +20,17 @@ class Reach(NamedTuple):
         position: the lowest checkpoint.
         whole: whether an answer may be cached: no event up to the position is missing, retry pending or parked, and every
             later event that invalidates the answer is still to come.
+        event: the id of the event at the position.
     """
 
     position: Position
     whole: bool
+    event: UUID | None = None
 
     def within(self, other: Reach) -> Reach:
         """Return the lower of two positions."""
-        return Reach(min(self.position, other.position), self.whole and other.whole)
+        lower = other if other.position < self.position else self
+        return lower._replace(whole=self.whole and other.whole)
 
 
 NOWHERE = Reach(START, whole=False)
@@ -48,7 +53,7 @@ async def reach_of(query: CachedQuery, write: WriteStore, read: ReadStore) -> Re
     if invalidated is None or invalidated.parked:
         return reach._replace(whole=False)
     if invalidated.position > reach.position:
-        names = [str(event_type.message_name) for event_type in query.cache.invalidated_by]
+        names = stored_names(query.cache.invalidated_by)
         page = await log.read_all(after=reach.position, limit=1, names=names)
         if (page.events[0].position if page.events else page.last + 1) <= invalidated.position:
             return reach._replace(whole=False)
@@ -57,7 +62,8 @@ async def reach_of(query: CachedQuery, write: WriteStore, read: ReadStore) -> Re
 
 async def _passed_by(reads: Sequence[str], read: ReadStore, log: EventLog) -> Reach:
     if not reads:
-        return Reach(await log.head(), whole=True)
+        head = await log.head()
+        return Reach(head, whole=True, event=(await log.ids([head])).get(head))
     identity, reach = await log.identity(), None
     for name in reads:
         checkpoint = await read.subscriptions.checkpoint(name)
@@ -66,7 +72,7 @@ async def _passed_by(reads: Sequence[str], read: ReadStore, log: EventLog) -> Re
         elif checkpoint.log != identity:
             passed = NOWHERE
         else:
-            passed = Reach(checkpoint.position, whole=not checkpoint.parked)
+            passed = Reach(checkpoint.position, whole=not checkpoint.parked, event=checkpoint.event)
         reach = passed if reach is None else reach.within(passed)
     return reach or NOWHERE
 

@@ -1,1 +1,1 @@
-"""Causal consistency: what a session has seen, its token, and waiting until a read model has caught up."""
+"""Causal consistency: the writes that a session has seen, its token, and the wait for read models."""

@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 from .._background.backoff import Backoff
 from .._background.polling import poll_until
-from .._definitions.position import START, Position
+from .._definitions.position import START
 from ..errors import ForeignLog
 from ..ports.checkpoints import Checkpoint
 from ..ports.stores import WriteStore
 from ..ports.transport import Feed
+from .known import Point
 from .token import Written
 
 _FIRST_POLL = 0.002
@@ -78,17 +79,17 @@ class Arrivals:
         missing = list(elsewhere)
 
         async def have_all_arrived() -> bool:
-            while missing and (position := await self._position_of(missing[0])) is not None:
+            while missing and (last := await self._arrived(missing[0])) is not None:
                 origins = tuple((missing[0].log, each) for each in missing[0].events)
-                arrived.append(Written(log, position, (), origins))
+                arrived.append(Written(log, last.position, (), origins, last.event))
                 del missing[0]
             return not missing
 
         await poll_until(have_all_arrived, Backoff(_FIRST_POLL, _LAST_POLL), seconds=seconds)
         return arrived, missing
 
-    async def _position_of(self, written: Written) -> Position | None:
-        """Return a position here that all the writes precede; None while some may arrive later."""
+    async def _arrived(self, written: Written) -> Point | None:
+        """Return an event here that all the writes precede; None while some may arrive later."""
         unknown, known = False, list[str]()
         for source, parts in self._parts.items():
             marks = [await self._store.subscriptions.checkpoint(part.arrived) for part in parts]
@@ -106,15 +107,19 @@ class Arrivals:
             f"received here ({self.name}) has that log. Start a session without it."
         )
 
-    async def _last_of(self, sources: Sequence[str]) -> Position:
-        """Return the position here of the last event of these applications."""
+    async def _last_of(self, sources: Sequence[str]) -> Point:
+        """Return the last event of these applications here."""
         recorded = [
             await self._store.subscriptions.checkpoint(part.recorded)
             for source in sources
             for part in self._parts[source]
         ]
-        return max((each.position for each in recorded if each is not None), default=START)
+        points = [Point(each.position, each.event) for each in recorded if each is not None]
+        return max(points, key=lambda point: point.position, default=Point(START, None))
 
 
 def _covers(mark: Checkpoint | None, written: Written) -> bool:
-    return mark is not None and mark.log == written.log and mark.position >= written.position
+    if mark is None or mark.log != written.log or mark.position < written.position:
+        return False
+    # Another event at the position means that the source has lost the event that it reported, or that of the token.
+    return mark.position > written.position or None in (mark.event, written.event) or mark.event == written.event

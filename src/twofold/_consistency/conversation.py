@@ -1,11 +1,13 @@
-"""Conversations: what the messages of one session have in common."""
+"""Conversations: the shared state of the messages of one session."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .._background.tasks import RunningTask
 from .._definitions.envelope import Origin
+from .known import KnownEvents
 from .seen import Seen
 
 if TYPE_CHECKING:
@@ -13,15 +15,7 @@ if TYPE_CHECKING:
 
 
 class Conversation:
-    """The writes that a session has seen, and what its caller says about its messages.
-
-    A conversation belongs to the task that opened it.
-
-    Attributes:
-        origin: the tenant, trace and headers of its messages.
-        seen: the writes that its queries must see.
-        owner: the task that opened it.
-    """
+    """The writes that a session has seen, and the metadata that its caller gives to its messages."""
 
     __slots__ = ("origin", "owner", "seen")
 
@@ -30,40 +24,39 @@ class Conversation:
         self.seen = seen
         self.owner = owner
 
+    def continued(self, owner: object) -> Conversation:
+        """Return this conversation for another task. What one has seen, the other has seen too."""
+        return Conversation(self.origin, self.seen, owner)
 
+
+@dataclass(slots=True, eq=False)
 class Conversations:
     """Opens the conversations of an application.
 
-    Args:
+    Attributes:
         running: returns the task that opens a conversation.
+        known: verifies that events are in the log.
+        log: the identity of the log, once the stores are open.
+        arrivals: which events of other logs have arrived here; None when the application receives none.
     """
 
-    def __init__(self, running: RunningTask) -> None:
-        self._running = running
-        self._log = ""
-        self._arrivals: Arrivals | None = None
-
-    def start(self, log: str, arrivals: Arrivals | None) -> None:
-        """Set what is known once the stores are open.
-
-        Args:
-            log: the identity of the application's log.
-            arrivals: which events of other applications have arrived here; None when this one receives none.
-        """
-        self._log, self._arrivals = log, arrivals
+    running: RunningTask
+    known: KnownEvents
+    log: str = ""
+    arrivals: Arrivals | None = None
 
     def open(self, origin: Origin | None = None, token: str | None = None) -> Conversation:
         """Open a conversation for the current task.
 
         Args:
-            origin: what the caller says about its messages.
+            origin: the metadata that the caller gives to its messages.
             token: the consistency token of an earlier session, whose writes this one must see.
 
         Raises:
             InvalidToken: the token is malformed.
             ForeignLog: the token belongs to another log.
         """
-        seen = Seen(self._log, self._arrivals)
+        seen = Seen(self.log, self.arrivals, self.known)
         if token:
             seen.resume(token)
-        return Conversation(origin or Origin(), seen, self._running.get())
+        return Conversation(origin or Origin(), seen, self.running.get())

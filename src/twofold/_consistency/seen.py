@@ -7,12 +7,28 @@ from typing import TYPE_CHECKING
 
 from anyio import current_time
 
+from .._definitions.position import START, Position
 from ..errors import ForeignLog, ReadNotReady
 from ..ports.event_log import StoredEvent
-from .token import KEPT, Written, decode_tokens, encode_tokens, latest, merged
+from .known import KnownEvents, Point
+from .token import (
+    KEPT,
+    KEPT_TYPES,
+    Written,
+    decode_tokens,
+    encode_tokens,
+    last_of_types,
+    latest,
+    merged,
+    type_key,
+    types_of_both,
+)
 
 if TYPE_CHECKING:
     from .arrivals import Arrivals
+
+
+_START_AGAIN = "Start a session without the token. Repeat the lost commands if their changes are still needed."
 
 
 class Seen:
@@ -21,18 +37,26 @@ class Seen:
     Args:
         log: the identity of this application's log.
         arrivals: which events of other logs have arrived here; None when this application receives none.
+        known: verifies that events are in the log.
     """
 
     _by_handlers: tuple[Written, ...] = ()
     """Writes of other applications for handlers of the session, until one of its queries waits for them."""
 
-    def __init__(self, log: str, arrivals: Arrivals | None) -> None:
-        self.here: Written | None = None
-        """The writes to this log; None when there are none."""
+    _run = ""
+    """The run of the log's server in which the session wrote last."""
+
+    def __init__(self, log: str, arrivals: Arrivals | None, known: KnownEvents) -> None:
+        self._here: Written | None = None
+        self._committed: list[tuple[Sequence[StoredEvent], str]] = []
+        """The events that were committed since the last merge, with the runs of the log's server."""
         self._elsewhere: tuple[Written, ...] = ()
         """The writes to other logs that are not known to have arrived here."""
         self._log = log
         self._arrivals = arrivals
+        self._known = known
+        self._points: tuple[Point, ...] = ()
+        """The last events of this log that the session has seen: of its own writes, and of each token."""
 
     @property
     def elsewhere(self) -> bool:
@@ -42,22 +66,66 @@ class Seen:
     @property
     def token(self) -> str:
         """All writes as a text for a header; empty when there are none."""
-        return encode_tokens(merged([*((self.here,) if self.here else ()), *self._elsewhere, *self._by_handlers]))
+        here = self.here
+        return encode_tokens(merged([*((here,) if here else ()), *self._elsewhere, *self._by_handlers]))
 
-    def add(self, events: Sequence[StoredEvent]) -> None:
-        """Remember events that were committed here."""
-        positions = tuple([event.position for event in events])
-        before = self.here
-        if before is None:
-            self.here = Written(self._log, positions[-1], positions[-KEPT:])
-        else:
-            last = max(before.position, positions[-1])
-            self.here = Written(self._log, last, (*before.events, *positions)[-KEPT:], before.origins)
+    def add(self, events: Sequence[StoredEvent], run: str) -> None:
+        """Remember events that were committed here.
+
+        Args:
+            events: the events.
+            run: the run of the log's server, as it was known before the transaction began.
+        """
+        self._committed.append((events, run))
+        if len(self._committed) >= KEPT:
+            self._merge()
+
+    def _merge(self) -> None:
+        """Add the committed events to the writes. Commands do not wait for this, and most sessions never need it."""
+        for events, run in self._committed:
+            written = _written(self._log, events)
+            point = Point(written.position, written.event)
+            self._known.note(point, run)
+            self._points = (*(self._points[:-1] if run == self._run else self._points), point)
+            self._run = run
+            before = self._here
+            if before is None:
+                self._here = written
+            else:
+                last, event = max(Point(before.position, before.event), point, key=_position)
+                types, untyped = types_of_both(before, written)
+                positions = (*before.events, *written.events)[-KEPT:]
+                self._here = Written(self._log, last, positions, before.origins, event, types, untyped)
+        self._committed.clear()
+
+    @property
+    def here(self) -> Written | None:
+        """The writes to this log; None when there are none."""
+        if self._committed:
+            self._merge()
+        return self._here
 
     def token_of(self, events: Sequence[StoredEvent]) -> str:
         """Return the token of a session that wrote these events and no others; empty when there are none."""
-        positions = tuple(event.position for event in events)
-        return encode_tokens([Written(self._log, positions[-1], positions)]) if positions else ""
+        return encode_tokens([_written(self._log, events)]) if events else ""
+
+    async def verify(self, written: Written) -> None:
+        """Verify that the log still has the last event of everything that the session has seen.
+
+        A log that has the event has every earlier event too, so that only the last one counts from then on.
+
+        Args:
+            written: what a query must see.
+
+        Raises:
+            EventsLost: the log has lost one of the events.
+        """
+        self._merge()
+        points = {*self._points, Point(written.position, written.event)}
+        lost = await self._known.missing(points)
+        if lost is not None:
+            raise await self._known.lost("a consistency token", lost, _START_AGAIN)
+        self._points = (max(points, key=_position),)
 
     def resume(self, token: str) -> None:
         """Remember the writes that a token names, as if this session had made them.
@@ -67,7 +135,10 @@ class Seen:
             ForeignLog: the token belongs to neither this log nor one whose events arrive here.
         """
         here, elsewhere = self._read(token)
-        self.here = latest(self.here, here)
+        self._merge()
+        if here is not None:
+            self._points, self._run = (*self._points, Point(here.position, here.event)), ""
+        self._here = latest(self._here, here)
         self._elsewhere = merged([*self._elsewhere, *elsewhere])
 
     def add_elsewhere(self, application: str, written: Sequence[Written]) -> None:
@@ -117,7 +188,7 @@ class Seen:
             return elsewhere, False
         arrived, left = await self._arrivals.wait(elsewhere, self._log, seconds)
         for each in arrived:
-            self.here = latest(self.here, each)
+            self._here = latest(self.here, each)
         return tuple(left), bool(left)
 
     def _read(self, token: str) -> tuple[Written | None, tuple[Written, ...]]:
@@ -134,4 +205,15 @@ class Seen:
                     f"{self._log}. A restored backup or another database counts as another log; start a session without "
                     "it, or consume() the events of the application that it comes from."
                 )
-        return here, tuple(elsewhere)
+        return here, merged(elsewhere)
+
+
+def _written(log: str, events: Sequence[StoredEvent]) -> Written:
+    """Return the writes of one transaction."""
+    positions, last = tuple([event.position for event in events]), events[-1]
+    types, untyped = last_of_types([(type_key(event.name), event.position) for event in events], START, kept=KEPT_TYPES)
+    return Written(log, last.position, positions[-KEPT:], (), last.id, types, untyped)
+
+
+def _position(point: Point) -> Position:
+    return point.position

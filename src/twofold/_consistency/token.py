@@ -4,18 +4,37 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from hashlib import sha256
 from itertools import accumulate, pairwise
 from typing import NamedTuple
+from uuid import UUID
 
+from .._background.shown import shown
 from .._definitions.position import START, Position
 from ..errors import InvalidToken
 
 REMEMBERED = 64
-"""How many of the last positions a token carries, so that a query recognises a parked write."""
+"""The number of last positions in a token, by which a query recognises a parked write. All logs share them."""
+
+LONGEST = 32_768
+"""The maximal number of characters of a token."""
+
+_LONGEST_LOG = 100
+"""The maximal number of characters of a log's identity."""
+
+KEPT_TYPES = 64
+"""The number of event types whose last positions a session stores."""
+
+TYPES = 8
+"""The number of event types whose last positions are in a token. All logs share them."""
+
+_KEY_BYTES = 6
+"""The number of bytes of the key of a type."""
 
 KEPT = REMEMBERED * 32
-"""How many positions a session keeps."""
+"""The number of positions that a session stores."""
 
 _LAST = 2**63 - 1
 
@@ -28,34 +47,104 @@ class Written(NamedTuple):
         position: the last position.
         events: the last few positions, ascending.
         origins: the last few writes to other logs that have arrived in this one: their logs and their positions there.
+        event: the id of the event at the last position; None if there is no event, or the event is not known.
+        types: the last position of each type of event after `untyped`: keys of types and positions, by ascending position.
+        untyped: the last position whose type of event is not known; None if no type is known.
     """
 
     log: str
     position: Position
     events: tuple[Position, ...]
     origins: tuple[tuple[str, Position], ...] = ()
+    event: UUID | None = None
+    types: tuple[tuple[str, Position], ...] = ()
+    untyped: Position | None = None
+
+    def upto(self, types: frozenset[str] | None) -> Position:
+        """Return the last position that may have an event of these types; `START` if none has.
+
+        Args:
+            types: the keys of the types; None for all events.
+        """
+        if types is None or self.untyped is None:
+            return self.position
+        return max([self.untyped, *(position for each, position in self.types if each in types)])
 
 
-def encode_token(written: Written) -> str:
-    """Return a text for a header: printable ASCII without spaces. Distances between positions keep it short."""
-    parts: list[object] = [written.log, written.position, _distances(written.events)]
+@lru_cache(maxsize=4096)
+def type_key(name: str) -> str:
+    """Return the key of a type of event: a short hash of its wire name, so that tokens are short and reveal no names.
+
+    If two types share a key, a query may wait for an event that its projections ignore.
+    """
+    return _base64(sha256(name.encode()).digest()[:_KEY_BYTES])
+
+
+@lru_cache(maxsize=4096)
+def type_keys(names: frozenset[str]) -> frozenset[str]:
+    """Return the keys of several types of events."""
+    return frozenset(map(type_key, names))
+
+
+def last_of_types(
+    types: Iterable[tuple[str, Position]], untyped: Position, *, kept: int
+) -> tuple[tuple[tuple[str, Position], ...], Position]:
+    """Return the last position of each type of event, and the last position whose type is not known.
+
+    Args:
+        types: the keys of types and the positions of events.
+        untyped: a position up to which types are not known.
+        kept: the number of types to keep, those with the latest events. The types of earlier events are not known then.
+    """
+    last: dict[str, Position] = {}
+    for each, position in types:
+        if position > max(untyped, last.get(each, START)):
+            last[each] = position
+    ordered = sorted(last.items(), key=lambda each: each[1])
+    dropped = ordered[:-kept]
+    return tuple(ordered[-kept:]), dropped[-1][1] if dropped else untyped
+
+
+def encode_token(written: Written, *, remembered: int = REMEMBERED) -> str:
+    """Return a text for a header: printable ASCII without spaces. Distances between positions keep it short.
+
+    Args:
+        written: the writes to one log.
+        remembered: how many of its last positions to encode, and how many of its last origins.
+    """
+    event = "" if written.event is None else _base64(written.event.bytes)
+    parts: list[object] = [written.log, written.position, event, _distances(sorted(written.events)[-remembered:])]
     if written.origins:
-        logs = dict.fromkeys(log for log, _ in written.origins)
-        parts.append(
-            {log: _distances([position for other, position in written.origins if other == log]) for log in logs}
-        )
+        logs: dict[str, list[Position]] = {}
+        for log, position in written.origins[-remembered:]:
+            logs.setdefault(log, []).append(position)
+        parts.append({log: _distances(positions) for log, positions in logs.items()})
+    if written.untyped is not None:
+        kept = max(1, TYPES * remembered // REMEMBERED)
+        types, untyped = last_of_types(written.types, written.untyped, kept=kept)
+        if types:
+            distances = {key: written.position - each for key, each in types}
+            parts += [*([] if written.origins else [{}]), untyped, distances]
     text = json.dumps(parts, separators=(",", ":"))
-    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+    return _base64(text.encode())
+
+
+def _base64(octets: bytes) -> str:
+    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
+
+
+def _octets(text: str) -> bytes:
+    return base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
 
 
 def _distances(positions: Sequence[Position]) -> list[int]:
-    last = sorted(set(positions))[-REMEMBERED:]
-    return [position - before for before, position in pairwise((START, *last))]
+    return [position - before for before, position in pairwise((START, *sorted(set(positions))))]
 
 
 def encode_tokens(written: Sequence[Written]) -> str:
     """Return one text for the writes to several logs; empty when there are none."""
-    return ".".join(map(encode_token, written))
+    remembered = max(1, REMEMBERED // max(1, len(written)))
+    return ".".join(encode_token(each, remembered=remembered) for each in written)
 
 
 def decode_tokens(token: str) -> Sequence[Written]:
@@ -64,6 +153,9 @@ def decode_tokens(token: str) -> Sequence[Written]:
     Raises:
         InvalidToken: the token is malformed.
     """
+    text: object = token  # of a client
+    if not isinstance(text, str) or len(text) > LONGEST:
+        raise _invalid(text)
     return [decode_token(each) for each in token.split(".")]
 
 
@@ -96,7 +188,15 @@ def latest(one: Written | None, other: Written | None) -> Written | None:
 def _both(one: Written, other: Written) -> Written:
     events = sorted({*one.events, *other.events})[-KEPT:]
     origins = tuple(dict.fromkeys((*one.origins, *other.origins)))[-KEPT:]
-    return Written(one.log, max(one.position, other.position), tuple(events), origins)
+    last = max(one, other, key=lambda each: each.position)
+    return Written(one.log, last.position, tuple(events), origins, last.event, *types_of_both(one, other))
+
+
+def types_of_both(one: Written, other: Written) -> tuple[tuple[tuple[str, Position], ...], Position | None]:
+    """Return `types` and `untyped` of the union of two entries of one log."""
+    untyped = max(each.position if each.untyped is None else each.untyped for each in (one, other))
+    types, untyped = last_of_types((*one.types, *other.types), untyped, kept=KEPT_TYPES)
+    return types, untyped if types else None
 
 
 def decode_token(token: str) -> Written:
@@ -106,25 +206,50 @@ def decode_token(token: str) -> Written:
         InvalidToken: the token is malformed.
     """
     try:
-        log, position, distances, *rest = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-        (origins,) = rest or ({},)
-        found = [(other, each) for other, given in origins.items() for each in _positions(given)]
-        events = _positions(distances)
-        if isinstance(log, str) and type(position) is int and (events or (START,))[-1] <= position <= _LAST:
-            return Written(log, Position(position), events, tuple(found))
+        log, position, event, own, *rest = json.loads(_octets(token))
+        origins, untyped, given = (*rest, None, None) if len(rest) == 1 else rest or ({}, None, None)
+        found = [(_log(other), each) for other, distances in origins.items() for each in _positions(distances)]
+        events = _positions(own)
+        if type(position) is int and (events or (START,))[-1] <= position <= _LAST:
+            last = UUID(bytes=_octets(event)) if event else None
+            types = () if untyped is None else _types(given, untyped, position)
+            return Written(_log(log), Position(position), events, tuple(found), last, types, untyped)
     except (ValueError, TypeError, AttributeError, RecursionError):
-        pass
-    raise InvalidToken(
-        f"cannot resume a session from {token[:40]!r}: it is not a session token. Pass on Session.token unchanged, "
-        "or start a session without one."
+        pass  # one error for everything that `encode_token` did not return
+    raise _invalid(token)
+
+
+def _invalid(token: object) -> InvalidToken:
+    found = f"{len(token)} characters, the limit is {LONGEST}" if isinstance(token, str) else type(token).__name__
+    return InvalidToken(
+        f"cannot resume a session from {shown(token)}: it is not a session token ({found}). Pass on Session.token "
+        "unchanged, or start a session without one."
     )
 
 
-def _positions(distances: Sequence[object]) -> tuple[Position, ...]:
+def _log(identity: object) -> str:
+    if isinstance(identity, str) and 0 < len(identity) <= _LONGEST_LOG and identity.isprintable():
+        return identity
+    raise ValueError(f"{shown(identity)} is not the identity of a log")
+
+
+def _positions(distances: object) -> tuple[Position, ...]:
     """Return the positions from their distances."""
     if not isinstance(distances, list) or not all(type(each) is int and each > 0 for each in distances):
-        raise ValueError(f"{distances!r:.80} are not distances")
+        raise ValueError(f"{shown(distances)} are not distances")
     found = tuple(map(Position, accumulate(distances)))
     if found and found[-1] > _LAST:
-        raise ValueError(f"{found[-1]} is not a position")
+        raise ValueError("a position exceeds 64 bits")
     return found
+
+
+def _types(distances: object, untyped: object, position: int) -> tuple[tuple[str, Position], ...]:
+    """Return the last positions of types of events from their distances to the last position of all."""
+    if type(untyped) is not int or not START <= untyped < position or not isinstance(distances, dict):
+        raise ValueError(f"{shown(untyped)} and {shown(distances)} are not positions of types")
+    if any(type(each) is not int or not 0 <= each < position - untyped for each in distances.values()):
+        raise ValueError(f"{shown(distances)} are not distances")
+    if 0 not in distances.values() or any(len(_octets(key)) != _KEY_BYTES for key in distances):
+        raise ValueError(f"{shown(distances)} does not have the type of the last event")
+    found = [(key, Position(position - distance)) for key, distance in distances.items()]
+    return tuple(sorted(found, key=lambda each: each[1]))

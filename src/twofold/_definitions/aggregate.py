@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
+from .._background.current import current
+from .._background.shown import shown_option
 from ..errors import ConfigurationError, InvalidDefinition
 from .message import Event
+from .names import annotated, wrong_identifier
 from .on import marked_methods
+from .subclasses import most_specific
 
 
 class Aggregate:
@@ -41,21 +46,22 @@ class Aggregate:
     refuses an event without a method. For an event that changes nothing, write a method with an empty body.
 
     Class arguments:
-        name: the stable name of the type. A stream is named `name-id`. Letters, digits and `_`.
+        name: the stable name of the type. A stream is named `name-id`. ASCII letters, digits and `_`, at most 48.
         snapshot_every: the number of events after which a snapshot of an event-sourced aggregate is stored. Without it, no
             snapshot is stored.
         snapshot_version: the version of the state in snapshots, from 1. Raise it when the attributes, or the methods marked
             with `on`, change: older snapshots are then ignored, and the events are read instead.
 
     Raises:
-        InvalidDefinition: the name is not valid, two methods take the same event, a method is async, or a default is
-            mutable.
+        InvalidDefinition: the name is not valid, an attribute of the state has the name of an attribute of this class, two
+            methods take the same event, a method is async, or a default is mutable.
     """
 
     aggregate_name: ClassVar[str] = ""
     snapshot_every: ClassVar[int] = 0
     snapshot_version: ClassVar[int] = 1
     _appliers: ClassVar[dict[type[Event], str]] = {}
+    _recorded: ClassVar[Sequence[Event]] = ()
 
     id: Any
 
@@ -63,16 +69,22 @@ class Aggregate:
         cls, *, name: str = "", snapshot_every: int | None = None, snapshot_version: int | None = None, **kwargs: Any
     ) -> None:
         super().__init_subclass__(**kwargs)
+        for attribute in (name for base in cls.__mro__ if not issubclass(Aggregate, base) for name in annotated(base)):
+            if attribute != "id" and attribute in vars(Aggregate):
+                raise InvalidDefinition(
+                    f"cannot declare {attribute!r} in {cls.__qualname__}: every aggregate has an attribute of that name. "
+                    "Rename the attribute."
+                )
         cls.snapshot_every = _positive(cls, "snapshot_every", snapshot_every, cls.snapshot_every)
         cls.snapshot_version = _positive(cls, "snapshot_version", snapshot_version, cls.snapshot_version)
-        if name:
-            if not name.isidentifier():
+        if name != "":
+            if wrong := wrong_identifier(name):
                 raise InvalidDefinition(
-                    f"cannot name the aggregate {cls.__qualname__} {name!r}. Use letters, digits and '_': "
+                    f"cannot name the aggregate {cls.__qualname__} {shown_option(name)}. {wrong}: "
                     f"class {cls.__name__}(Aggregate, name='order')."
                 )
             cls.aggregate_name = name
-        for attribute, annotation in vars(cls).get("__annotations__", {}).items():
+        for attribute, annotation in annotated(cls).items():
             value = vars(cls).get(attribute)
             if isinstance(value, list | dict | set) and "ClassVar" not in str(annotation):
                 raise InvalidDefinition(
@@ -100,7 +112,7 @@ class Aggregate:
         Raises:
             ConfigurationError: no method for this event is marked with `on`, so nothing would set the `id`.
         """
-        if type(event) not in cls._appliers:
+        if not cls._applies(event):
             taken = ", ".join(each.__name__ for each in cls._appliers) or "none"
             raise ConfigurationError(
                 f"cannot begin {cls.__qualname__} with {type(event).__name__}: no method takes it, so nothing would be set. "
@@ -122,19 +134,33 @@ class Aggregate:
         """Apply an event to this aggregate, and record it. The commit of the unit of work appends it to the event log."""
         self._apply(event)
         self.__dict__.setdefault("_recorded", []).append(event)
+        handler = current.get()
+        if handler is not None and handler.recorded is not None:
+            handler.recorded.append((self, event, handler))
 
     @property
     def recorded(self) -> tuple[Event, ...]:
         """The events that were recorded since the aggregate was loaded or created, in order."""
-        return tuple(self.__dict__.get("_recorded", ()))
+        return tuple(self._recorded)
+
+    @classmethod
+    def _applies(cls, event: Event) -> bool:
+        """Return whether a method takes an event."""
+        return type(event) in cls._appliers or most_specific(type(event), cls._appliers) is not None
 
     def _apply(self, event: Event) -> None:
-        method = self._appliers.get(type(event))
-        if method is not None:
-            getattr(self, method)(event)
+        method = self._appliers.get(type(event)) or most_specific(type(event), self._appliers)
+        result = None if method is None else getattr(self, method)(event)
+        if inspect.isawaitable(result):
+            if inspect.iscoroutine(result):
+                result.close()  # otherwise Python warns of it as well
+            raise InvalidDefinition(
+                f"cannot apply {type(event).__name__} by {type(self).__qualname__}.{method}: it returns an awaitable, which "
+                "would never be awaited. Write `def`, and await in the handler, before the event is recorded."
+            )
 
     def _take_recorded(self) -> list[Event]:
-        """Return the recorded events, and forget them."""
+        """Return the recorded events, and clear them."""
         recorded: list[Event] = self.__dict__.pop("_recorded", [])
         return recorded
 

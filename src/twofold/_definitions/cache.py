@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from string import Formatter
 
+from .._background.shown import shown_option
 from ..errors import InvalidDefinition
 from .message import Event
 
@@ -24,10 +24,11 @@ class Cache:
 
     Attributes:
         ttl: the time to live of an answer, in seconds.
-        key: the key of an answer, with fields of the query in braces. Queries with equal keys have equal answers. Tenants
-            never share an answer.
+        key: the key of an answer, with fields of the query in braces. Queries with equal keys have equal answers, and equal
+            values have equal keys. Tenants never share an answer.
         invalidated_by: the events that invalidate answers, for every tenant. Each has the key of the answers, with fields of
-            the event in braces.
+            the event in braces. A base class stands for all of its subclasses. An event invalidates the answers of each
+            entry that matches.
         negative_ttl: the time to live of the answer None, in seconds. By default, None is not cached.
         jitter: the share of the time to live, from 0 to 1, by which it is shortened at random, so that answers do not all
             end at the same time.
@@ -48,16 +49,16 @@ class Cache:
             if not isinstance(value, int | float) and (value is not None or name != "negative_ttl"):
                 seconds = f", such as {value.total_seconds():g}" if isinstance(value, timedelta) else ""
                 raise InvalidDefinition(
-                    f"cannot cache with {name}={value!r:.100}: it must be a number of seconds{seconds}."
+                    f"cannot cache with {name}={shown_option(value)}: it must be a number of seconds{seconds}."
                 )
         if not isinstance(self.key, str):
             raise InvalidDefinition(
-                f"cannot cache with key={self.key!r:.100}: it must be a string, such as 'order:{{order_id}}'."
+                f"cannot cache with key={shown_option(self.key)}: it must be a string, such as 'order:{{order_id}}'."
             )
         if not isinstance(self.invalidated_by, Mapping):
             raise InvalidDefinition(
-                f"cannot cache with invalidated_by={self.invalidated_by!r:.100}: it must map each event to a key, such as "
-                "{OrderPaid: 'order:{order_id}'}."
+                f"cannot cache with invalidated_by={shown_option(self.invalidated_by)}: it must map each event to a key, "
+                "such as {OrderPaid: 'order:{order_id}'}."
             )
 
 
@@ -79,12 +80,3 @@ class CacheStats:
     fills: int = 0
     refused: int = 0
     failures: int = 0
-
-
-def fields_of(key: str) -> list[tuple[str, str, str | None]]:
-    """Return the field names in the braces of a key, each with its format and its conversion.
-
-    Raises:
-        ValueError: the braces do not match.
-    """
-    return [(name, spec or "", conversion) for _, name, spec, conversion in Formatter().parse(key) if name is not None]

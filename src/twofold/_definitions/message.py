@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import re
-from inspect import Parameter
+from collections.abc import Iterable
 from typing import Any, ClassVar, Generic
 
 from typing_extensions import TypeVar
 
+from .._background.shown import shown_option
 from ..errors import InvalidDefinition
 from .frozen_model import FrozenModel
+from .names import annotated, shadowed, wrong_wire_name
 
 R_co = TypeVar("R_co", covariant=True)
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*([.\-][A-Za-z0-9_]+)*")
+_LATEST = 2**31 - 1
+"""The greatest version of a message: every store keeps it as an integer of 32 bits."""
+
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+def _refuse_shadows(cls: type[Message], declared: Iterable[str], fields: Iterable[str]) -> None:
+    name = shadowed(Message, declared, fields)
+    if name is not None:
+        raise InvalidDefinition(
+            f"cannot declare {name!r} in {cls.__qualname__}: every message has an attribute of that name. Rename the field. "
+            f"The wire name and the version are class arguments: class {cls.__name__}(..., name='orders.placed', version=1)."
+        )
 
 
 class Message(FrozenModel):
@@ -26,7 +39,7 @@ class Message(FrozenModel):
         version: the schema version, from 1. Increase it when the fields change, and add an upcaster.
 
     Raises:
-        InvalidDefinition: the name or the version is not valid.
+        InvalidDefinition: the name or the version is not valid, or a field has the name of an attribute of this class.
     """
 
     message_name: ClassVar[str | None] = None
@@ -34,38 +47,76 @@ class Message(FrozenModel):
 
     def __init_subclass__(cls, *, name: str | None = None, version: int = 1, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if name is not None and not (len(name) <= 200 and _NAME.fullmatch(name)):
+        _refuse_shadows(cls, vars(cls), annotated(cls))
+        if name is not None and (wrong := wrong_wire_name(name)):
+            raise InvalidDefinition(f"cannot give {cls.__qualname__} the wire name {shown_option(name)}. {wrong}.")
+        if name is not None and name.startswith("twofold.") and not cls.__module__.startswith("twofold."):
             raise InvalidDefinition(
-                f"cannot give {cls.__qualname__} the wire name {name!r}. Use words of letters, digits and '_' "
-                "joined by '.', at most 200 characters, such as 'orders.order_placed'."
+                f"cannot give {cls.__qualname__} the wire name {name!r}. Names that begin with 'twofold.' are reserved for "
+                "messages of Twofold. Use another name."
             )
-        if version < 1:
+        if type(version) is not int or not 1 <= version <= _LATEST:
             raise InvalidDefinition(
-                f"cannot give {cls.__qualname__} version {version}. The version must be at least 1."
+                f"cannot give {cls.__qualname__} version {shown_option(version)}. Use an integer from 1 to {_LATEST}."
             )
         cls.message_name = name
         cls.message_version = version
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        _refuse_shadows(cls, (), cls.model_fields)  # those of base classes too
+
+
+def _check_result_type(cls: type[Message]) -> None:
+    """Check that the generic base classes of a command or query have their types in brackets."""
+    for base in cls.__bases__ if cls.__pydantic_generic_metadata__["origin"] is None else ():
+        if issubclass(base, Message) and not all(map(_has_default, _open_parameters(base))):
+            none = f", or class {cls.__name__}({base.__name__}[None]) without a result" if base is Command else ""
+            raise InvalidDefinition(
+                f"cannot define {cls.__qualname__}: its base class {base.__name__} has no result type in brackets. Write "
+                f"class {cls.__name__}({base.__name__}[str]) for a result that is a str{none}."
+            )
+
+
+def _open_parameters(base: type[Message]) -> tuple[Any, ...]:
+    """Return the type parameters of a class that is written without brackets."""
+    generic = base.__pydantic_generic_metadata__
+    return generic["parameters"] if generic["origin"] is None else ()
+
+
+def _has_default(parameter: Any) -> bool:
+    return bool(getattr(parameter, "has_default", bool)())
+
 
 class Command(Message, Generic[R_co]):
-    """A request for a change. The result of `class PlaceOrder(Command[str])` is a `str`. No result is `Command[None]`."""
+    """A request for a change. The result of `class PlaceOrder(Command[str])` is a `str`. No result is `Command[None]`.
+
+    Raises:
+        InvalidDefinition: the result type in brackets is missing; and see `Message`.
+    """
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        _check_result_type(cls)
 
 
 class Query(Message, Generic[R_co]):
-    """A question. The answer to `class GetOrder(Query["OrderView | None"])` is an `OrderView` or None."""
+    """A question. The answer to `class GetOrder(Query["OrderView | None"])` is an `OrderView` or None.
+
+    Raises:
+        InvalidDefinition: the type of the answer in brackets is missing; and see `Message`.
+    """
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        _check_result_type(cls)
 
 
 class Event(Message):
     """A fact that happened: `class OrderPlaced(Event, name="orders.order_placed", version=1)`."""
-
-
-def result_type(message: type[Any]) -> Any:
-    """Return the declared result type of a command or query, or `Parameter.empty` if it is not known."""
-    for base in message.__mro__:
-        metadata = getattr(base, "__pydantic_generic_metadata__", None) or {}
-        if metadata.get("origin") in (Command, Query):
-            return metadata["args"][0]
-    return Parameter.empty
 
 
 def snake_case(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar, overload
 
 from ..errors import InvalidDefinition
 from .message import Event
@@ -61,10 +61,11 @@ def on(*event_types: type[Event]) -> Any:
         @on(OrderPlaced)
         async def placed(self, event: OrderPlaced) -> None: ...
 
-    The method is returned unchanged. A class has one method for an event type.
+    The method is returned unchanged. A class has one method for an event type. A method on a base class takes the events of
+    every subclass for which there is no method on a nearer class: an event is taken by one method, the most specific one.
 
     Args:
-        event_types: the exact event classes. Their subclasses are not included.
+        event_types: the event classes, or base classes of events.
 
     Raises:
         InvalidDefinition: there is no argument, or an argument is not a class of events.
@@ -73,7 +74,7 @@ def on(*event_types: type[Event]) -> Any:
     wrong = [each for each in given if not (inspect.isclass(each) and issubclass(each, Event))]
     if wrong or not given:
         raise InvalidDefinition(
-            f"cannot use @on so: it takes the classes of events, and was given {repr(wrong[0])[:100] if wrong else 'none'}. "
+            f"cannot use @on with {repr(wrong[0])[:100] if wrong else 'no argument'}: pass the classes of events. "
             "Write @on(SomeEvent) above the method."
         )
 
@@ -84,10 +85,21 @@ def on(*event_types: type[Event]) -> Any:
     return mark
 
 
-def marked_methods(cls: type[object]) -> Iterator[tuple[type[Event], str, Callable[..., Any]]]:
-    """Yield (event type, method name, function) of every method of a class and its bases that is marked with `on`."""
-    names = dict.fromkeys(name for base in reversed(cls.__mro__) for name in vars(base))
+class EventMethod(NamedTuple):
+    """A method that is marked with `on`: its event type, its name, and its function."""
+
+    event: type[Event]
+    name: str
+    function: Callable[..., Any]
+
+
+def marked_methods(cls: object) -> Iterator[EventMethod]:
+    """Yield the methods of a class and its bases that are marked with `on`, once for each event type.
+
+    An object that is not a class has none.
+    """
+    names = dict.fromkeys(name for base in reversed(getattr(cls, "__mro__", ())) for name in vars(base))
     for name in names:
         function: Any = getattr(cls, name, None)
         for event_type in getattr(function, _MARK, ()):
-            yield event_type, name, function
+            yield EventMethod(event_type, name, function)

@@ -12,7 +12,7 @@ from ..errors import IdempotencyKeyReused
 from ..ports.event_log import StoredEvent
 from ..ports.idempotency_keys import KeyRecord
 from ..ports.transactions import WriteTransaction
-from .keys import check_key, check_tenant
+from .keys import check_key, tenant_key
 from .scope import NEW, Scope
 
 
@@ -29,23 +29,25 @@ class Keyed:
         ResultNotRecordable: the result type or a field of the command has no JSON.
     """
 
+    attempt: int = 1
+
     def __init__(self, command: Command[Any], key: str, tenant: str | None) -> None:
-        self._key = check_key("an idempotency key", key)
+        self.key = check_key("an idempotency key", key)
         self._tenant = tenant
         self._command = type(command).message_name or type(command).__name__
         self._results = Results.of(type(command))
-        self._payload = fingerprint(command)
+        self._payload = fingerprint(command, f"{tenant_key(tenant)}\0{self.key}")
 
-    def turn(self) -> object:
-        """Return a value that is equal for dispatches with the same key."""
-        return "key", self._tenant, self._key
+    def lock_key(self) -> object:
+        """Return the lock key, which is equal for dispatches with the same key."""
+        return "key", self._tenant, self.key
 
     async def claim(self, scope: Scope) -> Any:
         """Claim the key; return `NEW`, or the result of the dispatch that claimed it first."""
         unit = scope.unit_of_work()
         transaction = await unit.transaction()
         record = KeyRecord(self._command, self._payload, scope.services.write.clock.now())
-        found = await unit._guard(transaction.keys.claim(check_tenant(scope.envelope.tenant), self._key, record))
+        found = await unit._guard(transaction.keys.claim(tenant_key(scope.envelope.tenant), self.key, record))
         if found is None:
             return NEW
         if (found.command, found.payload) != (self._command, self._payload):
@@ -59,11 +61,11 @@ class Keyed:
 
     async def handled(self, scope: Scope, result: Any) -> None:
         """Write the result at commit, after the events, whose positions are part of the record."""
-        text, seen, tenant = self._results.encode(result), scope.conversation.seen, check_tenant(scope.envelope.tenant)
+        text, seen, tenant = self._results.encode(result), scope.conversation.seen, tenant_key(scope.envelope.tenant)
         unit = scope.unit_of_work()
 
         async def answer(transaction: WriteTransaction, stored: Sequence[StoredEvent]) -> None:
-            await transaction.keys.answer(tenant, self._key, result=text, token=seen.token_of(stored))
+            await transaction.keys.answer(tenant, self.key, result=text, token=seen.token_of(stored))
 
         if scope.parent is not None:
             # Inside an outer command the key may be used again before the commit.
@@ -72,7 +74,7 @@ class Keyed:
 
     def _reused(self, found: str) -> IdempotencyKeyReused:
         return IdempotencyKeyReused(
-            f"cannot dispatch {self._command} with the idempotency key {self._key!r}: {found}. "
+            f"cannot dispatch {self._command} with the idempotency key {self.key!r}: {found}. "
             "Repeat a command unchanged, and use a new key for each new intent.",
-            key=self._key,
+            key=self.key,
         )

@@ -22,13 +22,16 @@ class Received:
         InvalidKey: the consumer or the id is empty or too long.
     """
 
+    attempt: int = 1
+    key: str | None = None
+
     def __init__(self, consumer: str, id: str) -> None:
         self._consumer = check_key("the name of a consumer", consumer)
         self._id = check_key("the id of a message", id)
         self.first = False
 
-    def turn(self) -> object:
-        """Return a value that is equal for deliveries of the same message to the same consumer."""
+    def lock_key(self) -> object:
+        """Return the lock key, which is equal for deliveries of the same message to the same consumer."""
         return "message", self._consumer, self._id
 
     async def claim(self, scope: Scope) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .._background.shown import shown
+from .._definitions.names import wrong_text
 from ..errors import InvalidKey
 from ..ports.idempotency_keys import LONGEST_KEY
 
@@ -14,22 +16,15 @@ def check_key(what: str, key: str) -> str:
         key: the key.
 
     Raises:
-        InvalidKey: the key is not a str, is empty, or is too long.
+        InvalidKey: the key is not a str, is empty or too long, or contains characters that some stores cannot store.
     """
     if not isinstance(key, str):
-        raise InvalidKey(f"cannot use {key!r:.100} as {what}: it is not a str. Use a str, such as {str(key)[:40]!r}.")
-    if 0 < len(key) <= LONGEST_KEY:
-        return key
-    raise InvalidKey(
-        f"cannot use {key[:40]!r} as {what}: it has {len(key)} characters. Use 1 to {LONGEST_KEY} characters, or the "
-        "hash of a longer text."
-    )
+        raise InvalidKey(f"cannot use {shown(key)} as {what}: it is not a str. Use a str.")
+    if wrong := wrong_text(key, LONGEST_KEY):
+        raise InvalidKey(f"cannot use {shown(key)} as {what}: {wrong}. A hash of the text always fits.")
+    return str.__str__(key)  # the value of a member of an enum of texts
 
 
-def check_tenant(tenant: str | None) -> str:
-    """Return a tenant as a part of keys, "" for none.
-
-    Raises:
-        InvalidKey: the tenant is too long.
-    """
-    return check_key("a tenant", tenant) if tenant else ""
+def tenant_key(tenant: str | None) -> str:
+    """Return a tenant as a part of keys, "" for none. `Origin` has checked the tenant."""
+    return tenant or ""

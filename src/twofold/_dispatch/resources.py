@@ -46,7 +46,7 @@ class Resources:
         """End the transaction and leave the context managers, even if the task is cancelled.
 
         Args:
-            failure: what the handler raised; passed to the context managers.
+            failure: the error of the handler; passed to the context managers.
         """
         with anyio.CancelScope(shield=True):
             transaction, self._transaction = self._transaction, None

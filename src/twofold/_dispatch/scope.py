@@ -1,14 +1,16 @@
-"""One message while it is handled: its unit of work, its envelope, and what was made for it."""
+"""One message while it is handled: its unit of work, its envelope, and its resources."""
 
 from __future__ import annotations
 
-from typing import Any, Final, Protocol, TypeVar
+from dataclasses import replace
+from typing import Any, ClassVar, Final, Protocol, TypeVar
 
+from .._background.calls import Calls
 from .._consistency.conversation import Conversation
-from .._definitions.envelope import Envelope
-from .._definitions.position import Position
+from .._definitions.envelope import Envelope, Origin
 from .._definitions.view import View
 from .._reading.read_model import CommittedRows, ProjectedRows
+from .._writing.changes import Changes, Recorded
 from .._writing.unit_of_work import UnitOfWork
 from ..errors import DispatchCycle, ReadOnlyUnitOfWork, UnitOfWorkClosed, UsedFromAnotherTask
 from ..ports.rows import RowReader
@@ -18,16 +20,30 @@ from .services import Services
 V = TypeVar("V", bound=View)
 
 _DEEPEST = 50
-"""How many messages may be dispatched inside one another."""
+"""The maximum depth of nested dispatches."""
+
+_UNKNOWN: Final = Origin()
+"""The origin of a message that was dispatched outside of a session."""
 
 NEW: Final = object()
 """Returned by a claim whose command has not taken effect before."""
 
 
 class Claim(Protocol):
-    """The identity of a dispatch that takes effect once: an idempotency key, a received message, a scheduled command."""
+    """The identity of a dispatch that takes effect once: an idempotency key, a received message, a scheduled command.
 
-    def turn(self) -> object:
+    Attributes:
+        attempt: the number of this attempt, from 1, as `Envelope.attempt`.
+    """
+
+    attempt: int
+
+    @property
+    def key(self) -> str | None:
+        """The idempotency key, as `Envelope.idempotency_key`."""
+        ...
+
+    def lock_key(self) -> object:
         """Return the lock key. Dispatches with equal keys run one after another in this process."""
         ...
 
@@ -40,56 +56,74 @@ class Claim(Protocol):
         ...
 
 
-class Scope:
-    """One message while it is handled. A scope is made for each message, and closed when the handler has ended.
-
-    A message that is dispatched inside a handler has a scope of its own, and joins the unit of work of the outer one.
+def new_envelope(
+    services: Services, message: Any, origin: Origin | Envelope[Any], claim: Claim | None
+) -> Envelope[Any]:
+    """Return the envelope of a message.
 
     Args:
-        services: what the application offers.
+        services: the services of the application.
+        message: the message.
+        origin: the envelope of the message whose handler sends this one, or the metadata of a first message.
+        claim: the claim of the dispatch.
+    """
+    new_id, current_trace = services.write.ids.new(), services.current_trace
+    return Envelope(
+        message=message,
+        id=new_id,
+        correlation_id=origin.correlation_id or new_id,
+        causation_id=origin.id if isinstance(origin, Envelope) else origin.causation_id,
+        time=services.write.clock.now(),
+        tenant=origin.tenant,
+        trace=origin.trace if current_trace is None else current_trace() or origin.trace,
+        headers=origin.headers,
+        attempt=1 if claim is None else claim.attempt,
+        idempotency_key=None if claim is None else claim.key,
+    )
+
+
+class Scope:
+    """One message while it is handled. A scope is opened for each message, and closed when the handler has ended.
+
+    A message that is dispatched inside a handler has a scope of its own, and joins the unit of work of the outer one.
+    `open_scope` creates a scope.
+
+    Attributes:
+        services: the services of the application.
         message: the message; None in a projection and outside of handlers.
-        conversation: the conversation of the message; a new one when it was dispatched outside of a session.
         parent: the scope of the handler that dispatched the message.
         claim: claimed before the handler runs.
-        read_only: whether the handler may only read.
+        joined: the conversation of the message, if it has one yet.
+        unit: the unit of work, if it was used.
+        calls: the calls that the handler makes of its parameters.
+        recorded: the events that aggregates record until the unit of work ends; None when the handler has ended.
+        ended: whether the handler has ended. Its parameters cannot be used any more then.
+        resources: the resources that `close` closes, if any were opened.
+        rows: the read models of a projection.
     """
 
-    # The slots hold what every message has. Each further attribute that __init__ sets costs every dispatch.
-    __slots__ = ("__dict__", "_conversation", "_owner", "ended", "message", "services", "unit")
+    __slots__ = (
+        *("_envelope", "_owner", "_read_only", "calls", "claim", "ended", "joined", "message", "parent"),
+        *("recorded", "resources", "rows", "services", "unit"),
+    )
 
-    parent: Scope | None = None
-    claim: Claim | None = None
-    rows: dict[type[View], ProjectedRows[Any]] | None = None
-    """The read models of a projection."""
-    needed: Position | None = None
+    services: Services
+    message: Any
+    parent: Scope | None
+    claim: Claim | None
+    joined: Conversation | None
+    unit: UnitOfWork | None
+    calls: Calls
+    recorded: list[Recorded] | None
+    ended: bool
+    resources: Resources | None
+    rows: dict[type[View], ProjectedRows[Any]] | None
+    _owner: object
+    _read_only: bool
+    _envelope: Envelope[Any] | None
+
+    needed: ClassVar[None] = None
     """Read by the cache, as of a `Caller`: a query in a handler needs no position."""
-    _read_only: bool = False
-    _envelope: Envelope[Any] | None = None
-    resources: Resources | None = None
-    """What `close` closes, if anything was opened."""
-
-    def __init__(
-        self,
-        services: Services,
-        message: Any,
-        conversation: Conversation | None = None,
-        parent: Scope | None = None,
-        claim: Claim | None = None,
-        read_only: bool = False,
-    ) -> None:
-        self.services = services
-        self.message = message
-        self.unit: UnitOfWork | None = None
-        self.ended = False
-        """Whether the handler has ended, so that its parameters cannot be used any more."""
-        self._conversation = conversation
-        self._owner = services.running.get()
-        if parent is not None:
-            self.parent = parent
-        if claim is not None:
-            self.claim = claim
-        if read_only:
-            self._read_only = True
 
     @property
     def scope(self) -> Scope:
@@ -98,11 +132,11 @@ class Scope:
 
     @property
     def conversation(self) -> Conversation:
-        """The conversation that the message belongs to."""
-        if self._conversation is None:
+        """The conversation that the message belongs to, opened at the first access outside of a session."""
+        if self.joined is None:
             parent = self.parent
-            self._conversation = self.services.conversations.open() if parent is None else parent.conversation
-        return self._conversation
+            self.joined = self.services.conversations.open() if parent is None else parent.conversation
+        return self.joined
 
     def check_nested(self, message: object) -> None:
         """Check that a message may be dispatched inside this scope.
@@ -133,18 +167,8 @@ class Scope:
         """The envelope of the message, made at the first access."""
         if self._envelope is None:
             outer = None if self.parent is None else self.parent.envelope
-            origin = self.conversation.origin if outer is None else outer
-            new_id, now = self.services.write.ids.new(), self.services.write.clock.now()
-            self._envelope = Envelope(
-                message=self.message,
-                id=new_id,
-                correlation_id=origin.correlation_id or new_id,
-                causation_id=origin.causation_id if outer is None else outer.id,
-                time=now,
-                tenant=origin.tenant,
-                trace=origin.trace,
-                headers=origin.headers,
-            )
+            origin = outer or (_UNKNOWN if self.joined is None else self.joined.origin)
+            self._envelope = new_envelope(self.services, self.message, origin, self.claim)
         return self._envelope
 
     @envelope.setter
@@ -152,7 +176,7 @@ class Scope:
         self._envelope = envelope
 
     def unit_of_work(self) -> UnitOfWork:
-        """Return the unit of work, made at the first call. Its transaction begins at the first use.
+        """Return the unit of work, created by the first call. Its transaction begins with the first read or write.
 
         Raises:
             UnitOfWorkClosed: the handler has ended.
@@ -160,7 +184,23 @@ class Scope:
         if self.ended:
             raise self._over()
         if self.unit is None:
-            self.unit = UnitOfWork(self.services.write, self._cause, self._owner, read_only=self._read_only)
+            changes = Changes(self.recorded if self.recorded is not None else [])
+            self.unit = UnitOfWork(self.services.write, self._cause, self._owner, changes, read_only=self._read_only)
+        return self.unit
+
+    def check_unchanged(self) -> None:
+        """Check that the handler of a query changed nothing.
+
+        Raises:
+            ReadOnlyUnitOfWork: an aggregate recorded an event.
+        """
+        if self.unit is not None:
+            self.unit.changes.check_nothing_recorded(self.message)
+
+    def join(self, outer: Scope) -> UnitOfWork:
+        """Join the unit of work of the handler that dispatched the message, and return it."""
+        self.unit = outer.unit_of_work()
+        self.recorded = self.unit.changes.touched
         return self.unit
 
     def _cause(self) -> Envelope[Any]:
@@ -179,7 +219,7 @@ class Scope:
                 )
             return (await self.opened().transaction()).rows(view)
 
-        return CommittedRows(view, rows)
+        return CommittedRows(view, rows, self.calls, self.services.unreadable.add)
 
     def projected_rows(self, view: type[V]) -> ProjectedRows[V]:
         """Return the read model of the projection that runs in this scope."""
@@ -204,10 +244,48 @@ class Scope:
         """End the unit of work of a query, and close the resources of the message.
 
         Args:
-            failure: what the handler raised.
+            failure: the error of the handler.
         """
-        self.ended = True
+        self.ended, self.recorded = True, None
         if self._read_only and self.unit is not None:
             await self.unit.rollback()
         if self.resources is not None:
             await self.resources.close(failure)
+
+
+def open_scope(
+    services: Services,
+    message: Any,
+    conversation: Conversation | None = None,
+    parent: Scope | None = None,
+    claim: Claim | None = None,
+    read_only: bool = False,
+    envelope: Envelope[Any] | None = None,
+) -> Scope:
+    """Open the scope of a message. A call of `__init__` would take twice as long on Python 3.11.
+
+    Args:
+        services: the services of the application.
+        message: the message; None in a projection and outside of handlers.
+        conversation: the conversation of the message; None outside of a session.
+        parent: the scope of the handler that dispatched the message.
+        claim: claimed before the handler runs.
+        read_only: whether the handler may only read.
+        envelope: the envelope, if middleware has taken it. The middleware may have passed on another message.
+    """
+    scope, running_task = Scope(), services.running.get
+    scope.services = services
+    scope.message = message
+    scope.parent = parent
+    scope.claim = claim
+    scope.joined = conversation
+    scope.unit = scope.resources = scope.rows = None
+    scope.calls = []
+    scope.recorded = []
+    scope.ended = False
+    scope._owner = running_task()
+    scope._read_only = read_only
+    if envelope is not None and envelope.message is not message:
+        envelope = replace(envelope, message=message)
+    scope._envelope = envelope
+    return scope

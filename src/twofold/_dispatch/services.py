@@ -1,7 +1,8 @@
-"""What an application offers to the handling of every message."""
+"""The services of an application, for the handling of every message."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,9 +12,11 @@ from .._buses.command_bus import CommandBus
 from .._buses.event_bus import EventBus
 from .._buses.query_bus import QueryBus
 from .._consistency.conversation import Conversations
-from .._consistency.waiting import Consistency
+from .._consistency.waiting import Consistency, WaitFor
 from .._definitions.message import Command, Query
 from .._encoding.wire_types import WireTypes
+from .._reading.unreadable import UnreadableRows
+from .._telemetry.recorder import SILENT, Recorder, Trace
 from .._writing.storage import WriteSide
 from ..ports.stores import ReadStore
 from .steps import Pipeline
@@ -21,10 +24,10 @@ from .steps import Pipeline
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What an application offers to the handling of every message.
+    """The services of an application, for the handling of every message.
 
     Attributes:
-        write: what all units of work have in common.
+        write: the shared settings of all units of work.
         read: the store of read models.
         commands: dispatches commands to their pipelines.
         queries: executes queries with their pipelines.
@@ -33,12 +36,16 @@ class Services:
         query_pipelines: how each query is answered; filled likewise.
         command_types: the commands that may be scheduled.
         consistency: knows how far the projections are.
+        wait: how queries wait for projections.
         conversations: opens a conversation for a message that was dispatched outside of a session.
         running: returns the running task.
         appended: sent when this or another process has appended events.
         committed: sent when this process has appended events; sends `appended` too.
         scheduled: sent after a command was scheduled.
         ended: sent when the application stops.
+        unreadable: the rows that this process could not read.
+        recorder: records telemetry.
+        current_trace: returns the trace context of the current span; None if telemetry is off.
     """
 
     write: WriteSide
@@ -52,7 +59,11 @@ class Services:
     committed: Signal
     command_types: WireTypes[Command[Any]]
     consistency: Consistency
+    wait: WaitFor
     conversations: Conversations
     running: RunningTask
     scheduled: Signal = field(default_factory=Signal)
     ended: Signal = field(default_factory=Signal)
+    unreadable: UnreadableRows = field(default_factory=UnreadableRows)
+    recorder: Recorder = SILENT
+    current_trace: Callable[[], Trace | None] | None = None

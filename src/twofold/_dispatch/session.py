@@ -10,16 +10,18 @@ from typing import Any, Generic, Self, TypeVar, cast
 
 from anyio import current_time
 
+from .._background.calls import Calls, recorded
 from .._buses.no_handler import no_handler
 from .._consistency.conversation import Conversation
 from .._consistency.token import Written
 from .._definitions.message import Command, Query
 from ..errors import ApplicationNotRunning, UsedFromAnotherTask
-from .caller import Caller, current, handling
+from .buses import answering, streaming
+from .caller import Caller, Wait, current_caller, handling, reset_caller, set_caller
 from .idempotency import Keyed
 from .inbox import Received
 from .scheduler import Scheduler, in_own_unit
-from .scope import Claim, Scope
+from .scope import Claim, Scope, open_scope
 from .services import Services
 
 R = TypeVar("R")
@@ -38,8 +40,9 @@ class Answer(Generic[R_co]):
 
     Attributes:
         value: the return value of the query handler.
-        lag: how many events the read models had to handle until they had the writes of the session; 0 when they had all of
-            them, None when it is unknown because a write is parked or has not arrived from another application.
+        lag: how many events the read models had to handle until they had the writes of the session, exact up to 10,000 (see
+            `SubscriptionStatus.lag`); 0 when they had all of them, None when it is unknown because a write is parked or has
+            not arrived from another application.
     """
 
     value: R_co
@@ -60,20 +63,29 @@ class Session:
         self._caller = Caller(conversation)
 
     @property
+    def _calls(self) -> Calls | None:
+        caller = current_caller()
+        return None if caller is None or caller.scope is None else caller.scope.calls
+
+    @property
     def token(self) -> str:
-        """The consistency token: what this session wrote, as an opaque text for a header. Empty when it wrote nothing."""
+        """The consistency token: the writes of this session, as an opaque text for a header.
+
+        Empty if the session wrote nothing.
+        """
         return self._conversation.seen.token
 
+    @recorded
     async def dispatch(self, command: Command[R], *, idempotency_key: str | None = None) -> R:
         """Handle a command and return its result after its changes are committed.
 
         Inside the handler of another command this is a plain call that joins the unit of work of that command.
 
-        With an idempotency key the command takes effect once. The key, a hash of the command's fields and the result are
-        committed together with the changes. A duplicate waits for the first dispatch, even a concurrent one in another
-        process, and returns its result. This session then sees the writes of the first dispatch. A failed dispatch stores
-        nothing, so that a retry runs. Middleware runs for a duplicate too; callbacks after the commit do not. Keys are kept
-        for the time that `keep_records` of the application sets.
+        With an idempotency key the command takes effect once. The key, a hash of the command's fields and the result
+        are committed together with the changes. A duplicate waits for the first dispatch, even a concurrent one in
+        another process, and returns its result. This session then sees the writes of the first dispatch. A failed
+        dispatch stores nothing, so that a retry runs. Middleware runs for a duplicate too; callbacks after the commit
+        do not. Keys are stored for the time that `keep_records` of the application sets.
 
         Args:
             command: the command.
@@ -92,15 +104,16 @@ class Session:
         pipeline = self._services.command_pipelines.get(type(command))
         if pipeline is None:
             raise no_handler("command", command, self._services.command_pipelines)
-        caller = current.get()
+        caller = current_caller()
         if caller is not None and caller.scope is not None:
             return cast(R, await pipeline.handle(command))
-        mark = current.set(self._caller)
+        mark = set_caller(self._caller)
         try:
             return cast(R, await pipeline.handle(command))
         finally:
-            current.reset(mark)
+            reset_caller(mark)
 
+    @recorded
     async def receive(self, consumer: str, id: str, command: Command[Any]) -> bool:
         """Handle a command from a broker, unless this consumer has handled a message with this id before.
 
@@ -126,6 +139,7 @@ class Session:
         await self._claim(command, received)
         return received.first
 
+    @recorded
     async def schedule(self, command: Command[Any], *, at: datetime, id: str | None = None) -> str:
         """Dispatch a command at a given time, and return the id to cancel it by; see `Scheduler.schedule`.
 
@@ -133,6 +147,7 @@ class Session:
         """
         return await self._with_scheduler(lambda scheduler: scheduler.schedule(command, at=at, id=id))
 
+    @recorded
     async def cancel(self, id: str) -> bool:
         """Cancel a scheduled command; see `Scheduler.cancel`."""
         return await self._with_scheduler(lambda scheduler: scheduler.cancel(id))
@@ -142,31 +157,35 @@ class Session:
         scope = handling()
         if scope is not None:
             return await work(Scheduler(scope))
-        return await in_own_unit(Scope(self._services, None, self._conversation), work)
+        return await in_own_unit(open_scope(self._services, None, self._conversation), work)
 
     async def _claim(self, command: Command[R], claim: Claim) -> R:
         """Handle a command that takes effect once, with a claim that the handler's unit of work stores."""
         pipeline = self._services.command_pipelines.get(type(command))
         if pipeline is None:
             raise no_handler("command", command, self._services.command_pipelines)
-        mark = current.set(Caller(self._conversation, handling(), claim))
+        mark = set_caller(Caller(self._conversation, handling(), claim))
         try:
             return cast(R, await pipeline.claimed(command))
         finally:
-            current.reset(mark)
+            reset_caller(mark)
 
+    @recorded
     async def execute(self, query: Query[R], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None) -> R:
-        """Answer a query from read models that have what this session wrote.
+        """Answer a query from read models that contain the writes of this session.
 
-        Inside the handler of a command the query does not wait: the unit of work may hold what the read model waits for.
+        Inside the handler of a command the query does not wait, because the read model may wait for this unit of work.
+        Queries that the handler of the query executes wait for their read models, too, until the same deadline.
 
         Args:
             query: the query.
-            timeout: how long to wait for the read models, in seconds. With 0 the query raises `ReadNotReady` at once.
+            timeout: how long to wait for the read models, in seconds. With 0 the query raises `ReadNotReady`
+                immediately.
             after: a consistency token of another session, whose writes the query must see as well.
 
         Raises:
             ReadNotReady: the read models have not caught up. The session's commands succeeded all the same.
+            EventsLost: the log has lost what this session or the token wrote, or what a projection has applied.
             NoHandler: no handler is registered for this query, or its handler streams: use `stream`.
             UsedFromAnotherTask: another task opened this session.
         """
@@ -177,12 +196,21 @@ class Session:
             deadline = current_time() + left
             written, _ = await seen.needed(after, left, must=True, handling=outer is not None)
             left = deadline - current_time()
-        if written is not None:
-            await self._services.consistency.wait(self._reads(query), written, left)
-        return await self._answer(query, written, outer)
+        if written is None:
+            return await self._answer(query, None, outer)
+        consistency, wait = self._services.consistency, self._wait(written, current_time() + left)
+        while True:
+            runs = await consistency.runs()
+            await seen.verify(written)
+            await wait(self._reads(query))
+            answer = await self._answer(query, written, outer, wait)
+            # A store that was replaced meanwhile may have answered from older data.
+            if runs == await consistency.runs():
+                return answer
 
+    @recorded
     async def execute_stale(self, query: Query[R], *, after: str | None = None) -> Answer[R]:
-        """Answer a query at once, from read models that may lack what this session wrote, and report their lag.
+        """Answer a query without waiting, from read models that may lack writes of this session. Report their lag.
 
         Args:
             query: the query.
@@ -198,17 +226,32 @@ class Session:
         if after is not None or seen.elsewhere:
             written, complete = await seen.needed(after, 0.0, must=False, handling=outer is not None)
         reads, lag = self._reads(query), 0 if complete else None
+        if written is not None:
+            await seen.verify(written)
         if written is not None and reads and complete:
             lag = await self._services.consistency.worst(reads, written)
         return Answer(await self._answer(query, written, outer), lag)
 
-    async def _answer(self, query: Query[R], written: Written | None, outer: Scope | None) -> R:
-        needed = None if written is None else written.position
-        mark = current.set(Caller(self._conversation, outer, needed=needed))
+    async def _answer(
+        self, query: Query[R], written: Written | None, outer: Scope | None, wait: Wait | None = None
+    ) -> R:
+        caller = self._caller
+        if written is not None or outer is not None:
+            needed = None if written is None else written.position
+            caller = Caller(self._conversation, outer, needed=needed, wait=wait)
+        mark = set_caller(caller)
         try:
-            return await self._services.queries.execute(query)
+            return cast(R, await answering(self._services.query_pipelines, query).handle(query))
         finally:
-            current.reset(mark)
+            reset_caller(mark)
+
+    def _wait(self, written: Written, deadline: float) -> Wait:
+        """Return how a query, and the queries that its handler executes, wait for the writes."""
+
+        async def wait(projections: Sequence[str]) -> None:
+            await self._services.wait(projections, written, max(0.0, deadline - current_time()))
+
+        return wait
 
     def _reads(self, query: Query[Any]) -> Sequence[str]:
         """Return the projections that a query reads, and that may lag."""
@@ -218,7 +261,7 @@ class Session:
     async def stream(
         self, query: Query[AsyncIterator[R]], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None
     ) -> AsyncGenerator[R]:
-        """Iterate over the answer of a streaming query, once the read models have what this session wrote.
+        """Iterate over the answer of a streaming query, once the read models contain the writes of this session.
 
         Close the iterator (`contextlib.aclosing`) if you stop early: its read transaction stays open until then.
 
@@ -229,25 +272,40 @@ class Session:
 
         Raises:
             ReadNotReady: the read models have not caught up.
+            EventsLost: the log has lost what this session or the token wrote, or what a projection has applied.
             NoHandler: no handler is registered for this query, or its handler does not stream: use `execute`.
             UsedFromAnotherTask: another task opened this session.
         """
         self._check_task()
         deadline = current_time() + timeout
-        outer = handling()
-        written, _ = await self._conversation.seen.needed(after, timeout, must=True, handling=outer is not None)
+        outer, wait = handling(), None
+        seen = self._conversation.seen
+        written, _ = await seen.needed(after, timeout, must=True, handling=outer is not None)
         if written is not None:
-            await self._services.consistency.wait(self._reads(query), written, deadline - current_time())
-        async with aclosing(self._services.queries.stream(query)) as items:
-            mark = current.set(Caller(self._conversation, outer))
+            wait = self._wait(written, deadline)
+            await seen.verify(written)
+            await wait(self._reads(query))
+        pipeline = streaming(self._services.query_pipelines, query)
+        caller = Caller(self._conversation, outer, wait=wait)
+        mark = set_caller(caller)
+        try:
+            items = await pipeline.handle(query)
+        finally:
+            reset_caller(mark)
+        async with aclosing(items):
+            mark = set_caller(caller)
             try:
                 first = await anext(items, _END)
             finally:
-                current.reset(mark)
+                reset_caller(mark)
             if first is not _END:
                 yield cast(R, first)
                 async for item in items:
                     yield item
+
+    def continued(self) -> Session:
+        """Return this session for the current task. Do not use both at the same time."""
+        return Session(self._services, self._conversation.continued(self._services.running.get()))
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,17 +1,16 @@
-"""The pipeline of a message type: named steps, composed into one callable."""
+"""The steps of a message, and its pipeline, which is composed of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .._buses.no_handler import Handle
 from .._definitions.message import Message
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """A step of a pipeline.
 
     Attributes:
@@ -27,9 +26,9 @@ class Step:
     claims: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Pipeline:
-    """How a message is handled: its steps in the order in which they run, and the callable that they are composed into.
+    """The handling of a message: its steps in the order in which they run, and the callable composed of them.
 
     Attributes:
         message: the type of message.
@@ -46,24 +45,3 @@ class Pipeline:
     claimed: Handle
     reads: Sequence[str] = ()
     streams: bool = False
-
-
-def pipeline(
-    message: type[Message],
-    steps: Sequence[Step],
-    last: Callable[..., Any],
-    *,
-    reads: Sequence[str] = (),
-    streams: bool = False,
-) -> Pipeline:
-    """Compose steps around the callable of a handler, once, so that a message costs no loop over them."""
-    handle = _composed([step for step in steps if not step.claims], last)
-    claimed = _composed(steps, last) if any(step.claims for step in steps) else handle
-    return Pipeline(message, tuple(steps), handle, claimed, reads, streams)
-
-
-def _composed(steps: Sequence[Step], last: Any) -> Any:
-    for step in reversed(steps):
-        if step.around is not None:
-            last = step.around(last)
-    return last

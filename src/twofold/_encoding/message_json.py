@@ -5,36 +5,33 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from functools import cache
-from typing import Any, TypeVar
+from typing import Protocol
 from uuid import UUID
-
-from pydantic_core import PydanticSerializationError
 
 from .._definitions.envelope import Envelope
 from .._definitions.message import Event, Message
-from ..errors import ConfigurationError, EventNotRecordable, TwofoldError
+from ..errors import ConfigurationError, EventNotRecordable, NotStorable
 from ..ports.event_log import NewEvent
-from .misfits import unwritable
-from .round_trip import RoundTrip
-from .secrets import ADVICE, MASK, is_secret
-
-M = TypeVar("M", bound=Message)
+from .lossy import LossyError
+from .round_trip import round_trip_of
 
 
-def round_trip_of(message_type: type[M]) -> RoundTrip[M]:
-    """Return the encoder and decoder of a type of message."""
-    round_trip: RoundTrip[M] = _round_trip_of(message_type)
-    return round_trip
+class Cause(Protocol):
+    """A message whose handler records events."""
+
+    @property
+    def parent(self) -> object | None:
+        """The message whose handler dispatched this one."""
+        ...
+
+    @property
+    def envelope(self) -> Envelope:
+        """Its envelope."""
+        ...
 
 
-@cache
-def _round_trip_of(message_type: type[Message]) -> RoundTrip[Any]:
-    return RoundTrip(message_type, read_aliases=True)
-
-
-def json_of(message: Message, attempt: str, refused: type[TwofoldError]) -> str:
-    """Return the fields of a message as JSON text that is not masked.
+def json_of(message: Message, attempt: str, refused: type[NotStorable]) -> str:
+    """Return the fields of a message as JSON text that comes back as the same message.
 
     Args:
         message: the message.
@@ -42,47 +39,57 @@ def json_of(message: Message, attempt: str, refused: type[TwofoldError]) -> str:
         refused: the class of the error.
 
     Raises:
-        TwofoldError: a field has no JSON, or holds a secret. The error is a `refused`.
+        NotStorable: a field would come back changed, or the message is too large. The error is a `refused`.
     """
     try:
-        text = round_trip_of(type(message)).encode(message, warnings=True)
-    except PydanticSerializationError as error:
-        raise refused(
-            f"cannot {attempt} {type(message).__name__}: {without_json(message)} no JSON ({error}). "
-            "Use types that pydantic knows, and declare them."
-        ) from error
-    if MASK in text and (names := [name for name in type(message).model_fields if _is_masked(message, name)]):
-        raise refused(
-            f"cannot {attempt} {type(message).__name__}: its field(s) {', '.join(names)} would come back masked, as {MASK}. "
-            f"{ADVICE}"
-        )
-    return text
+        return round_trip_of(type(message)).encode(message)
+    except LossyError as lossy:
+        raise refused(f"cannot {attempt} {type(message).__name__}: {lossy} Nothing was written.") from lossy
 
 
-def new_events(events: Iterable[Event], ids: Iterator[UUID], time: datetime, metadata: str) -> list[NewEvent]:
-    """Return events as they are appended to the log.
+class Metadata:
+    """The metadata of the events of one unit of work, encoded once for each cause.
+
+    Args:
+        outer: the envelope of the outermost message.
+        causes: by the identity of an event, the nested message whose handler recorded it.
+    """
+
+    def __init__(self, outer: Envelope, causes: Mapping[int, Cause]) -> None:
+        self._outer = encode_metadata(outer)
+        self._causes = causes
+        self._encoded: dict[int, str] = {}
+
+    def of(self, event: Event) -> str:
+        """Return the metadata of an event as JSON."""
+        cause = self._causes.get(id(event))
+        if cause is None:
+            return self._outer
+        found = self._encoded.get(id(cause))
+        if found is None:
+            found = self._encoded[id(cause)] = encode_metadata(cause.envelope)
+        return found
+
+
+def new_events(events: Iterable[Event], ids: Iterator[UUID], time: datetime, metadata: Metadata) -> list[NewEvent]:
+    """Return the encoded form of events, for an append to the log.
 
     Args:
         events: the events.
         ids: an id for each.
         time: when they are recorded.
-        metadata: see `encode_metadata`.
+        metadata: the metadata of the unit of work.
 
     Raises:
         ConfigurationError: an event has no stable name.
-        EventNotRecordable: a field has no JSON, or holds a secret.
+        EventNotRecordable: a field would come back changed.
     """
-    return [
-        NewEvent(
-            next(ids),
-            event_name(event),
-            event.message_version,
-            json_of(event, "record", EventNotRecordable),
-            metadata,
-            time,
-        )
-        for event in events
-    ]
+    encoded: list[NewEvent] = []
+    for event in events:
+        name, cause = event_name(event), metadata.of(event)
+        data = json_of(event, "record", EventNotRecordable)
+        encoded.append(NewEvent(next(ids), name, event.message_version, data, cause, time))
+    return encoded
 
 
 def event_name(event: Event) -> str:
@@ -100,11 +107,19 @@ def event_name(event: Event) -> str:
 
 
 def encode_metadata(cause: Envelope) -> str:
-    """Return the metadata of what the handler of a message records, as JSON text; `metadata.event_envelope` reads it."""
+    """Return the metadata for the records of a handler, as JSON text; `metadata.event_envelope` decodes it.
+
+    A command is not stored. So the metadata also has its name, and the id of the message that caused the command.
+    """
     fields: dict[str, str | Mapping[str, str]] = {
         "correlation_id": str(cause.correlation_id),
         "causation_id": str(cause.id),
     }
+    message: Message | None = cause.message  # none in a unit of work outside of handlers
+    if message is not None:
+        fields["cause"] = message.message_name or type(message).__name__
+    if cause.causation_id is not None:
+        fields["cause_of_cause"] = str(cause.causation_id)
     if cause.tenant is not None:
         fields["tenant"] = cause.tenant
     if cause.trace:
@@ -112,24 +127,3 @@ def encode_metadata(cause: Envelope) -> str:
     if cause.headers:
         fields["headers"] = dict(cause.headers)
     return json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
-
-
-def without_json(message: Message) -> str:
-    """Return which fields have no JSON, with a verb: "its field 'socket' has"."""
-    names = [repr(name) for name, _ in unwritable(message)]
-    if len(names) == 1:
-        return f"its field {names[0]} has"
-    return f"its fields {' and '.join(names)} have" if names else "its fields have"
-
-
-def _is_masked(message: Message, name: str) -> bool:
-    return MASK in message.model_dump_json(include={name}) and _holds_secret(message.model_dump(include={name}))
-
-
-def _holds_secret(value: Any) -> bool:
-    match value:
-        case Mapping():
-            return any(map(_holds_secret, value.values()))
-        case list() | tuple() | set() | frozenset():
-            return any(map(_holds_secret, value))
-    return is_secret(value)

@@ -11,8 +11,8 @@ from .._definitions.position import Position
 from ..ports.event_log import StoredEvent
 
 
-def event_envelope(stored: StoredEvent, event: Event) -> Envelope[Event]:
-    """Return the envelope of a stored event."""
+def event_envelope(stored: StoredEvent, event: Event, attempt: int = 1) -> Envelope[Event]:
+    """Return the envelope of a stored event, for an attempt to handle it."""
     fields = json.loads(stored.metadata)
     causation = fields.get("causation_id")
     return Envelope(
@@ -27,6 +27,7 @@ def event_envelope(stored: StoredEvent, event: Event) -> Envelope[Event]:
         stream=stored.stream,
         version=stored.version,
         position=stored.position,
+        attempt=attempt,
     )
 
 
@@ -39,3 +40,9 @@ def origin_of(stored: StoredEvent) -> tuple[str, Position] | None:
 def is_foreign(stored: StoredEvent) -> bool:
     """Return whether an event came from another application."""
     return '"origin"' in stored.metadata and "origin" in json.loads(stored.metadata)
+
+
+def source_of(stored: StoredEvent) -> str | None:
+    """Return the application that published an event, or None for an event of this application."""
+    source: str | None = json.loads(stored.metadata).get("origin", {}).get("source")
+    return source

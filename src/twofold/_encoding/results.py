@@ -5,10 +5,14 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from pydantic import ValidationError
+
+from .._background.failures import description
 from .._definitions.message import Command
 from ..errors import ResultNotRecordable
-from .answer_types import answers_of
-from .round_trip import Changed
+from .lossy import LossyError
+from .misfits import cause_without_values, misfits_without_values
+from .result_types import answers_of
 
 
 class Results:
@@ -35,19 +39,17 @@ class Results:
         return Results(command_type)
 
     def encode(self, result: Any) -> str:
-        """Return a result as JSON text that comes back as an equal result.
+        """Return a result as JSON text that comes back as the same result.
 
         Raises:
             ResultNotRecordable: there is no such text.
         """
         try:
-            if result != result:  # NaN, which comes back as NaN
-                return self._round_trip.encode(result)
-            return self._round_trip.encode_equal(result)
-        except Changed as changed:
-            raise self._lossy(str(changed)) from changed
-        except Exception as error:
-            raise self._lossy(f"it has no JSON that can be read back ({error})") from error
+            return self._round_trip.encode(result)
+        except LossyError as lossy:
+            raise ResultNotRecordable(
+                f"cannot record the result of {self._name}: {lossy} Nothing was committed."
+            ) from lossy
 
     def decode(self, text: str) -> Any:
         """Return a recorded result.
@@ -57,15 +59,10 @@ class Results:
         """
         try:
             return self._round_trip.decode(text)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 -- raised as the error of the caller
+            reason = misfits_without_values(error) if isinstance(error, ValidationError) else description(error)
             raise ResultNotRecordable(
-                f"cannot answer {self._name} again: the command has taken effect, and its recorded result does not fit the "
-                f"result type any more ({error}). Query the data that it changed. Keep result types compatible for as long "
+                f"cannot return the recorded result of {self._name}: it no longer fits the result type ({reason}). The "
+                f"command itself was committed. Query the data that it changed. Keep result types compatible for as long "
                 "as idempotency keys are kept."
-            ) from error
-
-    def _lossy(self, found: str) -> ResultNotRecordable:
-        return ResultNotRecordable(
-            f"cannot record the result of {self._name}: {found}. Nothing was committed. Return exactly the declared result "
-            "type, and let it be plain data: no secrets, no fields that JSON leaves out."
-        )
+            ) from cause_without_values(error)

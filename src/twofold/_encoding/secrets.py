@@ -30,6 +30,11 @@ def masked(holder: type[Any]) -> list[str]:
     return list(_of_model(holder, ()))
 
 
+def secret_fields(holder: type[Any]) -> list[str]:
+    """Return all fields of a model that hold secrets, also those that a serializer of their own stores in the clear."""
+    return list(_of_model(holder, (), every=True))
+
+
 def masks(annotation: Any) -> bool:
     """Return whether values of a type, or parts of them, would come back from JSON as masks."""
     return any(True for _ in _of_type(annotation, "", ()))
@@ -40,34 +45,35 @@ def is_secret(value: object) -> bool:
     return isinstance(value, _SECRETS)
 
 
-def _of_model(holder: type[Any], above: tuple[type[Any], ...]) -> Iterator[str]:
+def _of_model(holder: type[Any], above: tuple[type[Any], ...], *, every: bool = False) -> Iterator[str]:
+    """Yield the fields; `every` includes those that have a serializer of their own."""
     if issubclass(holder, BaseModel):
         decorators = holder.__pydantic_decorators__
-        if decorators.model_serializers:
+        if decorators.model_serializers and not every:
             return
         own = {name for each in decorators.field_serializers.values() for name in each.info.fields}
         for name, field in holder.model_fields.items():
-            if not (field.exclude or {name, "*"} & own or _has_serializer(field.metadata)):
-                yield from _of_type(field.annotation, name, above)
+            if every or not (field.exclude or {name, "*"} & own or _has_serializer(field.metadata)):
+                yield from _of_type(field.annotation, name, above, every=every)
         return
-    for name, hint in _notifier(holder).items():
-        yield from _of_type(hint, name, above)
+    for name, hint in _hints(holder).items():
+        yield from _of_type(hint, name, above, every=every)
 
 
-def _of_type(annotation: Any, path: str, above: tuple[type[Any], ...]) -> Iterator[str]:
+def _of_type(annotation: Any, path: str, above: tuple[type[Any], ...], *, every: bool = False) -> Iterator[str]:
     annotation = getattr(annotation, "__value__", annotation)  # of a `type X = ...`
     origin = get_origin(annotation)
-    if origin is Annotated and _has_serializer(annotation.__metadata__):
+    if origin is Annotated and not every and _has_serializer(annotation.__metadata__):
         return
     for argument in get_args(annotation):
-        yield from _of_type(argument, path, above)
+        yield from _of_type(argument, path, above, every=every)
     plain = origin if inspect.isclass(origin) else annotation
     if not inspect.isclass(plain) or plain in above:
         return
     if issubclass(plain, _SECRETS):
         yield path
     elif issubclass(plain, BaseModel) or dataclasses.is_dataclass(plain) or is_typeddict(plain) or _is_named(plain):
-        for inner in _of_model(plain, (*above, plain)):
+        for inner in _of_model(plain, (*above, plain), every=every):
             yield f"{path}.{inner}" if path else inner
 
 
@@ -75,7 +81,7 @@ def _is_named(plain: type[Any]) -> bool:
     return issubclass(plain, tuple) and hasattr(plain, "_fields")
 
 
-def _notifier(holder: type[Any]) -> Mapping[str, Any]:
+def _hints(holder: type[Any]) -> Mapping[str, Any]:
     try:
         return get_type_hints(holder, include_extras=True)
     except (NameError, TypeError):  # building the encoder reports the fault

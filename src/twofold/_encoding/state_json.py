@@ -9,7 +9,8 @@ from pydantic import BaseModel, ValidationError, create_model
 
 from .._definitions.aggregate import Aggregate
 from ..errors import InvalidDefinition, NotStorable, StorageError
-from .misfits import misfits, why
+from .lossy import LossyError
+from .misfits import misfits_without_values
 from .round_trip import JSON_FORMAT, RoundTrip
 from .secrets import ADVICE, MASK, masked
 
@@ -30,20 +31,20 @@ class StateCodec(Generic[A]):
 
     def __init__(self, aggregate_type: type[A]) -> None:
         self._type = aggregate_type
-        notifier = {
+        hints = {
             name: hint
             for name, hint in get_type_hints(aggregate_type, include_extras=True).items()
             if not name.startswith("_") and hint is not ClassVar and get_origin(hint) is not ClassVar
         }
-        self._only_id = set(notifier) <= {"id"}
+        self._only_id = set(hints) <= {"id"}
         if self._only_id and not any(
             "id" in get_annotations(base) for base in aggregate_type.__mro__ if base not in _OURS
         ):
             raise InvalidDefinition(
-                f"cannot keep the state of {aggregate_type.__qualname__}: it annotates no attribute, not even 'id'. "
+                f"cannot store the state of {aggregate_type.__qualname__}: it annotates no attribute, not even 'id'. "
                 "Annotate its attributes in the class body, or pass a mapping of your own to the store."
             )
-        fields: dict[str, Any] = {name: (hint, None) for name, hint in notifier.items()}
+        fields: dict[str, Any] = {name: (hint, None) for name, hint in hints.items()}
         try:
             self._model: type[BaseModel] = create_model(
                 f"{aggregate_type.__name__}State",
@@ -52,21 +53,21 @@ class StateCodec(Generic[A]):
             )
         except Exception as error:
             raise InvalidDefinition(
-                f"cannot keep the state of {aggregate_type.__qualname__}: it has no JSON: {error}. "
+                f"cannot store the state of {aggregate_type.__qualname__}: it has no JSON: {error}. "
                 "Use types that pydantic supports, or pass a mapping of your own to the store."
             ) from error
-        self._round_trip: RoundTrip[BaseModel] = RoundTrip(self._model, exclude_unset=True)
+        self._round_trip: RoundTrip[BaseModel] = RoundTrip(self._model)
         if secrets := masked(self._model):
             raise InvalidDefinition(
-                f"cannot keep the state of {aggregate_type.__qualname__} with its secrets: {', '.join(secrets)} would "
+                f"cannot store the state of {aggregate_type.__qualname__} with its secrets: {', '.join(secrets)} would "
                 f"come back as {MASK}. {ADVICE}"
             )
 
     def encode(self, aggregate: A) -> str:
-        """Return the state as JSON text that can be decoded.
+        """Return the state as JSON text from which an aggregate with the same state is decoded.
 
         Raises:
-            NotStorable: an attribute does not fit its annotation, or has no JSON.
+            NotStorable: an attribute does not fit its annotation, has no JSON, or would come back changed.
         """
         state = {
             name: value
@@ -75,18 +76,14 @@ class StateCodec(Generic[A]):
         }
         if self._only_id and (lost := [name for name in vars(aggregate) if name != "id" and not name.startswith("_")]):
             raise NotStorable(
-                f"cannot keep {self._named(aggregate.id)}: its class does not annotate {', '.join(lost)}, and so the value "
+                f"cannot store {self._named(aggregate.id)}: its class does not annotate {', '.join(lost)}, and so the value "
                 "would be lost. Annotate the attribute in the class body."
             )
         made: BaseModel = self._model.model_construct(set(state), **state)
         try:
-            made = self._model.model_validate(state, by_alias=False, by_name=True)
-            return self._round_trip.encode_valid(made)
-        except ValueError as error:
-            raise NotStorable(
-                f"cannot keep {self._named(state.get('id'))}: {why(made, error)}. "
-                "Set the attribute to a value that fits the annotation, or change the annotation."
-            ) from error
+            return self._round_trip.encode(made, without=self._model.model_fields.keys() - state.keys())
+        except LossyError as lossy:
+            raise NotStorable(f"cannot store {self._named(state.get('id'))}: {lossy}") from lossy
 
     def decode(self, text: str, id: object = None) -> A:
         """Return a new aggregate with this state and no recorded events. `__init__` is not called.
@@ -102,9 +99,10 @@ class StateCodec(Generic[A]):
             state = self._round_trip.decode(text)
         except ValidationError as error:
             raise StorageError(
-                f"cannot load {self._named(id)}: its stored state does not fit the class any more: {misfits(error)}. "
-                "Widen the annotation so that it accepts the old values too, or change the stored state."
-            ) from error
+                f"cannot load {self._named(id)}: its stored state does not fit the class any more: "
+                f"{misfits_without_values(error)}. Widen the annotation so that it accepts the old values too, or change "
+                "the stored state."
+            ) from None  # the text of the cause quotes the values
         aggregate = self._type.__new__(self._type)
         for name in state.model_fields_set:
             setattr(aggregate, name, getattr(state, name))

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 import anyio
 
 from .._background.backoff import Backoff
+from .._background.failures import description
+from .._background.log_lines import logger_of
 from ..errors import TransientFailure
 from ..ports.transport import Feed, Transport
 
-logger = logging.getLogger("twofold.broker")
+logger = logger_of("twofold.broker")
 
 
 class Broker:
@@ -50,15 +52,15 @@ class Broker:
         return self.transport
 
     async def keep_reaching(self) -> None:
-        """Retry with backoff until the broker is connected. `error` has the reason meanwhile."""
-        backoff, logged = Backoff(), None if self.error is None else str(self.error)
+        """Retry with backoff until the broker is connected. Until then, `error` contains the reason."""
+        backoff, logged = Backoff(), None if self.error is None else description(self.error)
         while not self.reached:
             try:
                 await self.reach()
             except Exception as error:  # noqa: BLE001 -- logged, and retried
-                if str(error) != logged:
+                if description(error) != logged:
                     # A wrong configuration does not end this job either: health() reports it until it is corrected.
                     level = logging.WARNING if isinstance(error, TransientFailure) else logging.ERROR
                     logger.log(level, "cannot connect to the broker, and retries: %s", error)
-                    logged = str(error)
+                    logged = description(error)
                 await anyio.sleep(backoff.next())

@@ -22,11 +22,13 @@ class InboundEvent(NamedTuple):
 
     Attributes:
         stream: the stream that the event is appended to: its source, and its stream in that application.
-        event: the event.
+        event: the event. Its id is the id of the CloudEvent if that is a UUID, else `identity`.
+        identity: a UUID that depends on the source and the id of the CloudEvent, compared as texts, and on nothing else.
     """
 
     stream: str
     event: NewEvent
+    identity: UUID
 
 
 class Progress(NamedTuple):
@@ -101,4 +103,6 @@ def encode_progress(progress: Progress, *, id: UUID, time: datetime) -> bytes:
         "originlog": progress.checkpoint.log,
         "originposition": str(progress.checkpoint.position),
     }
+    if progress.checkpoint.event is not None:
+        attributes["originevent"] = str(progress.checkpoint.event)
     return _json_of(attributes).encode()

@@ -10,15 +10,18 @@ from datetime import UTC, datetime
 from typing import Any, NoReturn
 from uuid import UUID, uuid5
 
+from .._definitions.names import LONGEST_LABEL, is_text
 from .._definitions.position import Position
 from ..errors import UndecodableEvent
 from ..ports.checkpoints import Checkpoint
 from ..ports.event_log import NewEvent
+from ..ports.schedule import STORED_YEARS
 from ..ports.transport import LARGEST_BODY
 from .cloud_events import PROGRESS, TEXTS, TRACES, FeedFilter, InboundEvent, Progress
 
 _NAMESPACE = UUID("7c1cb1f6-6e53-5b8a-9d0e-2f5c9f0f4a31")
 _JSON = re.compile(r"[\w.-]+/(json|[\w.-]+\+json)\s*(;.*)?", re.IGNORECASE)
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 _LONGEST_NAME = 380
@@ -29,9 +32,6 @@ _LONGEST_TEXT = 1_000
 
 _DEEPEST = 100
 """The deepest nesting of data."""
-
-_YEARS = range(1_000, 9_999)
-"""The years of a time that every store can keep."""
 
 
 def decode(body: bytes, accepted: FeedFilter) -> InboundEvent | Progress | None:
@@ -59,7 +59,7 @@ def decode(body: bytes, accepted: FeedFilter) -> InboundEvent | Progress | None:
 def _decoded(body: bytes, accepted: FeedFilter) -> InboundEvent | Progress | None:
     if len(body) > LARGEST_BODY:
         raise ValueError(f"it has {len(body)} bytes, and the limit is {LARGEST_BODY}")
-    found = _object(json.loads(body, parse_constant=_refused))
+    found = _object(_load(body.decode("utf-8-sig")))
     attributes = {name: value for name, value in found.items() if value is not None}
     if attributes["specversion"] != "1.0":
         raise ValueError(f"its specversion is {attributes['specversion']!r}")
@@ -67,7 +67,7 @@ def _decoded(body: bytes, accepted: FeedFilter) -> InboundEvent | Progress | Non
     if source != accepted.source:
         if (source, name) in accepted.by_others:
             return None
-        raise ValueError(f"its source is {source!r}, and no feed here consumes {name} from that source")
+        raise ValueError(f"its source is {source!r:.80}, and no feed here consumes {name!r:.80} from that source")
     if name == PROGRESS:
         return _progress(attributes, source)
     if name not in accepted.types:
@@ -77,11 +77,21 @@ def _decoded(body: bytes, accepted: FeedFilter) -> InboundEvent | Progress | Non
 
 def _progress(attributes: Mapping[str, Any], source: str) -> Progress:
     position = _number(attributes["originposition"], range(2**63))
-    return Progress(source, Checkpoint(Position(position), _string(attributes, "originlog")))
+    event = UUID(_string(attributes, "originevent")) if "originevent" in attributes else None
+    return Progress(source, Checkpoint(Position(position), _log(attributes), event=event))
+
+
+def _log(attributes: Mapping[str, Any]) -> str:
+    """Return the identity of a log. It is written to log files, and so it has no line breaks and other controls."""
+    found = _string(attributes, "originlog")
+    if not found.isprintable():
+        raise ValueError(f"its originlog {found!r:.80} has characters that are not printable")
+    return found
 
 
 def _event(attributes: Mapping[str, Any], source: str) -> InboundEvent:
-    event_id = _uuid(_string(attributes, "id"), source)
+    text = _string(attributes, "id")
+    event_id = _uuid(text, source)
     subject = next((name for name in ("subject", "partitionkey") if attributes.get(name)), "id")
     stream = f"{source}/{_string(attributes, subject, limit=_LONGEST_NAME - 1 - len(source))}"
     event = NewEvent(
@@ -92,33 +102,38 @@ def _event(attributes: Mapping[str, Any], source: str) -> InboundEvent:
         metadata=_text(_metadata(attributes, source, event_id)),
         time=_time(attributes["time"]) if "time" in attributes else datetime.now(UTC),
     )
-    return InboundEvent(stream, event)
+    return InboundEvent(stream, event, identity_of(text, source))
 
 
 def _metadata(attributes: Mapping[str, Any], source: str, id: UUID) -> Mapping[str, Any]:
     texts = {field: _string(attributes, name) for field, name in TEXTS.items() if attributes.get(name)}
     origin = {"source": source}
     if "originlog" in attributes:
-        origin["log"] = _string(attributes, "originlog")
+        origin["log"] = _log(attributes)
     if "originposition" in attributes:
         origin["position"] = str(_number(attributes["originposition"], range(1, 2**63)))
     if "sequence" in attributes:
         origin["version"] = _string(attributes, "sequence")
     correlation = texts.get("correlation_id")
     metadata: dict[str, Any] = {
-        "correlation_id": str(_uuid(correlation, source) if correlation else id),
+        "correlation_id": _uuid_text(correlation, source) if correlation else str(id),
         "origin": origin,
     }
     if causation := texts.get("causation_id"):
-        metadata["causation_id"] = str(_uuid(causation, source))
-    if tenant := texts.get("tenant"):
-        metadata["tenant"] = tenant
-    if trace := {name: _string(attributes, name) for name in TRACES if name in attributes}:
+        metadata["causation_id"] = _uuid_text(causation, source)
+    if "tenant" in texts:
+        metadata["tenant"] = _string(attributes, TEXTS["tenant"], limit=LONGEST_LABEL)
+    if trace := {name: _string(attributes, name) for name in TRACES if _is_usable(attributes.get(name))}:
         metadata["trace"] = trace
     if headers := attributes.get("twofoldheaders"):
-        found = _object(json.loads(headers, parse_constant=_refused))
+        found = _object(_load(headers))
         metadata["headers"] = {name: str(value) for name, value in found.items()}
     return metadata
+
+
+def _is_usable(trace: Any) -> bool:
+    """Return whether a trace fits the limits. Another one is ignored, as W3C's Trace Context requires of invalid ones."""
+    return is_text(trace) and 0 < len(trace) <= _LONGEST_TEXT
 
 
 def _data(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -130,7 +145,7 @@ def _data(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
     if "data_base64" in attributes:
         if "data" in attributes:
             raise ValueError("it has data twice")
-        found = json.loads(b64decode(attributes["data_base64"], validate=True), parse_constant=_refused)
+        found = _load(b64decode(attributes["data_base64"], validate=True).decode("utf-8-sig"))
     _check_depth(found)
     return _object(found)
 
@@ -169,12 +184,18 @@ def _number(found: Any, limits: range) -> int:
     return number
 
 
+def identity_of(id: str, source: str) -> UUID:
+    """Return a UUID that depends on source and id only: CloudEvents are equal if both are equal as texts."""
+    return uuid5(_NAMESPACE, json.dumps([source, id]))
+
+
 def _uuid(text: str, source: str) -> UUID:
-    """Return a UUID as it is, and for any other id a UUID that depends on source and id only."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return uuid5(_NAMESPACE, f"{source} {text}")
+    """Return a UUID in its usual form unchanged, and a derived identity for any other id."""
+    return UUID(text) if _UUID.fullmatch(text) else identity_of(text, source)
+
+
+def _uuid_text(text: str, source: str) -> str:
+    return text if _UUID.fullmatch(text) else str(identity_of(text, source))
 
 
 def _time(text: str) -> datetime:
@@ -182,13 +203,13 @@ def _time(text: str) -> datetime:
     if found.tzinfo is None:
         raise ValueError(f"its time {text!r} has no time zone")
     moment = found.astimezone(UTC)
-    if moment.year not in _YEARS:
-        raise ValueError(f"its time {text!r} is not between the years {_YEARS[0]} and {_YEARS[-1]}")
+    if moment.year not in STORED_YEARS:
+        raise ValueError(f"its time {text!r} is not between the years {STORED_YEARS[0]} and {STORED_YEARS[-1]}")
     return moment
 
 
 def _text(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = _dump(value)
     text.encode()  # fails for a lone surrogate
     if "\\u0000" in text and _NUL.search(text):
         raise ValueError("it contains NUL")
@@ -197,3 +218,7 @@ def _text(value: object) -> str:
 
 def _refused(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
+
+
+_load = json.JSONDecoder(parse_constant=_refused).decode
+_dump = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode

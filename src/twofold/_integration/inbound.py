@@ -5,26 +5,37 @@ From the log, subscriptions process them like any other event, with checkpoints,
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
 from uuid import uuid4
 
 import anyio
 
 from .._background.backoff import Backoff
-from .._background.failures import STORE_FAILURES, log_failure
+from .._background.failures import contained, description, is_of_store, log_failure, text_of
+from .._background.log_lines import logger_of
+from .._definitions.retry import Retry
+from .._telemetry.recorder import SILENT, Recorder
+from .._writing.inline import InlineProjections
 from .._writing.transactions import trial
-from ..errors import DuplicateEvent, UndecodableEvent
+from ..errors import DuplicateEvent, TransactionIdled, UndecodableEvent
 from ..ports.clock import Clock
 from ..ports.event_log import Expected, NewEvent
 from ..ports.stores import WriteStore
 from ..ports.transport import Consumer, Delivery, Feed
 from .broker import Broker
-from .cloud_events import FeedFilter, InboundEvent
+from .cloud_events import FeedFilter, InboundEvent, Progress
 from .cloud_events_decoding import decode
-from .recording import Received, Recorder
+from .recording import EventRecorder, Received
+from .telemetry import InboundTelemetry
 
-logger = logging.getLogger("twofold.inbound")
+logger = logger_of("twofold.inbound")
+
+Refused: TypeAlias = tuple[Delivery, str]
+"""A message that cannot be decoded or recorded, and the reason."""
+
+_IDLED: Final = Retry()
+"""The attempts at a message whose transaction idles too long."""
 
 _BATCH = 200
 """The largest number of messages that one transaction records."""
@@ -33,13 +44,18 @@ _BATCH = 200
 class Inbound:
     """Receives one feed. A message is accepted after the transaction that appends its event.
 
+    An event that cannot be recorded is parked: the store refuses it, or an inline projection fails on it. An event whose
+    transaction idles too long is parked after five attempts.
+
     Args:
         feed: the feed.
         accepted: the events that the feed receives.
         broker: the broker.
         store: the write store.
         clock: the clock.
+        inline: the inline projections of the application.
         appended: called after events were appended.
+        recorder: records telemetry.
     """
 
     def __init__(
@@ -49,7 +65,9 @@ class Inbound:
         broker: Broker,
         store: WriteStore,
         clock: Clock,
+        inline: InlineProjections,
         appended: Callable[[], None],
+        recorder: Recorder = SILENT,
     ) -> None:
         self.feed = feed
         self.error: Exception | None = None
@@ -62,85 +80,130 @@ class Inbound:
         self._broker = broker
         self._store = store
         self._clock = clock
-        self._recorder = Recorder(feed.consumer, store, clock, appended)
+        self._telemetry = InboundTelemetry(recorder, broker.transport.system, feed.consumer)
+        self._event_recorder = EventRecorder(feed.consumer, accepted.source, store, clock, inline, appended)
 
     async def run(self) -> None:
         """Receive until cancelled. Messages that are not accepted by then are redelivered."""
         backoff = Backoff()
         while True:
             try:
-                transport = await self._broker.reach()
-                async with transport.consume(self.feed) as consumer:
-                    self.consumer, self.error = consumer, None
-                    while True:
-                        deliveries = await consumer.receive(limit=_BATCH)
-                        await self._process(consumer, deliveries)
-                        self.error = None
-                        backoff.reset()
+                with contained():
+                    transport = await self._broker.reach()
+                    async with transport.consume(self.feed) as consumer:
+                        self.consumer, self.error = consumer, None
+                        while True:
+                            deliveries = await consumer.receive(limit=_BATCH)
+                            await self._process(consumer, deliveries)
+                            self.error = None
+                            backoff.reset()
             except Exception as error:  # noqa: BLE001 -- logged, and retried
                 self.consumer, self.error, delay = None, error, backoff.next()
                 log_failure(logger, error, "%s cannot receive and retries in %.2f s", self.feed.consumer, delay)
                 await anyio.sleep(delay)
 
     async def _process(self, consumer: Consumer, deliveries: Sequence[Delivery]) -> None:
-        """Record or park messages, in their order. Retry with backoff while the store fails."""
+        """Record messages in their order, then park those that cannot be decoded or recorded.
+
+        The store is retried with backoff. If the broker fails, everything that is not settled is delivered again.
+        """
+        readable, refused = self._decoded(deliveries)
+        with self._telemetry.recording(readable):
+            refused += await self._recorded(readable)
+        if refused:
+            await self._park(consumer, refused)
+        parked = {id(delivery) for delivery, _ in refused}
+        recorded = [each for each in readable if id(each[0]) not in parked]
+        await consumer.accept([delivery for delivery, _ in recorded])
+        self._telemetry.consumed(recorded, len(refused))
+
+    def _decoded(self, deliveries: Sequence[Delivery]) -> tuple[list[Received], list[Refused]]:
+        """Separate decodable from undecodable messages."""
+        readable: list[Received] = []
+        unreadable: list[Refused] = []
+        for delivery in deliveries:
+            try:
+                with contained():
+                    readable.append((delivery, decode(delivery.message.body, self._accepted)))
+            except Exception as error:  # noqa: BLE001 -- any client may publish anything
+                reason = text_of(error) if isinstance(error, UndecodableEvent) else description(error)
+                unreadable.append((delivery, reason))
+        return readable, unreadable
+
+    async def _park(self, consumer: Consumer, refused: Sequence[Refused]) -> None:
+        (first, reason), *_ = refused
+        logger.warning(
+            "%s parks %d message(s). The first one is %r: %s",
+            *(self.feed.consumer, len(refused), first.message.id[:80], reason),
+        )
+        await consumer.park_all(refused)
+        self.parked += len(refused)
+
+    async def _recorded(self, readable: Sequence[Received]) -> list[Refused]:
+        """Record messages, and return those that the store refuses. Retry with backoff while the store fails."""
         backoff = Backoff()
-        readable, unreadable = self._decoded(deliveries)
         while True:
             try:
-                while unreadable:
-                    await self._park(consumer, *unreadable[-1])
-                    unreadable.pop()
-                await self._record(consumer, readable)
-                return
+                return await self._record(readable)
             except Exception as error:  # noqa: BLE001 -- logged, and retried
                 self.error, delay = error, backoff.next()
                 log_failure(logger, error, "%s cannot record messages and retries in %.2f s", self.feed.consumer, delay)
                 await anyio.sleep(delay)
 
-    def _decoded(self, deliveries: Sequence[Delivery]) -> tuple[list[Received], list[tuple[Delivery, str]]]:
-        """Separate the messages that can be decoded from those that cannot. The latter are in reverse order."""
-        readable: list[Received] = []
-        unreadable: list[tuple[Delivery, str]] = []
-        for delivery in deliveries:
-            try:
-                readable.append((delivery, decode(delivery.message.body, self._accepted)))
-            except UndecodableEvent as error:
-                unreadable.insert(0, (delivery, str(error)))
-        return readable, unreadable
-
-    async def _park(self, consumer: Consumer, delivery: Delivery, reason: str) -> None:
-        logger.warning("%s parks message %s: %s", self.feed.consumer, delivery.message.id, reason)
-        await consumer.park(delivery, reason)
-        self.parked += 1
-
-    async def _record(self, consumer: Consumer, readable: list[Received]) -> None:
+    async def _record(self, readable: Sequence[Received]) -> list[Refused]:
         try:
-            await self._recorder.record(readable)
-        except STORE_FAILURES:
-            raise
-        except Exception as error:  # noqa: BLE001 -- the message that caused it is found below
-            logger.info("%s records the messages one by one: %s", self.feed.consumer, error)
-            await self._record_one_by_one(consumer, readable)
-        await consumer.accept([delivery for delivery, _ in readable])
-
-    async def _record_one_by_one(self, consumer: Consumer, readable: list[Received]) -> None:
-        """Skip events that are in the log and no longer in the inbox, and park messages that the store refuses."""
-        for each in tuple(readable):
-            delivery, found = each
-            try:
-                await self._recorder.record([each])
-            except DuplicateEvent:
-                if not isinstance(found, InboundEvent):
-                    raise
-                logger.info("%s received the duplicate message %s", self.feed.consumer, delivery.message.id)
-                await self._recorder.record_duplicate(delivery, found)
-            except STORE_FAILURES:
+            with contained():
+                await self._event_recorder.record(readable)
+        except Exception as error:
+            if is_of_store(error):
                 raise
-            except Exception as error:  # noqa: BLE001 -- raised again if the store fails without the message, too
+            logger.info("%s records the messages one by one: %s", self.feed.consumer, description(error))
+            return await self._record_one_by_one(readable)
+        return []
+
+    async def _record_one_by_one(self, readable: Sequence[Received]) -> list[Refused]:
+        """Record each message separately, and return those that the store refuses."""
+        refused: list[Refused] = []
+        for each in readable:
+            try:
+                with contained():
+                    await self._record_patiently(*each)
+            except Exception as error:
+                if is_of_store(error):
+                    raise
                 await self._try_store()
-                await self._park(consumer, delivery, f"the store refuses it: {type(error).__name__}: {error}")
-                readable.remove(each)
+                refused.append((each[0], f"it cannot be recorded: {description(error)}"))
+        return refused
+
+    async def _record_patiently(self, delivery: Delivery, found: InboundEvent | Progress | None) -> None:
+        """Record a message. Retry it while its transaction idles too long, because this process may have been paused.
+
+        Raises:
+            TransactionIdled: the last attempt idled too long, too: an inline projection is too slow for the message.
+        """
+        attempts = 1
+        while True:
+            try:
+                return await self._record_one(delivery, found)
+            except TransactionIdled as error:
+                delay = _IDLED.delay_after(attempts)
+                if delay is None:
+                    raise
+                self.error, attempts = error, attempts + 1
+                text = "%s cannot record the message %r and retries in %.2f s"
+                log_failure(logger, error, text, self.feed.consumer, delivery.message.id[:80], delay)
+                await anyio.sleep(delay)
+
+    async def _record_one(self, delivery: Delivery, found: InboundEvent | Progress | None) -> None:
+        try:
+            await self._event_recorder.record([(delivery, found)])
+        except DuplicateEvent:
+            if not isinstance(found, InboundEvent):
+                raise
+            logger.info(
+                "%s received a duplicate, or another event with the same id: %s", self.feed.consumer, found.event.id
+            )
+            await self._event_recorder.record_duplicate(delivery, found)
 
     async def _try_store(self) -> None:
         """Append an ordinary event and roll it back. Raise the error of the store if it refuses this event, too."""

@@ -1,55 +1,71 @@
-"""Record received events: append them, note them in the inbox, and advance the checkpoints of the feed."""
+"""Record received events: append them, record their ids in the inbox, and advance the checkpoints of the feed."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import TypeAlias
 from uuid import UUID
 
+from .._background.log_lines import logger_of
 from .._consistency.arrivals import part_of
-from .._definitions.position import Position
+from .._consistency.known import Point
+from .._encoding.metadata import source_of
+from .._writing.inline import InlineProjections
 from .._writing.transactions import writing
+from ..errors import DuplicateEvent
 from ..ports.checkpoints import Checkpoint
 from ..ports.clock import Clock
-from ..ports.event_log import Expected
+from ..ports.event_log import Expected, StoredEvent
 from ..ports.stores import WriteStore
 from ..ports.transactions import WriteTransaction
 from ..ports.transport import Delivery
 from .cloud_events import InboundEvent, Progress
 
-logger = logging.getLogger("twofold.inbound")
+logger = logger_of("twofold.inbound")
 
 Received: TypeAlias = tuple[Delivery, InboundEvent | Progress | None]
 """A message with its decoded content; None if the content belongs to another feed."""
 
 
-class Recorder:
+class EventRecorder:
     """Records the messages of one consumer.
 
     Args:
         consumer: the name of the consumer.
+        source: the application that publishes the events.
         store: the write store.
         clock: the clock.
+        inline: the inline projections of the application.
         appended: called after events were appended.
     """
 
-    def __init__(self, consumer: str, store: WriteStore, clock: Clock, appended: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        consumer: str,
+        source: str,
+        store: WriteStore,
+        clock: Clock,
+        inline: InlineProjections,
+        appended: Callable[[], None],
+    ) -> None:
         self._consumer = consumer
+        self._source = source
         self._store = store
         self._clock = clock
+        self._inline = inline
         self._appended = appended
 
-    async def record(self, received: Sequence[Received], *, known: Mapping[UUID, Position] | None = None) -> None:
-        """Append the new events, and write the progress of the source, in one transaction.
+    async def record(self, received: Sequence[Received], *, known: Mapping[UUID, Point] | None = None) -> None:
+        """Append the new events, apply inline projections to them, and write the progress of the source, in one transaction.
 
         Args:
             received: messages in their order.
-            known: the positions of events that are in the log and no longer in the inbox.
+            known: the events that are in the log and no longer in the inbox.
 
         Raises:
             DuplicateEvent: an event is in the log, and neither in the inbox nor known.
+            Exception: an inline projection failed.
         """
         consumer, store = self._consumer, self._store
         events = [(delivery, found) for delivery, found in received if isinstance(found, InboundEvent)]
@@ -67,47 +83,75 @@ class Recorder:
         log = await store.log.identity()
         async with writing(store) as transaction:
             positions = await self._append(transaction, events, known or {})
-            for name, position in positions.items():
+            for name, (position, event) in positions.items():
                 last = before[name]
                 if last is None or last.log != log or last.position < position:
-                    await transaction.checkpoints.advance(name, expected=last, to=Checkpoint(position, log))
+                    to = Checkpoint(position, log, event=event)
+                    await transaction.checkpoints.advance(name, expected=last, to=to)
             for name, checkpoint in moved.items():
-                _warn_of_another_log(name, before[name], checkpoint)
+                _log_report(name, before[name], checkpoint)
                 await transaction.checkpoints.advance(name, expected=before[name], to=checkpoint)
         if positions:
             self._appended()
 
-    async def record_duplicate(self, delivery: Delivery, event: InboundEvent) -> None:
-        """Note an event in the inbox that is already in the log."""
-        positions = {stored.id: stored.position async for stored in self._store.log.read(event.stream)}
-        position = positions.get(event.event.id) or await self._store.log.head()
-        await self.record([(delivery, event)], known={event.event.id: position})
+    async def record_duplicate(self, delivery: Delivery, inbound: InboundEvent) -> None:
+        """Record an event whose id is in the log: as known if it is the same event, else under its identity.
+
+        Events of two sources may have the same id, and a source may use an id of this application.
+        """
+        source, event_id = self._source, inbound.event.id
+        same = [
+            Point(stored.position, stored.id)
+            async for stored in self._store.log.read(inbound.stream)
+            if stored.id in (event_id, inbound.identity) and source_of(stored) == source
+        ]
+        if same:
+            await self.record([(delivery, inbound)], known={event_id: same[0]})
+            return
+        renamed = inbound._replace(event=inbound.event._replace(id=inbound.identity))
+        try:
+            await self.record([(delivery, renamed)])
+        except DuplicateEvent:  # the sender has changed the subject of the event
+            await self.record(
+                [(delivery, renamed)], known={inbound.identity: Point(await self._store.log.head(), None)}
+            )
 
     async def _append(
         self,
         transaction: WriteTransaction,
         events: Sequence[tuple[Delivery, InboundEvent]],
-        known: Mapping[UUID, Position],
-    ) -> Mapping[str, Position]:
-        """Append the events that are not in the inbox. Return the last position of each partition."""
-        now, last = self._clock.now(), dict[str, Position]()
+        known: Mapping[UUID, Point],
+    ) -> Mapping[str, Point]:
+        """Append the events that are not in the inbox. Return the last event of each partition."""
+        now, last, appended = self._clock.now(), dict[str, Point](), list[StoredEvent]()
+        inline = await self._inline.hold(transaction, {inbound.event.name for _, inbound in events})
         for (number, stream), run in groupby(events, lambda each: (each[0].partition, each[1].stream)):
             claimed = [
                 inbound.event
                 for _, inbound in run
-                if await transaction.inbox.claim(self._consumer, str(inbound.event.id), time=now)
+                if await transaction.inbox.claim(self._consumer, str(inbound.identity), time=now)
             ]
-            positions = [known[event.id] for event in claimed if event.id in known]
+            points: list[Point] = [known[event.id] for event in claimed if event.id in known]
             new = [event for event in claimed if event.id not in known]
             if new:
-                stored = await transaction.log.append(stream, new, expected=Expected.ANY)
-                positions.append(stored[-1].position)
-            if positions:
+                generation = self._inline.generation
+                stored = await transaction.log.append(stream, new, expected=Expected.ANY, inline=generation)
+                appended.extend(stored)
+                points.append(Point(stored[-1].position, stored[-1].id))
+            if points:
                 name = part_of(self._consumer, number).recorded
-                last[name] = max(last.get(name, positions[-1]), *positions)
+                last[name] = max([last.get(name, points[-1]), *points], key=lambda point: point.position)
+        for projection in inline:
+            await projection.apply(transaction, appended)
         return last
 
 
-def _warn_of_another_log(name: str, before: Checkpoint | None, now: Checkpoint) -> None:
-    if before is not None and before.log != now.log:
-        logger.warning("%s: the source has another log than before (%s, now %s)", name, before.log, now.log)
+def _log_report(name: str, before: Checkpoint | None, now: Checkpoint) -> None:
+    """Log an unexpected report. An earlier position does not prove a loss: brokers deliver messages again."""
+    if before is None:
+        return
+    if before.log != now.log:
+        logger.warning("%s: the source has another event log than before (%s, now %s)", name, before.log, now.log)
+    elif before.position > now.position:
+        text = "%s: the source reports position %d after %d: a report was delivered again, or its log has lost events"
+        logger.info(text, name, now.position, before.position)

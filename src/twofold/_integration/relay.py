@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 from uuid import UUID
 
 import anyio
 
+from .._background.failures import contained
+from .._background.log_lines import logger_of
 from .._background.signal import Signal
 from .._definitions.message import Event
 from .._definitions.position import Position
@@ -18,69 +21,99 @@ from ..ports.checkpoints import Checkpoint
 from ..ports.clock import Clock, Ids
 from ..ports.event_log import StoredEvent
 from ..ports.stores import WriteStore
-from ..ports.transport import Outcome, WireMessage
+from ..ports.transport import Outcome, Publisher, WireMessage
 from .broker import Broker
-from .cloud_events import PROGRESS, Progress, encode_event, encode_progress
+from .cloud_events import PROGRESS, FeedFilter, Progress, encode_event, encode_progress
+from .cloud_events_decoding import decode
+from .telemetry import RelayTelemetry
 
-logger = logging.getLogger("twofold.relay")
+logger = logger_of("twofold.relay")
+
+
+_REASONS = {Outcome.BEHIND: "it may have lost earlier events, which are published again first"}
 
 _REPEAT = 2.0
-"""How often an idle relay publishes its checkpoint again, in seconds."""
+"""Seconds after which an idle relay publishes its checkpoint again."""
 
 _GAP = 0.02
 """The shortest time between two such messages, in seconds."""
 
 
+@dataclass(slots=True, eq=False)
 class RelayProcessor:
     """Publishes a batch of events, pipelined, and advances the checkpoint to the last event that the broker confirmed.
 
     An event without a receiver is retried and parked like an event whose handler fails. While the broker does not answer,
     the relay waits and parks nothing.
 
-    Args:
+    Attributes:
         broker: the broker.
         store: the store of the events and of the checkpoint.
         source: the name of the application.
         partition_by: the event field with the ordering key; None for the stream.
-        drop_unroutable: skip events without a receiver.
+        settled: the outcomes with which an event is published. With UNROUTABLE, events without a receiver are skipped.
+        telemetry: records what is sent.
     """
 
-    def __init__(
-        self, broker: Broker, store: WriteStore, source: str, partition_by: str | None, *, drop_unroutable: bool
-    ) -> None:
-        self._broker = broker
-        self._store = store
-        self._source = source
-        self._order_by = partition_by
-        self._settled = {Outcome.CONFIRMED, Outcome.UNROUTABLE} if drop_unroutable else {Outcome.CONFIRMED}
-        self._confirmed: set[UUID] = set()
+    broker: Broker
+    store: WriteStore
+    source: str
+    partition_by: str | None
+    settled: Collection[Outcome]
+    telemetry: RelayTelemetry
+    _confirmed: set[UUID] = field(default_factory=set, init=False)
 
     async def apply(
-        self, events: Sequence[tuple[StoredEvent, Event]], advance: Advance, *, at: Position | None = None
+        self,
+        events: Sequence[tuple[StoredEvent, Event]],
+        advance: Advance,
+        *,
+        at: Position | None = None,
+        attempt: int = 1,
     ) -> None:
         count = await self._publish(events) if events else 0
-        await advance_only(self._store, advance, count)
+        await advance_only(self.store, advance, count)
         self._confirmed.difference_update(stored.id for stored, _ in events[:count])
 
     async def _publish(self, events: Sequence[tuple[StoredEvent, Event]]) -> int:
         """Publish the events that are not confirmed. Return the number of confirmed events before the first other one."""
-        log = await self._store.log.identity()
+        log = await self.store.log.identity()
         self._confirmed &= {stored.id for stored, _ in events}
         self._confirmed.update(stored.id for stored, _ in events if is_foreign(stored))
-        messages = [self._message(stored, event, log) for stored, event in events if stored.id not in self._confirmed]
-        outcomes = dict(zip((each.id for each in messages), await self._outcomes(messages), strict=True))
-        self._confirmed.update(UUID(sent) for sent, outcome in outcomes.items() if outcome in self._settled)
+        to_send = [(stored, event) for stored, event in events if stored.id not in self._confirmed]
+        messages, unreadable = self._messages(to_send, log)
+        with self.telemetry.publishing([stored for stored, _ in to_send[: len(messages)]]):
+            found = await self._outcomes(messages)
+        self.telemetry.sent(found)
+        outcomes = {stored.id: outcome for (stored, _), outcome in zip(to_send, found, strict=False)}
+        self._confirmed.update(sent for sent, outcome in outcomes.items() if outcome in self.settled)
         for index, (stored, _) in enumerate(events):
             if stored.id not in self._confirmed:
                 if index:
                     return index
-                raise self._failure(stored, outcomes[str(stored.id)])
+                if unreadable is not None and not messages:
+                    raise EventFailed(0, unreadable) from unreadable
+                raise self._failure(stored, outcomes[stored.id])
         return len(events)
+
+    def _messages(
+        self, events: Sequence[tuple[StoredEvent, Event]], log: str
+    ) -> tuple[list[WireMessage], Exception | None]:
+        """Return the messages of events, up to the first one that cannot be encoded."""
+        messages: list[WireMessage] = []
+        mark = progress_topic(self.source)
+        try:
+            with contained():
+                for stored, event in events:
+                    messages.append(self._message(stored, event, log, mark))
+        except Exception as error:  # noqa: BLE001 -- raised for the event, once the events before it are published
+            return messages, error
+        return messages, None
 
     async def _outcomes(self, messages: Sequence[WireMessage]) -> Sequence[Outcome | MessageTooLarge]:
         if not messages:
             return ()
-        publisher = (await self._broker.reach()).publisher
+        publisher = (await self.broker.reach()).publisher
         try:
             return await publisher.publish(messages)
         except MessageTooLarge as error:
@@ -99,10 +132,10 @@ class RelayProcessor:
             outcomes.append(outcome)
         return outcomes
 
-    def _message(self, stored: StoredEvent, event: Event, log: str) -> WireMessage:
-        key = stored.stream if self._order_by is None else str(getattr(event, self._order_by))
-        body = encode_event(stored, source=self._source, key=key, log=log)
-        return WireMessage(str(stored.id), stored.name, key, body)
+    def _message(self, stored: StoredEvent, event: Event, log: str, mark: str) -> WireMessage:
+        key = stored.stream if self.partition_by is None else str(getattr(event, self.partition_by))
+        body = encode_event(stored, source=self.source, key=key, log=log)
+        return WireMessage(str(stored.id), stored.name, key, body, mark)
 
     def _failure(self, stored: StoredEvent, outcome: Outcome | MessageTooLarge) -> Exception:
         """Return the error for the first event of a batch, which depends on the event or on the broker."""
@@ -113,36 +146,56 @@ class RelayProcessor:
                 0,
                 NotPublished(
                     f"cannot publish {stored.name} {stored.id}: the broker has no receiver for it. Start an application "
-                    f"that consumes {stored.name} from {self._source!r}, remove the event from relay(), or use "
+                    f"that consumes {stored.name} from {self.source!r}, remove the event from relay(), or use "
                     "relay(..., unroutable='drop')."
                 ),
             )
-        reason = self._broker.transport.publisher.trouble or outcome.value
+        reason = self.broker.transport.publisher.problem or _REASONS.get(outcome, outcome.value)
         return NotPublished(
             f"cannot publish {stored.name} {stored.id}: the broker did not confirm it ({reason}). The relay retries."
         )
 
 
+class Republish(Protocol):
+    """Lets the relay publish events again."""
+
+    async def begin(self, after: Position) -> None:
+        """Move the checkpoint of the relay back to a position.
+
+        Raises:
+            LookupError: the log has no event there.
+        """
+        ...
+
+    async def passed(self, position: Position) -> None:
+        """Return when the relay has published the events up to a position."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
 class ProgressReports:
     """Publishes the checkpoint of a relay, after all events up to the checkpoint, so that receivers can wait for events.
 
-    Args:
+    Attributes:
         broker: the broker.
         source: the name of the application.
         clock: the clock.
         ids: creates identifiers.
+        republish: lets the relay publish events again.
     """
 
-    def __init__(self, broker: Broker, source: str, clock: Clock, ids: Ids) -> None:
-        self._broker = broker
-        self._source = source
-        self._clock = clock
-        self._ids = ids
-        self._moved = Signal()
-        self._latest: Checkpoint | None = None
+    broker: Broker
+    source: str
+    clock: Clock
+    ids: Ids
+    republish: Republish
+    error: Exception | None = field(default=None, init=False)
+    """Why events that the broker has lost cannot be published again."""
+    _moved: Signal = field(default_factory=Signal, init=False)
+    _latest: Checkpoint | None = field(default=None, init=False)
 
     def report(self, checkpoint: Checkpoint | None) -> None:
-        """Note the checkpoint of the relay; None if another process runs the relay."""
+        """Record the checkpoint of the relay; None if another process runs the relay."""
         self._latest = checkpoint
         self._moved.send()
 
@@ -151,16 +204,42 @@ class ProgressReports:
         while True:
             seen, latest = self._moved.count, self._latest
             if latest is not None and not latest.parked:
-                new_id = self._ids.new()
-                body = encode_progress(Progress(self._source, latest), id=new_id, time=self._clock.now())
-                message = WireMessage(str(new_id), progress_topic(self._source), None, body)
+                new_id = self.ids.new()
+                body = encode_progress(Progress(self.source, latest), id=new_id, time=self.clock.now())
+                message = WireMessage(str(new_id), progress_topic(self.source), None, body)
                 try:
-                    await (await self._broker.reach()).publisher.publish([message])
+                    publisher = (await self.broker.reach()).publisher
+                    (outcome,) = await publisher.publish([message])
+                    if outcome is Outcome.BEHIND:
+                        await self._recover(publisher, latest.position)
                 except TransientFailure as error:
                     logger.debug("the checkpoint of the relay is not published: %s", error)
                     await anyio.sleep(_REPEAT)
                 await anyio.sleep(_GAP)
             await self._moved.wait(seen, _REPEAT)
+
+    async def _recover(self, publisher: Publisher, reached: Position) -> None:
+        """Publish the events again that the broker may have lost. The checkpoint is published afterwards."""
+        topic = progress_topic(self.source)
+        accepted = FeedFilter(self.source, frozenset())
+        found = [decode(body, accepted) for body in await publisher.kept(topic)]
+        after = min((each.checkpoint.position for each in found if isinstance(each, Progress)), default=reached)
+        try:
+            if after < reached:
+                logger.warning(
+                    "the broker was restarted or replaced, and may have lost events that it confirmed. The relay publishes "
+                    "the events after position %d again, up to position %d.",
+                    *(after, reached),
+                )
+                await self.republish.begin(after)
+            await publisher.resume(topic)
+            self.error = None
+            await self.republish.passed(reached)
+        except LookupError as error:
+            if self.error is None:
+                logger.warning("the events that the broker may have lost cannot be published again: %s", error)
+            self.error = error
+            await anyio.sleep(_REPEAT)
 
 
 def progress_topic(source: str) -> str:

@@ -1,118 +1,27 @@
-"""Ask a read model for rows: comparisons, orders and pages, checked against the view before they reach a store."""
+"""Ask a read model for rows: conditions, orders and pages, checked against the view before they reach a store."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
-from enum import Enum
-from functools import cache
-from types import NoneType, UnionType
-from typing import Any, Generic, TypeAlias, TypeVar, Union, get_args, get_origin
-from uuid import UUID
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
-from pydantic import TypeAdapter, ValidationError
-
+from .._background.shown import shown
 from .._definitions.view import View
 from ..errors import InvalidFind
-from ..ports.rows import Condition, Operator, Ordering, Selection
+from ..ports.rows import ORDERED, Condition, Operator, Ordering, Selection
+from .comparisons import Comparison, alternatives_of
+from .cursors import decode_cursor
+from .fields import Field, Refused, fields_of
+from .pages import Keyset, Page
 
-V = TypeVar("V", bound=View)
+MOST_VALUES: Final = 10_000
+"""The maximum number of values in the conditions of one find. Every database accepts this number of parameters."""
 
-_SCALARS = (str, int, float, bool, Decimal, datetime, date, UUID, Enum)
+MOST_ALTERNATIVES: Final = 100
+"""The maximal number of alternatives of a field that are not values which the field may equal."""
 
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """A value with the way to compare it; made by `gt`, `ge`, `lt`, `le` and `one_of`."""
-
-    operator: Operator
-    value: object
-
-
-def gt(value: object) -> Comparison:
-    """Match fields greater than a value."""
-    return Comparison(Operator.GT, value)
-
-
-def ge(value: object) -> Comparison:
-    """Match fields greater than or equal to a value."""
-    return Comparison(Operator.GE, value)
-
-
-def lt(value: object) -> Comparison:
-    """Match fields less than a value."""
-    return Comparison(Operator.LT, value)
-
-
-def le(value: object) -> Comparison:
-    """Match fields less than or equal to a value."""
-    return Comparison(Operator.LE, value)
-
-
-def one_of(values: Iterable[object]) -> Comparison:
-    """Match fields equal to one of some values; nothing when there are none."""
-    return Comparison(Operator.ONE_OF, tuple(values))
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A numbered page. Rows may move between numbered pages while others are added; see `Keyset`.
-
-    Args:
-        number: the page, from 1.
-        size: rows a page, from 1.
-
-    Raises:
-        InvalidFind: a number is below 1.
-    """
-
-    number: int = 1
-    size: int = 20
-
-    def __post_init__(self) -> None:
-        if self.number < 1 or self.size < 1:
-            raise InvalidFind(f"cannot give page {self.number} of {self.size} rows. Pages and sizes count from 1.")
-
-
-@dataclass(frozen=True, slots=True)
-class Keyset:
-    """The rows behind a cursor. Stable: rows added meanwhile neither repeat nor hide any.
-
-    Args:
-        size: rows a page, from 1.
-        after: `Rows.next` of the page before, or None for the first page.
-
-    Raises:
-        InvalidFind: the size is below 1.
-    """
-
-    size: int = 20
-    after: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.size < 1:
-            raise InvalidFind(f"cannot give a page of {self.size} rows. Sizes count from 1.")
-
-
-@dataclass(frozen=True, slots=True)
-class Rows(Generic[V]):
-    """The rows that were found.
-
-    Attributes:
-        items: the rows, in the order asked for.
-        total: how many rows match in all; only for a numbered page, else None.
-        next: the cursor of the next page; only for a keyset page that is not the last, else None.
-    """
-
-    items: tuple[V, ...]
-    total: int | None = None
-    next: str | None = None
-
+LONGEST_TEXTS: Final = 1_000_000
+"""The maximal number of characters of all texts in the conditions of one find."""
 
 Where: TypeAlias = Mapping[str, object]
 """Field names with the value each must equal, or with a comparison such as `ge(5)`."""
@@ -122,8 +31,24 @@ OrderBy: TypeAlias = str | Sequence[str]
 
 
 def conditions(view: type[View], where: Where | None) -> tuple[Condition, ...]:
-    """Turn a `where` into conditions whose values have the fields' types."""
-    return tuple(_condition(view, field, value) for field, value in (where or {}).items())
+    """Turn a `where` into conditions whose values have the fields' types.
+
+    Raises:
+        InvalidFind: a field or a value does not fit the view, or there are too many values.
+    """
+    if where is not None and not isinstance(where, Mapping):
+        raise InvalidFind(
+            f"cannot filter {view.__qualname__} by {shown(where)}: pass a mapping of fields to conditions."
+        )
+    given = where or {}
+    values = [value for condition in given.values() for value in _values(condition)]
+    texts = sum(len(value) for value in values if isinstance(value, str | bytes | bytearray))
+    if len(values) > MOST_VALUES or texts > LONGEST_TEXTS:
+        raise InvalidFind(
+            f"cannot filter {view.__qualname__} by {len(values)} values with {texts} characters: the limits are "
+            f"{MOST_VALUES} values and {LONGEST_TEXTS} characters. Use several calls, or get_many() for keys."
+        )
+    return tuple(_condition(view, field, value) for field, value in given.items())
 
 
 def selection(view: type[View], where: Where | None, order_by: OrderBy, page: Page | Keyset | None) -> Selection:
@@ -132,95 +57,105 @@ def selection(view: type[View], where: Where | None, order_by: OrderBy, page: Pa
     Raises:
         InvalidFind: a field, a value, an order or a cursor does not fit the view.
     """
-    order = _orders(view, (order_by,) if isinstance(order_by, str) else tuple(order_by))
+    order = _orders(view, order_by)
     wanted = conditions(view, where)
     match page:
-        case None:
-            return Selection(wanted, order)
         case Page():
             return Selection(wanted, order, limit=page.size, offset=(page.number - 1) * page.size)
         case Keyset():
-            after = None if page.after is None else _decode_cursor(view, order, page.after)
+            after = None if page.after is None else decode_cursor(view, order, page.after)
             return Selection(wanted, order, after=after, limit=page.size + 1)
-
-
-def cursor(row: View, order: Sequence[Ordering]) -> str:
-    """Return an opaque text that stands for a row's place in an order."""
-    values = [_adapter(type(row), term.field).dump_python(getattr(row, term.field), mode="json") for term in order]
-    text = json.dumps([_signature(order), values], separators=(",", ":"))
-    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
-
-
-def _decode_cursor(view: type[View], order: tuple[Ordering, ...], text: str) -> tuple[object, ...]:
-    try:
-        signature, values = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        if signature == _signature(order) and len(values) == len(order):
-            pairs = zip(order, values, strict=True)
-            return tuple(_adapter(view, term.field).validate_python(value) for term, value in pairs)
-    except (ValueError, TypeError, binascii.Error):
-        pass
-    raise InvalidFind(
-        f"cannot page {view.__qualname__} after {text!r}: it is not a cursor of this order. "
-        "Pass Rows.next of a page that was found with the same order_by."
-    )
-
-
-def _signature(order: Sequence[Ordering]) -> str:
-    return ",".join(("-" if term.descending else "") + term.field for term in order)
+        case None:
+            return Selection(wanted, order)
+    raise InvalidFind(f"cannot find a page {shown(page)} of {view.__qualname__}: pass a Page, a Keyset or None.")
 
 
 def _condition(view: type[View], field: str, value: object) -> Condition:
-    scalar = scalar_type(view, field)
+    found = fields_of(view).get(field)
+    if found is None or found.scalar is None:
+        raise InvalidFind(f"cannot filter {view.__qualname__} by {shown(field)}: {_why_not(view, found)}")
     comparison = value if isinstance(value, Comparison) else Comparison(Operator.EQ, value)
-    if scalar is None:
-        raise InvalidFind(f"cannot filter {view.__qualname__} by {field!r}: {_why_not(view, field)}")
-    adapter = _adapter(view, field)
-    try:
-        if comparison.operator is Operator.ONE_OF:
-            values = comparison.value if isinstance(comparison.value, tuple) else ()
-            return Condition(field, comparison.operator, tuple(map(adapter.validate_python, values)))
-        checked = adapter.validate_python(comparison.value)
-    except ValidationError as error:
+    alternatives = [_compared(view, found, each) for each in alternatives_of(comparison)]
+    if len(alternatives) > 1:
+        alternatives = _merged(field, alternatives)
+    if len(alternatives) > MOST_ALTERNATIVES:
         raise InvalidFind(
-            f"cannot filter {view.__qualname__} by {field!r}: {comparison.value!r} does not fit the field: {error}"
-        ) from error
-    if checked is None and comparison.operator is not Operator.EQ:
-        raise InvalidFind(
-            f"cannot compare {field!r} of {view.__qualname__} with None by {comparison.operator.value!r}."
+            f"cannot filter {view.__qualname__} by {field!r} with {len(alternatives)} alternatives: the limit is "
+            f"{MOST_ALTERNATIVES}. Find the rows in several calls."
         )
-    return Condition(field, comparison.operator, checked)
+    return alternatives[0] if len(alternatives) == 1 else Condition(field, Operator.ANY_OF, tuple(alternatives))
 
 
-def _orders(view: type[View], order_by: tuple[str, ...]) -> tuple[Ordering, ...]:
+def _values(condition: object) -> Iterator[object]:
+    """Yield the values that a condition compares with."""
+    if not isinstance(condition, Comparison):
+        yield condition
+        return
+    for each in alternatives_of(condition):
+        if each.operator is Operator.ONE_OF and isinstance(each.value, tuple):
+            yield from each.value
+        else:
+            yield each.value
+
+
+def _merged(field: str, alternatives: Sequence[Condition]) -> list[Condition]:
+    """Return alternatives without duplicates, all values that the field may equal in one of them."""
+    values: dict[object, None] = {}
+    others: dict[Condition, None] = {}
+    for each in alternatives:
+        if each.operator is Operator.ONE_OF and isinstance(each.value, tuple):
+            values.update(dict.fromkeys(each.value))
+        elif each.operator is Operator.EQ:
+            values[each.value] = None
+        else:
+            others[each] = None
+    equal = [Condition(field, Operator.ONE_OF, tuple(values))] if values or not others else []
+    return [*equal, *others]
+
+
+def _compared(view: type[View], field: Field, comparison: Comparison) -> Condition:
+    operator, value = comparison.operator, comparison.value
+    if operator is Operator.ONE_OF and isinstance(value, tuple):
+        return Condition(field.name, operator, tuple(dict.fromkeys(_value(view, field, each) for each in value)))
+    if value is None and operator in ORDERED:
+        raise InvalidFind(f"cannot compare {field.name!r} of {view.__qualname__} with None by {operator.value!r}.")
+    return Condition(field.name, operator, _value(view, field, value))
+
+
+def _value(view: type[View], field: Field, value: object) -> Any:
+    try:
+        return field.value_of(value)
+    except Refused as refused:
+        raise InvalidFind(
+            f"cannot filter {view.__qualname__} by {field.name!r} and the value {shown(value)}: {refused}.{_advice(value)}"
+        ) from refused
+
+
+def _advice(value: object) -> str:
+    if isinstance(value, list | tuple | set | frozenset):
+        return " To find rows with one of several values, use one_of(...)."
+    return ""
+
+
+def _orders(view: type[View], order_by: OrderBy) -> tuple[Ordering, ...]:
+    names = (order_by,) if isinstance(order_by, str) else order_by
+    if not isinstance(names, Sequence):
+        raise InvalidFind(f"cannot sort {view.__qualname__} by {shown(names)}: pass the names of fields.")
     order: dict[str, Ordering] = {}
-    for text in order_by:
-        field = text.removeprefix("-")
-        if scalar_type(view, field) is None or NoneType in get_args(view.model_fields[field].annotation):
-            raise InvalidFind(f"cannot sort {view.__qualname__} by {field!r}: {_why_not(view, field)}")
-        order[field] = Ordering(field, text.startswith("-"))
-    descending = bool(order_by) and order_by[-1].startswith("-")
+    descending = False
+    for text in names:
+        if not isinstance(text, str):
+            raise InvalidFind(f"cannot sort {view.__qualname__} by {shown(text)}: it is not the name of a field.")
+        name, descending = text.removeprefix("-"), text.startswith("-")
+        field = fields_of(view).get(name)
+        if field is None or not field.sortable:
+            raise InvalidFind(f"cannot sort {view.__qualname__} by {name!r:.100}: {_why_not(view, field)}")
+        order[name] = Ordering(name, descending)
     order.setdefault(view.view_key, Ordering(view.view_key, descending))
     return tuple(order.values())
 
 
-def _why_not(view: type[View], field: str) -> str:
-    if field in view.model_fields:
+def _why_not(view: type[View], field: Field | None) -> str:
+    if field is not None:
         return "it is optional or not a scalar. Store a plain value beside it and use that."
     return f"there is no such field. Its fields are: {', '.join(view.model_fields)}."
-
-
-def scalar_type(view: type[View], field: str) -> type | None:
-    """Return the type of a field that can be filtered by (without `None`), or None when there is no such field."""
-    if field not in view.model_fields:
-        return None
-    annotation = view.model_fields[field].annotation
-    if get_origin(annotation) in (Union, UnionType):
-        inner = [argument for argument in get_args(annotation) if argument is not NoneType]
-        annotation = inner[0] if len(inner) == 1 else None
-    return annotation if isinstance(annotation, type) and issubclass(annotation, _SCALARS) else None
-
-
-@cache
-def _adapter(view: type[View], field: str) -> TypeAdapter[Any]:
-    annotation: Any = view.model_fields[field].annotation
-    return TypeAdapter(annotation)

@@ -1,1 +1,1 @@
-"""Registration: the router, and what its decorators record until the application starts."""
+"""Registration: the router and its decorators, which record handlers until the application starts."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .._buses.chain import Middleware
+from .._buses.chain import EnvelopeMiddleware, Middleware
 from .._definitions.cache import Cache
 from .._definitions.message import Command, Event, Message, Query
+from .._definitions.on import EventMethod
 from .._definitions.retry import Mode, Retry, Start
 from .._encoding.wire_types import Upcaster
 from .places import Place
@@ -20,18 +21,15 @@ class Entry:
 
     Attributes:
         handler: the user's function or class, unchanged.
+        label: the name of the handler in error messages.
         place: the place of its definition.
         names: the local names around its definition, for its annotations.
     """
 
     handler: Any
+    label: str
     place: Place
     names: Mapping[str, Any] = field(default_factory=dict, repr=False)
-
-    @property
-    def label(self) -> str:
-        """The name of the handler in error messages."""
-        return getattr(self.handler, "__qualname__", None) or type(self.handler).__qualname__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,6 +58,7 @@ class EventHandlerEntry(Entry):
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ProjectionEntry(Entry):
     name: str
+    methods: Sequence[EventMethod] = ()
     mode: Mode = "async"
     partition_by: str | None = None
     retry: Retry = Retry()
@@ -128,7 +127,7 @@ class MiddlewareEntry:
         place: the place of its registration.
     """
 
-    middleware: Middleware
+    middleware: Middleware | EnvelopeMiddleware
     on: type[Any]
     place: Place
     inside: bool = False

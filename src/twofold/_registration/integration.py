@@ -5,20 +5,23 @@ from __future__ import annotations
 from types import FrameType
 from typing import Literal
 
+from .._background.shown import shown_option
 from .._buses.decorators import check_message
 from .._definitions.message import Event, Message
+from .._definitions.names import wrong_broker_name, wrong_label
 from .._definitions.retry import Retry, Start
+from ..errors import InvalidDefinition
 from .entries import ConsumeEntry, RelayEntry, ServeEntry
 from .places import Place, calling_frame
 from .registered import Registered
 
 
-class FacingOutside:
+class Integration:
     """The methods of `Router` for communication with other applications."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._registered = Registered(name)
+        self._registered = Registered(name, unfit_for_brokers=wrong_broker_name(name))
 
     def relay(
         self,
@@ -36,7 +39,8 @@ class FacingOutside:
         consumed from another application are not relayed.
 
         Args:
-            event_types: the event classes.
+            event_types: the event classes. A base class stands for the subclasses that are defined when the application
+                starts.
             name: the stable name of the checkpoint. A new name starts a new subscription.
             start: where a new subscription starts: "now" (with the next event), "beginning", or a position.
             partition_by: the event field that is the ordering key. By default, the stream of the event.
@@ -46,8 +50,10 @@ class FacingOutside:
         """
         for event_type in event_types:
             check_message("relay", event_type, Event, write="app.relay(SomeEvent)")
+        if wrong := wrong_label(name):
+            raise InvalidDefinition(f"cannot use relay(name={shown_option(name)}): this name is not valid. {wrong}.")
         place = here(calling_frame(1))
-        self._registered.relays.append(
+        self._registered.open.relays.append(
             RelayEntry(
                 name=name,
                 events=event_types,
@@ -74,7 +80,8 @@ class FacingOutside:
         source waits for the events that the token covers.
 
         Args:
-            event_types: the event classes, with the wire names of the source.
+            event_types: the event classes, with the wire names of the source. A base class stands for the subclasses that
+                are defined when the application starts.
             source: the name of the application that publishes the events.
             consumer: the stable name under which the broker stores the events for this application. By default,
                 `<application>.<source>`. All processes with this name share the events.
@@ -83,7 +90,7 @@ class FacingOutside:
         """
         for event_type in event_types:
             check_message("consume", event_type, Event, write="app.consume(SomeEvent, source='orders')")
-        self._registered.consumed.append(
+        self._registered.open.consumed.append(
             ConsumeEntry(
                 source=source, events=event_types, place=here(calling_frame(1)), consumer=consumer,
                 partitions=partitions, start=start,
@@ -102,7 +109,7 @@ class FacingOutside:
         """
         for message in messages:
             check_message("serve", message, Message, write="app.serve(SomeCommand)")
-        self._registered.served.append(
+        self._registered.open.served.append(
             ServeEntry(messages=messages, place=here(calling_frame(1)), partitions=partitions)
         )
 

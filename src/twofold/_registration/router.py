@@ -1,17 +1,21 @@
-"""Modules, which collect handlers."""
+"""Routers, which collect handlers."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import FrameType
 from typing import Any, Required, TypedDict, TypeVar, Unpack, overload
 
-from .._buses.chain import Middleware
+from .._background.shown import shown_option
+from .._buses.callables import handler_class, plain_handler
+from .._buses.chain import EnvelopeMiddleware, Middleware
 from .._buses.decorators import CommandRegistration, EventRegistration, QueryRegistration, check_events, check_message
 from .._definitions.cache import Cache
 from .._definitions.message import Command, Event, Message, Query
-from .._definitions.on import E1, E2, E3, E4, E5, E6
+from .._definitions.names import wrong_label
+from .._definitions.on import E1, E2, E3, E4, E5, E6, marked_methods
 from .._definitions.retry import Mode, Retry, Start
 from .._encoding.wire_types import Fields
 from ..errors import ConfigurationError, InvalidDefinition
@@ -24,8 +28,8 @@ from .entries import (
     QueryEntry,
     UpcasterEntry,
 )
-from .integration import FacingOutside, here
-from .places import Place, calling_frame, place_of
+from .integration import Integration, here
+from .places import Place, calling_frame, local_names, place_of
 
 C = TypeVar("C", bound=Command[Any])
 Q = TypeVar("Q", bound=Query[Any])
@@ -43,7 +47,7 @@ class EventHandlerOptions(TypedDict, total=False):
     partitions: int
 
 
-class Router(FacingOutside):
+class Router(Integration):
     """Collect handlers, projections and event handlers, to include them in an application.
 
         billing = Router("billing")
@@ -58,9 +62,14 @@ class Router(FacingOutside):
 
     Args:
         name: the name in error messages.
+
+    Raises:
+        ConfigurationError: the name is not valid.
     """
 
     def __init__(self, name: str) -> None:
+        if wrong := wrong_label(name):
+            raise ConfigurationError(f"{type(self).__name__}({shown_option(name)}): this name is not valid. {wrong}.")
         super().__init__(name)
 
     def command_handler(self, command_type: type[C], *, key: str | None = None) -> CommandRegistration[C]:
@@ -77,9 +86,8 @@ class Router(FacingOutside):
         frame = calling_frame(1)
 
         def register(handler: Any) -> None:
-            place, names = _origin(handler, frame)
-            self._registered.commands.append(
-                CommandEntry(handler=handler, place=place, names=names, message=command_type, key=key)
+            self._registered.open.commands.append(
+                CommandEntry(**_origin(handler, frame), message=command_type, key=key)
             )
 
         return CommandRegistration(register)
@@ -98,16 +106,15 @@ class Router(FacingOutside):
         check_message("query_handler", query_type, Query)
         if cache is not None and not isinstance(cache, Cache):
             raise InvalidDefinition(
-                f"cannot cache {query_type.__name__} by cache={cache!r:.100}: it must be a Cache, such as "
+                f"cannot cache {query_type.__name__} by cache={shown_option(cache)}: it must be a Cache, such as "
                 "cache=Cache(ttl=60, key='order:{order_id}')."
             )
         frame = calling_frame(1)
         names_read = (reads,) if isinstance(reads, str) else tuple(reads)
 
         def register(handler: Any) -> None:
-            place, names = _origin(handler, frame)
-            self._registered.queries.append(
-                QueryEntry(handler=handler, place=place, names=names, message=query_type, reads=names_read, cache=cache)
+            self._registered.open.queries.append(
+                QueryEntry(**_origin(handler, frame), message=query_type, reads=names_read, cache=cache)
             )
 
         return QueryRegistration(register)
@@ -166,8 +173,12 @@ class Router(FacingOutside):
 
         A rebuild never repeats it: no event below its checkpoint is handled again.
 
+        A handler of a base class receives the events of every subclass that is defined when the application starts. An event
+        of a subclass that is defined later is not recorded (`ConfigurationError`). A handler of `Event` receives all events
+        of the log. It parks an event whose type the application has no class for.
+
         Args:
-            event_types: the event classes.
+            event_types: the event classes, or base classes of events.
             name: the stable name of the checkpoint. A new name starts a new subscription.
             start: where a new subscription starts: "now" (with the next event), "beginning", or a position.
             partition_by: the event field by which events are ordered. By default, the stream of the event.
@@ -178,11 +189,10 @@ class Router(FacingOutside):
         frame = calling_frame(1)
 
         def register(handler: Any) -> None:
-            place, names = _origin(handler, frame)
-            self._registered.event_handlers.append(
+            self._registered.open.event_handlers.append(
                 EventHandlerEntry(
-                    handler=handler, place=place, names=names, name=name, events=event_types,
-                    start=start, partition_by=partition_by, retry=retry, partitions=partitions,
+                    **_origin(handler, frame), name=name, events=event_types, start=start, partition_by=partition_by,
+                    retry=retry, partitions=partitions,
                 )
             )  # fmt: skip
 
@@ -207,18 +217,18 @@ class Router(FacingOutside):
             retry: the attempts and delays for a failing event, before it is parked. Other keys continue in the meantime.
             partitions: the number of partitions by that field, so that several processes can share the work.
         """
-        if not isinstance(name, str):
+        if wrong := wrong_label(name):
             raise InvalidDefinition(
-                f"cannot use @projection so: it takes a stable name, and was given {name!r:.100}. "
+                f"cannot use @projection with the name {shown_option(name)}. {wrong}. "
                 "Write @projection('order_view') above the class."
             )
         frame = calling_frame(1)
 
         def register(cls: T) -> T:
-            place, names = _origin(cls, frame)
-            self._registered.projections.append(
+            methods = tuple(marked_methods(cls))
+            self._registered.open.projections.append(
                 ProjectionEntry(
-                    handler=cls, place=place, names=names, name=name, mode=mode, partition_by=partition_by,
+                    **_origin(cls, frame), name=name, methods=methods, mode=mode, partition_by=partition_by,
                     retry=retry, partitions=partitions,
                 )
             )  # fmt: skip
@@ -236,32 +246,35 @@ class Router(FacingOutside):
         frame = calling_frame(1)
 
         def register(function: F) -> F:
-            place, _ = _origin(function, frame)
-            self._registered.upcasters.append(
-                UpcasterEntry(handler=function, place=place, name=name, from_version=from_version)
+            self._registered.open.upcasters.append(
+                UpcasterEntry(**_origin(function, frame), name=name, from_version=from_version)
             )
             return function
 
         return register
 
-    def use(self, middleware: Middleware, *, on: type[Message] = Message, inside: bool = False) -> None:
+    def use(
+        self, middleware: Middleware | EnvelopeMiddleware, *, on: type[Message] = Message, inside: bool = False
+    ) -> None:
         """Run a middleware around messages. The first middleware is outermost.
 
         Args:
-            middleware: an async function that takes (message, call_next).
+            middleware: an async function that takes (message, call_next), or (message, call_next, envelope).
             on: the class of messages to which it applies, with its subclasses. For events, it runs around event handlers.
             inside: whether it runs inside the unit of work of a command, and commits its own events with the command.
         """
         place = here(calling_frame(1))
-        self._registered.middleware.append(MiddlewareEntry(middleware=middleware, on=on, inside=inside, place=place))
+        self._registered.open.middleware.append(
+            MiddlewareEntry(middleware=middleware, on=on, inside=inside, place=place)
+        )
 
     def expects(self, *messages: type[Message]) -> None:
         """Require a handler for these commands and queries when the application starts."""
         place = here(calling_frame(1))
-        self._registered.expected.extend(Expectation(message, place_of(message, place)) for message in messages)
+        self._registered.open.expected.extend(Expectation(message, place_of(message, place)) for message in messages)
 
     def include(self, module: Router) -> None:
-        """Add everything that another module has collected so far. A second call adds only what is new.
+        """Add all handlers of another router, including those that it registers later, until the application starts.
 
         Raises:
             ConfigurationError: the argument is not a `Router`.
@@ -269,13 +282,27 @@ class Router(FacingOutside):
         if not isinstance(module, Router):
             advice = "Give the Router that is defined in it" if inspect.ismodule(module) else "Give a Router"
             raise ConfigurationError(
-                f"cannot include {module!r:.100} in {self.name!r}: it holds no handlers. {advice}, such as billing in "
-                "`billing = Router('billing')`."
+                f"cannot include {shown_option(module)} in {self.name!r}: it holds no handlers. {advice}, such as billing "
+                "in `billing = Router('billing')`."
             )
-        self._registered.add(module._registered)
+        self._registered.open.add(module._registered)
 
 
-def _origin(handler: object, frame: FrameType) -> tuple[Place, Mapping[str, Any]]:
-    """Return the place of a handler, and the local names around it if it is defined inside a function."""
-    place = place_of(handler, here(frame))
-    return place, {} if frame.f_locals is frame.f_globals else dict(frame.f_locals)
+class _Origin(TypedDict):
+    """The arguments of every `Entry`."""
+
+    handler: Any
+    label: str
+    place: Place
+    names: Mapping[str, Any]
+
+
+def _origin(handler: Any, frame: FrameType) -> _Origin:
+    """Describe a handler and its place. For a handler inside a function, the description contains the local names."""
+    defined = handler_class(handler) or plain_handler(handler)
+    while isinstance(defined, partial):
+        defined = defined.func
+    label: str = getattr(defined, "__qualname__", None) or type(defined).__qualname__
+    return _Origin(
+        handler=handler, label=label, place=place_of(defined, here(frame)), names=local_names(frame, defined)
+    )

@@ -32,6 +32,8 @@ class RemoteCommandBus(RemoteClient):
         errors: classes of exceptions that are raised as themselves. An exception has the text of the remote exception, and
             the public attributes that its class declares as parameters of the constructor or as annotations.
         ids: creates identifiers; UUIDv7 by default.
+        telemetry: records requests outside of handlers, as `Application(telemetry=…)` does. Inside a handler, the setting of
+            its application applies.
 
     Raises:
         ConfigurationError: `requests` does not carry requests; two of `errors` have one name, or one is a group.
@@ -84,6 +86,7 @@ class RemoteQueryBus(RemoteClient):
         timeout: the timeout of a reply, in seconds.
         errors: classes of exceptions that are raised as themselves; see `RemoteCommandBus`.
         ids: creates identifiers; UUIDv7 by default.
+        telemetry: records requests outside of handlers; see `RemoteCommandBus`.
 
     Raises:
         ConfigurationError: `requests` does not carry requests; two of `errors` have one name, or one is a group.

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from contextlib import AbstractContextManager
+from typing import Any, Literal, TypeVar
 
 from .._background.clock import UuidV7
+from .._background.shown import shown_option
 from .._definitions.message import Command, Query
+from .._definitions.names import wrong_broker_name
 from .._dispatch.caller import handling
+from .._dispatch.telemetry_steps import type_name
+from .._telemetry.metrics import MESSAGE_KIND, MESSAGE_TYPE, REMOTE_DURATION, SERVICE
+from .._telemetry.open_telemetry import recorder_of
+from .._telemetry.options import Telemetry, TelemetryOption
+from .._telemetry.recorder import Recorder
+from .._telemetry.spans import CALL
 from ..errors import ConfigurationError, NoRemoteService, NotSent, ReadNotReady, RemoteTimeout
 from ..ports.clock import Ids
 from ..ports.requests import Request, Requests
@@ -28,7 +37,13 @@ class RemoteClient:
         timeout: float = 10.0,
         errors: Sequence[type[Exception]] = (),
         ids: Ids | None = None,
+        telemetry: Telemetry | Literal[False] | None = None,
     ) -> None:
+        if wrong := wrong_broker_name(service):
+            raise ConfigurationError(
+                f"cannot send messages to the service {shown_option(service)}: a service has the name of its application. "
+                f"{wrong}."
+            )
         if not isinstance(requests, Requests):
             raise ConfigurationError(
                 f"cannot send messages to {service!r} over {type(requests).__name__}: it does not carry requests. Use a "
@@ -39,27 +54,42 @@ class RemoteClient:
         self._timeout = timeout
         self._errors = {**by_name([ReadNotReady]), **by_name(errors)}
         self._ids = ids or UuidV7()
+        self._telemetry: TelemetryOption = telemetry
+        self._outside: Recorder | None = None
 
     def _needed(self, after: str | None) -> str:
         """Return the token that a message carries: the service answers when its read models have reached the token."""
         return after or ""
 
     def _note(self, token: str) -> None:
-        """Note the token of a reply to a command."""
+        """Record the token of a reply to a command."""
 
     async def _ask(
         self, message: Command[Any] | Query[Any], name: str, token: str, timeout: float | None, key: str | None = None
     ) -> tuple[Any, str]:
         """Send a message; return its result, and the token of the session that handled it."""
         scope = handling()
-        cause = None if scope is None else scope.envelope
-        request = Request(name, key, encode_request(message, cause, token))
-        seconds = self._timeout if timeout is None else timeout
-        try:
-            reply = await self._requests.request(self._service, request, seconds=seconds)
-        except (NoRemoteService, NotSent, RemoteTimeout) as error:
-            raise _explained(error, message, self._service, seconds, name) from error
-        return decode_reply(type(message), reply, self._errors)
+        recorder = self._recorder() if scope is None else scope.services.recorder
+        with self._recorded(recorder, message):
+            cause = None if scope is None else scope.envelope
+            request = Request(name, key, encode_request(message, cause, token, recorder.trace()))
+            seconds = self._timeout if timeout is None else timeout
+            try:
+                reply = await self._requests.request(self._service, request, seconds=seconds)
+            except (NoRemoteService, NotSent, RemoteTimeout) as error:
+                raise _explained(error, message, self._service, seconds, name) from error
+            return decode_reply(type(message), reply, self._errors)
+
+    def _recorder(self) -> Recorder:
+        """Return the recorder outside of handlers, chosen at the first request: providers may be set after `__init__`."""
+        if self._outside is None:
+            self._outside = recorder_of(self._telemetry, "")
+        return self._outside
+
+    def _recorded(self, recorder: Recorder, message: Command[Any] | Query[Any]) -> AbstractContextManager[object]:
+        labels = recorder.attributes({SERVICE: self._service, MESSAGE_TYPE: type_name(type(message))})
+        attributes = {**labels, MESSAGE_KIND: "query" if isinstance(message, Query) else "command"}
+        return recorder.span(CALL, type_name(type(message)), attributes, duration=REMOTE_DURATION, labels=labels)
 
 
 def _explained(
@@ -80,8 +110,8 @@ def _explained(
         return NotSent(f"cannot send {what} to {service!r}. Nothing was done. {error}")
     late = f"{service!r} did not answer {what} within {seconds:g} s"
     if isinstance(message, Query):
-        return RemoteTimeout(f"{late}. Check that it runs, and send the query again.")
+        return RemoteTimeout(f"{late}. Check that the service runs, and send the query again.")
     return RemoteTimeout(
-        f"{late}; it is unknown whether the command took effect. Check that it runs, and send the command again with "
-        f"idempotency_key={name!r}, so that it takes effect once."
+        f"{late}; it is unknown whether the command was committed. Check that the service runs, and send the "
+        f"command again with idempotency_key={name!r}, so that it is executed once."
     )

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from .._background.shown import shown_option
 from ..errors import ConfigurationError, RemoteFailure
 
 
@@ -20,7 +21,7 @@ def by_name(errors: Sequence[type[Exception]]) -> Mapping[str, type[Exception]]:
         inspect.isclass(each) and issubclass(each, Exception) for each in given
     ):
         raise ConfigurationError(
-            f"cannot use errors={errors!r:.200}: it must be a list of exception classes, such as [InvalidTransition]."
+            f"cannot use errors={shown_option(errors)}: it must be a list of exception classes, such as [InvalidTransition]."
         )
     found: dict[str, type[Exception]] = {}
     for each in errors:
@@ -36,7 +37,7 @@ def by_name(errors: Sequence[type[Exception]]) -> Mapping[str, type[Exception]]:
     return found
 
 
-def _declared(error: type[Exception]) -> frozenset[str]:
+def declared(error: type[Exception]) -> frozenset[str]:
     """Return the attributes that an exception class declares: parameters of its constructor, and annotations."""
     names: set[str] = set()
     for each in error.__mro__[: error.__mro__.index(Exception)]:
@@ -54,6 +55,6 @@ def exception_of(fields: Mapping[str, Any], errors: Mapping[str, type[Exception]
         return RemoteFailure(name, f"The remote handler raised {name}, which is not listed in errors=: {text}")
     error = known.__new__(known)
     error.args = (text,)
-    given, declared = fields.get("fields", {}), _declared(known)
-    vars(error).update({name: value for name, value in given.items() if name in declared})
+    given, names = fields.get("fields", {}), declared(known)
+    vars(error).update({name: value for name, value in given.items() if name in names})
     return error

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NoReturn
 
 import anyio
 from pydantic import ValidationError
 
-from .._background.failures import log_failure
+from .._background.failures import contained, description, is_of_store, log_failure
+from .._background.log_lines import logger_of
 from .._definitions.envelope import Origin
 from .._definitions.message import Message, Query
 from .._dispatch.session import Session
-from .._encoding.message_json import round_trip_of
-from ..errors import ApplicationNotRunning, CommitFailed, InvalidRequest, NoHandler, TransientFailure
+from .._encoding.misfits import misfits_without_values
+from .._encoding.round_trip import round_trip_of
+from .._telemetry.metrics import MESSAGE_KIND, MESSAGE_TYPE
+from .._telemetry.recorder import SILENT, Recorder
+from .._telemetry.spans import SERVE
+from ..errors import ApplicationNotRunning, InvalidRequest, NoHandler
 from ..ports.receiver import Receiver
 from ..ports.requests import Request, Requests
 from .wire import DecodedRequest, decode_request, encode_error, encode_refusal, encode_result
 
-logger = logging.getLogger("twofold.serving")
+logger = logger_of("twofold.serving")
 
 _DELAY = 5.0
 """The delay before a server that failed is started again, in seconds."""
@@ -37,6 +42,7 @@ class Serving:
         messages: the commands and queries that other processes may send.
         open_session: opens a session.
         partitions: the number of partitions that requests are divided into by their key.
+        recorder: records telemetry.
     """
 
     def __init__(
@@ -47,6 +53,7 @@ class Serving:
         open_session: Callable[[Origin, str | None], Session],
         *,
         partitions: int,
+        recorder: Recorder = SILENT,
     ) -> None:
         self.service = service
         self.tried = anyio.Event()
@@ -56,17 +63,18 @@ class Serving:
         self._requests = requests
         self._open_session = open_session
         self._partitions = partitions
+        self._recorder = recorder
         self._served: Mapping[tuple[str, str | None], type[Message]] = {
             ("query" if issubclass(message, Query) else "command", message.message_name): message
             for message in messages
         }
 
     @property
-    def trouble(self) -> str | None:
+    def problem(self) -> str | None:
         """Why requests cannot be served at the moment, as a text; None if they can."""
         if self._error is not None:
-            return f"{type(self._error).__name__}: {self._error}"
-        return self._receiver.trouble if self._receiver is not None else None
+            return description(self._error)
+        return self._receiver.problem if self._receiver is not None else None
 
     async def run(self) -> NoReturn:
         """Serve until cancelled."""
@@ -86,26 +94,28 @@ class Serving:
         """Handle a request and return the reply. Exceptions of the application are replies too.
 
         Raises:
-            TransientFailure, CommitFailed: the store does not answer, or did not confirm the commit. The request must be
-                redelivered.
+            TransientFailure, CommitUnknown, …: the store failed. The request must be redelivered; its id, which is the
+                idempotency key, says then whether it was handled.
             ApplicationNotRunning: this application shuts down. Another server must handle the request.
         """
         try:
-            decoded = decode_request(request.body)
-            message = self._message(decoded)
+            with contained():
+                decoded = decode_request(request.body)
+                message = self._message(decoded)
         except (NoHandler, InvalidRequest) as error:
             return encode_refusal(error)
         except Exception as error:  # noqa: BLE001 -- any sender may publish any body
-            found = f"{type(error).__name__}: {error}"
+            found = description(error)
             return encode_refusal(
                 InvalidRequest(f"{self.service!r} cannot decode this body as a request of Twofold: {found}.")
             )
         try:
-            return await self._handle(request, decoded, message)
-        except (TransientFailure, CommitFailed, ApplicationNotRunning):
-            raise
-        except Exception as error:  # noqa: BLE001 -- the caller receives it
-            logger.info("%s answers %s with %s: %s", self.service, decoded.name, type(error).__name__, error)
+            with contained(), self._recorded(decoded):
+                return await self._handle(request, decoded, message)
+        except Exception as error:
+            if is_of_store(error) or isinstance(error, ApplicationNotRunning):
+                raise
+            logger.info("%s answers %s with %s", self.service, decoded.name, description(error))
             return encode_error(error)
 
     def _message(self, request: DecodedRequest) -> Message:
@@ -132,9 +142,13 @@ class Serving:
             return round_trip_of(message_type).decode(request.data)
         except ValidationError as error:
             raise InvalidRequest(
-                f"{self.service!r} did not handle {what}: {message_type.__name__} has other fields there. {error}\n"
-                "Deploy the same release of its class on both sides."
-            ) from error
+                f"{self.service!r} did not handle {what}: {message_type.__name__} has other fields there: "
+                f"{misfits_without_values(error)}. Deploy the same release of its class on both sides."
+            ) from None  # the text of the cause quotes the values
+
+    def _recorded(self, decoded: DecodedRequest) -> AbstractContextManager[object]:
+        attributes = self._recorder.attributes({MESSAGE_KIND: decoded.kind, MESSAGE_TYPE: decoded.name})
+        return self._recorder.span(SERVE, decoded.name, attributes, parent=decoded.origin.trace)
 
     async def _handle(self, request: Request, decoded: DecodedRequest, message: Any) -> bytes:
         session = self._open_session(decoded.origin, decoded.token or None)

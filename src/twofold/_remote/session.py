@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from .._background.tasks import current_task
+from .._telemetry.options import Telemetry
 from ..errors import UsedFromAnotherTask
 from ..ports.clock import Ids
 from ..ports.requests import Requests
@@ -29,6 +31,7 @@ class RemoteSession(RemoteCommandBus, RemoteQueryBus):
         timeout: the timeout of a reply, in seconds.
         errors: classes of exceptions that are raised as themselves; see `RemoteCommandBus`.
         ids: creates identifiers; UUIDv7 by default.
+        telemetry: records requests outside of handlers; see `RemoteCommandBus`.
 
     Raises:
         ConfigurationError: `requests` does not carry requests; two of `errors` have one name, or one is a group.
@@ -44,8 +47,9 @@ class RemoteSession(RemoteCommandBus, RemoteQueryBus):
         timeout: float = 10.0,
         errors: Sequence[type[Exception]] = (),
         ids: Ids | None = None,
+        telemetry: Telemetry | Literal[False] | None = None,
     ) -> None:
-        super().__init__(requests, service, timeout=timeout, errors=errors, ids=ids)
+        super().__init__(requests, service, timeout=timeout, errors=errors, ids=ids, telemetry=telemetry)
         self._token = token or ""
         self._owner = current_task()
 

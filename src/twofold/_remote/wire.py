@@ -7,14 +7,21 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
+from pydantic import ValidationError
 from pydantic_core import to_jsonable_python
 
+from .._background.failures import text_of
+from .._background.shown import shown
+from .._consistency.token import LONGEST
 from .._definitions.envelope import Envelope, Origin
 from .._definitions.message import Command, Message, Query, snake_case
-from .._encoding.answer_types import answers_of
+from .._encoding.lossy import LossyError
 from .._encoding.message_json import json_of
-from ..errors import ConfigurationError, InvalidRequest, NoHandler, RemoteFailure
-from .raised import exception_of
+from .._encoding.misfits import cause_without_values, misfits_without_values
+from .._encoding.result_types import answers_of
+from ..errors import ConfigurationError, InvalidRequest, NoHandler, NotStorable, RemoteFailure
+from ..ports.transport import LARGEST_BODY
+from .raised import declared, exception_of
 
 _REFUSALS: Mapping[str, type[NoHandler | InvalidRequest]] = {"NoHandler": NoHandler, "InvalidRequest": InvalidRequest}
 
@@ -39,16 +46,20 @@ class DecodedRequest(NamedTuple):
     token: str
 
 
-def encode_request(message: Command[Any] | Query[Any], cause: Envelope[Any] | None, token: str) -> bytes:
+def encode_request(
+    message: Command[Any] | Query[Any], cause: Envelope[Any] | None, token: str, trace: Mapping[str, str] | None = None
+) -> bytes:
     """Return a message as a request.
 
     Args:
         message: the message.
         cause: the message whose handler sends this message, if any.
         token: the token that the read models must have reached.
+        trace: the trace context that the other process continues; by default that of `cause`.
 
     Raises:
-        ConfigurationError: the message has no stable name, or a field has no JSON or is a secret.
+        ConfigurationError: the message has no stable name.
+        NotStorable: a field would arrive changed.
     """
     kind = "query" if isinstance(message, Query) else "command"
     if message.message_name is None:
@@ -60,11 +71,13 @@ def encode_request(message: Command[Any] | Query[Any], cause: Envelope[Any] | No
     fields: dict[str, Any] = {"kind": kind, "name": message.message_name, "version": message.message_version}
     if cause is not None:
         origin = {"correlation_id": str(cause.correlation_id), "causation_id": str(cause.id), "tenant": cause.tenant}
-        fields["origin"] = {**origin, "trace": dict(cause.trace), "headers": dict(cause.headers)}
+        fields["origin"] = {**origin, "trace": dict(trace or cause.trace), "headers": dict(cause.headers)}
+    elif trace:
+        fields["origin"] = {"trace": dict(trace)}
     if token:
         fields["token"] = token
     head = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
-    return f'{head[:-1]},"data":{json_of(message, "send", ConfigurationError)}}}'.encode()
+    return f'{head[:-1]},"data":{json_of(message, "send", NotStorable)}}}'.encode()
 
 
 def decode_request(body: bytes) -> DecodedRequest:
@@ -73,11 +86,16 @@ def decode_request(body: bytes) -> DecodedRequest:
     Raises:
         ValueError, KeyError, TypeError: the body is not a request.
     """
+    if len(body) > LARGEST_BODY:  # any client may send one, and to decode it takes long
+        raise ValueError(f"it has {len(body)} bytes, and the limit is {LARGEST_BODY}")
     fields = json.loads(body)
+    kind = fields["kind"]
+    if kind not in ("command", "query"):
+        raise ValueError(f"its kind is {shown(kind)}, and a request is a 'command' or a 'query'")
     origin = fields.get("origin", {})
     correlation, causation = origin.get("correlation_id"), origin.get("causation_id")
     return DecodedRequest(
-        "query" if fields["kind"] == "query" else "command",
+        kind,
         str(fields["name"]),
         int(fields["version"]),
         json.dumps(fields["data"], ensure_ascii=False),
@@ -93,27 +111,35 @@ def decode_request(body: bytes) -> DecodedRequest:
 
 
 def encode_result(message_type: type[Message], result: Any, token: str) -> bytes:
-    """Return the reply with a result and the token of the session."""
-    text = answers_of(message_type).encode(result)
+    """Return the reply with a result and the token of the session.
+
+    Raises:
+        NotStorable: the result would arrive changed.
+    """
+    try:
+        text = answers_of(message_type).encode(result)
+    except LossyError as lossy:
+        raise NotStorable(f"cannot send the result of {message_type.__name__}: {lossy}") from lossy
     return f'{{"token":{json.dumps(token)},"result":{text}}}'.encode()
 
 
 def encode_error(error: Exception) -> bytes:
-    """Return the reply with an exception: the name of its class, its text, and the attributes that have JSON."""
+    """Return the reply with an exception: the name of its class, its text, and its declared attributes that have JSON."""
     fields: dict[str, Any] = {}
-    for name, value in vars(error).items():
-        if not name.startswith("_"):
-            try:
-                fields[name] = to_jsonable_python(value)
-            except ValueError:
-                continue  # an attribute without JSON is left out
-    reply = {"error": {"name": type(error).__name__, "text": str(error), "fields": fields}}
+    for name in declared(type(error)) & vars(error).keys():
+        try:
+            found = to_jsonable_python(vars(error)[name])
+            json.dumps([name, found], ensure_ascii=False).encode()
+        except Exception:  # noqa: BLE001, S112 -- an attribute without JSON is left out
+            continue
+        fields[name] = found
+    reply = {"error": {"name": type(error).__name__, "text": text_of(error), "fields": fields}}
     return json.dumps(reply, ensure_ascii=False).encode()
 
 
 def encode_refusal(error: NoHandler | InvalidRequest) -> bytes:
     """Return the reply for a request that is not handled."""
-    return json.dumps({"refused": {"name": type(error).__name__, "text": str(error)}}, ensure_ascii=False).encode()
+    return json.dumps({"refused": {"name": type(error).__name__, "text": text_of(error)}}, ensure_ascii=False).encode()
 
 
 def decode_reply(message_type: type[Message], body: bytes, errors: Mapping[str, type[Exception]]) -> tuple[Any, str]:
@@ -130,13 +156,14 @@ def decode_reply(message_type: type[Message], body: bytes, errors: Mapping[str, 
     """
     try:
         failure, result, token = _decoded(message_type, body, errors)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 -- raised as the error of the caller
         name = type(error).__name__
+        found = misfits_without_values(error) if isinstance(error, ValidationError) else text_of(error)
         raise RemoteFailure(
             name,
-            f"the reply to {message_type.__name__} cannot be decoded ({name}: {error}). Deploy the same release of the "
+            f"the reply to {message_type.__name__} cannot be decoded ({name}: {found}). Deploy the same release of the "
             "class on both sides.",
-        ) from error
+        ) from cause_without_values(error)
     if failure is not None:
         raise failure
     return result, token
@@ -151,4 +178,20 @@ def _decoded(
         return _REFUSALS.get(refused["name"], InvalidRequest)(refused["text"]), None, ""
     if "error" in fields:
         return exception_of(fields["error"], errors), None, ""
-    return None, answers_of(message_type).decode(json.dumps(fields["result"])), str(fields["token"])
+    return None, answers_of(message_type).decode(json.dumps(fields["result"])), _token(fields["token"])
+
+
+def _token(found: Any) -> str:
+    """Return the token of a reply. A caller may write it into a header, so it has no line breaks and other controls.
+
+    Whether it is a token is decided by the application that resumes it, perhaps in another release.
+    """
+    if not (
+        isinstance(found, str)
+        and len(found) <= LONGEST
+        and found.isascii()
+        and found.isprintable()
+        and " " not in found
+    ):
+        raise ValueError(f"its token is {shown(found)}")
+    return found

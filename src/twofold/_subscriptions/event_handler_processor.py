@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from inspect import isawaitable
 
+from .._background.failures import contained
+from .._definitions.envelope import Envelope
 from .._definitions.message import Event
 from .._definitions.position import Position
-from .._dispatch.caller import current
-from .._dispatch.invocation import Invoke
-from .._dispatch.scope import Scope
+from .._dispatch.binding import Invoke
+from .._dispatch.caller import reset_caller, set_caller
+from .._dispatch.pipeline import called
+from .._dispatch.scope import open_scope
 from .._dispatch.services import Services
 from .._encoding.metadata import event_envelope
 from ..ports.event_log import StoredEvent
@@ -21,28 +26,40 @@ class EventHandlerProcessor:
     Args:
         handles: the event handler with its middleware, for each type of event.
         services: the services of the application.
+        middleware: the names of the middleware, for each type of event, the outermost first.
     """
 
-    def __init__(self, handles: Mapping[type[Event], Invoke], services: Services) -> None:
+    def __init__(
+        self, handles: Mapping[type[Event], Invoke], services: Services, middleware: Mapping[type[Event], Sequence[str]]
+    ) -> None:
+        self.middleware = middleware
         self._handles = handles
         self._services = services
 
     async def apply(
-        self, events: Sequence[tuple[StoredEvent, Event]], advance: Advance, *, at: Position | None = None
+        self,
+        events: Sequence[tuple[StoredEvent, Event]],
+        advance: Advance,
+        *,
+        at: Position | None = None,
+        attempt: int = 1,
     ) -> None:
         if not events:
             await advance_only(self._services.write.store, advance, 0)
             return
         stored, event = events[0]
-        scope = Scope(self._services, event)
-        scope.envelope = event_envelope(stored, event)
+        scope = open_scope(self._services, event)
         unit = scope.unit_of_work()
         unit.write_last(lambda transaction, _: advance(transaction, 1))
-        mark = current.set(scope)
+        mark = set_caller(scope)
         try:
             try:
-                await self._handles[type(event)](scope, event)
-                written = await unit.commit()
+                with contained():
+                    scope.envelope = self._envelope(stored, event, attempt)
+                    result = await called(self._handles[type(event)], scope, event)
+                    if isawaitable(result):
+                        await result
+                    written = await unit.commit()
             except Exception as error:
                 raise failure_of(0, error) from error
         except BaseException as failure:
@@ -50,8 +67,14 @@ class EventHandlerProcessor:
             await scope.close(failure)
             raise
         finally:
-            current.reset(mark)
-        await scope.close()
+            reset_caller(mark)
         if written:
             self._services.committed.send()
-        await unit.changes.run_after_commit()
+        with contained():
+            await unit.changes.run_after_commit(scope.close)
+
+    def _envelope(self, stored: StoredEvent, event: Event, attempt: int) -> Envelope:
+        """Return the envelope of an event. It carries the trace of this attempt, if the attempt is traced."""
+        envelope = event_envelope(stored, event, attempt)
+        trace = self._services.recorder.trace()
+        return envelope if trace is None else replace(envelope, trace=trace)

@@ -1,61 +1,57 @@
-"""Inline projections: rows that are written in the transaction of the command."""
+"""Inline projections: rows that are written in the transaction that appends the events."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .._definitions.message import Event
-from .._definitions.position import START
+from .._definitions.retry import Retry
 from .._dispatch.services import Services
-from .._encoding.event_types import EventTypes
-from .._writing.storage import Inline
-from .._writing.transactions import writing
-from ..errors import ConfigurationError
-from ..ports.checkpoints import Checkpoint
+from .._encoding.wire_types import EventTypes
+from .._writing.inline import Inline
 from ..ports.event_log import StoredEvent
-from ..ports.stores import WriteStore
+from ..ports.stores import ReadStore
 from ..ports.transactions import WriteTransaction
+from .contents import contents_of
 from .processor import EventFailed
-from .projection import Projection
+from .projection import Projection, ProjectionProcessor
+from .subscription import Subscription
 
 
-def inline_step(projection: Projection, services: Services) -> Inline:
-    """Return a function that applies a projection to the events of a unit of work, in its transaction."""
+def inline_step(projection: Projection, services: Services, event_types: EventTypes) -> Inline:
+    """Return a projection as the transactions that append events apply it.
 
-    async def apply(transaction: WriteTransaction, events: Sequence[tuple[StoredEvent, Event]]) -> None:
+    It gets the events as they are decoded from the log, as an asynchronous projection does.
+    """
+    names = projection.events
+
+    async def apply(transaction: WriteTransaction, events: Sequence[StoredEvent]) -> None:
+        decoded = [
+            (event, event_types.decode_stored(event)) for event in events if names is None or event.name in names
+        ]
         try:
-            await projection.apply(services, transaction, events)
+            await projection.apply(services, transaction, decoded)
         except EventFailed as failed:
             raise failed.error from failed.error.__cause__
 
-    return apply
+    return Inline(projection.name, views_of(projection), names, apply)
 
 
-async def begin_inline(
-    projection: Projection, services: Services, event_types: EventTypes, store: WriteStore, identity: str
-) -> None:
-    """Apply the whole log to a new inline projection, in one transaction. Later events are applied by their commands.
+def views_of(projection: Projection) -> str:
+    """Return the views of a projection with their fields, as the store records them."""
+    return ", ".join(contents_of(projection.views, projection.events).view_texts)
 
-    The checkpoint `<name>@inline` marks the projection as inline.
 
-    Raises:
-        ConfigurationError: the projection was asynchronous before and has a checkpoint, so its rows may be stale.
-    """
-    marker = f"{projection.name}@inline"
-    if await store.subscriptions.checkpoint(marker) is not None:
-        return
-    if await store.subscriptions.checkpoint(projection.name) is not None:
-        raise ConfigurationError(
-            f"cannot run the projection {projection.name!r} inline: it was asynchronous before. "
-            "Rename the projection and its views, so that they are filled from the beginning."
-        )
-    async with writing(store) as transaction:
-        position = START
-        while True:
-            batch = await store.log.read_all(after=position, names=projection.events)
-            if batch.last == position:
-                break
-            position = batch.last
-            events = [(stored, event_types.decode_stored(stored)) for stored in batch.events]
-            await projection.apply(services, transaction, events)
-        await transaction.checkpoints.advance(marker, expected=None, to=Checkpoint(position, identity))
+def as_subscription(projection: Projection, services: Services, store: ReadStore) -> Subscription:
+    """Return an inline projection as a subscription, by which its rows are rebuilt. An event that fails is not retried."""
+    return Subscription(
+        name=projection.name,
+        kind="projection",
+        events=projection.events,
+        start="beginning",
+        partition_by=None,
+        retry=Retry(attempts=1),
+        partitions=1,
+        store=store,
+        processor=ProjectionProcessor(projection, services),
+        contents=contents_of(projection.views, projection.events).text,
+    )

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import anyio
 
+from .._background.log_lines import logger_of
 from .._definitions.partitioning import partition_of
 from .._definitions.position import START, Position
 from .._writing.transactions import writing
 from ..errors import CheckpointMoved, ForeignLog
 from ..ports.checkpoints import Checkpoint, Lease
 from .decoded_log import DecodedLog
-from .partition_runner import PartitionRunner
-from .subscription import Subscription
+from .partition_runner import PartitionRunner, SubscriptionPaused
+from .recording import record_contents, take_over
+from .subscription import EVERY_PARTITION, Subscription
 
-logger = logging.getLogger("twofold.subscriptions")
+logger = logger_of("twofold.subscriptions")
 
 
 class Partitions:
@@ -27,7 +29,7 @@ class Partitions:
         log: the event log.
         owner: the name of this process.
         lease: the duration of a lease, in seconds.
-        runner_of: returns a runner for a lease, given the number of partitions.
+        runner_of: returns a runner for a lease.
     """
 
     def __init__(
@@ -36,7 +38,7 @@ class Partitions:
         log: DecodedLog,
         owner: str,
         lease: float,
-        runner_of: Callable[[Lease, int], PartitionRunner],
+        runner_of: Callable[[Lease], PartitionRunner],
     ) -> None:
         self._subscription = subscription
         self._store = subscription.store.subscriptions
@@ -46,7 +48,9 @@ class Partitions:
         self._runner_of = runner_of
 
     async def prepare(self) -> None:
-        """Check the checkpoints, and create those of a new subscription that does not start at the beginning.
+        """Check the checkpoints. Create those of a new projection, and of one that does not start at the beginning.
+
+        New contents of a projection are recorded; see `recording`.
 
         Raises:
             ForeignLog: a checkpoint belongs to another log.
@@ -61,44 +65,59 @@ class Partitions:
                     "application to the store of its log, or rename the subscription and its views, so that they are filled "
                     "from the beginning. If the database was only recreated for development, empty the read store."
                 )
-        if not partitions and subscription.start != "beginning":
+        if not partitions and (subscription.start != "beginning" or subscription.contents):
             await self.create()
+        else:
+            await self.record_contents()
+
+    async def record_contents(self) -> None:
+        """Record new contents of a projection; see `recording`."""
+        await record_contents(self._subscription, self._log, self._owner, self._lease)
+
+    async def take_over(self) -> bool:
+        """Run a projection without fields that another release has recorded. Return False while a worker runs it."""
+        return await take_over(self._subscription, self._owner, self._lease)
 
     async def create(self) -> int:
         """Create the first checkpoints. Return the number of partitions."""
         start, count = self._subscription.start, self._subscription.partitions
         if start == "now":
-            position = await self._log.events.head()
+            first = await self._log.at_head()
         else:
-            position = START if start == "beginning" else Position(int(start))
+            first = await self._log.at(START if start == "beginning" else Position(int(start)))
         try:
-            await self._divide([Checkpoint(position, self._log.identity)] * count, ())
+            await self._divide([replace(first, contents=self._subscription.contents)] * count, ())
         except CheckpointMoved:  # another process was faster
+            await self.record_contents()
             return len(await self._store.partitions(self._subscription.name))
         return count
 
-    async def change(self, count: int) -> int:
+    async def change(self) -> int:
         """Change the number of partitions, unless another worker holds one. Return the number of partitions.
 
         All partitions are brought to one position, and divided again there.
         """
         name, wanted = self._subscription.name, self._subscription.partitions
-        leases = await self._store.claim(name, self._owner, seconds=self._lease, limit=count)
+        leases = await self._store.claim(name, self._owner, seconds=self._lease, limit=EVERY_PARTITION)
         try:
+            partitions = await self._store.partitions(name)
+            count = len(partitions)
             if len(leases) < count:
-                logger.info("subscription %s keeps its %d partitions while other workers hold some", name, count)
+                logger.info("subscription %s keeps its %d partitions: other workers have leases of some", name, count)
                 return count
-            top = max(partition.checkpoint.position for partition in await self._store.partitions(name))
+            top = max((partition.checkpoint for partition in partitions), key=lambda each: each.position)
 
             async def renew(_: Position) -> None:
                 await self._store.renew(leases, seconds=self._lease)
 
             for lease in leases:
-                await self._runner_of(lease, count).catch_up(top, renew)
+                await self._runner_of(lease).catch_up(top, renew)
             counts = parked_by_partition(await self._subscription.store.parked.keys(name), wanted)
-            await self._divide([Checkpoint(top, self._log.identity, parked) for parked in counts], leases)
+            await self._divide([replace(top, parked=parked) for parked in counts], leases)
             logger.info("subscription %s has %d partitions now; it had %d", name, wanted, count)
             return wanted
+        except SubscriptionPaused:
+            return len(leases)
         finally:
             with anyio.CancelScope(shield=True):
                 await self.release(leases)

@@ -16,28 +16,25 @@ from math import isinf
 import anyio
 
 from .._background.signal import Signal
+from .._consistency.lag import lag_in_events
 from .._definitions.position import START, Position
 from .._dispatch.services import Services
 from .._writing.transactions import writing
-from ..errors import CheckpointMoved, RebuildRunning, TransientFailure
+from ..errors import CheckpointMoved, CommitUnknown, RebuildRunning, TransientFailure
 from ..ports.checkpoints import Checkpoint, Lease
 from ..ports.stores import ReadStore
 from ..ports.subscription_store import Partition
 from .decoded_log import DecodedLog
 from .partition_runner import BATCH, LeaseLost, PartitionRunner
 from .partitions import parked_by_partition
-from .projection import Projection
-from .projection_processor import ProjectionProcessor
-from .subscription import Subscription
+from .projection import Projection, ProjectionProcessor
+from .subscription import EVERY_PARTITION, Subscription
 
 AfterBatch = Callable[[Position], Awaitable[None]]
 """Awaited after each batch."""
 
 OnProgress = Callable[[int, int], object]
 """Called with the position that a rebuild has reached, and the position that it must reach."""
-
-_ALL = 1_000_000
-"""More than the number of partitions of any subscription."""
 
 
 class Rebuild:
@@ -85,32 +82,41 @@ class Rebuild:
         try:
             while True:
                 await self._fill(lease, on_progress)
-                if await self._swap(lease, on_progress):
-                    return
+                try:
+                    if await self._swap(lease, on_progress):
+                        return
+                except CommitUnknown:
+                    if not await self._store.subscriptions.partitions(self._shadow.name):  # the swap was committed
+                        return
         finally:
             with anyio.CancelScope(shield=True):
                 await self._store.subscriptions.release([lease])
 
     async def _claim(self, restart: bool) -> Lease:
-        """Claim the lease of the rebuild. Start with empty rows the first time, and after `restart`."""
-        name, subscriptions = self._shadow.name, self._store.subscriptions
-        if not await subscriptions.partitions(name):
+        """Claim the lease of the rebuild. Start with empty rows the first time, after `restart`, and for other contents."""
+        if not await self._store.subscriptions.partitions(self._shadow.name):
             await self._start(())
-        leases = await subscriptions.claim(name, self._owner, seconds=self._seconds, limit=1)
+        lease = await self._claimed()
+        begun = await self._checkpoint()
+        if not restart and begun.contents == self._live.contents and not await self._log.lost([begun]):
+            return lease
+        await self._start([lease])
+        return await self._claimed()
+
+    async def _claimed(self) -> Lease:
+        subscriptions = self._store.subscriptions
+        leases = await subscriptions.claim(self._shadow.name, self._owner, seconds=self._seconds, limit=1)
         if not leases:
             raise RebuildRunning(
                 f"cannot rebuild {self._live.name!r}: another process rebuilds it, or did so a moment ago. Wait until it "
                 f"has finished. A rebuild whose process died can be continued after {self._seconds:g} s."
             )
-        if not restart:
-            return leases[0]
-        await self._start(leases)
-        return await self._claim(restart=False)
+        return leases[0]
 
     async def _start(self, leases: Sequence[Lease]) -> None:
         with suppress(CheckpointMoved):  # another process has just started, and holds the lease
             async with writing(self._store) as transaction:
-                first = Checkpoint(START, self._log.identity)
+                first = Checkpoint(START, self._log.identity, contents=self._live.contents)
                 await transaction.checkpoints.divide(self._shadow.name, [first], leases=leases)
                 parked = await self._store.parked.read(self._shadow.name)
                 await transaction.parked.remove(self._shadow.name, [each.event.position for each in parked])
@@ -123,13 +129,13 @@ class Rebuild:
         the swap than before.
         """
         while True:
-            head = await self._log.events.head()
-            position = (await self._checkpoint()).position
+            upto = await self._log.at_head()
+            head, position = upto.position, (await self._checkpoint()).position
             on_progress(position, head)
-            left = await self._log.events.count(after=position, upto=head)
+            left = await lag_in_events(self._log.events, after=position, upto=head)
             after_batch = self._after_batch([lease], on_progress, head)
             try:
-                next_retry = await self._runner(lease).catch_up(head, after_batch)
+                next_retry = await self._runner(lease).catch_up(upto, after_batch)
                 if left < BATCH and isinf(next_retry):
                     return
                 if left < BATCH:
@@ -165,12 +171,14 @@ class Rebuild:
     async def _swap(self, lease: Lease, on_progress: OnProgress) -> bool:
         """Stop the live projection, process the remaining events, and replace its rows. Return False to fill again first."""
         name, subscriptions = self._live.name, self._store.subscriptions
-        held = await subscriptions.claim(name, self._owner, seconds=self._seconds, limit=_ALL, force=True)
+        held = await subscriptions.claim(name, self._owner, seconds=self._seconds, limit=EVERY_PARTITION, force=True)
         try:
             live = await subscriptions.partitions(name)
-            top = max((partition.checkpoint.position for partition in live), default=START)
-            upto = max(top, await self._log.events.head())
-            after_batch = self._after_batch([lease, *held], on_progress, upto)
+            reached = [partition.checkpoint for partition in live]
+            lost = await self._log.lost(reached)
+            there = [each for each in reached if each not in lost]
+            upto = max([await self._log.at_head(), *there], key=lambda each: each.position)
+            after_batch = self._after_batch([lease, *held], on_progress, upto.position)
             next_retry = await self._runner(lease).catch_up(upto, after_batch)
             return isinf(next_retry) and await self._replace(live, held, lease)
         except CheckpointMoved:
@@ -192,4 +200,4 @@ class Rebuild:
         return True
 
     def _runner(self, lease: Lease) -> PartitionRunner:
-        return PartitionRunner(self._shadow, lease, 1, self._log, Signal(), Signal(), lambda: None)
+        return PartitionRunner(self._shadow, lease, self._log, Signal(), Signal(), lambda: None)

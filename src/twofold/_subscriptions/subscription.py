@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from .._definitions.retry import Retry, Start
+from .._telemetry.recorder import Recorder
 from ..ports.stores import ReadStore
 from .processor import Processor
+from .telemetry import UNRECORDED, SubscriptionTelemetry
+
+EVERY_PARTITION: Final = 1_000_000
+"""More than the number of partitions of any subscription."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,21 +22,30 @@ class Subscription:
     Attributes:
         name: the name of the subscription and of its checkpoint.
         kind: "projection", "event_handler", "relay" or "cache".
-        events: the wire names of the events.
+        events: the wire names of the events; None for all events of the log.
         start: the start of a new subscription.
         partition_by: the event field with the ordering key; None for the stream.
         retry: how a failing event is retried.
         partitions: the number of partitions.
         store: the store of the checkpoint.
         processor: processes the events.
+        contents: what the rows of a projection contain; see `contents`. Empty for others.
+        telemetry: records what it does.
     """
 
     name: str
     kind: str
-    events: frozenset[str]
+    events: frozenset[str] | None
     start: Start
     partition_by: str | None
     retry: Retry
     partitions: int
     store: ReadStore
     processor: Processor
+    contents: str = ""
+    telemetry: SubscriptionTelemetry = UNRECORDED
+
+
+def recorded_subscription(subscription: Subscription, recorder: Recorder) -> Subscription:
+    """Return a subscription that records what it does."""
+    return replace(subscription, telemetry=SubscriptionTelemetry(recorder, subscription.name, subscription.kind))

@@ -6,30 +6,36 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .._background.key_locks import KeyLocks
 from .._background.signal import Signal
 from .._background.tasks import RunningTask
 from .._caching.answers import Answers
 from .._caching.cached_query import CachedQuery, cached_queries
+from .._caching.invalidation import CommitInvalidation
 from .._caching.pipeline import Caching
 from .._consistency.conversation import Conversations
+from .._consistency.known import KnownEvents
 from .._consistency.waiting import Consistency
 from .._definitions.aggregate import Aggregate
-from .._definitions.message import Command, Query
+from .._definitions.message import Command, Event, Query
 from .._definitions.view import View
+from .._dispatch.binding import Invoke
 from .._dispatch.buses import PipelineCommandBus, PipelineQueryBus, RecordingEventBus
-from .._dispatch.pipeline import command_steps, query_steps
+from .._dispatch.pipeline import command_steps, pipeline
+from .._dispatch.query_pipeline import query_steps
 from .._dispatch.services import Services
-from .._dispatch.steps import Pipeline, pipeline
-from .._dispatch.turns import Turns
-from .._encoding.event_types import EventTypes
-from .._encoding.wire_types import WireTypes
+from .._dispatch.steps import Pipeline
+from .._dispatch.telemetry_steps import Kind, recorded_handler, recorded_wait
+from .._encoding.wire_types import EventTypes, WireTypes
 from .._integration.broker import Broker
 from .._registration.entries import CommandEntry, Entry, QueryEntry
 from .._subscriptions.inline import inline_step
-from .._subscriptions.projection import Projection
-from .._subscriptions.projection_processor import ProjectionProcessor
-from .._subscriptions.subscription import Subscription
+from .._subscriptions.projection import Projection, ProjectionProcessor
+from .._subscriptions.subscription import Subscription, recorded_subscription
+from .._telemetry.open_telemetry import recorder_of
 from .._writing.event_sourced import EventSourced
+from .._writing.inline import InlineProjections
+from .._writing.recorded_side import recorded_side
 from .._writing.storage import Kept, StateStored, Storage, WriteSide
 from .._writing.tracked import AggregateRemoved
 from ..errors import Fault, UndecodableCommand
@@ -38,15 +44,15 @@ from .check_handlers import (
     check_handlers,
     check_middleware,
     check_modes,
+    check_secrets,
     check_stores,
     check_subscriptions,
     check_views,
-    known_events,
     learn_commands,
-    learn_events,
 )
-from .check_secrets import check_secrets
+from .check_names import check_names
 from .check_transport import check_served, check_transport
+from .known_events import learn_all_events, learn_events, named_events, with_subclasses
 from .parts import Parts
 from .planner import Planned, Planner
 from .subscriptions import (
@@ -64,15 +70,19 @@ class Assembly:
     """An application's wiring, ready to run when it has no faults.
 
     Attributes:
-        faults: everything that is wrong.
-        services: what handlers are given.
-        event_types: the events it knows.
+        faults: the faults of the wiring.
+        services: the services for handlers.
+        event_types: the known event types.
         inline: the projections that commands apply themselves.
         subscriptions: the asynchronous projections, the event handlers and the relays.
-        broker: the broker, with what is received from it.
+        broker: the broker, with the feeds that are received from it.
         answers: the cache.
         cached: the queries whose answers it keeps.
+        writes: whether a handler or a feed can append events.
         views: every view that is read or written.
+        aggregates: every aggregate, by name.
+        commands: the planned handlers of commands.
+        queries: the planned handlers of queries.
     """
 
     faults: Sequence[Fault]
@@ -83,7 +93,11 @@ class Assembly:
     broker: Broker | None
     answers: Answers | None
     cached: Sequence[CachedQuery]
+    writes: bool
     views: Sequence[type[View]]
+    aggregates: Sequence[type[Aggregate]]
+    commands: Mapping[CommandEntry, Planned | None]
+    queries: Mapping[QueryEntry, Planned | None]
 
 
 def assemble(parts: Parts) -> Assembly:
@@ -94,7 +108,8 @@ def assemble(parts: Parts) -> Assembly:
     event_handlers = {entry: planner.handler(entry, "event_handler") for entry in registered.event_handlers}
     projections = {entry: planner.projection(entry) for entry in registered.projections}
     aggregates = sorted(planner.aggregates | set(parts.event_sourced), key=lambda each: each.__qualname__)
-    events, event_types = known_events(registered, aggregates), EventTypes()
+    named, event_types = named_events(registered, aggregates), EventTypes()
+    events = with_subclasses(named)
     event_types.add(AggregateRemoved)
     command_types: WireTypes[Command[Any]] = WireTypes("command", UndecodableCommand)
     faults = [
@@ -102,20 +117,22 @@ def assemble(parts: Parts) -> Assembly:
         *check_handlers(registered),
         *check_middleware(registered),
         *check_subscriptions(registered),
-        *check_modes(registered, parts.one_store),
+        *check_modes(registered, parts.read is parts.write),
+        *check_names(registered, aggregates, planner.views),
         *check_transport(registered, has_transport=parts.transport is not None),
         *check_caches(registered, queries, projections),
         *check_served(registered, queries, parts.requests, parts.transport),
         *check_views(projections, queries),
         *learn_events(registered, events, event_types),
-        *check_secrets(registered, events, planner.views),
+        *check_secrets(events, planner.views),
         *learn_commands(registered, command_types),
         *check_stores(planner, parts.write, parts.event_sourced),
     ]
-    services = _services(parts, aggregates, event_types, command_types)
+    if Event in named:
+        learn_all_events(event_types)
+    services = _services(parts, aggregates, event_types, command_types, tuple(named))
     inline = [projection for projection in projections.values() if projection is not None and projection.inline]
-    services.write.inline.extend(inline_step(projection, services) for projection in inline)
-    _route_commands(parts, commands, services, inline)
+    services.write.inline.projections.extend(inline_step(projection, services, event_types) for projection in inline)
     broker = (
         Broker(parts.transport, [feed(parts, each) for each in registered.consumed])
         if parts.transport is not None
@@ -124,23 +141,36 @@ def assemble(parts: Parts) -> Assembly:
     subscriptions = [
         *projection_subscriptions(parts, projections, services),
         *event_handler_subscriptions(parts, event_handlers, services),
-        *relay_subscriptions(parts, broker),
+        *relay_subscriptions(parts, broker, services.recorder),
     ]
+    for subscription in subscriptions:
+        services.consistency.applied[subscription.name] = subscription.events
     reads = {entry.message: _reads(entry, plan, subscriptions) for entry, plan in queries.items()}
     answers = Answers(parts.cache) if parts.cache is not None else None
-    cached = cached_queries(parts.registered.queries, reads)
-    _route_queries(parts, queries, services, reads, cached, answers)
+    cached = cached_queries(parts.registered.queries, reads, _reads_inline(queries, inline))
+    cachings = [Caching(each, answers, services) for each in cached] if answers is not None else []
+    _route_queries(parts, queries, services, reads, {each.query.message: each for each in cachings})
+    changed = [each for each in cachings if each.query.at_commit and each.query.subscription]
+    if changed and answers is not None:
+        services.write.committed.append(CommitInvalidation(changed, answers, parts.write, event_types))
+    _route_commands(parts, commands, services, inline, [each.query.message.__name__ for each in changed])
     subscriptions.extend(cache_subscriptions(parts, cached, services.consistency))
+    if services.recorder.on:
+        subscriptions = [recorded_subscription(each, services.recorder) for each in subscriptions]
     return Assembly(
         faults=faults,
         services=services,
         event_types=event_types,
         answers=answers,
         cached=cached,
+        writes=bool(registered.commands or registered.event_handlers or registered.consumed),
         inline=inline,
         subscriptions=subscriptions,
         broker=broker,
         views=sorted(planner.views, key=lambda view: view.view_name),
+        aggregates=aggregates,
+        commands=commands,
+        queries=queries,
     )
 
 
@@ -155,13 +185,26 @@ def _reads(entry: QueryEntry, plan: Planned | None, subscriptions: Sequence[Subs
     ]
 
 
+def _reads_inline(
+    queries: Mapping[QueryEntry, Planned | None], inline: Sequence[Projection]
+) -> Mapping[type[Query[Any]], Sequence[str]]:
+    """Return the inline projections that each query reads: those that it names, and those that write its views."""
+    views = {entry: plan.views if plan is not None else frozenset() for entry, plan in queries.items()}
+    return {
+        entry.message: [each.name for each in inline if each.name in entry.reads or each.views & views[entry]]
+        for entry in queries
+    }
+
+
 def _services(
     parts: Parts,
     aggregates: Sequence[type[Aggregate]],
     event_types: EventTypes,
     command_types: WireTypes[Command[Any]],
+    handled_types: tuple[type[Event], ...],
 ) -> Services:
-    running, appended = RunningTask(), Signal()
+    running, appended, known = RunningTask(), Signal(), KnownEvents(parts.write)
+    recorder, consistency = recorder_of(parts.telemetry, parts.name), Consistency(parts.write, parts.read, known)
     command_pipelines: dict[type[Command[Any]], Pipeline] = {}
     query_pipelines: dict[type[Query[Any]], Pipeline] = {}
     storages: dict[type[Aggregate], Storage] = {
@@ -170,8 +213,11 @@ def _services(
         else Kept(StateStored(), "state")
         for aggregate in aggregates
     }
+    write = WriteSide(
+        parts.write, storages, InlineProjections(), [], parts.clock, parts.ids, running, event_types, handled_types
+    )
     return Services(
-        write=WriteSide(parts.write, storages, [], parts.clock, parts.ids, running),
+        write=recorded_side(write, recorder) if recorder.on else write,
         read=parts.read,
         commands=PipelineCommandBus(command_pipelines),
         queries=PipelineQueryBus(query_pipelines),
@@ -179,31 +225,41 @@ def _services(
         command_pipelines=command_pipelines,
         query_pipelines=query_pipelines,
         command_types=command_types,
-        consistency=Consistency(parts.write.log, parts.read),
-        conversations=Conversations(running),
+        consistency=consistency,
+        wait=recorded_wait(recorder, consistency) if recorder.on else consistency.wait,
+        conversations=Conversations(running, known),
         running=running,
         appended=appended,
         committed=Signal(appended),
-    )
+        recorder=recorder,
+        current_trace=recorder.trace if recorder.on else None,
+    )  # fmt: skip
 
 
 def _route_commands(
-    parts: Parts, planned: Mapping[CommandEntry, Planned | None], services: Services, inline: Sequence[Projection]
+    parts: Parts,
+    planned: Mapping[CommandEntry, Planned | None],
+    services: Services,
+    inline: Sequence[Projection],
+    outdated: Sequence[str],
 ) -> None:
-    turns = Turns()
+    locks = KeyLocks()
     for entry, plan in planned.items():
         if plan is None:
             continue
         steps = command_steps(
             services,
+            entry.message,
             _described(entry, plan),
             middleware=middleware_of(parts, entry.message),
             inside=middleware_of(parts, entry.message, inside=True),
             key=entry.key,
-            turns=turns,
+            locks=locks,
             inline=[projection.name for projection in inline],
+            outdated=outdated,
         )
-        services.command_pipelines[entry.message] = pipeline(entry.message, steps, plan.invoke)
+        invoke = _invoke(services, "command", entry, plan)
+        services.command_pipelines[entry.message] = pipeline(entry.message, steps, invoke)
 
 
 def _route_queries(
@@ -211,29 +267,35 @@ def _route_queries(
     planned: Mapping[QueryEntry, Planned | None],
     services: Services,
     reads: Mapping[type[Query[Any]], Sequence[str]],
-    cached: Sequence[CachedQuery],
-    answers: Answers | None,
+    cachings: Mapping[type[Query[Any]], Caching],
 ) -> None:
-    kept = {query.message: query for query in cached}
     for entry, plan in planned.items():
         if plan is None:
             continue
-        cache = None
-        if entry.message in kept and answers is not None:
-            cache = Caching(kept[entry.message], answers, parts.write, parts.read).step()
+        caching = cachings.get(entry.message)
         steps = query_steps(
             services,
+            entry.message,
             _described(entry, plan),
             reads=reads[entry.message],
             middleware=middleware_of(parts, entry.message),
-            cache=cache,
+            cache=caching.step() if caching is not None else None,
             streams=plan.streams,
         )
+        invoke = _invoke(services, "query", entry, plan)
         services.query_pipelines[entry.message] = pipeline(
-            entry.message, steps, plan.invoke, reads=reads[entry.message], streams=plan.streams
+            entry.message, steps, invoke, reads=reads[entry.message], streams=plan.streams
         )
+
+
+def _invoke(services: Services, kind: Kind, entry: CommandEntry | QueryEntry, plan: Planned) -> Invoke:
+    """Return the handler, recorded if telemetry is on."""
+    recorder = services.recorder
+    if not recorder.on:
+        return plan.invoke
+    return recorded_handler(recorder, kind, entry.message, plan.invoke, streams=plan.streams)
 
 
 def _described(entry: Entry, plan: Planned) -> str:
     given = f" given {'; '.join(plan.injected)}" if plan.injected else ""
-    return f"handler {entry.label} ({entry.place}){given}"
+    return f"handler {entry.label} ({entry.place.file}:{entry.place.line}){given}"

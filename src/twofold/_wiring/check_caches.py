@@ -8,9 +8,11 @@ from decimal import Decimal
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
-from .._caching.keys import cacheable, can_meet, shape_of_key
-from .._definitions.cache import fields_of
-from .._definitions.message import Message
+from .._caching.keys import cacheable, can_match, fields_of, shape_of_key
+from .._definitions.message import Event, Message
+from .._definitions.subclasses import is_handled, stored_types
+from .._encoding.result_types import unresolved
+from .._encoding.secrets import masks
 from .._registration.entries import ProjectionEntry, QueryEntry
 from .._registration.registered import Registered
 from .._subscriptions.projection import Projection
@@ -40,6 +42,8 @@ def check_caches(
             yield entry.place.fault(f"jitter={cache.jitter} of the cache of {name}: must be at least 0 and below 1.")
         if plan is not None and plan.streams:
             yield entry.place.fault(f"{name} returns a stream, which cannot be cached. Remove cache=.")
+        elif missing := unresolved(entry.message):
+            yield entry.place.fault(missing)
         elif not cacheable(entry.message):
             yield entry.place.fault(
                 f"the answers of {name} cannot be cached: their type has no JSON representation. Use a type that pydantic "
@@ -61,12 +65,17 @@ def _check_key(entry: QueryEntry, key: str, message_type: type[Message]) -> Iter
                 f"Its fields are: {', '.join(message_type.model_fields)}."
             )
             continue
+        if masks(message_type.model_fields[name].annotation):
+            yield entry.place.fault(
+                f"the key {key!r} has {name!r} of {message_type.__name__}, which is a secret or contains one. A key "
+                "is stored as plain text. Use another field, such as the id of the user, or remove cache=."
+            )
         if conversion:
             yield entry.place.fault(f"the key {key!r} has the conversion !{conversion}. Remove it.")
         misfit = _misfit(message_type.model_fields[name].annotation, spec) if spec else None
         if misfit is not None:
             yield entry.place.fault(
-                f"the key {key!r} writes {name!r} of {message_type.__name__} as {spec!r}, which some values do not fit: "
+                f"the key {key!r} formats {name!r} of {message_type.__name__} as {spec!r}, which fails for some values: "
                 f"{misfit}. Use a format that fits all values, or none."
             )
 
@@ -82,7 +91,7 @@ _SAMPLES: Mapping[Any, Any] = {
 
 
 def _misfit(annotation: Any, spec: str) -> str | None:
-    """Return why a format does not fit every value of a type; None when it fits or the type does not tell."""
+    """Return why a format does not fit every value of a type; None if it fits or the type leaves this open."""
     if get_origin(annotation) in (Union, UnionType):
         return next(filter(None, (_misfit(each, spec) for each in get_args(annotation))), None)
     if annotation in _SAMPLES:
@@ -99,12 +108,12 @@ def _misfit(annotation: Any, spec: str) -> str | None:
 
 def _check_match(entry: QueryEntry, key: str, event_type: type[Message], other: str) -> Iterator[Fault]:
     try:
-        meet = can_meet(shape_of_key(key), shape_of_key(other))
+        matches = can_match(shape_of_key(key), shape_of_key(other))
     except ValueError:
         return
-    if not meet:
+    if not matches:
         yield entry.place.fault(
-            f"{event_type.__name__} invalidates {other!r}, and the answers of {entry.message.__name__} are kept under "
+            f"{event_type.__name__} invalidates {other!r}, and the answers of {entry.message.__name__} are stored under "
             f"{key!r}: no two such keys are equal, so the event would invalidate nothing. Use the same key format."
         )
 
@@ -112,14 +121,15 @@ def _check_match(entry: QueryEntry, key: str, event_type: type[Message], other: 
 def _check_reads(
     entry: QueryEntry,
     plan: Planned,
-    event_type: type[Message],
+    event_type: type[Event],
     projections: Mapping[ProjectionEntry, Projection | None],
 ) -> Iterator[Fault]:
     """Yield events that change nothing that a query reads, for queries that read only rows."""
     if len(plan.injected) != len(plan.views) or not plan.views or not all(projections.values()):
         return
     read = [each for each in projections.values() if each and (each.name in entry.reads or each.views & plan.views)]
-    if read and not any(event_type in each.methods for each in read):
+    changes = any(is_handled(each.events, stored) for each in read for stored in stored_types(event_type))
+    if read and not changes:
         yield entry.place.fault(
             f"{event_type.__name__} invalidates the answers of {entry.message.__name__}, and no projection that it reads "
             f"handles this event ({', '.join(each.name for each in read)}), so the answers would not change. Name "

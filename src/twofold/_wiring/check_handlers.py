@@ -6,16 +6,18 @@ import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from .._background.shown import shown_option
 from .._buses.chain import unusable
 from .._definitions.aggregate import Aggregate
 from .._definitions.message import Command, Event, Query
-from .._definitions.on import marked_methods
+from .._definitions.retry import Retry
 from .._definitions.view import View
-from .._encoding.event_types import EventTypes
+from .._encoding.secrets import ADVICE, MASK, masked
 from .._encoding.wire_types import WireTypes
 from .._registration.entries import CommandEntry, EventHandlerEntry, ProjectionEntry, QueryEntry, RelayEntry
 from .._registration.places import Place, place_of
 from .._registration.registered import Registered
+from .._subscriptions.contents import LARGEST, contents_of
 from .._subscriptions.projection import Projection
 from ..errors import ConfigurationError, Fault
 from ..ports.stores import WriteStore
@@ -45,11 +47,11 @@ def check_handlers(registered: Registered) -> Iterator[Fault]:
             )
     for command in registered.commands:
         if command.key is not None and command.key not in command.message.model_fields:
-            yield command.place.fault(f"key={command.key!r} is not a field of {command.message.__name__}.")
+            yield command.place.fault(f"key={shown_option(command.key)} is not a field of {command.message.__name__}.")
 
 
 def check_subscriptions(registered: Registered) -> Iterator[Fault]:
-    """Yield queries of unknown projections, duplicate names, and invalid partitions."""
+    """Yield queries of unknown projections, duplicate names, and invalid partitions and retries."""
     named: dict[str, ProjectionEntry | EventHandlerEntry | RelayEntry] = {}
     entries: list[ProjectionEntry | EventHandlerEntry | RelayEntry] = [
         *registered.projections,
@@ -65,16 +67,21 @@ def check_subscriptions(registered: Registered) -> Iterator[Fault]:
             )
         if entry.partitions < 1:
             yield entry.place.fault(f"partitions={entry.partitions} of {entry.name!r}: must be at least 1.")
-        events = events_of(entry) if isinstance(entry, ProjectionEntry) else entry.events
-        for event_type in events:
+        if not isinstance(entry.retry, Retry):
+            yield entry.place.fault(
+                f"retry={shown_option(entry.retry)} of {entry.name!r}: pass a Retry, such as Retry(attempts=8)."
+            )
+        for event_type in _events_of(entry):
             if entry.partition_by is not None and entry.partition_by not in event_type.model_fields:
-                yield entry.place.fault(f"partition_by={entry.partition_by!r} is not a field of {event_type.__name__}.")
+                yield entry.place.fault(
+                    f"partition_by={shown_option(entry.partition_by)} is not a field of {event_type.__name__}."
+                )
     projections = {projection.name for projection in registered.projections}
     for query in registered.queries:
         for name in query.reads:
             if name not in projections:
                 yield query.place.fault(
-                    f"{query.label} reads an unknown projection {name!r}. "
+                    f"{query.label} reads an unknown projection {shown_option(name)}. "
                     f"Known projections: {', '.join(sorted(projections)) or 'none'}."
                 )
 
@@ -83,7 +90,16 @@ def check_modes(registered: Registered, same_store: bool) -> Iterator[Fault]:
     """Yield projections with an unknown mode, and inline projections across two stores."""
     for projection in registered.projections:
         if projection.mode not in ("async", "inline"):
-            yield projection.place.fault(f"mode={projection.mode!r} of {projection.name!r}: use 'async' or 'inline'.")
+            yield projection.place.fault(
+                f"mode={shown_option(projection.mode)} of {projection.name!r}: use 'async' or 'inline'."
+            )
+        retry: object = projection.retry  # anything may be passed
+        if projection.mode == "inline" and isinstance(retry, Retry) and retry.has_classes:
+            yield projection.place.fault(
+                f"the projection {projection.name!r} is inline, and its Retry has on=, park_on= or skip_on=: an inline "
+                "projection neither retries, parks nor skips, because its failure fails the command. Omit retry=, or use "
+                "mode='async'."
+            )
         if projection.mode == "inline" and not same_store:
             yield projection.place.fault(
                 f"the projection {projection.name!r} is inline, but read= and write= are two stores. "
@@ -94,18 +110,26 @@ def check_modes(registered: Registered, same_store: bool) -> Iterator[Fault]:
 def check_middleware(registered: Registered) -> Iterator[Fault]:
     """Yield invalid middleware, and middleware for something that is not a class."""
     for entry in registered.middleware:
-        if wrong := unusable(entry.middleware):
+        if wrong := unusable(entry.middleware, envelope=True):
             yield entry.place.fault(wrong)
         if not inspect.isclass(entry.on):
-            yield entry.place.fault(f"on={entry.on!r:.100} is not a class. Pass a message class, such as on=Command.")
+            yield entry.place.fault(
+                f"on={shown_option(entry.on)} is not a class. Pass a message class, such as on=Command."
+            )
 
 
 def check_views(
     projections: Mapping[ProjectionEntry, Projection | None], queries: Mapping[QueryEntry, Planned | None]
 ) -> Iterator[Fault]:
-    """Yield views that two projections write, and queries of views that no projection writes."""
+    """Yield views that two projections write, projections with too many fields, and queries of views that none writes."""
     writers: dict[type[View], ProjectionEntry] = {}
     for entry, projection in projections.items():
+        size = len(contents_of(projection.views, projection.events).text.encode()) if projection else 0
+        if size > LARGEST:
+            yield entry.place.fault(
+                f"the names of the views, fields and events of the projection {entry.name!r} have {size:,} bytes, and a "
+                f"checkpoint records at most {LARGEST:,}. Divide it into several projections."
+            )
         for view in sorted(projection.views if projection else (), key=lambda each: each.__qualname__):
             first = writers.setdefault(view, entry)
             if first is not entry:
@@ -123,49 +147,26 @@ def check_views(
                 )
 
 
-def known_events(registered: Registered, aggregates: Sequence[type[Aggregate]]) -> Mapping[type[Event], Place]:
-    """Return every event class that a handler or an aggregate names, with a place that names it."""
-    named: list[tuple[Place, Iterable[type[Event]]]] = [
-        *((event_handler.place, event_handler.events) for event_handler in registered.event_handlers),
-        *((projection.place, events_of(projection)) for projection in registered.projections),
-        *((query.place, query.cache.invalidated_by) for query in registered.queries if query.cache is not None),
-        *((relay.place, relay.events) for relay in registered.relays),
-        *((feed.place, feed.events) for feed in registered.consumed),
-    ]
-    events: dict[type[Event], Place] = {}
-    for place, event_types in named:
-        for event_type in event_types:
-            events.setdefault(event_type, place_of(event_type, place))
-    for aggregate in aggregates:
-        for event_type, _, _ in marked_methods(aggregate):
-            events.setdefault(event_type, place_of(event_type, place_of(aggregate, _NOWHERE)))
-    return events
-
-
-def events_of(projection: ProjectionEntry) -> tuple[type[Event], ...]:
-    """Return the event classes that a projection handles."""
-    if not isinstance(projection.handler, type):
-        return ()
-    return tuple(event_type for event_type, _, _ in marked_methods(projection.handler))
-
-
-def learn_events(
-    registered: Registered, events: Mapping[type[Event], Place], event_types: EventTypes
-) -> Iterator[Fault]:
-    """Register events and upcasters for decoding; yield unnamed events, duplicate names and missing upcasters."""
+def check_secrets(events: Mapping[type[Event], Place], views: Iterable[type[View]]) -> Iterator[Fault]:
+    """Yield events and views whose secrets would be stored as masks."""
     for event_type, place in events.items():
-        try:
-            event_types.add(event_type)
-        except ConfigurationError as error:
-            yield place.fault(str(error))
-    for upcaster in registered.upcasters:
-        event_types.add_upcaster(upcaster.name, upcaster.from_version, upcaster.upcaster)
-    for event_type, version in event_types.missing_upcasters():
-        yield events[event_type].fault(
-            f"a missing upcaster: {event_type.__name__} is at version {event_type.message_version}, and no upcaster "
-            f"converts version {version} to {version + 1}. "
-            f"Add @app.upcaster({event_type.message_name!r}, from_version={version})."
-        )
+        if names := masked(event_type):
+            yield place_of(event_type, place).fault(
+                f"the event {event_type.__name__} would be stored without its secrets: {', '.join(names)} would come "
+                f"back as {MASK}. {ADVICE}"
+            )
+    for view in sorted(views, key=lambda each: each.__qualname__):
+        if names := masked(view):
+            yield place_of(view, _NOWHERE).fault(
+                f"the rows of {view.__name__} would be stored without their secrets: {', '.join(names)} would come back as "
+                f"{MASK}. {ADVICE}"
+            )
+
+
+def _events_of(entry: ProjectionEntry | EventHandlerEntry | RelayEntry) -> Iterable[type[Event]]:
+    if isinstance(entry, ProjectionEntry):
+        return (method.event for method in entry.methods)
+    return entry.events
 
 
 def learn_commands(registered: Registered, command_types: WireTypes[Command[Any]]) -> Iterator[Fault]:
@@ -181,30 +182,16 @@ def learn_commands(registered: Registered, command_types: WireTypes[Command[Any]
 
 
 def check_stores(planner: Planner, write: WriteStore, event_sourced: Sequence[type[Aggregate]]) -> Iterator[Fault]:
-    """Yield aggregates that the write store cannot store, and views with the same name."""
+    """Yield aggregates that the write store cannot store."""
     for aggregate in sorted(planner.aggregates, key=lambda each: each.__qualname__):
         missing = None if aggregate in event_sourced else write.missing_state(aggregate)
         if missing is not None:
             yield place_of(aggregate, _NOWHERE).fault(
-                f"the write store cannot keep {aggregate.__qualname__}: {_after_name(missing, aggregate)}"
-            )
-    named: dict[str, type[View]] = {}
-    for view in sorted(planner.views, key=lambda each: each.__qualname__):
-        first = named.setdefault(view.view_name, view)
-        if first is not view:
-            yield place_of(view, _NOWHERE).fault(
-                f"two views are named {view.view_name!r}: {view.__qualname__} and {first.__qualname__}. Rename one."
+                f"the write store cannot store {aggregate.__qualname__}: {_after_name(missing, aggregate)}"
             )
 
 
 def _after_name(missing: str, aggregate: type[Aggregate]) -> str:
     """Remove the beginning that repeats the fault."""
     name = aggregate.__qualname__
-    return missing.removeprefix(f"cannot keep the state of {name}: ").removeprefix(f"cannot keep {name}: ")
-
-
-def message_kind(message: type[Any]) -> str:
-    """Return the kind of a message, for error messages."""
-    if issubclass(message, Command):
-        return "command"
-    return "query" if issubclass(message, Query) else "event"
+    return missing.removeprefix(f"cannot store the state of {name}: ").removeprefix(f"cannot store {name}: ")

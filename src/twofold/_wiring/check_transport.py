@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from .._definitions.message import Message, Query, snake_case
+from .._background.shown import shown_option
+from .._definitions.message import Event, Message, Query, snake_case
+from .._definitions.names import wrong_broker_name
+from .._encoding.result_types import answer_type, unresolved
+from .._encoding.secrets import ADVICE, MASK, masked, masks
 from .._registration.entries import ConsumeEntry, QueryEntry, RelayEntry
 from .._registration.places import Place
 from .._registration.registered import Registered
 from ..errors import Fault
 from ..ports.requests import Requests
 from .planner import Planned
-
-_ON_BROKERS = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 
 def check_transport(registered: Registered, *, has_transport: bool) -> Iterator[Fault]:
@@ -42,14 +43,12 @@ def check_served(
     handled |= {entry.message for entry in registered.queries}
     for entry in registered.served:
         if not isinstance(requests, Requests):
-            yield entry.place.fault(_no_carrier(requests or transport))
-        if not _ON_BROKERS.fullmatch(registered.name):
-            yield entry.place.fault(
-                f"the application {registered.name!r} serves under its name. Use only letters, digits, '_', '-', '.'."
-            )
+            yield entry.place.fault(_no_requests(requests or transport))
+        if wrong := registered.unfit_for_brokers:
+            yield entry.place.fault(f"the application {registered.name!r} serves under its name. {wrong}.")
         for message in entry.messages:
-            for wrong in _unanswerable(message, registered.name, handled, streaming):
-                yield entry.place.fault(wrong)
+            for fault in (*_unanswerable(message, registered.name, handled, streaming), *_secret(message)):
+                yield entry.place.fault(fault)
         names = Counter((issubclass(message, Query), message.message_name) for message in set(entry.messages))
         for (_, name), times in names.items():
             if name is not None and times > 1:
@@ -70,6 +69,8 @@ def _unanswerable(
         yield (
             f"{name} is served but returns a stream, which cannot be sent. Let the query return a list, page by page."
         )
+    if missing := unresolved(message):
+        yield missing
     if message.message_name is None:
         yield (
             f"{name} is served but has no stable name. Name it: class {name}(..., "
@@ -77,7 +78,17 @@ def _unanswerable(
         )
 
 
-def _no_carrier(given: object) -> str:
+def _secret(message: type[Message]) -> Iterator[str]:
+    name = message.__name__
+    if names := masked(message):
+        yield (
+            f"{name} is served and would be sent without its secrets: {', '.join(names)} would arrive as {MASK}. {ADVICE}"
+        )
+    if masks(answer_type(message)):
+        yield f"{name} is served, and its result contains secrets, which would arrive as {MASK}. {ADVICE}"
+
+
+def _no_requests(given: object) -> str:
     if given is None:
         return (
             "The application serves messages, but nothing carries them. Pass a broker: "
@@ -92,13 +103,14 @@ def _no_carrier(given: object) -> str:
 
 def consumer_name(registered: Registered, entry: ConsumeEntry) -> str:
     """Return the name of an application's consumer at the broker."""
-    return entry.consumer or f"{registered.name}.{entry.source}"
+    return f"{registered.name}.{entry.source}" if entry.consumer is None else entry.consumer
 
 
 def _check_relays(registered: Registered) -> Iterator[Fault]:
-    if registered.relays and not _ON_BROKERS.fullmatch(registered.name):
+    wrong = registered.unfit_for_brokers
+    if registered.relays and wrong:
         yield registered.relays[0].place.fault(
-            f"the application {registered.name!r} publishes events under its name. Use only letters, digits, '_', '-', '.'."
+            f"the application {registered.name!r} publishes events under its name. {wrong}."
         )
     for relay in registered.relays[1:]:
         yield relay.place.fault(
@@ -108,14 +120,20 @@ def _check_relays(registered: Registered) -> Iterator[Fault]:
 
 
 def _check_consumers(registered: Registered) -> Iterator[Fault]:
-    known: dict[str, Place] = {}
+    known: dict[object, Place] = {}
     for entry in registered.consumed:
+        if Event in entry.events:
+            yield entry.place.fault(
+                f"all events of {shown_option(entry.source)} are consumed, which would include those of this application "
+                f"itself. Name the events of {shown_option(entry.source)}, or a base class of them."
+            )
         name = consumer_name(registered, entry)
+        if not isinstance(name, str):
+            yield entry.place.fault(f"consumer={shown_option(name)} is not a str. {wrong_broker_name(name)}.")
+            continue
         for text in (entry.source, name):
-            if not _ON_BROKERS.fullmatch(text):
-                yield entry.place.fault(
-                    f"{text!r} is not a valid name at a broker. Use only letters, digits, '_', '-' and '.'."
-                )
+            if wrong := wrong_broker_name(text):
+                yield entry.place.fault(f"{shown_option(text)} is not a valid name at a broker. {wrong}.")
         if entry.source == registered.name:
             yield entry.place.fault(
                 f"{registered.name!r} consumes its own events, which are already in its event log. Register projections and "

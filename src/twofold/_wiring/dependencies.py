@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from functools import partial
+from types import MethodType
 from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
 
 from .._buses.command_bus import CommandBus
@@ -20,7 +21,7 @@ from .._dispatch.scheduler import Scheduler
 from .._dispatch.scope import Scope
 from .._dispatch.session import Session
 from .._reading.read_model import ReadModel
-from .._writing.repository import Repository
+from .._writing.repository import Repository, open_repository
 from .._writing.unit_of_work import UnitOfWork
 from ..errors import ConfigurationError
 from ..ports.clock import Clock, Ids
@@ -66,10 +67,11 @@ class Dependencies:
         return binding
 
     def _own(self, parameter: Parameter, kind: Kind) -> Binding | None:
-        wanted = parameter.type
+        wanted = parameter.wanted
         origin = get_origin(wanted) or wanted
-        if wanted in _SERVICES:
-            source, resolve = _SERVICES[wanted]
+        found = next((service for each, service in _SERVICES.items() if each is wanted), None)
+        if found is not None:
+            source, resolve = found
             return self._allowed(Binding(parameter, resolve, source, awaited=wanted not in (Clock, Ids)), kind)
         if origin is Envelope:
             return Binding(parameter, lambda scope: scope.envelope, "the message's envelope")
@@ -82,7 +84,7 @@ class Dependencies:
         return None
 
     def _allowed(self, binding: Binding, kind: Kind) -> Binding:
-        wanted = binding.parameter.type
+        wanted = binding.parameter.wanted
         if kind == "projection" and wanted is not Clock:
             what = "a bus" if wanted in BUSES else "the write side"
             raise Unprovided(
@@ -103,9 +105,10 @@ class Dependencies:
         self._aggregates.add(aggregate_type)
         return Binding(
             parameter,
-            partial(Repository, aggregate_type),
+            MethodType(open_repository, aggregate_type),  # for each message; a call of a partial takes longer
             f"repository of {aggregate_type.__name__}",
             awaited=True,
+            aggregate=aggregate_type,
         )
 
     def _read_model(self, parameter: Parameter, view: type[View], kind: Kind) -> Binding:
@@ -136,15 +139,16 @@ class Dependencies:
         return _provided(parameter, provider)
 
     def _by_type(self, parameter: Parameter) -> Binding | None:
-        if self._container is None or not inspect.isclass(parameter.type):
+        wanted = parameter.wanted
+        if self._container is None or not inspect.isclass(wanted):
             return None
-        found = {
-            name: provider for name, provider in self._container.providers.items() if _gives(provider, parameter.type)
-        }
+        if parameter.has_default and wanted.__module__.partition(".")[0] in sys.stdlib_module_names:
+            return None  # a plain value such as a str, which has another meaning for each parameter
+        found = {name: provider for name, provider in self._container.providers.items() if _gives(provider, wanted)}
         if len(found) > 1:
             raise Unprovided(
                 f"{len(found)} providers of the container fit the parameter {parameter}: {', '.join(sorted(found))}. "
-                f"Choose one: Annotated[{parameter.type.__name__}, Provide['{min(found)}']]."
+                f"Choose one: Annotated[{wanted.__name__}, Provide['{min(found)}']]."
             )
         return next((_provided(parameter, provider) for provider in found.values()), None)
 
@@ -169,7 +173,7 @@ _SERVICES: Mapping[Any, tuple[str, Resolve]] = {
 
 
 def _argument(parameter: Parameter, base: type[Any], example: str) -> Any:
-    arguments = get_args(parameter.type)
+    arguments = get_args(parameter.wanted)
     if len(arguments) == 1 and inspect.isclass(arguments[0]) and issubclass(arguments[0], (Aggregate, View)):
         if issubclass(arguments[0], base):
             return arguments[0]
@@ -187,14 +191,21 @@ def _gives(provider: Any, wanted: type[Any]) -> bool:
     if inspect.isfunction(given):
         given = _return_type(given)
     if inspect.isclass(given):
-        return issubclass(given, wanted) if wanted is not object else False
-    return given is not None and not callable(given) and isinstance(given, wanted)
+        return wanted is not object and _derives(given, wanted)
+    return given is not None and not callable(given) and _derives(type(given), wanted)
+
+
+def _derives(given: type[Any], wanted: type[Any]) -> bool:
+    try:
+        return issubclass(given, wanted)
+    except Exception:  # noqa: BLE001 -- such as a Protocol with attributes, or a TypedDict
+        return wanted in given.__mro__
 
 
 def _return_type(function: Callable[..., Any]) -> Any:
     try:
         annotation = inspect.signature(function, eval_str=True).return_annotation
-    except NameError:
+    except Exception:  # noqa: BLE001 -- a quoted annotation is evaluated, which can raise anything
         return None
     if get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
+from .._background.shown import shown_option, without_content
 from .._definitions.aggregate import Aggregate
 from .._definitions.retry import Retry
+from .._definitions.thresholds import Thresholds
+from .._telemetry.options import Telemetry
 from ..errors import ConfigurationError
 
 
@@ -32,7 +35,7 @@ _PARTS: Final = {
     "write": _READ._replace(needs=(*_READ.needs, "log", "schedule")),
     "read": _READ._replace(example="Redis(client) or SqlAlchemy(engine)"),
     "transport": Part("a broker", ("publisher", "consume", "declare"), "RabbitMQ(url) or Redis(client).streams()"),
-    "requests": Part("a carrier of requests", ("request", "serve"), "RabbitMQ(url)"),
+    "requests": Part("a transport of requests", ("request", "serve"), "RabbitMQ(url)"),
     "cache": Part("a cache", ("lookup", "fill", "invalidate"), "Redis(client).cache()"),
     "notifier": Part("a notifier", ("announce", "watch"), "Redis(client).notifier()"),
     "container": Part("a container of dependency_injector", ("providers",), "Container()"),
@@ -51,7 +54,7 @@ def check_parts(**given: Any) -> None:
         part = _PARTS[argument]
         if value is None and argument != "write":
             continue
-        found = f"{argument}={value!r:.100}"
+        found = f"{argument}={without_content(value)}"
         if inspect.isclass(value) and argument != "container":
             raise _wrong(found, f"that is a class; pass {part.kind}, such as {part.example}")
         if all(hasattr(value, each) for each in part.needs):
@@ -63,7 +66,7 @@ def check_parts(**given: Any) -> None:
 
 
 def check_options(
-    event_sourced: Any, keep_records: Any, lease: Any, retry_scheduled: Any, middleware: Any
+    event_sourced: Any, keep_records: Any, lease: Any, retry_scheduled: Any, middleware: Any, health: Any
 ) -> tuple[type[Aggregate], ...]:
     """Check the options of an application; return the event-sourced aggregates.
 
@@ -71,19 +74,36 @@ def check_options(
         ConfigurationError: an option does not fit; the message says what to pass instead.
     """
     if not isinstance(event_sourced, Sequence) or isinstance(event_sourced, str):
-        raise _wrong(f"event_sourced={event_sourced!r:.100}", "pass a list of aggregate classes, such as [Order]")
+        raise _wrong(
+            f"event_sourced={shown_option(event_sourced)}", "pass a list of aggregate classes, such as [Order]"
+        )
     for aggregate in event_sourced:
         if not (inspect.isclass(aggregate) and issubclass(aggregate, Aggregate)):
-            raise _wrong(f"event_sourced=[{aggregate!r:.100}]", "pass aggregate classes, such as [Order]")
+            raise _wrong(f"event_sourced=[{shown_option(aggregate)}]", "pass aggregate classes, such as [Order]")
     if keep_records is not None and not isinstance(keep_records, timedelta):
-        raise _wrong(f"keep_records={keep_records!r:.100}", "pass a timedelta, or None to keep records for ever")
+        raise _wrong(f"keep_records={shown_option(keep_records)}", "pass a timedelta, or None to keep records forever")
     if not isinstance(lease, int | float) or lease <= 0:
-        raise _wrong(f"lease={lease!r:.100}", "lease must be a positive number of seconds")
+        raise _wrong(f"lease={shown_option(lease)}", "lease must be a positive number of seconds")
     if not isinstance(retry_scheduled, Retry):
-        raise _wrong(f"retry_scheduled={retry_scheduled!r:.100}", "pass a Retry, such as Retry(attempts=8)")
+        raise _wrong(f"retry_scheduled={shown_option(retry_scheduled)}", "pass a Retry, such as Retry(attempts=8)")
     if not isinstance(middleware, Sequence):
-        raise _wrong(f"middleware={middleware!r:.100}", "pass a list, such as [retry_conflicts()]")
+        raise _wrong(f"middleware={shown_option(middleware)}", "pass a list, such as [retry_conflicts()]")
+    if not isinstance(health, Thresholds):
+        raise _wrong(f"health={shown_option(health)}", "pass Thresholds, such as Thresholds(lag=10)")
     return tuple(event_sourced)
+
+
+def check_telemetry(telemetry: object) -> None:
+    """Check the telemetry option of an application.
+
+    Raises:
+        ConfigurationError: it is not a `Telemetry`, False or None.
+    """
+    if telemetry is not None and telemetry is not False and not isinstance(telemetry, Telemetry):
+        raise _wrong(
+            f"telemetry={without_content(telemetry)}",
+            "pass Telemetry(), False to switch it off, or None to record if an OpenTelemetry provider is set",
+        )
 
 
 def _wrong(given: str, advice: str) -> ConfigurationError:

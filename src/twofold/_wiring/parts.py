@@ -1,4 +1,4 @@
-"""What an application is composed of."""
+"""The parts of an application."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 
 from .._definitions.aggregate import Aggregate
 from .._definitions.retry import Retry
+from .._definitions.thresholds import Thresholds
 from .._registration.registered import Registered
+from .._telemetry.options import TelemetryOption
 from ..ports.cache import CacheStore
 from ..ports.clock import Clock, Ids
 from ..ports.notifier import Notifier
@@ -19,11 +21,12 @@ from ..ports.transport import Transport
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """The arguments of `Application`, checked and with their defaults, and what it has registered.
+    """The arguments of `Application`, checked and with their defaults, and the registered handlers.
 
     Wiring and running know these parts; they do not know the application.
     """
 
+    name: str
     registered: Registered
     write: WriteStore
     read: ReadStore
@@ -37,15 +40,7 @@ class Parts:
     keep_records: timedelta | None
     retry_scheduled: Retry
     lease: float
+    health: Thresholds
+    telemetry: TelemetryOption
     clock: Clock
     ids: Ids
-
-    @property
-    def name(self) -> str:
-        """The name of the application."""
-        return self.registered.name
-
-    @property
-    def one_store(self) -> bool:
-        """Whether read models are kept in the write store."""
-        return self.read is self.write

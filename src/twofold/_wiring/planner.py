@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from types import NoneType
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .._buses.callables import as_async, is_async
+from .._buses.callables import as_async, handler_class, is_async, is_stream, plain_handler
 from .._buses.signature import Parameter, Signature, signature_of, written
 from .._definitions.aggregate import Aggregate
-from .._definitions.message import Event, result_type
-from .._definitions.on import marked_methods
+from .._definitions.envelope import Envelope
+from .._definitions.message import Event
+from .._definitions.subclasses import stored_names
 from .._definitions.view import View
-from .._dispatch.binding import Binding
-from .._dispatch.invocation import Invoke, invocation, invocation_of_class
-from .._encoding.answer_types import stream_mismatch
+from .._dispatch.binding import Binding, Invoke, Resolve
+from .._dispatch.pipeline import invocation, invocation_of_class
+from .._encoding.result_types import answer_type, stream_mismatch
 from .._registration.entries import CommandEntry, Entry, EventHandlerEntry, ProjectionEntry, QueryEntry
-from .._subscriptions.projection import Projection, takes_envelope
+from .._subscriptions.projection import Projection
 from ..errors import Fault
+from .agreement import gives, takes
 from .dependencies import Dependencies, Kind, Unprovided
 
 
@@ -32,12 +33,14 @@ class Planned:
         injected: a description of each injected parameter, for `explain`.
         streams: whether it is an async generator.
         views: the views whose rows it takes.
+        aggregates: the aggregates whose repositories it takes.
     """
 
     invoke: Invoke
     injected: tuple[str, ...]
     streams: bool = False
     views: frozenset[type[View]] = frozenset()
+    aggregates: frozenset[type[Aggregate]] = frozenset()
 
 
 @dataclass(slots=True)
@@ -59,16 +62,21 @@ class Planner:
     def handler(self, entry: CommandEntry | QueryEntry | EventHandlerEntry, kind: Kind) -> Planned | None:
         """Plan the handler of a command, a query or events."""
         messages = entry.events if isinstance(entry, EventHandlerEntry) else (entry.message,)
-        if inspect.isclass(entry.handler):
-            return self._class(entry, messages, kind)
-        function = _function(entry.handler)
+        cls = handler_class(entry.handler)
+        if cls is not None:
+            return self._class(entry, cls, messages, kind)
+        function = plain_handler(entry.handler)
+        if not callable(function):
+            is_method = isinstance(function, classmethod)
+            advice = "Register it as an attribute of its class, after the class." if is_method else "Pass a function."
+            self._fault(entry, f"the handler {entry.label} cannot be called. {advice}")
+            return None
         bindings = self._message_and_bindings(entry, self._signature(entry, function), messages, kind)
         if bindings is None:
             return None
         self._check_awaits(entry, function, bindings)
         self._check_yields(entry, function)
-        streams, views = inspect.isasyncgenfunction(function), _views(bindings)
-        return Planned(invocation(as_async(entry.handler), bindings), _described(bindings), streams, views)
+        return _planned(invocation(as_async(function), bindings), bindings, streams=is_stream(function))
 
     def projection(self, entry: ProjectionEntry) -> Projection | None:
         """Plan a projection."""
@@ -78,12 +86,12 @@ class Planner:
             )
             return None
         views_before, self.views = self.views, set()
-        made_with = self._init(entry, "projection")
+        made_with = self._init(entry, entry.handler, "projection")
         methods: dict[type[Event], Invoke] = {}
         wants_envelope = False
-        for event_type, name, function in marked_methods(entry.handler):
+        for event_type, name, function in entry.methods:
             bindings = self._message_and_bindings(
-                entry, self._signature(entry, function, bound=True), (event_type,), "projection", name
+                entry, self._signature(entry, function, of=entry.handler), (event_type,), "projection", name
             )
             if bindings is None:
                 continue
@@ -91,49 +99,52 @@ class Planner:
                 self._fault(entry, f"{entry.label}.{name} is not async, so it cannot write rows. Write `async def`.")
             if event_type in methods:
                 self._fault(entry, f"the projection {entry.name!r} has two methods on {event_type.__name__}. Keep one.")
-            wants_envelope = wants_envelope or takes_envelope(bindings)
-            methods[event_type] = invocation(_method(function), bindings)
+            wants_envelope = wants_envelope or _takes_envelope(bindings)
+            methods[event_type] = _method(function, bindings)
         views, self.views = frozenset(self.views), views_before | self.views
         if made_with is None:
             return None
         if not methods:
             self._fault(entry, f"the projection {entry.name!r} handles no event. Mark a method with @on(OrderPlaced).")
         inline = entry.mode == "inline"
-        return Projection(entry.name, inline, entry.handler, made_with, methods, views, wants_envelope)
+        return Projection(
+            entry.name, inline, entry.handler, made_with, methods, views, stored_names(methods), wants_envelope
+        )
 
-    def _class(self, entry: Entry, messages: Sequence[type[Any]], kind: Kind) -> Planned | None:
-        call = next((vars(base)["__call__"] for base in entry.handler.__mro__ if "__call__" in vars(base)), None)
+    def _class(self, entry: Entry, cls: type[Any], messages: Sequence[type[Any]], kind: Kind) -> Planned | None:
+        call = next((vars(base)["__call__"] for base in cls.__mro__ if "__call__" in vars(base)), None)
         if not inspect.isfunction(call):
             self._fault(entry, f"the handler class {entry.label} has no __call__(self, message). Add one.")
             return None
-        made_with = self._init(entry, kind)
-        called_with = self._message_and_bindings(entry, self._signature(entry, call, bound=True), messages, kind)
+        made_with = self._init(entry, cls, kind)
+        read = self._signature(entry, call, of=entry.handler)
+        called_with = self._message_and_bindings(entry, read, messages, kind)
         if made_with is None or called_with is None:
             return None
         self._check_awaits(entry, call, (*made_with, *called_with))
         self._check_yields(entry, call)
-        invoke, injected = invocation_of_class(entry.handler, made_with, called_with), (*made_with, *called_with)
-        return Planned(invoke, _described(injected), inspect.isasyncgenfunction(call), _views(injected))
+        invoke = invocation_of_class(cls, made_with, called_with)
+        return _planned(invoke, (*made_with, *called_with), streams=is_stream(call))
 
-    def _init(self, entry: Entry, kind: Kind) -> list[Binding] | None:
-        if inspect.isabstract(entry.handler):
-            missing = ", ".join(sorted(entry.handler.__abstractmethods__))
+    def _init(self, entry: Entry, cls: type[Any], kind: Kind) -> list[Binding] | None:
+        if inspect.isabstract(cls):
+            missing = ", ".join(sorted(cls.__abstractmethods__))
             self._fault(entry, f"{entry.label} is abstract and cannot be created. Implement {missing}.")
             return None
-        if entry.handler.__init__ is object.__init__:
+        if cls.__init__ is object.__init__:
             return []
-        read = self._signature(entry, entry.handler.__init__, bound=True)
+        read = self._signature(entry, cls.__init__, of=entry.handler)
         return None if read is None else self._bindings(entry, read.parameters, kind)
 
-    def _signature(self, entry: Entry, function: Callable[..., Any], *, bound: bool = False) -> Signature | None:
+    def _signature(self, entry: Entry, function: Callable[..., Any], *, of: Any = None) -> Signature | None:
         try:
-            read = signature_of(function, entry.names)
-            return read.after_self if bound else read
-        except (NameError, TypeError, ValueError) as error:
+            return signature_of(function, entry.names, of)
+        except Exception as error:  # noqa: BLE001 -- a quoted annotation is evaluated, which can raise anything
+            missing = repr(error.name) if isinstance(error, NameError) and error.name else "the named types"
             self._fault(
                 entry,
                 f"the annotations of {entry.label} cannot be resolved: {error}. "
-                "Import the named types at run time, not under TYPE_CHECKING.",
+                f"Import {missing} at run time, not under TYPE_CHECKING.",
             )
             return None
 
@@ -154,55 +165,67 @@ class Planner:
             self._fault(entry, f"{label} has a wrong signature: its first parameter must be the {names}.")
             return None
         for message in messages:
-            if not _takes(parameters[0].type, message):
+            if parameters[0].type is not message and not takes(parameters[0].type, message):
                 self._fault(
                     entry,
                     f"{label} has a wrong signature: it is registered for {message.__name__}, "
                     f"but its first parameter is {parameters[0]}.",
                 )
-            result = result_type(message)
-            if not _gives(returns, result):
+            result = answer_type(message, entry.names)
+            if result is not Any and returns != result and not gives(returns, result):
                 self._fault(
                     entry,
                     f"{label} has a wrong signature: {message.__name__} returns {written(result)}, "
                     f"but the handler returns {written(returns)}.",
                 )
-        return self._bindings(entry, parameters[1:], kind)
+        rest = parameters if parameters[0].kind is inspect.Parameter.VAR_POSITIONAL else parameters[1:]
+        return self._bindings(entry, rest, kind)
 
     def _bindings(self, entry: Entry, parameters: Sequence[Parameter], kind: Kind) -> list[Binding] | None:
         dependencies = Dependencies(self.container, self.aggregates, self.views)
         bindings: list[Binding] = []
+        in_turn = True
         for parameter in parameters:
+            if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+                in_turn = False  # what follows is passed by name
+                continue
             try:
                 binding = dependencies.bind(parameter, kind)
             except Unprovided as error:
                 self._fault(entry, f"{entry.label}: {error}")
                 continue
+            if binding is None and parameter.positional_only:
+                binding = Binding(parameter, _always(parameter.default), "")
+            in_turn = in_turn and binding is not None and not parameter.keyword_only
             if binding is not None:
-                bindings.append(binding)
+                bindings.append(replace(binding, by_position=in_turn))
         return bindings
 
     def _check_awaits(self, entry: Entry, call: Callable[..., Any], bindings: Sequence[Binding]) -> None:
         """Report injected parameters that must be awaited, in sync handlers: these run in a worker thread."""
-        if is_async(call) or inspect.isasyncgenfunction(call):
+        if is_async(call) or is_stream(call):
             return
         for binding in bindings:
             if binding.awaited:
                 self._fault(
-                    entry, f"{entry.label} is not async, so it cannot use {binding.parameter}. Write `async def`."
+                    entry,
+                    f"{entry.label} is not async, so it cannot use {binding.parameter}. Write `async def`, "
+                    "or annotate what the function returns: -> Awaitable[…].",
                 )
 
     def _check_yields(self, entry: Entry, call: Callable[..., Any]) -> None:
         """Report handlers that yield although they must not, and the reverse."""
-        streams = inspect.isasyncgenfunction(call)
+        streams = is_stream(call)
         if isinstance(entry, QueryEntry):
             if wrong := stream_mismatch(entry.message, streams):
                 self._fault(entry, f"{entry.label}: {wrong}")
         elif streams:
-            self._fault(
-                entry,
-                f"{entry.label} contains `yield`, so its body would never run: only a query handler can be a generator.",
+            why = (
+                "contains `yield`, so its body would never run: only a query handler can be a generator."
+                if inspect.isasyncgenfunction(call)
+                else "returns an async iterator, which would never be iterated over: only a query handler can stream."
             )
+            self._fault(entry, f"{entry.label} {why}")
         if inspect.isgeneratorfunction(call):
             self._fault(
                 entry,
@@ -213,36 +236,28 @@ class Planner:
         self.faults.append(entry.place.fault(message))
 
 
-def _function(handler: Any) -> Callable[..., Any]:
-    if inspect.isfunction(handler) or inspect.ismethod(handler):
-        return handler
-    bound: Callable[..., Any] = handler.__call__
-    return bound
+def _always(value: Any) -> Resolve:
+    return lambda scope: value
 
 
-def _method(function: Callable[..., Any]) -> Callable[..., Any]:
+def _method(function: Callable[..., Any], bindings: Sequence[Binding]) -> Invoke:
+    """Return a callable of a scope and a pair of an instance and an event."""
     call = as_async(function)
-    return lambda pair, *args, **kwargs: call(*pair, *args, **kwargs)
+    if not bindings:
+        return lambda scope, pair: call(*pair)
+    return invocation(lambda pair, *args, **kwargs: call(*pair, *args, **kwargs), bindings)
 
 
-def _takes(annotation: Any, message: type[Any]) -> bool:
-    if annotation is inspect.Parameter.empty or annotation is Any:
-        return True
-    options = getattr(annotation, "__args__", None) or (annotation,)
-    return any(inspect.isclass(option) and issubclass(message, option) for option in options)
+def _takes_envelope(bindings: Sequence[Binding]) -> bool:
+    types = (binding.parameter.type for binding in bindings)
+    return any(getattr(each, "__origin__", each) is Envelope for each in types)
 
 
-def _gives(returns: Any, result: Any) -> bool:
-    if result is None:
-        result = NoneType
-    if not (inspect.isclass(returns) and inspect.isclass(result)) or inspect.Parameter.empty in (returns, result):
-        return True
-    return issubclass(returns, result)
-
-
-def _views(bindings: Sequence[Binding]) -> frozenset[type[View]]:
-    return frozenset(binding.view for binding in bindings if binding.view is not None)
-
-
-def _described(bindings: Sequence[Binding]) -> tuple[str, ...]:
-    return tuple(f"{binding.parameter.name}: {binding.source}" for binding in bindings)
+def _planned(invoke: Invoke, bindings: Sequence[Binding], *, streams: bool) -> Planned:
+    return Planned(
+        invoke,
+        injected=tuple(f"{binding.parameter.name}: {binding.source}" for binding in bindings if binding.source),
+        streams=streams,
+        views=frozenset(binding.view for binding in bindings if binding.view is not None),
+        aggregates=frozenset(binding.aggregate for binding in bindings if binding.aggregate is not None),
+    )

@@ -1,33 +1,44 @@
-"""The subscriptions and feeds of an application, from what was registered."""
+"""The subscriptions and feeds of an application, from its registrations."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
-from .._buses.chain import Middleware
+from .._buses.chain import EnvelopeMiddleware, Middleware
 from .._caching.cached_query import CachedQuery
-from .._caching.invalidation import InvalidationProcessor
+from .._caching.invalidation import InvalidationProcessor, Rules
 from .._consistency.waiting import Consistency
-from .._definitions.message import Message
+from .._definitions.message import Event, Message
 from .._definitions.retry import Retry
-from .._dispatch.pipeline import event_handle
+from .._definitions.subclasses import stored_names, stored_types
+from .._dispatch.binding import Invoke
+from .._dispatch.middleware_steps import event_handle, name_of
 from .._dispatch.services import Services
+from .._dispatch.telemetry_steps import recorded_handler
 from .._integration.broker import Broker
 from .._integration.cloud_events import FeedFilter
 from .._integration.relay import RelayProcessor, progress_topic
-from .._registration.entries import ConsumeEntry, EventHandlerEntry, ProjectionEntry
+from .._integration.telemetry import UNRECORDED, RelayTelemetry
+from .._registration.entries import ConsumeEntry, EventHandlerEntry, ProjectionEntry, RelayEntry
+from .._subscriptions.contents import contents_of
 from .._subscriptions.event_handler_processor import EventHandlerProcessor
-from .._subscriptions.projection import Projection
-from .._subscriptions.projection_processor import ProjectionProcessor
+from .._subscriptions.projection import Projection, ProjectionProcessor
 from .._subscriptions.subscription import Subscription
-from ..ports.transport import Feed
+from .._telemetry.recorder import Recorder
+from ..ports.transport import Feed, Outcome
 from .check_transport import consumer_name
 from .parts import Parts
 from .planner import Planned
 
+_RETRY: Final = Retry()
+"""How a failing invalidation is retried."""
 
-def middleware_of(parts: Parts, message_type: type[Message], *, inside: bool = False) -> list[Middleware]:
+
+def middleware_of(
+    parts: Parts, message_type: type[Message], *, inside: bool = False
+) -> list[Middleware | EnvelopeMiddleware]:
     """Return the middleware that applies to a message, the outermost first."""
     return [
         entry.middleware
@@ -53,6 +64,7 @@ def projection_subscriptions(
             partitions=entry.partitions,
             store=parts.read,
             processor=ProjectionProcessor(projection, services),
+            contents=contents_of(projection.views, projection.events).text,
         )
 
 
@@ -65,39 +77,51 @@ def event_handler_subscriptions(
     for entry, plan in planned.items():
         if plan is None:
             continue
-        handles = {
-            event_type: event_handle(plan.invoke, middleware_of(parts, event_type)) for event_type in entry.events
+        middleware = {
+            each: middleware_of(parts, each) for event_type in entry.events for each in stored_types(event_type)
         }
+        handles = {
+            each: event_handle(_invoke(services.recorder, each, entry, plan), links)
+            for each, links in middleware.items()
+        }
+        names = {each: [name_of(link) for link in links] for each, links in middleware.items()}
         yield Subscription(
             name=entry.name,
             kind="event_handler",
-            events=frozenset(str(event_type.message_name) for event_type in entry.events),
+            events=stored_names(entry.events),
             start=entry.start,
             partition_by=entry.partition_by,
             retry=entry.retry,
             partitions=entry.partitions,
             store=parts.write,
-            processor=EventHandlerProcessor(handles, services),
+            processor=EventHandlerProcessor(handles, services, names),
         )
 
 
-def relay_subscriptions(parts: Parts, broker: Broker | None) -> Iterator[Subscription]:
+def _invoke(recorder: Recorder, event: type[Event], entry: EventHandlerEntry, plan: Planned) -> Invoke:
+    """Return the handler of a type of event, recorded if telemetry is on."""
+    if not recorder.on:
+        return plan.invoke
+    return recorded_handler(recorder, "event", event, plan.invoke, subscription=entry.name)
+
+
+def relay_subscriptions(parts: Parts, broker: Broker | None, recorder: Recorder) -> Iterator[Subscription]:
     """Yield the relay, if there is a broker."""
     for entry in parts.registered.relays:
         if broker is None:
             continue
+        telemetry = RelayTelemetry(recorder, broker.transport.system, parts.name) if recorder.on else UNRECORDED
+        settled = (Outcome.CONFIRMED, *((Outcome.UNROUTABLE,) if entry.unroutable == "drop" else ()))
         yield Subscription(
             name=entry.name,
             kind="relay",
-            events=frozenset(str(event_type.message_name) for event_type in entry.events),
+            events=frozenset(_names(entry)),
             start=entry.start,
             partition_by=entry.partition_by,
             retry=entry.retry,
             partitions=1,  # pipelined as it is, and so it can say how far it has come
             store=parts.write,
-            processor=RelayProcessor(
-                broker, parts.write, parts.name, entry.partition_by, drop_unroutable=entry.unroutable == "drop"
-            ),
+            processor=RelayProcessor(broker, parts.write, parts.name, entry.partition_by, settled, telemetry),
         )
 
 
@@ -115,8 +139,10 @@ def feed_filter(parts: Parts, entry: ConsumeEntry) -> FeedFilter:
     return FeedFilter(entry.source, frozenset(_names(entry)), by_others)
 
 
-def _names(entry: ConsumeEntry) -> Iterator[str]:
-    return (str(event_type.message_name) for event_type in entry.events)
+def _names(entry: RelayEntry | ConsumeEntry) -> Sequence[str]:
+    """Return the wire names of the events of other applications. Events that Twofold records are not among them."""
+    names = dict.fromkeys(str(each.message_name) for event_type in entry.events for each in stored_types(event_type))
+    return [name for name in names if not name.startswith("twofold.")]
 
 
 def cache_subscriptions(
@@ -130,15 +156,15 @@ def cache_subscriptions(
     for name, several in ended.items():
         if parts.cache is None:
             continue
-        event_types = {event_type for query in several for event_type in query.cache.invalidated_by}
+        event_types: set[type[Event]] = {each for query in several for each in query.cache.invalidated_by}
         yield Subscription(
             name=name,
             kind="cache",
-            events=frozenset(str(event_type.message_name) for event_type in event_types),
+            events=stored_names(event_types),
             start="now",
             partition_by=None,
-            retry=Retry(),
+            retry=_RETRY,
             partitions=1,
             store=parts.write,
-            processor=InvalidationProcessor(several, parts.cache, parts.write, consistency),
+            processor=InvalidationProcessor(Rules(several), several[0].reads, parts.cache, parts.write, consistency),
         )

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 from .._definitions.aggregate import Aggregate, stream_of
 from .._definitions.message import Event
-from .._encoding.event_types import EventTypes
 from .._encoding.state_json import StateCodec
+from .._encoding.wire_types import EventTypes
 from ..errors import ConfigurationError, NotStorable, StorageError
 from ..ports.event_log import Expected, ExpectedVersion
 from ..ports.snapshots import Snapshot
 from ..ports.transactions import WriteTransaction
-from .tracked import AggregateRemoved, Tracked
+from .tracked import AggregateRemoved, Tracked, attributes_of
+from .unrecorded import check_recorded
 
 
 class EventSourced:
@@ -46,23 +48,25 @@ class EventSourced:
             version = stored.version
         if aggregate is None or isinstance(last, AggregateRemoved):
             return None
-        return Tracked(aggregate, id, version)
+        return Tracked(aggregate, id, version, loaded=_copied(aggregate))
 
     async def save(
         self, transaction: WriteTransaction, tracked: Tracked, events: Sequence[Event]
     ) -> ExpectedVersion | None:
         for event in events:
-            if type(event) not in tracked.aggregate._appliers:
+            if not tracked.aggregate._applies(event):
                 raise ConfigurationError(
                     f"cannot append {type(event).__name__} to {tracked.stream}: {type(tracked.aggregate).__name__} is event "
-                    f"sourced, and no method of it takes this event, so it would change nothing. Mark one with "
-                    f"@on({type(event).__name__}); where nothing is to change, one that does nothing."
+                    f"sourced and has no method for this event. Mark a method with @on({type(event).__name__}); the "
+                    "method may be empty."
                 )
         if not tracked.version and not events:
             raise ConfigurationError(
                 f"cannot add {tracked.stream}: it is event sourced and recorded no event. "
-                f"Make it with {type(tracked.aggregate).__name__}.begin(event)."
+                f"Create it with {type(tracked.aggregate).__name__}.begin(event)."
             )
+        if not tracked.removed:
+            check_recorded(tracked, events)
         await self._keep_snapshot(transaction, tracked, tracked.version + len(events))
         if not tracked.version:
             return Expected.NO_STREAM
@@ -85,6 +89,14 @@ class EventSourced:
         try:
             state = self._codec.encode(tracked.aggregate)
         except NotStorable as error:  # the events are the state: without a snapshot they are read again
-            warnings.warn(f"no snapshot of {tracked.stream} is kept: {error}", stacklevel=2)
+            warnings.warn(f"no snapshot of {tracked.stream} is stored: {error}", stacklevel=2)
             return
         await transaction.snapshots.put(tracked.stream, Snapshot(version, self._snapshot_version, state))
+
+
+def _copied(aggregate: Aggregate) -> dict[str, Any] | None:
+    """Return copies of the attributes of an aggregate, or None if they cannot be copied."""
+    try:
+        return attributes_of(aggregate)
+    except Exception:  # noqa: BLE001 -- an attribute decides how it is copied, such as a lock
+        return None

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from operator import methodcaller
 from typing import Protocol, TypeAlias, cast
+from uuid import UUID
 
 from .._background.tasks import RunningTask
 from .._definitions.aggregate import Aggregate, stream_of
 from .._definitions.envelope import Envelope
 from .._definitions.message import Event
-from .._encoding.message_json import encode_metadata, new_events
+from .._encoding.message_json import Metadata, event_name, new_events
+from .._encoding.wire_types import EventTypes
 from ..errors import AggregateExists, ConcurrencyConflict, ConfigurationError
 from ..ports.clock import Clock, Ids
 from ..ports.event_log import Expected, ExpectedVersion, StoredEvent
 from ..ports.stores import WriteStore
 from ..ports.transactions import WriteTransaction
-from .changes import Changes
-from .tracked import Tracked, removal
+from .changes import Changes, not_added
+from .inline import InlineProjections
+from .tracked import AggregateRemoved, Tracked, removal
 
-Inline: TypeAlias = Callable[[WriteTransaction, Sequence[tuple[StoredEvent, Event]]], Awaitable[None]]
-"""Applies an inline projection to the events of a unit of work, inside its transaction."""
+Committed: TypeAlias = Callable[[Sequence[StoredEvent]], Awaitable[None]]
+"""Called with the events of a unit of work after its commit, before the callbacks of the handler."""
 
 Append: TypeAlias = tuple[str, Sequence[Event], ExpectedVersion]
 """A stream, the events to append to it, and the version that it must have before."""
 
 
 class Storage(Protocol):
-    """How aggregates of one type are loaded and saved."""
+    """Loads and saves aggregates of one type."""
 
     async def load(self, transaction: WriteTransaction, aggregate_type: type[Aggregate], id: str) -> Tracked | None:
         """Return a new object with the stored state of an aggregate, or None."""
@@ -79,7 +84,7 @@ class StateStored:
 class Kept:
     """A storage that makes sure that aggregates of its type were never stored in another way.
 
-    Each way of storing ignores what the other one wrote, so a switch would silently continue from old state.
+    Each kind of storage ignores the data of the other, so a switch would silently continue from old state.
 
     Attributes:
         storage: the storage.
@@ -89,23 +94,23 @@ class Kept:
     storage: Storage
     way: str
     _certain: bool = field(default=False, init=False)
-    _noting: WriteTransaction | None = field(default=None, init=False)
+    _recorded_in: WriteTransaction | None = field(default=None, init=False)
 
     async def load(self, transaction: WriteTransaction, aggregate_type: type[Aggregate], id: str) -> Tracked | None:
         if not self._certain:
-            await self._noted(transaction, aggregate_type)
+            await self._is_recorded(transaction, aggregate_type)
         return await self.storage.load(transaction, aggregate_type, id)
 
     async def save(
         self, transaction: WriteTransaction, tracked: Tracked, events: Sequence[Event]
     ) -> ExpectedVersion | None:
         aggregate_type = type(tracked.aggregate)
-        if not self._certain and not await self._noted(transaction, aggregate_type):
+        if not self._certain and not await self._is_recorded(transaction, aggregate_type):
             await transaction.storage_kinds.add(aggregate_type.aggregate_name, self.way)
-            self._noting = transaction
+            self._recorded_in = transaction
         return await self.storage.save(transaction, tracked, events)
 
-    async def _noted(self, transaction: WriteTransaction, aggregate_type: type[Aggregate]) -> bool:
+    async def _is_recorded(self, transaction: WriteTransaction, aggregate_type: type[Aggregate]) -> bool:
         """Return whether the store knows the way; it is certain once another transaction than this one has written it.
 
         Raises:
@@ -116,32 +121,40 @@ class Kept:
             name = aggregate_type.__name__
             advice = "Put it into event_sourced=" if found == "events" else "Take it out of event_sourced="
             raise ConfigurationError(
-                f"cannot keep {name} as {self.way}: this store has kept it as {found}, which would be ignored. "
+                f"cannot store {name} as {self.way}: this store contains {name} as {found}, which would be ignored. "
                 f"{advice}, or give the aggregate another name and migrate the old ones."
             )
-        self._certain = found is not None and transaction is not self._noting
+        self._certain = found is not None and transaction is not self._recorded_in
         return found is not None
 
 
 @dataclass(frozen=True, slots=True)
 class WriteSide:
-    """What all units of work of an application have in common.
+    """The shared settings of all units of work of an application.
 
     Attributes:
         store: the write store.
         storages: the storage of each aggregate type.
-        inline: apply the inline projections.
+        inline: the inline projections.
+        committed: called after each commit of events.
         clock: the time.
         ids: makes identifiers.
         running: returns the running task.
+        event_types: decodes events.
+        handled_types: the classes of events that handlers are registered for, base classes among them.
+        commit: commits a transaction.
     """
 
     store: WriteStore
     storages: Mapping[type[Aggregate], Storage]
-    inline: list[Inline]
+    inline: InlineProjections
+    committed: list[Committed]
     clock: Clock
     ids: Ids
     running: RunningTask
+    event_types: EventTypes
+    handled_types: tuple[type[Event], ...] = ()
+    commit: Callable[[WriteTransaction], Awaitable[None]] = methodcaller("commit")
 
     async def write(
         self,
@@ -162,46 +175,95 @@ class WriteSide:
         Raises:
             ConcurrencyConflict: an aggregate or a stream has another version than expected.
             AggregateExists: the stream of a new aggregate exists.
+            NotAdded: an aggregate recorded an event, and was neither added nor loaded.
             EventNotRecordable: a field of an event has no JSON, or holds a secret.
+            ConfigurationError: handlers of a base class of an event do not know the event.
         """
-        appends = [each for tracked in changes.tracked.values() if (each := await self._save(transaction, tracked))]
+        appends: list[Append] = []
+        for tracked in changes.tracked.values():
+            try:
+                append = await self._save(transaction, tracked)
+            except AggregateExists as exists:
+                raise await self._added_before(tracked.stream, changes.missing, exists) from exists
+            if append is not None:
+                appends.append(append)
+        for aggregate, _, _ in changes.touched:
+            if aggregate is not None and aggregate._recorded:  # the saved aggregates have none left
+                raise not_added(aggregate)
         for stream, event in changes.recorded:
-            appends.append((stream, [event], Expected.ANY))
-        stored = await self._append(transaction, appends, cause) if appends else []
+            appends.append((stream or f"message-{cause().id}", [event], Expected.ANY))
+        stored = await self._append(transaction, appends, changes, cause) if appends else []
+        if stored and self.committed:
+            changes.after[:0] = [partial(call, stored) for call in self.committed]
         for step in changes.last_steps:
             await step(transaction, stored)
         return stored
 
     async def _append(
-        self, transaction: WriteTransaction, appends: Sequence[Append], cause: Callable[[], Envelope]
+        self, transaction: WriteTransaction, appends: Sequence[Append], changes: Changes, cause: Callable[[], Envelope]
     ) -> list[StoredEvent]:
-        ids = iter([self.ids.new() for _, events, _ in appends for _ in events])
-        envelope, now = cause(), self.clock.now()
-        metadata = encode_metadata(envelope)
-        stored: list[StoredEvent] = []
-        recorded: list[Event] = []
+        causes = {id(event): by for _, event, by in changes.touched if by.parent is not None}
+        outer, now = cause(), self.clock.now()
+        ids: list[UUID] = []
+        for _, events, _ in appends:
+            for event in events:
+                if event.message_name not in self.event_types.by_name and isinstance(event, self.handled_types):
+                    raise self._unknown(event)
+                ids.append(self.ids.new())
+        new_ids = iter(ids)
+        names = {event_name(event) for _, events, _ in appends for event in events} if self.inline.projections else ()
+        inline = await self.inline.hold(transaction, names) if names else ()
+        metadata, stored = Metadata(outer, causes), list[StoredEvent]()
         for stream, events, expected in appends:
             try:
                 entries = await transaction.log.append(
-                    stream, new_events(events, ids, now, metadata), expected=expected
+                    stream,
+                    new_events(events, new_ids, now, metadata),
+                    expected=expected,
+                    inline=self.inline.generation,
                 )
             except ConcurrencyConflict as conflict:
                 if expected is not Expected.NO_STREAM:
                     raise
-                raise AggregateExists(
+                exists = AggregateExists(
                     f"cannot add {stream}: its stream has {conflict.actual} event(s) already. "
                     "Choose another id, or load the aggregate and change it."
-                ) from conflict
+                )
+                raise await self._added_before(stream, changes.missing, exists) from conflict
             stored.extend(entries)
-            recorded.extend(events)
-        if stored and self.inline:
-            pairs = list(zip(stored, recorded, strict=True))
-            for apply in self.inline:
-                await apply(transaction, pairs)
+        for projection in inline:
+            await projection.apply(transaction, stored)
         return stored
 
+    def _unknown(self, event: Event) -> ConfigurationError:
+        """Return the error for an event that handlers of its base class would never receive."""
+        name, base = type(event).__qualname__, next(each for each in self.handled_types if isinstance(event, each))
+        if several := self.event_types.candidates(event_name(event)):
+            return ConfigurationError(
+                f"cannot record {name}: several event classes are named {event.message_name!r}, "
+                f"{' and '.join(f'{each.__module__}.{each.__qualname__}' for each in several)}. Rename all but one, or "
+                "register a handler for the one that is meant."
+            )
+        return ConfigurationError(
+            f"cannot record {name}: its base class {base.__qualname__} has handlers, and {name} was defined after the "
+            "application started, so they would not receive it. Import its module before `async with app:`."
+        )
+
+    async def _added_before(self, stream: str, missing: Collection[str], exists: AggregateExists) -> Exception:
+        """Return the error for a new aggregate that exists.
+
+        If its handler looked for it before and found none, another command has added it in the meantime, and a repeat loads
+        it. An aggregate that was removed is not found either, and a repeat would not help.
+        """
+        if stream not in missing:
+            return exists
+        version, removed = 0, False
+        async for event in self.store.log.read(stream):
+            version, removed = event.version, event.name == AggregateRemoved.message_name
+        return exists if removed else ConcurrencyConflict(stream, expected=0, actual=version or None)
+
     async def _save(self, transaction: WriteTransaction, tracked: Tracked) -> Append | None:
-        """Save the state of an aggregate; return what is to be appended to its stream."""
+        """Save the state of an aggregate; return the events to append to its stream."""
         aggregate = tracked.aggregate
         events, stream = aggregate._take_recorded(), stream_of(type(aggregate), tracked.id)
         expected = await self.storages[type(aggregate)].save(transaction, tracked, events)

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from datetime import date, datetime
+from decimal import Decimal
+from types import NoneType
+from typing import Any, Final
+from uuid import UUID
 
 from .._definitions.aggregate import Aggregate, stream_of
 from .._definitions.message import Event
+
+_IMMUTABLE: Final = frozenset({NoneType, bool, int, float, str, bytes, Decimal, datetime, date, UUID})
 
 
 class AggregateRemoved(Event, name="twofold.aggregate_removed"):
@@ -26,6 +32,7 @@ class Tracked:
         version: the version that was loaded, as its storage counts versions; 0 for a new aggregate.
         verify: whether the version is checked at commit even if no event was recorded.
         removed: whether it is removed at commit.
+        loaded: copies of its attributes when it was loaded, if it is event sourced and they can be copied.
     """
 
     aggregate: Aggregate
@@ -33,6 +40,7 @@ class Tracked:
     version: int
     verify: bool = False
     removed: bool = False
+    loaded: dict[str, Any] | None = None
 
     @property
     def stream(self) -> str:
@@ -49,7 +57,11 @@ def attributes_of(aggregate: Aggregate) -> dict[str, Any]:
     """Return copies of the attributes of an aggregate, for `restore`."""
     from copy import deepcopy
 
-    return {name: deepcopy(value) for name, value in vars(aggregate).items() if not name.startswith("_sa_")}
+    return {
+        name: value if type(value) in _IMMUTABLE else deepcopy(value)
+        for name, value in vars(aggregate).items()
+        if not name.startswith("_sa_")
+    }
 
 
 def restore(aggregate: Aggregate, attributes: dict[str, Any]) -> None:

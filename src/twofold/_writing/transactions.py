@@ -1,13 +1,14 @@
-"""Transactions whose end nobody can forget."""
+"""Transactions that always end."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Protocol, TypeVar
+from typing import NoReturn, Protocol, TypeVar
 
 import anyio
 
+from ..errors import CommitUnknown, TwofoldError
 from ..ports.transactions import Transaction
 
 T = TypeVar("T", bound=Transaction)
@@ -28,11 +29,11 @@ async def writing(store: Store[T]) -> AsyncIterator[T]:
 
     Raises:
         TransientFailure: the store is busy or unreachable. Nothing was begun.
-        CommitFailed, CheckpointMoved: the commit failed, as `Transaction.commit` describes.
+        CommitFailed, CommitUnknown, CheckpointMoved: the commit failed, as `Transaction.commit` describes.
     """
     async with trial(store) as transaction:
         yield transaction
-        await transaction.commit()
+        await commit(transaction)
 
 
 @asynccontextmanager
@@ -48,3 +49,27 @@ async def trial(store: Store[T]) -> AsyncIterator[T]:
     finally:
         with anyio.CancelScope(shield=True):
             await transaction.rollback()
+
+
+async def commit(transaction: Transaction) -> None:
+    """Commit; see `unconfirmed` for the errors."""
+    try:
+        await transaction.commit()
+    except Exception as error:  # noqa: BLE001 -- raised again
+        unconfirmed(error)
+
+
+def unconfirmed(error: Exception) -> NoReturn:
+    """Raise the error of a commit. An error that the adapter does not know leaves the outcome unknown.
+
+    Raises:
+        CommitUnknown: the store did not confirm.
+        TwofoldError: the store refused, or did not confirm.
+    """
+    if isinstance(error, TwofoldError):
+        raise error
+    raise CommitUnknown(
+        f"the store did not confirm the commit ({type(error).__name__}: {error}). The outcome is unknown: everything "
+        "was written, or nothing. Dispatch the command again with the same idempotency key, or read the data "
+        "before you repeat the command."
+    ) from error

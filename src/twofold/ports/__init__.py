@@ -1,33 +1,42 @@
 """The ports: what Twofold requires from an adapter. Each port is a protocol, and its docstrings are the contract.
 
 The conformance suites in `twofold.testing.conformance` test every sentence that can be tested. `Backoff`,
-`KeyLocks` and `partition_of` are not ports but tools, which most adapters need.
+`KeyLocks`, `after_fork`, `condition_test`, `field_type`, `logger_of`, `partition_of`, `scalar_form`, `shown`,
+`shown_option` and `without_content` are not ports but tools, which most adapters need.
 """
 
 from .._background.backoff import Backoff
+from .._background.forks import after_fork
 from .._background.key_locks import KeyLocks
+from .._background.log_lines import logger_of
+from .._background.shown import shown, shown_option, without_content
 from .._definitions.partitioning import partition_of
 from .._definitions.position import START, Position
+from .._definitions.scalar_form import ScalarForm, scalar_form
+from .._definitions.view import FieldType, field_type
 from .cache import Cached, CacheKey, CacheLease, CacheStore
 from .checkpoints import Checkpoint, CheckpointWriter, Lease
 from .clock import Clock, Ids
 from .event_log import EventLog, Expected, ExpectedVersion, LogPage, NewEvent, StoredEvent
 from .idempotency_keys import LONGEST_KEY, IdempotencyKeys, KeyRecord
 from .inbox import Inbox
+from .inline_projections import InlineProjections, RecordedInline
 from .log_writer import LogWriter
+from .matching import condition_test
+from .migrations import MigratedStore, Migrations
 from .notifier import Notifier
-from .parked import ParkedEvent, ParkedEventReader, ParkedEventWriter
+from .parked import Edit, ParkedEvent, ParkedEventReader, ParkedEventWriter
 from .receiver import Receiver
 from .requests import Answerer, Request, Requests
 from .retention import Retention
-from .rows import Condition, Operator, Ordering, RowChange, RowReader, RowWriter, Selection
-from .schedule import ScheduledCommand, ScheduleReader, ScheduleWriter
+from .rows import ORDERED, Condition, Operator, Ordering, RowChange, RowReader, RowWriter, Selection
+from .schedule import STORED_YEARS, ScheduledCommand, ScheduleReader, ScheduleWriter
 from .shadows import ShadowRows
 from .snapshots import Snapshot, Snapshots
 from .state_store import StateStore, Versioned
 from .storage_kinds import StorageKinds
 from .stores import ReadStore, WriteStore
-from .subscription_store import Partition, SubscriptionStore
+from .subscription_store import Partition, Pause, SubscriptionStore
 from .transactions import ReadTransaction, Transaction, WriteTransaction
 from .transport import (
     LARGEST_BODY,
@@ -40,12 +49,15 @@ from .transport import (
     Transport,
     WireMessage,
     check_body,
+    log_dropped,
 )
 
 __all__ = [
     "LARGEST_BODY",
     "LONGEST_KEY",
+    "ORDERED",
     "START",
+    "STORED_YEARS",
     "Answerer",
     "Backoff",
     "CacheKey",
@@ -58,18 +70,23 @@ __all__ = [
     "Condition",
     "Consumer",
     "Delivery",
+    "Edit",
     "EventLog",
     "Expected",
     "ExpectedVersion",
     "Feed",
+    "FieldType",
     "IdempotencyKeys",
     "Ids",
     "Inbox",
+    "InlineProjections",
     "KeyLocks",
     "KeyRecord",
     "Lease",
     "LogPage",
     "LogWriter",
+    "MigratedStore",
+    "Migrations",
     "NewEvent",
     "Notifier",
     "Operator",
@@ -80,17 +97,20 @@ __all__ = [
     "ParkedEventReader",
     "ParkedEventWriter",
     "Partition",
+    "Pause",
     "Position",
     "Publisher",
     "ReadStore",
     "ReadTransaction",
     "Receiver",
+    "RecordedInline",
     "Request",
     "Requests",
     "Retention",
     "RowChange",
     "RowReader",
     "RowWriter",
+    "ScalarForm",
     "ScheduleReader",
     "ScheduleWriter",
     "ScheduledCommand",
@@ -108,6 +128,15 @@ __all__ = [
     "WireMessage",
     "WriteStore",
     "WriteTransaction",
+    "after_fork",
     "check_body",
+    "condition_test",
+    "field_type",
+    "log_dropped",
+    "logger_of",
     "partition_of",
+    "scalar_form",
+    "shown",
+    "shown_option",
+    "without_content",
 ]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
+from uuid import UUID
 
 from .._definitions.position import Position
 
 
 class CacheKey(NamedTuple):
-    """The key of cached answers, one for each tenant.
+    """The key of cached answers, one for each tenant. An invalidation of the key ends all of them.
 
     Attributes:
         query: the query and the shape of its answers.
@@ -27,11 +28,13 @@ class Cached(NamedTuple):
         text: the answer, as JSON text.
         position: the position that the read models had at least reached when the answer was read.
         log: the identity of the log that the position belongs to.
+        event: the id of the event at the position; None at `START`.
     """
 
     text: str
     position: Position
     log: str
+    event: UUID | None = None
 
 
 class CacheLease(NamedTuple):
@@ -49,15 +52,15 @@ class CacheLease(NamedTuple):
 
 
 class CacheStore(Protocol):
-    """Keep answers by key and tenant.
+    """Store answers by key and tenant.
 
-    A fill that began before an invalidation has no effect, whether the key was present, absent, or has never existed. The
-    same holds for a fill whose position in the same log is not later than that of the cached answer: of two answers with
-    one position, nobody can tell which was read first. The store may evict anything at any moment.
+    A fill that began before an invalidation has no effect, whether the key was present, absent, or has never existed.
+    The same holds for a fill whose position in the same log is not later than that of the cached answer: the order of
+    two answers with the same position is not known. The store may evict anything at any moment.
 
-    Evicted and invalidated answers do not come back. A store that may return to older contents, from a snapshot or after a
-    failover to a replica, returns nothing that it held before, and rejects fills with earlier leases. Its adapter documents
-    how soon it notices.
+    Evicted and invalidated answers are never returned again. A store that may return to older contents, from a snapshot
+    or after a failover to a replica, never returns older answers, and rejects fills with earlier leases. Its adapter
+    documents how soon it notices.
 
     Every call may raise `TransientFailure` if the store does not answer within the adapter's timeout, a fraction of a
     second, because a query waits. The timeout starts when the call is sent. A call that waits for other calls of this
@@ -87,6 +90,6 @@ class CacheStore(Protocol):
         """Delete the answers of these keys for every tenant, and make all their leases invalid."""
         ...
 
-    async def forget(self, queries: Sequence[str]) -> None:
+    async def invalidate_queries(self, queries: Sequence[str]) -> None:
         """Invalidate all keys of these queries. This may take long, and is rarely called."""
         ...

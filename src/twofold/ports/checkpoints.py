@@ -5,23 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
+from uuid import UUID
 
 from .._definitions.position import Position
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How far a subscription has processed a log.
+    """The progress of a subscription in a log.
 
     Attributes:
-        position: every event up to and including this position was processed: applied, filtered out or set aside.
+        position: every event up to and including this position was applied, filtered out, parked, or has a pending
+            retry.
         log: the identity of the log that the position belongs to.
-        parked: how many events are set aside: waiting for their next retry, or parked.
+        parked: how many events have a pending retry, or are parked.
+        event: the id of the event at the position. It proves that the log still has that event: a log that lost its last
+            events assigns their positions again. None at `START`, and at a position that is not that of an event.
+        contents: what the rows of a projection contain, as a text of at most 64 KiB; empty for others. It has the names of
+            the views with their fields, and of the events that are applied to the rows. Every row has these fields.
+            `divide` sets it, and `advance` keeps it: a worker whose release lacks a recorded field must not advance.
     """
 
     position: Position
     log: str
     parked: int = 0
+    event: UUID | None = None
+    contents: str = ""
 
 
 class Lease(NamedTuple):

@@ -8,7 +8,7 @@ from uuid import UUID
 
 
 class Clock(Protocol):
-    """Tell the time."""
+    """Return the current time."""
 
     def now(self) -> datetime:
         """Return the current time, aware and in UTC."""

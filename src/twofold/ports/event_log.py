@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import NamedTuple, Protocol, TypeAlias
 from uuid import UUID
 
 from .._definitions.position import START, Position
+from .inline_projections import RecordedInline
 
 
 class Expected(Enum):
-    """What a writer expects of a stream whose exact version it does not name."""
+    """The expected state of a stream, if the writer does not name an exact version."""
 
     ANY = "any"
     NO_STREAM = "no stream"
@@ -46,7 +47,7 @@ class NewEvent(NamedTuple):
 
 
 class StoredEvent(NamedTuple):
-    """An encoded event as the log holds it. The first six fields are those of `NewEvent`.
+    """An event as stored in the log, encoded. The first six fields are those of `NewEvent`.
 
     Attributes:
         stream: the stream it belongs to.
@@ -66,16 +67,19 @@ class StoredEvent(NamedTuple):
 
 
 class LogPage(NamedTuple):
-    """A run of events in log order.
+    """A batch of events in the order of the log.
 
     Attributes:
-        events: those that matched, in ascending position.
-        last: the position up to which the log was looked through, matching or not. Reading on from here skips
-            nothing. Equal to the position asked for when there was nothing more to read.
+        events: the matching events, by ascending position.
+        last: the position up to which the log was read, with or without matching events. Reading after this position
+            skips nothing. It equals the requested position if there was nothing to read; otherwise it is the position
+            of an event.
+        event: the id of the event at `last`, matching or not; the requested id if there was nothing to read.
     """
 
     events: tuple[StoredEvent, ...]
     last: Position
+    event: UUID | None = None
 
 
 class EventLog(Protocol):
@@ -84,29 +88,61 @@ class EventLog(Protocol):
     Order: `read_all` delivers positions in ascending order and each committed event exactly once per pass. An event
     that commits late is never skipped: a page ends before any position that may still be filled. A stream's events
     come in version order. Events of a transaction become readable together, when it commits, and never if it rolls
-    back; the positions it used then stay empty and hold nobody up.
+    back. The positions of a rolled-back transaction stay empty and delay no reader.
+
+    Identity of positions: a log loses its last events if its server fails over to a replica with a lag, or if it is
+    restored from a backup. It keeps its identity and assigns these positions again. So a reader that stores a position
+    also stores the id of the event there, and passes both. A reader never mistakes another event for the one that it
+    has read.
     """
 
     async def identity(self) -> str:
-        """Return the identity of this log: made when the log is created, the same in every process, never reused."""
+        """Return the identity of this log: made when the log is created, the same in every process, never reused.
+
+        It has 1 to 100 printable characters, because tokens carry it.
+        """
         ...
 
     async def head(self) -> Position:
-        """Return the last position that a reader can reach now, `START` for an empty log."""
+        """Return the last position that a reader can reach now, `START` for an empty log. An event has this position."""
         ...
 
     async def read_all(
-        self, *, after: Position = START, limit: int = 500, names: Collection[str] | None = None
+        self,
+        *,
+        after: Position = START,
+        event: UUID | None = None,
+        limit: int = 500,
+        names: Collection[str] | None = None,
     ) -> LogPage:
         """Return the next events after a position.
 
         Args:
-            after: the position to start behind.
-            limit: how many events to return at most, at least 1.
-            names: the wire names wanted; all when None.
+            after: the position after which to start.
+            event: the id of the event at `after`, as an earlier page returned it. Each call verifies it, also when
+                there is nothing more to read, by the same statements and on the same connection. None skips the check.
+            limit: the maximum number of events; at least 1.
+            names: the wire names of the events to return; None for all events.
 
         Raises:
-            TransientFailure: the store did not answer; asking again may help.
+            EventsLost: the event at `after` is another one or missing: the log has lost the event.
+            TransientFailure: the store did not answer. The call can be repeated.
+        """
+        ...
+
+    async def ids(self, positions: Collection[Position]) -> Mapping[Position, UUID]:
+        """Return the ids of the committed events at these positions; a position without an event is left out.
+
+        Raises:
+            TransientFailure: the store did not answer. The call can be repeated.
+        """
+        ...
+
+    async def inline(self) -> RecordedInline:
+        """Return the inline projections of this log; `WriteTransaction.inline` records them.
+
+        Raises:
+            TransientFailure: the store did not answer. The call can be repeated.
         """
         ...
 
@@ -115,28 +151,41 @@ class EventLog(Protocol):
 
         Args:
             stream: the stream's name.
-            after: the version to start behind, in events.
+            after: the version after which to start.
 
         Raises:
-            TransientFailure: the store did not answer; asking again may help.
+            TransientFailure: the store did not answer. The call can be repeated.
         """
         ...
 
-    async def announce(self) -> None:
-        """Notification to other processes that events were appended. It may be lost, come late, or stand for several."""
-        ...
+    async def announce(self, origin: str) -> None:
+        """Notify all watchers that events were appended.
 
-    async def watch(self, heard: Callable[[], None]) -> None:
-        """Call `heard` at each notification of another process, until cancelled.
+        A notification may be lost, delayed, or combined with others.
 
-        It returns at once where there are no notifications, and when they cannot be heard any more: then watch again.
+        Args:
+            origin: identifies the sender, in at most 100 ASCII characters.
         """
         ...
 
-    async def holding_back(self) -> Sequence[str]:
-        """Say in words, for people, which transactions readers wait for at the moment; none when they wait for none."""
+    async def watch(self, notify: Callable[[str], None]) -> None:
+        """Call `notify` once when the connection is ready, then at each notification, until cancelled.
+
+        The call returns immediately if the log has no notifications, and when the connection is lost. Call it again
+        then.
+
+        Args:
+            notify: called with the origin of each notification, and first with an empty text; does not wait.
+        """
+        ...
+
+    async def blocking_transactions(self) -> Sequence[str]:
+        """Return descriptions of the transactions that delay readers now; an empty sequence if there are none."""
         ...
 
     async def count(self, *, after: Position, upto: Position) -> int:
-        """Return how many events lie behind `after` and not behind `upto`."""
+        """Return the number of events after the position `after`, up to and including `upto`.
+
+        The cost may grow with the number of positions. Twofold counts within at most 10,000 positions.
+        """
         ...

@@ -14,7 +14,7 @@ class KeyRecord(NamedTuple):
 
     Attributes:
         command: the name of the command.
-        payload: a hash of its fields.
+        payload: a keyed hash of its fields: 64 characters, and another one for each key.
         time: when it was handled, UTC.
         result: the handler's return value as JSON text; None while the command is being handled.
         token: the consistency token of its writes, as `Session.token` returns it; empty when it wrote nothing.

@@ -14,7 +14,7 @@ class Inbox(Protocol):
     """
 
     async def claim(self, consumer: str, id: str, *, time: datetime) -> bool:
-        """Note that a consumer receives a message; return False when it is noted already, in this transaction or before.
+        """Record the receipt of a message. Return False if it is already recorded, in this transaction or earlier.
 
         Args:
             consumer: the name of the consumer. Each consumer receives a message once.

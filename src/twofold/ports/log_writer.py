@@ -12,7 +12,7 @@ class LogWriter(Protocol):
     """Append to the log and read streams, atomic with everything else in the transaction: `WriteTransaction.log`."""
 
     async def append(
-        self, stream: str, events: Sequence[NewEvent], *, expected: ExpectedVersion
+        self, stream: str, events: Sequence[NewEvent], *, expected: ExpectedVersion, inline: int | None = None
     ) -> Sequence[StoredEvent]:
         """Append events to a stream.
 
@@ -22,6 +22,8 @@ class LogWriter(Protocol):
             stream: the stream's name.
             events: the events, in order.
             expected: the state that the stream must have; an exact version is a number of events, 0 means no stream.
+            inline: the generation of the inline projections that the caller applies. It is compared with the committed one
+                when no other transaction can lock the log any more. None compares nothing.
 
         Returns:
             The events as stored, with version and position.
@@ -29,6 +31,17 @@ class LogWriter(Protocol):
         Raises:
             ConcurrencyConflict: the stream does not have the expected state. The error carries both versions.
             DuplicateEvent: an event id is in the log already.
+            InlineProjectionsChanged: the inline projections of the log have another generation.
+        """
+        ...
+
+    async def lock(self) -> None:
+        """Block the appends of other transactions until the end of this one.
+
+        Wait until every other transaction that has appended has ended. From then on, `EventLog.head` is the end of the log.
+
+        Raises:
+            TransientFailure: the wait timed out. The transaction must be rolled back.
         """
         ...
 

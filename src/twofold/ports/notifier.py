@@ -13,23 +13,24 @@ class Notifier(Protocol):
     faster, and its failure never fails a command.
     """
 
-    async def announce(self, log: str) -> None:
+    async def announce(self, log: str, origin: str) -> None:
         """Notify all watchers that events were appended.
 
         Args:
             log: the identity of the log.
+            origin: identifies the sender, in at most 100 ASCII characters.
 
         Raises:
             TransientFailure: the notification was not sent.
         """
         ...
 
-    async def watch(self, log: str, heard: Callable[[], None]) -> None:
-        """Call `heard` once when the subscription is active, for earlier notifications, then at each one, until cancelled.
+    async def watch(self, log: str, notify: Callable[[str], None]) -> None:
+        """Call `notify` once when the subscription is active, for earlier notifications, then at each one, until cancelled.
 
         Args:
             log: the identity of the log. Notifications about other logs are ignored.
-            heard: called at each notification; does not wait.
+            notify: called with the origin of each notification, and first with an empty text; does not wait.
 
         Raises:
             TransientFailure: the subscription is lost. Call `watch` again.

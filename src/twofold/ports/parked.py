@@ -1,4 +1,4 @@
-"""Parked events (dead letters): what a subscription could not process, and what waits behind it."""
+"""Parked events (dead letters) and events with a pending retry, each with the later events of its key."""
 
 from __future__ import annotations
 
@@ -10,20 +10,35 @@ from .._definitions.position import Position
 from .event_log import StoredEvent
 
 
-class ParkedEvent(NamedTuple):
-    """An event that a subscription could not process, or that came after such an event of the same key.
-
-    The first event of a key decides when the key continues. If it has a time in `again`, the subscription retries it then:
-    the event is *held*. If it has none, it is *parked* until somebody asks for a retry.
+class Edit(NamedTuple):
+    """The record that an operator has replaced the payload of a parked event.
 
     Attributes:
-        event: the event as it is stored in the log.
+        time: when, in UTC, by the clock of the application.
+        by: who; may be empty.
+        reason: why; may be empty.
+    """
+
+    time: datetime
+    by: str = ""
+    reason: str = ""
+
+
+class ParkedEvent(NamedTuple):
+    """An event that a subscription could not process, or a later event of the same key.
+
+    The first event of a key decides when the key continues. If it has a time in `again`, its *retry is pending*: the
+    subscription retries the event at that time. If it has none, it is *parked* until an operator requests a retry.
+
+    Attributes:
+        event: the event as it is stored in the log, except for `data` and `schema` after an edit.
         key: the ordering key whose later events wait.
         reason: the error in words, with its class: valid Unicode, without NUL.
-        attempts: how often processing failed; 0 for an event that only waits behind another one of its key.
-        time: when it was set aside, or failed last, UTC.
-        again: the time of the next retry, UTC, by the application's clock; None when it is retried only on request, and for
-            an event that waits behind another one of its key.
+        attempts: how often processing failed; 0 for an event that waits for an earlier event of its key.
+        time: the time of parking, or of the last failure, in UTC.
+        again: the time of the next retry, in UTC, by the clock of the store. None if the event is retried only on
+            request, or waits for an earlier event of its key.
+        edit: the last edit of the payload, for this subscription only; None if the payload is that of the log.
     """
 
     event: StoredEvent
@@ -32,29 +47,30 @@ class ParkedEvent(NamedTuple):
     attempts: int
     time: datetime
     again: datetime | None = None
+    edit: Edit | None = None
 
 
 class ParkedEventReader(Protocol):
-    """Read the committed held and parked events: `ReadStore.parked`."""
+    """Read the committed events with a pending retry and parked events: `ReadStore.parked`."""
 
     async def read(self, subscription: str, *, key: str | None = None) -> Sequence[ParkedEvent]:
-        """Return the events in the order in which they were set aside, of one key or of all keys."""
+        """Return the events in the order in which they were added, of one key or of all keys."""
         ...
 
     async def keys(self, subscription: str) -> Mapping[str, int]:
-        """Return the keys that have held or parked events, each with their number."""
+        """Return the keys that have events here, each with their number."""
         ...
 
     async def retries(self, subscription: str) -> Mapping[str, datetime]:
-        """Return the keys that are held, each with the time of its next retry, in the past or in the future."""
+        """Return the keys with a pending retry, each with its time, in the past or in the future."""
         ...
 
 
 class ParkedEventWriter(Protocol):
-    """Change held and parked events: `ReadTransaction.parked`. Their number is part of the checkpoint: also `advance` it."""
+    """Change these events: `ReadTransaction.parked`. Their number is part of the checkpoint: also `advance` it."""
 
     async def add(self, subscription: str, events: Sequence[ParkedEvent]) -> None:
-        """Set events aside, held or parked; an event that is set aside already does not change."""
+        """Add events with a pending retry, or parked; an event that is here already does not change."""
         ...
 
     async def remove(self, subscription: str, positions: Sequence[Position]) -> int:
@@ -62,7 +78,10 @@ class ParkedEventWriter(Protocol):
         ...
 
     async def update(self, subscription: str, parked: ParkedEvent) -> None:
-        """Replace reason, attempts, time and next retry of an event that is set aside; it keeps its place in the order."""
+        """Replace reason, attempts, time, next retry and edit of an event, and its `data` and `schema`.
+
+        The event keeps its place in the order. An event that is not here is not added.
+        """
         ...
 
     async def retry(self, subscription: str, key: str, *, at: datetime) -> bool:
@@ -70,5 +89,5 @@ class ParkedEventWriter(Protocol):
         ...
 
     async def adopt(self, subscription: str, *, of: str) -> None:
-        """Delete all events of a subscription, and move those of another subscription in their place."""
+        """Replace all events of a subscription by those of another subscription, which are moved."""
         ...

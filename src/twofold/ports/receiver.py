@@ -9,7 +9,7 @@ class Receiver(Protocol):
     """Receives until its block ends. It reconnects after every loss of the broker."""
 
     @property
-    def trouble(self) -> str | None:
+    def problem(self) -> str | None:
         """Why it does not receive at present, for people; None while it receives.
 
         A broker that does not answer is noticed within a few of the adapter's timeouts.

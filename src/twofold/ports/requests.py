@@ -47,7 +47,7 @@ class Requests(Protocol):
         Raises:
             NoRemoteService: no application has served under this name at this broker; nothing was done.
             NotSent: the broker was not available for the adapter's timeout, or until the deadline; nothing was sent.
-            ConfigurationError: the broker refuses the user, or has what requests need in another form.
+            ConfigurationError: the broker refuses the user, or an object for requests exists with other settings.
             RemoteTimeout: there was no reply in time. The request may have been handled.
             MessageTooLarge: the body is too large, and nothing was sent; or the reply is, and the request was handled.
         """
@@ -59,7 +59,7 @@ class Requests(Protocol):
         """Serve requests inside the block. Processes of the same name share the requests.
 
         If `answer` raises or is cancelled, the request is delivered again. A broker that is not available is not an error:
-        the receiver reports `trouble`, and serves as soon as the broker is back. At the end of the block, also if it is
+        the receiver reports `problem`, and serves as soon as the broker is back. At the end of the block, also if it is
         cancelled, no more requests are started here, and the call waits a few seconds for those that are being handled.
 
         Args:

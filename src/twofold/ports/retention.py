@@ -13,7 +13,7 @@ class Retention(Protocol):
         """Delete records older than a time, the oldest first, in one short transaction; return how many were deleted.
 
         Args:
-            before: records of this time and later are kept.
+            before: records of this time and later stay.
             limit: the maximum number of records to delete. A smaller result means that no older record is left.
         """
         ...

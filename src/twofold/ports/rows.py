@@ -5,24 +5,35 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from .._definitions.position import Position
 from .._definitions.view import View
+from ..errors import UnreadableRow
 
 V = TypeVar("V", bound=View)
 V_co = TypeVar("V_co", bound=View, covariant=True)
 
 
 class Operator(Enum):
-    """How a field is compared with a value, in the order that `Ordering` describes."""
+    """The comparison of a field with a value, in the order that `Ordering` describes.
+
+    Fields that hold None compare as in Python: None equals only None, and differs from every value (`NE`). None is not
+    greater or less than any value, and the core never requests such a comparison.
+    """
 
     EQ = "="
+    NE = "!="
     GT = ">"
     GE = ">="
     LT = "<"
     LE = "<="
     ONE_OF = "in"
+    ANY_OF = "or"
+
+
+ORDERED: Final = frozenset({Operator.GT, Operator.GE, Operator.LT, Operator.LE})
+"""The operators that compare by order. Their value is never None, and they match no field that holds None."""
 
 
 class Condition(NamedTuple):
@@ -31,7 +42,9 @@ class Condition(NamedTuple):
     Attributes:
         field: a scalar field of the view.
         operator: the comparison.
-        value: a value of the field's type (EQUAL also takes None); a tuple of such values for ONE_OF.
+        value: a value of the field's type, for EQ and NE also None; for ONE_OF a tuple of such values, which may be empty
+            and then matches nothing; for ANY_OF a tuple of two or more conditions on the same field, of which one must
+            hold. They have other operators than ANY_OF.
     """
 
     field: str
@@ -40,10 +53,10 @@ class Condition(NamedTuple):
 
 
 class Ordering(NamedTuple):
-    """A field to sort by. Optional fields cannot be sorted by, so there is no question where None goes.
+    """A field to sort by. Optional fields cannot be sorted by, so None needs no place in the order.
 
-    Texts are sorted, and compared, by the code points of Unicode, as Python does it, whatever language the database is
-    set to: "Z" before "a" before "z" before "ä" before "｡" before "🚲". Numbers and times are sorted by their value.
+    Texts are sorted, and compared, by their Unicode code points, as in Python, whatever the collation of the database:
+    "Z" before "a" before "z" before "ä" before "｡" before "🚲". Numbers and times are sorted by their value.
     """
 
     field: str
@@ -52,14 +65,15 @@ class Ordering(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which rows are wanted and in what order. The core has validated the fields and appended the key as last order.
+    """The rows to return, and their order. The core has validated the fields and appended the key to the order.
 
     Attributes:
-        where: all of these hold.
-        order_by: sort by these; the last one is the key, so the order is total.
-        after: when given, only rows behind this one: its values of `order_by`, in that order.
-        limit: how many rows at most; all when None.
-        offset: how many rows to leave out at the start.
+        where: the conditions; all must hold.
+        order_by: the fields to sort by; the last one is the key, so the order is total.
+        after: the values of a row for `order_by`, in that order. Only rows after this row are returned; None for all
+            rows.
+        limit: the maximum number of rows; None for all rows.
+        offset: the number of rows to skip at the start.
     """
 
     where: tuple[Condition, ...] = ()
@@ -77,22 +91,38 @@ class RowChange(Generic[V_co]):
         key: the row's key.
         row: the new row, or None to delete it.
         position: the position of the event that changed it.
+        text: the row as JSON text, encoded and compared by the core. A store that keeps a row in one value stores the text;
+            see `RowCodec.text_of`. None for a row that is deleted, or that the core has not encoded: the types of the
+            values of most rows show that they come back.
     """
 
     key: object
     row: V_co | None
     position: Position
+    text: str | None = None
 
 
 class RowReader(Protocol[V_co]):
     """Read the committed rows of one view, and inside a transaction also its own writes."""
 
     async def get_many(self, keys: Collection[object]) -> Mapping[object, V_co]:
-        """Return the rows that exist, by key."""
+        """Return the rows that exist, by key. The core hands over keys of the key field's type.
+
+        Raises:
+            UnreadableRow: a row does not fit the view. The error names its key.
+        """
         ...
 
-    async def select(self, selection: Selection) -> Sequence[V_co]:
-        """Return the rows of a selection, in its order."""
+    async def select(self, selection: Selection, *, unreadable: list[UnreadableRow] | None = None) -> Sequence[V_co]:
+        """Return the rows of a selection, in its order.
+
+        Args:
+            selection: the selection.
+            unreadable: a list. If it is given, rows that do not fit the view are left out, and their errors are added to it.
+
+        Raises:
+            UnreadableRow: a row does not fit the view, and no list is given.
+        """
         ...
 
     async def count(self, where: Sequence[Condition]) -> int:
@@ -104,19 +134,20 @@ class RowWriter(RowReader[V], Protocol[V]):
     """Change the rows of one view, inside the transaction that gave this writer."""
 
     async def write(self, changes: Sequence[RowChange[V]]) -> None:
-        """Apply changes, at most one a key; what two of one key would do is not defined.
+        """Apply changes, at most one for each key. The result of two changes of one key is not defined.
 
-        The core hands over rows that fit their view. A store keeps every text without NUL characters and lone surrogates,
-        integers of 64 bits, signed, and times with a zone, and what it keeps comes back equal. What it cannot keep beyond
-        that, or a text that is too long for its keys and indexes, it refuses here and now; nothing is cut or rounded. A
-        view that has a field less can read what was written with it.
+        The core passes rows that fit their view. A store must accept texts without NUL characters and lone surrogates,
+        signed integers of 64 bits, and times with a time zone, and must return them equal. A store refuses other values
+        that it cannot store, and texts that are too long for its keys and indexes, in this call. It never truncates or
+        rounds. Rows that were written with a field that the view no longer has can still be read.
 
-        A change older than the row's stored position is ignored, also when that row was deleted since: an older write
-        never overwrites a newer one and never brings a deleted row back. A change of the same position applies.
+        A change that is older than the stored position of the row is ignored, also if the row has been deleted since.
+        An older write never overwrites a newer one and never restores a deleted row. A change with the same position
+        applies.
 
         Raises:
-            NotStorable: a row cannot be kept; the text says which, or which value. The transaction must be rolled back, and
-                the same changes without that row can be written in another one. Nothing else is raised for a row, and this
-                for nothing else, because the event that caused it is parked.
+            NotStorable: a row cannot be stored; the text names the row or the value. The transaction must be rolled
+                back. The same changes without that row can be written in another transaction. A row raises no other
+                error, and this error is raised for rows only, because the event that caused it is parked.
         """
         ...

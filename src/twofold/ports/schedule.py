@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 from uuid import UUID
+
+STORED_YEARS: Final = range(1_000, 9_999)
+"""The years of times that every store can keep. The core refuses other times before they reach a store."""
 
 
 class ScheduledCommand(NamedTuple):
@@ -42,11 +45,16 @@ class ScheduleReader(Protocol):
     """Read the committed schedule: `WriteStore.schedule`."""
 
     async def next(self, *, limit: int) -> Sequence[ScheduledCommand]:
-        """Return at most `limit` entries in the order of their next attempt; entries of the same time in order of id."""
+        """Return at most `limit` entries in the order of their next attempt; entries of the same time in order of id.
+
+        An entry with a damaged value is returned as far as it can be read, with None for a time that cannot be read, so
+        that it does not hide other entries. An entry whose next attempt would be after the last of `STORED_YEARS` is not
+        among them, but among those that `stuck` returns.
+        """
         ...
 
     async def stuck(self, *, limit: int) -> Sequence[ScheduledCommand]:
-        """Return at most `limit` entries whose attempts all failed, in the order in which they were due."""
+        """Return at most `limit` entries that wait for an operator, in the order in which they were due."""
         ...
 
 
@@ -76,8 +84,8 @@ class ScheduleWriter(Protocol):
         """Delete exactly this entry, so that its effect and its removal are committed together.
 
         Returns:
-            Whether it was there. A store that locks single entries treats an entry that another transaction has locked as
-            absent, so that nobody waits. If several transactions take the same entry, one of them gets it.
+            Whether it was there. A store that locks single entries treats an entry that another transaction has locked
+            as absent, so that the call does not wait. If several transactions take the same entry, one of them gets it.
         """
         ...
 

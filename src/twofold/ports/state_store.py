@@ -8,7 +8,7 @@ A_contra = TypeVar("A_contra", contravariant=True)
 
 
 class Versioned(NamedTuple):
-    """What a state store holds for one id.
+    """The stored aggregate of one id.
 
     Attributes:
         aggregate: the aggregate, its own object: changing it changes nothing stored.
@@ -20,15 +20,15 @@ class Versioned(NamedTuple):
 
 
 class StateStore(Protocol[A_contra]):
-    """Load and save the state of aggregates of one type, inside the transaction that gave this store.
+    """Load and save the state of aggregates of one type, inside the transaction that returned this store.
 
-    What is written can be loaded: an attribute that does not fit its annotation, or has no form in the store, is refused by
-    `insert` and `update` with `NotStorable`, which names the aggregate, its id and the attribute.
+    Every stored state can be loaded. `insert` and `update` refuse an attribute that does not fit its annotation, or
+    that the store cannot store. They raise `NotStorable`, which names the aggregate, its id and the attribute.
 
-    Every write is guarded by a version column, so that of two transactions that loaded the same version one wins. The
-    other one's write is refused with `AggregateExists` or `ConcurrencyConflict`, and that dooms its whole transaction:
-    what it wrote before cannot be committed, and everything but `rollback` raises `UnitOfWorkDoomed`. In a savepoint a
-    refusal undoes what is inside; see `WriteTransaction.savepoint`.
+    A version column guards every write: if two transactions have loaded the same version, only one of them can write.
+    The write of the other transaction raises `AggregateExists` or `ConcurrencyConflict` and dooms the transaction. Its
+    earlier writes cannot be committed, and every call except `rollback` raises `UnitOfWorkDoomed`. In a savepoint, a
+    refused write undoes only the savepoint; see `WriteTransaction.savepoint`.
     """
 
     async def load(self, id: str) -> Versioned | None:

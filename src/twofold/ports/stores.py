@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
 from .._definitions.view import View
@@ -24,7 +25,7 @@ class ReadStore(Protocol):
 
     @property
     def parked(self) -> ParkedEventReader:
-        """The committed held and parked events of subscriptions."""
+        """The committed events of subscriptions with a pending retry, and their parked events."""
         ...
 
     async def open(self, views: Sequence[type[View]]) -> None:
@@ -43,8 +44,40 @@ class ReadStore(Protocol):
         """Create the missing tables for the shadow rows of these views, which a rebuild fills."""
         ...
 
+    async def run(self) -> str:
+        """Return what identifies the current run of the store's server, as far as this process knows.
+
+        A result that differs from an earlier one means that the store may have lost its last commits in between: the server
+        was restarted, another server took over, or a file was replaced. What a process remembers of a store, such as
+        checkpoints, is valid for one run. A process knows of the run when a call uses a new connection. So a call that
+        reads older data than before is followed by another result. Most calls do not ask the server.
+
+        Raises:
+            TransientFailure: the store did not answer; asking again may help.
+        """
+        ...
+
+    async def now(self) -> datetime:
+        """Return the time of the store's clock, in UTC and accurate to a millisecond.
+
+        All processes that share the store get the time of one clock. It decides when a scheduled command is due, when a
+        parked event is retried, and when a lease ends, so the clocks of the processes do not matter.
+
+        Raises:
+            TransientFailure: the store did not answer; asking again may help.
+        """
+        ...
+
     async def close(self) -> None:
         """Release what the store created itself. Objects that the user passed in stay open."""
+        ...
+
+    async def disconnect(self) -> None:
+        """Close the connections, also those of a pool that the user passed in. No transaction is open.
+
+        The store connects again when it is used. `Application.sync` calls this when it stops: its caller has no event loop
+        to close a pool in, and a process that forks must not have open connections.
+        """
         ...
 
     async def begin(self, *, read_only: bool = False) -> ReadTransaction:

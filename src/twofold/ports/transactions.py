@@ -9,6 +9,7 @@ from .._definitions.view import View
 from .checkpoints import CheckpointWriter
 from .idempotency_keys import IdempotencyKeys
 from .inbox import Inbox
+from .inline_projections import InlineProjections
 from .log_writer import LogWriter
 from .parked import ParkedEventWriter
 from .rows import RowWriter
@@ -34,12 +35,18 @@ class Transaction(Protocol):
     """
 
     async def commit(self) -> None:
-        """Make everything durable and visible at once.
+        """Make all changes durable and visible in one step.
+
+        After a failure that is not a response of the store itself, the outcome is unknown. Examples are a timeout of
+        the client, a lost connection, and an unreadable response. If the task is cancelled after the commit was sent,
+        the commit is still awaited.
 
         Raises:
-            CommitFailed: the store refused, or did not confirm; nothing is visible unless its text says *unknown*.
-            CheckpointMoved: a checkpoint or a lease was lost since this transaction read it; nothing is visible. A store
-                that locks checkpoints raises it earlier.
+            CommitFailed: the store refused. Nothing is visible.
+            TransientFailure: the store refused. Nothing is visible, and repeating the transaction may succeed.
+            CommitUnknown: the store did not confirm. Everything is visible, or nothing, perhaps later.
+            CheckpointMoved: a checkpoint or a lease was lost since this transaction read it; nothing is visible. A
+                store that locks checkpoints raises it earlier.
         """
         ...
 
@@ -58,7 +65,7 @@ class ReadTransaction(Transaction, Protocol):
 
     @property
     def parked(self) -> ParkedEventWriter:
-        """The held and parked events of subscriptions."""
+        """The events of subscriptions with a pending retry, and their parked events."""
         ...
 
     @property
@@ -92,6 +99,11 @@ class WriteTransaction(ReadTransaction, Protocol):
     @property
     def storage_kinds(self) -> StorageKinds:
         """The kind of storage that each aggregate type uses."""
+        ...
+
+    @property
+    def inline(self) -> InlineProjections:
+        """The inline projections of the event log."""
         ...
 
     @property

@@ -8,8 +8,14 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal, NamedTuple, Protocol
 
+from .._background.log_lines import logger_of
 from ..errors import MessageTooLarge
 from .receiver import Receiver
+
+logger = logger_of("twofold.operations")
+
+_NAMED: Final = 20
+"""The number of ids that a log line names."""
 
 LARGEST_BODY: Final = 1_048_576
 """The maximum size of a message body, in bytes."""
@@ -32,6 +38,20 @@ def check_body(body: bytes, attempt: str) -> None:
         )
 
 
+def log_dropped(consumer: str, ids: Sequence[str], dropped: int) -> None:
+    """Log the parked messages that an operator has dropped, without their content: `Transport.unpark(again=False)`.
+
+    Args:
+        consumer: the consumer that parked the messages.
+        ids: the ids that the operator named.
+        dropped: the number of dropped messages.
+    """
+    if dropped:
+        more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
+        named = ", ".join(f"{each!r:.100}" for each in ids[:_NAMED])
+        logger.warning("%s: an operator dropped %d parked message(s) of the ids %s%s", consumer, dropped, named, more)
+
+
 class WireMessage(NamedTuple):
     """A message as a broker carries it.
 
@@ -41,12 +61,15 @@ class WireMessage(NamedTuple):
         key: messages of one key stay in order. A message with the key None goes to every partition of every receiver, after
             all messages that the same publisher published before it.
         body: the content, in UTF-8.
+        mark: the topic of the messages without a key that the same publisher publishes; None if there are none. It is not
+            delivered. A broker that may have lost earlier messages of the publisher refuses this one; see `Publisher.kept`.
     """
 
     id: str
     topic: str
     key: str | None
     body: bytes
+    mark: str | None = None
 
 
 class Outcome(Enum):
@@ -64,6 +87,9 @@ class Outcome(Enum):
     """The broker did not answer in time, refused the message, or was not available."""
     UNSENT = "unsent"
     """The message was not sent, because an earlier message of its key or its partition was not confirmed."""
+    BEHIND = "behind"
+    """The broker was restarted or replaced, and may have lost messages that it confirmed. It did not store this message; see
+    `Publisher.kept`."""
 
 
 class Publisher(Protocol):
@@ -75,7 +101,7 @@ class Publisher(Protocol):
     """
 
     @property
-    def trouble(self) -> str | None:
+    def problem(self) -> str | None:
         """Why the last message that was sent was not confirmed; None if it was confirmed or had no receiver."""
         ...
 
@@ -88,6 +114,27 @@ class Publisher(Protocol):
         Raises:
             MessageTooLarge: a body has more than `LARGEST_BODY` bytes, or another field is longer than this broker allows.
                 Nothing was sent. The error names the message and the limit.
+        """
+        ...
+
+    async def kept(self, topic: str) -> Sequence[bytes]:
+        """Return the body of the last message without a key on a topic, of each partition that has one.
+
+        A partition has everything that was published before such a message. A broker that may lose confirmed messages, as
+        a replica that was behind does, refuses messages with this mark and those without a key afterwards, with the outcome
+        BEHIND. The caller calls `resume`, and then publishes everything after the oldest of these messages again. A broker
+        that loses no confirmed message returns none.
+
+        Raises:
+            TransientFailure: the broker is not available.
+        """
+        ...
+
+    async def resume(self, topic: str) -> None:
+        """Accept messages without a key on a topic, and those with this mark, after the outcome BEHIND.
+
+        Raises:
+            TransientFailure: the broker is not available.
         """
         ...
 
@@ -140,10 +187,14 @@ class ParkedDelivery(NamedTuple):
 class Consumer(Receiver, Protocol):
     """Receive the messages of a feed: at least once, and in order per key.
 
-    Deliveries that are not settled when a consumer closes, its process dies or its connection is lost are delivered again,
-    before later messages of their keys. A lost connection, queue, stream or group is restored and checked, and the consumer
-    receives again within ten seconds of the broker's return. A warning reports messages that were lost with it. Settling a
-    delivery from before such a loss has no effect: it is delivered again.
+    Any client of the broker may publish any bytes. A message that is malformed at the level of the broker (a field is
+    missing, or has another type or encoding) is delivered like the others, with its readable parts, and can be parked.
+    It does not delay other messages.
+
+    Deliveries that are not settled when a consumer closes, its process dies or its connection is lost are delivered
+    again, before later messages of their keys. A lost connection, queue, stream or group is restored and checked, and
+    the consumer receives again within ten seconds of the broker's return. A warning reports messages that were lost
+    with it. Settling a delivery from before such a loss has no effect: it is delivered again.
     """
 
     async def receive(self, *, limit: int = 100) -> Sequence[Delivery]:
@@ -164,27 +215,39 @@ class Consumer(Receiver, Protocol):
         ...
 
     async def park(self, delivery: Delivery, reason: str) -> None:
-        """Store a message durably for operators, then accept it. It is not delivered again.
+        """Store a message durably for operators, then accept it; see `park_all`."""
+        ...
+
+    async def park_all(self, refused: Sequence[tuple[Delivery, str]]) -> None:
+        """Store messages durably for operators, in their order, then accept them. They are not delivered again.
+
+        Messages that differ are stored each on its own, also if their senders gave them the same id. The call takes about
+        as long as publishing the messages in one call.
 
         Args:
-            delivery: the delivery.
-            reason: why, for people.
+            refused: deliveries, each with the reason why it is parked, for people. Any text is allowed.
 
         Raises:
-            TransientFailure: the broker is not available. The call can be repeated, or the message is delivered again.
+            TransientFailure: the broker is not available. The call can be repeated; the messages that were not parked are
+                delivered again when the consumer closes.
         """
         ...
 
 
 class Transport(Protocol):
-    """A broker. An application publishes to it and consumes from it; operators call `parked`, `unpark` and `forget`."""
+    """A broker. An application publishes and consumes; operators call `parked`, `unpark` and `delete_consumer`."""
+
+    @property
+    def system(self) -> str:
+        """The name of the messaging system in telemetry: a word in lower case, such as "rabbitmq". Known before `open`."""
+        ...
 
     async def open(self) -> None:
-        """Connect, and declare what publishing needs. Safe to repeat, also concurrently and after `close`.
+        """Connect, and declare the objects for publishing. Safe to repeat, also concurrently and after `close`.
 
         Raises:
             TransientFailure: the broker does not answer.
-            ConfigurationError: the broker refuses the user, or has what publishing needs in another form.
+            ConfigurationError: the broker refuses the user, or an object for publishing exists with other settings.
         """
         ...
 
@@ -217,17 +280,26 @@ class Transport(Protocol):
         ...
 
     async def parked(self, consumer: str) -> Sequence[ParkedDelivery]:
-        """Return the parked messages of a consumer, oldest first."""
+        """Return the parked messages of a consumer, oldest first. They stay parked.
+
+        Concurrent calls, also of other processes, return all messages each.
+
+        Raises:
+            TransientFailure: the broker is not available.
+        """
         ...
 
     async def unpark(self, consumer: str, ids: Sequence[str], *, again: bool) -> int:
         """Remove parked messages. Return how many there were.
 
+        A message that is delivered again and parked again, also during this call, is parked once and is not lost. Concurrent
+        calls with the same ids deliver each message once.
+
         Args:
             consumer: the consumer that parked them.
             ids: the ids of the messages.
             again: deliver the messages to that consumer again, durably before they are removed, and only to partitions that
-                parked them. Otherwise they are deleted.
+                parked them. Otherwise they are deleted, and a warning logs how many there were, with the ids.
         """
         ...
 
@@ -239,10 +311,11 @@ class Transport(Protocol):
         """
         ...
 
-    async def forget(self, consumer: str) -> bool:
+    async def delete_consumer(self, consumer: str) -> bool:
         """Delete a consumer with its waiting and parked messages. Return whether it existed.
 
-        Until then the broker keeps messages for it, even if no process consumes them. No process may consume meanwhile.
+        Until then the broker keeps messages for it, even if no process consumes them. No process may consume during
+        this call.
 
         Args:
             consumer: its name: `<application>.<source>`, unless `consume(consumer=…)` sets another one.

@@ -1,1 +1,1 @@
-"""What tests of applications and adapters share."""
+"""Tools that tests of applications and adapters share."""

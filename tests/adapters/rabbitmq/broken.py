@@ -1,4 +1,4 @@
-"""What publishes and receives while the broker is broken."""
+"""Publishers and consumers that run while the broker is broken."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from twofold_rabbitmq import RabbitMQ
 
 TOPIC = "shop.placed"
 TIMEOUT = 2.0
-"""How long the adapter waits for the broker here, in seconds."""
+"""The timeout of the adapter in these tests, in seconds."""
 
 SOON = TIMEOUT + CEILING / 4
-"""Within how many seconds that time-out is over, on a busy machine too. Without it the driver would wait for minutes."""
+"""The seconds in which that timeout passes, also on a busy machine. Without it the driver would wait for minutes."""
 
 
 class Broken:
-    """A broker that the tests break, and what connects to it.
+    """A broker that the tests break, with functions that connect to it.
 
     Args:
         server: the broker.
@@ -58,13 +58,13 @@ class Broken:
 
     @asynccontextmanager
     async def administrator(self) -> AsyncIterator[aiormq.abc.AbstractChannel]:
-        """Open a channel to look, and to delete."""
+        """Open a channel that inspects and deletes queues."""
         async with aiormq.connect(self.server.url) as connection:
             yield await connection.channel()
 
 
 def placed(number: int, *, keys: int = 50) -> list[WireMessage]:
-    """Return so many messages."""
+    """Return `number` messages."""
     run = secrets.token_hex(4)
     return [WireMessage(f"{run}-{each}", TOPIC, f"k{each % keys}", str(each).encode()) for each in range(number)]
 
@@ -77,12 +77,12 @@ def feed(consumer: str = "mail", *, partitions: int = 1) -> Feed:
 async def publish_all(
     transport: RabbitMQ, messages: Iterable[WireMessage], *, confirmed: Callable[[int], None] = lambda _: None
 ) -> None:
-    """Publish messages as a relay does: what is not confirmed is published again, from the first of its key on.
+    """Publish messages as a relay does: after a failure, publish again from the first unconfirmed message of a key.
 
     Args:
         transport: the transport.
-        messages: what to publish.
-        confirmed: told now and then how many are confirmed.
+        messages: the messages.
+        confirmed: called now and then with the number of confirmed messages.
     """
     left, done = list(messages), 0
     with in_time():
@@ -98,7 +98,7 @@ async def publish_all(
 
 
 class Received:
-    """What a consumer has accepted, each message once, in the order in which it came first."""
+    """The messages that a consumer has accepted, each once, in the order of their first delivery."""
 
     def __init__(self) -> None:
         self.deliveries = 0
@@ -110,7 +110,7 @@ class Received:
         return list(self._messages.values())
 
     def add(self, messages: Iterable[WireMessage]) -> None:
-        """Take note of messages; those that came before are recognised by their id."""
+        """Record messages; recognise redeliveries by their ids."""
         for each in messages:
             self.deliveries += 1
             self._messages.setdefault(each.id, each)

@@ -18,9 +18,9 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PrivateServer]:
-    """Give a server of our own, one for all the tests of a module: each takes seconds to start."""
+@pytest.fixture(scope="session")
+def private_server() -> Iterator[PrivateServer]:
+    """Start one server for all these tests, because each start takes seconds of CPU."""
     kind = RabbitMQServer()
     if not kind.installed():
         pytest.skip(f"needs {kind.programs}")
@@ -32,8 +32,16 @@ def server() -> Iterator[PrivateServer]:
 
 
 @pytest.fixture
+def server(private_server: PrivateServer) -> PrivateServer:
+    """Return the server, which runs, even if an earlier test failed while the server was stopped."""
+    if not private_server.answers(private_server.url):
+        private_server.start()
+    return private_server
+
+
+@pytest.fixture
 async def network(server: PrivateServer) -> AsyncIterator[Proxy]:
-    """Give a network between us and the server."""
+    """Give a network between the client and the server."""
     network = Proxy(server.url)
     async with network.running():
         yield network
@@ -41,6 +49,6 @@ async def network(server: PrivateServer) -> AsyncIterator[Proxy]:
 
 @pytest.fixture
 async def broken(server: PrivateServer) -> AsyncIterator[Broken]:
-    """Give what connects to the server, under a prefix of its own."""
+    """Return functions that connect to the server, under a separate prefix."""
     async with Broken(server) as broken:
         yield broken

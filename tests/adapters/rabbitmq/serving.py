@@ -10,7 +10,7 @@ from twofold_rabbitmq import RabbitMQ
 
 
 async def never(request: Request) -> bytes:
-    """Say that a request was begun, and go on for ever."""
+    """Report that a request was begun, and never return."""
     print(request.id, flush=True)  # noqa: T201 -- the test listens
     await asyncio.Event().wait()
     return b""

@@ -75,7 +75,7 @@ async def test_a_certificate_that_is_not_trusted(encrypted: Proxy) -> None:
 
 
 async def test_a_stalled_network_with_tls(broken: Broken, encrypted: Proxy, certificate: Path) -> None:
-    """Publishing and connecting take no longer than the timeout, although TLS ends with an answer of the peer."""
+    """Publishing and connecting respect the timeout, although the end of TLS waits for an answer of the peer."""
     outer = Proxy(encrypted.url)
     async with outer.running():
         transport = await broken.connect(f"{outer.url}?cafile={certificate}")
@@ -101,7 +101,7 @@ async def test_a_network_that_stalls_after_the_tls_handshake(encrypted: Proxy, c
 
 
 async def test_closing_is_orderly(broken: Broken, caplog: pytest.LogCaptureFixture) -> None:
-    """The broker and the driver have nothing to complain about."""
+    """Neither the broker nor the driver logs a warning."""
     caplog.set_level(logging.WARNING)
 
     async def echo(request: Request) -> bytes:

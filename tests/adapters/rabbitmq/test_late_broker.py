@@ -1,4 +1,4 @@
-"""Applications start while RabbitMQ is away, serve and ask when it is back, and are refused what it refuses."""
+"""Applications that start while RabbitMQ is unavailable: they connect later, or report the reason of a refusal."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from twofold import Application, Command, RemoteCommandBus
 from twofold.errors import ConfigurationError, NotSent
 from twofold.ports import Request
 from twofold.testing.conformance._tools.in_time import CEILING, in_time, until
+from twofold.testing.conformance._tools.problems import problems_of
 from twofold_memory import InMemory
 from twofold_rabbitmq import RabbitMQ
 
@@ -26,7 +27,7 @@ class Pack(Command[str], name="depot.pack"):
 
 @pytest.fixture
 def connect(server: PrivateServer) -> Callable[[], RabbitMQ]:
-    """Give what makes transports of a process."""
+    """Return a function that creates transports, as separate processes would."""
     prefix = f"t{time.monotonic_ns()}"
     return lambda: RabbitMQ(server.url, prefix=prefix, timeout=2.0)
 
@@ -44,8 +45,8 @@ async def away(server: PrivateServer) -> AsyncIterator[PrivateServer]:
         await asyncio.to_thread(server.start)
 
 
-async def test_what_serves_and_asks_waits_for_the_broker(away: PrivateServer, connect: Callable[[], RabbitMQ]) -> None:
-    """Until it is there a command is not sent, which is no failure of the service; then it is answered."""
+async def test_servers_and_requesters_wait_for_the_broker(away: PrivateServer, connect: Callable[[], RabbitMQ]) -> None:
+    """A command is not sent while the broker is unavailable. It is answered once the broker is reachable."""
     app = Application("depot", write=InMemory(), requests=connect())
 
     @app.command_handler(Pack)
@@ -54,7 +55,7 @@ async def test_what_serves_and_asks_waits_for_the_broker(away: PrivateServer, co
 
     app.serve(Pack)
     async with started(app):
-        assert any("depot cannot serve requests: " in each for each in (await app.health()).problems)
+        assert any("depot cannot serve requests: " in each for each in await problems_of(app))
         async with connect() as broker:
             commands = RemoteCommandBus(broker, "depot", timeout=10 * CEILING)
             with (
@@ -74,7 +75,7 @@ async def test_what_serves_and_asks_waits_for_the_broker(away: PrivateServer, co
 
 
 async def test_a_short_deadline_is_kept(away: PrivateServer) -> None:
-    """A request that cannot be sent before its deadline is not sent, whatever the adapter's own time-out is."""
+    """A request that cannot be sent before its deadline is not sent, whatever the adapter's own timeout is."""
     async with RabbitMQ(away.url, timeout=10 * CEILING) as broker:
         with (
             in_time(),
@@ -95,7 +96,8 @@ async def test_a_refused_start_leaves_nothing_open(broken: Broken, caplog: pytes
     second = Application("depot", write=InMemory(), transport=RabbitMQ(broken.server.url, prefix=broken.prefix))
     second.consume(Sold, source="shop", partitions=2)
     with pytest.raises(
-        ConfigurationError, match=r"cannot receive 'depot\.shop' in 2 partitions: it has 4, .*forget\('depot\.shop'\)"
+        ConfigurationError,
+        match=r"cannot receive 'depot\.shop' in 2 partitions: it has 4, .*delete_consumer\('depot\.shop'\)",
     ) as raised:
         async with second:
             pass

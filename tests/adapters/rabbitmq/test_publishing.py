@@ -1,4 +1,4 @@
-"""What the publisher says of each message is true of that message."""
+"""The publisher reports the true outcome of each message."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ import pytest
 
 from tests.adapters.rabbitmq.broken import TOPIC, Broken, feed, placed
 from twofold.ports import Outcome, WireMessage
+from twofold.testing.conformance._tools.in_time import CEILING
 from twofold_rabbitmq import RabbitMQ
 
 
-async def test_one_id_under_two_keys_to_nobody(broken: Broken) -> None:
-    """Neither is a success."""
+async def test_one_id_under_two_keys_without_a_receiver(broken: Broken) -> None:
+    """Neither message is a success."""
     transport = await broken.connect()
     messages = [WireMessage("1", "nobody", key, b"x") for key in ("a", "b", "c")]
     assert await transport.publisher.publish(messages) == [Outcome.UNROUTABLE] * 3
 
 
-async def test_a_cancelled_message_to_nobody_does_not_disturb_others(broken: Broken) -> None:
-    """Those that publish at the same time are confirmed, over the same channel."""
-    transport = await broken.connect()
+async def test_a_cancelled_message_without_a_receiver_does_not_disturb_others(broken: Broken) -> None:
+    """Cancelling an unroutable message does not affect concurrent messages on the same channel."""
+    transport = await broken.connect(timeout=CEILING)
     await transport.declare(feed())
     outcomes: set[Outcome] = set()
     for round_ in range(30):
@@ -36,8 +37,8 @@ async def test_a_cancelled_message_to_nobody_does_not_disturb_others(broken: Bro
     assert outcomes == {Outcome.CONFIRMED}
 
 
-async def test_a_message_for_all_waits_for_what_was_not_confirmed(broken: Broken) -> None:
-    """Without a key it goes out behind all that came before, or not at all."""
+async def test_a_message_for_all_waits_for_unconfirmed_messages(broken: Broken) -> None:
+    """A message without a key is sent after all earlier messages, or not at all."""
     transport = await broken.connect()
     await transport.declare(feed())
     messages = [WireMessage("1", "nobody", "k", b"x"), WireMessage("2", TOPIC, None, b"x")]
@@ -45,8 +46,8 @@ async def test_a_message_for_all_waits_for_what_was_not_confirmed(broken: Broken
     assert await transport.waiting(feed()) == 0
 
 
-async def test_a_broker_that_is_not_there_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    """However many messages there are."""
+async def test_an_unavailable_broker_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """One line is logged, however many messages are published."""
     caplog.set_level(logging.WARNING, "twofold.rabbitmq")
     transport = RabbitMQ("amqp://guest:guest@127.0.0.1:1/", timeout=1.0)
     assert set(await transport.publisher.publish(placed(1_000, keys=1_000))) == {Outcome.UNKNOWN}

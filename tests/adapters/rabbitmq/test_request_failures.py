@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from aiormq import spec
 
 from tests.adapters.rabbitmq.broken import SOON, TIMEOUT, Broken
 from tests.servers.proxy import Proxy
@@ -17,7 +19,7 @@ from twofold.testing.conformance._tools.in_time import CEILING, in_time
 
 
 class Held:
-    """Answers when it is let go, and notes what it was asked."""
+    """A server function that waits until it is released, and records its requests."""
 
     def __init__(self) -> None:
         self.begun: asyncio.Queue[Request] = asyncio.Queue()
@@ -30,7 +32,7 @@ class Held:
 
 
 async def echo(request: Request) -> bytes:
-    """Reply with what came."""
+    """Reply with the body of the request."""
     return b"re: " + request.body
 
 
@@ -58,7 +60,7 @@ async def _says(process: asyncio.subprocess.Process) -> str:
 
 @pytest.mark.parametrize("key", [None, "k1"])
 async def test_a_server_is_killed_in_the_middle(broken: Broken, key: str | None) -> None:
-    """Another one answers what it had begun."""
+    """Another server answers the requests of a killed server."""
     transport, other = await broken.connect(), await broken.connect()
     async with another_process(broken) as process:
         asked = asyncio.create_task(transport.request("shop", Request("r1", key, b"one"), seconds=CEILING))
@@ -95,7 +97,7 @@ async def test_a_reply_after_the_requester_has_connected_again(broken: Broken, n
 
 
 async def test_a_request_over_a_stalled_network(broken: Broken, network: Proxy) -> None:
-    """It ends at its deadline; the next one does not wait for a connection that says nothing."""
+    """The request ends at its deadline. The next request does not wait for a connection that does not respond."""
     lag, transport = await broken.connect(network.url), await broken.connect()
     async with transport.serve("shop", echo):
         assert await lag.request("shop", Request("r1", None, b"one"), seconds=CEILING) == b"re: one"
@@ -107,7 +109,7 @@ async def test_a_request_over_a_stalled_network(broken: Broken, network: Proxy) 
 
 
 async def test_a_server_behind_a_broken_network(broken: Broken, network: Proxy) -> None:
-    """It is cut off in the middle, comes back, and answers what was asked."""
+    """A server whose network breaks during a request reconnects and answers the request."""
     lag, transport, held = await broken.connect(network.url), await broken.connect(), Held()
     async with lag.serve("shop", held):
         asked = asyncio.create_task(transport.request("shop", Request("r1", "k1", b"one"), seconds=CEILING))
@@ -119,7 +121,7 @@ async def test_a_server_behind_a_broken_network(broken: Broken, network: Proxy) 
 
 
 async def test_requests_over_a_restart(broken: Broken) -> None:
-    """What was asked before the broker went is answered after it came back."""
+    """Requests that were sent before a restart of the broker are answered after it."""
     transport, held = await broken.connect(), Held()
     async with transport.serve("shop", held):
         asked = asyncio.create_task(transport.request("shop", Request("r1", "k1", b"one"), seconds=CEILING))
@@ -142,3 +144,33 @@ async def test_all_connections_of_requests_are_closed_by_force(broken: Broken) -
             assert reply == b"re: " + body
             number += 1
         await closed
+
+
+@pytest.mark.parametrize(
+    "reply_to", ["amq.rabbitmq.reply-to.x.y", "amq.rabbitmq.reply-to.g1h2/a.b", "nowhere", "x" * 255]
+)
+async def test_a_request_with_a_broken_reply_address(broken: Broken, reply_to: str) -> None:
+    """Such a request is handled once and dropped, and other requests are answered, at the same time too."""
+    handled: list[bytes] = []
+
+    async def noting(request: Request) -> bytes:
+        handled.append(request.body)
+        return request.body
+
+    transport = await broken.connect()
+    async with transport.serve("shop", noting), broken.administrator() as channel:
+        topology = transport._requests
+        broken_one = spec.Basic.Properties(
+            reply_to=reply_to, expiration="60000", headers={"id": "b", "deadline": int((time.time() + 60) * 1000)}
+        )
+        for _ in range(3):
+            await channel.basic_publish(
+                b"broken", exchange=topology.exchange, routing_key="any.shop", properties=broken_one
+            )
+            for number in range(3):
+                sent = Request(f"r{number}", None, b"good")
+                assert await transport.request("shop", sent, seconds=CEILING) == b"good"
+    assert handled.count(b"broken") == 3
+    for queue in topology.queues("shop", 1):
+        async with broken.administrator() as channel:
+            assert (await channel.queue_declare(queue, passive=True)).message_count == 0

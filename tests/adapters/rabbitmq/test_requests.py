@@ -1,4 +1,4 @@
-"""Requests in order, servers that stop, and what others send that is none."""
+"""Order of requests, servers that stop, and messages of other programs that are not requests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Pack(Command[int], name="depot.pack"):
 
 
 async def echo(request: Request) -> bytes:
-    """Reply with what came."""
+    """Reply with the body of the request."""
     return b"re: " + request.body
 
 
@@ -49,16 +49,16 @@ async def test_requests_of_a_key_stay_in_order_when_the_connection_is_lost(broke
             assert list(dict.fromkeys(seen)) == [f"{number}-1", f"{number}-2"]
 
 
-async def test_one_id_asked_at_once_of_nobody(broken: Broken) -> None:
-    """Each is told that there is nobody."""
+async def test_concurrent_requests_with_one_id_without_a_server(broken: Broken) -> None:
+    """Concurrent requests with one id to a missing service each get an error."""
     transport = await broken.connect()
     asked = [transport.request("nobody", Request("same", None, b""), seconds=CEILING) for _ in range(3)]
     errors = await asyncio.gather(*asked, return_exceptions=True)
     assert [type(each) for each in errors] == [NoRemoteService] * 3
 
 
-async def test_what_may_have_been_handled_is_not_said_to_be_undone(broken: Broken, network: Proxy) -> None:
-    """When a request is sent again and the service is gone meanwhile, nobody knows what became of it."""
+async def test_a_request_that_may_have_been_handled_has_an_unknown_outcome(broken: Broken, network: Proxy) -> None:
+    """If a request is sent again while its service disappears, its outcome is reported as unknown."""
     transport, lag, begun = await broken.connect(), await broken.connect(network.url), asyncio.Event()
 
     async def never(request: Request) -> bytes:
@@ -73,15 +73,15 @@ async def test_what_may_have_been_handled_is_not_said_to_be_undone(broken: Broke
         network.stall()
         network.cut()
         await serving.aclose()
-        assert await transport.forget_service("shop")
+        assert await transport.delete_service("shop")
         network.resume()
         with pytest.raises(RemoteTimeout):
             await asked
-    assert not await transport.forget_service("shop")
+    assert not await transport.delete_service("shop")
 
 
-async def test_a_connection_that_says_nothing_is_cut(broken: Broken, network: Proxy) -> None:
-    """Although each request waits for less than the time-out, and new connections would work."""
+async def test_a_silent_requester_connection_is_closed(broken: Broken, network: Proxy) -> None:
+    """Each request waits for less than the timeout, and new connections would work."""
     transport, lag = await broken.connect(), await broken.connect(network.url)
     await lag.declare(feed())
     async with transport.serve("shop", echo):
@@ -104,7 +104,10 @@ async def test_a_connection_that_says_nothing_is_cut(broken: Broken, network: Pr
 
 
 async def test_an_application_that_stops_leaves_requests_to_another(broken: Broken) -> None:
-    """Under load it finishes what it has begun, nobody gets an error, and none is handled twice."""
+    """An application that stops under load finishes its requests.
+
+    No client gets an error, and no request is handled twice.
+    """
     store, handled = InMemory(), list[int]()
 
     def application() -> Application:
@@ -138,10 +141,10 @@ async def test_an_application_that_stops_leaves_requests_to_another(broken: Brok
     assert sorted(handled) == list(range(200))
 
 
-async def test_another_clock_does_not_drop_what_the_broker_hands_out(
+async def test_a_wrong_clock_does_not_drop_delivered_requests(
     broken: Broken, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server whose clock is ahead answers, and says that the clocks differ."""
+    """A server whose clock is ahead replies, and logs that the clocks differ."""
 
     class Ahead:
         """A clock."""
@@ -159,8 +162,8 @@ async def test_another_clock_does_not_drop_what_the_broker_hands_out(
     assert "Check the clocks of this machine and of the requester" in caplog.text
 
 
-async def test_what_is_no_request_blocks_nobody(broken: Broken, caplog: pytest.LogCaptureFixture) -> None:
-    """A deadline that never comes, and a queue to reply to that is no requester's, are not heeded."""
+async def test_a_malformed_request_blocks_no_other_request(broken: Broken, caplog: pytest.LogCaptureFixture) -> None:
+    """A deadline in the far future, and a reply queue of another program, are ignored."""
     caplog.set_level(logging.WARNING, "twofold.rabbitmq")
     transport = await broken.connect()
 
@@ -171,7 +174,8 @@ async def test_what_is_no_request_blocks_nobody(broken: Broken, caplog: pytest.L
 
     async with transport.serve("shop", refuse, concurrency=1), broken.administrator() as channel:
         await channel.queue_declare(f"{broken.prefix}.victim", auto_delete=True)
-        for headers, body in [({"deadline": 2**62}, b"evil")] * 8 + [({}, b"fine")]:
+        forged = {"id": "r0\nCRITICAL forged"}
+        for headers, body in [({"deadline": 2**62}, b"evil")] * 8 + [({}, b"fine"), (forged, b"late")]:
             await channel.basic_publish(
                 body,
                 exchange=f"{broken.prefix}:requests",
@@ -179,7 +183,7 @@ async def test_what_is_no_request_blocks_nobody(broken: Broken, caplog: pytest.L
                 properties=spec.Basic.Properties(
                     headers=dict(headers),
                     reply_to=f"{broken.prefix}.victim",
-                    expiration="60000" if not headers else None,
+                    expiration="60000" if not headers else None,  # without one, a request is late
                 ),
             )
         assert await transport.request("shop", Request("r1", None, b"one"), seconds=CEILING) == b"re: one"
@@ -187,4 +191,5 @@ async def test_what_is_no_request_blocks_nobody(broken: Broken, caplog: pytest.L
         assert found.message_count == 0
         await channel.queue_delete(f"{broken.prefix}.victim")
     assert "drops" in caplog.text
-    assert "which is not a requester but a queue" in caplog.text
+    assert "\nCRITICAL" not in caplog.text
+    assert "the address is a queue and not a requester" in caplog.text

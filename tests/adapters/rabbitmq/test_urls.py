@@ -1,4 +1,4 @@
-"""A URL that cannot work is told as what it is, and is no broker that is away."""
+"""An invalid URL and refused credentials are reported as such, and not as an unavailable broker."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from twofold_rabbitmq import RabbitMQ
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:5672", "redis://guest:secret@127.0.0.1:6379", "localhost", "amqp:///", ""])
-def test_what_is_no_url_of_rabbitmq_is_refused_at_once(url: str) -> None:
-    """When the object is made; and no password is repeated."""
+def test_an_invalid_url_is_refused_immediately(url: str) -> None:
+    """An invalid URL is refused when the object is created, without repeating its password."""
     with pytest.raises(ConfigurationError, match=r"amqp://guest:guest@localhost:5672/") as raised:
         RabbitMQ(url)
     assert "secret" not in str(raised.value)
@@ -29,8 +29,10 @@ def test_what_is_no_url_of_rabbitmq_is_refused_at_once(url: str) -> None:
     ],
     ids=["password", "virtual host"],
 )
-async def test_what_the_broker_refuses_is_no_absence(server: PrivateServer, wrong: tuple[str, str], text: str) -> None:
-    """It answers, and does not let us in: whoever opens, publishes or asks is told what to correct."""
+async def test_a_refused_login_is_not_an_unavailable_broker(
+    server: PrivateServer, wrong: tuple[str, str], text: str
+) -> None:
+    """If the broker refuses the user, opening, publishing and requesting raise an error that names the cause."""
     login, path = server.url.removesuffix("/"), "/"
     url = login.replace(*wrong) + path if wrong[0] != "/" else login + wrong[1]
     async with RabbitMQ(url, timeout=10) as broker:
@@ -41,4 +43,4 @@ async def test_what_the_broker_refuses_is_no_absence(server: PrivateServer, wron
             await broker.request("shop", Request("r1", None, b""), seconds=CEILING)
         (outcome,) = await broker.publisher.publish([WireMessage("1", "shop.sold", "a", b"")])
         assert outcome is Outcome.UNKNOWN
-        assert re.search(text, broker.publisher.trouble or "")
+        assert re.search(text, broker.publisher.problem or "")

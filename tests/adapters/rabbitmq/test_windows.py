@@ -1,4 +1,4 @@
-"""What a consumer has: as much as it wants, settled only over the connection over which it came."""
+"""The window of a consumer: deliveries up to its limit, settled only over the connection that delivered them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from twofold_rabbitmq._window import Receipt, Window
 
 
 class Enough(Exception):
-    """Ends what goes on for ever."""
+    """Ends an endless loop."""
 
 
 async def until_unsettled(consumer: RabbitMQConsumer, number: int) -> None:
-    """Wait until the broker has delivered so many."""
+    """Wait until the broker has delivered this number of messages."""
     await until(lambda: consumer.unsettled == number, lambda: f"{number} were to be there, not {consumer.unsettled}")
 
 
@@ -49,7 +49,7 @@ def test_settling_moves_the_tag_below_which_all_is_settled() -> None:
 
 
 async def test_no_more_than_the_prefetch_is_delivered(broken: Broken) -> None:
-    """The rest waits at the broker, however much there is."""
+    """All other messages wait at the broker."""
     transport = await broken.connect(prefetch=5)
     await transport.declare(feed())
     await publish_all(transport, placed(40))
@@ -106,10 +106,10 @@ async def test_a_late_delivery_of_a_lost_connection_is_dropped(broken: Broken, n
         assert [each.message for each in await consumer.receive()] == [message]
 
 
-async def test_pauses_begin_anew_after_a_steady_connection(
+async def test_the_backoff_is_reset_after_a_steady_connection(
     broken: Broken, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They grow while connections break at once, and not once one has lasted."""
+    """Delays grow while connections break immediately, and start again at the first delay after a steady connection."""
     lasted = iter([1_000.0, 1_000.0, 1_000.0, -1.0, 1_000.0])
 
     async def breaks(connection: Connection) -> None:

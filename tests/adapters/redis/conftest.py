@@ -1,4 +1,4 @@
-"""What the tests of the Redis adapter share."""
+"""Fixtures for the tests of the Redis adapter."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def prefix(new_prefix: Callable[[], str]) -> str:
-    """What the keys of this test begin with."""
+    """The prefix of the keys of this test."""
     return new_prefix()
 
 
 @pytest.fixture
 async def client(redis_url: str, prefix: str) -> AsyncIterator[Client]:
-    """A client of a server that others use too; what the test left there is removed."""
+    """A client of a shared server. The keys of the test are deleted afterwards."""
     async with Client.from_url(redis_url) as client:
         yield client
         async for key in client.scan_iter(match=f"*{prefix}*", count=10_000):

@@ -1,4 +1,4 @@
-"""What only the cache in Redis has to promise: on a cluster, under load, and among what others write."""
+"""Promises of the Redis cache only: on a cluster, under load, and beside keys of other programs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def distant(url: str) -> Distant:
 
 
 async def test_waiting_for_a_turn_is_not_being_late(redis_url: str, prefix: str) -> None:
-    """Hundreds of calls at once take longer than one of them may, and none fails."""
+    """Hundreds of concurrent calls may take longer than the timeout of one call, and none fails."""
     async with distant(redis_url) as client:
         cache = RedisCache(client, prefix=prefix, timeout=3.0)
         await asyncio.gather(*(cache.lookup(key("k")) for _ in range(50)))
@@ -46,10 +46,10 @@ async def test_waiting_for_a_turn_is_not_being_late(redis_url: str, prefix: str)
         await client.unlink(*[name async for name in client.scan_iter(f"{prefix}:*")])
 
 
-async def test_an_event_loop_that_stands_still_is_not_a_late_redis(
+async def test_a_blocked_event_loop_is_not_a_late_redis(
     redis_url: str, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The time was over before anybody could look for the answer."""
+    """A blocked event loop is not counted as a late answer of Redis."""
     loop, ahead = asyncio.get_running_loop(), 0.0
     by_the_clock = loop.time
     monkeypatch.setattr(loop, "time", lambda: by_the_clock() + ahead)
@@ -83,7 +83,7 @@ async def test_a_redis_that_hangs_costs_the_time_of_one_call(server: PrivateServ
 
 
 class Counting(Client):
-    """A client that writes down what it sends."""
+    """A client that records its commands."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -101,9 +101,9 @@ async def test_a_hit_is_one_call(redis_url: str, client: Client, prefix: str, mo
     async with Counting.from_url(redis_url) as counting:
         cache, sent = RedisCache(counting, prefix=prefix, timeout=CEILING), cast(Counting, counting).sent
         for sure, calls in ((1e-9, ["EVALSHA"] * 3), (3600.0, ["EVALSHA", "MGET", "MGET"])):
-            monkeypatch.setattr(twofold_redis._cache.cache, "_SURE", 1e-9)
+            monkeypatch.setattr(twofold_redis._cache.cache, "SURE", 1e-9)
             await keep(cache, answer("kept"), f"{sure}")
-            monkeypatch.setattr(twofold_redis._cache.cache, "_SURE", sure)
+            monkeypatch.setattr(twofold_redis._cache.cache, "SURE", sure)
             sent.clear()
             for _ in range(3):
                 assert await cache.lookup(key(f"{sure}")) == answer("kept")
@@ -125,7 +125,7 @@ async def test_nothing_stays_for_ever(client: Client, prefix: str) -> None:
 @pytest.mark.parametrize(
     "garbage", [b"garbage", b"", b"%s x log\n{}", b"%s 1 log\n\xff\xfe", b"%s 1 log", b"other 1 log\n{}"]
 )
-async def test_what_others_wrote_is_not_there(client: Client, prefix: str, garbage: bytes) -> None:
+async def test_values_of_other_programs_are_misses(client: Client, prefix: str, garbage: bytes) -> None:
     """It is replaced by the next answer."""
     cache = RedisCache(client, prefix=prefix, timeout=CEILING)
     lease = await lease_of(cache)
@@ -137,7 +137,7 @@ async def test_what_others_wrote_is_not_there(client: Client, prefix: str, garba
 
 @pytest.mark.parametrize("options", [{"decode_responses": True}, {"encoding": "latin-1"}, {"protocol": 3}])
 async def test_any_client_will_do(redis_url: str, prefix: str, client: Client, options: dict[str, Any]) -> None:
-    """Whatever it encodes and decodes otherwise."""
+    """The cache works with clients that decode responses or use another encoding."""
     async with Client.from_url(redis_url, **options) as other:
         cache = RedisCache(other, prefix=prefix, timeout=CEILING)
         kept = Cached('"ü€"', Position(1), "l")
@@ -145,32 +145,32 @@ async def test_any_client_will_do(redis_url: str, prefix: str, client: Client, o
         assert isinstance(lease, CacheLease)
         assert await cache.fill(lease, kept, seconds=60)
         assert await RedisCache(client, prefix=prefix, timeout=CEILING).lookup(CacheKey("q", "é€"), "ö") == kept
-        await cache.forget(["q"])
+        await cache.invalidate_queries(["q"])
         assert isinstance(await cache.lookup(CacheKey("q", "é€"), "ö"), CacheLease)
 
 
-async def test_forgetting_takes_letters_as_they_are(client: Client, new_prefix: Callable[[], str]) -> None:
-    """What stands for others in a pattern of Redis stands for itself in a prefix and in the name of a query."""
+async def test_invalidated_names_are_not_patterns(client: Client, new_prefix: Callable[[], str]) -> None:
+    """Special characters of Redis patterns in the name of a query are matched literally."""
     prefix = new_prefix()
-    starred, other = (
-        RedisCache(client, prefix=f"{prefix}[a]*", timeout=CEILING),
+    mine, other = (
+        RedisCache(client, prefix=f"{prefix}a", timeout=CEILING),
         RedisCache(client, prefix=f"{prefix}axx", timeout=CEILING),
     )
-    for cache in (starred, other):
+    for cache in (mine, other):
         for query in ("q", "q*"):
             lease = await cache.lookup(CacheKey(query, "k"))
             assert isinstance(lease, CacheLease)
             assert await cache.fill(lease, answer(query), seconds=60)
-    await starred.forget(["q*"])
-    assert isinstance(await starred.lookup(CacheKey("q*", "k")), CacheLease)
-    assert await starred.lookup(CacheKey("q", "k")) == answer("q")
+    await mine.invalidate_queries(["q*"])
+    assert isinstance(await mine.lookup(CacheKey("q*", "k")), CacheLease)
+    assert await mine.lookup(CacheKey("q", "k")) == answer("q")
     assert await other.lookup(CacheKey("q*", "k")) == answer("q*")
     async for name in client.scan_iter(f"{prefix}*"):
         await client.unlink(name)
 
 
-async def test_what_is_of_an_earlier_run_is_worth_nothing(client: Client, prefix: str) -> None:
-    """A mark that a snapshot brought back was perhaps invalidated since: no answer is given, and no lease is good."""
+async def test_answers_of_an_earlier_run_are_not_returned(client: Client, prefix: str) -> None:
+    """A mark from a snapshot may have been invalidated since: no answer is returned, and no lease is valid."""
     cache = RedisCache(client, prefix=prefix, timeout=CEILING)
     lease = await lease_of(cache)
     run, _, unique = lease.mark.partition(":")

@@ -60,7 +60,7 @@ async def test_an_application_reads_from_a_cluster(server: PrivateServer) -> Non
 
 
 async def test_a_cluster_is_a_cache(server: PrivateServer) -> None:
-    """It keeps, ends and forgets answers, whose keys are spread over all slots."""
+    """A cluster stores, expires and deletes answers, whose keys are spread over all slots."""
     async with clustered(server) as (client, _):
         caches = count()
 

@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 
 from twofold.errors import (
     CheckpointMoved,
-    CommitFailed,
+    CommitUnknown,
     NotStorable,
     TransientFailure,
     UnitOfWorkClosed,
@@ -103,7 +103,10 @@ def at(position: int) -> Checkpoint:
 
 
 async def test_an_answer_that_is_lost_once(wire: Wire, prefix: str, store: Redis) -> None:
-    """A client that sends the commit again is told that it was done, and it was done once: a swap is not undone."""
+    """A client that repeats a commit after a lost answer gets its first result.
+
+    The commit, such as a swap, happens once.
+    """
     async with wire.client(retries=3) as client:
         transaction = await Redis(client, prefix=prefix).begin()
         await transaction.rows(Task, shadow=True).write([RowChange("a", Task(id="a"), Position(1))])
@@ -117,12 +120,15 @@ async def test_an_answer_that_is_lost_once(wire: Wire, prefix: str, store: Redis
 
 
 async def test_an_answer_that_stays_away(wire: Wire, prefix: str, store: Redis) -> None:
-    """Where nobody can say whether it was done the error says *unknown*, and the transaction is over."""
+    """If the answer to a commit never arrives, the error says that the outcome is unknown.
+
+    The transaction has ended.
+    """
     async with wire.client(retries=0) as client:
         transaction = await Redis(client, prefix=prefix).begin()
         await transaction.checkpoints.advance("tasks", expected=None, to=at(1))
         wire.lose = 1
-        with pytest.raises(CommitFailed, match="unknown"):
+        with pytest.raises(CommitUnknown, match="unknown"):
             await transaction.commit()
         with pytest.raises(UnitOfWorkDoomed):
             await transaction.commit()
@@ -134,7 +140,7 @@ async def test_an_answer_that_stays_away(wire: Wire, prefix: str, store: Redis) 
 
 @pytest.mark.parametrize("how", ["by its scope", "by asyncio"])
 async def test_a_cancelled_commit_is_awaited(how: str, wire: Wire, prefix: str, store: Redis) -> None:
-    """A commit that was sent ends before its task does, so that nobody goes on while it is under way."""
+    """A task that is cancelled during a commit waits for its end, so that no work overlaps with the commit."""
     wire.hold = asyncio.Event()
     async with wire.client(retries=0) as client:
         transaction = await Redis(client, prefix=prefix).begin()
@@ -166,13 +172,13 @@ async def test_a_checkpoint_that_moves_before_the_commit(store: Redis) -> None:
         await transaction.rows(Task).write([RowChange(key, Task(id=key), Position(1))])
         await transaction.checkpoints.advance("tasks", expected=None, to=at(1))
     await one.commit()
-    with pytest.raises(CheckpointMoved, match=r"'tasks'.*stands at 1 0 log"):
+    with pytest.raises(CheckpointMoved, match=r"'tasks'.*it is at 1 0 .*log\. Another worker advanced it first"):
         await other.commit()
     assert list(await all_of(store, Task)) == ["one"]
 
 
 async def test_a_lease_of_before_everything_was_lost(client: Client, store: Redis, prefix: str) -> None:
-    """After a loss a partition may be claimed anew; whoever held it before is no holder any more."""
+    """After a loss of all data a partition can be claimed again. Leases from before the loss are invalid."""
 
     async def claimed(owner: str) -> Lease:
         first = await store.begin()
@@ -211,7 +217,7 @@ async def test_more_rows_than_lua_takes_at_a_time(store: Redis) -> None:
 
 
 async def test_positions_are_whole_numbers(store: Redis) -> None:
-    """Of two changes whose positions no number of Lua tells apart the newer one stays."""
+    """Positions that are equal as numbers of Lua are still compared exactly: the newer change wins."""
     for position in (2**53 + 1, 2**53, 99):
         transaction = await store.begin()
         await transaction.rows(Task).write([RowChange("a", Task(id="a", note=str(position)), Position(position))])
@@ -240,7 +246,7 @@ async def test_a_row_that_cannot_be_kept(store: Redis, row: Task, field: str) ->
 
 
 async def test_words_that_are_no_text_are_parked(store: Redis) -> None:
-    """Half a surrogate pair in a reason or a key is kept as it is."""
+    """A lone surrogate in a reason or a key is stored unchanged."""
     (event,) = events(1)
     given = ParkedEvent(event, "k\udcff", "no file b\udcff ☕", 1, event.time, event.time)
     transaction = await store.begin()
@@ -278,7 +284,7 @@ async def test_scripts_are_shown_again(client: Client, store: Redis, new_prefix:
 
 
 async def test_nothing_answers() -> None:
-    """A Redis that is not there is a transient failure of each call; a transaction that met it can only be rolled back."""
+    """An unreachable Redis is a transient failure of each call. The transaction can only be rolled back."""
     async with Client(port=1, retry=Retry(NoBackoff(), 0)) as client:
         transaction = await Redis(client).begin()
         with pytest.raises(TransientFailure, match=r"read rows of Task.*ConnectionError"):
@@ -289,7 +295,7 @@ async def test_nothing_answers() -> None:
 
 
 async def test_a_client_that_decodes(redis_url: str, prefix: str, store: Redis) -> None:
-    """A client that was made to return texts, or to send other bytes, will do as well, and so will one that speaks RESP3."""
+    """Clients that decode responses, encode in another way, or use RESP3 work."""
     latin: dict[str, Any] = {"encoding": "latin-1", "decode_responses": True}
     kinds: list[dict[str, Any]] = [{"decode_responses": True}, {"protocol": 3}, {"protocol": 2}, latin]
     for number, options in enumerate(kinds, start=1):

@@ -1,4 +1,4 @@
-"""Bytes that sort as values do: whatever the values."""
+"""Encoded bytes sort in the order of the values."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ KINDS: dict[str, tuple[Callable[[Any], bytes], st.SearchStrategy[Any]]] = {
 @pytest.mark.parametrize("kind", KINDS)
 @given(data=st.data())
 def test_bytes_sort_as_values_do(kind: str, data: st.DataObject) -> None:
-    """Of two values the smaller one has the smaller bytes, equal ones have the same, and none begins with another."""
+    """The encoded bytes sort like the values. Equal values have equal bytes, and no encoding is a prefix of another."""
     encode, values = KINDS[kind]
     one, other = data.draw(values), data.draw(values)
     assert (encode(one) < encode(other)) == (one < other)
@@ -42,7 +42,7 @@ def test_bytes_sort_as_values_do(kind: str, data: st.DataObject) -> None:
 
 @given(data=st.data())
 def test_fields_sort_one_after_the_other(data: st.DataObject) -> None:
-    """Of two rows the first field that differs decides, whatever the fields behind it."""
+    """Rows are sorted by the first field that differs, whatever their later fields."""
     fields = data.draw(st.lists(st.sampled_from(sorted(KINDS)), min_size=2, max_size=4))
     one, other = (tuple(data.draw(KINDS[kind][1]) for kind in fields) for _ in range(2))
     encoded = [b"".join(KINDS[kind][0](value) for kind, value in zip(fields, row, strict=True)) for row in (one, other)]
@@ -51,19 +51,19 @@ def test_fields_sort_one_after_the_other(data: st.DataObject) -> None:
 
 @given(st.text(max_size=6), st.text(max_size=6))
 def test_bare_texts_sort_too(one: str, other: str) -> None:
-    """Keys, which have nothing behind them, are kept without an end."""
+    """Keys, which are the last part of an entry, are encoded without a terminator."""
     assert (encoding.bare_text(one) < encoding.bare_text(other)) == (one < other)
 
 
 @given(st.binary(max_size=4), st.binary(max_size=6))
-def test_what_comes_behind_a_prefix(prefix: bytes, other: bytes) -> None:
-    """Bytes lie between a prefix and what comes behind it when they begin with the prefix, and only then."""
+def test_keys_after_a_prefix(prefix: bytes, other: bytes) -> None:
+    """Bytes lie between a prefix and its end exactly if they begin with the prefix."""
     end = encoding.after(prefix)
     assert other.startswith(prefix) == (prefix <= other and (end is None or other < end))
 
 
-def test_what_is_equal_has_the_same_bytes() -> None:
-    """Values that Python calls equal are one to an index."""
+def test_equal_values_have_equal_bytes() -> None:
+    """Values that are equal in Python are equal in an index."""
     noon = datetime(2024, 6, 1, 12, tzinfo=UTC)
     assert encoding.real(0.0) == encoding.real(-0.0)
     assert encoding.decimal(Decimal("2.50")) == encoding.decimal(Decimal("2.5"))

@@ -39,7 +39,7 @@ async def running(client: Client, write: WriteStore, *, partitions: int = 1) -> 
 
 
 async def found(app: Application, expected: Audit) -> None:
-    """Return once a query finds what is expected."""
+    """Return once a query finds the expected rows."""
     seen: Audit | None = None
 
     async def it_is_there() -> bool:
@@ -64,7 +64,7 @@ async def test_everything_is_lost(server: PrivateServer, partitions: int) -> Non
 
 
 async def test_an_older_copy(server: PrivateServer) -> None:
-    """A server that comes back with its data of before is read forward, although nothing happens meanwhile."""
+    """Rows of a server that returns with older data are read forward, even without new events."""
     files, copy = server.folder / "appendonlydir", server.folder / "copy"
     reading = anyio.Event()
     reading.set()
@@ -94,7 +94,7 @@ async def test_an_older_copy(server: PrivateServer) -> None:
 
 
 async def test_a_server_killed_under_load(server: PrivateServer) -> None:
-    """Whatever a server loses each time it is killed, in the end each event is in its row once, in order."""
+    """A server is killed repeatedly under load and loses data. In the end each event is in its row once, in order."""
     write = InMemory()
     async with Client.from_url(server.url) as client, running(client, write) as app:
         await app.dispatch(Open(account_id="a"))
@@ -110,7 +110,7 @@ async def test_a_server_killed_under_load(server: PrivateServer) -> None:
 
 
 async def test_a_server_that_is_away_is_no_failure_of_an_event(server: PrivateServer) -> None:
-    """While Redis is away nothing is parked; when it is back the projection goes on."""
+    """While Redis is unavailable no event is parked. The projection resumes when Redis returns."""
     async with Client.from_url(server.url) as client, running(client, InMemory()) as app:
         await app.dispatch(Open(account_id="a"))
         await app.settle()
@@ -124,7 +124,7 @@ async def test_a_server_that_is_away_is_no_failure_of_an_event(server: PrivateSe
 
 
 async def test_a_server_that_evicts_is_refused(server: PrivateServer) -> None:
-    """A Redis that throws keys away when its memory is full is told from one that only refuses."""
+    """A Redis that evicts keys when its memory is full is refused; one that refuses writes is accepted."""
     async with Client.from_url(server.url) as client:
         await client.config_set("maxmemory", "100mb")
         for policy in ("allkeys-lru", "allkeys-random"):
@@ -137,7 +137,7 @@ async def test_a_server_that_evicts_is_refused(server: PrivateServer) -> None:
 
 
 async def test_full_memory_changes_nothing(server: PrivateServer) -> None:
-    """A commit that finds no memory is refused whole, and goes through once there is some."""
+    """A commit without enough memory is refused completely, and succeeds later."""
     async with Client.from_url(server.url) as client:
         await client.config_set("maxmemory", "1")
         store = Redis(client)
@@ -156,7 +156,7 @@ async def _audited(store: Redis) -> None:
 
 
 async def _soon(app: Application) -> Audit | None:
-    """Return the first answer after the server was away."""
+    """Return the first answer after the server was unavailable."""
     while True:
         try:
             return await app.execute(GetAudit(account_id="a"))

@@ -1,4 +1,4 @@
-"""Notifications over Redis: what happens to them when connections are lost, and when they say nothing any more."""
+"""Notifications over Redis when connections break or stall."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from twofold_redis import RedisNotifier
 
 
 class Counting(Proxy):
-    """Counts what the server says."""
+    """Counts the answers of the server."""
 
     answers = 0
 
@@ -35,30 +35,28 @@ async def network(redis_url: str) -> AsyncIterator[Counting]:
 
 
 async def test_a_connection_is_lost(client: Client, prefix: str, network: Proxy) -> None:
-    """Whoever listens is told, and may listen again."""
+    """A listener whose connection breaks is informed, and can listen again."""
     async with Client.from_url(network.url) as lag:
         for _ in range(3):
-            heard = asyncio.Event()
-            watching = asyncio.create_task(RedisNotifier(lag, prefix=prefix).watch("a", heard.set))
-            await heard.wait()
-            heard.clear()
-            await RedisNotifier(client, prefix=prefix).announce("a")
-            await heard.wait()
+            notify = asyncio.Event()
+            watching = _watching(RedisNotifier(lag, prefix=prefix), notify)
+            await notify.wait()
+            notify.clear()
+            await RedisNotifier(client, prefix=prefix).announce("a", "x")
+            await notify.wait()
             network.cut()
             with pytest.raises(TransientFailure, match="cannot receive notifications"):
                 await watching
 
 
-async def test_a_connection_that_says_nothing_is_given_up(
-    prefix: str, network: Counting, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A network that passes nothing on is noticed; one on which nothing happens is not mistaken for that."""
+async def test_a_silent_connection_is_closed(prefix: str, network: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that drops messages is detected. An idle network is not mistaken for one."""
     monkeypatch.setattr(twofold_redis._notifier, "_SILENCE", 0.05)
     monkeypatch.setattr(twofold_redis._notifier, "_TIMEOUT", CEILING)
-    heard = asyncio.Event()
+    notify = asyncio.Event()
     async with Client.from_url(network.url) as lag:
-        watching = asyncio.create_task(RedisNotifier(lag, prefix=prefix).watch("a", heard.set))
-        await heard.wait()
+        watching = _watching(RedisNotifier(lag, prefix=prefix), notify)
+        await notify.wait()
         said = network.answers
         await until(lambda: network.answers > said + 5, "the server was to be asked again and again")
         assert not watching.done()
@@ -69,10 +67,15 @@ async def test_a_connection_that_says_nothing_is_given_up(
 
 
 async def test_a_server_that_is_away(prefix: str) -> None:
-    """Neither announcing nor listening hangs, or raises an error of the driver."""
+    """With an unreachable server, announcing and listening neither hang nor raise an error of the driver."""
     async with Client.from_url("redis://127.0.0.1:1") as client:
         notifier = RedisNotifier(client, prefix=prefix)
         with pytest.raises(TransientFailure, match="cannot announce events"):
-            await notifier.announce("a")
+            await notifier.announce("a", "x")
         with pytest.raises(TransientFailure, match="cannot receive notifications"):
-            await notifier.watch("a", lambda: None)
+            await notifier.watch("a", lambda origin: None)
+
+
+def _watching(notifier: RedisNotifier, notify: asyncio.Event) -> asyncio.Task[None]:
+    """Listen to a log in a task that sets an event at each notification."""
+    return asyncio.create_task(notifier.watch("a", lambda origin: notify.set()))

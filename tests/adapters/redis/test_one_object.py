@@ -1,4 +1,4 @@
-"""One object, made of one client, serves for all that Redis does for an application."""
+"""One `Redis` object on one client provides all adapters of an application."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tests.domains.shops import GetParcel, Sell, Sold, depot, shop
 from twofold import Application
 from twofold.errors import ConfigurationError, TransientFailure
 from twofold.testing.conformance._tools.in_time import in_time
+from twofold.testing.conformance._tools.problems import problems_of
 from twofold_memory import InMemory
 from twofold_redis import Redis, RedisCache, RedisNotifier, RedisStreams
 
@@ -39,7 +40,7 @@ async def test_read_models_cache_transport_and_hints(client: Client, store: Redi
 
 
 async def test_streams_need_one_server() -> None:
-    """A cluster is refused where it is said, with what to do instead."""
+    """A cluster is refused by `streams()`, with an alternative in the error."""
     cluster = RedisCluster(host="127.0.0.1", port=1)
     with pytest.raises(ConfigurationError, match=r"Use a redis.asyncio.Redis, or RabbitMQ"):
         Redis(cluster).streams()
@@ -55,14 +56,14 @@ async def test_streams_need_one_server() -> None:
         (SyncClient.from_url("redis://localhost"), "the client is not an asyncio client"),
     ],
 )
-def test_what_is_no_client(taker: Any, given: Any, text: str) -> None:
-    """A URL, a class and a client that is not on asyncio are refused where they are given, with how to build one."""
+def test_an_argument_that_is_not_a_client(taker: Any, given: Any, text: str) -> None:
+    """A URL, a class and a client without asyncio are refused immediately. The error shows how to create a client."""
     with pytest.raises(ConfigurationError, match=rf"{text}\. Use redis.asyncio.Redis.from_url"):
         taker(given)
 
 
 async def test_a_server_that_is_not_there() -> None:
-    """At the start it says to start the server, for a transaction cannot help; a broker is told of and waited for."""
+    """An unreachable Redis fails the start as a store, with advice. As a broker it is reported and awaited."""
     text = r"[sS]tart the server, or correct the address of the client"
     async with Client(port=1) as client:
         with pytest.raises(TransientFailure, match=text):
@@ -70,5 +71,5 @@ async def test_a_server_that_is_not_there() -> None:
         app = Application("away", write=InMemory(), transport=RedisStreams(client))
         app.relay(Sold)
         async with app:
-            (problem,) = (await app.health()).problems
+            (problem,) = await problems_of(app)
             assert re.search(text, problem)

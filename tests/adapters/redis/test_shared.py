@@ -21,7 +21,7 @@ async def wrote(store: Redis, key: str, projection: str, log: str) -> None:
 
 
 async def test_rows_of_two_logs_do_not_mix(store: Redis) -> None:
-    """Whoever comes second under a view's name with events of another log is refused, and writes nothing."""
+    """A second log that uses the same view name is refused and writes nothing."""
     await wrote(store, "1", "mine", "log a")
     await wrote(store, "2", "mine too", "log a")
     with pytest.raises(ForeignLog, match="prefix=") as refused:
@@ -32,7 +32,7 @@ async def test_rows_of_two_logs_do_not_mix(store: Redis) -> None:
 
 
 async def test_another_prefix_is_another_store(client: Client, store: Redis, prefix: str) -> None:
-    """Views of one name do not meet."""
+    """Views with the same name under different prefixes are independent."""
     other = Redis(client, prefix=f"{prefix}-other")
     await wrote(store, "1", "mine", "log a")
     await wrote(other, "1", "theirs", "log b")

@@ -41,6 +41,6 @@ async def server(module_server: PrivateServer) -> PrivateServer:
 
 @pytest.fixture
 async def client(server: PrivateServer) -> AsyncIterator[Client]:
-    """Give a client that looks at the server from outside."""
+    """Give a client that inspects the server."""
     async with Client.from_url(server.url) as client:
         yield client

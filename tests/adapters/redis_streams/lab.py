@@ -1,4 +1,4 @@
-"""A Redis of their own for tests that restart, pause or empty it, and what they do with its streams."""
+"""A private Redis for tests that restart, pause or empty it, and functions that use its streams."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ FEED = Feed(consumer="mail", topics=("shop.placed",))
 HANDLED = "handled"
 
 IDLE = 1.0
-"""Seconds after which other processes take over the streams of one that is silent."""
+"""Seconds after which other processes take over the streams of a silent process."""
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def messages(number: int, *, keys: int = 20, start: int = 0) -> list[WireMessage]:
-    """Return messages whose ids are numbers, of so many keys."""
+    """Return messages with numbers as ids and `keys` different keys."""
     return [WireMessage(str(n), "shop.placed", f"k{n % keys}", b"{}") for n in range(start, start + number)]
 
 
@@ -41,7 +41,7 @@ async def streams(url: str, **options: object) -> AsyncIterator[RedisStreams]:
 
 
 def expect_answers_within(transport: RedisStreams, seconds: float) -> None:
-    """Change how long Redis may take to answer."""
+    """Change the timeout for answers of Redis."""
     transport._server._seconds = seconds
 
 
@@ -58,14 +58,14 @@ async def publish(transport: RedisStreams, sent: Sequence[WireMessage]) -> None:
 
 
 class Reader:
-    """Receives, notes and accepts until it has what is expected; what comes again it recognises."""
+    """Receives, records and accepts messages until all expected ones have arrived; recognises redeliveries."""
 
     def __init__(self) -> None:
         self.found: list[str] = []
         self.seen: set[str] = set()
 
     async def take(self, consumer: Consumer, number: int) -> None:
-        """Receive until so many different messages have come in all."""
+        """Receive until this number of different messages has arrived in total."""
 
         async def enough() -> bool:
             if len(self.seen) < number:
@@ -87,7 +87,7 @@ class Reader:
 
 
 def in_order(found: Sequence[str], keys: int = 20) -> bool:
-    """Tell whether the first deliveries of each key are in order."""
+    """Return whether the first deliveries of each key are in order."""
     last: dict[int, int] = {}
     for each in map(int, found):
         if last.get(each % keys, -1) >= each:
@@ -97,7 +97,7 @@ def in_order(found: Sequence[str], keys: int = 20) -> bool:
 
 
 class Worker:
-    """A process that handles messages, notes each in a list on the server, and accepts it."""
+    """A process that handles messages, records each in a list on the server, and accepts it."""
 
     def __init__(self, server: PrivateServer, *, seconds: float = 0.0) -> None:
         self.process = subprocess.Popen(
@@ -107,7 +107,7 @@ class Worker:
         )
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the process."""
         self.process.kill()
         self.process.wait(CEILING)
 

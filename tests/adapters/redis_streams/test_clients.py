@@ -1,4 +1,4 @@
-"""Clients that were made for something else: what they decode and encode does not matter."""
+"""Clients with other settings: their encoding and decoding do not matter."""
 
 from __future__ import annotations
 

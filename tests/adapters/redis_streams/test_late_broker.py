@@ -1,4 +1,4 @@
-"""Applications start while Redis is away, and are refused what it refuses."""
+"""Applications that start while Redis is unavailable, or that Redis refuses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from twofold_redis import RedisStreams
 
 @pytest.fixture
 async def connect(server: PrivateServer) -> AsyncIterator[Connect]:
-    """Give what makes transports of a process, each with a client of its own."""
+    """Return a function that creates transports with separate clients, as separate processes would."""
     clients: list[Client] = []
 
     def make() -> Transport:

@@ -1,4 +1,4 @@
-"""A server that restarts, or loses what it had: consumers come back by themselves, and say what is lost."""
+"""A server that restarts or loses data: consumers recover automatically and report the loss."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from redis.asyncio import Redis
 
 from tests.adapters.redis_streams.lab import FEED, Reader, in_order, messages, publish, streams
 from tests.servers.process import PrivateServer
-from twofold.ports import Outcome
+from twofold.ports import Outcome, WireMessage
 from twofold.testing.conformance._tools.in_time import until
 from twofold_redis._streams.leases import PartitionLeases
 
 TRIMMED = 2
-"""How often a stream is trimmed until a test takes it for enough."""
+"""The number of trims after which a test is satisfied."""
 
 
 async def test_restarted_twice(server: PrivateServer) -> None:
@@ -47,8 +47,44 @@ async def test_restarted_twice(server: PrivateServer) -> None:
     assert in_order(reader.found)
 
 
-async def test_everything_is_gone(server: PrivateServer, client: Redis, caplog: pytest.LogCaptureFixture) -> None:
-    """After FLUSHALL the groups are made anew, which is said aloud, and what is published from then on arrives."""
+async def test_after_a_restart_earlier_messages_come_first(server: PrivateServer) -> None:
+    """A server that may have lost messages refuses later ones of the same publisher, until it resumes."""
+    mark = WireMessage("mark", "shop.placed", None, b'{"at": 7}')
+    marked = [each._replace(mark="shop.placed") for each in messages(20)]
+    async with streams(server.url) as transport:
+        await transport.declare(FEED)
+        publisher = transport.publisher
+        assert set(await publisher.publish([mark, *marked])) == {Outcome.CONFIRMED}
+        await anyio.to_thread.run_sync(server.stop)
+        await anyio.to_thread.run_sync(server.start)
+        await publish(transport, messages(20))
+        assert set(await publisher.publish([mark])) == {Outcome.BEHIND}
+        assert set(await publisher.publish(marked)) == {Outcome.BEHIND}
+        assert list(await publisher.kept("shop.placed")) == [mark.body] * 8
+        await publisher.resume("shop.placed")
+        assert set(await publisher.publish([mark, *marked])) == {Outcome.CONFIRMED}
+        assert await transport.waiting(FEED) == 2 * 8 + 3 * 20
+
+
+async def test_after_a_restart_only_messages_with_that_mark_are_refused(server: PrivateServer) -> None:
+    """Messages of other publishers in the same call, with another mark or without one, are confirmed."""
+    marks = [None, "shop.placed", "shop.placed", "shop.billed", None, "shop.placed"]
+    sent = [each._replace(mark=mark) for each, mark in zip(messages(6), marks, strict=True)]
+    async with streams(server.url, partitions=1) as transport:
+        await transport.declare(FEED)
+        await publish(transport, [WireMessage("mark", "shop.placed", None, b"{}")])
+        await anyio.to_thread.run_sync(server.stop)
+        await anyio.to_thread.run_sync(server.start)
+        await publish(transport, messages(1, start=6))
+        refused = [outcome is Outcome.BEHIND for outcome in await transport.publisher.publish(sent)]
+        assert refused == [mark == "shop.placed" for mark in marks]
+        assert await transport.waiting(FEED) == 1 + 1 + 3
+
+
+async def test_all_streams_and_groups_are_lost(
+    server: PrivateServer, client: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After FLUSHALL the groups are created again with a warning. Messages that are published afterwards arrive."""
     reader = Reader()
     async with (
         streams(server.url) as transport,
@@ -64,10 +100,10 @@ async def test_everything_is_gone(server: PrivateServer, client: Redis, caplog: 
 
 
 @pytest.mark.parametrize("what", ["stream", "group"])
-async def test_one_thing_is_gone(
+async def test_one_stream_or_group_is_lost(
     what: str, server: PrivateServer, client: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A deleted stream or a destroyed group is made anew, from the beginning of the stream, and nothing new is missed."""
+    """A deleted stream or group is created again from the beginning of the stream. No new message is missed."""
     reader = Reader()
     async with streams(server.url) as transport, transport.consume(FEED) as consumer:
         await publish(transport, messages(100))
@@ -80,7 +116,9 @@ async def test_one_thing_is_gone(
     _warned(caplog)
 
 
-async def test_gone_while_nobody_looked(server: PrivateServer, client: Redis, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_loss_while_no_process_receives(
+    server: PrivateServer, client: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
     """A group that is destroyed while its consumer is stopped is found missing, and gets all that the stream has."""
     reader = Reader()
     async with streams(server.url) as transport:
@@ -95,7 +133,7 @@ async def test_gone_while_nobody_looked(server: PrivateServer, client: Redis, ca
 
 @pytest.fixture
 def trims(monkeypatch: pytest.MonkeyPatch) -> list[PartitionLeases]:
-    """Note each time that streams are trimmed, and by what."""
+    """Record each trim of the streams, and the leases of the process that did it."""
     noted: list[PartitionLeases] = []
     trim = PartitionLeases._trim
 
@@ -110,7 +148,7 @@ def trims(monkeypatch: pytest.MonkeyPatch) -> list[PartitionLeases]:
 async def test_nothing_is_trimmed_while_a_group_is_missing(
     server: PrivateServer, client: Redis, trims: list[PartitionLeases]
 ) -> None:
-    """What a stopped consumer's group has lost is still in the stream when the consumer comes back."""
+    """Messages of a stopped consumer whose group was lost are still in the stream when the consumer returns."""
     sent = messages(3_000)
     stopped = type(FEED)(consumer="stopped", topics=FEED.topics)
     async with streams(server.url, idle=0.5) as transport:
@@ -131,7 +169,7 @@ async def test_nothing_is_trimmed_while_a_group_is_missing(
 async def test_a_stopped_group_loses_nothing(
     server: PrivateServer, client: Redis, trims: list[PartitionLeases]
 ) -> None:
-    """While one group is stopped and another keeps up, trimming takes nothing that the stopped one needs."""
+    """Trimming deletes no message that a stopped group needs, even if another group has settled it."""
     sent = messages(6_000)
     stopped = type(FEED)(consumer="stopped", topics=FEED.topics)
     async with streams(server.url, idle=0.5) as transport:
@@ -156,7 +194,10 @@ async def test_a_stopped_group_loses_nothing(
 
 
 async def test_a_paused_server_is_no_success(server: PrivateServer, client: Redis) -> None:
-    """What a paused server does not answer is unknown, what waits behind it is unsent; afterwards all goes on."""
+    """Messages to a paused server are reported as unknown, and those that wait for them as unsent.
+
+    Later everything works.
+    """
     reader = Reader()
     async with streams(server.url, timeout=0.5) as transport, transport.consume(FEED) as consumer:
         with server.paused():
@@ -167,21 +208,21 @@ async def test_a_paused_server_is_no_success(server: PrivateServer, client: Redi
         assert in_order(reader.found)
 
 
-async def test_trouble_is_told_while_it_lasts(server: PrivateServer, client: Redis) -> None:
-    """The consumer says that Redis does not answer, and that it does again."""
+async def test_a_problem_is_reported_while_it_lasts(server: PrivateServer, client: Redis) -> None:
+    """The consumer has a problem while Redis does not answer, and none afterwards."""
     async with streams(server.url, timeout=0.5) as transport, transport.consume(FEED) as consumer:
         receiving = asyncio.create_task(consumer.receive())
-        assert consumer.trouble is None
+        assert consumer.problem is None
         with server.paused():
-            await until(lambda: consumer.trouble is not None, "it was to say that it is cut off")
-        assert "Redis is busy or does not answer" in str(consumer.trouble)
-        await until(lambda: consumer.trouble is None, "it was to receive again")
+            await until(lambda: consumer.problem is not None, "it was to say that it is cut off")
+        assert "Redis is busy or does not answer" in str(consumer.problem)
+        await until(lambda: consumer.problem is None, "it was to receive again")
         await publish(transport, messages(1))
         assert len(await receiving) == 1
 
 
 async def test_a_full_server_is_no_success(server: PrivateServer, client: Redis) -> None:
-    """What a server without memory refuses is not confirmed, and can be sent again later."""
+    """Messages that a server without free memory refuses are not confirmed, and can be sent again."""
     async with streams(server.url) as transport:
         await transport.declare(FEED)
         await client.config_set("maxmemory", "1mb")

@@ -27,7 +27,7 @@ class Looking:
         self.partition = Partition(KEYS, FEED.consumer, 0, "me")
 
     async def look(self, limit: int = 100, size: int = PLENTY) -> Sequence[Delivery]:
-        """Look until entries are asked for, and return them."""
+        """Read until there are entries, and return them."""
         while True:
             (answer,) = await self.server.each([self.partition.next_read(limit, size)], "look")
             answered = self.partition.answered(answer)
@@ -46,7 +46,7 @@ async def transport(client: Redis) -> RedisStreams:
 
 @pytest.fixture
 async def looking(client: Redis, transport: RedisStreams) -> Looking:
-    """Somebody who holds its stream."""
+    """A process with the lease of its stream."""
     looking = Looking(client)
     await looking.server.run(scripts.CLAIM, [KEYS.of(0, "lease", FEED.consumer)], ["me", 60_000], "claim")
     return looking
@@ -64,7 +64,10 @@ def entry_of(delivery: Delivery) -> str:
 
 
 async def test_a_read_that_is_sent_twice(transport: RedisStreams, looking: Looking) -> None:
-    """A client that repeats a read whose answer was lost takes nothing more; what the first one took comes next."""
+    """A client that repeats a read after a lost answer reads nothing more.
+
+    The entries of the first read are delivered next.
+    """
     await transport.publisher.publish(messages(3))
     await looking.look(limit=1)
     call = looking.partition.next_read(1, PLENTY)
@@ -75,7 +78,7 @@ async def test_a_read_that_is_sent_twice(transport: RedisStreams, looking: Looki
 
 
 async def test_a_read_is_as_large_as_it_was_asked_to_be(transport: RedisStreams, looking: Looking) -> None:
-    """No more is read once there are so many bytes, of new entries as of those that come again; none is left out."""
+    """A read is limited by bytes, for new and for pending entries. No entry is left out."""
     sent = [each._replace(body=b"x" * 1_000) for each in messages(40)]
     await transport.publisher.publish(sent)
     for each in (looking, Looking(looking.server._client)):  # type: ignore[arg-type]
@@ -99,7 +102,7 @@ async def test_more_comes_again_than_lua_takes_at_a_time(transport: RedisStreams
 
 
 async def test_an_entry_that_the_stream_has_lost(transport: RedisStreams, looking: Looking, client: Redis) -> None:
-    """An entry that was to come again and was deleted is named, and waits no more; the others come."""
+    """A deleted pending entry is reported and no longer awaited. The other entries are delivered."""
     await transport.publisher.publish(messages(3))
     found = await looking.look()
     await client.xdel(KEYS.of(0, "stream"), entry_of(found[1]))
@@ -115,7 +118,7 @@ async def test_an_entry_that_the_stream_has_lost(transport: RedisStreams, lookin
 
 
 async def test_nothing_is_parked_twice(transport: RedisStreams, looking: Looking) -> None:
-    """A client that repeats the parking of a message that was dropped meanwhile does not bring it back."""
+    """A client that repeats the parking of a message that was dropped in between does not restore it."""
     await transport.publisher.publish(messages(1))
     (found,) = await looking.look()
     keys = [KEYS.of(0, *name) for name in (("lease", "mail"), ("stream",), ("parked", "mail"))]
@@ -126,7 +129,7 @@ async def test_nothing_is_parked_twice(transport: RedisStreams, looking: Looking
         assert await transport.unpark("mail", ["0"], again=False) == known
 
 
-async def test_what_is_pending_is_not_trimmed(transport: RedisStreams, looking: Looking) -> None:
+async def test_pending_entries_are_not_trimmed(transport: RedisStreams, looking: Looking) -> None:
     """An entry that was handed out and is not settled stays in the stream, however far all groups have read."""
     sent = messages(1_000)
     await transport.publisher.publish(sent)

@@ -1,4 +1,4 @@
-"""Processes that are killed, fall asleep, or are cancelled anywhere: every entry is handled."""
+"""Every entry is handled, although processes are killed, paused or cancelled at any point."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from twofold_redis._streams.leases import PartitionLeases
 
 LEASE = 3.0
 ROUNDS = 9
-"""A lease in seconds, and a number of rounds that takes longer: there are at most six in a lease."""
+"""Seconds of a lease, and a number of rounds that takes longer: a lease has at most six rounds."""
 
 
 async def handled(client: Redis) -> list[str]:
-    """Return what the workers have handled."""
+    """Return the messages that the workers have handled."""
     found = await cast(Awaitable[list[bytes]], client.lrange(HANDLED, 0, -1))
     return [each.decode() for each in found]
 
 
 async def test_killed_in_the_handler(server: PrivateServer, client: Redis) -> None:
-    """A process is killed while it handles; the next takes over what was open, and nothing is left out."""
+    """After a process was killed in its handler, the next one takes over its open messages. No message is missing."""
     sent = messages(300)
     async with streams(server.url) as transport:
         await transport.declare(FEED)
@@ -57,8 +57,11 @@ async def test_killed_in_the_handler(server: PrivateServer, client: Redis) -> No
         assert in_order(list(dict.fromkeys(await handled(client))))
 
 
-async def test_a_process_that_sleeps_is_replaced(server: PrivateServer, client: Redis) -> None:
-    """Past its lease, another process takes over; what the sleeper settles when it wakes takes nothing from anybody."""
+async def test_a_paused_process_is_replaced(server: PrivateServer, client: Redis) -> None:
+    """Another process takes over after the lease has expired.
+
+    Late acceptances of the paused process affect no message of other processes.
+    """
     sent = messages(200)
     async with streams(server.url) as transport:
         await transport.declare(FEED)
@@ -90,8 +93,8 @@ async def test_a_process_that_sleeps_is_replaced(server: PrivateServer, client: 
             sleeper.kill()
 
 
-async def test_a_slow_handler_is_not_robbed(server: PrivateServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A handler that takes longer than a lease keeps its messages, as the lease is renewed meanwhile."""
+async def test_a_slow_handler_does_not_lose_its_lease(server: PrivateServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handler that takes longer than a lease keeps its messages, because the lease is renewed."""
     sent, rounds = messages(20), Counter[str]()
     take_round = PartitionLeases.round
 

@@ -1,4 +1,4 @@
-"""Publishing: nothing overtakes what is not known to have arrived, and a success is one for every stream."""
+"""Publishing: no message overtakes an unconfirmed one, and a confirmed message is in every stream."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from twofold_redis._streams.batch import Batch
 
 
 @pytest.mark.parametrize("what", ["is cancelled", "is not answered"])
-async def test_what_waits_behind_the_unknown_is_not_sent(what: str, server: PrivateServer) -> None:
-    """A call that waits while another one publishes to its stream sends nothing when that one's outcome is unknown."""
+async def test_messages_behind_an_unknown_outcome_are_not_sent(what: str, server: PrivateServer) -> None:
+    """A call that waits for another call on the same stream sends nothing if the outcome of that call is unknown."""
     network = Proxy(server.url)
     async with network.running(), streams(network.url, partitions=1) as transport:
         await transport.declare(FEED)
@@ -40,7 +40,7 @@ async def test_what_waits_behind_the_unknown_is_not_sent(what: str, server: Priv
 
 
 async def test_a_message_for_all_that_one_stream_refuses(server: PrivateServer, client: Redis) -> None:
-    """It is unknown, and sent again, as long as any stream has not taken it; what follows it is not sent."""
+    """A message for all streams is unknown, and sent again, until every stream has it. Later messages are not sent."""
     async with streams(server.url, partitions=3) as transport:
         await transport.declare(FEED)
         await client.rename("{twofold:1}:topics", "{twofold:1}:aside")
@@ -53,7 +53,7 @@ async def test_a_message_for_all_that_one_stream_refuses(server: PrivateServer, 
 
 
 def test_a_step_has_a_megabyte_at_most() -> None:
-    """Unless it is one message: a server is not kept from others, and a line not from an answer in time."""
+    """A script adds at most a megabyte, or one larger message. So other clients and answers are not delayed."""
     sizes = [400_000, 400_000, 400_000, 1_048_576, 10, *[1] * 600]
     batch = Batch([WireMessage(str(n), "t", "k", b"x" * size) for n, size in enumerate(sizes)], [])
     steps = [[sizes[place] for place in chunk] for chunk in batch.chunks(range(len(sizes)))]

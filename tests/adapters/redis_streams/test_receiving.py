@@ -1,4 +1,4 @@
-"""Receiving from several streams: what happens to one is no matter of the others."""
+"""Receiving from several streams, which are independent of each other."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def to(part: int, *names: str) -> list[WireMessage]:
 
 
 async def received(consumer: StreamConsumer, number: int) -> list[str]:
-    """Receive and accept so many messages."""
+    """Receive and accept this number of messages."""
     found: list[Delivery] = []
     with in_time():
         while len(found) < number:
@@ -40,7 +40,10 @@ async def received(consumer: StreamConsumer, number: int) -> list[str]:
 async def test_a_stream_that_cannot_be_read(
     server: PrivateServer, client: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The others are received from meanwhile; it is said once, and for as long as it lasts."""
+    """While a stream is unreadable, the others are received.
+
+    The failure is logged once, and reported while it lasts.
+    """
     async with streams(server.url, partitions=2) as transport, transport.consume(FEED) as consumer:
         await publish(transport, to(0, "before") + to(1, "before, too"))
         await received(consumer, 2)
@@ -49,22 +52,22 @@ async def test_a_stream_that_cannot_be_read(
         await publish(transport, to(0, *"abc") + to(1, *"xyz"))
         assert await received(consumer, 3) == ["a", "b", "c"]
         receiving = asyncio.ensure_future(consumer.receive())
-        await until(lambda: "stream 1" in str(consumer.trouble), "it was to say what it cannot read")
+        await until(lambda: "stream 1" in str(consumer.problem), "it was to say what it cannot read")
         receiving.cancel()
         await asyncio.wait([receiving])
         await client.delete("{twofold:1}:feeds")
         await client.rename("{twofold:1}:aside", "{twofold:1}:feeds")
         await publish(transport, to(0, "d"))
         assert set(await received(consumer, 4)) == {"d", "x", "y", "z"}
-        await until(lambda: consumer.trouble is None, "the trouble was to be over")
+        await until(lambda: consumer.problem is None, "the problem was to be over")
         assert await transport.waiting(FEED) == 0
     assert len([each for each in caplog.records if "continues with its other streams" in each.getMessage()]) == 1
 
 
-async def test_what_was_read_survives_a_failure_to_make_a_group_anew(
+async def test_read_entries_survive_a_failure_to_create_a_group_again(
     server: PrivateServer, client: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither a failure nor a cancellation of what mends one stream loses what was read from another."""
+    """Neither a failure nor a cancellation while a stream is repaired loses entries that were read from another stream."""
     async with streams(server.url, partitions=2) as transport, transport.consume(FEED) as consumer:
         await publish(transport, to(0, "0") + to(1, "0, too"))
         await received(consumer, 2)
@@ -90,7 +93,7 @@ async def test_what_was_read_survives_a_failure_to_make_a_group_anew(
 
 
 async def test_a_line_that_is_too_slow(server: PrivateServer, caplog: pytest.LogCaptureFixture) -> None:
-    """After a time-out as little as possible is asked for: otherwise the same would be asked for again, for ever."""
+    """After a timeout the consumer requests as little as possible. Otherwise it would repeat the same request forever."""
     network = Proxy(server.url)
     async with (
         network.running(),
@@ -114,7 +117,7 @@ async def test_a_line_that_is_too_slow(server: PrivateServer, caplog: pytest.Log
 
 
 async def test_no_more_are_open_than_the_window_has(server: PrivateServer) -> None:
-    """So many messages are handed out and not settled, and then one for each that is."""
+    """The number of open messages never exceeds the window."""
     async with streams(server.url, window=10) as transport, transport.consume(FEED) as consumer:
         await publish(transport, messages(200))
         found: list[Delivery] = []
@@ -129,7 +132,7 @@ async def test_no_more_are_open_than_the_window_has(server: PrivateServer) -> No
 
 
 async def test_topics_of_another_release_are_kept_while_it_runs(server: PrivateServer, client: Redis) -> None:
-    """What a running process asked for is published for it and received by it, although a newer one asks for less."""
+    """Topics of a running process are published and received, even if a newer process declares fewer."""
     newer = Feed(consumer=FEED.consumer, topics=("shop.paid",))
     async with streams(server.url) as transport:
         async with transport.consume(FEED) as consumer:
@@ -144,5 +147,5 @@ async def test_topics_of_another_release_are_kept_while_it_runs(server: PrivateS
 
 @pytest.fixture(autouse=True)
 def said(caplog: pytest.LogCaptureFixture) -> None:
-    """Note what is said to people."""
+    """Record warnings."""
     caplog.set_level(logging.WARNING, "twofold.redis")

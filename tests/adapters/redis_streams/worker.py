@@ -11,7 +11,7 @@ from tests.adapters.redis_streams.lab import FEED, HANDLED, streams
 
 
 async def main(url: str, seconds: float) -> None:
-    """Handle messages until somebody ends it."""
+    """Handle messages until the process is killed."""
     async with streams(url) as transport, Redis.from_url(url) as client, transport.consume(FEED) as consumer:
         while True:
             for delivery in await consumer.receive(limit=10):

@@ -1,4 +1,4 @@
-"""What the tests of MariaDB ask the server."""
+"""Queries of the MariaDB tests to the server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def value(engine: AsyncEngine, statement: str) -> Any:
 async def transactions(engine: AsyncEngine) -> list[str]:
     """Return how InnoDB describes each open transaction of this database.
 
-    The table `innodb_trx` would not do: InnoDB renews it only when nobody has read it for a tenth of a second.
+    The table `innodb_trx` is not suitable: InnoDB refreshes it only if it was not read for a tenth of a second.
     """
     ours = f"SELECT group_concat(id) FROM information_schema.processlist WHERE db = '{engine.url.database}'"
     sessions = str(await value(engine, ours)).split(",")

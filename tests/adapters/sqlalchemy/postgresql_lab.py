@@ -1,4 +1,4 @@
-"""One PostgreSQL database with any number of processes on it, and a look at it from outside."""
+"""One PostgreSQL database with any number of processes on it, and functions that inspect it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ INSERT = """
 INSERT INTO twofold_events (stream, version, name, schema_version, time, id, metadata, data)
 VALUES ('{stream}', 1, 'test.happened', 1, now(), gen_random_uuid(), '{{}}', '{{}}')
 """
-"""What somebody writes by hand."""
+"""An event that is inserted by hand."""
 
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid IN ({ours})"
 OURS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
@@ -33,8 +33,8 @@ class Lab:
     """A database of a test.
 
     Args:
-        url: where it is.
-        stack: closes what was opened.
+        url: the URL of the database.
+        stack: closes the opened objects.
     """
 
     def __init__(self, url: str, stack: AsyncExitStack) -> None:
@@ -42,7 +42,7 @@ class Lab:
         self._stack = stack
 
     async def process(self, *, state: Any = None, **options: Any) -> SqlAlchemy:
-        """Return a store with an engine of its own: all that two processes share is the database."""
+        """Return a store with a separate engine. Like two processes, the stores share only the database."""
         engine = create_async_engine(self.url, **options)
         self._stack.push_async_callback(engine.dispose)
         store = SqlAlchemy(engine, state=state)
@@ -61,7 +61,7 @@ class Lab:
         return session
 
     async def ask(self, sql: str, *values: Any) -> Any:
-        """Return the first value of a statement on a session of its own."""
+        """Return the first value of a statement in a separate session."""
         session = await asyncpg.connect(self.url.replace("+asyncpg", ""))
         try:
             return await session.fetchval(sql, *values)
@@ -78,7 +78,7 @@ class Lab:
         await until(it_is, f"{sql} was to be {wanted}")
 
     async def until_waiting(self, sessions: int = 1) -> None:
-        """Return once so many sessions of this database wait for a lock."""
+        """Return once this number of sessions of the database waits for a lock."""
         await self.until(WAITING.format(ours=OURS), sessions)
 
     async def end(self, session: int) -> None:
@@ -101,7 +101,7 @@ def event(name: str = "test.happened") -> NewEvent:
 async def put(
     store: SqlAlchemy, stream: str, count: int = 1, expected: ExpectedVersion = Expected.ANY
 ) -> Sequence[StoredEvent]:
-    """Append in a transaction of its own."""
+    """Append in a separate transaction."""
     transaction = await store.begin()
     try:
         stored = await transaction.log.append(stream, [event() for _ in range(count)], expected=expected)
@@ -120,7 +120,7 @@ async def begun(store: SqlAlchemy, *streams: str) -> SqlTransaction:
 
 
 async def read(store: SqlAlchemy, after: Position = START) -> list[StoredEvent]:
-    """Return all that a reader gets now; its positions ascend."""
+    """Return the events that a reader gets now. Their positions ascend."""
     found: list[StoredEvent] = []
     while (page := await store.log.read_all(after=after)).last > after:
         found += page.events
@@ -142,7 +142,7 @@ async def backend(transaction: SqlTransaction) -> int:
 
 
 async def at_once(count: int, work: Callable[[int, asyncio.Barrier], Coroutine[Any, Any, Any]]) -> list[Any]:
-    """Run tasks that share a barrier; return what each returned or raised."""
+    """Run tasks that share a barrier; return the result or the error of each."""
     barrier = asyncio.Barrier(count)
     return await asyncio.gather(*(work(number, barrier) for number in range(count)), return_exceptions=True)
 

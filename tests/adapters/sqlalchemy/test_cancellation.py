@@ -1,4 +1,4 @@
-"""A task that is cancelled leaves no transaction, no connection and no turn behind, wherever it was."""
+"""A task that is cancelled at any point leaves no transaction, no connection and no lock behind."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def one_unit(store: SqlAlchemy, new_event: MakeEvent) -> None:
 async def test_cancelled_after_any_number_of_steps(
     store: SqlAlchemy, engine: AsyncEngine, new_event: MakeEvent
 ) -> None:
-    """At each step of the event loop in turn: all or nothing, and nothing is left behind."""
+    """A command that is cancelled at any step takes effect completely or not at all. It leaves nothing open."""
     committed, steps, in_time = 0, 0, True
     while in_time:
         task = asyncio.create_task(one_unit(store, new_event))
@@ -82,7 +82,7 @@ async def test_cancelled_by_anyio_during_each_statement(
 async def test_cancelled_while_it_waits_for_its_turn(
     store: SqlAlchemy, engine: AsyncEngine, new_event: MakeEvent
 ) -> None:
-    """A writer that gives up waiting leaves the queue; the one behind it gets the turn."""
+    """A cancelled writer leaves the queue, and the next writer gets the lock."""
     first = await store.begin()
     waiting = asyncio.create_task(one_unit(store, new_event))
     lag = asyncio.create_task(one_unit(store, new_event))
@@ -100,7 +100,7 @@ async def test_cancelled_while_it_waits_for_its_turn(
 async def test_cancelled_while_another_process_holds_the_lock(
     database: Path, engine: AsyncEngine, new_event: MakeEvent
 ) -> None:
-    """The cancellation does not wait for the time-out of the lock."""
+    """The cancellation does not wait for the timeout of the lock."""
     store = SqlAlchemy(engine, busy_timeout=2 * CEILING)
     await store.create_schema([])
     other = sqlite3.connect(database, isolation_level=None)
@@ -118,7 +118,7 @@ async def test_cancelled_while_another_process_holds_the_lock(
 async def test_the_lock_of_another_process_is_waited_for_and_then_reported(
     database: Path, engine: AsyncEngine, new_event: MakeEvent
 ) -> None:
-    """After the time-out, `begin` says that trying again may help."""
+    """After the timeout, `begin` raises a transient error."""
     store = SqlAlchemy(engine, busy_timeout=0.1)
     await store.create_schema([])
     other = sqlite3.connect(database, isolation_level=None)
@@ -133,19 +133,19 @@ async def test_the_lock_of_another_process_is_waited_for_and_then_reported(
 
 
 async def test_a_writer_that_never_ends_is_reported(engine: AsyncEngine) -> None:
-    """A writer of this process does not wait for ever."""
+    """A writer of this process does not wait forever."""
     store = SqlAlchemy(engine, queue_timeout=0.05)
     await store.create_schema([])
     first = await store.begin()
 
-    with pytest.raises(TransientFailure, match="still writes"):
+    with pytest.raises(TransientFailure, match="still writing"):
         await asyncio.create_task(store.begin())
 
     await first.rollback()
 
 
 async def test_a_second_writing_transaction_of_one_task_is_refused(store: SqlAlchemy) -> None:
-    """It could only wait for itself."""
+    """A nested writing transaction of a task is refused, because it could only wait for itself."""
     first = await store.begin()
 
     with pytest.raises(ConfigurationError, match="this task already has a writing transaction"):
@@ -197,7 +197,7 @@ async def test_a_timeout_around_a_commit_stays_a_timeout(store: SqlAlchemy, new_
 async def test_a_cancelled_statement_dooms_the_transaction(
     store: SqlAlchemy, engine: AsyncEngine, new_event: MakeEvent
 ) -> None:
-    """Whoever swallows the cancellation cannot commit what is left."""
+    """A handler that suppresses the cancellation cannot commit."""
     transaction = await store.begin()
 
     async def work() -> None:
@@ -235,7 +235,7 @@ async def test_a_cancelled_long_select_is_interrupted(
 async def test_a_cancelled_rollback_finishes_and_is_cancelled_then(
     store: SqlAlchemy, engine: AsyncEngine, new_event: MakeEvent
 ) -> None:
-    """The cancellation is neither obeyed too early nor lost."""
+    """The cancellation is neither raised too early nor lost."""
     steps, in_time = 1, True
     while in_time:
         transaction = await store.begin()
@@ -252,7 +252,7 @@ async def test_a_cancelled_rollback_finishes_and_is_cancelled_then(
 
 
 async def test_a_connection_that_is_stopped_twice_ends(tmp_path: Path) -> None:
-    """A connection that is stopped and then closed, as a cancelled connect leads to, does not wait for ever."""
+    """A connection that is stopped and then closed, as after a cancelled connect, does not wait forever."""
     connection = await connect(str(tmp_path / "test.db"), busy_timeout=1.0)
     connection.stop()
     with in_time(), pytest.raises(ValueError, match="closed"):
@@ -260,7 +260,7 @@ async def test_a_connection_that_is_stopped_twice_ends(tmp_path: Path) -> None:
 
 
 def test_a_connection_that_is_given_up_outlives_its_loop(tmp_path: Path) -> None:
-    """Its thread ends by itself, without speaking to a loop that has ended meanwhile."""
+    """The thread of an abandoned connection ends without calling an event loop that has ended."""
     go = threading.Event()
 
     async def give_up() -> threading.Thread:

@@ -1,4 +1,4 @@
-"""Every row comes back equal, whatever its fields hold."""
+"""Every row comes back equal, whatever values its fields have."""
 
 from __future__ import annotations
 
@@ -78,7 +78,8 @@ class Plain(View, name="plain", key="id"):
 
 
 texts = st.text(st.characters(codec="utf-8"))
-decimals = st.decimals(allow_nan=False, allow_infinity=False)
+decimals = st.decimals(-(10**35) + 1, 10**35 - 1, places=30) | st.decimals(-(10**9), 10**9, places=2)
+"""The decimals that views may have; see `_encoding.row_values`."""
 zones = st.sampled_from([UTC, timezone(timedelta(hours=-5))])
 times = st.datetimes() | st.datetimes(timezones=zones, allow_imaginary=False).filter(lambda at: 1 < at.year < 9999)
 numbers = st.integers(-(2**63), 2**63 - 1)
@@ -141,7 +142,7 @@ def there_and_back(url: str, row: View) -> View:
     return anyio.run(work)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(row=everything | plain)
 def test_a_row_comes_back_equal(url: str, row: View) -> None:
     """Types, exponents of decimals, instants to the microsecond, NaN and infinities included."""
@@ -197,7 +198,7 @@ async def test_decimals_are_found_and_sorted_as_numbers(engine: AsyncEngine) -> 
     lag = await rows.select(Selection((), (Ordering("amount"), Ordering("id")), after=(Decimal("9.50"), 1)))
     await transaction.rollback()
 
-    assert [str(row.amount) for row in by_amount] == ["-3", "2.50", "9.5", "10", "1E+2"]
+    assert [str(row.amount) for row in by_amount] == ["-3", "2.50", "9.5", "10", "100"]
     assert [str(row.amount) for row in equal] == ["2.50"]
     assert [row.id for row in lag] == [0, 4]
 
@@ -216,7 +217,7 @@ async def test_times_of_different_zones_are_sorted_as_instants(engine: AsyncEngi
 
 
 async def test_a_number_that_does_not_fit_is_refused(engine: AsyncEngine) -> None:
-    """SQLite's integers have 64 bits; the error says so instead of cutting the number."""
+    """An integer of more than 64 bits is refused and not truncated."""
     with pytest.raises(StorageError, match="64 bits"):
         await keep(engine, Price(id=2**63, amount=Decimal(1)))
 
@@ -244,6 +245,6 @@ async def test_a_view_with_rules_of_its_own_is_validated(engine: AsyncEngine) ->
     async with engine.begin() as connection:
         await connection.exec_driver_sql("UPDATE checked SET size = -1")
     transaction = await store.begin(read_only=True)
-    with pytest.raises(StorageError, match="Checked with key 1 from the table checked"):
+    with pytest.raises(StorageError, match="the row of Checked with the key 1"):
         await transaction.rows(Checked).get_many([1])
     await transaction.rollback()

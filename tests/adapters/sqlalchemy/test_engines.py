@@ -1,4 +1,4 @@
-"""What a store is made of: an engine on asyncio, of a database that can be opened."""
+"""The arguments of a store: an asyncio engine of a supported database."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from twofold_sqlalchemy import SqlAlchemy
 
 
 @pytest.mark.parametrize("given", ["sqlite+aiosqlite:///orders.db", create_engine("sqlite://"), None])
-def test_what_is_no_engine(given: Any) -> None:
-    """A URL and an engine that is not on asyncio are refused where they are given, with what to write."""
+def test_an_argument_that_is_not_an_engine(given: Any) -> None:
+    """A URL and an engine without asyncio are refused immediately, with the correct code in the error."""
     with pytest.raises(ConfigurationError, match=r"must be an AsyncEngine, such as create_async_engine\("):
         SqlAlchemy(given)
 

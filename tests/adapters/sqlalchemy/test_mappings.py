@@ -154,7 +154,7 @@ def change(aggregate: Any) -> None:
 
 
 def content(aggregate: Any) -> object:
-    """Return what a test compares."""
+    """Return the compared data."""
     match aggregate:
         case Order():
             return aggregate.status, aggregate.lines
@@ -178,7 +178,10 @@ async def added(store: SqlAlchemy, kind: type[Any], id: str = "1") -> None:
 
 @KINDS
 async def test_add_change_and_remove(store: SqlAlchemy, kind: type[Any]) -> None:
-    """What was saved comes back, its version counts the saves, and a removed aggregate is gone with its parts."""
+    """A saved aggregate comes back equal.
+
+    Its version counts the saves. A removed aggregate is deleted with its parts.
+    """
     await added(store, kind)
     transaction = await store.begin()
     state: StateStore[Any] = transaction.state(kind)
@@ -245,7 +248,7 @@ async def test_the_second_of_two_writers_conflicts(store: SqlAlchemy, kind: type
 
 @KINDS
 async def test_an_id_that_is_taken(store: SqlAlchemy, kind: type[Any]) -> None:
-    """Adding it again says so, not what the driver says."""
+    """Adding an existing id raises `AggregateExists` and not an error of the driver."""
     await added(store, kind)
     transaction = await store.begin()
 
@@ -285,7 +288,7 @@ async def test_only_the_lines_that_differ_are_written(store: SqlAlchemy, engine:
 
 
 async def test_an_undone_savepoint_is_not_taken_for_saved(store: SqlAlchemy) -> None:
-    """What was saved inside is saved again afterwards."""
+    """Changes of an undone savepoint are saved again afterwards."""
     await added(store, Counter)
     transaction = await store.begin()
     state = transaction.state(Counter)
@@ -308,7 +311,7 @@ async def test_an_undone_savepoint_is_not_taken_for_saved(store: SqlAlchemy) -> 
     assert (again.version, again.aggregate.count) == (2, 5)
 
 
-async def test_what_cannot_be_kept_is_said_when_the_application_is_checked(engine: AsyncEngine) -> None:
+async def test_the_check_reports_aggregates_that_cannot_be_stored(engine: AsyncEngine) -> None:
     """A mapped class without a version, and a class without annotated state."""
 
     class Bare(Aggregate, name="bare"):

@@ -1,4 +1,4 @@
-"""What is particular to MariaDB and MySQL: exact texts and numbers, the schema, and who may create it."""
+"""Particulars of MariaDB and MySQL: exact texts and numbers, the schema, and its creation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from twofold import View
 from twofold.errors import ConfigurationError, SchemaMissing, StorageError
 from twofold.ports import Condition, Expected, NewEvent, Operator, Ordering, Position, RowChange, Selection
-from twofold_sqlalchemy import SqlAlchemy, metadata
+from twofold_sqlalchemy import SqlAlchemy, metadata, upgrade
 
 MakeEvent = Callable[[], NewEvent]
 
@@ -57,7 +57,7 @@ async def execute(engine: AsyncEngine, *statements: str) -> None:
 
 
 async def append(store: SqlAlchemy, stream: str, *events: NewEvent) -> list[int]:
-    """Append in a transaction of its own; return the versions."""
+    """Append in a separate transaction; return the versions."""
     transaction = await store.begin()
     try:
         stored = await transaction.log.append(stream, events, expected=Expected.ANY)
@@ -90,7 +90,7 @@ async def select(store: SqlAlchemy, *where: Condition, order_by: str = "id") -> 
 async def test_the_log_is_never_changed(
     store: SqlAlchemy, engine: AsyncEngine, new_event: MakeEvent, change: str
 ) -> None:
-    """Triggers refuse to change or delete events, whoever tries."""
+    """Triggers refuse to change or delete events, for every user."""
     await append(store, "a", new_event())
 
     with pytest.raises(DBAPIError, match="events are never changed or deleted"):
@@ -99,8 +99,8 @@ async def test_the_log_is_never_changed(
     assert [event.name async for event in store.log.read("a")] == ["test.happened"]
 
 
-async def test_streams_are_told_apart_to_the_last_character(store: SqlAlchemy, new_event: MakeEvent) -> None:
-    """Neither case, trailing spaces nor accents make two names one, though many collations would have it so."""
+async def test_streams_are_distinguished_to_the_last_character(store: SqlAlchemy, new_event: MakeEvent) -> None:
+    """Streams whose names differ in case, accents or trailing spaces are distinct, whatever the collation."""
     names = ["a", "A", "a ", "ä", "a\u0308", "a\t", "🚲", "🚀"]
 
     assert [await append(store, name, new_event()) for name in names] == [[1]] * len(names)
@@ -119,7 +119,7 @@ async def test_keys_are_sorted_by_code_point(store: SqlAlchemy) -> None:
 async def test_decimals_keep_their_exponent_and_are_compared_by_an_index(
     store: SqlAlchemy, engine: AsyncEngine
 ) -> None:
-    """2.50 comes back as 2.50 and equals 2.5; thirty digits behind the point count; the index on the field is used."""
+    """2.50 comes back as 2.50 and equals 2.5. Thirty decimal places are significant. The index on the field is used."""
     tiny = Decimal("0." + "0" * 29 + "1")
     amounts = {"a": Decimal("2.50"), "b": Decimal("1E+3"), "c": Decimal(999), "d": tiny, "e": -tiny, "f": Decimal("-0")}
     await put(store, *(Price(id=key, amount=amount) for key, amount in amounts.items()))
@@ -131,7 +131,7 @@ async def test_decimals_keep_their_exponent_and_are_compared_by_an_index(
         plan = await connection.exec_driver_sql(
             "EXPLAIN SELECT id FROM price WHERE _amount_number > CAST('999' AS DECIMAL(65, 30)) ORDER BY _amount_number"
         )
-        assert plan.mappings().one()["key"] == "ix_price_amount"
+        assert plan.mappings().one()["key"] == "ix_price__amount"
 
 
 @pytest.mark.parametrize(
@@ -147,8 +147,8 @@ async def test_decimals_keep_their_exponent_and_are_compared_by_an_index(
     ],
     ids=["wide", "fine", "NaN", "infinite", "naive", "key", "indexed"],
 )
-async def test_what_does_not_fit_is_refused(store: SqlAlchemy, row: Price, why: str) -> None:
-    """Nothing is cut, rounded or turned into something else, also where the server's own mode would let it pass."""
+async def test_a_value_that_does_not_fit_is_refused(store: SqlAlchemy, row: Price, why: str) -> None:
+    """Values are not truncated, rounded or converted, even if the mode of the server allows it."""
     with pytest.raises(StorageError, match=why):
         await put(store, row)
 
@@ -156,7 +156,7 @@ async def test_what_does_not_fit_is_refused(store: SqlAlchemy, row: Price, why: 
 
 
 async def test_the_strict_mode_does_not_depend_on_the_server(mysql_url: str, store: SqlAlchemy) -> None:
-    """A connection whose mode was lax refuses what is too long, instead of cutting it."""
+    """A connection without strict mode refuses texts that are too long, instead of truncating them."""
     lax = create_async_engine(mysql_url, connect_args={"init_command": "SET SESSION sql_mode = ''"})
     try:
         with pytest.raises(StorageError, match="380"):
@@ -166,7 +166,7 @@ async def test_the_strict_mode_does_not_depend_on_the_server(mysql_url: str, sto
 
 
 async def test_a_text_that_is_no_key_may_be_long(store: SqlAlchemy) -> None:
-    """A million characters of four bytes come back; keys may have 380 of them."""
+    """A text of a million four-byte characters comes back equal. A key can have 380 of them."""
     row = Price(id="🚲" * 380, shop="🚲" * 380, city="🚲" * 380, street="🚲" * 380, note="🚲" * 1_000_000)
     await put(store, row)
 
@@ -176,7 +176,7 @@ async def test_a_text_that_is_no_key_may_be_long(store: SqlAlchemy) -> None:
 async def test_the_poll_reads_the_primary_key_in_its_order(
     store: SqlAlchemy, engine: AsyncEngine, new_event: MakeEvent
 ) -> None:
-    """Reading on from a position sorts nothing and looks at nothing before it."""
+    """Reading after a position sorts nothing and reads no earlier event."""
     await append(store, "a", *(new_event() for _ in range(200)))
     async with engine.connect() as connection:
         plan = await connection.exec_driver_sql(
@@ -192,7 +192,7 @@ async def test_the_poll_reads_the_primary_key_in_its_order(
 async def test_the_schema_is_created_once_and_quietly(
     mysql_url: str, engine: AsyncEngine, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Several processes that start at once create one schema with one identity, and the driver logs nothing."""
+    """Processes that start at the same time create one schema with one identity. The driver logs nothing."""
     engines = [create_async_engine(mysql_url) for _ in range(4)]
     with caplog.at_level(logging.WARNING):
         async with anyio.create_task_group() as tasks:
@@ -235,7 +235,7 @@ async def test_a_schema_that_differs_is_found_when_it_is_opened(
 
 @pytest.mark.parametrize("name", ["mysql", "mariadb"])
 async def test_the_tables_can_be_made_by_migrations(mysql_url: str, engine: AsyncEngine, name: str) -> None:
-    """What `metadata` describes is what the store wants, under both names that SQLAlchemy has for the database."""
+    """The tables that `metadata` describes are those of the store, under both dialect names of SQLAlchemy."""
     async with engine.connect() as connection:
         if name == "mariadb" and not connection.dialect.is_mariadb:  # type: ignore[attr-defined]
             pytest.skip("the server is MySQL")
@@ -243,6 +243,7 @@ async def test_the_tables_can_be_made_by_migrations(mysql_url: str, engine: Asyn
     try:
         async with named.begin() as connection:
             await connection.run_sync(metadata([Price], dialect=name).create_all)
+            await connection.run_sync(upgrade)
         store = SqlAlchemy(named)
         await store.create_schema([Price])
         await store.open([Price])
@@ -250,8 +251,8 @@ async def test_the_tables_can_be_made_by_migrations(mysql_url: str, engine: Asyn
         await named.dispose()
 
 
-async def test_whoever_may_not_create_triggers_is_told(mysql_url: str, engine: AsyncEngine) -> None:
-    """The error names the right that is missing."""
+async def test_a_missing_privilege_for_triggers_is_reported(mysql_url: str, engine: AsyncEngine) -> None:
+    """The error names the missing privilege."""
     database = make_url(mysql_url).database
     account = f"twofold_{uuid4().hex[:12]}"
     await execute(
@@ -271,7 +272,7 @@ async def test_whoever_may_not_create_triggers_is_told(mysql_url: str, engine: A
 
 
 async def test_another_driver_is_refused(mysql_url: str) -> None:
-    """The error names the one that was tried."""
+    """The error names the refused driver."""
     engine = create_async_engine(mysql_url)
     engine.sync_engine.dialect.driver = "aiomysql"
     with pytest.raises(ConfigurationError, match=r"use mysql\+asyncmy"):

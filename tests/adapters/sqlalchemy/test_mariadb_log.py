@@ -1,4 +1,4 @@
-"""Appends take turns on MariaDB and MySQL: positions without gaps, committed in their order."""
+"""Appends run one after another on MariaDB and MySQL. Positions have no gaps and are committed in order."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ async def engine(mysql_url: str) -> AsyncIterator[AsyncEngine]:
 
 @pytest.fixture
 async def store(engine: AsyncEngine) -> SqlAlchemy:
-    """A store with its tables; whoever waits for a lock waits long."""
+    """Return a store with its tables and a long lock timeout."""
     store = SqlAlchemy(engine, busy_timeout=CEILING)
     await store.create_schema([])
     return store
 
 
 async def start(url: str, name: str, count: int) -> Process:
-    """Start a process that appends when it is told to."""
+    """Start a process that appends on request."""
     environment = {"PYTHONPATH": ":".join(sys.path)}
     arguments = ["-c", WRITER, url, name, str(count)]
     writer = await asyncio.create_subprocess_exec(
@@ -77,7 +77,7 @@ async def start(url: str, name: str, count: int) -> Process:
 
 
 async def test_positions_of_two_processes_have_no_gaps_and_are_seen_in_order(mysql_url: str, store: SqlAlchemy) -> None:
-    """A reader who follows while two processes append, and roll back at times, meets 1, 2, 3 and so on."""
+    """While two processes append and sometimes roll back, a reader receives the positions 1, 2, 3 and so on."""
     writers = [await start(mysql_url, f"writer-{number}", 40) for number in range(2)]
     running = [asyncio.create_task(writer.communicate(b"go\n")) for writer in writers]
     seen: list[int] = []
@@ -98,7 +98,7 @@ async def test_positions_of_two_processes_have_no_gaps_and_are_seen_in_order(mys
 async def test_the_second_append_waits_for_the_first_to_commit(
     store: SqlAlchemy, engine: AsyncEngine, new_event: MakeEvent
 ) -> None:
-    """So positions are committed in their order, and whoever expects any version succeeds, at the same stream too."""
+    """Positions are committed in order. An append that expects any version succeeds, even on the same stream."""
     first, second = await store.begin(), await store.begin()
     await first.log.append("same", [new_event(), new_event()], expected=Expected.ANY)
     waiting = asyncio.create_task(second.log.append("same", [new_event()], expected=Expected.ANY))
@@ -115,7 +115,7 @@ async def test_the_second_append_waits_for_the_first_to_commit(
 
 
 async def test_a_position_that_was_rolled_back_is_given_again(store: SqlAlchemy, new_event: MakeEvent) -> None:
-    """By the transaction and by a savepoint: there are no gaps."""
+    """A rollback of a transaction or of a savepoint leaves no gap."""
     lost = await store.begin()
     await lost.log.append("a", [new_event()], expected=Expected.ANY)
     await lost.rollback()
@@ -130,10 +130,13 @@ async def test_a_position_that_was_rolled_back_is_given_again(store: SqlAlchemy,
     assert (stored.position, stored.version) == (1, 1)
 
 
-async def test_a_counter_that_does_not_fit_its_log_is_told(
+async def test_a_counter_that_does_not_fit_its_log_is_reported(
     store: SqlAlchemy, engine: AsyncEngine, new_event: MakeEvent
 ) -> None:
-    """After one of the two tables was restored alone; nothing is overwritten, and it is no conflict to be repeated."""
+    """If only one of the two tables was restored, no event is overwritten.
+
+    The error is not a conflict that would be repeated.
+    """
     transaction = await store.begin()
     await transaction.log.append("a", [new_event(), new_event()], expected=0)
     await transaction.commit()

@@ -1,4 +1,4 @@
-"""What is particular to transactions on MariaDB and MySQL: locks, deadlocks, and sessions whose client is gone."""
+"""Particulars of transactions on MariaDB and MySQL: locks, deadlocks, and sessions without a client."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from tests.adapters.sqlalchemy.mariadb_lab import transactions, until_one_waits, value
 from twofold import View
 from twofold.errors import (
-    CommitFailed,
     ReadOnlyUnitOfWork,
     TransientFailure,
     UnitOfWorkDoomed,
@@ -99,7 +98,7 @@ async def test_a_deadlock_dooms_the_whole_unit(store: SqlAlchemy) -> None:
 
 
 async def test_a_lock_that_does_not_come_is_reported(engine: AsyncEngine, store: SqlAlchemy) -> None:
-    """After `busy_timeout` the unit is doomed, though the server itself would go on with it."""
+    """After `busy_timeout` the unit of work is doomed, although the server itself would continue it."""
     impatient = SqlAlchemy(create_async_engine(engine.url), busy_timeout=1)
     holder, waiter = await store.begin(), await impatient.begin()
     await put(holder, "a")
@@ -116,8 +115,8 @@ async def test_a_lock_that_does_not_come_is_reported(engine: AsyncEngine, store:
     await impatient._database.engine.dispose()
 
 
-async def test_a_cancelled_writer_holds_nobody_up(store: SqlAlchemy, engine: AsyncEngine) -> None:
-    """Its session waits for a lock and holds others; it is ended at once, not when its own time-out is over."""
+async def test_a_cancelled_writer_delays_no_other_writer(store: SqlAlchemy, engine: AsyncEngine) -> None:
+    """A cancelled writer waits for one lock and holds others. Its session is ended immediately, not by its timeout."""
     holder, cancelled, third = await store.begin(), await store.begin(), await store.begin()
     await put(holder, "a")
     await put(cancelled, "b", 1)
@@ -142,7 +141,7 @@ async def test_a_cancelled_writer_holds_nobody_up(store: SqlAlchemy, engine: Asy
 
 
 async def test_a_session_that_was_killed_is_reported(store: SqlAlchemy, engine: AsyncEngine) -> None:
-    """In a statement as a failure that may pass; in COMMIT the outcome is unknown, and said to be."""
+    """In a statement, and at a COMMIT, which is never sent: as a transient failure, and nothing is written."""
     used, committed = await store.begin(), await store.begin()
     for transaction in (used, committed):
         await put(transaction, "a" if transaction is used else "b")
@@ -151,7 +150,7 @@ async def test_a_session_that_was_killed_is_reported(store: SqlAlchemy, engine: 
     with pytest.raises(TransientFailure):
         await put(used, "c")
     await used.rollback()
-    with pytest.raises(CommitFailed, match="outcome is unknown"):
+    with pytest.raises(TransientFailure, match="cannot commit"):
         await committed.commit()
 
     assert await items(store) == set()
@@ -159,7 +158,7 @@ async def test_a_session_that_was_killed_is_reported(store: SqlAlchemy, engine: 
 
 
 async def test_a_reading_transaction_sees_one_state(store: SqlAlchemy, engine: AsyncEngine) -> None:
-    """What is committed meanwhile it does not see; single reads do, on a connection that was used before, too."""
+    """A read-only transaction does not see later commits. Single reads do, also on a reused connection."""
     reading = await store.begin(read_only=True)
     assert not await reading.rows(Item).get_many(["a"])
     writing = await store.begin()
@@ -203,7 +202,7 @@ async def test_a_single_read_leaves_no_transaction_open(
 
 
 async def test_an_engine_that_commits_each_statement_serves_all_the_same(mysql_url: str, store: SqlAlchemy) -> None:
-    """Nothing is written in autocommit, whatever the engine was made for."""
+    """A store works on an engine with autocommit, and writes nothing in autocommit."""
     engine = create_async_engine(mysql_url, isolation_level="AUTOCOMMIT")
     transaction = await SqlAlchemy(engine).begin()
     await put(transaction, "a")

@@ -1,4 +1,4 @@
-"""Several writers of one stream on PostgreSQL: who wins, who waits, and what the others are told."""
+"""Concurrent writers of one stream on PostgreSQL: one wins, and the others wait or get a conflict."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from tests.adapters.sqlalchemy.postgresql_lab import Lab, at_once, begun, event, lab_at, put, read
+from tests.conftest import NewUrl
 from twofold.errors import ConcurrencyConflict, DuplicateEvent, UnitOfWorkDoomed
 from twofold.ports import Expected, ExpectedVersion, StoredEvent
 from twofold_sqlalchemy import SqlAlchemy
@@ -18,9 +19,9 @@ WRITERS = 8
 
 
 @pytest.fixture
-async def lab(postgresql_url: str) -> AsyncIterator[Lab]:
+async def lab(prepared_postgresql_url: NewUrl) -> AsyncIterator[Lab]:
     """An empty database."""
-    async with lab_at(postgresql_url) as lab:
+    async with lab_at(prepared_postgresql_url()) as lab:
         yield lab
 
 
@@ -38,7 +39,7 @@ async def versions(store: SqlAlchemy, stream: str) -> list[int]:
 @pytest.mark.parametrize("count", [1, 3, 40], ids=["1 event", "3 events", "40 events"])
 @pytest.mark.parametrize("existing", [0, 2], ids=["new stream", "existing stream"])
 async def test_any_never_conflicts(stores: Sequence[SqlAlchemy], existing: int, count: int) -> None:
-    """Eight writers at once, again and again: each append succeeds, as a whole, and versions have no gaps."""
+    """Each append of eight concurrent writers succeeds as a whole. Versions have no gaps."""
     for _ in range(existing):
         await put(stores[0], "shared")
 
@@ -59,10 +60,10 @@ async def test_any_never_conflicts(stores: Sequence[SqlAlchemy], existing: int, 
 
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("expected", [0, Expected.NO_STREAM, 2])
-async def test_of_those_who_expect_the_same_version_one_wins(
+async def test_one_of_several_appends_with_the_same_expected_version_succeeds(
     stores: Sequence[SqlAlchemy], expected: ExpectedVersion, count: int
 ) -> None:
-    """The others get a conflict with both versions, and nothing of theirs is stored."""
+    """The other appends raise a conflict with both versions, and none of their events is stored."""
     existing = 2 if expected == 2 else 0
     if existing:
         await put(stores[0], "shared", existing)
@@ -142,7 +143,7 @@ async def test_a_creator_that_starts_after_the_first_committed_conflicts(stores:
 
 
 async def test_a_conflict_in_a_savepoint_ends_with_it(lab: Lab, stores: Sequence[SqlAlchemy]) -> None:
-    """What the transaction appended before and appends after it is committed, and the winner's events as well."""
+    """The appends before and after a savepoint with a conflict are committed, and so are the events of the winner."""
     winner = await begun(stores[0], "shared")
     loser = await begun(stores[1], "own")
 
@@ -166,7 +167,10 @@ async def test_a_conflict_in_a_savepoint_ends_with_it(lab: Lab, stores: Sequence
 
 
 async def test_one_event_appended_by_all_is_stored_once(stores: Sequence[SqlAlchemy]) -> None:
-    """One id at once in eight streams: one append succeeds, and the others are told that it is there."""
+    """One event id that is appended to eight streams at the same time is stored once.
+
+    The other appends raise `DuplicateEvent`.
+    """
     same = event()
 
     async def write(number: int, barrier: asyncio.Barrier) -> None:

@@ -1,4 +1,4 @@
-"""A task that is cancelled at any of its awaits leaves no transaction and no connection behind on PostgreSQL."""
+"""A task that is cancelled at any await leaves no transaction and no connection behind on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import anyio
 import pytest
 
 from tests.adapters.sqlalchemy.postgresql_lab import IDLE, Lab, begun, event, lab_at, put, read, streams
+from tests.conftest import NewUrl
 from twofold.errors import UnitOfWorkDoomed
 from twofold.ports import Expected
 from twofold.testing.conformance._tools.in_time import CEILING, in_time
@@ -32,7 +33,7 @@ class Desk:
     started: int = 0
 
     async def assert_free(self) -> None:
-        """Nothing is checked out, no session is in a transaction, and the next command works at once."""
+        """Check that no connection is checked out and no session is in a transaction, and that the next command works."""
         assert self.store._database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
         with in_time():
             while await self.watch.fetchval(IDLE):
@@ -40,7 +41,7 @@ class Desk:
             await put(self.store, "next")
 
     async def assert_whole(self) -> None:
-        """Each unit is in the log as a whole or not at all; those that were told so are."""
+        """Check that each unit of work is in the log completely or not at all, and that each successful one is there."""
         found = await streams(self.store)
         whole = {name for name in found if name.startswith("unit-")}
         assert all(found.count(name) == 3 for name in whole)
@@ -62,7 +63,7 @@ class Desk:
         self.written.add(name)
 
     async def look(self) -> None:
-        """Read as a query does, and as a subscription does that meets a gap."""
+        """Read as a query does, and as a subscription does at a gap."""
         transaction = await self.store.begin(read_only=True)
         try:
             assert len([event async for event in transaction.log.read("old")]) == 3
@@ -90,9 +91,9 @@ async def without_noise() -> AsyncIterator[None]:
 
 
 @pytest.fixture
-async def desk(postgresql_url: str, without_noise: None) -> AsyncIterator[Desk]:
+async def desk(prepared_postgresql_url: NewUrl, without_noise: None) -> AsyncIterator[Desk]:
     """A store with something in it."""
-    async with lab_at(postgresql_url) as lab:
+    async with lab_at(prepared_postgresql_url()) as lab:
         store = await lab.process(pool_size=2, max_overflow=0, pool_timeout=CEILING)
         await put(store, "old", 3)
         yield Desk(lab, store, await lab.session())
@@ -104,12 +105,13 @@ works = pytest.mark.parametrize("work", [Desk.write, Desk.look], ids=["write", "
 
 @types.coroutine
 def cancelled_at(work: Coroutine[Any, Any, Any], step: int, *, done: bool) -> Generator[Any, Any, bool]:
-    """Run a coroutine and cancel its task when it waits for the n-th time; return whether it came so far.
+    """Run a coroutine and cancel its task at the n-th await; return whether the coroutine reached this await.
 
     Args:
         work: the coroutine.
-        step: which wait, from 0.
-        done: cancel when what it waits for has come and it has not gone on yet; or as soon as it waits.
+        step: the number of the await, from 0.
+        done: cancel after the awaited object is done and before the task continues; otherwise as soon as the task
+            waits.
     """
     task, waits = asyncio.current_task(), 0
     assert task is not None
@@ -133,7 +135,7 @@ def cancelled_at(work: Coroutine[Any, Any, Any], step: int, *, done: bool) -> Ge
 
 
 async def cancelled(work: Coroutine[Any, Any, Any], step: int, *, done: bool) -> bool:
-    """Give a task of its own to what is cancelled; return whether there was so much to cancel."""
+    """Run a cancelled coroutine in a separate task; return whether it had this number of awaits."""
 
     async def run() -> bool:
         return await cancelled_at(work, step, done=done)
@@ -149,7 +151,7 @@ async def cancelled(work: Coroutine[Any, Any, Any], step: int, *, done: bool) ->
 @pytest.mark.parametrize("done", [False, True], ids=["while it waits", "when it has come"])
 @works
 async def test_cancelled_at_each_await(desk: Desk, work: Work, done: bool, fresh: bool) -> None:
-    """One await after the other, from BEGIN to COMMIT: nothing is left behind, and units are whole."""
+    """A unit of work that is cancelled at any await from BEGIN to COMMIT is complete or absent, and leaves nothing open."""
     undone = await begun(desk.store, "undone")
     await put(desk.store, "behind")
     await undone.rollback()
@@ -181,7 +183,7 @@ async def test_cancelled_when_a_statement_is_prepared_and_has_not_run(desk: Desk
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_cancelled_at_any_moment(desk: Desk, seed: int) -> None:
-    """Three tasks at once on two connections, cancelled after a random time and some of them twice."""
+    """Three concurrent tasks on two connections are cancelled after random times, some of them twice."""
     chance, loop = random.Random(seed), asyncio.get_running_loop()
     for _ in range(25):
         tasks = [asyncio.create_task(chance.choice([Desk.write, Desk.look])(desk)) for _ in range(3)]
@@ -207,7 +209,10 @@ async def test_cancelled_by_anyio_at_any_moment(desk: Desk) -> None:
 
 
 async def test_cancelled_while_it_waits_for_another_writer(desk: Desk) -> None:
-    """The server stops the statement at once: it is gone from the queue, holds nothing, and readers go on."""
+    """The server stops the cancelled statement immediately.
+
+    It leaves the queue and holds no lock, and readers continue.
+    """
     first = await begun(desk.store, "shared")
     waiting = asyncio.create_task(put(desk.store, "shared"))
     await desk.lab.until_waiting()
@@ -223,7 +228,7 @@ async def test_cancelled_while_it_waits_for_another_writer(desk: Desk) -> None:
 
 
 async def test_a_cancelled_statement_dooms_the_transaction(desk: Desk) -> None:
-    """Whoever swallows the cancellation cannot commit what is left."""
+    """A handler that suppresses the cancellation cannot commit."""
     first, second = await begun(desk.store, "shared"), await begun(desk.store, "own")
 
     async def wait() -> None:

@@ -1,4 +1,4 @@
-"""The order of the log on PostgreSQL: late commits are waited for, and nobody waits for anything else."""
+"""The order of the log on PostgreSQL: readers wait for late commits, and for no other transactions."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from twofold_sqlalchemy._dialects.postgresql.connections import PostgreSQLConnec
 
 
 @pytest.fixture
-async def lab(postgresql_url: str) -> AsyncIterator[Lab]:
+async def lab(prepared_postgresql_url: NewUrl) -> AsyncIterator[Lab]:
     """An empty database."""
-    async with lab_at(postgresql_url) as lab:
+    async with lab_at(prepared_postgresql_url()) as lab:
         yield lab
 
 
@@ -46,7 +46,7 @@ class Undo(Exception):
 async def test_a_late_commit_is_delivered_and_nothing_before_it(
     store: SqlAlchemy, readers: Sequence[SqlAlchemy]
 ) -> None:
-    """A transaction takes its position first and commits last: readers wait for it, and skip nothing."""
+    """A transaction takes its position first and commits last: readers wait for it and skip no event."""
     late = await begun(store, "late")
     await put(store, "early")
 
@@ -56,8 +56,10 @@ async def test_a_late_commit_is_delivered_and_nothing_before_it(
     assert [await streams(reader) for reader in readers] == [["late", "early"]] * 3
 
 
-async def test_a_late_rollback_lets_readers_go_on_at_once(store: SqlAlchemy, readers: Sequence[SqlAlchemy]) -> None:
-    """The same, rolled back: the very next read goes on, with no time-out between."""
+async def test_readers_continue_immediately_after_a_late_rollback(
+    store: SqlAlchemy, readers: Sequence[SqlAlchemy]
+) -> None:
+    """After a rollback the next read continues immediately, without a timeout."""
     late = await begun(store, "late")
     await put(store, "early")
 
@@ -67,8 +69,8 @@ async def test_a_late_rollback_lets_readers_go_on_at_once(store: SqlAlchemy, rea
     assert [await streams(reader) for reader in readers] == [["early"]] * 3
 
 
-async def test_a_gap_in_the_middle_holds_only_what_is_behind_it(store: SqlAlchemy, lab: Lab) -> None:
-    """What lies before an open append is delivered, page by page, also when the reader asks for a few names only."""
+async def test_a_gap_in_the_middle_delays_only_later_events(store: SqlAlchemy, lab: Lab) -> None:
+    """Events before an open append are delivered, batch by batch, also to a reader of few event types."""
     await put(store, "before", 3)
     late = await begun(store, "late")
     await put(store, "behind")
@@ -84,7 +86,7 @@ async def test_a_gap_in_the_middle_holds_only_what_is_behind_it(store: SqlAlchem
 
 
 async def test_several_open_appends_are_waited_for_one_by_one(store: SqlAlchemy, readers: Sequence[SqlAlchemy]) -> None:
-    """Readers come as far as the first that is open, whatever has ended behind it."""
+    """Readers advance to the first open append, whatever has ended after it."""
     first, second, third, fourth = [await begun(store, name) for name in ("first", "second", "third", "fourth")]
     await third.commit()
     assert [await streams(reader) for reader in readers] == [[]] * 3
@@ -96,8 +98,8 @@ async def test_several_open_appends_are_waited_for_one_by_one(store: SqlAlchemy,
     assert [await streams(reader) for reader in readers] == [["first", "third", "fourth"]] * 3
 
 
-async def test_a_savepoint_that_is_undone_holds_nobody_up(store: SqlAlchemy, readers: Sequence[SqlAlchemy]) -> None:
-    """Its positions are lost and its lock is gone, although the transaction stays open and appends again."""
+async def test_a_savepoint_that_is_undone_delays_no_reader(store: SqlAlchemy, readers: Sequence[SqlAlchemy]) -> None:
+    """The savepoint's positions and its lock are released, although the transaction stays open and appends again."""
     open_one = await store.begin()
     with suppress(Undo):
         async with open_one.savepoint():
@@ -117,7 +119,7 @@ async def test_a_savepoint_that_is_undone_holds_nobody_up(store: SqlAlchemy, rea
 async def test_a_savepoint_undone_behind_an_append_keeps_the_lock(
     store: SqlAlchemy, readers: Sequence[SqlAlchemy]
 ) -> None:
-    """What was appended before the savepoint is still to come, and is waited for."""
+    """Events that were appended before the savepoint are still uncommitted, and readers wait for them."""
     open_one = await begun(store, "kept")
     with suppress(Undo):
         async with open_one.savepoint():
@@ -155,10 +157,10 @@ STRANGERS = {
 
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "in another database"])
 @pytest.mark.parametrize("statements", STRANGERS.values(), ids=STRANGERS.keys())
-async def test_a_transaction_that_does_not_append_holds_nobody_up(
+async def test_a_transaction_that_does_not_append_delays_no_reader(
     lab: Lab, store: SqlAlchemy, new_postgresql_url: NewUrl, statements: Sequence[str], elsewhere: bool
 ) -> None:
-    """Whatever else is open in the server, a gap is resolved and the events behind it are delivered at once."""
+    """Open transactions that do not append do not delay readers: a gap is resolved immediately."""
     url = new_postgresql_url() if elsewhere else lab.url
     if elsewhere:
         async with lab_at(url) as other:
@@ -177,7 +179,7 @@ async def test_a_transaction_that_does_not_append_holds_nobody_up(
     assert stranger.is_in_transaction()
 
 
-async def test_an_append_in_another_database_holds_nobody_up(
+async def test_an_append_in_another_database_delays_no_reader(
     lab: Lab, store: SqlAlchemy, new_postgresql_url: NewUrl
 ) -> None:
     """Two databases may even give the same number to their logs: the lock belongs to one of them."""
@@ -218,7 +220,7 @@ async def test_another_table_first_and_the_append_second(lab: Lab, readers: Sequ
 async def test_an_insert_by_hand_is_waited_for_as_well(
     lab: Lab, store: SqlAlchemy, readers: Sequence[SqlAlchemy], copy: bool
 ) -> None:
-    """The lock is taken by a trigger, whoever inserts and however."""
+    """The trigger takes the lock for every insert, also for one by hand."""
     by_hand = await lab.session()
     await by_hand.execute("BEGIN")
     if copy:
@@ -251,8 +253,8 @@ async def test_two_logs_in_two_schemas_do_not_meet(lab: Lab) -> None:
         await put(store, "behind")
 
     assert (await streams(one), await streams(two)) == ([], ["behind"])
-    assert len(await one.log.holding_back()) == 1
-    assert await two.log.holding_back() == ()
+    assert len(await one.log.blocking_transactions()) == 1
+    assert await two.log.blocking_transactions() == ()
     await late.commit()
     assert await streams(one) == ["late", "behind"]
 
@@ -266,18 +268,18 @@ async def test_readers_say_for_whom_they_wait(lab: Lab, readers: Sequence[SqlAlc
 
     for reader in readers:
         assert await streams(reader) == []
-        (said,) = await reader.log.holding_back()
+        (said,) = await reader.log.blocking_transactions()
         assert f"session {by_hand.get_server_pid()} of the nightly import has been appending for" in said
         assert "idle in transaction" in said
         assert "INSERT INTO twofold_events" in said
     await by_hand.execute("ROLLBACK")
     for reader in readers:
         assert await streams(reader) == ["behind"]
-        assert await reader.log.holding_back() == ()
+        assert await reader.log.blocking_transactions() == ()
 
 
 @pytest.mark.parametrize("held", [False, True], ids=["at rest", "while somebody appends"])
-async def test_a_log_full_of_old_gaps_is_read_without_a_look_at_each(
+async def test_a_log_with_many_old_gaps_is_read_without_checking_each(
     lab: Lab, store: SqlAlchemy, monkeypatch: pytest.MonkeyPatch, held: bool
 ) -> None:
     """Thousands of positions that were rolled back long ago cost a new process a handful of statements in all."""
@@ -310,9 +312,9 @@ async def test_a_log_full_of_old_gaps_is_read_without_a_look_at_each(
 
 @pytest.mark.parametrize("seed", range(12))
 async def test_any_interleaving_is_delivered_exactly_and_in_order(lab: Lab, store: SqlAlchemy, seed: int) -> None:  # noqa: C901 -- a choice of everything
-    """Begin, append, savepoint, undo, commit, roll back in any order: each reader gets a growing prefix of what commits.
+    """Each reader receives a growing prefix of the log, however appends, savepoints, commits and rollbacks interleave.
 
-    At every step what was delivered once stays as it was, and once nobody appends all that was committed is there.
+    Delivered events never change. Once no transaction appends, all committed events are delivered.
     """
     chance = random.Random(seed)
     often, seldom = store, await lab.process()

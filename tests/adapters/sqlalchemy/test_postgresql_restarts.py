@@ -1,4 +1,4 @@
-"""What a server does when it goes down and comes up again, or is another one: readers that live on skip nothing."""
+"""A server that restarts or is replaced: running readers skip no event."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator, Iterator
 
 import anyio
 import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.adapters.sqlalchemy.postgresql_lab import INSERT, Lab, begun, lab_at, put, read, streams
+from tests.servers.pgbouncer import installed, pgbouncer
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.process import PrivateServer
 from twofold.errors import ConfigurationError, TransientFailure
@@ -49,7 +51,7 @@ async def lab(server: PrivateServer) -> AsyncIterator[Lab]:
 
 
 async def once_more(store: SqlAlchemy) -> list[str]:
-    """Return what a reader gets whose connections were lost: it may fail once, and then goes on."""
+    """Return the events of a reader whose connections were lost. Its first read may fail."""
     try:
         return await streams(store)
     except TransientFailure:
@@ -66,7 +68,7 @@ async def one_process_killed(server: PrivateServer, lab: Lab) -> None:
 
 
 async def test_a_killed_server_gives_positions_out_again(server: PrivateServer, lab: Lab) -> None:
-    """What an open transaction had taken when the server died is taken by others, and readers wait for those."""
+    """Positions of a transaction that was open when the server died are assigned again, and readers wait for them."""
     store, reader = await lab.process(), await lab.process()
     await put(store, "kept")
     late = await lab.session()
@@ -91,7 +93,7 @@ async def test_a_killed_server_gives_positions_out_again(server: PrivateServer, 
 
 
 async def test_a_server_that_lost_its_last_commits(server: PrivateServer, lab: Lab) -> None:
-    """After a restored backup or a failover, positions that a reader had read come again: it reads from there again."""
+    """After a restored backup or a failover, the server assigns passed positions again: it reads from there again."""
     store = await lab.process()
     for number in range(5):
         await put(store, f"lost-{number}")
@@ -118,7 +120,7 @@ async def test_a_server_that_lost_its_last_commits(server: PrivateServer, lab: L
 
 @pytest.mark.parametrize("ended", ["nothing", "the server", "one process of it"])
 async def test_a_prepared_transaction_is_waited_for(server: PrivateServer, lab: Lab, ended: str) -> None:
-    """It keeps the lock without a session, under the same name or another, until somebody ends it."""
+    """A prepared transaction keeps the lock without a session, under any name, until it is committed or rolled back."""
     store, reader = await lab.process(), await lab.process()
     by_hand = await lab.session()
     await by_hand.execute("BEGIN")
@@ -130,14 +132,14 @@ async def test_a_prepared_transaction_is_waited_for(server: PrivateServer, lab: 
         server.stop()
         server.start()
     elif ended == "one process of it":
-        # The others end with it, and the server recovers and goes on, with the time of its start as it was.
+        # The others end with it. The server recovers and continues, and the time of its start does not change.
         started = await lab.ask("SELECT pg_postmaster_start_time()")
         await one_process_killed(server, lab)
         assert await lab.ask("SELECT pg_postmaster_start_time()") == started
 
     assert await once_more(reader) == []
     assert await streams(await lab.process()) == []
-    (said,) = await reader.log.holding_back()
+    (said,) = await reader.log.blocking_transactions()
     assert "prepared" in said
     await lab.ask("COMMIT PREPARED 'by hand'")
 
@@ -162,3 +164,27 @@ async def test_a_standby_is_refused_as_a_source(server: PrivateServer, lab: Lab)
     await lab.ask("SELECT pg_promote()")
 
     assert await streams(store) == ["kept"]
+
+
+async def test_a_restart_behind_a_connection_pooler(server: PrivateServer) -> None:
+    """The pooler keeps the connection of the client, so that the store asks for the run of the server at each use."""
+    if not installed():
+        pytest.skip("no connection pooler: pgbouncer is not installed")
+    pooler = pgbouncer(server.url, "transaction", sessions=3)
+    engine = create_async_engine(pooler.url)
+    try:
+        store = SqlAlchemy(engine)
+        await store.create_schema([])
+        await put(store, "before")
+        first = await store.run()
+        assert await streams(store) == ["before"]
+        assert await store.run() == first
+
+        server.stop()
+        server.start()
+
+        assert await once_more(store) == ["before"]
+        assert await store.run() != first
+    finally:
+        await engine.dispose()
+        pooler.remove()

@@ -1,4 +1,4 @@
-"""Random writers for a while: every reader gets what was committed, each once and in order, and never late."""
+"""Random writers on PostgreSQL: every reader receives each committed event once, in order, and in time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MEASURED = "TWOFOLD_STRESS" in os.environ
 SECONDS = float(os.environ.get("TWOFOLD_STRESS", "4"))
 SEED = int(os.environ.get("TWOFOLD_SEED", "20261123"))
 LATE = 1.0 if MEASURED else CEILING
-"""Seconds that a reader may be behind a commit; among other tests, on a busy machine, time is not what is tested."""
+"""The maximum lag of a reader, in seconds. It is generous, because other tests use the same machine."""
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def new_event() -> NewEvent:
 
 
 class Writer:
-    """Writes in every way that a unit of work can, and notes what was committed and when."""
+    """Writes in every way in which a unit of work can write, and records each commit with its time."""
 
     def __init__(self, store: SqlAlchemy, number: int, committed: dict[UUID, float]) -> None:
         self._store = store
@@ -68,7 +68,7 @@ class Writer:
                 await transaction.rollback()
 
     async def _write(self, transaction: SqlTransaction, shared: str | None) -> list[UUID]:
-        """Append to streams of its own, and then to one that others write too; they wait for this one's end."""
+        """Append to separate streams, and then to a shared one. Other writers wait for the end of this transaction."""
         choose, ids = self._random, list[UUID]()
         if choose.random() < 0.3:  # another table first, so that the transaction has a number long before its positions
             await transaction._transaction.connection.exec_driver_sql("INSERT INTO other (n) VALUES (1)")
@@ -106,7 +106,7 @@ async def idle(url: str, done: asyncio.Event) -> None:
 
 
 def check(seen: list[tuple[StoredEvent, float]], committed: dict[UUID, float]) -> list[float]:
-    """Compare what a reader got with what was committed; return how late each event was, in seconds."""
+    """Compare the events of a reader with the committed ones; return the delay of each event in seconds."""
     events = [event for event, _ in seen]
     assert sorted(event.id for event in events) == sorted(committed)
     positions = [event.position for event in events]

@@ -12,12 +12,14 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table
 
 from tests.adapters.sqlalchemy.postgresql_lab import IDLE, Lab, at_once, backend, event, lab_at, put, read, streams
+from tests.conftest import NewUrl
 from twofold import Aggregate, Application, Command, Event, UnitOfWork
-from twofold.errors import CommitFailed, TransientFailure, UnitOfWorkDoomed
+from twofold.errors import CommitUnknown, TransientFailure, UnitOfWorkDoomed
 from twofold.middleware import retry_conflicts
 from twofold.ports import Expected, WriteTransaction
-from twofold.testing.conformance._tools.in_time import CEILING
+from twofold.testing.conformance._tools.in_time import CEILING, until
 from twofold_sqlalchemy import AggregateRows, SqlAlchemy, TableMapping
+from twofold_sqlalchemy._dialects.postgresql.driver import driver_of
 from twofold_sqlalchemy._transaction import SqlTransaction
 
 accounts = Table(
@@ -63,7 +65,7 @@ class Note(Command[None]):
 
 @dataclass
 class Bank:
-    """A database with two accounts and with what makes a COMMIT wait."""
+    """A database with two accounts, and with a trigger that blocks a COMMIT."""
 
     lab: Lab
     store: SqlAlchemy
@@ -74,7 +76,7 @@ class Bank:
         return self.store._database.engine.pool
 
     async def balances(self) -> dict[str, int]:
-        """Return what is committed."""
+        """Return the committed balances."""
         session = await self.lab.session()
         return {row["id"]: row["balance"] for row in await session.fetch("SELECT id, balance FROM accounts")}
 
@@ -93,9 +95,9 @@ class Bank:
 
 
 @pytest.fixture
-async def bank(postgresql_url: str) -> AsyncIterator[Bank]:
+async def bank(prepared_postgresql_url: NewUrl) -> AsyncIterator[Bank]:
     """Accounts a and b, and one connection more than a test can explain."""
-    async with lab_at(postgresql_url) as lab:
+    async with lab_at(prepared_postgresql_url()) as lab:
         store = await lab.process(state={Account: Accounts()}, pool_size=5, max_overflow=0, pool_timeout=CEILING)
         session = await lab.session()
         await session.execute(
@@ -114,7 +116,7 @@ async def bank(postgresql_url: str) -> AsyncIterator[Bank]:
 
 
 async def run(transaction: SqlTransaction, sql: str) -> Any:
-    """Run a statement in a transaction, as a handler with a connection of its own would."""
+    """Run a statement in a transaction, as a handler with a separate connection would."""
     return await transaction._transaction.use(lambda connection: connection.exec_driver_sql(sql), "run a statement")
 
 
@@ -155,13 +157,13 @@ async def cross(bank: Bank, write: Write) -> tuple[SqlTransaction, SqlTransactio
 
 @crossing
 async def test_a_deadlock_dooms_one_unit_and_spares_the_other(bank: Bank, write: Write) -> None:
-    """The victim is told what happened and what to do; swallowing it and going on raises at the next use."""
+    """The error of a deadlock's victim names the cause and the remedy. After suppressing it, the next use raises."""
     survivor, victim, error = await cross(bank, write)
 
     assert "deadlock detected" in str(error)
     assert "Repeat the whole handler on a fresh unit of work" in str(error)
     for use in (write(victim, "c"), append(victim, "d"), victim.commit()):
-        with pytest.raises(UnitOfWorkDoomed, match="TransientFailure broke it before"):
+        with pytest.raises(UnitOfWorkDoomed, match="TransientFailure broke it"):
             await use
     await victim.rollback()
     await survivor.commit()
@@ -230,7 +232,7 @@ async def test_after_a_deadlock_the_whole_handler_runs_again(bank: Bank) -> None
 
 
 async def test_a_handler_that_swallows_a_deadlock_commits_nothing(bank: Bank) -> None:
-    """The whole unit is rolled back all the same, and its caller hears of it."""
+    """The unit of work is rolled back, and the caller gets an error."""
     barrier = asyncio.Barrier(2)
 
     def setup(app: Application) -> None:
@@ -257,7 +259,7 @@ async def test_a_handler_that_swallows_a_deadlock_commits_nothing(bank: Bank) ->
 
 
 async def skewed(bank: Bank) -> Sequence[SqlTransaction]:
-    """Return two serialisable transactions each of which has read what the other has written."""
+    """Return two serialisable transactions, each of which has read a row that the other has written."""
     transactions = [await bank.store.begin(), await bank.store.begin()]
     for transaction in transactions:
         await run(transaction, "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
@@ -269,7 +271,7 @@ async def skewed(bank: Bank) -> Sequence[SqlTransaction]:
 
 
 async def test_a_serialisation_failure_in_the_middle(bank: Bank) -> None:
-    """It dooms the unit, which may be repeated."""
+    """The error dooms the unit of work, which may be repeated."""
     first, second = await skewed(bank)
     await first.commit()
 
@@ -316,7 +318,7 @@ async def test_a_session_that_is_ended_between_two_statements(bank: Bank, read_o
 
 
 async def test_a_session_that_is_ended_in_the_middle_of_an_append(bank: Bank) -> None:
-    """The append was waiting, with a position and the lock: readers go on at once, and the handler may be repeated."""
+    """If a session ends while its append waits for a lock, readers continue immediately, and the handler can be repeated."""
     first, second = await bank.store.begin(), await bank.store.begin()
     await append(first, "shared")
     session = await backend(second)
@@ -365,11 +367,14 @@ async def commit_held(bank: Bank) -> tuple[asyncio.Task[None], int]:
 
 
 async def test_a_session_that_is_ended_during_commit(bank: Bank) -> None:
-    """Nobody can know whether it committed: the error says so, and is none that a retry would repeat."""
+    """If a session ends during the commit, the outcome is reported as unknown.
+
+    The error is not a `TransientFailure`.
+    """
     commit, session = await commit_held(bank)
     await bank.lab.end(session)
 
-    with pytest.raises(CommitFailed, match=r"outcome is unknown.*Read back before you repeat") as failure:
+    with pytest.raises(CommitUnknown, match=r"outcome is unknown.*read the data before you repeat") as failure:
         await commit
 
     assert not isinstance(failure.value, TransientFailure)
@@ -389,20 +394,35 @@ async def test_a_commit_that_is_stopped_by_the_server(bank: Bank) -> None:
 
 
 async def test_a_session_that_is_ended_before_commit(bank: Bank) -> None:
-    """Whatever is said of the outcome, nothing was written, and the connection is gone."""
+    """If a session ends before the commit, no COMMIT is sent: nothing is written, and the connection is closed."""
     transaction = await bank.store.begin()
     await append(transaction, "lost")
     await bank.lab.end(await backend(transaction))
+    driver = driver_of(transaction._transaction.connection)
+    await until(driver.is_closed, "asyncpg was to notice")
 
-    with pytest.raises(CommitFailed, match="outcome is unknown"):
+    with pytest.raises(TransientFailure, match="cannot commit"):
         await transaction.commit()
 
     assert await streams(bank.store) == []
     await bank.assert_free()
 
 
+async def test_a_replaced_connection_runs_statements_of_sqlalchemy(bank: Bank) -> None:
+    """A connection that was closed in the pool is replaced by one with the options of the engine."""
+    transaction = await bank.store.begin()
+    session, driver = await backend(transaction), driver_of(transaction._transaction.connection)
+    await transaction.rollback()
+    await bank.lab.end(session)
+    await until(driver.is_closed, "asyncpg was to notice")
+
+    await bank.store.create_schema([])
+
+    await bank.assert_free()
+
+
 async def test_a_command_with_an_unknown_outcome_is_not_repeated(bank: Bank) -> None:
-    """One whose session is lost in the middle is; both leave a pool that works."""
+    """A command whose session is lost before the commit is repeated. Both cases leave a pool that works."""
     runs: list[str] = []
 
     def setup(app: Application) -> None:
@@ -426,7 +446,7 @@ async def test_a_command_with_an_unknown_outcome_is_not_repeated(bank: Bank) -> 
         commit = asyncio.create_task(app.dispatch(Note(text="commit")))
         await bank.lab.until_waiting()
         assert await bank.lab.ask(TERMINATE_WRITER)
-        with pytest.raises(CommitFailed, match="outcome is unknown"):
+        with pytest.raises(CommitUnknown, match="outcome is unknown"):
             await commit
         assert runs == ["middle", "middle", "commit"]
 

@@ -40,14 +40,14 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 async def start(database: Path, name: str, count: int, hold: str = "") -> Process:
-    """Start a process that appends to one shared stream and to one of its own."""
+    """Start a process that appends to a shared stream and to a separate one."""
     environment = {"PYTHONPATH": ":".join(sys.path)}
     arguments = ["-c", WRITER, str(database), name, str(count), hold]
     return await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=PIPE, stderr=PIPE, env=environment)
 
 
-async def test_two_processes_write_at_once(database: Path, store: SqlAlchemy) -> None:
-    """Every event is stored, streams are numbered without gaps, positions ascend, and nobody is told that it is busy."""
+async def test_two_processes_write_concurrently(database: Path, store: SqlAlchemy) -> None:
+    """Every event is stored, streams are numbered without gaps, positions ascend, and no call finds the database busy."""
     writers = [await start(database, f"writer-{number}", 100) for number in range(2)]
     results = [await writer.communicate() for writer in writers]
 
@@ -63,7 +63,7 @@ async def test_two_processes_write_at_once(database: Path, store: SqlAlchemy) ->
 async def test_a_process_killed_in_the_middle_of_a_transaction(
     database: Path, store: SqlAlchemy, new_event: Callable[[], NewEvent]
 ) -> None:
-    """What it wrote was never there, and its lock is gone with it."""
+    """The writes of a killed process are never visible, and its lock is released."""
     writer = await start(database, "killed", 1, "hold")
     assert writer.stdout is not None
     assert await writer.stdout.readline() == b"written\n"

@@ -13,7 +13,7 @@ from twofold_sqlalchemy import SqlAlchemy
 
 
 async def test_a_waiting_query_holds_no_connection(database: Path) -> None:
-    """Commands go on with the only connection of a pool while queries wait for a projection that does not run."""
+    """Commands use the only connection of a pool while queries wait for a projection that does not run."""
     engine = create_async_engine(f"sqlite+aiosqlite:///{database}", pool_size=1, max_overflow=0, pool_timeout=CEILING)
     app = await application(SqlAlchemy(engine), work=False)
     async with app:

@@ -12,7 +12,7 @@ from tests.stores import event_loop_of
 from twofold.ports import CacheStore
 
 
-@pytest.fixture(params=runnable(CACHES))
+@pytest.fixture(params=runnable(CACHES, "Cached queries in an application"))
 def kind(request: pytest.FixtureRequest) -> str:
     """Name the cache of a test."""
     return str(request.param)
@@ -20,7 +20,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def anyio_backend(kind: str) -> str:
-    """Run the test on the event loop that goes with the cache."""
+    """Run the test on the event loop of the cache."""
     return event_loop_of(kind)
 
 

@@ -1,4 +1,4 @@
-"""Cached answers: found until an event ends them, each with an object of its own, and only where that is said."""
+"""Cached answers: stored until an event invalidates them, only for cached queries, and with a new object for each caller."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_a_second_question_is_answered_from_the_cache(store: CacheStore) -
 
 
 async def test_a_load_that_an_event_overtakes_is_not_kept(store: CacheStore) -> None:
-    """Held at a barrier while the projection and the invalidation pass, it answers who asked and nobody else."""
+    """An answer whose load overlaps with the projection and the invalidation is returned to its caller and not stored."""
     loads = Loads()
     async with bank(store, loads) as app:
         await app.dispatch(Open(account_id="a"))
@@ -58,8 +58,11 @@ async def test_a_load_that_an_event_overtakes_is_not_kept(store: CacheStore) -> 
         assert await app.execute(GetCached(account_id="a")) == balance(5)
 
 
-async def test_none_is_kept_only_where_that_is_said(store: CacheStore) -> None:
-    """By default a row that is missing is looked for each time; with negative_ttl it is kept, and an event ends that."""
+async def test_none_is_cached_only_with_negative_ttl(store: CacheStore) -> None:
+    """By default a missing row is loaded each time.
+
+    With `negative_ttl` None is cached, until an event invalidates it.
+    """
     loads = Loads()
     async with bank(store, loads) as app:
         for _ in range(3):
@@ -77,7 +80,7 @@ async def test_none_is_kept_only_where_that_is_said(store: CacheStore) -> None:
 
 
 async def test_another_log_is_another_world(store: CacheStore) -> None:
-    """What was kept of one log is not found by an application of the same name on another one."""
+    """Answers of one log are not found by an application of the same name on another log."""
     async with bank(store) as app:
         await app.dispatch(Open(account_id="a"))
         await app.settle()
@@ -86,8 +89,8 @@ async def test_another_log_is_another_world(store: CacheStore) -> None:
         assert await other.execute(GetCached(account_id="a")) is None
 
 
-async def test_each_who_waits_has_an_object_of_its_own(store: CacheStore) -> None:
-    """What one of them does to its answer is not seen by the others."""
+async def test_each_waiting_query_gets_an_object_of_its_own(store: CacheStore) -> None:
+    """Each of several waiting callers gets its own object. Changing it does not affect the others."""
 
     class GetList(Query[list[int]]):
         pass
@@ -119,7 +122,7 @@ async def test_each_who_waits_has_an_object_of_its_own(store: CacheStore) -> Non
 
 
 async def test_middleware_comes_before_the_cache(store: CacheStore) -> None:
-    """Who may not ask gets nothing, kept or not."""
+    """Middleware runs before the cache: a refused caller gets no answer, cached or not."""
     allowed = True
 
     async def guard(message: Query[object], call_next: Callable[[object], object]) -> object:
@@ -147,7 +150,7 @@ async def test_middleware_comes_before_the_cache(store: CacheStore) -> None:
 
 @pytest.mark.parametrize("kind", ["memory-asyncio", "memory-trio"])
 async def test_without_a_cache_every_question_is_loaded(kind: str) -> None:
-    """The same application runs without one."""
+    """The same application runs without a cache."""
     loads = Loads()
     async with bank(None, loads) as app:
         await app.dispatch(Open(account_id="a"))

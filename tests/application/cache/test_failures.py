@@ -31,7 +31,7 @@ class GetAny(Query[int]):
 
 
 class Slow(InMemoryCache):
-    """A cache that is away."""
+    """An unavailable cache."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +54,10 @@ class Slow(InMemoryCache):
 
 @in_memory
 async def test_a_cache_that_is_away_slows_queries_for_a_moment(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first asks it, the next do not; nobody fails; what was to be invalidated waits for its return."""
+    """The first query calls the unavailable cache, and the next ones skip it.
+
+    No query fails. Invalidations wait for its return.
+    """
     monkeypatch.setattr(answers, "_PAUSE", 3600.0)
     cache = Slow()
     async with bank(cache) as app:
@@ -74,8 +77,8 @@ async def test_a_cache_that_is_away_slows_queries_for_a_moment(kind: str, monkey
 
 
 @in_memory
-async def test_what_cannot_be_read_is_loaded_and_forgotten(kind: str) -> None:
-    """Somebody has written something else into the cache: the query is answered, and the next answer is kept."""
+async def test_an_unreadable_answer_is_loaded_and_removed(kind: str) -> None:
+    """An answer that another program has written is ignored: the query is loaded, and its answer is cached."""
 
     class Spoilt(InMemoryCache):
         spoilt = False
@@ -105,7 +108,7 @@ async def test_what_cannot_be_read_is_loaded_and_forgotten(kind: str) -> None:
 
 
 async def test_a_query_without_a_key_is_loaded_each_time(store: CacheStore, caplog: pytest.LogCaptureFixture) -> None:
-    """A field that its format does not fit, and a text that is none: it is answered, and the log says so once."""
+    """A query whose field does not fit the format of its key is loaded each time. The log reports it once."""
     app = Application("bank", write=InMemory(), cache=store)
     loads = Loads()
 
@@ -135,13 +138,13 @@ async def test_half_a_character_is_a_key_like_any_other(store: CacheStore) -> No
 
     async with app:
         for _ in range(2):
-            assert await app.session(tenant="t\udcff").execute(GetAny(id="a\ud800")) == 1
+            assert await app.session(tenant="té").execute(GetAny(id="a\ud800")) == 1
         assert await app.execute(GetAny(id="a\ud801")) == 2
 
 
 @pytest.fixture
 def server() -> Iterator[PrivateServer]:
-    """A Redis of our own, that keeps what `SAVE` has written, and no more."""
+    """A private Redis that persists only what `SAVE` has written."""
     if not RedisServer().installed():
         pytest.skip(f"needs {RedisServer.programs} to kill one")
     server = RedisServer().private("--appendonly", "no")
@@ -178,8 +181,8 @@ async def test_a_redis_that_dies_slows_queries_and_fails_none(kind: str, server:
 
 
 @on_redis
-async def test_a_redis_that_comes_back_with_older_answers_gives_none(kind: str, server: PrivateServer) -> None:
-    """An answer that was ended after the last snapshot is back; it belongs to an earlier run of the server."""
+async def test_a_redis_with_older_answers_after_a_restart_returns_none(kind: str, server: PrivateServer) -> None:
+    """An answer that was invalidated after the last snapshot exists again, but belongs to an earlier run of the server."""
     async with Client.from_url(server.url) as client, bank(RedisCache(client)) as app:
         await app.dispatch(Open(account_id="a"))
         await app.settle()

@@ -1,4 +1,4 @@
-"""An event ends the answers that it makes worthless: of every tenant, in every release, whatever else stands still."""
+"""An event invalidates the answers that it changes, for every tenant and release, even if other projections stop."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Write(Command[None]):
     day: str | None
 
 
-async def test_a_projection_that_stands_still_holds_up_only_its_own_queries(store: CacheStore) -> None:
-    """Another one's events still end answers."""
+async def test_a_stopped_projection_delays_only_its_own_queries(store: CacheStore) -> None:
+    """Events of other projections still invalidate answers."""
     stuck, router = False, Router("notes")
 
     @router.projection("notes")
@@ -110,7 +110,10 @@ async def test_nothing_is_kept_of_a_read_model_that_is_behind_the_first_start(st
 
 
 async def test_events_that_end_no_answer_keep_none_out(store: CacheStore) -> None:
-    """The subscription passes them before the projection does; what is loaded in between is kept."""
+    """The subscription passes events that invalidate nothing before the projection does.
+
+    Answers loaded in between are cached.
+    """
     hold, held, router = anyio.Event(), False, Router("notes")
 
     @router.projection("notes")
@@ -182,7 +185,10 @@ async def test_an_answer_is_ended_only_when_its_projection_has_the_event(store: 
 async def test_an_event_ends_the_answers_of_every_tenant(
     store: CacheStore, asks: str | None, writes: str | None
 ) -> None:
-    """Who asks for another tenant than the event has, or for none, may be shown the same rows."""
+    """Sessions of other tenants, or of none, may read the same rows.
+
+    So an event invalidates the answers of all tenants.
+    """
     async with bank(store) as app:
         await app.dispatch(Open(account_id="a"))
         await app.settle()
@@ -226,7 +232,7 @@ async def test_a_rebuild_ends_the_answers_from_the_old_rows(store: CacheStore) -
 async def test_an_event_without_a_key_ends_all_answers_of_its_query(
     store: CacheStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Which of them it meant cannot be told; the subscription goes on."""
+    """An event with None in its key invalidates all answers of the query. The subscription continues."""
     app = Application("bank", write=InMemory(), cache=store)
     loads = Loads()
 

@@ -1,4 +1,4 @@
-"""One load for all who ask at once, and nobody waits for what waits for him."""
+"""Concurrent queries share one load, without deadlocks."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class GetOther(Query[int]):
     pass
 
 
-class GetNoNumber(Query[float]):
+class GetLossy(Query[object]):
     pass
 
 
-async def test_many_who_ask_at_once_load_once(store: CacheStore) -> None:
-    """A thousand misses are one load, and all get its answer; other keys have their own."""
+async def test_concurrent_queries_load_once(store: CacheStore) -> None:
+    """A thousand concurrent misses of one key cause one load, and all get its answer. Each other key has its own load."""
     loads = Loads()
     async with bank(store, loads) as app:
         await app.dispatch(Open(account_id="a"))
@@ -51,8 +51,8 @@ async def test_many_who_ask_at_once_load_once(store: CacheStore) -> None:
         assert app.operations.cache_stats() == CacheStats(misses=1, fills=1)
 
 
-async def test_who_waits_and_goes_takes_nobody_along(store: CacheStore) -> None:
-    """When the one that loads is cancelled, one of the others does, and all get that answer."""
+async def test_a_cancelled_query_does_not_cancel_others(store: CacheStore) -> None:
+    """When the loading query is cancelled, a waiting query loads, and all waiting queries get that answer."""
     loads = Loads()
     async with bank(store, loads) as app:
         await app.dispatch(Open(account_id="a"))
@@ -80,8 +80,8 @@ async def test_who_waits_and_goes_takes_nobody_along(store: CacheStore) -> None:
         assert loads.count == 2
 
 
-async def test_a_failure_is_not_cached_and_reaches_all_who_wait(store: CacheStore) -> None:
-    """Everybody who waited gets it, and the next who asks loads anew."""
+async def test_a_failure_is_not_cached_and_reaches_all_waiting_queries(store: CacheStore) -> None:
+    """Every waiting caller gets the error. The next query loads again."""
     loads = Loads()
     async with bank(store, loads) as app:
         loads.hold()
@@ -104,8 +104,8 @@ async def test_a_failure_is_not_cached_and_reaches_all_who_wait(store: CacheStor
         assert await app.execute(GetCached(account_id="a")) is None
 
 
-async def test_a_query_that_asks_for_itself_is_told(store: CacheStore) -> None:
-    """It would wait for its own answer for ever."""
+async def test_a_query_that_executes_itself_raises_an_error(store: CacheStore) -> None:
+    """Otherwise the query would wait forever for its own answer."""
     app = Application("bank", write=InMemory(), cache=store)
 
     @app.query_handler(GetNote, cache=Cache(ttl=60, key="{account_id}"))
@@ -118,8 +118,8 @@ async def test_a_query_that_asks_for_itself_is_told(store: CacheStore) -> None:
                 await app.execute(GetNote(account_id="a"))
 
 
-async def test_queries_that_ask_for_each_other_are_told(store: CacheStore) -> None:
-    """Asked by one task, or by two of which each loads what the other one waits for."""
+async def test_queries_that_execute_each_other_raise_an_error(store: CacheStore) -> None:
+    """Cached queries that wait for each other raise an error, within one task and across two tasks."""
     app = Application("bank", write=InMemory(), cache=store)
     met = 0
     both = anyio.Event()
@@ -157,8 +157,8 @@ async def test_queries_that_ask_for_each_other_are_told(store: CacheStore) -> No
             await ask(GetOne())
 
 
-async def test_who_waits_for_one_that_waits_for_a_third_is_served(store: CacheStore) -> None:
-    """Waiting in a row is no cycle."""
+async def test_a_chain_of_three_waiting_queries_is_answered(store: CacheStore) -> None:
+    """A chain of waiting queries is not a cycle."""
     app = Application("bank", write=InMemory(), cache=store)
     loads = Loads()
 
@@ -189,27 +189,27 @@ async def test_who_waits_for_one_that_waits_for_a_third_is_served(store: CacheSt
             assert loads.count == 1
 
 
-async def test_what_cannot_be_shared_is_loaded_by_all_at_once(store: CacheStore) -> None:
-    """After the first such answer nobody waits for another one's."""
+async def test_answers_that_cannot_be_shared_are_loaded_concurrently(store: CacheStore) -> None:
+    """After the first answer that cannot be shared, the waiting callers load at the same time."""
     app = Application("bank", write=InMemory(), cache=store)
     loads = Loads()
     at_once = most = 0
 
-    @app.query_handler(GetNoNumber, cache=Cache(ttl=60, key="n"))
-    async def get_no_number(query: GetNoNumber) -> float:
+    @app.query_handler(GetLossy, cache=Cache(ttl=60, key="n"))
+    async def get_lossy(query: GetLossy) -> object:
         nonlocal at_once, most
         at_once += 1
         most = max(most, at_once)
         await loads.load()
         at_once -= 1
-        return float("nan")
+        return (1,)
 
     with in_time():
         async with app:
             loads.hold()
             async with anyio.create_task_group() as tasks:
                 for _ in range(20):
-                    tasks.start_soon(app.execute, GetNoNumber())
+                    tasks.start_soon(app.execute, GetLossy())
                 await loads.began.wait()
                 await anyio.wait_all_tasks_blocked()
                 first = loads.go
@@ -222,27 +222,27 @@ async def test_what_cannot_be_shared_is_loaded_by_all_at_once(store: CacheStore)
     assert loads.count == 20
 
 
-async def test_a_task_that_a_handler_began_asks_like_any_other(store: CacheStore) -> None:
-    """Once that handler has answered, its query is one like any other in there, and needs nothing newer than others do."""
+async def test_a_task_of_a_handler_executes_queries_as_others_do(store: CacheStore) -> None:
+    """After the handler has returned, a query of its task may share a load and an answer, like any other query."""
     app = Application("bank", write=InMemory(), cache=store)
     answered, polled = anyio.Event(), anyio.Event()
     loads, ones = Loads(), Loads()
 
     async def poll() -> None:
         await answered.wait()
-        await app.execute(GetNoNumber())
+        await app.execute(GetLossy())
         assert await app.execute(GetOne()) == 1
         polled.set()
 
     with in_time():
         async with anyio.create_task_group() as tasks:
 
-            @app.query_handler(GetNoNumber, cache=Cache(ttl=60, key="n"))
-            async def get_no_number(query: GetNoNumber) -> float:
+            @app.query_handler(GetLossy, cache=Cache(ttl=60, key="n"))
+            async def get_lossy(query: GetLossy) -> object:
                 if not loads.count:
                     tasks.start_soon(poll)
                 await loads.load()
-                return float("nan")
+                return (1,)
 
             @app.query_handler(GetOne, cache=Cache(ttl=60, key="one"))
             async def get_one(query: GetOne) -> int:
@@ -254,7 +254,7 @@ async def test_a_task_that_a_handler_began_asks_like_any_other(store: CacheStore
                 await app.execute(GetOne())
                 session = app.session()
                 await session.dispatch(Open(account_id="a"))
-                await session.execute(GetNoNumber())
+                await session.execute(GetLossy())
                 answered.set()
                 await polled.wait()
     assert (loads.count, ones.count) == (2, 1)

@@ -1,4 +1,4 @@
-"""What invalidates nothing is found by check(): keys that are never equal, and events that no projection takes."""
+"""`check()` finds invalidations without effect: keys that are never equal, and events that no projection handles."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.domains.cached_bank import GetNote, Note
 from twofold import Application, Cache, Event, ReadModel, on
-from twofold._caching.keys import can_meet, shape_of_key
+from twofold._caching.keys import can_match, shape_of_key
 from twofold.errors import WiringError
 from twofold.testing.conformance._domain.bank import Deposited, Opened
 from twofold.testing.conformance._domain.bank import bank as bank_module
@@ -32,11 +32,13 @@ from twofold_memory import InMemory
     ],
 )
 def test_keys_that_can_be_equal(one: str, other: str, meet: bool) -> None:
-    """Two keys can be equal when their fixed parts can; what stands in a field has no colon."""
-    assert can_meet(shape_of_key(one), shape_of_key(other)) is can_meet(shape_of_key(other), shape_of_key(one)) is meet
+    """Two keys can be equal if their fixed parts can. A field contains no colon."""
+    assert (
+        can_match(shape_of_key(one), shape_of_key(other)) is can_match(shape_of_key(other), shape_of_key(one)) is meet
+    )
 
 
-def test_what_invalidates_nothing_is_found() -> None:
+def test_an_event_that_invalidates_nothing_is_a_fault() -> None:
     """Keys that are never equal, and events that change no row that the query reads."""
     app = Application("bank", write=InMemory())
     app.include(bank_module)
@@ -60,7 +62,8 @@ def test_what_invalidates_nothing_is_found() -> None:
     text = str(raised.value)
     assert len(raised.value.faults) == 2
     assert (
-        "Opened invalidates 'note:{account_id}', and the answers of GetNote are kept under 'notes:{account_id}'" in text
+        "Opened invalidates 'note:{account_id}', and the answers of GetNote are stored under 'notes:{account_id}'"
+        in text
     )
     assert (
         "Deposited invalidates the answers of GetNote, and no projection that it reads handles this event (notes)"

@@ -1,4 +1,4 @@
-"""A cached answer that is made of another is no newer than that one."""
+"""A cached answer that contains another answer is at most as new as the other one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class GetOuter(Query["Balance | None"]):
 
 
 async def test_an_answer_made_of_another_is_no_newer_than_that(store: CacheStore) -> None:
-    """What is kept of the inner query is too old for what the outer one claims, so that it is loaded anew."""
+    """The inner query is loaded again if its cached answer is too old for the position of the outer query."""
     router, never_ended = Router("outer"), Cache(ttl=60, key="{account_id}")
 
     @router.query_handler(GetOuter, cache=never_ended, reads="balances")
@@ -42,7 +42,7 @@ async def test_an_answer_made_of_another_is_no_newer_than_that(store: CacheStore
 @pytest.mark.parametrize("kind", ["memory-asyncio", "memory-trio"])
 @pytest.mark.parametrize("joined", [False, True])
 async def test_an_answer_made_of_one_that_lags_claims_no_more(kind: str, joined: bool) -> None:
-    """The outer query names nothing that it reads: it is as old as the inner one, loaded for it or for somebody else."""
+    """An outer query without own read models has the position of the inner answer, whether loaded or shared."""
     cache = Held()
     app = Application("bank", write=InMemory(), cache=cache)
     hold, held, asked, ask = anyio.Event(), False, anyio.Event(), anyio.Event()

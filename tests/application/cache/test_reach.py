@@ -1,4 +1,4 @@
-"""How far an answer reaches, and when it is not kept, because something in it is missing or nothing would end it."""
+"""The position of an answer, and answers that are not cached because they may be incomplete or never be invalidated."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ async def passed(store: InMemory, subscription: str, position: int, *, log: str 
     await transaction.commit()
 
 
-async def test_it_is_the_lowest_of_what_is_read(kind: str) -> None:
-    """And whole, when nothing is set aside in any of them."""
+async def test_the_reach_is_the_lowest_checkpoint(kind: str) -> None:
+    """The position of an answer is the lowest of its projections. It is complete if none of them has parked events."""
     store = InMemory()
     for name, position in (("twofold.cache.1", 2), ("balances", 3), ("notes", 2)):
         await passed(store, name, position)
@@ -44,7 +44,7 @@ async def test_it_is_the_lowest_of_what_is_read(kind: str) -> None:
 
 
 async def test_rows_from_another_log_reach_nowhere(kind: str) -> None:
-    """Their positions say nothing here."""
+    """Positions of other logs are ignored."""
     store = InMemory()
     await passed(store, "balances", 3)
     await passed(store, "notes", 3, log="another")
@@ -63,16 +63,18 @@ async def test_nothing_is_kept_that_would_not_be_ended(kind: str) -> None:
     assert await reach_of(QUERY, store, store) == Reach(Position(3), whole=False)
 
 
-async def test_what_reads_another_projection_has_another_subscription(kind: str) -> None:
-    """A release whose query reads one more does not read the answers of the one before."""
-    entry = QueryEntry(place=Place("file", 1), handler=None, message=GetCached, cache=CACHED)
-    names = {cached_queries([entry], {GetCached: reads})[0].subscription for reads in (["a"], ["a", "b"], ["b", "a"])}
-    assert len(names) == 2
+async def test_a_query_of_another_projection_has_another_subscription(kind: str) -> None:
+    """A release whose query reads one more projection does not use the cached answers of the previous release."""
+    entry = QueryEntry(handler=None, label="handler", place=Place("file", 1), message=GetCached, cache=CACHED)
+    found = [
+        cached_queries([entry], {GetCached: reads}, {GetCached: ()})[0] for reads in (["a"], ["a", "b"], ["b", "a"])
+    ]
+    assert len({each.subscription for each in found}) == 2
 
 
 @pytest.mark.parametrize("question", ["subscriptions.checkpoint", "log.identity"])
 async def test_a_store_that_does_not_say_how_far_it_is_fails_no_query(kind: str, question: str) -> None:
-    """The rows may be elsewhere: the query is answered from them, and its answer is not kept."""
+    """If a store does not return its position, the query is answered from its rows, and the answer is not cached."""
     away: list[str] = []
 
     async def answer(call: Call) -> Any:

@@ -1,4 +1,4 @@
-"""Sessions see their own writes through the cache, whatever others load, keep or hold meanwhile."""
+"""Sessions see their own writes through the cache, whatever other callers load and store at the same time."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Notes:
 
 
 async def set_aside(app: Application) -> None:
-    """Return when the projection has set an event aside."""
+    """Return when the projection has parked an event."""
 
     async def one_is_parked() -> bool:
         return bool(await app.operations.parked("notes"))
@@ -57,7 +57,7 @@ async def set_aside(app: Application) -> None:
 
 
 async def test_sessions_read_their_own_writes_through_the_cache(store: CacheStore) -> None:
-    """Every query after a command sees it, though others keep filling the cache with what was before."""
+    """Every query after a command sees the command, even though other callers keep caching earlier answers."""
     async with bank(store) as app:
         await app.dispatch(Open(account_id="a"))
         stop = anyio.Event()
@@ -78,8 +78,8 @@ async def test_sessions_read_their_own_writes_through_the_cache(store: CacheStor
             stop.set()
 
 
-async def test_who_needs_more_does_not_wait_for_less(store: CacheStore) -> None:
-    """A session that wrote after a load had begun gets an answer of its own, while that load is still held."""
+async def test_a_query_that_needs_a_later_position_does_not_wait_for_an_earlier_load(store: CacheStore) -> None:
+    """A session that wrote after a load had begun starts its own load, while the earlier one still runs."""
     loads = Loads()
     async with bank(store, loads) as app:
         await app.dispatch(Open(account_id="a"))
@@ -120,8 +120,8 @@ async def test_an_answer_that_lacks_a_parked_event_is_not_kept(store: CacheStore
         assert await app.execute(GetNote(account_id="bad")) == Note(account_id="bad")
 
 
-async def test_a_load_that_lacks_a_held_event_serves_no_session(store: CacheStore) -> None:
-    """It began while the event was held, though at its position; the session that wrote it loads for itself."""
+async def test_a_load_that_lacks_an_event_with_a_pending_retry_serves_no_session(store: CacheStore) -> None:
+    """A load that began while an event had a pending retry does not serve the session that wrote the event."""
     loads, notes = Loads(), Notes()
     async with bank(store, None, notes.router(loads, attempts=1000)) as app:
         session = app.session()
@@ -139,14 +139,14 @@ async def test_a_load_that_lacks_a_held_event_serves_no_session(store: CacheStor
 
 
 async def released_after(held: anyio.Event, seconds: float) -> None:
-    """Let loads go on after a while, so that a session that waits for them gets a wrong answer instead of none."""
+    """Let loads continue after a while, so that a waiting session gets a wrong answer instead of none."""
     with anyio.move_on_after(seconds):
         await held.wait()
     held.set()
 
 
 async def test_sessions_that_need_the_same_load_once(store: CacheStore) -> None:
-    """What is kept is too old for two hundred of them: one load serves them all."""
+    """If the cached answer is too old for two hundred sessions, one load serves all of them."""
     loads = Loads()
     async with bank(store, loads) as app:
         await app.dispatch(Open(account_id="a"))
@@ -175,7 +175,10 @@ async def test_sessions_that_need_the_same_load_once(store: CacheStore) -> None:
 
 @pytest.mark.parametrize("kind", ["memory-asyncio", "memory-trio"])
 async def test_sessions_share_loads_while_an_event_is_parked(kind: str) -> None:
-    """Nothing is kept then; who comes before a load looks at the read models is served by it all the same."""
+    """While an event is parked nothing is cached.
+
+    Callers that arrive before a load reads the read models still share it.
+    """
     loads, notes, cache = Loads(), Notes(), Held()
     async with bank(cache, None, notes.router(loads, attempts=1)) as app:
         await app.dispatch(Open(account_id="bad"))
@@ -196,8 +199,8 @@ async def test_sessions_share_loads_while_an_event_is_parked(kind: str) -> None:
         assert loads.count == 1
 
 
-async def test_what_a_session_needed_ends_with_its_query(store: CacheStore) -> None:
-    """Asked in the same task, but not in the session, what is kept is new enough."""
+async def test_the_needed_position_of_a_session_ends_with_its_query(store: CacheStore) -> None:
+    """The position that a session needs does not apply to later queries of the same task outside of the session."""
     loads = Loads()
     async with bank(store, loads) as app:
         await app.dispatch(Open(account_id="a"))

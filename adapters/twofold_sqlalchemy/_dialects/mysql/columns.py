@@ -1,4 +1,4 @@
-"""How MariaDB and MySQL store values: texts by code points, decimals and times exactly."""
+"""The stored form of values on MariaDB and MySQL: texts by code points, decimals and times exactly."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from sqlalchemy.types import TypeEngine
 from twofold.errors import StorageError
 
 from ..codec import Codec, Kind
+from ..decimals import FRACTION, WHOLE, check_decimal
+from ..uuids import uuid_of
 
 LONGEST_NAME: Final = 380
 """The maximal number of characters in a key. Two keys fit into one index: 3,072 bytes, up to four for each character."""
@@ -28,10 +30,7 @@ EXACT: Final = {True: "utf8mb4_nopad_bin", False: "utf8mb4_0900_bin"}
 
 _INDEX_BYTES: Final = 3072
 
-_WHOLE, _FRACTION = 35, 30
-"""Digits before and after the decimal point of the widest DECIMAL."""
-
-_NUMBER = DECIMAL(_WHOLE + _FRACTION, _FRACTION)
+_NUMBER = DECIMAL(WHOLE + FRACTION, FRACTION)
 
 _WIDTH = re.compile(r"^(BIGINT|INTEGER)\(\d+\)")
 
@@ -119,17 +118,12 @@ def _number_name(name: str) -> str:
 
 def _number(name: str) -> Column[Any]:
     """Return the generated column by which a decimal is compared."""
-    digits = f"{_WHOLE + _FRACTION}, {_FRACTION}"
+    digits = f"{WHOLE + FRACTION}, {FRACTION}"
     return Column(_number_name(name), _NUMBER, Computed(f"CAST(`{name}` AS DECIMAL({digits}))", persisted=False))
 
 
 def _decimal(value: Decimal) -> str:
-    exponent = value.as_tuple().exponent
-    if not isinstance(exponent, int) or exponent < -_FRACTION or value.adjusted() >= _WHOLE:
-        raise StorageError(
-            f"cannot store the decimal {value}: MariaDB and MySQL compare at most {_WHOLE} digits before the decimal point "
-            f"and {_FRACTION} after it. Round the decimal, or store it as a str."
-        )
+    check_decimal(value)
     return str(value)
 
 
@@ -158,7 +152,7 @@ def _bytes(value: UUID) -> bytes:
 
 
 def _uuid(value: bytes) -> UUID:
-    return UUID(bytes=value)
+    return uuid_of(int.from_bytes(value, "big"))
 
 
 _CODECS: Final = {

@@ -27,8 +27,17 @@ _SETTINGS: Final = (
     "sql_mode = CONCAT_WS(',', NULLIF(@@sql_mode, ''), 'STRICT_TRANS_TABLES')"
 )
 
+_IDLE: Final = (
+    " /*M! , idle_transaction_timeout = "
+    "IF(@@idle_transaction_timeout BETWEEN 1 AND {seconds}, @@idle_transaction_timeout, {seconds}) */"
+)
+"""MariaDB runs this comment. Lowers the timeout unless it is already lower; 0 is none. MySQL has no such timeout."""
+
 _CONFIGURED: Final = "twofold_session"
 """The key in `connection.info`, which the pool keeps, under which a configured connection has its session."""
+
+_RUN: Final = "twofold_run"
+"""The key under which a connection has the run of its server."""
 
 
 class MySQLConnections:
@@ -36,10 +45,16 @@ class MySQLConnections:
 
     Args:
         busy_timeout: seconds to wait for a lock that another transaction holds.
+        idle_transaction_timeout: seconds after which MariaDB ends a session that idles in a transaction. None: the server's
+            own setting.
     """
 
-    def __init__(self, *, busy_timeout: float) -> None:
+    survives_fork = True
+
+    def __init__(self, *, busy_timeout: float, idle_transaction_timeout: float | None) -> None:
         self._settings = _SETTINGS.format(seconds=max(1, math.ceil(busy_timeout)))
+        if idle_transaction_timeout is not None:
+            self._settings += _IDLE.format(seconds=max(1, math.ceil(idle_transaction_timeout)))
         self._sessions: WeakKeyDictionary[AsyncConnection, Session] = WeakKeyDictionary()
 
     def attach(self, engine: AsyncEngine) -> AsyncEngine:
@@ -52,14 +67,21 @@ class MySQLConnections:
         return engine
 
     async def acquire_write_lock(self) -> Callable[[], None]:
-        """Return at once: the server blocks concurrent appends."""
+        """Return immediately: the server blocks concurrent appends."""
         return _nothing
 
-    async def configure(self, connection: AsyncConnection) -> None:
-        """Apply Twofold's settings to a connection, once."""
-        if _CONFIGURED not in connection.info:
+    async def configure(self, connection: AsyncConnection) -> str:
+        """Apply Twofold's settings to a connection, once. Return the server and its start time."""
+        found: str | None = connection.info.get(_RUN)
+        if found is None:
             await run(connection, self._settings)
-            connection.info[_CONFIGURED] = await session_of(connection)
+            session = connection.info[_CONFIGURED] = await session_of(connection)
+            found = connection.info[_RUN] = f"{session.server}/{await self._started(connection)}"
+        return found
+
+    def file(self) -> str:
+        """Return an empty text."""
+        return ""
 
     async def begin(self, connection: AsyncConnection, *, read_only: bool) -> None:
         """Write in READ COMMITTED, guarded by versions. Read one snapshot in REPEATABLE READ, READ ONLY."""
@@ -70,6 +92,7 @@ class MySQLConnections:
 
     async def commit(self, connection: AsyncConnection) -> None:
         """Commit, through SQLAlchemy if a statement that SQLAlchemy ran made it track the transaction."""
+        await driver.notice_the_end(connection)
         await (connection.commit() if connection.in_transaction() else driver.commit(connection))
         await release_schema_lock(connection)
 
@@ -117,6 +140,12 @@ class MySQLConnections:
     def is_lost(self, connection: AsyncConnection) -> bool:
         """Return whether asyncmy knows that the connection is closed."""
         return driver.is_lost(connection)
+
+    async def _started(self, connection: AsyncConnection) -> int:
+        """Return the start time of the server, which is computed from two statements and may vary by a second."""
+        ((_, uptime),) = await self.fetch(connection, "SHOW GLOBAL STATUS LIKE 'Uptime'", ())
+        ((now,),) = await self.fetch(connection, "SELECT UNIX_TIMESTAMP()", ())
+        return int(now) - int(uptime)
 
 
 def _nothing() -> None:

@@ -10,17 +10,19 @@ from .errors import MySQLErrors
 from .sql import MySQLSql
 
 
-def mysql(*, busy_timeout: float) -> Dialect:
+def mysql(*, busy_timeout: float, idle_transaction_timeout: float | None) -> Dialect:
     """Return the dialect for one engine.
 
     Args:
         busy_timeout: seconds to wait for a lock that another transaction holds.
+        idle_transaction_timeout: seconds after which MariaDB ends a session that idles in a transaction.
     """
     return Dialect(
         "mysql",
-        MySQLConnections(busy_timeout=busy_timeout),
+        MySQLConnections(busy_timeout=busy_timeout, idle_transaction_timeout=idle_transaction_timeout),
         MySQLColumns(),
         MySQLSql(),
         MySQLCatalog(),
         MySQLErrors(),
+        idle_transaction_timeout,
     )

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 _SERVER: Final = "SELECT CONCAT_WS('/', @@hostname, @@port, @@server_id)"
 
-_PATIENCE: Final = 1.0
+_TIMEOUT: Final = 1.0
 """Seconds that ending another session may take."""
 
 
@@ -68,6 +68,17 @@ async def rollback(connection: AsyncConnection) -> None:
     await _answered(connection, driver, driver.rollback())
 
 
+async def notice_the_end(connection: AsyncConnection) -> None:
+    """Let the event loop read the end of the connection, if the server has ended the session before.
+
+    asyncmy then refuses to send a statement (`NEVER_SENT`). Otherwise a process that continues after a pause would send
+    a COMMIT on a closed connection, and could not know its outcome. The first iteration of the loop polls the socket after
+    this task was scheduled, so the second one reads it before this task runs.
+    """
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
 def is_lost(connection: AsyncConnection) -> bool:
     """Return whether the connection is closed."""
     return connection.invalidated or not driver_of(connection).connected
@@ -82,7 +93,7 @@ async def session_of(connection: AsyncConnection) -> Session:
 async def end_session(engine: AsyncEngine, session: Session) -> None:
     """Kill a session from another connection. If that takes too long, the server's timeouts end the session."""
     with suppress(Exception):
-        async with asyncio.timeout(_PATIENCE), engine.connect() as connection:
+        async with asyncio.timeout(_TIMEOUT), engine.connect() as connection:
             if (await session_of(connection)).server == session.server:
                 await run(connection, f"KILL {session.number}")
 

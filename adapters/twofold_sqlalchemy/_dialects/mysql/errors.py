@@ -20,6 +20,12 @@ CONNECTION_LOST: Final = {
 }
 """The connection is lost. The outcome of the last statement, perhaps a COMMIT, is unknown."""
 
+_NEVER_SENT: Final = 2006
+"""asyncmy knew that the connection was closed, and sent nothing."""
+
+_UNSURE: Final = {1180, 1317, 1969, 3024}
+"""Error during COMMIT, query killed, execution time exceeded: the outcome of a COMMIT is unknown."""
+
 _TRANSIENT: Final = {
     *CONNECTION_LOST,
     *(1205, 1213, 1614, 3572),  # lock wait timeout, deadlock, NOWAIT
@@ -68,6 +74,17 @@ class MySQLErrors:
     def is_transient(self, error: BaseException | None) -> bool:
         """Recognise lock timeouts, deadlocks, and connection or resource errors."""
         return isinstance(error, OSError) or code_of(error) in _TRANSIENT
+
+    def is_refused_commit(self, error: BaseException) -> bool:
+        """Recognise an error code of the server. asyncmy's own codes begin with 2, and some codes end a COMMIT anywhere."""
+        code = code_of(error)
+        if self.is_unsent(error):
+            return True
+        return code >= 1000 and not 2000 <= code < 3000 and code not in CONNECTION_LOST | _UNSURE
+
+    def is_unsent(self, error: BaseException | None) -> bool:
+        """Recognise asyncmy's error for a closed connection."""
+        return code_of(error) == _NEVER_SENT
 
     def is_read_only_error(self, error: BaseException | None) -> bool:
         """Recognise `Cannot execute statement in a READ ONLY transaction`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import Column, ColumnElement, Double, Insert, Table, bindparam, func, literal_column
@@ -11,7 +12,10 @@ from ..codec import Kind
 from .columns import number_of
 
 _UNCHANGED: Final = "IF(LAST_INSERT_ID(1), {name}, {name})"
-"""Assigns a column to itself. The insert id in the answer tells a skipped row from a new row: both count as one row."""
+"""Assigns a column to itself.
+
+The insert id in the answer distinguishes a skipped row from a new row: both count as one row.
+"""
 
 
 class MySQLSql:
@@ -24,6 +28,16 @@ class MySQLSql:
     def readable(self, column: Column[Any]) -> ColumnElement[Any]:
         """Return the column itself."""
         return column
+
+    def any_time(self, column: Column[Any]) -> ColumnElement[Any]:
+        """Return the column itself."""
+        return column
+
+    def time_of(self, value: Any) -> datetime:
+        """Decode the value as any other time."""
+        if not isinstance(value, datetime):
+            raise TypeError(f"{value!r:.100} is not a time")
+        return value.replace(tzinfo=UTC)
 
     def now(self) -> ColumnElement[Any]:
         """Count from 1970 in UTC, independent of the session's time zone and its daylight saving time."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Collection, Sequence
+from typing import Any, Final
 
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,6 +14,9 @@ _OLDEST: Final = 14
 
 ADVISORY_LOCK: Final = 20_030_114
 """The first key of Twofold's advisory locks. The second key is the log's table, so that each schema has its own log."""
+
+INLINE_GENERATION: Final = "twofold_inline_generation()"
+"""The call of the function that returns the generation of the inline projections."""
 
 
 class PostgreSQLCatalog:
@@ -41,36 +44,50 @@ class PostgreSQLCatalog:
         await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK}, 0)")
 
     def triggers(self, table: Table) -> Sequence[tuple[str, str]]:
-        """Return two triggers with their functions: one refuses changes, one takes the lock that every appender holds."""
+        """Return two triggers with their functions: one refuses changes, one takes the lock that every appender holds.
+
+        The function of the generation is volatile, so it reads the latest committed state, also within a statement that
+        has waited for the lock.
+        """
         name = table.name
         refuse = "RAISE EXCEPTION 'events are never changed or deleted';"
         lock = f"PERFORM pg_advisory_xact_lock_shared({ADVISORY_LOCK}, TG_RELID::int); RETURN NULL;"
+        generation = "RETURN (SELECT inline_generation FROM twofold_meta WHERE number = 1);"
         return [
+            _function(INLINE_GENERATION, "bigint", generation),
             *_trigger(name, "unchanged", "UPDATE OR DELETE OR TRUNCATE", refuse),
             *_trigger(name, "appending", "INSERT", lock),
         ]
 
     async def missing_triggers(self, connection: AsyncConnection, table: Table) -> Sequence[str]:
-        """Read `pg_trigger` for the triggers that fire in an ordinary session."""
+        """Read `pg_trigger` for the triggers that fire in an ordinary session, and look for the functions."""
+        wanted = [name for name, _ in self.triggers(table)]
         found = await connection.exec_driver_sql(
-            "SELECT tgname FROM pg_trigger WHERE tgrelid = to_regclass($1) AND tgenabled IN ('O', 'A')", (table.name,)
+            "SELECT tgname::text FROM pg_trigger WHERE tgrelid = to_regclass($1) AND tgenabled IN ('O', 'A') "
+            "UNION ALL SELECT name FROM unnest($2::text[]) AS name WHERE to_regprocedure(name) IS NOT NULL",
+            (table.name, [name for name in wanted if name.endswith("()")]),
         )
         present = {name for (name,) in found}
-        return [name for name, _ in self.triggers(table) if not name.endswith("()") and name not in present]
+        return [name for name in wanted if name not in present]
 
-    async def indexes(self, connection: AsyncConnection, table: Table) -> Sequence[str]:
+    async def indexes(self, connection: AsyncConnection, tables: Sequence[Table]) -> Collection[tuple[str, str]]:
         """Read `pg_index`."""
-        found = await connection.exec_driver_sql(
-            "SELECT relname FROM pg_index JOIN pg_class ON oid = indexrelid WHERE indrelid = to_regclass($1)",
-            (table.name,),
+        found: Any = await connection.exec_driver_sql(
+            "SELECT name, relname FROM unnest($1::text[]) AS name JOIN pg_index ON indrelid = to_regclass(name) "
+            "JOIN pg_class ON oid = indexrelid",
+            ([table.name for table in tables],),
         )
-        return [name for (name,) in found]
+        return {(table, index) for table, index in found}
 
 
 def _trigger(table: str, name: str, action: str, body: str) -> Sequence[tuple[str, str]]:
-    called, head = f"{table}_{name}", "RETURNS trigger LANGUAGE plpgsql AS"
+    called = f"{table}_{name}"
     before = f"BEFORE {action} ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {called}()"
     return [
-        (f"{called}()", f"CREATE OR REPLACE FUNCTION {called}() {head} $$ BEGIN {body} END $$"),
+        _function(f"{called}()", "trigger", body),
         (called, f"CREATE OR REPLACE TRIGGER {called} {before}"),
     ]
+
+
+def _function(call: str, returns: str, body: str) -> tuple[str, str]:
+    return call, f"CREATE OR REPLACE FUNCTION {call} RETURNS {returns} LANGUAGE plpgsql AS $$ BEGIN {body} END $$"

@@ -1,4 +1,4 @@
-"""How PostgreSQL stores values: texts by code points, decimals and times exactly."""
+"""The stored form of values on PostgreSQL: texts by code points, decimals and times exactly."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from sqlalchemy.types import TypeEngine
 from twofold.errors import StorageError
 
 from ..codec import Codec, Kind
+from ..uuids import uuid_of
 
 
 class PostgreSQLColumns:
@@ -72,12 +73,15 @@ def _zoned(value: datetime) -> datetime:
 
 
 def _utc(value: datetime) -> datetime:
-    return value.astimezone(UTC)
+    """Return a time in UTC. asyncpg stores the first and the last time as infinity, and reads both without a zone."""
+    if value.tzinfo is UTC:
+        return value
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def _uuid(value: UUID) -> UUID:
     """Return a plain UUID; asyncpg returns its own subclass."""
-    return UUID(int=value.int)
+    return uuid_of(value.int)
 
 
 _CODECS: Final = {

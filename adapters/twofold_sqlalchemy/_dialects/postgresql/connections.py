@@ -13,9 +13,19 @@ from twofold.errors import ConfigurationError, StorageError
 
 from ..uninterrupted import uninterrupted
 from .driver import driver_of
+from .pooler import Pooler, is_ready, pooler_of
+from .session import configure, known_session, session_of
 
-_PATIENCE: Final = 2.0
+_TIMEOUT: Final = 2.0
 """Seconds after which a connection that does not answer is closed."""
+
+_OWN_CREATOR: Final = (
+    "cannot use an engine that has its own creator of connections through a connection pooler, such as PgBouncer: create "
+    "the engine from a URL. Twofold then opens connections with statement_cache_size=0, prepared_statement_cache_size=0 and "
+    "prepared_statement_name_func=lambda: '', because a pooler may run each transaction in another session."
+)
+
+_AUTOCOMMIT: Final = "AUTOCOMMIT"
 
 _BEGIN: Final = {
     False: "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
@@ -24,7 +34,18 @@ _BEGIN: Final = {
 
 
 class PostgreSQLConnections:
-    """The `Connections` of asyncpg."""
+    """The `Connections` of asyncpg.
+
+    Args:
+        idle_transaction_timeout: seconds after which the server ends a session that idles in a transaction. None: the
+            server's own setting.
+    """
+
+    survives_fork = True
+
+    def __init__(self, *, idle_transaction_timeout: float | None) -> None:
+        self._idle = 0 if idle_transaction_timeout is None else max(1, round(1000 * idle_transaction_timeout))
+        self._pooler = Pooler()
 
     def attach(self, engine: AsyncEngine) -> AsyncEngine:
         """Switch SQLAlchemy to autocommit: `begin`, `commit` and `rollback` send their statements themselves."""
@@ -32,21 +53,40 @@ class PostgreSQLConnections:
             raise ConfigurationError(
                 f"cannot use the driver {engine.dialect.driver!r} for PostgreSQL: use postgresql+asyncpg://."
             )
-        return engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._pooler = pooler_of(engine)
+        return engine.execution_options(isolation_level=_AUTOCOMMIT)
 
     async def acquire_write_lock(self) -> Callable[[], None]:
-        """Return at once: PostgreSQL allows concurrent writers."""
+        """Return immediately: PostgreSQL allows concurrent writers."""
         return _nothing
 
-    async def configure(self, connection: AsyncConnection) -> None:
-        """Replace a connection that the server or the network closed while it was in the pool."""
+    async def configure(self, connection: AsyncConnection) -> str:
+        """Replace a connection that was closed while it was in the pool. Apply Twofold's settings to a new connection.
+
+        Return the start time of the server. A promoted standby has another one than its primary.
+        """
         while driver_of(connection).is_closed():
-            await connection.invalidate()
-            await connection.get_raw_connection()
+            await _replace(connection)
+        session = known_session(connection)
+        if session is not None:
+            return session.run
+        session = await configure(connection, self._idle)
+        if session.pooled and not is_ready(connection, self._pooler):  # the pool opened the connection before `attach`
+            self._pooler.found = True
+            await _replace(connection)
+            session = await configure(connection, self._idle)
+            if not is_ready(connection, self._pooler):
+                raise ConfigurationError(_OWN_CREATOR)
+        return session.run
+
+    def file(self) -> str:
+        """Return an empty text."""
+        return ""
 
     async def begin(self, connection: AsyncConnection, *, read_only: bool) -> None:
         """Write in READ COMMITTED, guarded by versions. Read one snapshot in REPEATABLE READ READ ONLY."""
-        await driver_of(connection).execute(_BEGIN[read_only])
+        setting = session_of(connection).setting if self._pooler.found else ""
+        await driver_of(connection).execute(_BEGIN[read_only] + setting)
 
     async def commit(self, connection: AsyncConnection) -> None:
         """Commit. PostgreSQL answers ROLLBACK when an error has aborted the transaction."""
@@ -73,7 +113,7 @@ class PostgreSQLConnections:
         """
         # A further cancellation repeats the one that is being handled.
         try:
-            await uninterrupted(asyncio.wait_for(driver_of(connection).execute("SELECT 1"), _PATIENCE))
+            await uninterrupted(asyncio.wait_for(driver_of(connection).execute("SELECT 1"), _TIMEOUT))
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             await uninterrupted(connection.invalidate())
 
@@ -95,6 +135,13 @@ class PostgreSQLConnections:
     def is_lost(self, connection: AsyncConnection) -> bool:
         """Return whether asyncpg knows that the connection is closed."""
         return connection.invalidated or bool(driver_of(connection).is_closed())
+
+
+async def _replace(connection: AsyncConnection) -> None:
+    """Replace a connection of the pool. SQLAlchemy applies the options of the engine only when it opens a connection."""
+    await connection.invalidate()
+    await connection.get_raw_connection()
+    await connection.execution_options(isolation_level=_AUTOCOMMIT)
 
 
 def _nothing() -> None:

@@ -10,13 +10,18 @@ from .errors import PostgreSQLErrors
 from .sql import PostgreSQLSql
 
 
-def postgresql() -> Dialect:
-    """Return the dialect for one engine."""
+def postgresql(*, idle_transaction_timeout: float | None) -> Dialect:
+    """Return the dialect for one engine.
+
+    Args:
+        idle_transaction_timeout: seconds after which the server ends a session that idles in a transaction.
+    """
     return Dialect(
         "postgresql",
-        PostgreSQLConnections(),
+        PostgreSQLConnections(idle_transaction_timeout=idle_transaction_timeout),
         PostgreSQLColumns(),
         PostgreSQLSql(),
         PostgreSQLCatalog(),
         PostgreSQLErrors(),
+        idle_transaction_timeout,
     )

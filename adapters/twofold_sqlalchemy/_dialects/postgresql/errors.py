@@ -12,8 +12,14 @@ _UNIQUE_VIOLATION: Final = "23505"
 _TRANSIENT: Final = re.compile(
     r"40001|40P01"  # serialization failure, deadlock
     r"|55P03|57014"  # lock not available, statement cancelled
+    r"|25P03|25P04"  # the server ended a transaction that idled, or that lasted too long
     r"|08...|57P..|53..."  # connection lost, server shutting down, too many connections or insufficient resources
 )
+
+_UNSURE: Final = re.compile("$|08|57P")  # no code, connection lost, server shutting down
+
+_ENDED_BEFORE: Final = {"25P03", "25P04"}
+"""The server ended the session while the transaction idled, or lasted too long. It did not run a later statement."""
 
 _READ_ONLY: Final = "25006"
 
@@ -47,6 +53,23 @@ class PostgreSQLErrors:
         """Recognise deadlocks, serialization failures, lock timeouts, and connection or resource errors."""
         lost = isinstance(error, (OSError, asyncpg.PostgresConnectionError)) or _was_lost(error)
         return lost or _TRANSIENT.fullmatch(_code(error)) is not None
+
+    def is_refused_commit(self, error: BaseException) -> bool:
+        """Recognise an error message of the server, and a connection that was lost before asyncpg sent COMMIT.
+
+        A message that ends the session may follow the commit, unless its reason is that the transaction idled.
+        """
+        if self.is_unsent(error):
+            return True
+        return isinstance(error, asyncpg.PostgresError) and _UNSURE.match(_code(error)) is None
+
+    def is_unsent(self, error: BaseException | None) -> bool:
+        """Recognise a closed connection, and the message with which the server ended the session."""
+        while error is not None:
+            if _was_lost(error) or _code(error) in _ENDED_BEFORE:
+                return True
+            error = error.__cause__
+        return False
 
     def is_read_only_error(self, error: BaseException | None) -> bool:
         """Recognise `read_only_sql_transaction`."""

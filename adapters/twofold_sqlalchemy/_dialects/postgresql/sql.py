@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, Double, Insert, Table, Text, bindparam, cast, extract, func
+from sqlalchemy import Column, ColumnElement, Double, Insert, Table, Text, cast, extract, func
 from sqlalchemy.dialects.postgresql import JSON, insert
 
 from ..codec import Kind
+from ..on_conflict import upsert_newer
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class PostgreSQLSql:
@@ -21,6 +26,14 @@ class PostgreSQLSql:
         """Select JSON as the stored text; otherwise asyncpg parses JSON on connections that SQLAlchemy opened."""
         return cast(column, Text).label(column.name) if isinstance(column.type, JSON) else column
 
+    def any_time(self, column: Column[Any]) -> ColumnElement[Any]:
+        """Select the seconds since 1970: asyncpg fails at times before the year 1, and after the year 9999."""
+        return extract("epoch", column).label(column.name)
+
+    def time_of(self, value: Any) -> datetime:
+        """Return the time, to the microsecond. Infinity is out of range."""
+        return _EPOCH + timedelta(microseconds=int(Decimal(value) * 1_000_000))
+
     def now(self) -> ColumnElement[Any]:
         """Use `clock_timestamp`, which advances within a transaction."""
         return cast(extract("epoch", func.clock_timestamp()), Double())
@@ -31,10 +44,4 @@ class PostgreSQLSql:
 
     def upsert(self, table: Table, key: Column[Any], guard: Column[Any]) -> Insert:
         """Use ON CONFLICT DO UPDATE ... WHERE."""
-        statement = insert(table).values({column.name: bindparam(column.name) for column in table.columns})
-        new = statement.excluded
-        return statement.on_conflict_do_update(
-            index_elements=[key],
-            set_={column.name: new[column.name] for column in table.columns if column is not key},
-            where=new[guard.name] >= guard,
-        )
+        return upsert_newer(insert(table), table, key, guard)

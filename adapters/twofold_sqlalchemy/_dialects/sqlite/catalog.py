@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Collection, Sequence
+from typing import Any, Final
 
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -42,12 +42,10 @@ class SqliteCatalog:
         present = {name for (name,) in found}
         return [name for name, _ in self.triggers(table) if name not in present]
 
-    async def indexes(self, connection: AsyncConnection, table: Table) -> Sequence[str]:
+    async def indexes(self, connection: AsyncConnection, tables: Sequence[Table]) -> Collection[tuple[str, str]]:
         """Read `sqlite_master`, which includes indexes of expressions."""
-        found = await connection.exec_driver_sql(
-            "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ?", (table.name,)
-        )
-        return [name for (name,) in found]
+        found: Any = await connection.exec_driver_sql("SELECT tbl_name, name FROM sqlite_master WHERE type = 'index'")
+        return {(table, index) for table, index in found}
 
 
 def _trigger(table: str, action: str) -> str:

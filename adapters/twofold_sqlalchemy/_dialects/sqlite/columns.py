@@ -1,4 +1,4 @@
-"""How SQLite stores values: decimals, times and UUIDs as texts."""
+"""The stored form of values on SQLite: decimals, times and UUIDs as texts."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
-from uuid import UUID
 
 from sqlalchemy import BigInteger, Boolean, Column, ColumnElement, Float, Integer, Text
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.types import TypeEngine
 
 from ..codec import Codec, Kind
+from ..uuids import uuid_of_text
+from .decimals import plain, sortable, sortable_column
 
 
 class SqliteColumns:
@@ -48,12 +49,6 @@ class SqliteColumns:
         return found.compile(own) == wanted.compile(own)
 
 
-def _plain(value: Decimal) -> str:
-    """Write a decimal without an exponent, unless the plain notation would lose it."""
-    exponent = value.as_tuple().exponent
-    return format(value, "f") if isinstance(exponent, int) and -100 < exponent <= 0 else str(value)
-
-
 def _sortable(value: datetime) -> str:
     """Write a time in UTC with microseconds. A time without a time zone is written without one."""
     if value.tzinfo is None:
@@ -68,9 +63,9 @@ _CODECS: Final = {
     Kind.BOOLEAN: Codec(Boolean(), decode=bool),
     # SQLite converts NaN to NULL, so NaN is stored as a text, which sorts after all numbers.
     Kind.FLOAT: Codec(Float(), encode=lambda value: value if value == value else "NaN", decode=float),
-    Kind.DECIMAL: Codec(Text(), encode=_plain, decode=Decimal),
+    Kind.DECIMAL: Codec(Text(), encode=plain, decode=Decimal, generated=sortable_column, compared=sortable),
     Kind.DATETIME: Codec(Text(), encode=_sortable, decode=datetime.fromisoformat),
     Kind.DATE: Codec(Text(), encode=date.isoformat, decode=date.fromisoformat),
-    Kind.UUID: Codec(Text(), encode=str, decode=UUID),
+    Kind.UUID: Codec(Text(), encode=str, decode=uuid_of_text),
     Kind.JSON: Codec(Text()),
 }

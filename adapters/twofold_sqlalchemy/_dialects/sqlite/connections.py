@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import event
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from twofold.errors import ConfigurationError
 
-from .driver import SqliteConnection, connect
+from .driver import SqliteConnection, connect, file_at
 from .errors import SqliteErrors
 from .write_lock import WriteLocks
 
@@ -31,6 +31,8 @@ class SqliteConnections:
         busy_timeout: seconds to wait for another process that writes.
         queue_timeout: seconds to wait for the writers of this process.
     """
+
+    survives_fork = False  # the library shares state between the connections of a process
 
     def __init__(self, errors: SqliteErrors, *, busy_timeout: float, queue_timeout: float) -> None:
         self._errors = errors
@@ -61,14 +63,25 @@ class SqliteConnections:
         """Wait for the writers of this process in order of arrival, without polling the database."""
         return await self._write_locks.of_running_loop().acquire(self._queue_timeout)
 
-    async def configure(self, connection: AsyncConnection) -> None:
-        """Replace a connection that the pool opened before the engine was attached."""
+    async def configure(self, connection: AsyncConnection) -> str:
+        """Replace a connection that the pool opened before the engine was attached, or to a file that was replaced.
+
+        Return the identity of the open file.
+        """
         if not isinstance(_driver_of(connection), SqliteConnection):
             await connection.invalidate()
             if not isinstance((await connection.get_raw_connection()).driver_connection, SqliteConnection):
                 raise ConfigurationError(
                     "cannot use an engine that has its own creator of connections: create the engine from a URL."
                 )
+        while (driver := _driver_of(connection)).is_replaced():
+            await connection.invalidate()
+            await connection.get_raw_connection()
+        return driver.run_of_file
+
+    def file(self) -> str:
+        """Return device and inode."""
+        return str(file_at(self._errors.file))
 
     async def begin(self, connection: AsyncConnection, *, read_only: bool) -> None:
         """Write after BEGIN IMMEDIATE, which takes the write lock before the first read. Read with `query_only`."""
@@ -122,7 +135,9 @@ def _begin(connection: Connection) -> None:
 
 
 def _driver_of(connection: AsyncConnection) -> SqliteConnection:
-    return cast(SqliteConnection, cast(Connection, connection.sync_connection).connection.driver_connection)
+    sync: Any = connection.sync_connection
+    driver: SqliteConnection = sync.connection.driver_connection
+    return driver
 
 
 def _in_memory(url: URL) -> bool:

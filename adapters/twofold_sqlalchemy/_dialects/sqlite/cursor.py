@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 
 
 class Outcome(NamedTuple):
-    """What a statement returned, in the terms of a DB-API cursor."""
+    """The result of a statement, in the terms of a DB-API cursor."""
 
     rows: Sequence[Any]
     description: Any

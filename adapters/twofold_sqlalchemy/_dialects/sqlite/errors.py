@@ -7,6 +7,14 @@ from typing import Final
 
 _TRANSIENT: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT}
 
+_REFUSED: Final = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_READONLY,
+}
+
 _MISSING: Final = ("no such table", "no such column", "has no column")
 
 _UNFIT: Final = {sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_CONSTRAINT}
@@ -34,6 +42,17 @@ class SqliteErrors:
     def is_transient(self, error: BaseException | None) -> bool:
         """Recognise a lock that another connection holds, and an interrupted statement."""
         return _code(error) in _TRANSIENT
+
+    def is_refused_commit(self, error: BaseException) -> bool:
+        """Return whether SQLite has kept the transaction open, or rolled it back, after an error.
+
+        An I/O error is not such an error.
+        """
+        return _code(error) in _REFUSED
+
+    def is_unsent(self, error: BaseException | None) -> bool:
+        """Return False: SQLite has no sessions."""
+        return False
 
     def is_read_only_error(self, error: BaseException | None) -> bool:
         """Recognise `attempt to write a readonly database`."""

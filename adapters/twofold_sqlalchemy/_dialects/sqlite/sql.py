@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Float, Insert, Table, bindparam, cast, func
+from sqlalchemy import Column, ColumnElement, Insert, Table, func
 from sqlalchemy.dialects.sqlite import insert
 
 from ..codec import Kind
+from ..on_conflict import upsert_newer
+from .decimals import compared
 
 
 class SqliteSql:
     """The `Sql` of SQLite."""
 
     def comparable(self, column: ColumnElement[Any], kind: Kind) -> ColumnElement[Any]:
-        """Compare decimals as floating-point numbers, exact to 15 significant digits: SQLite has no decimals."""
-        return cast(column, Float()) if kind is Kind.DECIMAL else column
+        """Compare decimals by the generated text, which sorts like the numbers."""
+        return compared(column) if kind is Kind.DECIMAL else column
 
     def readable(self, column: Column[Any]) -> ColumnElement[Any]:
         """Return the column itself."""
         return column
+
+    def any_time(self, column: Column[Any]) -> ColumnElement[Any]:
+        """Return the column itself."""
+        return column
+
+    def time_of(self, value: Any) -> datetime:
+        """Decode the value as any other time."""
+        return datetime.fromisoformat(value)
 
     def now(self) -> ColumnElement[Any]:
         """Convert days to seconds: older versions of SQLite return days only."""
@@ -31,10 +42,4 @@ class SqliteSql:
 
     def upsert(self, table: Table, key: Column[Any], guard: Column[Any]) -> Insert:
         """Use ON CONFLICT DO UPDATE ... WHERE."""
-        statement = insert(table).values({column.name: bindparam(column.name) for column in table.columns})
-        new = statement.excluded
-        return statement.on_conflict_do_update(
-            index_elements=[key],
-            set_={column.name: new[column.name] for column in table.columns if column is not key},
-            where=new[guard.name] >= guard,
-        )
+        return upsert_newer(insert(table), table, key, guard)

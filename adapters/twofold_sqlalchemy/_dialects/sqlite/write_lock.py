@@ -33,7 +33,7 @@ class WriteLock:
                 await self._lock.acquire()
         except TimeoutError as error:
             raise TransientFailure(
-                f"cannot begin a transaction: after {timeout} s another transaction of this process still writes. "
+                f"cannot begin a transaction: after {timeout} s another transaction of this process is still writing. "
                 "Look for a handler that waits for a slow call inside a transaction."
             ) from error
         self._owner = asyncio.current_task()
@@ -52,4 +52,5 @@ class WriteLocks:
 
     def of_running_loop(self) -> WriteLock:
         """Return the lock of the running event loop."""
-        return self._locks.setdefault(asyncio.get_running_loop(), WriteLock())
+        loop = asyncio.get_running_loop()
+        return self._locks.get(loop) or self._locks.setdefault(loop, WriteLock())

@@ -8,8 +8,10 @@ from typing import Final
 from twofold.ports import ExpectedVersion, NewEvent, Position, StoredEvent
 
 from ..._connection.open_transaction import OpenTransaction
-from ..._connection.statements import Statement
+from ..._connection.statements import Statement, written
+from ..._dialects.postgresql.catalog import ADVISORY_LOCK, INLINE_GENERATION
 from ..columns import exact
+from ..strategy import GENERATION
 
 _INSERT: Final = """
 WITH now AS (SELECT coalesce(max(version), 0) AS version FROM twofold_events WHERE stream = $1)
@@ -24,33 +26,55 @@ RETURNING position, version
 """
 
 
+_LOCK: Final = written(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK}, 'twofold_events'::regclass::oid::int)", ())
+"""The trigger on `twofold_events` takes the same lock, shared."""
+
+
 class ArrayInsert:
     """An `Appender`: one INSERT for any number of events, which also checks the expected version.
 
     Two writers of one stream meet at the unique constraint: the second waits for the first to end. ON CONFLICT DO NOTHING
     keeps the second transaction usable, so it can retry with the next version if it expected no particular version.
+
+    The generation of the inline projections is compared with the result of a volatile function, which is called after the
+    trigger on the table has the lock. A subquery on the table would read the state before the wait for the lock.
     """
 
     def __init__(self) -> None:
         names = ("stream", "name", "schema_version", "time", "id", "metadata", "data")
-        self._any = Statement(_INSERT.format(condition=""), names)
-        self._exact = Statement(_INSERT.format(condition="WHERE now.version = $8"), (*names, "expected"))
+        fence = f"($8::bigint IS NULL OR (SELECT {INLINE_GENERATION}) = $8)"
+        self._any = written(_INSERT.format(condition=f"WHERE {fence}"), (*names, "inline"))
+        exactly = f"WHERE {fence} AND now.version = $9"
+        self._exact = written(_INSERT.format(condition=exactly), (*names, "inline", "expected"))
 
     async def append(
-        self, transaction: OpenTransaction, stream: str, events: Sequence[NewEvent], expected: ExpectedVersion
+        self,
+        transaction: OpenTransaction,
+        stream: str,
+        events: Sequence[NewEvent],
+        expected: ExpectedVersion,
+        inline: int | None,
     ) -> list[StoredEvent] | int | None:
         """Append; see `Appender.append`."""
         version = exact(expected)
         if version is not None:
-            return await self._insert(transaction, self._exact, stream, events, version)
+            return await self._insert(transaction, self._exact, stream, events, inline, version)
         # Some of several rows could be inserted after another writer's rows. A single row cannot.
         first = None
         while first is None:  # another writer took the version and has committed
-            first = await self._insert(transaction, self._any, stream, events[:1])
+            first = await self._insert(transaction, self._any, stream, events[:1], inline)
+            if first is None and inline is not None:
+                ((generation,),) = await transaction.fetch(GENERATION, (), f"append to {stream}")
+                if generation != inline:
+                    return None
         if not isinstance(first, list) or len(events) == 1:
             return first
-        rest = await self._insert(transaction, self._exact, stream, events[1:], first[0].version)
+        rest = await self._insert(transaction, self._exact, stream, events[1:], inline, first[0].version)
         return [*first, *rest] if isinstance(rest, list) else rest
+
+    async def lock(self, transaction: OpenTransaction) -> None:
+        """Take the lock that every transaction which appends shares, for this transaction alone."""
+        await transaction.fetch(_LOCK, (), "lock the event log")
 
     async def _insert(
         self,
@@ -58,10 +82,10 @@ class ArrayInsert:
         statement: Statement,
         stream: str,
         events: Sequence[NewEvent],
-        *expected: int,
+        *conditions: int | None,
     ) -> list[StoredEvent] | int | None:
         ids, names, schemas, data, metadata, times = map(list, zip(*events, strict=True))
-        values = (stream, names, schemas, times, ids, metadata, data, *expected)
+        values = (stream, names, schemas, times, ids, metadata, data, *conditions)
         rows = await transaction.fetch(statement, values, f"append to {stream}")
         if len(rows) < len(events):
             # Rows inserted after another writer's rows are rolled back: the caller raises a conflict.

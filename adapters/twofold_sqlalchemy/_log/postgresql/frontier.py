@@ -1,17 +1,17 @@
 """The end of the event log on PostgreSQL: appends run at the same time, and a reader still sees every event, in order.
 
-Positions come from an identity column. A transaction takes its positions before it commits. So a reader may see position 8
-while the transaction of position 7 is still open, or was rolled back, in which case position 7 stays empty. The reader has
-to know which, without timeouts and without guesses.
+Positions come from an identity column. A transaction takes its positions before it commits. So a reader may see
+position 8 while the transaction of position 7 is still open, or was rolled back, in which case position 7 stays empty.
+The reader has to know which, without timeouts and without guesses.
 
-Every transaction that inserts into the log holds a shared advisory lock until it ends. A trigger takes the lock before the
-transaction's first position. When a reader meets a gap, it notes the position of the last event that it sees, and then the
-transactions that hold the lock. Each transaction that was given a position up to the noted one is among them or has ended.
-Once all of them have ended, the positions that are still missing up to the noted one were rolled back. Only transactions
-that append can hold a reader back, and the append is the last step of their transaction.
+Every transaction that inserts into the log holds a shared advisory lock until it ends. A trigger takes the lock before
+the transaction's first position. When a reader finds a gap, it reads the position of the last visible event, and then
+the transactions that hold the lock. Each transaction with a position up to that one is among them or has ended. Once
+all of them have ended, the positions that are still missing up to that one were rolled back. Only transactions that
+append can hold a reader back, and the append is the last step of their transaction.
 
-No position after the last event is ever certain: after a crash, the server assigns positions again that it had assigned to
-transactions which did not commit, if the positions lie after the last committed one.
+No position after the last event is ever certain: after a crash, the server assigns positions again that it had assigned
+to transactions which did not commit, if the positions lie after the last committed one.
 """
 
 from __future__ import annotations
@@ -23,44 +23,45 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twofold.errors import ConfigurationError
-from twofold.ports import START, Position
+from twofold.ports import START
 
 from ..._connection.database import Database
 from ..._dialects.postgresql.catalog import ADVISORY_LOCK
+from ..strategy import Head
 from .holders import HOLDERS, described
 
 _RUN: Final = """
 SELECT pg_postmaster_start_time(), 'twofold_events'::regclass::oid, pg_is_in_recovery(),
-    first.position, run.position, run.next
+    (SELECT id FROM twofold_events WHERE position = $1) AS settled, first.position, run.position, run.id,
+    (SELECT min(position) FROM twofold_events WHERE position > run.position)
 FROM (VALUES (1)) AS always
 LEFT JOIN LATERAL (SELECT position FROM twofold_events WHERE position > $1 ORDER BY position LIMIT 1) AS first ON true
 LEFT JOIN LATERAL (
-    SELECT position, next FROM (
-        SELECT position, lead(position) OVER (ORDER BY position) AS next FROM twofold_events WHERE position > $1
+    SELECT position, (SELECT id FROM twofold_events AS named WHERE named.position = pairs.position) FROM (
+        SELECT position, lead(position) OVER (ORDER BY position) AS next FROM twofold_events
+        WHERE position > $1 AND position <= $1 + 1000
     ) AS pairs
     WHERE first.position = $1 + 1 AND next IS DISTINCT FROM position + 1 ORDER BY position LIMIT 1
 ) AS run ON true
 """
-"""Identifies the log. Returns the first position after a given one; if it follows directly, the last position before the
-next gap; and the first position after that gap."""
+"""Identifies the log. Returns the id of the event at a given position, and the first position after it; if that follows
+directly, the last position before the next gap with the id there, and the first position after it. A run of more than 1,000
+positions is cut there, so that the cost does not grow with the log."""
 
 _LAST: Final = "SELECT coalesce(max(position), 0) FROM twofold_events"
 
 _APPENDING: Final = """
 SELECT virtualtransaction, pid IS NULL FROM pg_locks
 WHERE locktype = 'advisory' AND classid = $1::int::oid AND objid = 'twofold_events'::regclass AND objsubid = 2
+AND granted AND mode = 'ShareLock'
 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
+"""The transactions that append. One that waits for the lock has no position yet, and `LogWriter.lock` takes none."""
 
 
 @dataclass(frozen=True)
 class Gap:
-    """The state of the log when a reader met a gap.
-
-    Attributes:
-        upto: the position of the last event at that time.
-        appending: the transactions that appended at that time and have not ended, and all prepared transactions.
-    """
+    """The state of the log when a reader found a gap."""
 
     upto: int
     appending: frozenset[str]
@@ -100,11 +101,7 @@ class GapFrontier:
         self._database = database
         self._progress = Progress(())
 
-    async def head(self) -> Position:
-        """Return the settled end of the log."""
-        return Position(await self._database.use(self._advance, "read the head of the log"))
-
-    async def holding_back(self) -> Sequence[str]:
+    async def blocking_transactions(self) -> Sequence[str]:
         """Describe the sessions that the frontier waits for."""
         gap = self._progress.gap
         if gap is None or not gap.appending:
@@ -115,26 +112,31 @@ class GapFrontier:
             found = await self._database.dialect.connections.fetch(connection, HOLDERS, (names, ADVISORY_LOCK))
             return [described(row) for row in found]
 
-        return await self._database.use(describe, "find the sessions that hold readers back")
+        return await self._database.use(describe, "find the sessions that block readers")
 
-    async def _advance(self, connection: AsyncConnection) -> int:
-        """Advance past every event and every gap that stays. Concurrent calls are safe."""
+    async def head(self, connection: AsyncConnection) -> Head:
+        """Advance past every event and every gap that stays, and return the settled end. Concurrent calls are safe."""
         while True:
             progress = self._progress
             settled = progress.settled
-            *log, first, last, following = (await self._fetch(connection, _RUN, settled))[0]
-            if tuple(log) != progress.log:
+            *log, event, first, last, last_event, following = (await self._fetch(connection, _RUN, settled))[0]
+            if tuple(log) != progress.log or (settled > START and event is None):
                 self._progress = progress = _unread(tuple(log))
                 await self._resolve(connection, progress, START + 1)
                 continue
-            if first is None:
-                return settled
             if first == settled + 1:
-                settled = progress.settle(last)
+                progress.settle(last)
+                settled, event = last, last_event
                 if following is None:
-                    return settled
+                    return Head(settled, event)
+                if following == last + 1:
+                    # This reader is far from the end. It need not search the rest if no transaction appends.
+                    await self._resolve(connection, progress, following)
+                    continue
+            elif first is None:
+                return Head(settled, event)
             if not await self._resolve(connection, progress, settled + 1):
-                return settled
+                return Head(settled, event)
 
     async def _resolve(self, connection: AsyncConnection, progress: Progress, missing: int) -> bool:
         """Return whether a missing position is settled now, perhaps with further positions."""

@@ -2,9 +2,21 @@
 
 Derive a class from a suite in a test module and give it the fixtures that it names; pytest does the rest. This package
 needs pytest, from the extra `testing`; `twofold` itself does not import it.
+
+A failing case shows the compared values, as in a test module of your own: this package registers its modules for
+pytest's assertion rewriting.
 """
 
+import pytest
+
+# Pytest rewrites only modules that are imported later, so this call precedes all imports of the package.
+pytest.register_assert_rewrite(
+    *(f"{__name__}.{room}" for room in ("_applications", "_brokers", "_domain", "_stores", "_tools"))
+)
+
+from ._applications.failovers import FailoverSuite
 from ._applications.idempotency import IdempotencySuite
+from ._applications.inline import InlineSuite
 from ._applications.read_model import ReadModelSuite
 from ._applications.rebuilds import RebuildSuite
 from ._applications.repository import RepositorySuite
@@ -12,13 +24,18 @@ from ._applications.scheduling import SchedulerSuite
 from ._applications.sessions import SessionSuite
 from ._applications.subscriptions import SubscriptionSuite
 from ._applications.unit_of_work import UnitOfWorkSuite
+from ._applications.values import RowValuesSuite, ValuesSuite
 from ._applications.workers import WorkerSuite
 from ._brokers.cache import CacheSuite, NewCache
 from ._brokers.notifier import NewNotifier, NotifierSuite
 from ._brokers.requests import RequestsSuite
 from ._brokers.transport import TransportSuite
 from ._stores.event_log import EventLogSuite
+from ._stores.field_types import FieldTypesSuite
+from ._stores.inline_records import InlineRecordSuite
 from ._stores.leases import LeaseSuite
+from ._stores.names import NamesSuite
+from ._stores.pauses import PauseSuite
 from ._stores.records import RecordSuite
 from ._stores.rows import RowsSuite
 from ._stores.schedule import ScheduleSuite
@@ -31,6 +48,7 @@ from ._tools.beside import Beside
 from ._tools.capabilities import Capabilities
 from ._tools.opened import NewReadStore, NewStore
 from ._tools.requests_opened import ConnectRequests, NewRequests
+from ._tools.restoring import Restore, TakeBackup
 from ._tools.transport_opened import Connect, NewBroker
 
 __all__ = [
@@ -40,8 +58,13 @@ __all__ = [
     "Connect",
     "ConnectRequests",
     "EventLogSuite",
+    "FailoverSuite",
+    "FieldTypesSuite",
     "IdempotencySuite",
+    "InlineRecordSuite",
+    "InlineSuite",
     "LeaseSuite",
+    "NamesSuite",
     "NewBroker",
     "NewCache",
     "NewNotifier",
@@ -49,11 +72,14 @@ __all__ = [
     "NewRequests",
     "NewStore",
     "NotifierSuite",
+    "PauseSuite",
     "ReadModelSuite",
     "RebuildSuite",
     "RecordSuite",
     "RepositorySuite",
     "RequestsSuite",
+    "Restore",
+    "RowValuesSuite",
     "RowsSuite",
     "ScheduleSuite",
     "SchedulerSuite",
@@ -63,8 +89,10 @@ __all__ = [
     "StateSuite",
     "SubscriptionStoreSuite",
     "SubscriptionSuite",
+    "TakeBackup",
     "TransactionSuite",
     "TransportSuite",
     "UnitOfWorkSuite",
+    "ValuesSuite",
     "WorkerSuite",
 ]

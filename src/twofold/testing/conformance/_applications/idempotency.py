@@ -1,4 +1,4 @@
-"""Commands that take effect once, however often they come: with an idempotency key, or from a broker."""
+"""Commands that take effect once, however often they are sent: with an idempotency key, or as a message from a broker."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import anyio
 import pytest
 
 from twofold import Application, Command
-from twofold.errors import IdempotencyKeyReused
+from twofold.errors import CommitUnknown, IdempotencyKeyReused
 
 from .._domain.audit import running
 from .._domain.bank import Balance, Deposit, GetBalance, Open, application
 from .._domain.payments import PAY, Crash, Look, Pay, PayTwice, Receipt, balance, paying
+from .._domain.transfers import Trip
 from .._tools.dial import Dial
 from .._tools.opened import NewStore
 from .._tools.watched import AFTER_COMMIT, BEFORE_COMMIT, watched
@@ -23,10 +24,10 @@ REPEATS = range(20)
 
 
 class IdempotencySuite:
-    """What commands that are dispatched once promise on a store. Needs the fixture `new_store`."""
+    """The promises of idempotent commands on a store. Needs the fixture `new_store`."""
 
     async def test_a_repeat_returns_the_first_result(self, new_store: NewStore) -> None:
-        """The handler runs once; each repeat gets an equal result of the same types, in another application too."""
+        """The handler runs once. Each repeat returns an equal result of the same types, also in another application."""
         async with (
             new_store([]) as store,
             running(store, paying()) as app,
@@ -42,7 +43,7 @@ class IdempotencySuite:
             assert await balance(app) == Decimal("5.00")
 
     async def test_a_key_belongs_to_one_command(self, new_store: NewStore) -> None:
-        """The same key with other fields, or with another command of the same fields, is an error and does nothing."""
+        """The same key with other fields, or with another command, raises an error and has no effect."""
         async with new_store([]) as store, running(store, paying()) as app:
             await app.dispatch(Open(account_id="a"))
             await app.dispatch(PAY, idempotency_key="k")
@@ -56,8 +57,8 @@ class IdempotencySuite:
                 assert caught.value.key == "k"
             assert await balance(app) == Decimal("2.50")
 
-    async def test_many_at_once_have_one_effect(self, new_store: NewStore) -> None:
-        """Of twenty dispatches with one key, through two applications, one runs its handler and all get its result."""
+    async def test_concurrent_duplicates_have_one_effect(self, new_store: NewStore) -> None:
+        """Concurrent dispatches with the same idempotency key run the handler once and return equal results."""
         started, all_started = 0, anyio.Event()
         seen: list[str] = []
         results: list[Receipt] = []
@@ -80,7 +81,7 @@ class IdempotencySuite:
             assert await balance(app) == Decimal("2.50")
 
     async def test_a_failure_leaves_the_key_free(self, new_store: NewStore) -> None:
-        """After a dispatch that failed the next one runs, also one that was waiting for it."""
+        """A failed dispatch releases its key. The next dispatch runs, even if it was already waiting."""
         seen: list[str] = []
         results: list[Receipt] = []
         first_runs, second_waits = anyio.Event(), anyio.Event()
@@ -113,7 +114,10 @@ class IdempotencySuite:
             assert await balance(app) == Decimal("2.50")
 
     async def test_a_crash_around_the_commit(self, new_store: NewStore) -> None:
-        """A crash before the commit leaves nothing, one after it leaves all; the repeat is right either way."""
+        """A crash before the commit stores nothing, and a crash after it stores everything.
+
+        A repeat returns the right result.
+        """
         for point, handled in ((BEFORE_COMMIT, 2), (AFTER_COMMIT, 1)):
             crashing = [point]
             seen: list[str] = []
@@ -134,8 +138,38 @@ class IdempotencySuite:
                     assert len(seen) == handled
                     assert await balance(other) == Decimal("2.50")
 
+    async def test_an_unknown_commit_is_resolved_by_its_key(self, new_store: NewStore) -> None:
+        """Middleware does not repeat a commit with an unknown outcome. A repeat with the same key is safe.
+
+        A redelivered message is safe in the same way.
+        """
+        seen: list[str] = []
+        trip = Trip()
+        async with (
+            new_store([]) as store,
+            running(watched(store, trip), paying(seen=seen), work=False) as app,
+        ):
+            await app.dispatch(Open(account_id="a"))
+            for number, point in enumerate((BEFORE_COMMIT, AFTER_COMMIT), 1):
+                seen.clear()
+                trip.at((point, "account-a"), OSError("the line is cut"))
+                with pytest.raises(CommitUnknown):
+                    await app.dispatch(PAY, idempotency_key=point)
+                assert seen == ["a"]
+                await app.dispatch(PAY, idempotency_key=point)
+                assert await balance(app) == number * Decimal("2.50")
+            for point, first in ((BEFORE_COMMIT, True), (AFTER_COMMIT, False)):
+                seen.clear()
+                trip.at((point, "account-a"), OSError("the line is cut"))
+                async with app.session() as session:
+                    with pytest.raises(CommitUnknown):
+                        await session.receive("consumer", point, PAY)
+                    assert seen == ["a"]
+                    assert await session.receive("consumer", point, PAY) is first
+            assert await balance(app) == 4 * Decimal("2.50")
+
     async def test_each_tenant_has_its_keys(self, new_store: NewStore) -> None:
-        """Sessions of two tenants, and one without, may use the same key for different things."""
+        """Sessions of two tenants, and a session without a tenant, can use the same key for different commands."""
         async with new_store([]) as store, running(store, paying()) as app:
             for account in "abc":
                 await app.dispatch(Open(account_id=account))
@@ -145,8 +179,11 @@ class IdempotencySuite:
                 assert await app.session(tenant=tenant).dispatch(payment, idempotency_key="k") == first
             assert [await balance(app, account) for account in "abc"] == [1, 1, 1]
 
-    async def test_a_repeat_reads_what_the_first_wrote(self, new_store: NewStore) -> None:
-        """The session of a repeat is as far as that of the first; a command that wrote nothing leaves it where it was."""
+    async def test_a_duplicate_reads_the_writes_of_the_first_dispatch(self, new_store: NewStore) -> None:
+        """A repeated command moves its session to the position of the first one.
+
+        If the first wrote nothing, the token stays.
+        """
         async with (
             new_store([]) as store,
             running(store, paying()) as app,
@@ -163,7 +200,7 @@ class IdempotencySuite:
                 assert session.token == ""
 
     async def test_a_message_is_handled_once(self, new_store: NewStore) -> None:
-        """A message that is delivered again is not handled again, and every consumer takes it once."""
+        """A redelivered message is not handled again. Each consumer handles it once."""
         async with (
             new_store([]) as store,
             running(store, paying()) as app,
@@ -177,7 +214,7 @@ class IdempotencySuite:
             assert await balance(app) == Decimal("5.00")
 
     async def test_a_failed_message_is_handled_when_it_comes_again(self, new_store: NewStore) -> None:
-        """A delivery that fails notes nothing: the account is not open yet, and is when the message comes again."""
+        """A failed delivery does not record the message: the redelivery is handled."""
         async with new_store([]) as store, running(store, paying()) as app:
             for _ in range(2):
                 with pytest.raises(LookupError):
@@ -187,7 +224,10 @@ class IdempotencySuite:
             assert await balance(app) == Decimal("2.50")
 
     async def test_duplicates_in_a_batch(self, new_store: NewStore) -> None:
-        """A batch that holds an id several times, taken at once by two applications: one effect an id, and all return."""
+        """Two applications that receive batches with duplicate ids at the same time handle each id once.
+
+        All calls return.
+        """
         seen: list[str] = []
         first: list[str] = []
         started, all_started = 0, anyio.Event()
@@ -211,7 +251,7 @@ class IdempotencySuite:
             assert await balance(app) == Decimal("7.50")
 
     async def test_a_nested_key_goes_with_the_outer_command(self, new_store: NewStore) -> None:
-        """A command dispatched with a key in a handler is committed with the outer one, or forgotten with it."""
+        """A command with a key that a handler dispatches commits or rolls back with the outer command."""
         seen: list[str] = []
         async with new_store([]) as store, running(store, paying(seen=seen)) as app:
             await app.dispatch(Open(account_id="a"))
@@ -226,8 +266,8 @@ class IdempotencySuite:
             assert len(seen) == 2
             assert await balance(app) == Decimal("2.50")
 
-    async def test_what_is_old_is_forgotten(self, new_store: NewStore) -> None:
-        """Keys and messages older than asked for are forgotten and take effect again; younger ones stay."""
+    async def test_old_records_are_deleted(self, new_store: NewStore) -> None:
+        """Keys and messages older than the given age are deleted and take effect again. Newer ones stay."""
         dial = Dial()
         async with new_store([]) as store:
             app = await application(store, paying(), work=False, clock=dial)

@@ -1,4 +1,4 @@
-"""Rebuilds that crash, meet another one, or meet a worker that was away."""
+"""Rebuilds that crash, run at the same time, or run while a worker is paused."""
 
 from __future__ import annotations
 
@@ -20,38 +20,46 @@ from .._tools.hooked import Call, Hooked
 from .._tools.in_time import in_time
 from .._tools.opened import NewStore
 
+CRASHES = (
+    ("checkpoints.advance", 0),
+    ("parked.retry", 0),
+    ("shadows.swap", 0),
+    ("checkpoints.divide", 1),
+    ("parked.adopt", 0),
+)
+"""The methods after which a rebuild crashes, and the number of their calls that succeed before."""
+
 
 class RebuildFailures:
-    """The cases of `RebuildSuite` in which something goes wrong."""
+    """The cases of `RebuildSuite` about failures."""
 
     async def test_a_crash_leaves_the_old_rows(self, new_store: NewStore) -> None:
-        """A rebuild that dies while it fills, or in the very swap, changes nothing: the old rows go on where they were.
+        """A rebuild that crashes while it fills rows, or during the swap, leaves the old rows in use.
 
-        The next rebuild finishes.
+        The next rebuild completes.
         """
-        for method, times in (
-            ("checkpoints.advance", 0), ("parked.retry", 0), ("shadows.swap", 0), ("checkpoints.divide", 1),
-            ("parked.adopt", 0),
-        ):  # fmt: skip
-            async with filled(new_store) as store:
+        async with filled(new_store) as store:
+            for version, (method, times) in enumerate(CRASHES, start=1):
+                old, new = (dict.fromkeys(NAMES, (each, Decimal(1))) for each in (version, version + 1))
+                total = Decimal(2 * version - 1)
                 await deposited_unseen(store)
-                module = totals(2, once=NAMES[5:6])
+                module = totals(version + 1, once=NAMES[5:6])
                 async with bank_with(failing(store, method, times), module, work=False) as app:
                     with pytest.raises(OSError, match=method):
                         await rebuilt(app)
-                    assert await rows(app) == dict.fromkeys(NAMES, (1, Decimal(1)))
-                async with bank_with(store, totals(1)) as app:
+                    assert await rows(app) == old | {NAMES[0]: (version, total)}
+                async with bank_with(store, totals(version)) as app:
                     await settled(app)
-                    assert await rows(app) == dict.fromkeys(NAMES, (1, Decimal(1))) | {NAMES[0]: (1, Decimal(2))}
-                async with bank_with(store, totals(2)) as app:
+                    assert await rows(app) == old | {NAMES[0]: (version, total + 1)}
+                async with bank_with(store, totals(version + 1)) as app:
                     await rebuilt(app)
-                    assert await rows(app) == dict.fromkeys(NAMES, (2, Decimal(1))) | {NAMES[0]: (2, Decimal(2))}
+                    assert await rows(app) == new | {NAMES[0]: (version + 1, total + 1)}
                     await app.dispatch(Deposit(account_id=NAMES[0], amount=Decimal(1)))
                     await settled(app)
-                    assert (await rows(app))[NAMES[0]] == (2, Decimal(3))
+                    assert (await rows(app))[NAMES[0]] == (version + 1, total + 2)
 
     async def test_it_goes_on_where_it_was(self, new_store: NewStore) -> None:
-        """Rows from before a crash are not written again, unless the rebuild is restarted."""
+        """A rebuild resumes after a crash without writing rows again, unless it is restarted."""
         async with filled(new_store) as store:
             for restart, first in ((False, True), (True, False)):
                 async with bank_with(failing(store, "shadows.swap"), totals(2), work=False) as app:
@@ -68,7 +76,7 @@ class RebuildFailures:
                     assert {version for version, _ in (await rows(app)).values()} == ({2} if first else {3})
 
     async def test_a_restart_begins_with_no_rows(self, new_store: NewStore) -> None:
-        """Rows that an earlier rebuild had filled, and that the code of now does not make, are gone after a restart."""
+        """A restarted rebuild removes rows that an earlier attempt has written and that the current code does not write."""
         async with filled(new_store) as store:
             async with bank_with(failing(store, "shadows.swap"), totals(2), work=False) as app:
                 with pytest.raises(OSError, match=r"shadows\.swap"):
@@ -78,13 +86,13 @@ class RebuildFailures:
                 assert await rows(app) == dict.fromkeys(NAMES[1:], (3, Decimal(1)))
 
     async def test_one_rebuilds_at_a_time(self, new_store: NewStore) -> None:
-        """Of two rebuilds of one projection the second is refused while the first one is at work."""
+        """A second rebuild of a projection is refused while the first one runs."""
         async with filled(new_store) as store:
             tried, claims, refused = anyio.Event(), [0], list[RebuildRunning]()
 
             async def wait(call: Call) -> Any:
                 claims[0] += 1
-                if claims[0] == 2:  # the first one gave the right to rebuild
+                if claims[0] == 2:  # the first claim was for the lease of the rebuild
                     tasks.start_soon(again)
                     await tried.wait()
                 return await call()
@@ -108,7 +116,10 @@ class RebuildFailures:
                 await rebuilt(two)
 
     async def test_a_worker_that_was_away_during_the_swap_writes_nothing(self, new_store: NewStore) -> None:
-        """What a worker began before the rows were replaced, and writes after, is refused: it is in the new rows already."""
+        """A worker that began a batch before the swap cannot commit it afterwards.
+
+        The new rows already contain its events.
+        """
         away, go, ended, armed = anyio.Event(), anyio.Event(), anyio.Event(), list[bool]()
 
         async def hold(begin: Call) -> Any:

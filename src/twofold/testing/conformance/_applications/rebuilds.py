@@ -1,4 +1,4 @@
-"""Rebuilding a projection: the old rows are read until the new ones take their place, all at once."""
+"""Rebuilding a projection: queries read the old rows until the new rows replace all of them in one step."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ from .._stores.shadows import ShadowRows
 from .._tools.hooked import Call, Hooked
 from .._tools.in_time import CEILING, WHOLE_TEST, in_time
 from .._tools.opened import NewStore
+from .changed_fields import ChangedFields
+from .changed_projections import ChangedProjections
 from .rebuild_failures import RebuildFailures
 
 
-class RebuildSuite(RebuildFailures, ShadowRows):
-    """What every store makes possible: a rebuild that nobody notices but by the new rows. Needs `new_store`."""
+class RebuildSuite(RebuildFailures, ChangedProjections, ChangedFields, ShadowRows):
+    """The promises of a store to rebuilds of projections. Needs the fixture `new_store`."""
 
     async def test_the_new_rows_replace_the_old(self, new_store: NewStore) -> None:
-        """After a rebuild every row is made by the code of now, from the whole log, and kept up to date."""
+        """After a rebuild, the current code has written every row from the whole log. Later events update the rows."""
         async with filled(new_store) as store, bank_with(store, totals(2)) as app:
             assert await rows(app) == dict.fromkeys(NAMES, (1, Decimal(1)))
             seen: list[tuple[int, int]] = []
@@ -38,7 +40,7 @@ class RebuildSuite(RebuildFailures, ShadowRows):
             assert (await rows(app))[NAMES[0]] == (2, Decimal(5))
 
     async def test_while_it_fills_the_old_rows_are_read(self, new_store: NewStore) -> None:
-        """Between filling the new rows and the swap every answer is made of the old ones, all of them."""
+        """Until the swap, queries read the old rows, and all of them."""
         answers: list[dict[str, tuple[int, Decimal]]] = []
 
         async def look(renew: Call) -> Any:
@@ -46,14 +48,14 @@ class RebuildSuite(RebuildFailures, ShadowRows):
             return await renew()
 
         async with filled(new_store) as store:
-            held: Any = Hooked(store, "subscriptions.renew", look)  # what a rebuild does behind each page
+            held: Any = Hooked(store, "subscriptions.renew", look)  # called by the rebuild after each batch
             async with bank_with(held, totals(2), work=False) as app:
                 await rebuilt(app)
         assert answers
         assert all(answer == dict.fromkeys(NAMES, (1, Decimal(1))) for answer in answers)
 
     async def test_no_answer_is_empty_stale_or_mixed(self, new_store: NewStore) -> None:
-        """Under writes and reads every answer has all rows, of one version only, and a session always sees its writes."""
+        """During a rebuild, every result contains all rows of one version, and each session sees its own writes."""
         async with filled(new_store) as store, bank_with(store, totals(2)) as app:
             reading, done = anyio.Event(), anyio.Event()
             versions: list[int] = []
@@ -81,7 +83,7 @@ class RebuildSuite(RebuildFailures, ShadowRows):
             assert set(versions) == {1, 2}
 
     async def test_the_swap_takes_the_checkpoint_along(self, new_store: NewStore) -> None:
-        """Events that the old rows had not seen count once in the new ones, which are up to date at once."""
+        """Events that the old rows did not contain count once in the new rows, which are up to date immediately."""
         async with filled(new_store) as store:
             await deposited_unseen(store)
             async with bank_with(store, totals(2), work=False) as app:
@@ -92,7 +94,7 @@ class RebuildSuite(RebuildFailures, ShadowRows):
                 assert await rows(app) == dict.fromkeys(NAMES, (2, Decimal(1))) | {NAMES[0]: (2, Decimal(2))}
 
     async def test_no_event_handler_runs(self, new_store: NewStore) -> None:
-        """A rebuild concerns rows only; event handlers to the same events are left alone."""
+        """A rebuild does not run event handlers."""
         async with new_store([Total, Balance]) as store:
             reacted: list[str] = []
             router = Router("mail")
@@ -109,7 +111,7 @@ class RebuildSuite(RebuildFailures, ShadowRows):
                 assert reacted == ["a"]
 
     async def test_parked_events_are_those_of_the_new_rows(self, new_store: NewStore) -> None:
-        """Events that the new code can handle are parked no more; those that it cannot are, and can be retried."""
+        """Parked events that the new code handles are unparked. Other failing events are parked and can be retried."""
         async with new_store([Total, Balance]) as store:
             async with bank_with(store, totals(1, fail_on="a01")) as app:
                 for name in ("a00", "a01", "a02"):
@@ -127,13 +129,13 @@ class RebuildSuite(RebuildFailures, ShadowRows):
                     "a00": 2, "a01": 2, "a02": 3,
                 }  # fmt: skip
 
-    async def test_held_events_are_waited_for(self, new_store: NewStore) -> None:
-        """The new rows have all events that failed first when they take their place, also one that comes just before."""
+    async def test_a_rebuild_waits_for_pending_retries(self, new_store: NewStore) -> None:
+        """At the swap, the new rows contain all events whose retries were pending, also of a failure just before."""
         claims = [0]
 
         async def append(call: Call) -> Any:
             claims[0] += 1
-            if claims[0] == 2:  # the first one gave the right to rebuild, this one lets the old rows stand still
+            if claims[0] == 2:  # the first lease was for the rebuild, the second one stops the old rows
                 await app.dispatch(Open(account_id="late"))
             return await call()
 
@@ -145,8 +147,8 @@ class RebuildSuite(RebuildFailures, ShadowRows):
                 assert await app.operations.parked("totals") == []
                 assert claims == [3]
 
-    async def test_what_the_old_rows_waited_for_is_dropped(self, new_store: NewStore) -> None:
-        """A retry that is pending for the old rows does not concern the new rows, which contain the event."""
+    async def test_pending_retries_of_the_old_rows_are_dropped(self, new_store: NewStore) -> None:
+        """A pending retry of the old rows is dropped at the swap, because the new rows contain its event."""
         async with new_store([Total, Balance]) as store:
             async with bank_with(store, totals(1, fail_on="a01", retry=Retry(delay=3600, longest=3600))) as app:
                 await app.dispatch(Open(account_id="a01"))
@@ -161,7 +163,7 @@ class RebuildSuite(RebuildFailures, ShadowRows):
                 assert {name: version for name, (version, _) in (await rows(app)).items()} == {"a01": 2, "a02": 2}
 
     async def test_unknown_projections_are_named(self, new_store: NewStore) -> None:
-        """What cannot be rebuilt is an error that names what can."""
+        """Rebuilding an unknown projection, or one that cannot be rebuilt, raises an error that lists the valid names."""
         async with new_store([Total, Balance]) as store, bank_with(store, totals(1)) as app:
             with pytest.raises(LookupError, match="balances, totals"):
                 await app.operations.rebuild("nothing")

@@ -1,4 +1,4 @@
-"""Repositories: aggregates behave alike, whether their state is kept or their events."""
+"""Repositories: state-stored and event-sourced aggregates behave alike."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from twofold import Repository
-from twofold.errors import AggregateExists, AggregateNotFound, ConcurrencyConflict, ConfigurationError
+from twofold.errors import AggregateExists, AggregateNotFound, ConcurrencyConflict, ConfigurationError, NotStorable
 
 from .._domain.audit import running
 from .._domain.bank import Account, Close, Deposit, Deposited, Open, Opened
@@ -18,10 +18,10 @@ from .repository_races import BOTH, RepositoryRaces
 
 
 class RepositorySuite(RepositoryRaces):
-    """What repositories promise on a store, for both ways to keep an aggregate. Needs the fixture `new_store`."""
+    """The promises of repositories on a store, for both kinds of aggregates. Needs the fixture `new_store`."""
 
     async def test_add_get_change_and_remove(self, new_store: NewStore) -> None:
-        """An aggregate can be added, changed and removed; each command finds what the last one left."""
+        """An aggregate can be added, changed and removed. Each command loads the changes of the previous one."""
         for event_sourced in BOTH:
             async with new_store([]) as store, running(store, work=False, event_sourced=event_sourced) as app:
                 assert await app.dispatch(Open(account_id="a")) == "a"
@@ -34,7 +34,7 @@ class RepositorySuite(RepositoryRaces):
                 assert names == ["bank.opened", "bank.deposited", "bank.deposited", "twofold.aggregate_removed"]
 
     async def test_aggregates_are_kept_apart(self, new_store: NewStore) -> None:
-        """A change of one aggregate changes no other one, also where an id begins with another id."""
+        """Changing an aggregate does not change others, even if one id is a prefix of another."""
         for event_sourced in BOTH:
             async with new_store([]) as store, running(store, work=False, event_sourced=event_sourced) as app:
                 amounts = {"a": Decimal(1), "a-1": Decimal(2), "A": Decimal(3), "ä 🚲": Decimal(4)}
@@ -46,24 +46,41 @@ class RepositorySuite(RepositoryRaces):
                 for account in ("a-1", "A", "ä 🚲"):
                     assert await app.dispatch(Deposit(account_id=account, amount=Decimal(0))) == amounts[account]
 
+    async def test_ids_that_no_store_can_keep(self, new_store: NewStore) -> None:
+        """An id that is too long, or contains NUL or a lone surrogate, is refused by `add` and never found."""
+        for event_sourced in BOTH:
+            async with new_store([]) as store, running(store, work=False, event_sourced=event_sourced) as app:
+                for account in ("a\0", "\udcff", "x" * 373):
+                    with pytest.raises(AggregateNotFound):
+                        await app.dispatch(Deposit(account_id=account, amount=Decimal(1)))
+                    with pytest.raises(NotStorable, match="no store can keep the stream"):
+                        await app.dispatch(Open(account_id=account))
+                await app.dispatch(Open(account_id="x" * 372))
+                with pytest.raises(AggregateNotFound):
+                    await app.dispatch(Deposit(account_id="x" * 371 + "y", amount=Decimal(1)))
+                assert await app.dispatch(Deposit(account_id="x" * 372, amount=Decimal(1))) == 1
+
     async def test_a_type_is_kept_in_one_way(self, new_store: NewStore) -> None:
-        """Where aggregates are kept in one way, nobody loads or adds one in the other; the first way goes on."""
+        """Aggregates of a type are either state stored or event sourced.
+
+        Loading or adding one in the other way is refused. The first way continues to work.
+        """
         for event_sourced in BOTH:
             async with new_store([]) as store:
                 async with running(store, work=False, event_sourced=not event_sourced):
-                    pass  # that it was once wired otherwise does not count: nothing was written
+                    pass  # an application that wrote nothing does not decide how the type is stored
                 async with running(store, work=False, event_sourced=event_sourced) as app:
                     await app.dispatch(Open(account_id="a"))
                     await app.dispatch(Deposit(account_id="a", amount=Decimal(1)))
                 async with running(store, work=False, event_sourced=not event_sourced) as other:
                     for command in (Deposit(account_id="a", amount=Decimal(1)), Open(account_id="b")):
-                        with pytest.raises(ConfigurationError, match=r"cannot keep Account as .* event_sourced="):
+                        with pytest.raises(ConfigurationError, match=r"cannot store Account as .* event_sourced="):
                             await other.dispatch(command)
                 async with running(store, work=False, event_sourced=event_sourced) as app:
                     assert await app.dispatch(Deposit(account_id="a", amount=Decimal(1))) == Decimal(2)
 
-    async def test_what_was_undone_was_not_kept(self, new_store: NewStore) -> None:
-        """A command that failed leaves no note of the way in which it would have kept something."""
+    async def test_undone_changes_are_not_stored(self, new_store: NewStore) -> None:
+        """A rolled-back command does not decide how an aggregate type is stored."""
         for event_sourced in BOTH:
             async with new_store([]) as store:
                 async with undone(store) as transaction:
@@ -97,7 +114,7 @@ class RepositorySuite(RepositoryRaces):
                 assert await app.dispatch(Run()) == "nothing"
 
     async def test_an_existing_id_is_refused(self, new_store: NewStore) -> None:
-        """Adding an aggregate twice is refused, and the first one stays as it was."""
+        """Adding an aggregate twice is refused. The first one stays unchanged."""
         for event_sourced in BOTH:
             async with new_store([]) as store, running(store, work=False, event_sourced=event_sourced) as app:
                 await app.dispatch(Open(account_id="a"))
@@ -108,7 +125,7 @@ class RepositorySuite(RepositoryRaces):
                 assert await app.dispatch(Deposit(account_id="a", amount=Decimal(1))) == 6
 
     async def test_a_removed_id_stays_taken(self, new_store: NewStore) -> None:
-        """The id of an aggregate that was removed cannot be used again, and its events stay."""
+        """The id of a removed aggregate cannot be used again. Its events stay."""
         for event_sourced in BOTH:
             async with new_store([]) as store, running(store, work=False, event_sourced=event_sourced) as app:
                 await app.dispatch(Open(account_id="a"))
@@ -120,7 +137,10 @@ class RepositorySuite(RepositoryRaces):
                     await app.dispatch(Close(account_id="a"))
 
     async def test_one_object_within_a_unit(self, new_store: NewStore) -> None:
-        """Within a unit an id gives the same object, what was added is found, and what was removed is gone."""
+        """Within a unit of work, an id always returns the same object, also after `add`.
+
+        A removed aggregate is not found.
+        """
 
         async def run(command: Run, accounts: Repository[Account]) -> str:
             first = await accounts.get("a")
@@ -149,7 +169,7 @@ class RepositorySuite(RepositoryRaces):
                     await app.dispatch(Deposit(account_id="c", amount=Decimal(1)))
 
     async def test_the_loaded_is_not_shared(self, new_store: NewStore) -> None:
-        """What a command that failed did to a loaded aggregate is not seen by the next one."""
+        """Changes of a loaded aggregate by a failed command are not visible to the next command."""
 
         async def run(command: Run, accounts: Repository[Account]) -> str:
             (await accounts.get("a")).balance += 100
@@ -166,7 +186,7 @@ class RepositorySuite(RepositoryRaces):
                 assert await app.dispatch(Deposit(account_id="a", amount=Decimal(1))) == 1
 
     async def test_an_expected_version_is_checked(self, new_store: NewStore) -> None:
-        """A command that names the version it saw conflicts when another one is there, though it changes nothing."""
+        """A command with an outdated expected version conflicts, even if it changes nothing."""
 
         async def run(command: Run, accounts: Repository[Account]) -> str:
             await accounts.get("a", expected=1)

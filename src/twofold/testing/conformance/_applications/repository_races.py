@@ -1,4 +1,4 @@
-"""Commands on one aggregate at the same time: each change counts, or is refused."""
+"""Concurrent commands on one aggregate: each change counts, or is refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from twofold.errors import AggregateExists, AggregateNotFound, ConcurrencyConfli
 from twofold.middleware import retry_conflicts
 
 from .._domain.audit import running
-from .._domain.bank import Account, Close, Deposit, Open
+from .._domain.bank import Account, Close, Deposit, Deposited, Open, Opened
 from .._domain.transfers import Run, handled
 from .._stores.event_log import stream_of
 from .._tools.late import late
@@ -64,7 +64,10 @@ async def race(app: Application, *commands: Command[Any]) -> Counter[str]:
 async def overtaken(
     app: Application, command: Command[Any], *routers: Router, by: Command[Any], event_sourced: bool
 ) -> Counter[str]:
-    """Dispatch a command, and when it has loaded and is about to write another one; return the outcome of the first."""
+    """Dispatch a command, and another one after the first has loaded and before it writes.
+
+    Return the outcome of the first.
+    """
     loaded, written = anyio.Event(), anyio.Event()
     outcomes: Counter[str] = Counter()
 
@@ -85,10 +88,10 @@ async def overtaken(
 
 
 class RepositoryRaces:
-    """What repositories promise to commands that meet; a part of `RepositorySuite`."""
+    """The cases of `RepositorySuite` about concurrent commands."""
 
-    async def test_of_those_who_loaded_one_version_one_wins(self, new_store: NewStore) -> None:
-        """Of many commands that loaded an aggregate before any of them wrote, one succeeds; the others conflict."""
+    async def test_one_of_several_changes_of_one_version_succeeds(self, new_store: NewStore) -> None:
+        """Exactly one of several commands that have loaded the same version succeeds. The others conflict."""
         for event_sourced in BOTH:
             async with new_store([]) as store, running(store, work=False, event_sourced=event_sourced) as app:
                 await app.dispatch(Open(account_id="a"))
@@ -99,8 +102,30 @@ class RepositoryRaces:
                 assert len(await stream_of(store, "account-a")) == 2
                 assert await app.dispatch(ONE) == 2
 
+    async def test_commands_that_found_no_aggregate_all_succeed_with_retries(self, new_store: NewStore) -> None:
+        """Of two commands that find no aggregate and create it, one succeeds.
+
+        The other conflicts, and loads it when repeated.
+        """
+
+        async def run(command: Run, accounts: Repository[Account]) -> str:
+            account = await accounts.find("a")
+            if account is None:
+                await accounts.add(Account.begin(Opened(account_id="a")))
+                return "opened"
+            account.record(Deposited(account_id="a", amount=Decimal(1)))
+            return "deposited"
+
+        router = handled(run)
+        for event_sourced in BOTH:
+            async with new_store([]) as store, running(store, work=False, event_sourced=event_sourced):
+                racing = late(store, Gathering(2))
+                async with running(racing, router, work=False, event_sourced=event_sourced) as others:
+                    assert await race(others, Run(), Run()) == {"success": 1, "ConcurrencyConflict": 1}
+                assert len(await stream_of(store, "account-a")) == 1
+
     async def test_with_retries_every_increment_counts(self, new_store: NewStore) -> None:
-        """When those who conflict are repeated, all succeed, and none is lost or counts twice."""
+        """With retries, all conflicting commands succeed. Every increment counts once."""
         router = Router("retrying")
         router.use(retry_conflicts(attempts=50, delay=0.001))
         for event_sourced in BOTH:
@@ -114,7 +139,7 @@ class RepositoryRaces:
                 assert await app.dispatch(ONE) == WRITERS + 1
 
     async def test_the_value_is_the_number_of_successes(self, new_store: NewStore) -> None:
-        """Of commands that run as the store lets them, without retries, those that succeed count and no others."""
+        """Without retries, exactly the successful commands count."""
         for event_sourced in BOTH:
             async with new_store([]) as store, running(store, work=False, event_sourced=event_sourced) as app:
                 await app.dispatch(Open(account_id="a"))
@@ -123,8 +148,11 @@ class RepositoryRaces:
                 assert len(await stream_of(store, "account-a")) == 1 + outcomes["success"]
                 assert await app.dispatch(ONE) == outcomes["success"] + 1
 
-    async def test_of_those_who_add_one_id_one_wins(self, new_store: NewStore) -> None:
-        """Of many commands that add an aggregate of one id at the same time, one succeeds; for the others it exists."""
+    async def test_one_of_several_additions_of_one_id_succeeds(self, new_store: NewStore) -> None:
+        """Exactly one of several commands that add the same id at the same time succeeds.
+
+        For the others, the aggregate exists.
+        """
         for event_sourced in BOTH:
             async with new_store([]) as store, running(store, work=False, event_sourced=event_sourced) as app:
                 racing = late(store, Gathering(WRITERS))
@@ -134,8 +162,8 @@ class RepositoryRaces:
                 assert len(await stream_of(store, "account-a")) == 1
                 assert await app.dispatch(ONE) == 1
 
-    async def test_a_removal_of_what_was_changed_meanwhile(self, new_store: NewStore) -> None:
-        """A command that removes an aggregate conflicts when another one changed it after it was loaded."""
+    async def test_removing_an_aggregate_that_was_changed_meanwhile(self, new_store: NewStore) -> None:
+        """Removing an aggregate conflicts if another command has changed it after it was loaded."""
         for event_sourced in BOTH:
             async with new_store([]) as store, running(store, work=False, event_sourced=event_sourced) as app:
                 await app.dispatch(Open(account_id="a"))
@@ -144,8 +172,8 @@ class RepositoryRaces:
                 }
                 assert await app.dispatch(ONE) == 2
 
-    async def test_a_change_of_what_was_removed_meanwhile(self, new_store: NewStore) -> None:
-        """A command that changes an aggregate conflicts when another one removed it after it was loaded."""
+    async def test_changing_an_aggregate_that_was_removed_meanwhile(self, new_store: NewStore) -> None:
+        """Changing an aggregate conflicts if another command has removed it after it was loaded."""
         for event_sourced in BOTH:
             async with new_store([]) as store, running(store, work=False, event_sourced=event_sourced) as app:
                 await app.dispatch(Open(account_id="a"))
@@ -156,7 +184,7 @@ class RepositoryRaces:
                     await app.dispatch(ONE)
 
     async def test_an_expected_version_is_checked_again_at_the_end(self, new_store: NewStore) -> None:
-        """A command that names the version it saw, and changes nothing, conflicts when that moved on meanwhile."""
+        """A command that changes nothing conflicts if another command changes the aggregate after the version check."""
 
         async def run(command: Run, accounts: Repository[Account]) -> str:
             await accounts.get("a", expected=1)

@@ -1,4 +1,4 @@
-"""Sessions: what is checked before anything is waited for, tokens, tasks and versions."""
+"""Sessions: tokens, tasks, and expected versions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Check(Command[int]):
 
 
 def checking(meanwhile: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint) -> Router:
-    """Return a module that handles `Check`, and awaits `meanwhile` before it commits."""
+    """Return a router that handles `Check` and awaits `meanwhile` before the commit."""
     router = Router("checking")
 
     @router.command_handler(Check)
@@ -39,10 +39,10 @@ def checking(meanwhile: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoin
 
 
 class SessionChecks:
-    """The cases of `SessionSuite` that wait for no read model."""
+    """The cases of `SessionSuite` that do not wait for a read model."""
 
     async def test_a_token_is_checked(self, new_store: NewStore) -> None:
-        """An invalid token and a token of another log are refused; a failed command does not change the token."""
+        """An invalid token and a token of another log are refused. A failed command does not change the token."""
         async with new_store([]) as store, running(store) as app, app.session() as session:
             assert session.token == ""
             await session.dispatch(Open(account_id="a"))
@@ -60,7 +60,7 @@ class SessionChecks:
                     other.session(token)
 
     async def test_a_session_belongs_to_its_task(self, new_store: NewStore) -> None:
-        """A session used from another task fails with our error, and is of use in its own afterwards."""
+        """Using a session in another task raises `UsedFromAnotherTask`. The session still works in its own task."""
         async with new_store([]) as store, running(store) as app, app.session() as session:
             with pytest.raises(ExceptionGroup) as caught:
                 async with anyio.create_task_group() as group:
@@ -69,7 +69,7 @@ class SessionChecks:
             assert await session.dispatch(Open(account_id="a")) == "a"
 
     async def test_a_version_is_checked_though_nothing_is_written(self, new_store: NewStore) -> None:
-        """A command that names the version it saw is checked also when it writes nothing; the token stays as it was."""
+        """The expected version is checked even if the command writes nothing. The token stays the same."""
         for event_sourced in (False, True):
             async with new_store([]) as store, running(store, checking(), event_sourced=event_sourced) as app:
                 session, other = app.session(), app.session()
@@ -86,13 +86,16 @@ class SessionChecks:
                 assert session.token == token
 
     async def test_a_version_is_checked_at_the_commit(self, new_store: NewStore) -> None:
-        """A command that only checks a version conflicts when another one changed it in between, where that is possible."""
+        """A command that only checks a version conflicts if another command changes the aggregate before the commit."""
         for event_sourced in (False, True):
             async with new_store([]) as store:
                 await self._check_and_change(store, event_sourced)
 
     async def _check_and_change(self, store: WriteStore, event_sourced: bool) -> None:
-        """Change an account while a command that has seen it waits; stores whose writers take turns let it wait in vain."""
+        """Change an account while a command that has read it waits.
+
+        Where writers take turns, the change cannot happen meanwhile, and the wait times out.
+        """
         looked, changed = anyio.Event(), anyio.Event()
         overtaken: list[bool] = []
 

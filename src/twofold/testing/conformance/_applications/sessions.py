@@ -1,4 +1,4 @@
-"""Sessions: a query sees what its own session wrote, or says that it cannot."""
+"""Sessions: a query sees the writes of its session, or raises `ReadNotReady`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from twofold import Application, Query, ReadModel, Router, Session
+from twofold import Application, Query, QueryBus, ReadModel, Router, Session
 from twofold.errors import ReadNotReady
 
-from .._domain.audit import Audit, DepositEach, GetAudit, auditing, running, settled
+from .._domain.audit import Audit, DepositEach, EmitUnwanted, GetAudit, auditing, running, settled
 from .._domain.bank import Balance, Deposit, GetBalance, Open
 from .._tools.capabilities import Capabilities
 from .._tools.dial import Dial
 from .._tools.in_time import CEILING, patience
 from .._tools.opened import NewStore
 from .._tools.watched import BEFORE_COMMIT, BEGIN, BEGIN_READING, LOOK, watched
-from .holding import HOUR, KEY, dialled, failing, passes
+from .pending_retries import HOUR, KEY, dialled, failing, passes
 from .session_checks import SessionChecks
 
 SEEDS = range(3)
@@ -28,13 +28,13 @@ ROUNDS = range(17)
 
 
 class GetBoth(Query["tuple[Balance | None, Audit | None]"]):
-    """Reads two projections."""
+    """Reads from two projections."""
 
     account_id: str
 
 
 def reading_both(*reads: str) -> Router:
-    """Return a module that answers `GetBoth` from two projections, named in this order."""
+    """Return a router that answers `GetBoth` from two projections, named in this order."""
     router = auditing()
 
     @router.query_handler(GetBoth, reads=reads)
@@ -46,16 +46,33 @@ def reading_both(*reads: str) -> Router:
     return router
 
 
+class Ask(Query[Balance | None]):
+    """Answered by another query."""
+
+    account_id: str
+
+
+def asking() -> Router:
+    """Return a router that answers `Ask` by `GetBalance`."""
+    router = Router("asking")
+
+    @router.query_handler(Ask)
+    async def ask(query: Ask, bus: QueryBus) -> Balance | None:
+        return await bus.execute(GetBalance(account_id=query.account_id))
+
+    return router
+
+
 def holds(account: str, amount: int) -> Balance:
     """Return the row of an account."""
     return Balance(account_id=account, balance=Decimal(amount))
 
 
 class SessionSuite(SessionChecks):
-    """What sessions promise on a store. Needs the fixtures `new_store` and `capabilities`."""
+    """The promises of sessions on a store. Needs the fixtures `new_store` and `capabilities`."""
 
     async def test_a_session_reads_its_own_writes(self, new_store: NewStore) -> None:
-        """A query after a command in one session never misses it, however often the row has changed."""
+        """A query always sees the preceding commands of its session, however often the row changes."""
         async with new_store([]) as store, running(store) as app, app.session() as session:
             assert await session.execute(GetBalance(account_id="a")) is None
             await session.dispatch(Open(account_id="a"))
@@ -64,7 +81,7 @@ class SessionSuite(SessionChecks):
                 assert await session.execute(GetBalance(account_id="a")) == holds("a", number)
 
     async def test_a_token_works_from_another_application(self, new_store: NewStore) -> None:
-        """A session resumed from a token sees what the first one wrote, in an application of its own on the same store."""
+        """A session that another application resumes from a token sees the writes of the first session."""
         async with new_store([]) as store, running(store) as app, running(store, work=False) as other:
             session = app.session()
             await session.dispatch(Open(account_id="a"))
@@ -76,9 +93,9 @@ class SessionSuite(SessionChecks):
                 assert await other.execute(GetBalance(account_id="a"), after=session.token) == holds("a", number)
 
     async def test_random_interleavings(self, new_store: NewStore) -> None:
-        """Several sessions write and read while the store dawdles at random points; none misses its own writes."""
+        """Concurrent sessions see their own writes, with random delays in the store."""
         for seed in SEEDS:
-            dice = Random(seed)  # noqa: S311 -- nothing is secret about it
+            dice = Random(seed)  # noqa: S311 -- not used for security
 
             async def dawdle(point: str, about: str, dice: Random = dice) -> None:
                 for _ in range(dice.randrange(6)):
@@ -94,7 +111,7 @@ class SessionSuite(SessionChecks):
                     tasks.start_soon(self._converse, app, other, f"{writer}", dice)
 
     async def test_commits_in_reverse_order(self, new_store: NewStore, capabilities: Capabilities) -> None:
-        """A writer that appends first and commits last holds up those who wait, and is seen by its own session."""
+        """A writer that appends first and commits last delays waiting queries. Its own session sees its writes."""
         appended, release = anyio.Event(), anyio.Event()
 
         async def hold(point: str, about: str) -> None:
@@ -125,7 +142,7 @@ class SessionSuite(SessionChecks):
                 assert await app.execute(GetBalance(account_id=account)) == holds(account, 0)
 
     async def test_a_frozen_projection_is_reported_in_time(self, new_store: NewStore) -> None:
-        """When no projection runs, the command succeeds and the query says that the read model is not ready."""
+        """If no projection runs, the command succeeds and the query raises `ReadNotReady` in time."""
         async with new_store([]) as store, running(store, work=False) as app, app.session() as session:
             assert await session.dispatch(Open(account_id="a")) == "a"
             for number in (1, 2):
@@ -140,8 +157,45 @@ class SessionSuite(SessionChecks):
                 assert (answer.value, answer.lag) == (None, number + 1)
             assert await app.execute(GetBalance(account_id="a")) is None
 
+    async def test_a_session_does_not_wait_for_events_that_a_projection_ignores(self, new_store: NewStore) -> None:
+        """A query waits for those events of its session that its projections apply, and for no others.
+
+        The same holds for a session that is resumed from the token, and for its further events.
+        """
+        query = GetBalance(account_id="a")
+
+        async def answers(app: Application, session: Session) -> list[Balance | None]:
+            resumed = app.session(session.token)
+            await resumed.dispatch(EmitUnwanted(number=1))
+            return [
+                await session.execute(query, timeout=0),
+                (await session.execute_stale(query)).value,
+                await resumed.execute(query, timeout=0),
+                await app.execute(query, timeout=0, after=session.token),
+            ]
+
+        async with new_store([]) as store, running(store, auditing(), work=False) as app, app.session() as session:
+            await session.dispatch(EmitUnwanted(number=2))
+            assert await answers(app, session) == [None] * 4
+            assert (await session.execute_stale(query)).lag == 0
+            await session.dispatch(Open(account_id="a"))
+            await session.dispatch(EmitUnwanted(number=1))
+            resumed = app.session(session.token)
+            await resumed.dispatch(EmitUnwanted(number=1))
+            for each, after in ((session, None), (resumed, None), (app.session(), session.token)):
+                with pytest.raises(ReadNotReady):
+                    await each.execute(query, timeout=0, after=after)
+            async with running(store, auditing()) as worker:
+                await settled(worker)
+            await session.dispatch(EmitUnwanted(number=1))
+            assert await answers(app, session) == [holds("a", 0)] * 4
+            await session.dispatch(Deposit(account_id="a", amount=Decimal(1)))
+            with pytest.raises(ReadNotReady) as caught:
+                await session.execute(query, timeout=0)
+            assert caught.value.lag
+
     async def test_nothing_is_held_while_waiting(self, new_store: NewStore) -> None:
-        """A query that waits has no transaction open, so that others write meanwhile; then it is answered."""
+        """A waiting query has no open transaction and does not block writers. Its result arrives after the wait."""
         began: list[str] = []
         looks = 0
         waiting = anyio.Event()
@@ -162,6 +216,7 @@ class SessionSuite(SessionChecks):
             async with running(watched(store, note), work=False) as app, anyio.create_task_group() as tasks:
                 session = writer.session()
                 await session.dispatch(Open(account_id="a"))
+                looks, waiting = 0, anyio.Event()
                 tasks.start_soon(ask, app, session.token)
                 await waiting.wait()
                 await session.dispatch(Open(account_id="b"))
@@ -171,7 +226,7 @@ class SessionSuite(SessionChecks):
             assert began == [BEGIN_READING]
 
     async def test_a_query_of_two_projections_waits_for_both(self, new_store: NewStore) -> None:
-        """A query that reads two projections is not answered while one of them is behind, whichever it names first."""
+        """A query that reads two projections waits until both have caught up, in either order."""
         for reads in (("balances", "audit"), ("audit", "balances")):
             async with new_store([]) as store:
                 router = reading_both(*reads)
@@ -191,8 +246,25 @@ class SessionSuite(SessionChecks):
                     both = holds("a", 0), Audit(account_id="a", seen=("opened",))
                     assert await session.execute(GetBoth(account_id="a")) == both
 
-    async def test_a_session_is_told_at_once_that_its_event_is_parked(self, new_store: NewStore) -> None:
-        """A query does not wait where an event of its session is parked, here and elsewhere; others are answered."""
+    async def test_a_query_waits_that_the_handler_of_another_query_executes(self, new_store: NewStore) -> None:
+        """A query that the handler of a query executes through the bus waits until the deadline of that query."""
+        async with new_store([]) as store, running(store, asking(), work=False) as app:
+            session, query = app.session(), Ask(account_id="a")
+            await session.dispatch(Open(account_id="a"))
+            with pytest.raises(ReadNotReady) as caught:
+                await session.execute(query, timeout=0.05)
+            assert caught.value.projection == "balances"
+            assert (await session.execute_stale(query)).value is None
+            assert await app.execute(query) is None
+            async with running(store) as worker:
+                assert await session.execute(query, timeout=CEILING) == holds("a", 0)
+                await settled(worker)
+
+    async def test_a_parked_event_of_a_session_ends_the_wait_immediately(self, new_store: NewStore) -> None:
+        """A query does not wait if an event of its session is parked, in any application.
+
+        Other queries are answered.
+        """
         query = GetAudit(account_id="bad")
         async with new_store([]) as store, running(store, auditing(fail_on=["bad"])) as app:
             session, other = app.session(), app.session()
@@ -206,8 +278,8 @@ class SessionSuite(SessionChecks):
             await other.dispatch(Open(account_id="good"))
             assert await other.execute(GetAudit(account_id="good")) is not None
 
-    async def test_a_session_waits_for_a_held_event(self, new_store: NewStore) -> None:
-        """An event that waits for its next try is not there yet: the query waits, and is answered when it has succeeded."""
+    async def test_a_session_waits_for_a_pending_retry(self, new_store: NewStore) -> None:
+        """A query waits for the pending retry of an event of its session, and is answered after the retry has succeeded."""
         dial, bad, query = Dial(), ["bad"], GetAudit(account_id="bad")
         looks, waiting = 0, anyio.Event()
 
@@ -236,14 +308,15 @@ class SessionSuite(SessionChecks):
                 running(watched(store, note), failing(bad), work=False) as other,
                 anyio.create_task_group() as tasks,
             ):
+                looks, waiting = 0, anyio.Event()
                 tasks.start_soon(ask, app, session.token)
                 tasks.start_soon(ask, other, session.token)
                 await waiting.wait()
                 bad.clear()
                 dial.time += HOUR
 
-    async def test_a_session_is_told_when_the_tries_are_used_up(self, new_store: NewStore) -> None:
-        """A query that waits for a held event ends at once when the event is parked instead."""
+    async def test_the_last_failed_attempt_ends_the_wait_of_a_session(self, new_store: NewStore) -> None:
+        """A query that waits for a pending retry ends immediately when the event is parked."""
         dial, query = Dial(), GetAudit(account_id="bad")
         async with new_store([]) as store, dialled(store, dial, failing(["bad"])) as app:
             session = app.session()
@@ -255,13 +328,18 @@ class SessionSuite(SessionChecks):
             await self._is_told(session, query)
 
     async def _is_told(self, session: Session, query: GetAudit) -> None:
-        """Ask, and be told that an event is parked."""
+        """Execute a query and check that it reports the parked event, its reason, and how to list parked events."""
         with pytest.raises(ReadNotReady) as caught:
             await session.execute(query, timeout=patience.get())
         assert (caught.value.projection, caught.value.lag, caught.value.parked) == ("audit", None, True)
+        assert caught.value.reason == "LookupError: bad"
+        assert all(text in str(caught.value) for text in ("LookupError: bad", "app.operations.parked('audit')"))
 
     async def _converse(self, app: Application, other: Application, account: str, dice: Random) -> None:
-        """Write and read back in turn, in one session or in one that resumes it, here or in the other application."""
+        """Write and read alternately.
+
+        The reads use the session itself, or one that this or the other application resumes from the token.
+        """
         session = app.session()
         await session.dispatch(Open(account_id=account))
         query = GetBalance(account_id=account)

@@ -1,4 +1,4 @@
-"""Subscriptions that fail, crash, are overtaken or stopped: nothing is lost, and nothing happens twice."""
+"""Subscriptions that fail, crash, stop or lose a race: no event is lost, and none takes effect twice."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from twofold.ports import Checkpoint, Expected, NewEvent, RowChange, WriteStore
 
 from .._domain.audit import ONCE, Audit, audited, auditing, auditing_only, deposits, running, settled, stop_at_once
 from .._domain.bank import Deposit, GetBalance, Open, Opened, application
+from .._domain.raising import RAISING, raise_for
 from .._tools.opened import NewStore, writing
 from .._tools.watched import AROUND_A_CHECKPOINT, READ, Hook, watched
 
 
 def crashing(point: str, *subscriptions: str) -> tuple[Hook, set[str]]:
-    """Return a hook that fails once for each of these subscriptions at a point, and those it still waits for."""
+    """Return a hook that fails once at a point for each of these subscriptions, and the set of those still to fail."""
     waiting = set(subscriptions)
 
     async def crash(at: str, about: str) -> None:
@@ -33,7 +34,7 @@ def crashing(point: str, *subscriptions: str) -> tuple[Hook, set[str]]:
 
 
 def welcoming(during: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint) -> Router:
-    """Return a module whose event handler "welcome" deposits 10 in each new account, and then awaits `during`."""
+    """Return a router with the event handler "welcome", which deposits 10 in each new account and then awaits `during`."""
     router = Router("welcome")
 
     @router.event_handler(Opened, name="welcome", start="beginning", retry=ONCE)
@@ -50,16 +51,16 @@ async def fail() -> None:
 
 
 async def balance(app: Application, account: str) -> Decimal | None:
-    """Return what the read model says."""
+    """Return the balance in the read model."""
     row = await app.execute(GetBalance(account_id=account))
     return None if row is None else row.balance
 
 
 class SubscriptionFailures:
-    """The cases of `SubscriptionSuite` in which something goes wrong."""
+    """The cases of `SubscriptionSuite` about failures."""
 
     async def test_a_crash_around_the_checkpoint_applies_each_event_once(self, new_store: NewStore) -> None:
-        """Whatever fails between the rows and the checkpoint, each event changes the rows of each projection once."""
+        """After any failure between the rows and the checkpoint, each event changes the rows of each projection once."""
         for point in AROUND_A_CHECKPOINT:
             crash, waiting = crashing(point, "balances", "audit")
             async with new_store([]) as store:
@@ -73,7 +74,7 @@ class SubscriptionFailures:
             assert not waiting
 
     async def test_an_event_handler_commits_its_commands_with_its_checkpoint(self, new_store: NewStore) -> None:
-        """What an event handler dispatches happens once, whatever fails around its checkpoint."""
+        """Commands of an event handler take effect once, after any failure around its checkpoint."""
         for point in ("nowhere", *AROUND_A_CHECKPOINT):
             crash, waiting = crashing(point, "welcome")
             async with new_store([]) as store, running(watched(store, crash), welcoming()) as app:
@@ -84,8 +85,8 @@ class SubscriptionFailures:
                 assert await app.dispatch(Deposit(account_id="a", amount=Decimal(1))) == 11
             assert bool(waiting) is (point == "nowhere")
 
-    async def test_what_a_failing_event_handler_did_is_undone(self, new_store: NewStore) -> None:
-        """The commands of an event handler that fails are rolled back, although its event is parked in the same step."""
+    async def test_the_changes_of_a_failing_event_handler_are_undone(self, new_store: NewStore) -> None:
+        """The commands of a failing event handler are rolled back. Its event is parked in the same transaction."""
         async with new_store([]) as store, running(store, welcoming(fail)) as app:
             await app.dispatch(Open(account_id="a"))
             await settled(app)
@@ -94,7 +95,7 @@ class SubscriptionFailures:
             assert [event.version async for event in store.log.read("account-a")] == [1, 2]
 
     async def test_a_step_behind_a_moved_checkpoint_is_refused(self, new_store: NewStore) -> None:
-        """A worker whose checkpoint was moved by another one since it looked writes nothing, and goes on from there."""
+        """A worker whose checkpoint another worker has moved writes nothing, and resumes from the new checkpoint."""
         async with new_store([]) as store:
             async with running(store, auditing(), work=False) as app:
                 await deposits(app, "a")
@@ -118,7 +119,7 @@ class SubscriptionFailures:
             assert overtaken
 
     async def test_the_failing_one_of_three_event_handlers_is_retried_alone(self, new_store: NewStore) -> None:
-        """Of three event handlers to one event the middle one fails once: the others run once, only it is tried again."""
+        """If one of three event handlers of an event fails, only this handler is retried."""
         runs: list[str] = []
         router = Router("three")
 
@@ -143,7 +144,10 @@ class SubscriptionFailures:
         assert (runs.count("first"), runs.count("middle"), runs.count("last")) == (1, 2, 1)
 
     async def test_a_poison_event_parks_its_key_and_others_flow(self, new_store: NewStore) -> None:
-        """An event that keeps failing is parked with what follows for its key; what its handler wrote is rolled back."""
+        """A failing event is parked together with later events of its key, and its writes are rolled back.
+
+        Other keys continue.
+        """
         async with new_store([]) as store, running(store, auditing(fail_on=["bad"])) as app:
             await deposits(app, "good", "bad", "fine")
             await app.dispatch(Deposit(account_id="bad", amount=Decimal(2)))
@@ -163,7 +167,7 @@ class SubscriptionFailures:
             assert {each.name: each.parked for each in await app.operations.status()} == {"balances": 0, "audit": 2}
 
     async def test_a_failure_is_parked_whatever_its_words(self, new_store: NewStore) -> None:
-        """An error whose message cannot be encoded, such as one with a file name, is recorded like any other."""
+        """An event is parked even if its error message cannot be encoded."""
         router = Router("words")
 
         @router.projection("words", retry=ONCE)
@@ -183,8 +187,37 @@ class SubscriptionFailures:
             assert parked.key == "account-bad"
             assert parked.reason == "FileNotFoundError: no file b\\udcff\\x00.txt, naïve ☕"
 
+    async def test_an_event_is_parked_whatever_it_raises(self, new_store: NewStore) -> None:
+        """Projections and event handlers park the event, and continue with the events of other keys."""
+        router, names = Router("raising"), [*RAISING, "good"]
+
+        @router.projection("rows", retry=ONCE)
+        class Rows:
+            def __init__(self, rows: ReadModel[Audit]) -> None:
+                self.rows = rows
+
+            @on(Opened)
+            async def opened(self, event: Opened) -> None:
+                raise_for(event.account_id)
+                await self.rows.put(Audit(account_id=event.account_id, seen=("opened",)))
+
+        @router.event_handler(Opened, name="handler", start="beginning", retry=ONCE)
+        async def handler(event: Opened, commands: CommandBus) -> None:
+            await commands.dispatch(Deposit(account_id=event.account_id, amount=Decimal(1)))
+            raise_for(event.account_id)
+
+        async with new_store([]) as store, running(store, router) as app:
+            for name in names:
+                await app.dispatch(Open(account_id=name))
+            await settled(app)
+            for subscription in ("rows", "handler"):
+                parked = await app.operations.parked(subscription)
+                assert {each.key for each in parked} == {f"account-{name}" for name in RAISING}
+            assert {name: await balance(app, name) for name in names} == {name: int(name == "good") for name in names}
+            assert {each.state for each in await app.operations.status()} == {"running"}
+
     async def test_a_parked_key_stays_parked(self, new_store: NewStore) -> None:
-        """After a restart what comes for a key that has parked events is parked behind them, others flow."""
+        """After a restart, later events of a parked key are parked as well. Other keys continue."""
         async with new_store([]) as store:
             async with running(store, auditing(fail_on=["bad"])) as app:
                 await deposits(app, "bad")
@@ -200,7 +233,7 @@ class SubscriptionFailures:
                 assert await audited(app, "good", "bad") == {"good": ("opened", "1"), "bad": ("opened",)}
 
     async def test_an_undecodable_event_is_parked(self, new_store: NewStore) -> None:
-        """An event whose text cannot be read is parked with the reason, at the first try, and never skipped."""
+        """An undecodable event is parked with the reason at the first attempt. It is never skipped."""
         async with new_store([]) as store:
             broken = NewEvent(uuid4(), "bank.deposited", 1, '{"amount": "many"}', "{}", datetime.now(UTC))
             async with writing(store) as transaction:
@@ -216,7 +249,7 @@ class SubscriptionFailures:
                 assert await audited(app, "good") == {"good": ("opened", "1")}
 
     async def test_cancelling_a_projection_parks_and_loses_nothing(self, new_store: NewStore) -> None:
-        """An application that stops in the middle of a projection goes on there the next time; nothing is parked."""
+        """An application that stops during a projection resumes at the same event later. No event is parked."""
         async with new_store([]) as store:
             await self._stop_in_the_middle(store, lambda during: auditing(during=during))
             async with running(store, auditing()) as app:
@@ -225,7 +258,7 @@ class SubscriptionFailures:
                 assert await audited(app, "a") == {"a": ("opened",)}
 
     async def test_cancelling_an_event_handler_parks_and_loses_nothing(self, new_store: NewStore) -> None:
-        """An application that stops in the middle of an event handler goes on there the next time; nothing is parked."""
+        """An application that stops during an event handler resumes at the same event later. No event is parked."""
         async with new_store([]) as store:
             await self._stop_in_the_middle(store, welcoming)
             async with running(store, welcoming()) as app:
@@ -234,7 +267,7 @@ class SubscriptionFailures:
                 assert await app.dispatch(Deposit(account_id="a", amount=Decimal(1))) == 11
 
     async def test_stopping_under_load_loses_nothing(self, new_store: NewStore) -> None:
-        """An application that is stopped again and again while others write loses no event and parks none."""
+        """An application that stops repeatedly while others write loses no event and parks none."""
         written: dict[str, tuple[str, ...]] = {}
         handling, enough = [anyio.Event()], anyio.Event()
 
@@ -271,7 +304,7 @@ class SubscriptionFailures:
     async def _stop_in_the_middle(
         self, store: WriteStore, router: Callable[[Callable[[], Awaitable[None]]], Router]
     ) -> None:
-        """Open an account, and stop while the module handles the event."""
+        """Open an account, and stop while the handler of the router runs."""
         reached = anyio.Event()
 
         async def hold() -> None:

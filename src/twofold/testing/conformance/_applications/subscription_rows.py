@@ -1,22 +1,52 @@
-"""Projections whose rows a store does not take: their events are set aside, and others flow."""
+"""Projections whose rows the store refuses when they are written: their events are parked, and other keys continue."""
 
 from __future__ import annotations
 
-from twofold import ReadModel, Router, on
+from collections.abc import Sequence
+from typing import Any
+
+from twofold import ReadModel, Router, View, on
+from twofold.errors import NotStorable
+from twofold.ports import RowChange
 
 from .._domain.audit import ONCE, Audit, DepositEach, audited, auditing, deposits, running, settled
 from .._domain.bank import Deposited, Opened
 from .._tools.opened import NewStore
+from .._tools.proxy import Proxy
 
-BAD = "\ud800"
-"""Half of a surrogate pair. No store accepts it."""
+BAD = "refused"
+"""An entry that the core accepts and the store refuses."""
+
+
+class Refusing(Proxy):
+    """A store, or a transaction of it, that refuses rows with a bad entry. Real stores refuse long keys, for example."""
+
+    @property
+    def read_store(self) -> Any:
+        """The read store, if the store consists of two."""
+        return Refusing(self.inner.read_store)
+
+    async def begin(self, *, read_only: bool = False) -> Any:
+        """Begin a transaction."""
+        return Refusing(await self.inner.begin(read_only=read_only))
+
+    def rows(self, view: type[View], *, shadow: bool = False) -> Any:
+        """Return rows whose writer refuses the bad entry."""
+        rows = self.inner.rows(view, shadow=shadow)
+
+        async def write(changes: Sequence[RowChange[Any]]) -> None:
+            if any(isinstance(each.row, Audit) and BAD in each.row.seen for each in changes):
+                raise NotStorable(f"cannot store a row with the entry {BAD!r}.")
+            await rows.write(changes)
+
+        return Proxy(rows, write=write)
 
 
 def spoiling(*, looking: bool) -> Router:
-    """Return a module whose projection "audit" puts rows that cannot be kept of the deposits of "bad".
+    """Return a router whose projection "audit" puts rows that are refused for the deposits of "bad".
 
     Args:
-        looking: count the rows in each handler, which writes those of the events before.
+        looking: count the rows in each handler, which writes the rows of earlier events.
     """
     router = auditing()
     router._registered.projections.clear()
@@ -40,14 +70,14 @@ def spoiling(*, looking: bool) -> Router:
 
 
 class SubscriptionRows:
-    """The cases of `SubscriptionSuite` about rows that cannot be kept."""
+    """The cases of `SubscriptionSuite` about rows that the store refuses."""
 
     async def test_a_row_that_cannot_be_kept_parks_its_event(self, new_store: NewStore) -> None:
-        """The event that made the row is parked with what follows for its key, wherever it stands; others flow."""
+        """The event of a refused row is parked with the later events of its key. Other keys continue."""
         await self._spoil(new_store, looking=False)
 
     async def test_a_row_that_another_event_writes_parks_its_own(self, new_store: NewStore) -> None:
-        """So it is when the row is written because the handler of a later event looks for rows."""
+        """The event of a refused row is parked even if the handler of another event caused the write."""
         await self._spoil(new_store, looking=True)
 
     async def _spoil(self, new_store: NewStore, *, looking: bool) -> None:
@@ -57,7 +87,8 @@ class SubscriptionRows:
                 await deposits(app, *good[:9], "bad", *good[9:])
                 await app.dispatch(DepositEach(account_id="bad", amounts=(2, 3)))
                 await app.dispatch(DepositEach(account_id=good[0], amounts=(2,)))
-            async with running(store, spoiling(looking=looking)) as app:
+            picky: Any = Refusing(store)
+            async with running(picky, spoiling(looking=looking)) as app:
                 await settled(app)
                 parked = await app.operations.parked("audit")
                 assert [(each.key, each.event.version, each.attempts) for each in parked] == [

@@ -1,4 +1,4 @@
-"""Subscriptions of a running application: projections and event handlers behind the log."""
+"""Subscriptions of a running application: projections and event handlers that read the event log."""
 
 from __future__ import annotations
 
@@ -30,16 +30,24 @@ from .._tools.capabilities import Capabilities
 from .._tools.in_time import WHOLE_TEST, in_time
 from .._tools.opened import NewStore, writing
 from .._tools.watched import READ, watched
-from .holding import SubscriptionHolding
+from .attempts import Attempts
+from .base_classes import BaseClasses
+from .browsing import Browsing
+from .discards import Discards
+from .edits import Edits
+from .pending_retries import PendingRetries
+from .replays import Replays
 from .subscription_failures import SubscriptionFailures
 from .subscription_rows import SubscriptionRows
 
 
-class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionRows):
-    """What the subscriptions of an application do on a store. Needs the fixtures `new_store` and `capabilities`."""
+class SubscriptionSuite(
+    SubscriptionFailures, PendingRetries, Attempts, Discards, Edits, Replays, SubscriptionRows, BaseClasses, Browsing
+):
+    """The promises of a store to subscriptions. Needs the fixtures `new_store` and `capabilities`."""
 
     async def test_history_then_live_in_order(self, new_store: NewStore) -> None:
-        """A projection that starts late takes the history and then what is appended meanwhile, in order, each once."""
+        """A projection that starts late handles the history and then new events, in order and each once."""
         old, new = [f"old{number}" for number in range(20)], [f"new{number}" for number in range(20)]
         async with new_store([]) as store:
             async with running(store, work=False) as app:
@@ -52,7 +60,7 @@ class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionR
         assert seen == [text for name in (*old, *new) for text in (f"{name} opened", f"{name} 1")]
 
     async def test_a_history_of_several_pages(self, new_store: NewStore) -> None:
-        """A history that is longer than what is read at once is taken in order, each event once."""
+        """A history of several batches is handled in order, each event once."""
         amounts = tuple(range(2 * BATCH + 9))
         async with new_store([]) as store:
             async with running(store, auditing(), work=False) as app:
@@ -63,7 +71,7 @@ class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionR
                 assert await audited(app, "a") == {"a": ("opened", *map(str, amounts))}
 
     async def test_a_restart_goes_on(self, new_store: NewStore) -> None:
-        """An application that is stopped and started again takes each event once, whether there are new ones or not."""
+        """A restarted application handles each event once, with and without new events."""
         async with new_store([]) as store:
             async with running(store, auditing()) as app:
                 await deposits(app, "a")
@@ -76,8 +84,11 @@ class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionR
                 assert await audited(app, "a") == {"a": ("opened", "1", "2")}
                 assert await app.execute(GetBalance(account_id="a")) == Balance(account_id="a", balance=Decimal(3))
 
-    async def test_an_event_handler_begins_where_it_was_told(self, new_store: NewStore) -> None:
-        """An event handler begins with what comes from now on, or at the beginning, or behind a position, once for all."""
+    async def test_an_event_handler_starts_at_the_given_position(self, new_store: NewStore) -> None:
+        """An event handler starts now, at the beginning or after a position, as configured.
+
+        A restart does not repeat this choice.
+        """
         seen: dict[str, list[str]] = {"now": [], "beginning": [], "position": []}
         async with new_store([]) as store:
             async with running(store, work=False) as app:
@@ -100,9 +111,10 @@ class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionR
         assert seen == {"now": ["c"], "beginning": ["a", "b", "c"], "position": ["b", "c"]}
 
     async def test_a_page_that_crosses_the_end_of_a_replay(self, new_store: NewStore) -> None:
-        """An event handler runs for none of the old events and for all of the new ones, wherever its mark lies among them.
+        """An event handler runs for no event before its start, and for every event after it.
 
-        All that happened is read at once. One mark is the end of the log, one lies between the events of one commit.
+        One start is the end of the log, and one lies between the events of one commit. All events are read in one
+        batch.
         """
         seen: dict[str, list[int]] = {"now": [], "within": []}
         async with new_store([]) as store:
@@ -126,7 +138,7 @@ class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionR
         assert seen == {"now": [5, 6], "within": [3, 4, 5, 6]}
 
     async def test_pages_without_a_match_are_passed(self, new_store: NewStore) -> None:
-        """Between two events that a subscription takes lie several pages of others: it gets both, and ends behind them."""
+        """A subscription reads past several batches without a matching event, between its events and after them."""
         async with new_store([]) as store:
             async with running(store, auditing(), work=False) as app:
                 await deposits(app, "a")
@@ -139,7 +151,7 @@ class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionR
                 assert {each.lag for each in await app.operations.status()} == {0}
 
     async def test_filtered_events_move_the_checkpoint(self, new_store: NewStore) -> None:
-        """Events that a subscription does not take move its checkpoint too, also when there are no others."""
+        """Events that a subscription does not handle also move its checkpoint, with and without events that it handles."""
         for accounts in ("", "a"):
             async with new_store([]) as store:
                 async with running(store, auditing(), work=False) as app:
@@ -148,7 +160,10 @@ class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionR
                 await self._look_three_times(store)
 
     async def test_the_status_tells_how_far_behind(self, new_store: NewStore) -> None:
-        """A subscription that does not run is as many events behind as there are; one that ran is not behind."""
+        """The lag of a subscription that never ran is the number of events.
+
+        It is 0 after the subscription has caught up.
+        """
         async with new_store([]) as store:
             async with running(store, work=False) as app:
                 await deposits(app, "a", "b")
@@ -162,7 +177,10 @@ class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionR
     async def test_an_inline_projection_is_committed_with_the_command(
         self, new_store: NewStore, capabilities: Capabilities
     ) -> None:
-        """An inline projection has a command's rows as soon as it returns, those of the history too, and fails with it."""
+        """Inline projections contain the rows of a command when it returns, and those of the history.
+
+        If one fails, the command fails.
+        """
         if not capabilities.inline:
             pytest.skip("rows and events are in two stores")
         router = Router("inline")
@@ -196,7 +214,7 @@ class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionR
             assert [event async for event in store.log.read("account-bad")] == []
 
     async def test_a_checkpoint_of_another_log_is_recognised(self, new_store: NewStore) -> None:
-        """An application does not start on checkpoints that belong to another log."""
+        """An application does not start with checkpoints of another log."""
         async with new_store([]) as store:
             app = await application(store)
             async with writing(store) as transaction:
@@ -206,7 +224,7 @@ class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionR
                     pass
 
     async def test_an_application_is_entered_and_left_in_different_tasks(self, new_store: NewStore) -> None:
-        """Background work belongs to no task of the user."""
+        """An application can be opened in one task and closed in another."""
         async with new_store([]) as store:
             app = await application(store)
             with in_time(WHOLE_TEST):
@@ -219,7 +237,7 @@ class SubscriptionSuite(SubscriptionFailures, SubscriptionHolding, SubscriptionR
                     group.start_soon(app.__aexit__, None, None, None)
 
     async def _look_three_times(self, store: WriteStore) -> None:
-        """Let one subscription look at the log three times; then it must have passed everything."""
+        """Let a subscription read the log three times, and check that it has passed every event."""
         looks = 0
         third = anyio.Event()
 

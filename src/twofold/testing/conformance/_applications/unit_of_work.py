@@ -1,4 +1,4 @@
-"""Units of work: state, events and inline projections of a command, together or not at all."""
+"""Units of work: state, events and inline projections of a command are committed together, or not at all."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ from .unit_of_work_use import UnitOfWorkUse
 
 
 class UnitOfWorkSuite(UnitOfWorkUse, UnitOfWorkEnds):
-    """What a unit of work promises on a store. Needs the fixture `new_store`."""
+    """The promises of units of work on a store. Needs the fixture `new_store`."""
 
     async def test_a_failure_at_any_step_keeps_nothing(self, new_store: NewStore) -> None:
-        """State, events and inline rows are as before when any step of a command fails, and nothing stays open."""
+        """If any step of a command fails, state, events and inline rows are unchanged, and no transaction stays open."""
         trip = Trip()
         async with (
             new_store([Total]) as store,
@@ -54,7 +54,7 @@ class UnitOfWorkSuite(UnitOfWorkUse, UnitOfWorkEnds):
             assert await standing(store) == TRANSFERRED
 
     async def test_a_failing_handler_keeps_nothing(self, new_store: NewStore) -> None:
-        """Nothing is kept of what a handler changed, recorded or wrote before it raised."""
+        """A handler that raises changes nothing: no state, no events, no rows."""
 
         async def run(command: Run, accounts: Repository[Account], unit: UnitOfWork) -> str:
             (await accounts.get("a")).record(Deposited(account_id="a", amount=Decimal(100)))
@@ -76,7 +76,7 @@ class UnitOfWorkSuite(UnitOfWorkUse, UnitOfWorkEnds):
                 assert await app.dispatch(Deposit(account_id="a", amount=Decimal(1))) == 1
 
     async def test_a_failing_inline_projection_keeps_nothing(self, new_store: NewStore) -> None:
-        """An inline projection that raises fails its command: its error comes through, and nothing is kept."""
+        """An inline projection that raises fails its command with its own error. Nothing is stored."""
         router = Router("failing")
 
         @router.projection("failing", mode="inline")
@@ -92,7 +92,7 @@ class UnitOfWorkSuite(UnitOfWorkUse, UnitOfWorkEnds):
             assert await standing(store) == OPENED
 
     async def test_nothing_is_seen_before_the_commit(self, new_store: NewStore) -> None:
-        """Until a command commits, readers and subscribers see nothing of it; afterwards they see all of it at once."""
+        """Readers and subscribers see nothing of a command before its commit, and all of it afterwards."""
         seen: list[str] = []
         looked: list[object] = []
         router = Router("listening")
@@ -118,7 +118,7 @@ class UnitOfWorkSuite(UnitOfWorkUse, UnitOfWorkEnds):
             assert seen == ["Opened", "Deposited", "Opened", "Deposited"]
 
     async def test_an_undone_savepoint_drops_its_events(self, new_store: NewStore) -> None:
-        """An error rolls back all events, aggregates and writes of its savepoint; the rest commits."""
+        """A failed savepoint rolls back its events, aggregates and writes. The rest commits."""
 
         async def run(command: Run, accounts: Repository[Account], unit: UnitOfWork) -> str:
             account = await accounts.get("a")
@@ -140,7 +140,7 @@ class UnitOfWorkSuite(UnitOfWorkUse, UnitOfWorkEnds):
             assert [stored.stream for stored in (await store.log.read_all()).events] == ["account-a", "account-a"]
 
     async def test_a_swallowed_refusal_dooms_the_unit(self, new_store: NewStore) -> None:
-        """After a refusal of the store that the handler swallows, the unit can be neither used nor committed."""
+        """After a handler has suppressed an error of the store, the unit of work can be neither used nor committed."""
 
         async def run(command: Run, accounts: Repository[Account], unit: UnitOfWork) -> str:
             account = await accounts.get("a")
@@ -165,7 +165,7 @@ class UnitOfWorkSuite(UnitOfWorkUse, UnitOfWorkEnds):
                 assert await app.dispatch(Deposit(account_id="a", amount=Decimal(1))) == 1
 
     async def test_a_swallowed_failure_dooms_the_unit(self, new_store: NewStore) -> None:
-        """So it is after a failure of the store while an aggregate is loaded, as after a deadlock."""
+        """The same holds for a failure while an aggregate is loaded, such as a deadlock."""
         trip = Trip()
 
         async def run(command: Run, accounts: Repository[Account]) -> str:
@@ -184,7 +184,10 @@ class UnitOfWorkSuite(UnitOfWorkUse, UnitOfWorkEnds):
             assert await standing(store) == OPENED
 
     async def test_a_retry_runs_the_whole_handler_again(self, new_store: NewStore) -> None:
-        """After a conflict or a passing failure `retry_conflicts` repeats the handler on a fresh unit; it counts once."""
+        """After a conflict or a transient failure, `retry_conflicts` runs the handler again with a new unit of work.
+
+        It counts once.
+        """
         trip = Trip()
         units: list[UnitOfWork] = []
 
@@ -209,7 +212,7 @@ class UnitOfWorkSuite(UnitOfWorkUse, UnitOfWorkEnds):
                     assert (await standing(store))[0] == Standing(Decimal(balance), Decimal(balance), balance + 1)
 
     async def test_a_cancelled_command_leaves_nothing_open(self, new_store: NewStore) -> None:
-        """Commands that are cancelled at any point leave nothing behind, and hold up nobody, however many they are."""
+        """Commands that are cancelled at any point leave nothing open and do not block others."""
         reached = anyio.Event()
         at = "", ""
 

@@ -1,4 +1,4 @@
-"""How units of work end: a callback before the commit fails, the commit does, or a callback after it."""
+"""The end of a unit of work: failures of the commit, and of callbacks before and after it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from twofold import Repository, UnitOfWork
-from twofold.errors import AfterCommitFailed, CommitFailed, TransientFailure
+from twofold.errors import AfterCommitFailed, CommitFailed, CommitUnknown, TransientFailure
 
 from .._domain.audit import running
 from .._domain.bank import Account, Deposited, Open
@@ -29,7 +29,7 @@ class Callbacks:
         self._failing = failing
 
     async def run(self, command: Run, accounts: Repository[Account], unit: UnitOfWork) -> str:
-        """Deposit, and wait for the end with two callbacks on either side."""
+        """Deposit with two callbacks before and two after the commit, and wait for the end."""
         for number in (1, 2):
             unit.before_commit(self._callback(f"before {number}"))
             unit.after_commit(self._callback(f"after {number}"))
@@ -46,10 +46,13 @@ class Callbacks:
 
 
 class UnitOfWorkEnds:
-    """What the end of a unit of work promises on a store; a part of `UnitOfWorkSuite`."""
+    """The cases of `UnitOfWorkSuite` about the commit and its callbacks."""
 
     async def test_callbacks_run_around_the_commit(self, new_store: NewStore) -> None:
-        """Callbacks before the commit run while nobody sees anything, those after it when everybody does."""
+        """Callbacks before the commit run while the changes are invisible.
+
+        Callbacks after it run when they are visible.
+        """
         seen: list[tuple[Standing, Standing]] = []
 
         async def run(command: Run, accounts: Repository[Account], unit: UnitOfWork) -> str:
@@ -67,7 +70,7 @@ class UnitOfWorkEnds:
             assert seen == [OPENED, DEPOSITED]
 
     async def test_a_failure_before_the_commit_keeps_nothing(self, new_store: NewStore) -> None:
-        """A callback before the commit that raises undoes everything; its error comes through, and no other one runs."""
+        """If a callback before the commit raises, the command is rolled back with this error, and no other callback runs."""
         callbacks = Callbacks("before 1")
         async with new_store([Total]) as store, running(store, handled(callbacks.run), transfers(), work=False) as app:
             await app.dispatch(Open(account_id="a"))
@@ -77,12 +80,12 @@ class UnitOfWorkEnds:
             assert await standing(store) == OPENED
 
     async def test_a_refused_commit_keeps_nothing(self, new_store: NewStore) -> None:
-        """A commit that fails is reported and never taken for a success; nothing is visible, nothing runs after it."""
+        """A failed commit is reported as an error. Nothing is visible, and no callback after the commit runs."""
         trip, callbacks = Trip(), Callbacks()
         raised: list[tuple[Exception, type[Exception]]] = [
             (TransientFailure("it trips"), TransientFailure),
             (CommitFailed("refused"), CommitFailed),
-            (OSError("the line is cut"), CommitFailed),
+            (OSError("the line is cut"), CommitUnknown),
         ]
         async with (
             new_store([Total]) as store,
@@ -100,7 +103,10 @@ class UnitOfWorkEnds:
             assert await standing(store) == DEPOSITED
 
     async def test_a_commit_that_is_not_confirmed(self, new_store: NewStore) -> None:
-        """When the answer to a commit is lost, the error says that the outcome is unknown; here all of it is there."""
+        """If the response to a commit is lost, the error says that the outcome is unknown.
+
+        In this test the commit took effect.
+        """
         trip, callbacks = Trip(), Callbacks()
         async with (
             new_store([Total]) as store,
@@ -108,13 +114,13 @@ class UnitOfWorkEnds:
         ):
             await app.dispatch(Open(account_id="a"))
             trip.at((AFTER_COMMIT, "account-a"), OSError("the line is cut"))
-            with pytest.raises(CommitFailed, match="unknown"):
+            with pytest.raises(CommitUnknown, match="unknown"):
                 await app.dispatch(Run())
             assert callbacks.ran == ["before 1", "before 2"]
             assert await standing(store) == DEPOSITED
 
     async def test_a_failure_after_the_commit_undoes_nothing(self, new_store: NewStore) -> None:
-        """A callback after the commit that raises stops no other one; the error carries the result of the command."""
+        """If a callback after the commit raises, the others still run. The error contains the result of the command."""
         callbacks = Callbacks("after 1")
         async with new_store([Total]) as store, running(store, handled(callbacks.run), transfers(), work=False) as app:
             await app.dispatch(Open(account_id="a"))

@@ -1,9 +1,11 @@
-"""Partitions: keys are divided among workers, and the number of partitions changes."""
+"""Partitions: workers share the keys, and the number of partitions can change."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
+from typing import Any
 
 import anyio
 
@@ -23,6 +25,7 @@ from .._domain.work import (
     worker,
     working,
 )
+from .._tools.hooked import Call, Hooked
 from .._tools.in_time import until
 from .._tools.opened import NewStore
 
@@ -34,7 +37,7 @@ print(*(partition_of(key, 4) for key in sys.argv[1:]))
 
 
 async def partitions_elsewhere(seed: str) -> list[int]:
-    """Return which of four partitions each account falls to in a process with another seed for its hashes."""
+    """Return the partition of each account, of four, in a process with another hash seed."""
     command = [sys.executable, "-c", PARTITIONS, *(f"account-{account}" for account in ACCOUNTS)]
     ended = await anyio.run_process(command, env={**os.environ, "PYTHONHASHSEED": seed})
     return [int(number) for number in ended.stdout.split()]
@@ -44,7 +47,10 @@ class WorkerPartitions:
     """The cases of `WorkerSuite` about partitions."""
 
     async def test_partitions_share_the_keys(self, new_store: NewStore) -> None:
-        """Every key is handled by one partition, in order, and all of them together handle every event once."""
+        """Every key belongs to one partition and is handled in order.
+
+        All partitions together handle every event once.
+        """
         async with opened(new_store) as (store, front), worker(store, working(partitions=4)):
             await deposit(front, 1, 2, 3)
             await settled(front)
@@ -52,7 +58,10 @@ class WorkerPartitions:
             await divided(store, "work", 4)
 
     async def test_a_key_falls_to_the_same_partition_everywhere(self, new_store: NewStore) -> None:
-        """Processes agree on who handles which key, whatever seed their hashes have; what another holds is left alone."""
+        """All processes compute the same partition for a key, whatever their hash seed.
+
+        A worker does not touch keys of others.
+        """
         async with opened(new_store) as (store, front):
             async with worker(store, working(partitions=4)):
                 await settled(front)
@@ -67,7 +76,7 @@ class WorkerPartitions:
                 assert await lag(front) > 0
 
     async def test_two_workers_share_the_partitions(self, new_store: NewStore) -> None:
-        """A worker that comes later gets its share of the partitions; nothing is lost or doubled by the change."""
+        """A new worker takes over its share of the partitions. Every event is handled once."""
         async with opened(new_store) as (store, front), worker(store, working(partitions=4)):
             await deposit(front, 1)
 
@@ -82,7 +91,7 @@ class WorkerPartitions:
                 assert await done(front) == everywhere(1, 2, 3)
 
     async def test_a_worker_that_left_has_no_share(self, new_store: NewStore) -> None:
-        """The partitions of a worker that left go to those that stay."""
+        """The other workers take over the partitions of a worker that has stopped."""
         async with opened(new_store) as (store, front), worker(store, working(partitions=4)):
 
             async def shared() -> bool:
@@ -98,8 +107,28 @@ class WorkerPartitions:
             assert await done(front) == everywhere(1)
             await until(all_with_one)
 
+    async def test_the_number_of_partitions_changes_before_a_claim(self, new_store: NewStore) -> None:
+        """A worker that read the old number of partitions handles every event once with the new number."""
+        async with opened(new_store) as (store, front):
+            claimed, changed = Counter[str](), anyio.Event()
+
+            async def claim_late(claim: Call) -> Any:
+                claimed["late"] += 1
+                await changed.wait()
+                return await claim()
+
+            late: Any = Hooked(store, "subscriptions.claim", claim_late)
+            async with worker(late):
+                await until(lambda: claimed["late"] == 2)  # of the projections "balances" and "work"
+                async with worker(store, working(partitions=4)):
+                    await divided(store, "work", 4)
+                await deposit(front, 1)
+                changed.set()
+                await settled(front)
+                assert await done(front) == everywhere(1)
+
     async def test_more_and_fewer_partitions(self, new_store: NewStore) -> None:
-        """After a change of the partitions, every event is delivered once."""
+        """After a change of the number of partitions, every event is handled once."""
         async with opened(new_store) as (store, front):
             amounts: list[int] = []
             for amount, partitions in enumerate((1, 4, 3, 1, 2), 1):
@@ -110,8 +139,11 @@ class WorkerPartitions:
                     assert await done(front) == everywhere(*amounts)
                     await divided(store, "work", partitions)
 
-    async def test_partitions_at_different_places_are_divided_anew(self, new_store: NewStore) -> None:
-        """Partitions of which one is behind are brought to one place first; their keys lose nothing and repeat nothing."""
+    async def test_partitions_at_different_positions_are_divided_again(self, new_store: NewStore) -> None:
+        """Partitions with different checkpoints first catch up with each other before their number changes.
+
+        Every event is handled once.
+        """
         async with opened(new_store) as (store, front):
             async with worker(store, working(partitions=4)):
                 await settled(front)
@@ -127,7 +159,7 @@ class WorkerPartitions:
                 await divided(store, "work", 3)
 
     async def test_an_event_handler_that_is_divided_keeps_its_mark(self, new_store: NewStore) -> None:
-        """An event handler runs once for each event after its start, and for none before, however it is divided."""
+        """An event handler with changing partitions runs once for each event after its start, and for none before it."""
         sent: list[tuple[str, int]] = []
         async with opened(new_store) as (store, front):
             await deposit(front, 1)
@@ -144,7 +176,7 @@ class WorkerPartitions:
                     assert [number for who, number in sent if who == account] == newer
 
     async def test_parked_keys_move_with_their_partition(self, new_store: NewStore) -> None:
-        """A parked key survives a change of the partitions, and its new partition counts it."""
+        """A parked key stays parked after a change of the number of partitions, and its new partition counts it."""
         bad = ACCOUNTS[:3]
         async with opened(new_store) as (store, front):
             await deposit(front, 1)

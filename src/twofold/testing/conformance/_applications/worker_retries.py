@@ -1,4 +1,4 @@
-"""Parked events of a subscription that several processes share: tried again, or given up."""
+"""Parked events of a subscription that several processes share: retried or discarded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class WorkerRetries:
     """The cases of `WorkerSuite` about parked events."""
 
     async def test_a_retry_replays_in_order(self, new_store: NewStore) -> None:
-        """Parked events of a key are handled in their order once they can be, and so is what comes after."""
+        """Retrying handles the parked events of a key in order, and then the later events of this key."""
         bad = ACCOUNTS[0]
         async with opened(new_store) as (store, front):
             async with worker(store, working(fail_on=[bad])):
@@ -37,7 +37,7 @@ class WorkerRetries:
                 assert await done(front) == everywhere(1, 2, 3)
 
     async def test_a_retry_counts_in_rows_that_others_changed(self, new_store: NewStore) -> None:
-        """A parked event changes a row though later events of other keys have changed it meanwhile."""
+        """A retried event changes its row even if later events of other keys have changed the row meanwhile."""
         bad = ACCOUNTS[0]
         async with opened(new_store) as (store, front):
             async with worker(store, working(fail_on=[bad])):
@@ -49,14 +49,14 @@ class WorkerRetries:
                 assert await front.execute(GetSum()) == Sum(name="all", total=len(ACCOUNTS))
 
     async def test_of_two_retries_one_runs(self, new_store: NewStore) -> None:
-        """A key that is retried twice at the same time is handled once."""
+        """Two concurrent retries of a key handle its events once."""
         bad, calls = ACCOUNTS[0], list[str]()
 
         async def count(account: str) -> None:
             calls.append(account)
 
         async def again(app: Application) -> None:
-            with suppress(LookupError):  # the last caller finds nothing
+            with suppress(LookupError):  # the last call finds nothing
                 await retried(app, bad)
 
         async with opened(new_store) as (store, front):
@@ -72,8 +72,8 @@ class WorkerRetries:
                 assert (await done(front))[bad] == (1,)
 
     async def test_a_discarded_key_flows_again(self, new_store: NewStore) -> None:
-        """Discarding forgets the parked events of a key, and only these; what comes after is handled."""
-        bad, many = ACCOUNTS[:2], 12  # as texts, so many numbers come in another order
+        """Discarding deletes the parked events of one key. Later events of this key are handled."""
+        bad, many = ACCOUNTS[:2], 12  # sorted as texts, the numbers of the partitions are in another order
         async with opened(new_store) as (store, front):
             async with worker(store, working(partitions=many, fail_on=bad)):
                 await deposit(front, 1)
@@ -90,8 +90,8 @@ class WorkerRetries:
                 counted = {each.number: each.checkpoint.parked for each in await store.subscriptions.partitions("work")}
                 assert counted == dict.fromkeys(range(many), 0) | Counter(partition_of(each.key, many) for each in left)
 
-    async def test_a_key_of_which_nothing_is_set_aside(self, new_store: NewStore) -> None:
-        """To retry or discard one is an error that names the keys of which something is; nothing would look like success."""
+    async def test_a_key_without_parked_events(self, new_store: NewStore) -> None:
+        """Retrying or discarding a key without parked events raises an error that lists the parked keys."""
         bad = ACCOUNTS[:2]
         async with opened(new_store) as (store, front), worker(store, working(fail_on=bad)):
             await deposit(front, 1)

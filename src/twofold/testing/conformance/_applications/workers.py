@@ -1,4 +1,4 @@
-"""Workers: several processes share a subscription, take over from each other, and never do a thing twice."""
+"""Workers: processes share a subscription and take over from each other. Every event takes effect once."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ import anyio
 from twofold import Application
 
 from .._domain.audit import settled
+from .._domain.bank import Balance, Open
 from .._domain.work import (
     ACCOUNTS,
     LEASE,
     LONG,
+    Sum,
+    Work,
     deposit,
     done,
     everywhere,
@@ -26,17 +29,22 @@ from .._domain.work import (
 )
 from .._tools.beside import stores_of
 from .._tools.hooked import Call, Hooked
-from .._tools.in_time import CEILING, until
+from .._tools.in_time import CEILING, WHOLE_TEST, in_time, until
 from .._tools.opened import NewStore
 from .worker_partitions import WorkerPartitions
+from .worker_pauses import WorkerPauses
 from .worker_retries import WorkerRetries
+from .worker_statuses import WorkerStatuses
 
 
-class WorkerSuite(WorkerPartitions, WorkerRetries):
-    """What every store makes possible: work that is shared, and done once. Needs the fixture `new_store`."""
+class WorkerSuite(WorkerPartitions, WorkerPauses, WorkerRetries, WorkerStatuses):
+    """The promises of a store to workers that share a subscription. Needs the fixture `new_store`."""
 
     async def test_one_works_and_the_other_stands_by(self, new_store: NewStore) -> None:
-        """Of two workers one holds a partition; when it leaves, the other goes on where it was, and not a lease later."""
+        """One of two workers is on standby.
+
+        When the other one stops, it resumes immediately, without waiting for the lease to expire.
+        """
         async with opened(new_store) as (store, front), AsyncExitStack() as staying:
             async with worker(store, lease=LONG) as first:
                 await settled(front)
@@ -48,9 +56,13 @@ class WorkerSuite(WorkerPartitions, WorkerRetries):
             await settled(front)
             assert await done(front) == everywhere(1, 2)
 
-    async def test_workers_that_start_at_once_begin_once(self, new_store: NewStore) -> None:
-        """Of two workers that find no checkpoint, one writes the first; the other does not start again, however late."""
-        looked, go, calls = anyio.Event(), anyio.Event(), list[str]()
+    async def test_workers_that_start_concurrently_create_one_checkpoint(self, new_store: NewStore) -> None:
+        """Exactly one of two processes that find no checkpoint writes the first one.
+
+        The other process does not start again.
+        """
+        looked, go, started, done_late = (anyio.Event() for _ in range(4))
+        calls = list[str]()
 
         async def hold(begin: Call) -> Any:
             if not looked.is_set():
@@ -61,23 +73,35 @@ class WorkerSuite(WorkerPartitions, WorkerRetries):
         async def note(account: str) -> None:
             calls.append(account)
 
-        async with opened(new_store) as (store, front):
+        async with new_store([Balance, Work, Sum]) as store:
             held: Any = Hooked(store, "begin", hold)
             late = Application("work", **stores_of(held), lease=LONG)
             late.include(working(during=note))
-            async with late:
+
+            async def start_late() -> None:
+                async with late:
+                    started.set()
+                    await done_late.wait()
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(start_late)
                 await looked.wait()
-                async with worker(store, working(during=note), lease=LONG):
-                    await deposit(front, 1)
-                    await settled(front)
-                go.set()
-                await deposit(front, 2)
-                await settled(late)
-                assert await done(front) == everywhere(1, 2)
+                with in_time(WHOLE_TEST):
+                    async with worker(store, working(during=note), lease=LONG) as first:
+                        for account in ACCOUNTS:
+                            await first.dispatch(Open(account_id=account))
+                        await deposit(first, 1)
+                        await settled(first)
+                        go.set()
+                        await started.wait()
+                        await deposit(first, 2)
+                        await settled(late)
+                        assert await done(first) == everywhere(1, 2)
+                    done_late.set()
                 assert sorted(calls) == sorted(2 * ACCOUNTS)
 
-    async def test_a_dead_worker_is_succeeded(self, new_store: NewStore) -> None:
-        """The partition of a worker that died is taken over when its lease has ended, and not before."""
+    async def test_another_worker_takes_over_from_a_dead_worker(self, new_store: NewStore) -> None:
+        """Another worker takes over the partition of a dead worker after its lease has expired, and not before."""
         looked = anyio.Event()
 
         async def look(claim: Call) -> Any:
@@ -100,7 +124,7 @@ class WorkerSuite(WorkerPartitions, WorkerRetries):
                 assert await done(front) == everywhere(1)
 
     async def test_a_worker_that_lost_its_partition_writes_nothing(self, new_store: NewStore) -> None:
-        """What a worker does after another has claimed its partition is refused; it is done again by who holds it."""
+        """A worker cannot write after another worker has claimed its partition. The new owner handles the events."""
         reached, go, armed, gave_back = anyio.Event(), anyio.Event(), list[bool](), anyio.Event()
 
         async def hold(begin: Call) -> Any:
@@ -134,7 +158,7 @@ class WorkerSuite(WorkerPartitions, WorkerRetries):
                 assert await done(front) == everywhere(1)
 
     async def test_an_idle_worker_notices_that_it_lost_its_partition(self, new_store: NewStore) -> None:
-        """A worker with nothing to do hears from its lease that another has the partition, and has it back afterwards."""
+        """An idle worker that loses its lease changes to standby. It resumes after the partition is released."""
         async with opened(new_store) as (store, front), worker(store) as robbed:
             await settled(front)
             taken = await stolen(store)
@@ -145,8 +169,8 @@ class WorkerSuite(WorkerPartitions, WorkerRetries):
             await settled(front)
             assert await done(front) == everywhere(1)
 
-    async def test_a_slow_handler_is_not_robbed(self, new_store: NewStore) -> None:
-        """Leases are renewed during a slow handler; no other worker gets its partition meanwhile."""
+    async def test_a_slow_handler_does_not_lose_its_lease(self, new_store: NewStore) -> None:
+        """A slow handler keeps its lease: the lease is renewed, and no other worker claims the partition."""
         reached, go, sent = anyio.Event(), anyio.Event(), list[tuple[str, int]]()
         renewals, lease = 0, 3.0
 
@@ -172,7 +196,7 @@ class WorkerSuite(WorkerPartitions, WorkerRetries):
                         await until(
                             lambda before=before: renewals > before,  # type: ignore[misc]
                             "the lease was to be renewed",
-                            seconds=CEILING,  # also where less is expected: it takes a third of the lease
+                            seconds=CEILING,  # even if `patience` is lower: a renewal happens after a third of the lease
                         )
                         assert await store.subscriptions.claim("mail", "another", seconds=LONG, limit=1) == []
                 finally:

@@ -1,4 +1,4 @@
-"""The cache: it never goes back in time, and no race puts in what is not true any more."""
+"""The cache: answers never become older, and a stale answer is never stored, however calls are interleaved."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from typing import TypeAlias
 import anyio
 import anyio.lowlevel
 
+from twofold._encoding.result_types import answers_of
 from twofold.ports import Cached, CacheKey, CacheLease, CacheStore, Position
 
+from .._domain.value_classes import families
+from .._domain.value_samples import samples
+from .._domain.value_ways import accepted, named, same
 from .._tools.in_time import until
 
 NewCache: TypeAlias = Callable[[], AbstractAsyncContextManager[CacheStore]]
-"""Opens a cache in which there is nothing; the fixture that the suite asks for."""
+"""Opens an empty cache; the fixture of the suite."""
 
 LONG = 60.0
 
@@ -31,7 +35,7 @@ def key(text: str, query: str = "q") -> CacheKey:
 
 
 async def lease_of(cache: CacheStore, text: str = "k", tenant: str | None = None) -> CacheLease:
-    """Look a key up that is not there."""
+    """Look up a missing key; return the lease."""
     found = await cache.lookup(key(text), tenant)
     assert isinstance(found, CacheLease), found
     return found
@@ -40,15 +44,15 @@ async def lease_of(cache: CacheStore, text: str = "k", tenant: str | None = None
 async def keep(
     cache: CacheStore, kept: Cached, text: str = "k", tenant: str | None = None, *, seconds: float = LONG
 ) -> None:
-    """Fill an answer in."""
+    """Store an answer."""
     assert await cache.fill(await lease_of(cache, text, tenant), kept, seconds=seconds)
 
 
 class CacheSuite:
-    """What a cache promises to the queries that use it. Needs the fixture `new_cache`."""
+    """The promises of a cache to the queries that use it. Needs the fixture `new_cache`."""
 
-    async def test_what_was_filled_in_is_found(self, new_cache: NewCache) -> None:
-        """As it was, with its position and log; other keys are others."""
+    async def test_a_filled_in_answer_is_found(self, new_cache: NewCache) -> None:
+        """A stored answer is found unchanged, with its position and log, and only under its own key."""
         async with new_cache() as cache:
             kept = Cached('{"name": "Ümit 🚲\\n", "price": "1.10"}', Position(2**62), "l 1")
             await keep(cache, kept)
@@ -57,8 +61,19 @@ class CacheSuite:
             assert await cache.lookup(key("k2")) == answer("other")
             await lease_of(cache, "K")
 
+    async def test_every_value_is_found(self, new_cache: NewCache) -> None:
+        """An answer of each type of value is found unchanged."""
+        async with new_cache() as cache:
+            for number, sample in enumerate(samples()):
+                if accepted(sample, "cached answer"):
+                    answers = answers_of(families()[sample.field].ask)
+                    await keep(cache, answer("")._replace(text=answers.encode(sample.value)), f"{number}")
+                    found = await cache.lookup(key(f"{number}"))
+                    assert isinstance(found, Cached)
+                    assert same(answers.decode(found.text), sample.value), named(sample)
+
     async def test_keys_may_be_any_text(self, new_cache: NewCache) -> None:
-        """Braces, spaces, other alphabets, half characters and long texts make no two keys, queries or tenants one."""
+        """Keys, queries and tenants with braces, spaces, other alphabets, lone surrogates or long texts stay distinct."""
         keys = ["{a}b", "{a}c", "a b", "a\nb", "ключ", "x" * 1000, "x" * 1001, "}{", "k}:of:t", "", "%", "\ud800"]
         async with new_cache() as cache:
             for query, tenant in itertools.product(("q", "q:", "*"), (None, "", "t", "k}:of:t", "t\udcff")):
@@ -71,7 +86,10 @@ class CacheSuite:
                     assert await cache.lookup(key(text, query), tenant) == answer(f"{query} {tenant!a} {text!a}")
 
     async def test_a_fill_that_began_before_an_invalidation_never_lands(self, new_cache: NewCache) -> None:
-        """Also when the key was never there, and also when another fill came since."""
+        """A fill is refused if its key was invalidated after the lookup.
+
+        The key need not exist, and may have been filled since.
+        """
         async with new_cache() as cache:
             before = await lease_of(cache)
             await cache.invalidate([key("k")])
@@ -82,8 +100,8 @@ class CacheSuite:
             assert not await cache.fill(before, answer("stale", 9), seconds=LONG)
             assert await cache.lookup(key("k")) == answer("true")
 
-    async def test_an_invalidation_forgets(self, new_cache: NewCache) -> None:
-        """Of many keys, those that are there and those that are not; the others stay."""
+    async def test_an_invalidation_deletes_answers(self, new_cache: NewCache) -> None:
+        """Invalidating several keys removes existing answers and pending leases. Other answers stay."""
         async with new_cache() as cache:
             for text in ("a", "b", "c"):
                 await keep(cache, answer(text), text)
@@ -96,7 +114,7 @@ class CacheSuite:
             await cache.invalidate([])
 
     async def test_a_deleted_answer_is_not_brought_back(self, new_cache: NewCache) -> None:
-        """A fill that began while the answer was there does not land when it was invalidated since."""
+        """A fill that replaces an existing answer is refused if the answer was invalidated after the lookup."""
         async with new_cache() as cache:
             await keep(cache, answer("old", 1))
             newer = await cache.lookup(key("k"), at_least=Position(2))
@@ -106,7 +124,10 @@ class CacheSuite:
             await lease_of(cache)
 
     async def test_an_invalidation_is_for_every_tenant(self, new_cache: NewCache) -> None:
-        """Each has its own answers, and so has nobody; all of them end, and all leases with them."""
+        """Each tenant has its own answers, and so has no tenant.
+
+        An invalidation removes all of them, and all leases.
+        """
         tenants = (None, "", "north", "south")
         async with new_cache() as cache:
             for tenant in tenants:
@@ -119,24 +140,24 @@ class CacheSuite:
                 await lease_of(cache, tenant=tenant)
             assert not await cache.fill(held, answer("stale"), seconds=LONG)
 
-    async def test_whole_queries_are_forgotten(self, new_cache: NewCache) -> None:
-        """All keys of theirs, answers and leases; other queries keep what they have."""
+    async def test_all_answers_of_a_query_are_invalidated(self, new_cache: NewCache) -> None:
+        """`invalidate_queries` removes all answers and leases of a query. Other queries keep their answers."""
         async with new_cache() as cache:
-            await cache.forget(["q"])
+            await cache.invalidate_queries(["q"])
             for text in ("a", "b"):
                 await keep(cache, answer(text), text)
             other = await cache.lookup(key("a", "other"))
             assert isinstance(other, CacheLease)
             assert await cache.fill(other, answer("other"), seconds=LONG)
             held = await lease_of(cache, "c", "north")
-            await cache.forget(["q", "never"])
+            await cache.invalidate_queries(["q", "never"])
             for text in ("a", "b"):
                 await lease_of(cache, text)
             assert not await cache.fill(held, answer("stale"), seconds=LONG)
             assert await cache.lookup(key("a", "other")) == answer("other")
 
     async def test_leases_of_one_time_are_equally_good(self, new_cache: NewCache) -> None:
-        """Of two concurrent loads, both may fill, in any order."""
+        """Two concurrent loads can both store their answers, in any order."""
         async with new_cache() as cache:
             one, two = await lease_of(cache), await lease_of(cache)
             assert await cache.fill(one, answer("one", 1), seconds=LONG)
@@ -144,9 +165,9 @@ class CacheSuite:
             assert await cache.lookup(key("k")) == answer("two", 2)
 
     async def test_only_a_later_answer_replaces_another(self, new_cache: NewCache) -> None:
-        """By position in one log, compared as numbers; an answer from another log replaces any.
+        """An answer is replaced only by one with a higher position, compared as numbers, or by one from another log.
 
-        Of two with one position, the one that comes second may have been read first.
+        Of two answers with the same position, the second one may have been read first.
         """
         async with new_cache() as cache:
             one, two = await lease_of(cache), await lease_of(cache)
@@ -161,7 +182,7 @@ class CacheSuite:
             assert await cache.lookup(key("k")) == answer("elsewhere", 1, "other")
 
     async def test_an_answer_that_is_too_old_is_not_given(self, new_cache: NewCache) -> None:
-        """Who needs a position gets an answer of that position or later, or the lease to put a newer one in its place."""
+        """With `at_least`, a lookup returns an answer of that position or later, or a lease to store a newer answer."""
         async with new_cache() as cache:
             await keep(cache, answer("old", 10))
             assert await cache.lookup(key("k"), at_least=Position(10)) == answer("old", 10)
@@ -172,7 +193,7 @@ class CacheSuite:
             assert await cache.lookup(key("k"), at_least=Position(11)) == answer("new", 11)
 
     async def test_an_answer_ends(self, new_cache: NewCache) -> None:
-        """After its seconds it is not there; another one of the same key lives on with its own."""
+        """An answer expires after its time to live. Other answers keep their own time to live."""
         async with new_cache() as cache:
             await keep(cache, answer("short"), seconds=0.05)
             await keep(cache, answer("long"), "k2")
@@ -184,8 +205,8 @@ class CacheSuite:
             assert await cache.lookup(key("k2")) == answer("long")
             await keep(cache, answer("older is welcome now", 0))
 
-    async def test_fills_and_invalidations_at_once(self, new_cache: NewCache) -> None:
-        """Whatever the order, what is found afterwards was loaded after the last invalidation."""
+    async def test_concurrent_fills_and_invalidations(self, new_cache: NewCache) -> None:
+        """After concurrent fills and invalidations, a stored answer was loaded after the last invalidation."""
         async with new_cache() as cache:
             truth, changing = 0, True
 

@@ -1,31 +1,38 @@
-"""Requests: each gets its own reply by its deadline, in order per key, and another server takes over from a dead one."""
+"""Requests: each gets its own reply before its deadline, in order per key, and another server takes over from a dead one."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import anyio
 import pytest
 from anyio.abc import TaskStatus
 
+from twofold._encoding.round_trip import round_trip_of
+from twofold._remote.wire import decode_reply, decode_request, encode_request, encode_result
 from twofold.errors import MessageTooLarge, NoRemoteService, RemoteTimeout
 from twofold.ports import LARGEST_BODY, Answerer, Request, Requests
 
+from .._domain.value_classes import families
+from .._domain.value_samples import samples
+from .._domain.value_ways import accepted, named, same
 from .._tools.in_time import in_time
 from .._tools.requests_opened import LONG, NAME, SHORT, Held, NewRequests, asking, echo, request, serving
 from .requests_leaving import LeavingCases
 
 
 class RequestsSuite(LeavingCases):
-    """What a broker does with requests. Needs the fixture `new_requests`.
+    """The promises of a broker about requests. Needs the fixture `new_requests`.
 
-    `new_requests` opens a broker on which nobody has served, and gives a function that connects to it: each call returns
-    an adapter that is open, as another process would have it, and that is closed with the broker.
+    `new_requests` opens a broker without servers and returns a function that connects to it. Each call returns an open
+    adapter, as another process would have it. The adapter is closed with the broker.
     """
 
     many = 200
-    """How many requests are under way at once."""
+    """The number of concurrent requests."""
 
     async def test_a_request_is_answered(self, new_requests: NewRequests) -> None:
-        """Id, key and body reach the server as they were, and the reply comes back as it was."""
+        """The server receives id, key and body unchanged, and the client receives the reply unchanged."""
         text = '{"note": "naïve ☕ 日本語", "line": "\\n\\u0000"}'
         seen: list[Request] = []
 
@@ -40,8 +47,31 @@ class RequestsSuite(LeavingCases):
                 assert reply == sent.body[::-1] + b"\x00\xff"
                 assert seen.pop() == sent
 
+    async def test_every_value_arrives(self, new_requests: NewRequests) -> None:
+        """A field of a command, and a result, of each type of value arrive unchanged."""
+        families_by_name = {each.later.message_name: each for each in families().values()}
+        arrived: list[Any] = []
+
+        async def answer(asked: Request) -> bytes:
+            sent = decode_request(asked.body)
+            family = families_by_name[sent.name]
+            arrived.append(round_trip_of(family.later).decode(sent.data).value)
+            return encode_result(family.answer, arrived[-1], "")
+
+        async with new_requests() as connect, (await connect()).serve(NAME, answer):
+            client = await connect()
+            for sample in samples():
+                if accepted(sample, "remote command") and accepted(sample, "remote result"):
+                    family = families()[sample.field]
+                    body = encode_request(family.later(sample=0, value=sample.value), None, "")
+                    with in_time():
+                        reply = await client.request(NAME, request()._replace(body=body), seconds=LONG)
+                    result, _ = decode_reply(family.answer, reply, {})
+                    assert same(arrived.pop(), sample.value), named(sample)
+                    assert same(result, sample.value), named(sample)
+
     async def test_each_gets_its_own_reply(self, new_requests: NewRequests) -> None:
-        """Of many requests at the same time, from several processes to several servers, none gets another's reply."""
+        """Each of many concurrent requests, from several processes to several servers, gets its own reply."""
         async with new_requests() as connect:
             clients = [await connect() for _ in range(2)]
             replies: dict[int, bytes] = {}
@@ -58,8 +88,8 @@ class RequestsSuite(LeavingCases):
                             tasks.start_soon(ask, number)
             assert replies == {number: f"re: {number}".encode() for number in range(self.many)}
 
-    async def test_nobody_serves(self, new_requests: NewRequests) -> None:
-        """Under a name that was never served, the answer is an error at once."""
+    async def test_a_request_without_a_server(self, new_requests: NewRequests) -> None:
+        """A request to a name that no server has ever used fails immediately."""
         async with new_requests() as connect:
             client = await connect()
             async with (await connect()).serve("another", echo):
@@ -67,11 +97,14 @@ class RequestsSuite(LeavingCases):
                     await client.request(NAME, request(), seconds=LONG)
 
     async def test_a_deadline_passes(self, new_requests: NewRequests) -> None:
-        """The requester is told in time; the late reply is dropped and is nobody else's."""
+        """A request without a reply fails at its deadline.
+
+        The late reply is dropped and never reaches another request.
+        """
         answer = Held()
         async with new_requests() as connect, (await connect()).serve(NAME, answer):
             client = await connect()
-            with pytest.raises(NoRemoteService):  # from here on it is connected
+            with pytest.raises(NoRemoteService):  # the client is connected from here on
                 await client.request("nobody", request(), seconds=LONG)
             with in_time(), pytest.raises(RemoteTimeout):
                 await client.request(NAME, request("late"), seconds=SHORT)
@@ -81,12 +114,12 @@ class RequestsSuite(LeavingCases):
                     assert await client.request(NAME, request(text), seconds=LONG) == f"re: {text}".encode()
 
     async def test_nothing_begins_after_its_deadline(self, new_requests: NewRequests) -> None:
-        """A request that no server took in time is not handled later."""
+        """A request that no server has received before its deadline is never handled."""
         answer = Held(0)
         async with new_requests() as connect:
             client = await connect()
             async with (await connect()).serve(NAME, echo):
-                with in_time():  # from here on it is connected, and what follows is sent long before its deadline
+                with in_time():  # the client is connected, and the next requests are sent long before their deadline
                     await client.request(NAME, request("at once"), seconds=LONG)
             with in_time(), pytest.raises(RemoteTimeout):
                 await client.request(NAME, request("late"), seconds=SHORT)
@@ -96,7 +129,7 @@ class RequestsSuite(LeavingCases):
             assert [asked.body for asked in answer.begun] == [b"in time"]
 
     async def test_a_server_comes_in_time(self, new_requests: NewRequests) -> None:
-        """A request waits for a server while its deadline has not passed."""
+        """A request waits for a server until its deadline."""
         async with new_requests() as connect:
             client, server = await connect(), await connect()
             async with server.serve(NAME, echo):
@@ -111,7 +144,7 @@ class RequestsSuite(LeavingCases):
             assert replies.replies == [b"re: early"]
 
     async def test_another_answers_for_one_that_dies(self, new_requests: NewRequests) -> None:
-        """A server that is cancelled in the middle leaves its request to another, with the same id."""
+        """If a server is cancelled while it handles a request, another server receives the request with the same id."""
         dying = Held()
         async with new_requests() as connect:
             sent = request("hello", key="k")
@@ -130,7 +163,7 @@ class RequestsSuite(LeavingCases):
                 assert dying.begun == answer.begun == [sent]
 
     async def test_requests_of_a_key_take_turns(self, new_requests: NewRequests) -> None:
-        """They are handled one after another, in the order in which they came, by whichever server has their partition."""
+        """Requests of one key are handled one after another, in the order of arrival, even by several servers."""
         answer = Held()
         async with new_requests() as connect:
             client = await connect()
@@ -147,7 +180,7 @@ class RequestsSuite(LeavingCases):
             assert answer.most == 1
 
     async def test_other_keys_do_not_wait(self, new_requests: NewRequests) -> None:
-        """While one request is handled, those of other keys and without a key are answered."""
+        """While a request is handled, requests with other keys and without a key are answered."""
         answer = Held()
         async with new_requests() as connect, (await connect()).serve(NAME, answer):
             client = await connect()
@@ -160,8 +193,8 @@ class RequestsSuite(LeavingCases):
                 answer.go.set()
             assert slow.replies == [b"re: slow"]
 
-    async def test_what_raises_comes_again(self, new_requests: NewRequests) -> None:
-        """A request whose answer raises is delivered again, with the same id, until there is a reply."""
+    async def test_a_request_whose_handler_raises_is_redelivered(self, new_requests: NewRequests) -> None:
+        """A request whose handler raises is delivered again, with the same id, until a reply is sent."""
         seen: list[Request] = []
 
         async def answer(asked: Request) -> bytes:
@@ -177,7 +210,7 @@ class RequestsSuite(LeavingCases):
             assert seen == [sent] * 3
 
     async def test_a_body_has_a_limit(self, new_requests: NewRequests) -> None:
-        """The largest body is carried, one byte more is an error, and nothing is sent."""
+        """A body of the maximum size is delivered. A larger body raises an error and is not sent."""
         seen: list[Request] = []
 
         async def answer(asked: Request) -> bytes:
@@ -193,7 +226,10 @@ class RequestsSuite(LeavingCases):
             assert len(seen) == 1
 
     async def test_a_reply_has_a_limit(self, new_requests: NewRequests) -> None:
-        """The largest is carried; one byte more is an error at once, and the request is not handled again."""
+        """A reply of the maximum size is delivered.
+
+        A larger reply raises an error immediately, and the request is not handled again.
+        """
         sizes = {b"largest": LARGEST_BODY, b"larger": LARGEST_BODY + 1, b"next": 1}
         seen: list[bytes] = []
 
@@ -210,8 +246,8 @@ class RequestsSuite(LeavingCases):
                 assert await client.request(NAME, request("next"), seconds=LONG) == b"x"
             assert seen == list(sizes)
 
-    async def test_so_many_are_handled_at_once(self, new_requests: NewRequests) -> None:
-        """As many as `concurrency` says, whatever keys they have."""
+    async def test_the_number_of_concurrent_requests_is_limited(self, new_requests: NewRequests) -> None:
+        """A server handles at most `concurrency` requests at the same time, whatever their keys."""
         answer = Held(2)
         async with new_requests() as connect, (await connect()).serve(NAME, answer, concurrency=2):
             client = await connect()
@@ -224,7 +260,7 @@ class RequestsSuite(LeavingCases):
             assert answer.most == 2
 
     async def test_services_do_not_mix(self, new_requests: NewRequests) -> None:
-        """Each service answers what was sent to its name."""
+        """Each service receives only the requests that are sent to its name."""
 
         def named(name: str) -> Answerer:
             async def answer(asked: Request) -> bytes:
@@ -244,7 +280,7 @@ class RequestsSuite(LeavingCases):
 
 
 async def _asking(client: Requests, sent: Request, *, task_status: TaskStatus[None]) -> None:
-    """Ask; the call has begun when `start` returns."""
+    """Send a request. The call has begun when `start` returns."""
     task_status.started()
     await _ask(client, sent)
 

@@ -1,4 +1,4 @@
-"""Servers that stop: what they have begun is finished, and the rest is left to others."""
+"""Servers that stop: they finish the requests that they have begun, and leave the others to other servers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .._tools.requests_opened import LONG, NAME, SHORT, Held, NewRequests, askin
 
 
 class LeavingCases:
-    """Part of `RequestsSuite`."""
+    """The cases of `RequestsSuite` about servers that stop."""
 
-    async def test_leaving_waits_for_what_is_under_way(self, new_requests: NewRequests) -> None:
-        """A server that stops finishes what it has begun."""
+    async def test_leaving_waits_for_running_requests(self, new_requests: NewRequests) -> None:
+        """A server that stops finishes the requests that it has begun."""
         answer = Held()
         async with new_requests() as connect:
             client, server = await connect(), await connect()
@@ -32,7 +32,7 @@ class LeavingCases:
             assert len(answer.begun) == 1
 
     async def test_leaving_by_cancellation_waits_too(self, new_requests: NewRequests) -> None:
-        """A server whose block is cancelled finishes what it has begun, and nobody is asked twice."""
+        """A cancelled server finishes the requests that it has begun. No request is handled twice."""
         answer, under_way = Held(), list[int]()
 
         async def serve(server: Requests, *, task_status: TaskStatus[anyio.CancelScope]) -> None:
@@ -54,8 +54,8 @@ class LeavingCases:
             assert len(answer.begun) == 1
             assert under_way == [0]
 
-    async def test_what_waits_is_left_to_another(self, new_requests: NewRequests) -> None:
-        """What a server has not begun when it leaves is not begun by it any more: the next server answers it."""
+    async def test_waiting_requests_are_left_to_another_server(self, new_requests: NewRequests) -> None:
+        """A stopping server begins no further request. The next server answers those that it left."""
         leaving, successor = Held(), Held(0)
         first, second, third = request("1", key="k"), request("2", key="k"), request("3")
         async with new_requests() as connect:
@@ -69,7 +69,7 @@ class LeavingCases:
                     tasks.start_soon(_ask, client, third)
                     await anyio.sleep(
                         SHORT / 2
-                    )  # most often both reach the server; the other one gets what is late, too
+                    )  # usually both requests reach the server; the other server handles late ones as well
                     tasks.start_soon(leaving.let_go, SHORT / 4)
                 async with other.serve(NAME, successor):
                     await until(

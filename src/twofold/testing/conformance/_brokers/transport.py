@@ -1,4 +1,4 @@
-"""The transport: what is published arrives at everybody who asked for it, in order, until it is settled."""
+"""The transport: published messages reach every consumer of their topic, in order, until they are settled."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from .transport_sharing import SharingCases
 
 
 class TransportSuite(PublishingCases, ReceivingCases, SharingCases, ParkingCases):
-    """What a broker does with messages. Needs the fixtures `new_broker` and `capabilities`.
+    """The promises of a broker about messages. Needs the fixtures `new_broker` and `capabilities`.
 
-    `new_broker` opens a broker on which there is nothing, and gives a function that connects to it: each call returns a
-    transport that is open, as another process would have it, and that is closed with the broker.
+    `new_broker` opens an empty broker and returns a function that connects to it. Each call returns an open transport,
+    as
+    another process would have it. The transport is closed with the broker.
     """

@@ -1,22 +1,26 @@
-"""Messages that are set aside: kept with their reason, delivered no more, and taken out again."""
+"""Parked messages (dead letters): stored with a reason, not delivered, and requeued or dropped on request."""
 
 from __future__ import annotations
 
-from twofold.ports import ParkedDelivery
+import anyio
 
+from twofold.ports import ParkedDelivery, Transport, WireMessage
+
+from .._tools.in_time import in_time, until
+from .._tools.logged import logged
 from .._tools.transport_opened import NewBroker, accepted, contents, feed, left, message, messages, publish, taken
 
 REASON = "ValueError: naïve ☕\n'quoted' \\ {braces}"
 
 
 class ParkingCases:
-    """What a consumer sets aside, and what becomes of it."""
+    """The cases of `TransportSuite` about parked messages."""
 
     poison = 50
-    """Among how many open messages one is parked."""
+    """The number of open messages, of which one is parked."""
 
     async def test_exactly_the_poison_message_is_parked(self, new_broker: NewBroker) -> None:
-        """One of many open messages is set aside with its reason; the others are settled as they would be anyway."""
+        """One of many open messages is parked with its reason. The others can still be accepted or redelivered."""
         async with new_broker() as connect:
             transport = await connect()
             sent = messages(self.poison)
@@ -35,7 +39,7 @@ class ParkingCases:
             assert await transport.waiting(feed()) == 0
 
     async def test_parked_messages_are_listed(self, new_broker: NewBroker) -> None:
-        """Oldest first, for each consumer its own, and none where nothing was parked."""
+        """Parked messages are listed per consumer, the oldest first. Other consumers have none."""
         async with new_broker() as connect:
             transport = await connect()
             for name in ("a", "b"):
@@ -53,7 +57,10 @@ class ParkingCases:
                 assert sorted(await accepted(consumer, 5), key=sent.index) == sent
 
     async def test_a_parked_message_is_delivered_again(self, new_broker: NewBroker) -> None:
-        """Taken out, it comes to the consumer that parked it, and to no other; what is not named stays."""
+        """A requeued message is delivered to the consumer that parked it, and to no other.
+
+        Other parked messages stay.
+        """
         async with new_broker() as connect:
             transport = await connect()
             for name in ("a", "b"):
@@ -74,7 +81,7 @@ class ParkingCases:
             assert await left(transport, feed("b")) == []
 
     async def test_a_parked_message_is_dropped(self, new_broker: NewBroker) -> None:
-        """Taken out without being wanted again, it is gone."""
+        """A dropped message is neither parked nor delivered again. A warning logs its id, and not its content."""
         async with new_broker() as connect:
             transport = await connect()
             sent = messages(3)
@@ -83,13 +90,20 @@ class ParkingCases:
             async with transport.consume(feed()) as consumer:
                 for each in await taken(consumer, 3):
                     await consumer.park(each, REASON)
-            assert await transport.unpark("mail", [], again=False) == 0
-            assert await transport.unpark("mail", [sent[0].id, sent[2].id], again=False) == 2
+            with logged("twofold.operations") as lines:
+                assert await transport.unpark("mail", [], again=False) == 0
+                assert await transport.unpark("mail", [sent[0].id, sent[2].id], again=False) == 2
+            assert lines == [
+                f"WARNING: mail: an operator dropped 2 parked message(s) of the ids {sent[0].id!r}, {sent[2].id!r}"
+            ]
             assert list(await transport.parked("mail")) == [ParkedDelivery(sent[1], REASON)]
             assert await left(transport, feed()) == []
 
     async def test_a_message_for_every_partition_comes_again_once(self, new_broker: NewBroker) -> None:
-        """A message for every partition that several have parked comes again to these at most, and to none of them twice."""
+        """A requeued message without a key reaches only partitions that parked it.
+
+        Each of these partitions receives it at most once.
+        """
         async with new_broker() as connect:
             transport = await connect()
             wanted = feed(partitions=3)
@@ -115,3 +129,71 @@ class ParkingCases:
             assert again
             assert len(set(again)) == len(again)
             assert set(again) <= mine
+
+    async def test_messages_are_parked_in_one_call(self, new_broker: NewBroker) -> None:
+        """One call parks many messages in order, each with its reason.
+
+        Messages of several senders can have the same id.
+        """
+        async with new_broker() as connect:
+            transport = await connect()
+            sent = [message(str(number))._replace(id=f"m{number % 7}") for number in range(30)]
+            await transport.declare(feed())
+            await publish(transport, *sent)
+            async with transport.consume(feed()) as consumer:
+                found = await taken(consumer, len(sent))
+                await consumer.park_all([(each, f"{REASON} {each.message.body!r} \ud800") for each in found[:20]])
+                await consumer.park_all([(each, REASON) for each in found[20:]])
+            assert [each.message for each in await transport.parked("mail")] == sent
+            assert await transport.waiting(feed()) == 0
+            assert await transport.unpark("mail", ["m1"], again=True) == len([each for each in sent if each.id == "m1"])
+            assert await left(transport, feed()) == [each for each in sent if each.id == "m1"]
+            assert [each.message for each in await transport.parked("mail")] == [
+                each for each in sent if each.id != "m1"
+            ]
+
+    async def test_operators_see_all_parked_messages_at_the_same_time(self, new_broker: NewBroker) -> None:
+        """Reading parked messages neither removes them nor hides them from another operator."""
+        async with new_broker() as connect:
+            transport, other = await connect(), await connect()
+            sent = messages(20)
+            await transport.declare(feed())
+            await publish(transport, *sent)
+            async with transport.consume(feed()) as consumer:
+                await consumer.park_all([(each, REASON) for each in await taken(consumer, len(sent))])
+            with in_time():
+                for _ in range(3):
+                    seen: list[list[WireMessage]] = []
+
+                    async def look(operator: Transport, seen: list[list[WireMessage]] = seen) -> None:
+                        seen.append([each.message for each in await operator.parked("mail")])
+
+                    async with anyio.create_task_group() as operators:
+                        for operator in (transport, other, transport):
+                            operators.start_soon(look, operator)
+                    assert seen == [sent] * 3
+
+    async def test_a_requeued_message_that_is_parked_again_is_kept(self, new_broker: NewBroker) -> None:
+        """Requeued messages that are parked again while others are still requeued are all stored exactly once."""
+        async with new_broker() as connect:
+            transport = await connect()
+            sent = messages(self.poison)
+            await transport.declare(feed())
+            await publish(transport, *sent)
+            names = [each.id for each in sent]
+            async with transport.consume(feed()) as consumer, anyio.create_task_group() as working:
+                parked: list[str] = []
+
+                async def refuse() -> None:
+                    while True:
+                        refused = [(each, REASON) for each in await consumer.receive()]
+                        await consumer.park_all(refused)
+                        parked.extend(each.message.id for each, _ in refused)
+
+                working.start_soon(refuse)
+                await until(lambda: len(parked) == len(sent), "every message was to be parked")
+                assert await transport.unpark("mail", names, again=True) == len(sent)
+                await until(lambda: len(parked) == 2 * len(sent), "every message was to be parked again")
+                working.cancel_scope.cancel()
+            assert sorted(each.message for each in await transport.parked("mail")) == sorted(sent)
+            assert await left(transport, feed()) == []

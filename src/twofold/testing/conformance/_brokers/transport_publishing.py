@@ -1,6 +1,8 @@
-"""Publishing: what arrives is what was sent, in order, and an unroutable message is never a success."""
+"""Publishing: messages arrive unchanged and in order, and an unroutable message is never reported as confirmed."""
 
 from __future__ import annotations
+
+import re
 
 import anyio
 import pytest
@@ -25,13 +27,13 @@ from .._tools.transport_opened import (
 
 
 class PublishingCases:
-    """What becomes of a message that is published."""
+    """The cases of `TransportSuite` about publishing."""
 
     topics = 20
-    """How many topics there are at once where they must not mix."""
+    """The number of topics that must not mix."""
 
     async def test_a_message_arrives_as_it_was(self, new_broker: NewBroker) -> None:
-        """Id, topic, key and body survive to the character, whatever script they are written in."""
+        """Id, topic, key and body arrive unchanged in any script."""
         async with new_broker() as connect:
             transport = await connect()
             sent = [
@@ -45,8 +47,33 @@ class PublishingCases:
                 await consumer.accept(found)
             assert sorted(contents(found)) == sorted(sent)
 
+    async def test_the_messaging_system_has_a_name(self, new_broker: NewBroker) -> None:
+        """`system` is a word in lower case, as telemetry names messaging systems."""
+        async with new_broker() as connect:
+            assert re.fullmatch(r"[a-z][a-z0-9_]*", (await connect()).system)
+
+    async def test_a_mark_is_not_delivered(self, new_broker: NewBroker) -> None:
+        """A message with a mark arrives without it. While the broker has lost nothing, no message is refused.
+
+        A broker that can lose messages keeps the last message without a key for each partition.
+        """
+        async with new_broker() as connect:
+            transport = await connect()
+            mark = WireMessage("mark", "shop.placed", None, b'{"at": 7}')
+            marked = WireMessage("marked", "shop.placed", "a", b"{}", mark="shop.placed")
+            async with transport.consume(feed(partitions=1)) as consumer:
+                await publish(transport, mark, marked)
+                kept = await transport.publisher.kept("shop.placed")
+                assert set(kept) <= {mark.body}
+                assert await transport.publisher.kept("shop.other") in ((), [])
+                await transport.publisher.resume("shop.placed")
+                await publish(transport, marked._replace(id="again"))
+                number = 2 + transport.partitions(feed(partitions=1))
+                found = [each for each in contents(await taken(consumer, number)) if each.key]
+            assert sorted(found) == [marked._replace(id="again", mark=None), marked._replace(mark=None)]
+
     async def test_a_batch_keeps_its_order(self, new_broker: NewBroker) -> None:
-        """Messages of one key arrive in the order of the call, and of calls after each other."""
+        """Messages of one key arrive in the order in which they were published, within one call and across calls."""
         async with new_broker() as connect:
             transport = await connect()
             sent = [message(str(number), key=f"k{number % 3}") for number in range(300)]
@@ -56,7 +83,7 @@ class PublishingCases:
                 assert by_key(await accepted(consumer, 300)) == by_key(sent)
 
     async def test_several_tasks_publish(self, new_broker: NewBroker) -> None:
-        """Calls from several tasks at once lose nothing and keep the order of each task's keys."""
+        """Concurrent calls lose no message and keep the order of each key."""
         async with new_broker() as connect:
             transport = await connect()
             sent = {f"k{task}": messages(40, key=f"k{task}") for task in range(10)}
@@ -72,7 +99,7 @@ class PublishingCases:
                 assert by_key(await accepted(consumer, 400)) == sent
 
     async def test_topics_do_not_mix(self, new_broker: NewBroker) -> None:
-        """A consumer receives the topics that it asked for, and no other; one topic may go to several."""
+        """A consumer receives only messages of its topics. A topic can have several consumers."""
         async with new_broker() as connect:
             transport = await connect()
             names = [f"shop.topic-{number}" for number in range(self.topics)]
@@ -88,8 +115,13 @@ class PublishingCases:
             for each in feeds[:-1]:
                 assert await left(transport, each) == []
 
-    async def test_what_nobody_receives_is_no_success(self, new_broker: NewBroker, capabilities: Capabilities) -> None:
-        """It is unroutable and kept nowhere; what follows of its key is not sent, other keys are confirmed."""
+    async def test_a_message_without_a_receiver_is_not_a_success(
+        self, new_broker: NewBroker, capabilities: Capabilities
+    ) -> None:
+        """A message without a consumer is unroutable and not stored.
+
+        Later messages of its key in the same call are not sent. Messages of other keys are confirmed.
+        """
         if not capabilities.returns_unroutable:
             pytest.skip("the broker does not say that nobody receives a message")
         async with new_broker() as connect:
@@ -114,7 +146,7 @@ class PublishingCases:
             assert list(await publisher.publish(batch)) == outcomes
 
     async def test_a_body_has_a_limit(self, new_broker: NewBroker) -> None:
-        """The largest body arrives whole; one byte more is an error, and nothing of that call is sent."""
+        """A body of the maximum size arrives. A larger body raises an error, and nothing of that call is sent."""
         async with new_broker() as connect:
             transport = await connect()
             await transport.declare(feed())
@@ -130,7 +162,7 @@ class PublishingCases:
             assert list(await (await connect()).publisher.publish([])) == []
 
     async def test_a_message_for_every_partition(self, new_broker: NewBroker) -> None:
-        """One without a key reaches each partition of each consumer once, behind all that was published before it."""
+        """A message without a key reaches each partition of each consumer once, after all earlier messages."""
         async with new_broker() as connect:
             transport = await connect()
             feeds = feed(partitions=4), feed("stock", partitions=2)
@@ -149,19 +181,19 @@ class PublishingCases:
                 for partition in range(partitions):
                     assert [one.message for one in found if one.partition == partition][-1] == everyone
 
-    async def test_nothing_troubles_what_publishes(self, new_broker: NewBroker) -> None:
-        """A publisher that has just published, or found no receiver, has no trouble to tell of."""
+    async def test_a_publisher_without_a_failure_has_no_problem(self, new_broker: NewBroker) -> None:
+        """A publisher reports no problem after a publication, even if the message had no consumer."""
         async with new_broker() as connect:
             transport = await connect()
             with in_time():
                 await transport.publisher.publish([message(topic="shop.nobody")])
-            assert transport.publisher.trouble is None
+            assert transport.publisher.problem is None
             await transport.declare(feed())
             await publish(transport, message())
-            assert transport.publisher.trouble is None
+            assert transport.publisher.problem is None
 
     async def test_it_goes_on_after_a_close(self, new_broker: NewBroker) -> None:
-        """A transport that was closed opens again; what was declared and published is still there."""
+        """A closed transport can be opened again. Declared consumers and published messages still exist."""
         async with new_broker() as connect:
             transport = await connect()
             await transport.declare(feed())

@@ -23,17 +23,17 @@ from .._tools.transport_opened import (
 
 
 class ReceivingCases:
-    """Deliveries that are accepted, and deliveries that are not settled when their consumer closes."""
+    """The cases of `TransportSuite` about accepting messages and about redelivery."""
 
     published = 5_000
-    """How many messages go to many processes."""
+    """The number of messages for many processes."""
     processes = 50
-    """How many processes share them."""
+    """The number of processes that share these messages."""
     in_order = 1_000
     """The number of messages that keep their order through redeliveries."""
 
     async def test_many_processes_share_many_messages(self, new_broker: NewBroker) -> None:
-        """All that is published arrives at one of them, and at no other as long as all goes well."""
+        """Processes of one consumer share its messages. Without failures, each message reaches exactly one process."""
         async with new_broker() as connect:
             transport = await connect()
             wanted = feed(partitions=8)
@@ -62,7 +62,7 @@ class ReceivingCases:
             assert by_key(found) == by_key(sent)
 
     async def test_redelivery_keeps_the_order(self, new_broker: NewBroker) -> None:
-        """Messages of a key stay in order, however often a consumer closes with open messages among accepted ones."""
+        """Messages of a key stay in order, even if consumers close repeatedly with open messages among accepted ones."""
         async with new_broker() as connect:
             transport = await connect()
             wanted = feed(partitions=2)
@@ -87,8 +87,8 @@ class ReceivingCases:
                     done += contents(good)
             assert by_key(done) == by_key(sent)
 
-    async def test_it_does_not_wait_for_what_is_open(self, new_broker: NewBroker) -> None:
-        """More is received while earlier messages are not settled, and no more at once than was asked for."""
+    async def test_receiving_does_not_wait_for_unsettled_deliveries(self, new_broker: NewBroker) -> None:
+        """A consumer receives more messages while earlier ones are open, up to the limit."""
         async with new_broker() as connect:
             transport = await connect()
             sent = messages(10)
@@ -104,8 +104,8 @@ class ReceivingCases:
                         found += some
                     assert contents(found) == sent
 
-    async def test_what_is_not_settled_comes_again(self, new_broker: NewBroker) -> None:
-        """Messages that a process leaves open go to the next process, before later messages of their key."""
+    async def test_unsettled_deliveries_are_redelivered(self, new_broker: NewBroker) -> None:
+        """Open messages of a closed consumer reach the next process, before later messages of their key."""
         async with new_broker() as connect:
             sent = messages(6)
             transport = await connect()
@@ -117,8 +117,8 @@ class ReceivingCases:
                     assert contents(await taken(consumer, 3)) == sent[:3]
             assert await left(transport, feed()) == sent
 
-    async def test_what_is_accepted_is_gone(self, new_broker: NewBroker) -> None:
-        """Accepted messages never come again, also when others around them do."""
+    async def test_accepted_messages_are_deleted(self, new_broker: NewBroker) -> None:
+        """An accepted message is never redelivered, even if messages around it are."""
         async with new_broker() as connect:
             transport = await connect()
             sent = messages(9)
@@ -133,7 +133,7 @@ class ReceivingCases:
             assert await left(transport, feed()) == []
 
     async def test_three_close_and_the_next_gets_all(self, new_broker: NewBroker) -> None:
-        """Three processes close with a hundred open messages each; a later process gets every message."""
+        """Three processes close with a hundred open messages each. The next process receives every message."""
         async with new_broker() as connect:
             transport = await connect()
             sent = [message(str(number), key=f"k{number % 11}") for number in range(150)]
@@ -146,7 +146,7 @@ class ReceivingCases:
                 assert by_key(await accepted(consumer, 150)) == by_key(sent)
 
     async def test_a_cancelled_receive_loses_nothing(self, new_broker: NewBroker) -> None:
-        """Cancelled at any moment, it has received nothing: the messages come at the next call, in order."""
+        """A receive that is cancelled at any moment loses nothing. The next call returns the messages in order."""
         async with new_broker() as connect:
             transport = await connect()
             sent = messages(60)
@@ -170,8 +170,8 @@ class ReceivingCases:
                         patience += 0.0013
             assert found == sent
 
-    async def test_what_waits_is_counted(self, new_broker: NewBroker) -> None:
-        """A feed counts what is not settled, received or not, and nothing of other feeds."""
+    async def test_waiting_messages_are_counted(self, new_broker: NewBroker) -> None:
+        """A feed counts its unsettled messages, received or not, and no messages of other feeds."""
         async with new_broker() as connect:
             transport = await connect()
             await transport.declare(feed())

@@ -28,10 +28,10 @@ from .._tools.transport_opened import (
 
 
 class SharingCases:
-    """Who receives what, and from when on."""
+    """The cases of `TransportSuite` about several consumers and processes."""
 
     async def test_each_consumer_gets_everything(self, new_broker: NewBroker) -> None:
-        """Two consumers have a copy each, and neither is affected by what the other settles."""
+        """Each of two consumers receives every message, and settles it without affecting the other."""
         async with new_broker() as connect:
             transport = await connect()
             sent = messages(30)
@@ -43,8 +43,8 @@ class SharingCases:
                 assert await accepted(a, 30) == sent
             assert await left(transport, feed("b")) == []
 
-    async def test_what_is_declared_is_kept(self, new_broker: NewBroker) -> None:
-        """From the declaration on, messages wait for a consumer that does not run; declaring again changes nothing."""
+    async def test_messages_are_stored_for_a_declared_feed(self, new_broker: NewBroker) -> None:
+        """Messages are stored for a declared consumer that does not run. Declaring it again changes nothing."""
         async with new_broker() as connect:
             transport = await connect()
             sent = messages(4)
@@ -57,15 +57,15 @@ class SharingCases:
                 await consumer.accept(first)
             assert await left(transport, feed()) == sent[2:]
 
-    async def test_what_was_never_declared_has_nothing(self, new_broker: NewBroker) -> None:
-        """No message waits and none is parked; that is not an error."""
+    async def test_a_feed_that_was_never_declared_has_no_messages(self, new_broker: NewBroker) -> None:
+        """An undeclared consumer has no waiting and no parked messages. Asking for them is not an error."""
         async with new_broker() as connect:
             transport = await connect()
             assert await transport.waiting(feed("nobody", partitions=2)) == 0
-            assert not await transport.forget("nobody")
+            assert not await transport.delete_consumer("nobody")
 
-    async def test_a_consumer_is_forgotten(self, new_broker: NewBroker, capabilities: Capabilities) -> None:
-        """With what waits for it and what it has set aside; the others keep theirs, and the name can be used again."""
+    async def test_a_consumer_is_deleted(self, new_broker: NewBroker, capabilities: Capabilities) -> None:
+        """Deleting a consumer removes its waiting and parked messages only. Its name can be used again."""
         async with new_broker() as connect:
             transport = await connect()
             gone, stays = feed("gone", partitions=3), feed("stays")
@@ -75,8 +75,8 @@ class SharingCases:
             await publish(transport, *sent)
             async with transport.consume(gone) as consumer:
                 await consumer.park((await taken(consumer, 1))[0], "no")
-            assert await (await connect()).forget("gone")
-            assert not await transport.forget("gone")
+            assert await (await connect()).delete_consumer("gone")
+            assert not await transport.delete_consumer("gone")
             assert await transport.waiting(gone) == 0
             assert list(await transport.parked("gone")) == []
             again = feed("gone")
@@ -84,13 +84,13 @@ class SharingCases:
             assert await left(transport, again) == []
             assert (await left(transport, stays))[:3] == sent
             for name in ("gone", "stays"):
-                assert await transport.forget(name)
+                assert await transport.delete_consumer(name)
             if capabilities.returns_unroutable:
                 with in_time():
                     assert list(await transport.publisher.publish([message()])) == [Outcome.UNROUTABLE]
 
     async def test_a_new_consumer_begins_now(self, new_broker: NewBroker) -> None:
-        """It gets what is published after its declaration, and nothing from before."""
+        """A consumer with `start="now"` receives only messages that are published after its declaration."""
         async with new_broker() as connect:
             transport = await connect()
             before, after = messages(2)
@@ -104,7 +104,10 @@ class SharingCases:
     async def test_a_new_consumer_begins_at_the_beginning(
         self, new_broker: NewBroker, capabilities: Capabilities
     ) -> None:
-        """It gets what is still kept first; declaring it again does not begin again."""
+        """A consumer with `start="beginning"` first receives stored messages.
+
+        Declaring it again does not restart it.
+        """
         if not capabilities.begins_at_the_beginning:
             pytest.skip("the broker keeps no message for those who come later")
         async with new_broker() as connect:
@@ -120,7 +123,7 @@ class SharingCases:
             assert await left(transport, new) == [third]
 
     async def test_another_number_of_partitions_is_refused(self, new_broker: NewBroker) -> None:
-        """A consumer that exists with other partitions is not declared again: its keys would change partitions."""
+        """Declaring an existing consumer with another number of partitions is refused: its keys would change partitions."""
         async with new_broker() as connect:
             transport = await connect()
             if transport.partitions(feed(partitions=3)) != 3:
@@ -131,7 +134,7 @@ class SharingCases:
             await transport.declare(feed(partitions=3))
 
     async def test_more_topics_are_added(self, new_broker: NewBroker) -> None:
-        """A consumer that is declared with one more topic receives that as well from then on, and loses nothing."""
+        """A consumer that is declared with one more topic receives that topic as well, and loses no message."""
         async with new_broker() as connect:
             transport = await connect()
             old, more = feed(), feed("mail", "shop.placed", "shop.paid")
@@ -143,7 +146,10 @@ class SharingCases:
             assert await left(transport, more) == [first, second]
 
     async def test_a_partition_belongs_to_one_process_at_a_time(self, new_broker: NewBroker) -> None:
-        """Two processes never have open messages of one partition; when one leaves, the other gets all that is left."""
+        """Two processes never have open messages of one partition.
+
+        When one process stops, the other receives the rest.
+        """
         async with new_broker() as connect:
             wanted = feed(partitions=4)
             transport = await connect()
@@ -162,7 +168,7 @@ class SharingCases:
             assert work.workers == {"first", "second"}
 
     async def test_a_key_stays_in_its_partition(self, new_broker: NewBroker) -> None:
-        """All messages of a key are of one partition, and partitions are numbered from 0."""
+        """All messages of a key are in one partition. Partitions are numbered from 0."""
         async with new_broker() as connect:
             transport = await connect()
             wanted = feed(partitions=4)
@@ -177,7 +183,7 @@ class SharingCases:
 
 
 class _Work:
-    """Two processes that take turns at whatever is there, and notice when they have the same partition at the same time."""
+    """Two processes that share messages and record whether both have messages of one partition at the same time."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -195,7 +201,7 @@ class _Work:
         *,
         task_status: TaskStatus[None],
     ) -> None:
-        """Handle at least so many messages, then leave with a few still open."""
+        """Handle at least this number of messages, then stop with a few still open."""
         mine = 0
         async with transport.consume(wanted) as consumer:
             task_status.started()

@@ -1,4 +1,4 @@
-"""A second read model of the bank, and what the suites need to run an application that has it."""
+"""A second read model of the bank, and functions that run an application with it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from .._tools.in_time import CEILING, WHOLE_TEST, in_time
 from .bank import Account, Deposit, Deposited, Open, Opened, application
 
 ONCE = Retry(attempts=2, delay=0.001)
-"""An event that fails is tried once more."""
+"""A failing event is retried once."""
 
 
 class Unwanted(Event, name="bank.unwanted"):
-    """An event that no subscription takes."""
+    """An event that no subscription handles."""
 
 
 class Audit(View, name="suite_audit", key="account_id"):
-    """Everything that happened to an account, in order: "opened", then the amounts."""
+    """The history of an account: "opened", then the amounts."""
 
     account_id: str
     seen: tuple[str, ...] = ()
@@ -54,14 +54,14 @@ def auditing(
     retry: Retry = ONCE,
     partitions: int = 1,
 ) -> Router:
-    """Return a module with the projection "audit".
+    """Return a router with the projection "audit".
 
     Args:
-        fail_on: the accounts whose deposits it fails on, after it wrote its row.
-        seen: gets what it handled, also what was rolled back afterwards: "a opened", "a 1", ...
-        during: awaited in each handler, after it wrote its row.
-        retry: how often an event is tried.
-        partitions: into how many it is divided.
+        fail_on: the accounts on whose deposits it fails, after it has written its row.
+        seen: collects each handled event as "a opened", "a 1", ..., also if it is rolled back afterwards.
+        during: awaited in each handler, after it has written its row.
+        retry: how often an event is attempted.
+        partitions: the number of partitions.
     """
     router = Router("audit")
 
@@ -102,7 +102,7 @@ def auditing(
 
 @asynccontextmanager
 async def running(store: WriteStore, *routers: Router, **options: Any) -> AsyncIterator[Application]:
-    """Run the bank with some modules, and fail instead of hanging."""
+    """Run the bank with some routers; fail instead of hanging."""
     app = await application(store, *routers, **options)
     with in_time(WHOLE_TEST):
         async with app:
@@ -111,7 +111,7 @@ async def running(store: WriteStore, *routers: Router, **options: Any) -> AsyncI
 
 @asynccontextmanager
 async def auditing_only(store: WriteStore) -> AsyncIterator[Application]:
-    """Run an application with one subscription, "audit", on a store whose tables were made."""
+    """Run an application with one subscription, "audit", on an initialised store."""
     app = Application("audit", **stores_of(store))
     app.include(auditing())
     with in_time(WHOLE_TEST):
@@ -127,18 +127,18 @@ async def deposits(app: Application, *accounts: str) -> None:
 
 
 async def settled(app: Application) -> None:
-    """Wait for the subscriptions; those that never arrive are a failure of the test, not of its patience."""
+    """Wait until the subscriptions have caught up; fail if they do not."""
     with in_time():
         await app.settle(timeout=CEILING)
 
 
 async def audited(app: Application, *accounts: str) -> dict[str, tuple[str, ...] | None]:
-    """Return what the audit has of some accounts."""
+    """Return the audits of some accounts."""
     rows = {account: await app.execute(GetAudit(account_id=account)) for account in accounts}
     return {account: None if row is None else row.seen for account, row in rows.items()}
 
 
 def stop_at_once(app: Application) -> None:
-    """Let an application that is left cancel what its subscriptions are doing, instead of waiting for it first."""
+    """Let the application cancel its subscriptions when it closes, without a grace period."""
     assert app._running is not None
     app._running._drain = 0.0

@@ -1,4 +1,4 @@
-"""The small domain of the suites that run a whole application: accounts with a balance."""
+"""The domain of the suites that run a whole application: accounts with a balance."""
 
 from __future__ import annotations
 
@@ -97,12 +97,12 @@ class Balances:
 
 @bank.query_handler(GetBalance, reads="balances")
 async def get_balance(query: GetBalance, balances: ReadModel[Balance]) -> Balance | None:
-    """Answer with a balance."""
+    """Return a balance."""
     return await balances.get(query.account_id)
 
 
 async def application(store: WriteStore, *routers: Router, event_sourced: bool = False, **options: Any) -> Application:
-    """Return an application of the bank and some modules, with its tables; `options` go to `Application`."""
+    """Return an application of the bank with some routers and with its tables; `options` are passed to `Application`."""
     kept = [Account] if event_sourced else []
     app = Application("bank", **stores_of(store), event_sourced=kept, **options)
     for router in (bank, *routers):

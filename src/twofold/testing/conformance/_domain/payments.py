@@ -1,4 +1,4 @@
-"""Payments: commands whose effects and results tell whether they happened once."""
+"""Payments: commands whose effects and results show how often they were handled."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .bank import Account, Deposited
 
 
 class Receipt(BaseModel):
-    """A result of several types."""
+    """A result with fields of several types."""
 
     number: int
     balance: Decimal
@@ -25,7 +25,7 @@ class Receipt(BaseModel):
 
 
 class Pay(Command[Receipt]):
-    """Deposits an amount and gives a receipt with a number of its own, so that two effects never look like one."""
+    """Deposits an amount and returns a receipt with a new number, so that two effects are never equal."""
 
     account_id: str
     amount: Decimal
@@ -38,23 +38,23 @@ class Look(Command["Decimal | None"]):
 
 
 class PayTwice(Command["tuple[Receipt, Receipt]"]):
-    """Dispatches the same payment twice, with one key."""
+    """Dispatches the same payment twice, with one idempotency key."""
 
     account_id: str
     fail: bool = False
 
 
 class Crash(Exception):
-    """What a test makes a handler or a store raise."""
+    """The error that a test raises in a handler or a store."""
 
 
 def paying(
     *, seen: list[str] | None = None, during: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint
 ) -> Router:
-    """Return a module that handles the commands above.
+    """Return a router that handles the commands above.
 
     Args:
-        seen: gets the account of each payment whose handler ran, also of those that were rolled back.
+        seen: collects the account of each payment whose handler ran, also if it was rolled back.
         during: awaited in the handler, before the deposit is committed.
     """
     router = Router("paying")
@@ -90,7 +90,7 @@ def paying(
 
 
 async def balance(app: Application, account: str = "a") -> Decimal | None:
-    """Return the balance as the write side has it."""
+    """Return the balance in the write model."""
     return await app.dispatch(Look(account_id=account))
 
 

@@ -1,4 +1,4 @@
-"""Commands that are dispatched later, and leave a trace of it."""
+"""Scheduled commands that record their effect."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from twofold import Application, Clock, Command, Envelope, Event, Retry, Router,
 from twofold.ports import StoredEvent, WriteStore
 
 TWICE = Retry(attempts=2, delay=10.0)
-"""Tried again once, ten seconds later."""
+"""Retried once, after ten seconds."""
 
 
 class Remind(Command[None], name="test.remind"):
@@ -38,7 +38,7 @@ class Relent(Command[bool]):
 
 
 class Broken(Exception):
-    """What a test makes a handler raise."""
+    """The error that a test raises in a handler."""
 
 
 async def nothing(command: Remind) -> None:
@@ -49,11 +49,11 @@ async def nothing(command: Remind) -> None:
 def reminding(
     during: Callable[[Remind], Awaitable[None]] = nothing, envelopes: list[Envelope[Remind]] | None = None
 ) -> Router:
-    """Return a module that handles the commands above.
+    """Return a router that handles the commands above.
 
     Args:
         during: awaited for each reminder, before its event is committed.
-        envelopes: gets the envelope of each reminder.
+        envelopes: collects the envelope of each reminder.
     """
     router = Router("reminding")
 
@@ -81,14 +81,16 @@ def reminding(
     return router
 
 
-def reminders(store: WriteStore, router: Router | None = None, *, clock: Clock, work: bool = True) -> Application:
-    """Return an application that schedules reminders, on a store that is ready."""
-    app = Application("reminders", write=store, clock=clock, work=work, retry_scheduled=TWICE)
+def reminders(
+    store: WriteStore, router: Router | None = None, *, clock: Clock, work: bool = True, retry: Retry = TWICE
+) -> Application:
+    """Return an application that schedules reminders, on an initialised store."""
+    app = Application("reminders", write=store, clock=clock, work=work, retry_scheduled=retry)
     app.include(router or reminding())
     return app
 
 
 async def reminded(store: WriteStore) -> list[str]:
-    """Return the notes of the reminders that took effect, in their order."""
+    """Return the notes of the reminders that took effect, in order."""
     events: list[StoredEvent] = [*(await store.log.read_all()).events]
     return [each.stream.removeprefix("note-") for each in events]

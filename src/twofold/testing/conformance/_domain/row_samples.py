@@ -9,10 +9,10 @@ from enum import Enum, IntEnum
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from twofold._definitions.view import View
-from twofold.ports import Position, ReadStore, RowChange, RowReader, Selection
+from twofold.ports import Condition, Position, ReadStore, RowChange, RowReader, Selection
 from twofold.ports.rows import Ordering, V
 
 from .._tools.opened import reading, writing
@@ -32,16 +32,25 @@ class Level(IntEnum):
     HIGH = 10
 
 
+class Mixed(Enum):
+    """An enum of values that cannot be compared with each other in Python."""
+
+    TEXT = "x"
+    NUMBER = 1
+    HALF = 0.5
+
+
 class Line(BaseModel):
-    """A part of a row."""
+    """A nested model of a row."""
 
     product: str
     price: Decimal
     when: datetime | None = None
+    unit: str = Field(default="piece", alias="soldBy")
 
 
 class Task(View, name="conformance_task", key="id", indexes=["team", ("team", "rank")]):
-    """A row with a field of each kind that can be compared."""
+    """A row with a field of each type that can be compared."""
 
     id: str
     team: str = "a"
@@ -59,7 +68,7 @@ class Task(View, name="conformance_task", key="id", indexes=["team", ("team", "r
 
 
 class Sheet(View, name="conformance_sheet", key="id"):
-    """A row with a field of every kind that can be kept."""
+    """A row with a field of each type that can be stored."""
 
     id: str
     text: str
@@ -90,24 +99,31 @@ class Sheet(View, name="conformance_sheet", key="id"):
 
 
 class NumberKey(View, name="conformance_number_key", key="id"):
-    """A row under a number."""
+    """A row with a number as its key."""
 
     id: int
     text: str = ""
 
 
 class UuidKey(View, name="conformance_uuid_key", key="id"):
-    """A row under a UUID."""
+    """A row with a UUID as its key."""
 
     id: UUID
     text: str = ""
 
 
 class DateKey(View, name="conformance_date_key", key="id"):
-    """A row under a date."""
+    """A row with a date as its key."""
 
     id: date
     text: str = ""
+
+
+class Sample(View, name="conformance_sample", key="id", indexes=["mixed"]):
+    """A row with an enum of mixed values."""
+
+    id: str
+    mixed: Mixed
 
 
 SHEETS = (
@@ -134,7 +150,7 @@ SHEETS = (
         maybe_colour=Colour.RED,
         line=Line(product="p", price=Decimal("0.10"), when=datetime(2024, 1, 1, 12, tzinfo=UTC)),
         maybe_line=Line(product="é", price=Decimal("1E+3")),
-        lines=(Line(product="x", price=Decimal(1)), Line(product="y", price=Decimal("1.00"))),
+        lines=(Line(product="x", price=Decimal(1)), Line(product="y", price=Decimal("1.00"), soldBy="kg")),
         names=["b", "a", ""],
         prices={"ä": Decimal("9.90"), "": Decimal(0)},
         nested={"a": {"b": (1, 2), "c": ()}},
@@ -171,7 +187,7 @@ SHEETS = (
 
 
 def tasks(number: int = 24) -> list[Task]:
-    """Return rows whose fields often tie, and whose texts sort otherwise than what they stand for."""
+    """Return rows with many equal values, and with texts that do not sort like the values that they represent."""
     start = datetime(2024, 1, 1, tzinfo=UTC)
     zones = (UTC, timezone(timedelta(hours=-7)), timezone(timedelta(hours=9)))
     costs = (Decimal("9.5"), Decimal(10), Decimal(-3), Decimal("9.50"), Decimal("100.25"))
@@ -196,7 +212,7 @@ def tasks(number: int = 24) -> list[Task]:
 
 
 async def put(store: ReadStore, rows: Iterable[View], *, position: int = 1) -> None:
-    """Commit rows of one view, at one position."""
+    """Commit rows of one view at one position."""
     given = list(rows)
     async with writing(store) as transaction:
         changes = [RowChange(row.key, row, Position(position)) for row in given]
@@ -204,7 +220,7 @@ async def put(store: ReadStore, rows: Iterable[View], *, position: int = 1) -> N
 
 
 async def change(store: ReadStore, view: type[V], *changes: tuple[object, V | None, int]) -> None:
-    """Commit changes, each a key, a row or None, and a position."""
+    """Commit changes. Each has a key, a row or None, and a position."""
     async with writing(store) as transaction:
         await transaction.rows(view).write([RowChange(key, row, Position(at)) for key, row, at in changes])
 
@@ -223,7 +239,7 @@ async def all_of(store: ReadStore, view: type[V]) -> dict[object, V]:
 
 
 def ordered(rows: Iterable[Task], *order: Ordering) -> list[Task]:
-    """Sort rows as a store should."""
+    """Return rows in the order in which a store returns them."""
     result = list(rows)
     for term in reversed(order):
         result.sort(key=lambda row: getattr(row, term.field), reverse=term.descending)
@@ -235,13 +251,24 @@ def ids(rows: Iterable[Any]) -> list[object]:
     return [row.key for row in rows]
 
 
-async def keyset_pages(rows: RowReader[Task], order: Sequence[Ordering], size: int) -> list[Task]:
-    """Walk over all rows, page by page, each behind the last row of the page before."""
+async def keyset_pages(
+    rows: RowReader[Task], order: Sequence[Ordering], size: int, where: tuple[Condition, ...] = ()
+) -> list[Task]:
+    """Read the matching rows page by page, each page after the last row of the page before."""
     found: list[Task] = []
     after: tuple[object, ...] | None = None
-    while page := await rows.select(Selection(order_by=tuple(order), after=after, limit=size)):
+    while page := await rows.select(Selection(where, tuple(order), after, limit=size)):
         assert len(page) <= size, f"a page of at most {size} rows has {len(page)}"
         found += page
         assert len(found) < 1000, "the pages do not come to an end"
         after = tuple(getattr(page[-1], term.field) for term in order)
     return found
+
+
+async def found_ids(store: ReadStore, *where: Condition) -> list[object]:
+    """Return the keys of the matching tasks, in order; check that the count agrees."""
+    async with reading(store) as transaction:
+        rows = transaction.rows(Task)
+        found = ids(await rows.select(Selection(where=where, order_by=(Ordering("id"),))))
+        assert await rows.count(where) == len(found)
+        return found

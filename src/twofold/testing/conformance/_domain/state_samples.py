@@ -1,4 +1,4 @@
-"""Aggregates for the suite about their state."""
+"""Aggregates for the suite about state."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from .._tools.opened import reading, writing
 
 
 class Kind(Enum):
-    """What an account is for."""
+    """The kind of an account."""
 
     SAVINGS = "savings"
     CURRENT = "current"
 
 
 class Address(BaseModel):
-    """A part of an account."""
+    """A nested model of an account."""
 
     street: str
     since: date
 
 
 class Account(Aggregate, name="conformance_account"):
-    """An aggregate whose state has values of many types."""
+    """An aggregate whose state has fields of many types."""
 
     id: str
     balance: Decimal
@@ -45,28 +45,55 @@ class Account(Aggregate, name="conformance_account"):
 
 
 class Other(Aggregate, name="conformance_other"):
-    """A second type of aggregates."""
+    """A second aggregate type."""
 
     id: str
     text: str
 
 
 class Counted(Aggregate, name="conformance_counter"):
-    """An aggregate as an older release kept it."""
+    """An aggregate as an older release stored it."""
 
     id: str
     count: str
 
 
 class Counter(Aggregate, name="conformance_counter"):
-    """The same aggregate in a release that wants a number."""
+    """The same aggregate in a release in which the field is a number."""
 
     id: str
     count: int
 
 
+class OldFee(BaseModel):
+    """A nested model as an older release defines it."""
+
+    amount: Decimal = Decimal("1.00")
+
+
+class NewFee(BaseModel):
+    """The same model in a release with another default, and with one more field."""
+
+    amount: Decimal = Decimal("2.00")
+    currency: str = "EUR"
+
+
+class OldTariff(Aggregate, name="conformance_tariff"):
+    """An aggregate as an older release stored it."""
+
+    id: str
+    fee: OldFee
+
+
+class NewTariff(Aggregate, name="conformance_tariff"):
+    """The same aggregate in the later release."""
+
+    id: str
+    fee: NewFee
+
+
 class Taken(Aggregate, name="conformance_taken"):
-    """An aggregate that says by its id alone that something is taken."""
+    """An aggregate without a field other than its id."""
 
     id: str
 

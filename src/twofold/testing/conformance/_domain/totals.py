@@ -1,4 +1,4 @@
-"""What the suite of rebuilds runs: a projection in several versions, and a history."""
+"""The domain of the suite about rebuilds: several versions of a projection, and a history."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .._tools.opened import NewStore
 from .audit import settled
 from .bank import Balance, Deposit, Deposited, Open, Opened, bank
 
-NAMES = [f"a{number:02}" for number in range(12)]
+NAMES = [f"a{number:02}" for number in range(6)]
 
 
 class Total(View, name="suite_total", key="account_id"):
-    """The deposits, as counted by a version of the projection."""
+    """The sum of the deposits, with the version of the projection that counted it."""
 
     account_id: str
     version: int
@@ -29,21 +29,21 @@ class Total(View, name="suite_total", key="account_id"):
 
 
 class GetTotals(Query[list[Total]]):
-    """Ask for all rows."""
+    """Return all rows."""
 
 
 SOON = Retry(attempts=3, delay=0.001)
-"""What fails is tried again at once."""
+"""A failing event is retried immediately."""
 
 
 def totals(version: int, fail_on: str | None = None, *, once: Sequence[str] = (), retry: Retry = SOON) -> Router:
-    """Return a module with the projection, as it was written at some time.
+    """Return a router with one version of the projection.
 
     Args:
-        version: what it writes into its rows.
-        fail_on: the account that it cannot open.
-        once: the accounts that it cannot open at the first try.
-        retry: how often an event is tried.
+        version: the version, which the projection writes into its rows.
+        fail_on: the account that the projection cannot open.
+        once: the accounts that the projection cannot open at the first attempt.
+        retry: how often an event is attempted.
     """
     router, failing = Router(f"totals {version}"), [*once]
 
@@ -84,7 +84,7 @@ def bank_with(store: WriteStore, *routers: Router, work: bool = True, lease: flo
 
 @asynccontextmanager
 async def filled(new_store: NewStore) -> AsyncIterator[WriteStore]:
-    """Open a store on which the first version of the projection has run over some history."""
+    """Open a store with some history, on which the first version of the projection has run."""
     async with new_store([Total, Balance]) as store:
         async with bank_with(store, totals(1)) as app:
             for name in NAMES:
@@ -95,24 +95,24 @@ async def filled(new_store: NewStore) -> AsyncIterator[WriteStore]:
 
 
 async def deposited_unseen(store: WriteStore) -> None:
-    """Deposit 1 in the first account, and let no projection see it."""
+    """Deposit 1 in the first account while no projection runs."""
     async with bank_with(store, work=False) as app:
         await app.dispatch(Deposit(account_id=NAMES[0], amount=Decimal(1)))
 
 
 async def rebuilt(app: Application, **options: Any) -> None:
-    """Rebuild the projection; one that does not end is a failure of the store."""
+    """Rebuild the projection; fail if the rebuild does not end."""
     with in_time():
         await app.operations.rebuild("totals", **options)
 
 
 async def rows(app: Application) -> dict[str, tuple[int, Decimal]]:
-    """Return version and total of every row."""
+    """Return the version and the total of every row."""
     return {row.account_id: (row.version, row.total) for row in await app.execute(GetTotals())}
 
 
 def failing(store: WriteStore, method: str, times: int = 0) -> Any:
-    """Return the store with a method that does its work and then dies, after it has worked some times."""
+    """Return the store with a method that raises once, after its work, in the call that follows `times` successful ones."""
     left = [times]
 
     async def crash(call: Call) -> None:

@@ -1,4 +1,4 @@
-"""What the suites of units of work and of repositories let a bank do: transfers, totals, and a store that trips."""
+"""The domain of the suites about units of work and repositories: transfers, totals, and a store that fails on demand."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from .bank import Account, Deposited, Opened
 
 
 class Run(Command[str]):
-    """Runs what a test gives it."""
+    """Runs a function of the test."""
 
 
 class Transfer(Command[str]):
-    """Takes 1 from account "a", and opens account "b" with it."""
+    """Moves 1 from account "a" to account "b", which it opens."""
 
 
 class Total(View, name="suite_total", key="account_id"):
-    """What a projection that runs inline has counted."""
+    """The count of a projection that runs inline."""
 
     account_id: str
     total: Decimal
 
 
 class Standing(NamedTuple):
-    """What a store holds of one account: its balance, its row in the totals, and how many events it has."""
+    """The stored data of one account: its balance, its row in the totals, and its number of events."""
 
     balance: Decimal | None = None
     total: Decimal | None = None
@@ -39,13 +39,13 @@ class Standing(NamedTuple):
 
 
 OPENED = Standing(Decimal(0), None, 1), Standing()
-"""Account "a" was opened, and there is no account "b"."""
+"""Account "a" was opened; account "b" does not exist."""
 
 DEPOSITED = Standing(Decimal(1), Decimal(1), 2), Standing()
 """Then 1 was deposited in account "a"."""
 
 TRANSFERRED = Standing(Decimal(-1), Decimal(-1), 2), Standing(Decimal(1), Decimal(1), 2)
-"""Or 1 was transferred from it to account "b"."""
+"""Or 1 was transferred from account "a" to account "b"."""
 
 STEPS = (
     (BEGIN, ""),
@@ -57,7 +57,7 @@ STEPS = (
     (AFTER_ROWS, "suite_total"),
     (BEFORE_COMMIT, "account-b"),
 )
-"""Every step of a transfer, as a watched store names it."""
+"""The steps of a transfer, by their names in a watched store."""
 
 
 class Trip:
@@ -69,7 +69,7 @@ class Trip:
         self._error: Exception = TransientFailure("it trips")
 
     def at(self, step: tuple[str, str], error: Exception | None = None, *, times: int = 1) -> None:
-        """Raise at this step from now on, so many times."""
+        """Raise at this step for the given number of times."""
         self._step, self._times, self._error = step, times, error or TransientFailure("it trips")
 
     async def __call__(self, point: str, about: str) -> None:
@@ -79,7 +79,7 @@ class Trip:
 
 
 def handled(handler: Callable[..., Awaitable[str]]) -> Router:
-    """Return a module in which `Run` has this handler."""
+    """Return a router in which `Run` has this handler."""
     router = Router("handled")
     registration: Any = router.command_handler(Run)
     registration(handler)
@@ -87,7 +87,7 @@ def handled(handler: Callable[..., Awaitable[str]]) -> Router:
 
 
 def transfers() -> Router:
-    """Return a module with the transfer, and with totals that are counted inline."""
+    """Return a router with the transfer, and with totals that are counted inline."""
     router = Router("transfers")
 
     @router.command_handler(Transfer)
@@ -114,7 +114,7 @@ def transfers() -> Router:
 
 
 async def standing(store: WriteStore) -> tuple[Standing, Standing]:
-    """Return what is committed of the accounts "a" and "b", in one state of the store. Its accounts are kept as state."""
+    """Return the committed data of the accounts "a" and "b", read in one transaction. The accounts are state stored."""
     found: list[Standing] = []
     async with reading(store) as transaction:
         rows = await transaction.rows(Total).get_many(["a", "b"])

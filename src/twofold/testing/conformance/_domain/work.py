@@ -1,4 +1,4 @@
-"""A projection and an event handler that several processes share, and how to inspect them."""
+"""A projection and an event handler that several processes share, and functions that inspect them."""
 
 from __future__ import annotations
 
@@ -19,16 +19,19 @@ from .audit import ONCE
 from .bank import Balance, Deposit, Deposited, Open, bank
 
 LEASE = 0.5
-"""Seconds that a worker's claims outlive it, where others have to take over. A busy machine loses leases so short."""
+"""Seconds after which the lease of a dead worker expires.
+
+On a busy machine, running workers can lose such a lease, too.
+"""
 
 LONG = 600.0
-"""Seconds of a lease that does not end during a test."""
+"""Seconds of a lease that outlives every test."""
 
 ACCOUNTS = [f"a{number:02}" for number in range(20)]
 
 
 class Work(View, name="suite_work", key="account_id"):
-    """Every amount that was deposited to an account, in order."""
+    """The amounts that were deposited in an account, in order."""
 
     account_id: str
     seen: tuple[int, ...] = ()
@@ -52,11 +55,11 @@ class GetSum(Query["Sum | None"]):
 def working(
     *, partitions: int = 1, fail_on: Collection[str] = (), during: Callable[[str], Awaitable[None]] | None = None
 ) -> Router:
-    """Return a module with the projection "work".
+    """Return a router with the projection "work".
 
     Args:
-        partitions: into how many it is divided.
-        fail_on: the accounts whose deposits it fails on.
+        partitions: the number of partitions.
+        fail_on: the accounts on whose deposits it fails.
         during: awaited in each handler, with the account.
     """
     router = Router("work")
@@ -99,8 +102,8 @@ def mailing(
     """Return a router with the event handler "mail", which starts now and records account and amount of each event.
 
     Args:
-        sent: gets the notes.
-        partitions: into how many it is divided.
+        sent: collects the recorded texts.
+        partitions: the number of partitions.
         during: awaited in the handler, before any transaction.
     """
     router = Router("mail")
@@ -114,7 +117,7 @@ def mailing(
 
 
 def worker(store: WriteStore, router: Router | None = None, *, work: bool = True, lease: float = LEASE) -> Application:
-    """Return an application that is one of several processes."""
+    """Return the application of one of several processes."""
     app = Application("bank", **stores_of(store), lease=lease, work=work)
     app.include(bank)
     app.include(router or working())
@@ -123,7 +126,7 @@ def worker(store: WriteStore, router: Router | None = None, *, work: bool = True
 
 @asynccontextmanager
 async def opened(new_store: NewStore) -> AsyncIterator[tuple[WriteStore, Application]]:
-    """Open a store with some accounts, and an application on it that does no background work; fail instead of hanging."""
+    """Open a store with some accounts, and an application without background work; fail instead of hanging."""
     async with new_store([Balance, Work, Sum]) as store:
         with in_time(WHOLE_TEST):
             async with worker(store, work=False) as front:
@@ -133,51 +136,57 @@ async def opened(new_store: NewStore) -> AsyncIterator[tuple[WriteStore, Applica
 
 
 async def deposit(app: Application, *amounts: int, accounts: Collection[str] = tuple(ACCOUNTS)) -> None:
-    """Deposit each of some amounts in every account."""
+    """Deposit several amounts in every account."""
     for amount in amounts:
         for account in accounts:
             await app.dispatch(Deposit(account_id=account, amount=Decimal(amount)))
 
 
 async def done(app: Application) -> Mapping[str, tuple[int, ...]]:
-    """Return what the read model has of every account."""
+    """Return the amounts of every account in the read model."""
     rows = [await app.execute(GetWork(account_id=account)) for account in ACCOUNTS]
     return {row.account_id: row.seen for row in rows if row is not None}
 
 
 def everywhere(*amounts: int) -> dict[str, tuple[int, ...]]:
-    """Return what the read model should have when every account got these amounts."""
+    """Return the read model that is expected after these amounts were deposited in every account."""
     return dict.fromkeys(ACCOUNTS, amounts)
 
 
 async def retried(app: Application, account: str) -> Sequence[ParkedEvent]:
-    """Retry what is parked of an account; return what still is.
+    """Retry the parked events of an account; return the number of events that are parked afterwards.
 
     Raises:
-        AssertionError: nobody does it.
+        AssertionError: no worker retries them.
     """
     with in_time():
         return await app.operations.retry("work", f"account-{account}", timeout=CEILING)
 
 
 async def state(app: Application) -> str:
-    """Return how the projection is doing in a process."""
+    """Return the state of the projection in a process."""
     return next(each.state for each in await app.operations.status() if each.name == "work")
 
 
 async def lag(app: Application) -> int:
-    """Return how many events the projection has not passed."""
+    """Return the lag of the projection in events."""
     return next(each.lag for each in await app.operations.status() if each.name == "work")
 
 
 async def owners(store: WriteStore) -> dict[int, int]:
-    """Return how many workers hold so many partitions each: {2: 1} when one holds two and nobody else any."""
+    """Count the workers by the number of their partitions.
+
+    The result is {2: 1} if one worker holds two, and no other holds any.
+    """
     held = Counter(each.owner for each in await store.subscriptions.partitions("work") if each.owner is not None)
     return Counter(held.values())
 
 
 async def divided(store: WriteStore, subscription: str, partitions: int) -> None:
-    """Wait until a subscription has so many partitions: it is divided once a worker holds all that there were."""
+    """Wait until a subscription has this number of partitions.
+
+    Its worker must hold all partitions to change their number.
+    """
 
     async def so_many() -> bool:
         return len(await store.subscriptions.partitions(subscription)) == partitions
@@ -186,13 +195,13 @@ async def divided(store: WriteStore, subscription: str, partitions: int) -> None
 
 
 async def stolen(store: WriteStore) -> Lease:
-    """Take a partition away from its owner, for longer than any test."""
+    """Claim a partition of another worker with a lease that outlives every test."""
     (lease,) = await store.subscriptions.claim("work", "thief", seconds=LONG, limit=1, force=True)
     return lease
 
 
 async def others_passed(store: WriteStore, lease: Lease) -> bool:
-    """Return whether all partitions but one have passed the whole log."""
+    """Return whether all partitions except one have passed the whole log."""
     head = await store.log.head()
     found = await store.subscriptions.partitions("work")
     return all(each.checkpoint.position >= head for each in found if each.number != lease.partition)

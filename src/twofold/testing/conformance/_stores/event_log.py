@@ -1,4 +1,4 @@
-"""The event log: versions, conflicts, order, pages, and what survives the round trip."""
+"""The event log: versions, conflicts, order, pages, and unchanged events."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from twofold.errors import ConcurrencyConflict, DuplicateEvent
-from twofold.ports import START, Expected, ExpectedVersion, NewEvent, StoredEvent, WriteStore
+from twofold.ports import START, Expected, ExpectedVersion, NewEvent, Position, StoredEvent, WriteStore
 
 from .._tools.opened import NewStore, undone, writing
 
@@ -24,7 +24,7 @@ def event(data: str = "{}", *, name: str = "suite.happened", id: UUID | None = N
 async def append(
     store: WriteStore, stream: str, events: Sequence[NewEvent], expected: ExpectedVersion = Expected.ANY
 ) -> Sequence[StoredEvent]:
-    """Append in a transaction of its own."""
+    """Append events in a separate transaction."""
     async with writing(store) as transaction:
         return await transaction.log.append(stream, events, expected=expected)
 
@@ -34,11 +34,19 @@ async def stream_of(store: WriteStore, stream: str, after: int = 0) -> list[Stor
     return [stored async for stored in store.log.read(stream, after=after)]
 
 
+async def id_at(store: WriteStore, position: Position) -> UUID:
+    """Return the id of the event at a position."""
+    return (await store.log.ids([position]))[position]
+
+
 class EventLogSuite:
-    """What every event log does."""
+    """The promises of every event log."""
 
     async def test_exact_versions(self, new_store: NewStore) -> None:
-        """Exact expected versions are met by batches of one, two and three, and every other version conflicts."""
+        """Batches of one, two and three events succeed at their exact expected version.
+
+        Every other version conflicts.
+        """
         async with new_store([]) as store:
             assert [each.version for each in await append(store, "s-1", [event()], 0)] == [1]
             assert [each.version for each in await append(store, "s-1", [event(), event()], 1)] == [2, 3]
@@ -64,7 +72,7 @@ class EventLogSuite:
             assert [each.version for each in await stream_of(store, "s-1")] == [1, 2]
 
     async def test_an_empty_append_checks_too(self, new_store: NewStore) -> None:
-        """An expectation holds also when there is nothing to append."""
+        """The expected version is also checked when no events are appended."""
         async with new_store([]) as store:
             await append(store, "s-1", [event()])
             await append(store, "s-1", [], 1)
@@ -73,7 +81,10 @@ class EventLogSuite:
                     await append(store, stream, [], wrong)
 
     async def test_one_of_many_writers_wins(self, new_store: NewStore) -> None:
-        """Of writers that expect the same version exactly one wins; the others get the conflict with both versions."""
+        """Exactly one of several concurrent writers that expect the same version wins.
+
+        The others get a conflict with both versions.
+        """
         async with new_store([]) as store:
             await append(store, "s-1", [event()])
             ready, outcomes = anyio.Event(), list[object]()
@@ -95,7 +106,7 @@ class EventLogSuite:
             assert len(await stream_of(store, "s-1")) == 2
 
     async def test_many_events_in_one_append(self, new_store: NewStore) -> None:
-        """A thousand and more events are appended in one step, numbered without gaps, in ascending positions."""
+        """An append of more than a thousand events gives them versions without gaps and ascending positions."""
         async with new_store([]) as store:
             new = [event(f'{{"number":{number}}}') for number in range(1500)]
             stored = await append(store, "s-1", new, Expected.NO_STREAM)
@@ -106,7 +117,7 @@ class EventLogSuite:
             assert all(first.position < second.position for first, second in pairwise(read))
 
     async def test_several_streams_all_or_none(self, new_store: NewStore) -> None:
-        """Appends to several streams in one transaction are readable together, or none is."""
+        """Appends to several streams in one transaction become readable together, or not at all."""
         async with new_store([]) as store:
             await append(store, "s-3", [event()])
             with pytest.raises(ConcurrencyConflict):
@@ -122,7 +133,7 @@ class EventLogSuite:
             assert [each.stream for each in (await store.log.read_all()).events] == ["s-3", "s-1", "s-2"]
 
     async def test_an_event_id_is_taken_once(self, new_store: NewStore) -> None:
-        """An event id that is in the log, or twice in one append, is refused and nothing is written."""
+        """An event id that is already in the log, or occurs twice in one append, is refused. Nothing is written."""
         async with new_store([]) as store:
             first = event()
             await append(store, "s-1", [first])
@@ -134,8 +145,8 @@ class EventLogSuite:
                 await append(store, "s-2", [twice, twice])
             assert [each.id for each in (await store.log.read_all()).events] == [first.id]
 
-    async def test_a_rollback_leaves_nothing_and_holds_nobody_up(self, new_store: NewStore) -> None:
-        """Events that were rolled back are never readable, and what comes after them is."""
+    async def test_a_rollback_leaves_nothing_and_delays_no_reader(self, new_store: NewStore) -> None:
+        """Events of a rolled-back transaction are never readable, and later events are."""
         async with new_store([]) as store:
             async with undone(store) as transaction:
                 await transaction.log.append("s-1", [event(), event()], expected=0)
@@ -145,7 +156,7 @@ class EventLogSuite:
             assert (page.events, page.last) == ((later,), later.position)
 
     async def test_events_survive_the_round_trip(self, new_store: NewStore) -> None:
-        """Ids, names, versions, data, metadata and UTC times come back as they went in."""
+        """Ids, names, versions, data, metadata and UTC times are returned unchanged."""
         async with new_store([]) as store:
             text = '"text":"Zürich ☃ 𝄞 \\" \\\\ \\u0000"'
             data = f'{{{text},"amount":"12345678901234567890.10","big":9007199254740993,"float":0.1}}'
@@ -157,7 +168,7 @@ class EventLogSuite:
                 assert (stored.stream, stored.version) == ("s-ü", 1)
 
     async def test_pages_of_any_size_give_the_same(self, new_store: NewStore) -> None:
-        """Reading in pages of one, two and many gives the same events, each once, and ends at the head."""
+        """Reading with batches of one, two and many events returns the same events, each once, up to the head."""
         async with new_store([]) as store:
             for number in range(7):
                 await append(store, f"s-{number % 3}", [event(), event()])
@@ -173,7 +184,7 @@ class EventLogSuite:
                 assert position == await store.log.head() == everything[-1].position
 
     async def test_a_stream_is_read_from_a_version(self, new_store: NewStore) -> None:
-        """A stream can be read behind a version, past its end, and when it does not exist."""
+        """A stream can be read after a given version, after its end, and when it does not exist."""
         async with new_store([]) as store:
             await append(store, "s-1", [event() for _ in range(5)])
             assert [each.version for each in await stream_of(store, "s-1", after=2)] == [3, 4, 5]
@@ -182,7 +193,10 @@ class EventLogSuite:
             assert await stream_of(store, "nothing") == []
 
     async def test_filtered_pages_move_on(self, new_store: NewStore) -> None:
-        """A page says how far it looked also when nothing matched, and a full page goes on behind its last event."""
+        """A batch reports how far the log was read, even if no event matched.
+
+        After a full batch, reading resumes after its last event.
+        """
         async with new_store([]) as store:
             for number in range(6):
                 await append(store, "s-1", [event(name="suite.wanted" if number % 3 == 0 else "suite.other")])
@@ -193,7 +207,8 @@ class EventLogSuite:
             assert ([each.version for each in first.events], first.last) == ([1], first.events[0].position)
             rest = await store.log.read_all(after=first.last, names={"suite.wanted"})
             assert ([each.version for each in rest.events], rest.last) == ([4], head)
-            assert await store.log.read_all(after=head) == ((), head)
+            assert (rest.event, nothing.event) == (await id_at(store, head),) * 2
+            assert await store.log.read_all(after=head, event=rest.event) == ((), head, rest.event)
 
     async def test_events_are_counted(self, new_store: NewStore) -> None:
         """The log counts the events between two positions."""
@@ -204,7 +219,7 @@ class EventLogSuite:
             assert await store.log.count(after=stored[4].position, upto=stored[4].position) == 0
 
     async def test_the_identity_is_the_logs_own(self, new_store: NewStore) -> None:
-        """A log keeps its identity, and another log has another one."""
+        """A log keeps its identity, and every log has a different one."""
         async with new_store([]) as store, new_store([]) as other:
             assert await store.log.identity() == await store.log.identity()
             assert await store.log.identity() != await other.log.identity()

@@ -1,48 +1,31 @@
-"""Partitions and leases: of several workers one may move a partition on, and one that lost it cannot."""
+"""Partitions and leases: only the worker that holds the lease of a partition can move its checkpoint."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import anyio
 import pytest
 
 from twofold.errors import CheckpointMoved
-from twofold.ports import Checkpoint, Lease, Position, ReadStore, RowChange
+from twofold.ports import Edit, Lease, Position, RowChange
 
 from .._domain.row_samples import Task, all_of
 from .._tools.opened import NewReadStore, undone, writing
+from .lease_clocks import LeaseClocks
+from .leasing import LONG, OVER, claimed, divided
 from .subscription_store import NAME, TIME, advance, at, events, park, parked
 
-LONG = 60.0
-"""Seconds; longer than any test."""
 
-OVER = 0.0
-"""A lease that has ended as soon as it began."""
-
-
-async def divided(store: ReadStore, *checkpoints: Checkpoint, leases: Sequence[Lease] = (), of: str = NAME) -> None:
-    """Commit partitions."""
-    async with writing(store) as transaction:
-        await transaction.checkpoints.divide(of, checkpoints, leases=leases)
-
-
-async def claimed(store: ReadStore, owner: str, *, seconds: float = LONG, limit: int = 9) -> list[int]:
-    """Claim partitions and return their numbers."""
-    return [lease.partition for lease in await store.subscriptions.claim(NAME, owner, seconds=seconds, limit=limit)]
-
-
-async def ended(store: ReadStore, *leases: Lease) -> None:
-    """Let leases end now, as if nobody had renewed them."""
-    assert list(await store.subscriptions.renew(leases, seconds=OVER)) == list(leases)
-
-
-class LeaseSuite:
-    """What every store promises about partitions and leases. Needs the fixture `new_store`."""
+class LeaseSuite(LeaseClocks):
+    """The promises of every store about partitions and leases. Needs the fixture `new_store`."""
 
     async def test_partitions_are_written_and_read(self, new_store: NewReadStore) -> None:
-        """Partitions come back in their order, free, each with its checkpoint; a subscription that never ran has none."""
+        """Partitions are returned in order, without owners, each with its checkpoint.
+
+        A subscription that never ran has none.
+        """
         async with new_store([]) as store:
             assert await store.subscriptions.partitions(NAME) == []
             await divided(store, at(3), at(1, parked=2), at(2))
@@ -52,13 +35,33 @@ class LeaseSuite:
             ]  # fmt: skip
 
     async def test_the_lowest_partition_counts(self, new_store: NewReadStore) -> None:
-        """A subscription has passed what its slowest partition has passed; the parked events of all are added up."""
+        """The checkpoint of a subscription is that of its slowest partition.
+
+        Parked events of all partitions are added up.
+        """
         async with new_store([]) as store:
             await divided(store, at(7, parked=1), at(4, parked=2), at(9))
             assert await store.subscriptions.checkpoint(NAME) == at(4, parked=3)
 
+    async def test_contents_stay_with_the_checkpoint(self, new_store: NewReadStore) -> None:
+        """The contents of a projection are stored by `divide`, and kept while the checkpoint moves."""
+        texts = '[["naïve ☕ view"],["a%20b","c - d"]]', "x" * 60_000, ""
+        async with new_store([]) as store:
+            leases: Sequence[Lease] = ()
+            for contents in texts:
+                first, last = (replace(at(position), contents=contents) for position in (1, 2))
+                await divided(store, first, leases=leases)
+                leases = await store.subscriptions.claim(NAME, "a", seconds=LONG, limit=1, force=True)
+                async with writing(store) as transaction:
+                    await transaction.checkpoints.advance(NAME, expected=first, to=last, lease=leases[0])
+                assert [each.checkpoint for each in await store.subscriptions.partitions(NAME)] == [last]
+                assert await store.subscriptions.checkpoint(NAME) == last
+
     async def test_a_partition_is_claimed_once(self, new_store: NewReadStore) -> None:
-        """What a worker holds nobody else gets, itself included; the owner is known; other subscriptions are apart."""
+        """A claimed partition cannot be claimed again, even by its owner.
+
+        The owner is known. Other subscriptions are not affected.
+        """
         async with new_store([]) as store:
             await divided(store, at(0), at(0), at(0))
             await divided(store, at(0), of="another")
@@ -69,23 +72,8 @@ class LeaseSuite:
             assert len(await store.subscriptions.claim("another", "c", seconds=LONG, limit=9)) == 1
             assert await store.subscriptions.claim("unknown", "c", seconds=LONG, limit=9) == []
 
-    async def test_of_claims_at_once_one_wins(self, new_store: NewReadStore) -> None:
-        """Several workers that want the same partitions at the same time get each of them once."""
-        async with new_store([]) as store:
-            await divided(store, *[at(0)] * 4)
-            got: list[Lease] = []
-
-            async def worker(name: str) -> None:
-                got.extend(await store.subscriptions.claim(NAME, name, seconds=LONG, limit=4))
-
-            async with anyio.create_task_group() as tasks:
-                for name in "abcdef":
-                    tasks.start_soon(worker, name)
-            got.extend(await store.subscriptions.claim(NAME, "late", seconds=LONG, limit=4))
-            assert sorted(lease.partition for lease in got) == [0, 1, 2, 3]
-
     async def test_a_released_partition_is_free(self, new_store: NewReadStore) -> None:
-        """A partition that was given back can be claimed at once, under a new generation."""
+        """A released partition can be claimed immediately, with a new generation."""
         async with new_store([]) as store:
             await divided(store, at(0))
             (first,) = await store.subscriptions.claim(NAME, "a", seconds=LONG, limit=1)
@@ -95,29 +83,8 @@ class LeaseSuite:
             await store.subscriptions.release([first])
             assert [each.owner for each in await store.subscriptions.partitions(NAME)] == ["b"]
 
-    async def test_a_lease_ends_by_itself(self, new_store: NewReadStore) -> None:
-        """A lease that is not renewed ends, and another worker gets the partition; until then nobody does."""
-        async with new_store([]) as store:
-            await divided(store, at(0))
-            (lease,) = await store.subscriptions.claim(NAME, "a", seconds=LONG, limit=1)
-            assert await claimed(store, "b") == []
-            await ended(store, lease)
-            assert [each.owner for each in await store.subscriptions.partitions(NAME)] == [None]
-            assert await claimed(store, "b") == [0]
-
-    async def test_a_lease_is_renewed(self, new_store: NewReadStore) -> None:
-        """Renewing lengthens a lease, also one that has ended when nobody took it; one that was taken is not renewed."""
-        async with new_store([]) as store:
-            await divided(store, at(0), at(0))
-            leases = await store.subscriptions.claim(NAME, "a", seconds=OVER, limit=2)
-            assert list(await store.subscriptions.renew(leases, seconds=LONG)) == list(leases)
-            assert await claimed(store, "b") == []
-            await ended(store, leases[0])
-            assert await claimed(store, "b") == [0]
-            assert list(await store.subscriptions.renew(leases, seconds=LONG)) == [leases[1]]
-
     async def test_a_lost_lease_moves_nothing(self, new_store: NewReadStore) -> None:
-        """A worker that was away while another claimed its partition is refused, also when the checkpoint has not moved."""
+        """A worker whose partition was claimed by another worker cannot write, even if the checkpoint has not moved."""
         async with new_store([Task]) as store:
             await divided(store, at(1))
             (old,) = await store.subscriptions.claim(NAME, "a", seconds=OVER, limit=1)
@@ -132,7 +99,7 @@ class LeaseSuite:
             assert await store.subscriptions.checkpoint(NAME) == at(2)
 
     async def test_a_lease_moves_its_partition_only(self, new_store: NewReadStore) -> None:
-        """With a lease, the checkpoint of its partition moves, from where it is expected; the others stay."""
+        """A lease moves only the checkpoint of its own partition, and only from the expected position."""
         async with new_store([]) as store:
             await divided(store, at(1), at(1), at(1))
             leases = await store.subscriptions.claim(NAME, "a", seconds=LONG, limit=3)
@@ -147,8 +114,11 @@ class LeaseSuite:
                 async with writing(store) as transaction:
                     await transaction.checkpoints.advance(NAME, expected=at(1), to=at(6), lease=leases[1])
 
-    async def test_dividing_anew(self, new_store: NewReadStore) -> None:
-        """Who holds all partitions may replace them by more or fewer, free ones, whose old leases are worth nothing."""
+    async def test_changing_the_number_of_partitions(self, new_store: NewReadStore) -> None:
+        """A worker that holds all partitions can replace them with another number of free ones.
+
+        Their old leases are invalid.
+        """
         async with new_store([]) as store:
             await divided(store, at(4))
             for count in (3, 2):
@@ -160,7 +130,7 @@ class LeaseSuite:
                 assert await store.subscriptions.renew(leases, seconds=LONG) == []
 
     async def test_dividing_needs_every_partition(self, new_store: NewReadStore) -> None:
-        """A worker that does not own all partitions, or lost them, cannot replace them; nothing changes."""
+        """A worker that does not hold all partitions cannot replace them. Nothing changes."""
         async with new_store([]) as store:
             await divided(store, at(1), at(2))
             with pytest.raises(CheckpointMoved):
@@ -173,7 +143,10 @@ class LeaseSuite:
             assert [each.checkpoint for each in await store.subscriptions.partitions(NAME)] == [at(1), at(2)]
 
     async def test_workers_are_counted(self, new_store: NewReadStore) -> None:
-        """Each worker that says it is here is counted once, for as long as it says so, for its subscription only."""
+        """Each worker is counted once, for its own subscription only.
+
+        It is not counted after its announcement expires.
+        """
         async with new_store([]) as store:
             assert await store.subscriptions.attend(NAME, "a", seconds=LONG) == 1
             assert await store.subscriptions.attend(NAME, "b", seconds=LONG) == 2
@@ -181,8 +154,11 @@ class LeaseSuite:
             assert await store.subscriptions.attend(NAME, "b", seconds=OVER) in (1, 2)
             assert await store.subscriptions.attend(NAME, "a", seconds=LONG) == 1
 
-    async def test_parked_events_are_forgotten(self, new_store: NewReadStore) -> None:
-        """Parked events are forgotten by their positions, as many as there were; others stay."""
+    async def test_parked_events_are_deleted_by_position(self, new_store: NewReadStore) -> None:
+        """Parked events are deleted by their positions.
+
+        The number of deleted events is returned, and other events stay.
+        """
         async with new_store([]) as store:
             first, second, third = events(3)
             await park(store, parked(first), parked(second), parked(third, key="other"))
@@ -192,8 +168,8 @@ class LeaseSuite:
             assert await store.parked.read(NAME) == [parked(second)]
             assert await store.parked.keys(NAME) == {"k": 1}
 
-    async def test_held_keys_are_known(self, new_store: NewReadStore) -> None:
-        """The keys that wait for a next try are known with its time, past or to come; those that do not are not."""
+    async def test_keys_with_pending_retries_are_known(self, new_store: NewReadStore) -> None:
+        """The keys with pending retries are listed with the times of these retries. Other keys are not listed."""
         soon, late = datetime.now(UTC) - timedelta(microseconds=1), TIME + timedelta(days=36500, microseconds=7)
         async with new_store([]) as store:
             first, second, third = events(3)
@@ -204,8 +180,8 @@ class LeaseSuite:
             assert await store.parked.retries(NAME) == {"k": soon, "late": late}
             assert await store.parked.retries("another") == {}
 
-    async def test_a_retry_is_asked_for(self, new_store: NewReadStore) -> None:
-        """It concerns the first event that a key has, in the order of parking, and ends with it."""
+    async def test_a_retry_is_requested(self, new_store: NewReadStore) -> None:
+        """A requested retry concerns the first parked event of a key and ends with this event."""
         async with new_store([]) as store:
             second, first, third = events(3)
             await park(store, parked(first), parked(second), parked(third, key="other"))
@@ -221,7 +197,10 @@ class LeaseSuite:
             assert await store.parked.retries(NAME) == {"other": TIME}
 
     async def test_a_new_reason(self, new_store: NewReadStore) -> None:
-        """An event that failed again keeps its place, with the new reason, attempts and times, or without a next try."""
+        """An event that fails again keeps its place.
+
+        Its reason, attempts and times are replaced, with or without a next attempt.
+        """
         async with new_store([]) as store:
             first, second = events(2)
             await park(store, parked(first, again=TIME), parked(second))
@@ -232,8 +211,23 @@ class LeaseSuite:
                 assert await store.parked.read(NAME) == [again, parked(second)]
                 assert await store.parked.retries(NAME) == ({"k": time} if time else {})
 
+    async def test_an_edited_payload_is_stored(self, new_store: NewReadStore) -> None:
+        """An edit replaces the data and the schema of one parked event, of one subscription, and keeps its record."""
+        edits = Edit(TIME + timedelta(hours=1), "Zoë", "a “typo”"), Edit(TIME)
+        async with new_store([]) as store:
+            first, second = events(2)
+            await park(store, parked(first, again=TIME), parked(second))
+            await park(store, parked(first), of="another")
+            for number, edit in enumerate(edits):
+                event = first._replace(data=f'{{"text":"ü {number}"}}', schema=7 + number)
+                edited = parked(event, again=TIME)._replace(edit=edit)
+                async with writing(store) as transaction:
+                    await transaction.parked.update(NAME, edited)
+                assert await store.parked.read(NAME) == [edited, parked(second)]
+                assert await store.parked.read("another") == [parked(first)]
+
     async def test_a_rollback_undoes_all_of_it(self, new_store: NewReadStore) -> None:
-        """Partitions, next tries, reasons and forgotten events of a transaction that is rolled back are as before."""
+        """A rollback restores partitions, pending retries, reasons and deleted events."""
         async with new_store([]) as store:
             (first,) = events(1)
             await advance(store, None, at(1, parked=1))

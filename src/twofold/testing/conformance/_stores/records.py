@@ -1,4 +1,4 @@
-"""Records of what was done once: claimed by one transaction, found by those that come later, forgotten when old."""
+"""Idempotency keys and received messages: claimed by one transaction, found by later ones, deleted when old."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ANSWER = '{"total": "1.50", "note": "naïve ☕"}'
 ANSWERED = RECORD._replace(result=ANSWER, token="ahead")  # noqa: S106 -- the token of a session is not secret
 
 NAMES = "k", "K", "k ", " k", "é", "e\u0301", "ß", "ss", "k\t", "😀" * LONGEST_KEY, "😀" * (LONGEST_KEY - 1) + "😁"
-"""Names that databases like to confuse, and the longest ones."""
+"""Names that databases tend to confuse, and the longest possible names."""
 
 Claim: TypeAlias = Callable[[WriteTransaction], Awaitable[bool]]
 
@@ -34,7 +34,7 @@ async def claim_key(transaction: WriteTransaction, key: str = "k", tenant: str =
 
 
 async def claim_message(transaction: WriteTransaction, id: str = "m", consumer: str = "c") -> bool:
-    """Claim a message; return whether it was free."""
+    """Claim a message; return whether it was new."""
     return await transaction.inbox.claim(consumer, id, time=NOON)
 
 
@@ -42,12 +42,12 @@ CLAIMS: tuple[Claim, ...] = (claim_key, claim_message)
 
 
 async def answer(transaction: WriteTransaction, key: str = "k") -> None:
-    """Answer a key."""
+    """Record the result of a key."""
     await transaction.keys.answer("", key, result=ANSWER, token="ahead")  # noqa: S106 -- no secret
 
 
 async def waiting(store: WriteStore, work: Callable[[WriteTransaction], Awaitable[None]]) -> None:
-    """Do something in a transaction, again whenever the store gives up its wait."""
+    """Run an operation in a transaction, and repeat it if the store gives up waiting for a lock."""
     while True:
         with suppress(TransientFailure):
             async with writing(store) as transaction:
@@ -56,16 +56,16 @@ async def waiting(store: WriteStore, work: Callable[[WriteTransaction], Awaitabl
 
 
 async def free(store: WriteStore, claim: Claim) -> bool:
-    """Return whether something could be claimed, and leave it as it is."""
+    """Return whether a key or a message can be claimed, without claiming it."""
     async with undone(store) as transaction:
         return await claim(transaction)
 
 
 class RecordSuite:
-    """What a write store does with keys and messages. Needs the fixture `new_store`."""
+    """The promises of a write store about idempotency keys and received messages. Needs the fixture `new_store`."""
 
     async def test_a_claimed_key_is_found(self, new_store: NewStore) -> None:
-        """Who claims a key later gets the record of the first, to the character and the microsecond."""
+        """A later claim of the same key returns the first record unchanged, to the character and the microsecond."""
         async with new_store([]) as store:
             async with writing(store) as transaction:
                 assert await transaction.keys.claim("", "k", RECORD) is None
@@ -76,7 +76,7 @@ class RecordSuite:
                 assert await transaction.keys.claim("", "k", RECORD) == ANSWERED
 
     async def test_a_message_is_taken_once(self, new_store: NewStore) -> None:
-        """A message that is noted is not free for its consumer any more, and is for another one."""
+        """A message can be claimed once by each consumer."""
         async with new_store([]) as store:
             async with writing(store) as transaction:
                 assert await claim_message(transaction)
@@ -85,7 +85,7 @@ class RecordSuite:
                 assert await claim_message(transaction, consumer="d")
 
     async def test_a_transaction_finds_its_own_claims(self, new_store: NewStore) -> None:
-        """The same id twice in one transaction is taken once; a key claimed here is found, first without its result."""
+        """Within one transaction a message can be claimed once, and a claimed key is found, at first without its result."""
         async with new_store([]) as store, writing(store) as transaction:
             assert [await claim_message(transaction, each) for each in ("1", "2", "1", "1")] == [
                 True,
@@ -99,7 +99,7 @@ class RecordSuite:
             assert await transaction.keys.claim("", "k", RECORD) == ANSWERED
 
     async def test_claims_go_with_their_transaction(self, new_store: NewStore) -> None:
-        """A rollback leaves no claim, and neither does an undone savepoint; a commit keeps them with the events."""
+        """A rollback, also of a savepoint, removes claims. A commit stores them together with the events."""
         async with new_store([]) as store:
             for claim in CLAIMS:
                 assert await free(store, claim)
@@ -114,7 +114,7 @@ class RecordSuite:
                 assert not await free(store, claim)
 
     async def test_names_are_exact(self, new_store: NewStore) -> None:
-        """Names that differ in case, accents, a space at the end or the last of many characters are different names."""
+        """Names that differ only in case, accents, a trailing space or the last of many characters are different names."""
         async with new_store([]) as store:
             async with writing(store) as transaction:
                 for name, other in product(NAMES, repeat=2):
@@ -127,7 +127,10 @@ class RecordSuite:
                     assert not await claim_message(transaction, name, consumer=other)
 
     async def test_a_second_claim_waits(self, new_store: NewStore) -> None:
-        """While one transaction has claimed, others wait; when it commits they find what it left, all of it."""
+        """Claims of other transactions wait for the first one.
+
+        After its commit, they find everything that it stored.
+        """
         async with new_store([]) as store:
             found: list[KeyRecord | None] = []
             taken: list[bool] = []
@@ -148,7 +151,7 @@ class RecordSuite:
             assert taken == [False] * 3
 
     async def test_a_rollback_serves_the_next(self, new_store: NewStore) -> None:
-        """When the first of several claims is rolled back, exactly one of those that waited is served."""
+        """After a rollback of the first claim, exactly one of the waiting transactions gets the claim."""
         async with new_store([]) as store:
             for claim in CLAIMS:
                 served: list[bool] = []
@@ -167,7 +170,7 @@ class RecordSuite:
                 assert sorted(served) == [False, False, True]
 
     async def test_claims_need_a_transaction_that_writes(self, new_store: NewStore) -> None:
-        """A transaction that only reads refuses to claim, and so does one that has ended."""
+        """A read-only transaction and an ended transaction refuse to claim."""
         async with new_store([]) as store:
             uses: list[Callable[[WriteTransaction], Awaitable[object]]] = [*CLAIMS, answer]
             for use in uses:
@@ -179,8 +182,11 @@ class RecordSuite:
                 with pytest.raises(UnitOfWorkClosed):
                     await use(transaction)
 
-    async def test_old_keys_are_forgotten(self, new_store: NewStore) -> None:
-        """Records older than a time go, the oldest first and no more than asked for at once; their keys are free again."""
+    async def test_old_keys_are_deleted(self, new_store: NewStore) -> None:
+        """Records older than a given time are deleted, the oldest first, up to the limit.
+
+        Their keys can be claimed again.
+        """
         async with new_store([]) as store:
             async with writing(store) as transaction:
                 for age in (3, 1, 5, 2, 4):
@@ -198,8 +204,8 @@ class RecordSuite:
             assert await there() == ["1"]
             assert await store.keys.delete(before=NOON - timedelta(microseconds=1), limit=9) == 0
 
-    async def test_old_messages_are_forgotten(self, new_store: NewStore) -> None:
-        """Notes of messages go in the same way, and take no keys along."""
+    async def test_old_messages_are_deleted(self, new_store: NewStore) -> None:
+        """Records of messages are deleted in the same way, without affecting keys."""
         async with new_store([]) as store:
             async with writing(store) as transaction:
                 assert await claim_key(transaction)

@@ -1,4 +1,4 @@
-"""The rows of read models: kept whole, and never overwritten by older ones."""
+"""The rows of read models: stored unchanged, and never overwritten by older changes."""
 
 from __future__ import annotations
 
@@ -22,10 +22,13 @@ KEY = Ordering("id")
 
 
 class RowsSuite(RowLimits):
-    """What every store promises about writing the rows of its views. Needs the fixtures `new_store`, `capabilities`."""
+    """The promises of every store about writing the rows of its views.
+
+    Needs the fixtures `new_store`, `capabilities`.
+    """
 
     async def test_values_survive(self, new_store: NewReadStore) -> None:
-        """A row comes back equal: every scalar, each of them optional, and nested models, tuples and mappings."""
+        """A row is returned equal, with scalars of every type, optional fields, nested models, tuples and mappings."""
         async with new_store([Sheet]) as store:
             await put(store, SHEETS)
             found = await all_of(store, Sheet)
@@ -39,8 +42,11 @@ class RowsSuite(RowLimits):
             assert type(loaded.lines) is tuple
             assert {name: type(value) for name, value in loaded} == {name: type(value) for name, value in row}
 
-    async def test_what_cannot_be_kept_is_refused_by_the_write(self, new_store: NewReadStore) -> None:
-        """Half a surrogate pair, or a number of 1,100 bits, is kept as it is or refused at once; the commit never fails."""
+    async def test_a_row_that_cannot_be_stored_is_refused_by_the_write(self, new_store: NewReadStore) -> None:
+        """A lone surrogate and a number of 1,100 bits are stored unchanged, or the write raises.
+
+        The commit never fails.
+        """
         for row in (Task(id="a", note="b\udcff"), Task(id="a", team="b\udcff"), Task(id="a", rank=1 << 1_100)):
             async with new_store([Task]) as store:
                 transaction = await store.begin()
@@ -55,8 +61,17 @@ class RowsSuite(RowLimits):
                     await transaction.rollback()
                 assert await all_of(store, Task) == kept
 
+    async def test_a_disconnected_store_connects_again(self, new_store: NewReadStore) -> None:
+        """After `disconnect`, also a repeated one, transactions write and read."""
+        async with new_store([Task]) as store:
+            await put(store, [Task(id="a")])
+            for _ in range(2):
+                await store.disconnect()
+            await put(store, [Task(id="b")])
+            assert set(await all_of(store, Task)) == {"a", "b"}
+
     async def test_keys(self, new_store: NewReadStore) -> None:
-        """A key is any text, a number, a UUID or a date, and finds exactly its row."""
+        """Any text, number, UUID or date works as a key and finds exactly its row."""
         texts = (
             "",
             " ",
@@ -89,7 +104,7 @@ class RowsSuite(RowLimits):
                 assert await all_of(store, view) == {row.key: row for row in mine[1:]}
 
     async def test_put_get_delete(self, new_store: NewReadStore) -> None:
-        """A row is there after it is put, replaced whole by the next put, and gone after it is deleted."""
+        """`put` creates a row or replaces all of it; `delete` removes it."""
         async with new_store([Task]) as store:
             assert await get(store, Task, "a") is None
             await change(store, Task, ("a", Task(id="a", rank=1, note="first"), 1))
@@ -103,7 +118,7 @@ class RowsSuite(RowLimits):
             assert await all_of(store, Task) == {"a": Task(id="a", rank=4)}
 
     async def test_get_many(self, new_store: NewReadStore) -> None:
-        """Of many keys the rows that exist are returned, each under its key; no keys, no rows."""
+        """`get_many` returns the existing rows by key, and nothing for an empty list of keys."""
         async with new_store([Task]) as store:
             await put(store, tasks(24))
             await change(store, Task, ("t003", None, 2))
@@ -116,7 +131,7 @@ class RowsSuite(RowLimits):
                 assert await rows.get_many([f"t{number:03}" for number in reversed(range(1500))]) == wanted
 
     async def test_views_do_not_mix(self, new_store: NewReadStore) -> None:
-        """Rows of two views under one key are two rows."""
+        """Rows of two views with the same key are different rows."""
         async with new_store([Task, Sheet]) as store:
             await put(store, SHEETS)
             await put(store, [Task(id="full")])
@@ -126,7 +141,7 @@ class RowsSuite(RowLimits):
             assert ids((await all_of(store, Task)).values()) == ["full"]
 
     async def test_one_write_of_many_rows(self, new_store: NewReadStore) -> None:
-        """More than a thousand rows, and deletes among them, go into one write."""
+        """More than a thousand rows, with deletes among them, can be written in one call."""
         async with new_store([Task]) as store:
             await put(store, (Task(id=f"{number:05}", rank=number) for number in range(1500)))
             changes = [(f"{n:05}", None if n % 3 == 0 else Task(id=f"{n:05}", rank=-n), 2) for n in range(1200)]
@@ -141,15 +156,15 @@ class RowsSuite(RowLimits):
         ]
 
     async def test_older_writes_lose_in_any_order(self, new_store: NewReadStore) -> None:
-        """The newest change decides, in whatever order changes arrive, each in its own transaction."""
+        """The newest change wins if changes arrive in any order, each in its own transaction."""
         await self._permuted(new_store, one_transaction=False)
 
     async def test_older_writes_lose_inside_a_transaction(self, new_store: NewReadStore) -> None:
-        """The newest change decides, in whatever order changes arrive in one transaction."""
+        """The newest change wins if changes arrive in any order within one transaction."""
         await self._permuted(new_store, one_transaction=True)
 
     async def test_a_deleted_row_is_not_brought_back(self, new_store: NewReadStore) -> None:
-        """A put that is older than a delete changes nothing, also when the row never existed before the delete."""
+        """A put that is older than a delete changes nothing, even if the row did not exist before the delete."""
         async with new_store([Task]) as store:
             await change(store, Task, ("a", Task(id="a"), 5))
             await change(store, Task, ("a", None, 7), ("b", None, 7))
@@ -161,7 +176,7 @@ class RowsSuite(RowLimits):
             assert await all_of(store, Task) == {"a": Task(id="a", rank=8)}
 
     async def test_the_same_position_applies(self, new_store: NewReadStore) -> None:
-        """A second change at the row's own position applies: put after put, delete after put, put after delete."""
+        """A second change at the position of the row applies: put after put, delete after put, put after delete."""
         async with new_store([Task]) as store:
             await change(store, Task, ("a", Task(id="a", rank=1), 5))
             await change(store, Task, ("a", Task(id="a", rank=2), 5))
@@ -172,7 +187,10 @@ class RowsSuite(RowLimits):
             assert await all_of(store, Task) == {"a": Task(id="a", rank=3)}
 
     async def test_own_writes_are_seen(self, new_store: NewReadStore) -> None:
-        """A transaction sees what it wrote, by key, in a selection and in a count; nobody else does before it commits."""
+        """A transaction sees its own writes by key, in `find` and in `count`.
+
+        Other transactions see them after the commit.
+        """
         async with new_store([Task]) as store:
             await put(store, [Task(id="a"), Task(id="b")])
             before = await all_of(store, Task)
@@ -189,7 +207,7 @@ class RowsSuite(RowLimits):
             assert await all_of(store, Task) == {row.id: row for row in changed}
 
     async def test_rolled_back_writes_leave_nothing(self, new_store: NewReadStore) -> None:
-        """After a rollback rows are as before: new ones gone, changed and deleted ones back, with their old positions."""
+        """A rollback removes new rows and restores changed and deleted rows with their old positions."""
         async with new_store([Task]) as store:
             await change(store, Task, ("a", Task(id="a"), 3), ("b", Task(id="b"), 3))
             before = await all_of(store, Task)
@@ -201,7 +219,7 @@ class RowsSuite(RowLimits):
             assert [row.rank for row in (await all_of(store, Task)).values()] == [4, 4]
 
     async def test_a_savepoint_undoes_rows(self, new_store: NewStore, capabilities: Capabilities) -> None:
-        """What was written in a savepoint that failed is gone, tombstones too; what was written around it stays."""
+        """A failed savepoint undoes its rows and its deletes, and no other writes."""
         if not capabilities.savepoints:
             pytest.skip("the adapter has no savepoints")
         async with new_store([Task]) as store:
@@ -220,7 +238,7 @@ class RowsSuite(RowLimits):
             ]
 
     async def test_a_reader_sees_one_state(self, new_store: NewReadStore, capabilities: Capabilities) -> None:
-        """A read-only transaction keeps seeing the rows of its start."""
+        """A read-only transaction keeps seeing the rows as they were when it began."""
         if not capabilities.one_state:
             pytest.skip("the adapter shows one state a read, not one a transaction")
         async with new_store([Task]) as store:
@@ -233,7 +251,7 @@ class RowsSuite(RowLimits):
             assert ids((await all_of(store, Task)).values()) == ["b", "c"]
 
     async def test_a_reader_cannot_write_rows(self, new_store: NewReadStore) -> None:
-        """A read-only transaction refuses to write, and goes on reading."""
+        """A read-only transaction refuses to write and can still read."""
         async with new_store([Task]) as store:
             await put(store, [Task(id="a")])
             async with reading(store) as transaction:

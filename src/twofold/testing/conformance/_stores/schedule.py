@@ -1,4 +1,4 @@
-"""The schedule of a store: entries that are written, found in order, taken once, and go with their transaction."""
+"""The schedule of a store: entries are stored, found in order, and claimed once, each within its transaction."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ Change: TypeAlias = Callable[[WriteTransaction], Awaitable[object]]
 
 
 def entry(id: str = "e", *, minutes: float = 0, tenant: str = "", entry: UUID | None = None) -> ScheduledCommand:
-    """Return an entry that is due so many minutes after noon."""
+    """Return an entry that is due `minutes` after noon."""
     due, fields = NOON + timedelta(minutes=minutes), '{"note": "naïve ☕", "amount": "1.50"}'
     return ScheduledCommand(tenant, id, entry or uuid4(), due, "test.remind", 2, fields, '{"tenant": "é"}', due)
 
 
 async def put(store: WriteStore, *entries: ScheduledCommand) -> None:
-    """Write entries in a transaction of their own."""
+    """Store entries in a separate transaction."""
     async with writing(store) as transaction:
         for each in entries:
             await transaction.schedule.put(each)
 
 
 async def ids(store: WriteStore) -> list[str]:
-    """Return the ids of what is tried next."""
+    """Return the ids of the entries that are due next."""
     return [each.id for each in await store.schedule.next(limit=100)]
 
 
 class ScheduleSuite:
-    """What a write store does with scheduled commands. Needs the fixture `new_store`."""
+    """The promises of a write store about scheduled commands. Needs the fixture `new_store`."""
 
-    async def test_an_entry_comes_back_as_it_was(self, new_store: NewStore) -> None:
-        """Every field of an entry survives, to the character and the microsecond."""
+    async def test_an_entry_comes_back_unchanged(self, new_store: NewStore) -> None:
+        """Every field of an entry is returned unchanged, to the character and the microsecond."""
         async with new_store([]) as store:
             first = entry("one", tenant="blue")
             later = entry("two", minutes=1)._replace(again=NOON + timedelta(days=1), attempts=3, reason="Bad: ☕\n")
@@ -53,7 +53,7 @@ class ScheduleSuite:
             assert await store.schedule.next(limit=9) == [first, later]
 
     async def test_entries_come_in_order(self, new_store: NewStore) -> None:
-        """The earliest entries come first, entries of one time by their ids, and at most `limit`."""
+        """Entries are listed by time, entries with the same time by id, and at most `limit` of them."""
         async with new_store([]) as store:
             for name, minutes in (("c", 2), ("b", 1), ("d", 1), ("a", 3)):
                 await put(store, entry(name, minutes=minutes))
@@ -61,7 +61,10 @@ class ScheduleSuite:
             assert [each.id for each in await store.schedule.next(limit=2)] == ["b", "d"]
 
     async def test_an_id_holds_one_entry(self, new_store: NewStore) -> None:
-        """Scheduling under an id again replaces what was there, in the same transaction too; other tenants keep theirs."""
+        """Scheduling with an existing id replaces the entry, also within one transaction.
+
+        Other tenants keep their entries.
+        """
         async with new_store([]) as store:
             blue, second, third = entry(tenant="blue"), entry(minutes=1), entry(minutes=2)
             await put(store, blue, entry(), second)
@@ -70,7 +73,7 @@ class ScheduleSuite:
             assert await store.schedule.next(limit=9) == [blue, third]
 
     async def test_ids_are_exact(self, new_store: NewStore) -> None:
-        """Ids that differ in case, accents, a space at the end or the last of many characters are different ids."""
+        """Ids that differ only in case, accents, a trailing space or the last of many characters are different ids."""
         async with new_store([]) as store:
             await put(store, *[entry(name, tenant=tenant) for name in NAMES for tenant in NAMES])
             found = await store.schedule.next(limit=1000)
@@ -80,8 +83,8 @@ class ScheduleSuite:
                     assert await transaction.schedule.cancel(tenant, name)
             assert await ids(store) == []
 
-    async def test_what_is_removed_is_gone(self, new_store: NewStore) -> None:
-        """An entry is removed once; removing it again, or removing an unknown one, returns False."""
+    async def test_a_removed_entry_is_not_dispatched(self, new_store: NewStore) -> None:
+        """Removing an entry returns True once. Removing it again, or removing an unknown entry, returns False."""
         async with new_store([]) as store:
             await put(store, entry("a"), entry("b"), entry("b", tenant="blue"))
             async with writing(store) as transaction:
@@ -91,7 +94,7 @@ class ScheduleSuite:
             assert [(each.tenant, each.id) for each in await store.schedule.next(limit=9)] == [("", "a"), ("blue", "b")]
 
     async def test_only_this_very_entry_is_taken(self, new_store: NewStore) -> None:
-        """An entry is taken once; a later entry with the same id is another entry, and stays."""
+        """An entry can be claimed once. A later entry with the same id is a different entry and stays."""
         async with new_store([]) as store:
             first, second = entry(), entry()
             await put(store, first)
@@ -105,7 +108,10 @@ class ScheduleSuite:
             assert await store.schedule.next(limit=9) == [second]
 
     async def test_one_of_several_takes_an_entry(self, new_store: NewStore) -> None:
-        """Of transactions that want an entry at once one gets it; when that one is rolled back it is there for others."""
+        """Exactly one of several concurrent transactions claims an entry.
+
+        If it rolls back, another one can claim the entry.
+        """
         async with new_store([]) as store:
             wanted, taken = entry(), list[bool]()
             await put(store, wanted)
@@ -121,8 +127,8 @@ class ScheduleSuite:
             assert (taken[0], sorted(taken[1:])) == (True, [False] * 4 + [True])
             assert await ids(store) == []
 
-    async def test_who_removes_waits_for_who_takes(self, new_store: NewStore) -> None:
-        """An entry that is being taken is not removed beside that: who removes it learns what became of it."""
+    async def test_a_removal_waits_for_a_dispatch(self, new_store: NewStore) -> None:
+        """Removing an entry waits for the transaction that claims it, and then returns the outcome."""
         async with new_store([]) as store:
             for ending, removes in ((writing, False), (undone, True)):
                 wanted, removed = entry(), list[bool]()
@@ -139,7 +145,7 @@ class ScheduleSuite:
                 assert removed == [removes]
 
     async def test_changes_go_with_their_transaction(self, new_store: NewStore) -> None:
-        """What a transaction that is rolled back, or a savepoint, has changed was never changed; a commit keeps it."""
+        """A rollback, also of a savepoint, undoes changes of the schedule. A commit stores them."""
         there, other = entry("there"), entry("other", minutes=1)
         changes: list[Change] = [
             lambda transaction: transaction.schedule.put(other),
@@ -164,8 +170,11 @@ class ScheduleSuite:
                 assert await store.schedule.next(limit=9) == [there]
             assert await store.schedule.next(limit=9) == [other]
 
-    async def test_what_is_postponed_comes_later_or_not_by_itself(self, new_store: NewStore) -> None:
-        """A postponed entry comes at its new time; one without a time is stuck, in the order of what was due first."""
+    async def test_a_postponed_entry_is_due_later_or_stuck(self, new_store: NewStore) -> None:
+        """A postponed entry is due at its new time.
+
+        Entries without a new time are stuck, and are listed by their original times.
+        """
         async with new_store([]) as store:
             a, b, c = entry("a"), entry("b", minutes=1), entry("c", minutes=2)
             await put(store, a, b, c)
@@ -184,7 +193,7 @@ class ScheduleSuite:
             assert await ids(store) == ["b", "a"]
 
     async def test_changes_need_a_transaction_that_writes(self, new_store: NewStore) -> None:
-        """A transaction that only reads refuses to change the schedule, and so does one that has ended."""
+        """A read-only transaction and an ended transaction refuse to change the schedule."""
         there = entry()
         changes: list[Change] = [
             lambda transaction: transaction.schedule.put(there),

@@ -1,4 +1,4 @@
-"""Shadow rows: a second set of a view's rows, which a rebuild fills and then puts in the place of the first."""
+"""Shadow rows: a second set of rows of a view, which a rebuild fills and then swaps in."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ OLD, NEW = Task(id="a"), Task(id="a", rank=1)
 
 
 async def write(store: ReadStore, key: str, row: Task | None, position: int, *, shadow: bool = False) -> None:
-    """Commit one row, or its absence."""
+    """Commit a row, or its deletion."""
     async with writing(store) as transaction:
         await transaction.rows(Task, shadow=shadow).write([RowChange(key, row, Position(position))])
 
 
 async def shadows_of(store: ReadStore) -> dict[object, Task]:
-    """Return the committed shadow rows with the keys that are used here."""
+    """Return the committed shadow rows with the keys that these tests use."""
     async with reading(store) as transaction:
         return dict(await transaction.rows(Task, shadow=True).get_many(["a", "b"]))
 
 
 async def swap(store: ReadStore) -> None:
-    """Let the shadow rows take the place of the others."""
+    """Replace the rows with the shadow rows."""
     async with writing(store) as transaction:
         await transaction.shadows.swap([Task])
 
 
 class ShadowRows:
-    """The cases of `RebuildSuite` about shadow rows alone."""
+    """The cases of `RebuildSuite` that use shadow rows without an application."""
 
     async def test_shadow_rows_are_apart(self, new_store: NewReadStore) -> None:
-        """Who reads a view finds no shadow row, and each row of the two sets has a position of its own."""
+        """Readers of a view never see its shadow rows. Each row of the two sets has its own position."""
         async with new_store([Task]) as store:
             await store.create_shadows([Task])
             await write(store, "a", OLD, 5)
@@ -45,7 +45,10 @@ class ShadowRows:
             assert await shadows_of(store) == {"a": NEW, "b": Task(id="b")}
 
     async def test_a_swap_replaces_all_rows(self, new_store: NewReadStore) -> None:
-        """After a swap there are the rows that were shadows, no others, and no shadows; other views are as they were."""
+        """After a swap, the view consists of the former shadow rows only.
+
+        There are no shadow rows, and other views are unchanged.
+        """
         other = Balance(account_id="a", balance=Decimal(1))
         async with new_store([Task, Balance]) as store:
             await store.create_shadows([Task, Balance])
@@ -61,7 +64,7 @@ class ShadowRows:
             assert await all_of(store, Task) == {}
 
     async def test_swapped_rows_keep_their_positions(self, new_store: NewReadStore) -> None:
-        """An older write loses against a row, or a deletion, that came by the swap; a newer one wins."""
+        """After a swap, a write that is older than a swapped row or deletion loses, and a newer write wins."""
         async with new_store([Task]) as store:
             await store.create_shadows([Task])
             await write(store, "a", OLD, 9)
@@ -75,7 +78,7 @@ class ShadowRows:
             assert await all_of(store, Task) == {"a": OLD}
 
     async def test_a_swap_is_rolled_back(self, new_store: NewReadStore) -> None:
-        """A swap, or a clearing, that is not committed has changed nothing."""
+        """A rollback undoes a swap, and also the deletion of shadow rows."""
         async with new_store([Task]) as store:
             await store.create_shadows([Task])
             await write(store, "a", OLD, 5)
@@ -88,7 +91,10 @@ class ShadowRows:
             assert await shadows_of(store) == {"a": NEW}
 
     async def test_shadows_are_cleared(self, new_store: NewReadStore) -> None:
-        """Clearing removes the shadow rows with their positions and leaves the others; creating what is there does not."""
+        """Clearing deletes the shadow rows with their positions, and no other rows.
+
+        Creating existing shadow tables changes nothing.
+        """
         async with new_store([Task]) as store:
             await store.create_shadows([Task])
             await write(store, "a", OLD, 5)

@@ -1,4 +1,4 @@
-"""Snapshots: fewer events to read, and nothing else that anybody could notice."""
+"""Snapshots: they reduce the number of events to read and change nothing else."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from twofold.ports import NewEvent, Snapshot, WriteStore
 from .._tools.opened import NewStore, reading, undone, writing
 
 EVERY = 5
-"""A snapshot is kept after so many events."""
+"""The number of events after which a snapshot is stored."""
 
 
 class Turned(Event, name="suite.turned"):
-    """The meter was turned by some number."""
+    """The meter was turned by a number."""
 
     meter_id: str
     by: int
 
 
 class Turn(Command[tuple[int, int]]):
-    """Turns the meter several times, one event each; answers with sum and number."""
+    """Turns the meter several times, with one event each time. Returns the sum and the number of events."""
 
     meter_id: str
     by: tuple[int, ...]
@@ -38,7 +38,7 @@ class Remove(Command[None]):
 
 
 class Meter(Aggregate, name="meter", snapshot_every=EVERY):
-    """Sums up, and counts how often."""
+    """Adds up the numbers and counts the events."""
 
     id: str
     total: int
@@ -54,7 +54,7 @@ class Meter(Aggregate, name="meter", snapshot_every=EVERY):
 
 
 def meters(store: WriteStore) -> Application:
-    """Return an application of meters, whose events are their state."""
+    """Return an application of event-sourced meters."""
     app = Application("meters", write=store, event_sourced=[Meter])
 
     @app.command_handler(Turn)
@@ -89,10 +89,10 @@ async def keep(store: WriteStore, snapshot: Snapshot, stream: str = "meter-a") -
 
 
 class SnapshotSuite:
-    """What every write store promises about snapshots. Needs the fixture `new_store`."""
+    """The promises of every write store about snapshots. Needs the fixture `new_store`."""
 
     async def test_a_snapshot_survives(self, new_store: NewStore) -> None:
-        """A snapshot comes back as it was kept, for its stream; there is none before."""
+        """A snapshot is returned unchanged, for its own stream only. A new stream has no snapshot."""
         async with new_store([]) as store:
             assert await kept(store) is None
             snapshot = Snapshot(7, 3, '{"text":"Grüße 🚲"}')
@@ -102,14 +102,14 @@ class SnapshotSuite:
             assert await kept(store, "meter-b") == Snapshot(1, 1, "{}")
 
     async def test_an_older_one_does_not_replace_a_newer(self, new_store: NewStore) -> None:
-        """The snapshot of the higher version stays, in any order of arrival; one of the same version is replaced."""
+        """The snapshot with the highest version stays, in any order of arrival. One of the same version is replaced."""
         async with new_store([]) as store:
             for version, data in ((5, "[1]"), (10, "[2]"), (5, "[3]"), (10, "[4]")):
                 await keep(store, Snapshot(version, 1, data))
             assert await kept(store) == Snapshot(10, 1, "[4]")
 
     async def test_a_rollback_keeps_none(self, new_store: NewStore) -> None:
-        """A snapshot is kept with its transaction, or not at all."""
+        """A rollback also undoes the snapshot."""
         async with new_store([]) as store:
             async with undone(store) as transaction:
                 await transaction.snapshots.put("meter-a", Snapshot(1, 1, "{}"))
@@ -117,7 +117,7 @@ class SnapshotSuite:
             assert await kept(store) is None
 
     async def test_a_loaded_aggregate_is_the_same(self, new_store: NewStore) -> None:
-        """With snapshots an aggregate is what all of its events make it, at every number of events."""
+        """Loading an aggregate with a snapshot or from all events gives equal aggregates, for every number of events."""
         async with new_store([]) as store, meters(store) as app:
             total = turns = 0
             for number in range(3 * EVERY + 2):
@@ -128,7 +128,10 @@ class SnapshotSuite:
             assert found.version == 3 * EVERY
 
     async def test_one_command_crosses_several(self, new_store: NewStore) -> None:
-        """However many events a command records, the snapshot is that of the last."""
+        """One command can record more events than the interval of snapshots.
+
+        The snapshot then contains its last event.
+        """
         async with new_store([]) as store, meters(store) as app:
             await app.dispatch(Turn(meter_id="a", by=tuple(range(2 * EVERY + 3))))
             found = await kept(store)
@@ -137,8 +140,11 @@ class SnapshotSuite:
             assert await app.dispatch(Turn(meter_id="a", by=(1,))) == (sum(range(2 * EVERY + 3)) + 1, 2 * EVERY + 4)
 
     @pytest.mark.parametrize("broken", ["another snapshot_version", "not readable", "older"])
-    async def test_what_cannot_be_trusted_is_ignored(self, new_store: NewStore, broken: str) -> None:
-        """A snapshot of another version, or an undecodable one, is ignored; after an older one, more events are read."""
+    async def test_an_unusable_snapshot_is_ignored(self, new_store: NewStore, broken: str) -> None:
+        """An undecodable snapshot, or one with another `snapshot_version`, is ignored.
+
+        After an older snapshot, more events are read.
+        """
         async with new_store([]) as store, meters(store) as app:
             await app.dispatch(Turn(meter_id="a", by=(1,) * EVERY))
             found = await kept(store)
@@ -154,7 +160,7 @@ class SnapshotSuite:
             assert await app.dispatch(Turn(meter_id="a", by=(1, 1))) == (EVERY + 2, EVERY + 2)
 
     async def test_a_conflict_keeps_none(self, new_store: NewStore) -> None:
-        """A snapshot that is kept in a transaction whose append conflicts is not kept."""
+        """A snapshot is not stored if the append of its transaction conflicts."""
         async with new_store([]) as store, meters(store) as app:
             await app.dispatch(Turn(meter_id="a", by=(1,) * (2 * EVERY - 1)))
             before = await kept(store)
@@ -166,7 +172,7 @@ class SnapshotSuite:
             assert await kept(store) == before
 
     async def test_a_removed_aggregate_stays_removed(self, new_store: NewStore) -> None:
-        """A snapshot does not bring back what was removed."""
+        """A snapshot does not restore a removed aggregate."""
         async with new_store([]) as store, meters(store) as app:
             await app.dispatch(Turn(meter_id="a", by=(1,) * EVERY))
             await app.dispatch(Remove(meter_id="a"))

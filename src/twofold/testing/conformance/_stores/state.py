@@ -1,9 +1,10 @@
-"""The state of aggregates: kept whole, versioned, and saved by one of those who loaded the same version."""
+"""The state of aggregates: stored unchanged, with a version that only one of several concurrent writers can increase."""
 
 from __future__ import annotations
 
 from collections import Counter
 from datetime import date
+from decimal import Decimal
 from typing import cast
 
 import anyio
@@ -11,17 +12,29 @@ import pytest
 
 from twofold.errors import ConcurrencyConflict
 
-from .._domain.state_samples import Account, Other, account, insert, load, save_again, version
+from .._domain.state_samples import (
+    Account,
+    NewFee,
+    NewTariff,
+    OldFee,
+    OldTariff,
+    Other,
+    account,
+    insert,
+    load,
+    save_again,
+    version,
+)
 from .._tools.capabilities import Capabilities
 from .._tools.opened import NewStore, failed_savepoint, reading, undone, writing
 from .state_refusals import StateRefusals
 
 
 class StateSuite(StateRefusals):
-    """What every store promises about the state that it keeps. Needs the fixtures `new_store` and `capabilities`."""
+    """The promises of every store about the state of aggregates. Needs the fixtures `new_store` and `capabilities`."""
 
     async def test_values_survive(self, new_store: NewStore) -> None:
-        """Decimals, times, enums, nested models, tuples and mappings come back equal, in a new object of the class."""
+        """Decimals, times, enums, nested models, tuples and mappings are returned equal, in a new object of the class."""
         made = account()
         async with new_store([]) as store:
             await insert(store, made)
@@ -40,14 +53,26 @@ class StateSuite(StateRefusals):
         assert type(loaded.former) is tuple
         assert loaded.recorded == ()
 
+    async def test_a_new_default_leaves_old_states_alone(self, new_store: NewStore) -> None:
+        """A nested model that was stored with its default keeps the value when a later release has another default."""
+        old = OldTariff()
+        old.id, old.fee = "1", OldFee()
+        async with new_store([]) as store:
+            async with writing(store) as transaction:
+                await transaction.state(OldTariff).insert(old.id, old)
+            async with reading(store) as transaction:
+                found = await transaction.state(NewTariff).load(old.id)
+        assert found is not None
+        assert cast(NewTariff, found.aggregate).fee == NewFee(amount=Decimal("1.00"), currency="EUR")
+
     async def test_nothing_there(self, new_store: NewStore) -> None:
-        """An id that was never added has no aggregate and no version."""
+        """An unknown id has no aggregate and no version."""
         async with new_store([]) as store:
             assert await load(store) is None
             assert await version(store) is None
 
     async def test_ids(self, new_store: NewStore) -> None:
-        """An id is any text, and finds exactly its aggregate."""
+        """Any text works as an id and finds exactly its aggregate."""
         texts = ("a", "A", "ä", "a\u0308", "東京", "a/b", "%", "'", " ", "x" * 200)
         async with new_store([]) as store:
             for number, text in enumerate(texts):
@@ -72,8 +97,8 @@ class StateSuite(StateRefusals):
             assert vars(found.aggregate) == {"id": "1", "text": "other"}
             assert (found.version, await version(store)) == (1, 2)
 
-    async def test_what_is_loaded_is_not_shared(self, new_store: NewStore) -> None:
-        """Changing what was inserted or loaded changes nothing stored, nor what another load gives."""
+    async def test_loaded_aggregates_are_not_shared(self, new_store: NewStore) -> None:
+        """Changing an inserted or loaded object changes neither the stored state nor the results of other loads."""
         made = account()
         async with new_store([]) as store:
             async with writing(store) as transaction:
@@ -93,7 +118,7 @@ class StateSuite(StateRefusals):
             assert (found_again[0].tags, found_again[0].saves) == (["b", "a"], 0)
 
     async def test_an_update_bumps_the_version(self, new_store: NewStore) -> None:
-        """Each save of a changed state adds one to the version; several in one transaction do, too."""
+        """Each save of a changed state increases the version by one, also several saves in one transaction."""
         async with new_store([]) as store:
             await insert(store, account())
             for expected in (2, 3):
@@ -114,7 +139,7 @@ class StateSuite(StateRefusals):
             assert (loaded[0].saves, loaded[0].closed, loaded[1]) == (40, date(2024, 1, 4), 5)
 
     async def test_an_unchanged_state_is_not_written(self, new_store: NewStore) -> None:
-        """Saving what the transaction loaded or wrote, unchanged, leaves the version as it is and does not check it."""
+        """Saving an unchanged state that the transaction loaded or wrote keeps the version and skips the check."""
         async with new_store([]) as store:
             await insert(store, account())
             async with writing(store) as transaction:
@@ -132,8 +157,8 @@ class StateSuite(StateRefusals):
                 await state.update("2", account("2"), expected=1)
             assert (await version(store), await version(store, "2")) == (2, 1)
 
-    async def test_what_was_not_loaded_is_written(self, new_store: NewStore) -> None:
-        """Without a load in its transaction a state is saved as the next version, guarded, even when it is the same."""
+    async def test_an_aggregate_that_was_not_loaded_is_written(self, new_store: NewStore) -> None:
+        """A state that the transaction has not loaded is checked and saved as the next version, even if it is unchanged."""
         async with new_store([]) as store:
             await insert(store, account())
             async with writing(store) as transaction:
@@ -146,7 +171,7 @@ class StateSuite(StateRefusals):
             assert await version(store) == 2
 
     async def test_delete(self, new_store: NewStore) -> None:
-        """A deleted aggregate is gone, for the transaction at once and for others when it commits."""
+        """A deleted aggregate is gone immediately for its own transaction, and for others after the commit."""
         async with new_store([]) as store:
             await insert(store, account())
             await insert(store, account("2"))
@@ -162,7 +187,7 @@ class StateSuite(StateRefusals):
             assert await version(store, "2") == 1
 
     async def test_a_deleted_id_is_free_again(self, new_store: NewStore) -> None:
-        """An id can be inserted after its delete, in the same transaction and in a later one, and starts at version 1."""
+        """A deleted id can be inserted again, in the same transaction or later, and starts at version 1."""
         async with new_store([]) as store:
             for saves in (1, 2):
                 await insert(store, account(saves=saves))
@@ -180,7 +205,7 @@ class StateSuite(StateRefusals):
                 assert await load(store) is None
 
     async def test_a_rollback_undoes_everything(self, new_store: NewStore) -> None:
-        """After a rollback the inserted is gone, the changed and the deleted are as before."""
+        """A rollback removes inserted aggregates and restores changed and deleted ones."""
         async with new_store([]) as store:
             await insert(store, account())
             await insert(store, account("2"))
@@ -200,7 +225,7 @@ class StateSuite(StateRefusals):
             assert found[0].saves == 0
 
     async def test_a_savepoint_undoes_an_update(self, new_store: NewStore, capabilities: Capabilities) -> None:
-        """An update that a savepoint undid can be done again, with the same state and version."""
+        """An update that a failed savepoint has undone can be repeated with the same state and version."""
         if not capabilities.savepoints:
             pytest.skip("the adapter has no savepoints")
         async with new_store([]) as store:
@@ -222,7 +247,10 @@ class StateSuite(StateRefusals):
             assert (loaded[0].saves, loaded[1]) == (5, 2)
 
     async def test_concurrent_increments(self, new_store: NewStore) -> None:
-        """Of those who save the same version one wins; with retries, no increment is lost and none counts twice."""
+        """Exactly one of several concurrent saves of the same version wins.
+
+        With retries, every increment counts once.
+        """
         workers, rounds = 6, 4
         outcomes: Counter[str] = Counter()
         all_loaded, waiting = anyio.Event(), Counter[str]()
@@ -236,7 +264,7 @@ class StateSuite(StateRefusals):
                         found = await load(store)
                         assert found is not None
                         loaded, at = found
-                        if number == 0 and not all_loaded.is_set():  # everybody's first try is from the same version
+                        if number == 0 and not all_loaded.is_set():  # all first attempts are from the same version
                             waiting["first"] += 1
                             if waiting["first"] == workers:
                                 all_loaded.set()

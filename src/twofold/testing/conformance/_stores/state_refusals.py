@@ -1,8 +1,9 @@
-"""Writes of state that are refused: an id that is taken, a version that moved on, a transaction that only reads."""
+"""Refused writes of state: an existing id, an outdated version, a read-only transaction."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from traceback import format_exception
 from typing import Any, cast
 
 import pytest
@@ -29,7 +30,7 @@ REFUSED: dict[str, tuple[type[TwofoldError], Callable[[StateStore[Account]], Awa
     "a stale delete": (ConcurrencyConflict, lambda state: state.delete("1", account(), expected=1)),
     "a delete of nothing": (ConcurrencyConflict, lambda state: state.delete("3", account("3"), expected=1)),
 }
-"""Writes that are refused where account 1 has version 2, and their errors."""
+"""Writes that are refused if account 1 has version 2, and their errors."""
 
 USES: dict[str, Callable[[StateStore[Account]], Awaitable[Any]]] = {
     "load": lambda state: state.load("1"),
@@ -38,14 +39,14 @@ USES: dict[str, Callable[[StateStore[Account]], Awaitable[Any]]] = {
     "update": lambda state: state.update("1", account(saves=5), expected=2),
     "delete": lambda state: state.delete("1", account(), expected=2),
 }
-"""What a store of state is asked for; in a transaction that is not doomed all of it works."""
+"""Operations on state. All of them work in a transaction that is not doomed."""
 
 
 class StateRefusals:
-    """What every store refuses of the state that it keeps; a part of `StateSuite`."""
+    """The cases of `StateSuite` about refused writes."""
 
     async def test_a_second_insert_is_refused(self, new_store: NewStore) -> None:
-        """An id that is taken is refused, in another transaction and in the same one, and the first one stays."""
+        """Inserting an existing id is refused, in another transaction and in the same one. The existing state stays."""
         async with new_store([]) as store:
             await insert(store, account(saves=1))
             with pytest.raises(AggregateExists):
@@ -60,7 +61,7 @@ class StateRefusals:
             assert await load(store, "2") is None, "a failed transaction left something"
 
     async def test_a_state_that_does_not_fit_is_refused(self, new_store: NewStore) -> None:
-        """An attribute that does not fit its annotation is refused before anything is written; the text names it."""
+        """An attribute that does not fit its annotation is refused before any write. The error names the attribute."""
         async with new_store([]) as store:
             await insert(store, account("kept"))
             wrong = account("kept")
@@ -78,18 +79,22 @@ class StateRefusals:
             assert (await version(store, "kept"), await version(store, "new")) == (1, None)
 
     async def test_a_state_of_an_older_class_is_named(self, new_store: NewStore) -> None:
-        """A stored state that does not fit its class any more is an error that names the aggregate and its id."""
+        """Loading a stored state that no longer fits its class raises an error that names the aggregate and its id.
+
+        The error and its traceback name the attribute, and never its value.
+        """
         old = Counted()
         old.id, old.count = "no. 7", "many"
         async with new_store([]) as store:
             async with writing(store) as transaction:
                 await transaction.state(Counted).insert(old.id, old)
             async with reading(store) as transaction:
-                with pytest.raises(StorageError, match=r"Counter no\. 7.*count"):
+                with pytest.raises(StorageError, match=r"Counter no\. 7.*count") as refused:
                     await transaction.state(Counter).load(old.id)
+        assert "many" not in "".join(format_exception(refused.value))
 
     async def test_an_id_alone_is_a_state(self, new_store: NewStore) -> None:
-        """An aggregate that has an id and nothing else is kept and taken for what it is."""
+        """An aggregate with no field but its id is stored and loaded."""
         taken = Taken()
         taken.id = "ada"
         async with new_store([]) as store:
@@ -104,7 +109,7 @@ class StateRefusals:
             assert vars(found.aggregate) == {"id": "ada"}
 
     async def test_a_stale_update_is_refused(self, new_store: NewStore) -> None:
-        """Saving with another version than the store's is refused with both versions, and nothing is written."""
+        """Saving with an outdated version is refused with both versions. Nothing is written."""
         async with new_store([]) as store:
             await insert(store, account())
             await save_again(store)
@@ -122,7 +127,7 @@ class StateRefusals:
             assert (found[0].saves, found[1]) == (1, 2)
 
     async def test_a_stale_delete_is_refused(self, new_store: NewStore) -> None:
-        """Deleting with another version than the store's is refused with both versions, and nothing is deleted."""
+        """Deleting with an outdated version is refused with both versions. Nothing is deleted."""
         async with new_store([]) as store:
             await insert(store, account())
             await save_again(store)
@@ -145,7 +150,10 @@ class StateRefusals:
             assert await load(store) is None
 
     async def test_a_refused_write_dooms_its_transaction(self, new_store: NewStore) -> None:
-        """After a refused write of state nothing can be used or committed any more, and what was written before is gone."""
+        """After a refused write of state, the transaction can be neither used nor committed.
+
+        Its earlier writes are gone.
+        """
         async with new_store([]) as store:
             await insert(store, account())
             await save_again(store)

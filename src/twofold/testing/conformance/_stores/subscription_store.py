@@ -1,4 +1,4 @@
-"""Checkpoints and parked events: one worker moves a checkpoint, together with the effects that it stands for."""
+"""Checkpoints and parked events: one worker moves a checkpoint, in the same transaction as its effects."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def park(store: ReadStore, *events: ParkedEvent, of: str = NAME) -> None:
 
 
 def events(number: int) -> list[StoredEvent]:
-    """Return events as a log holds them."""
+    """Return stored events."""
     return [
         StoredEvent(
             UUID(int=2**100 + index), "conformance.happened", 1 + index, f'{{"text":"Grüße 🚲 {index}"}}',
@@ -49,7 +49,7 @@ def parked(
     attempts: int = 0,
     again: datetime | None = None,
 ) -> ParkedEvent:
-    """Return an event as it is set aside."""
+    """Return an event as a parked event."""
     return ParkedEvent(event, key, reason, attempts, TIME + timedelta(minutes=attempts), again)
 
 
@@ -59,10 +59,10 @@ def at(position: int, log: str = "log-1", parked: int = 0) -> Checkpoint:
 
 
 class SubscriptionStoreSuite:
-    """What every store promises about checkpoints and parked events. Needs the fixtures `new_store` and `capabilities`."""
+    """The promises of every store about checkpoints and parked events. Needs `new_store` and `capabilities`."""
 
     async def test_a_checkpoint_survives(self, new_store: NewReadStore) -> None:
-        """A checkpoint comes back with its position, its log and its number of parked events."""
+        """A checkpoint is returned with its position, its log and its number of parked events."""
         async with new_store([]) as store:
             assert await store.subscriptions.checkpoint(NAME) is None
             places = at(0), at(5, "other log", 2), at(2**53 + 1, "é" * 36, 1000)
@@ -73,7 +73,7 @@ class SubscriptionStoreSuite:
                 before = to
 
     async def test_a_wrong_expectation_is_refused(self, new_store: NewReadStore) -> None:
-        """A checkpoint moves only from where it is expected: position, log, number of parked events, or none at all."""
+        """A checkpoint moves only from its expected state: position, log and number of parked events, or no checkpoint."""
         stands = at(5, "log-1", 1)
         async with new_store([]) as store:
             with pytest.raises(CheckpointMoved):
@@ -88,7 +88,7 @@ class SubscriptionStoreSuite:
             assert await store.subscriptions.checkpoint(NAME) == at(6)
 
     async def test_a_refused_advance_leaves_nothing(self, new_store: NewReadStore) -> None:
-        """Rows and parked events of a transaction whose checkpoint had moved are not kept."""
+        """A refused checkpoint undoes the rows and the parked events of its transaction."""
         async with new_store([Task]) as store:
             (event,) = events(1)
             await advance(store, None, at(5))
@@ -104,7 +104,7 @@ class SubscriptionStoreSuite:
                 assert await store.subscriptions.checkpoint("another") is None
 
     async def test_several_steps_in_one_transaction(self, new_store: NewReadStore) -> None:
-        """A transaction that moves a checkpoint twice expects the second time what it wrote the first."""
+        """A transaction that moves a checkpoint twice expects its own first write at the second move."""
         async with new_store([]) as store:
             async with writing(store) as transaction:
                 await transaction.checkpoints.advance(NAME, expected=None, to=at(1))
@@ -112,18 +112,18 @@ class SubscriptionStoreSuite:
             assert await store.subscriptions.checkpoint(NAME) == at(2)
 
     async def test_one_of_two_first_workers_wins(self, new_store: NewReadStore) -> None:
-        """Of two workers that start a subscription at once one wins, and nothing of the other is kept."""
+        """Exactly one of two workers that start a subscription at the same time wins. The other one writes nothing."""
         async with new_store([Task]) as store:
             await self._race(store, None)
 
     async def test_one_of_two_workers_wins(self, new_store: NewReadStore) -> None:
-        """Of two workers that go on from the same checkpoint one wins, and nothing of the other is kept."""
+        """Exactly one of two workers that resume from the same checkpoint wins. The other one writes nothing."""
         async with new_store([Task]) as store:
             await advance(store, None, at(1))
             await self._race(store, at(1))
 
     async def test_checkpoint_and_rows_commit_together(self, new_store: NewReadStore) -> None:
-        """Before the commit nobody sees the checkpoint, the rows or the parked events; after it everybody does."""
+        """The checkpoint, its rows and its parked events become visible together, at the commit."""
         async with new_store([Task]) as store:
             (event,) = events(1)
             async with writing(store) as transaction:
@@ -140,7 +140,7 @@ class SubscriptionStoreSuite:
             assert await all_of(store, Task) == {"a": Task(id="a")}
 
     async def test_a_rollback_undoes_everything(self, new_store: NewReadStore) -> None:
-        """After a rollback checkpoint, rows and parked events are as before."""
+        """A rollback restores checkpoint, rows and parked events."""
         async with new_store([Task]) as store:
             first, second = events(2)
             await advance(store, None, at(1))
@@ -155,7 +155,7 @@ class SubscriptionStoreSuite:
             await advance(store, at(1), at(3))
 
     async def test_parked_events_survive_whole(self, new_store: NewReadStore) -> None:
-        """A parked event comes back with all of the event, its key, the reason, the attempts and the times."""
+        """A parked event is returned with the whole event, its key, reason, attempts and times."""
         async with new_store([]) as store:
             stored = events(3)
             given = [
@@ -169,7 +169,7 @@ class SubscriptionStoreSuite:
             assert [each.again is None or each.again.tzinfo is not None for each in found] == [True] * 3
 
     async def test_parked_events_keep_their_order(self, new_store: NewReadStore) -> None:
-        """Parked events come back in the order in which they were parked, whatever their keys, of one key or of all."""
+        """Parked events are listed in the order of parking, for one key and for all keys."""
         async with new_store([]) as store:
             stored = events(9)
             order = [parked(stored[n], key="zxy"[n % 3]) for n in (4, 1, 7, 0, 8, 3, 2, 6, 5)]
@@ -180,7 +180,7 @@ class SubscriptionStoreSuite:
                 assert await store.parked.read(NAME, key=key) == [each for each in order if each.key == key]
 
     async def test_parked_keys(self, new_store: NewReadStore) -> None:
-        """The keys that have parked events are known, and how many each has; a key without one finds nothing."""
+        """The keys with parked events are listed with their counts. A key without parked events is not found."""
         async with new_store([]) as store:
             assert await store.parked.keys(NAME) == {}
             stored = events(3)
@@ -190,7 +190,7 @@ class SubscriptionStoreSuite:
             assert await store.parked.read(NAME, key="") == []
 
     async def test_parking_twice_keeps_the_first(self, new_store: NewReadStore) -> None:
-        """An event that is parked already stays as it is, in a later transaction and within one."""
+        """Parking a parked event again changes nothing, within one transaction or in a later one."""
         async with new_store([]) as store:
             first, second = events(2)
             await park(store, parked(first, reason="first"), parked(first, reason="again"))
@@ -199,13 +199,13 @@ class SubscriptionStoreSuite:
             assert await store.parked.keys(NAME) == {"k": 2}
 
     async def test_parking_nothing(self, new_store: NewReadStore) -> None:
-        """Parking zero events succeeds."""
+        """Parking no events succeeds."""
         async with new_store([]) as store:
             await park(store)
             assert await store.parked.read(NAME) == []
 
     async def test_subscriptions_do_not_mix(self, new_store: NewReadStore) -> None:
-        """Each subscription has its own checkpoint and its own parked events, also of the same event."""
+        """Each subscription has its own checkpoint and its own parked events, even of the same event."""
         names = "mail", "Mail", "mail ", "mäil", "orders.mail"
         async with new_store([]) as store:
             stored = events(len(names))
@@ -235,7 +235,7 @@ class SubscriptionStoreSuite:
             assert await store.subscriptions.checkpoint(NAME) == at(2, parked=2)
 
     async def test_a_reader_cannot_write(self, new_store: NewReadStore) -> None:
-        """A read-only transaction refuses to move a checkpoint, and to park."""
+        """A read-only transaction refuses to move a checkpoint and to park events."""
         async with new_store([]) as store:
             (event,) = events(1)
             with pytest.raises(ReadOnlyUnitOfWork):

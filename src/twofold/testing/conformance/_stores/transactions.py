@@ -1,4 +1,4 @@
-"""Transactions of a write store: all or nothing, seen by nobody before, and never half."""
+"""Transactions of a write store: all or nothing, and invisible before the commit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .event_log import append, event, stream_of
 
 
 class Kept(Aggregate, name="kept"):
-    """An aggregate with some state."""
+    """An aggregate with a state."""
 
     id: str
     size: int
@@ -48,7 +48,7 @@ async def write_everything(transaction: WriteTransaction, id: str = "1") -> None
 
 
 async def written(store: WriteStore, id: str = "1") -> list[bool]:
-    """Return which of state, row, checkpoint and event are there."""
+    """Return which of state, row, checkpoint and event exist."""
     async with reading(store) as transaction:
         return [
             await transaction.state(Kept).load(id) is not None,
@@ -69,10 +69,10 @@ WRITES: dict[str, Callable[[WriteTransaction], Awaitable[Any]]] = {
 
 
 class TransactionSuite:
-    """What every transaction of a write store does."""
+    """The promises of every transaction of a write store."""
 
     async def test_a_commit_keeps_everything(self, new_store: NewStore) -> None:
-        """State, rows, checkpoint and events are all there after the commit, and none of them before."""
+        """State, rows, checkpoint and events all exist after the commit, and none of them exists before."""
         async with new_store([Shown]) as store:
             async with writing(store) as transaction:
                 await write_everything(transaction)
@@ -80,7 +80,7 @@ class TransactionSuite:
             assert await written(store) == [True] * 4
 
     async def test_a_rollback_keeps_nothing(self, new_store: NewStore) -> None:
-        """State, rows, checkpoint and events are all gone after a rollback."""
+        """None of state, rows, checkpoint and events exists after a rollback."""
         async with new_store([Shown]) as store:
             async with undone(store) as transaction:
                 await write_everything(transaction)
@@ -90,7 +90,7 @@ class TransactionSuite:
             assert await written(store) == [True] * 4
 
     async def test_a_failure_in_the_middle_keeps_nothing(self, new_store: NewStore) -> None:
-        """What was written before a conflict is not kept."""
+        """A conflict undoes the earlier writes of its transaction."""
         async with new_store([Shown]) as store:
             await append(store, "taken", [event()])
             with pytest.raises(ConcurrencyConflict):
@@ -100,7 +100,7 @@ class TransactionSuite:
             assert await written(store) == [False] * 4
 
     async def test_a_broken_transaction_can_only_be_rolled_back(self, new_store: NewStore) -> None:
-        """After a refused append every use but the rollback raises, so that no half is ever committed."""
+        """After a refused append, every use except the rollback raises. A partial commit is impossible."""
         async with new_store([Shown]) as store:
             first = event()
             await append(store, "taken", [first])
@@ -120,7 +120,10 @@ class TransactionSuite:
                 assert await written(store) == [False] * 4
 
     async def test_an_undone_savepoint(self, new_store: NewStore) -> None:
-        """A savepoint that is left by an error takes events, state, rows and checkpoint along; the rest is kept."""
+        """A failed savepoint undoes its events, state, rows and checkpoint.
+
+        Other writes of the transaction are committed.
+        """
         async with new_store([Shown]) as store:
             async with writing(store) as transaction:
                 await write_everything(transaction, "1")
@@ -132,7 +135,7 @@ class TransactionSuite:
             assert len(await stream_of(store, "kept-1")) == 2
 
     async def test_own_events_are_seen(self, new_store: NewStore) -> None:
-        """A transaction reads the events that it appended, behind those that were there."""
+        """A transaction reads the events that it appended, after the events that existed before."""
         async with new_store([]) as store:
             await append(store, "s-1", [event()])
             async with writing(store) as transaction:
@@ -142,7 +145,7 @@ class TransactionSuite:
                 assert len(await stream_of(store, "s-1")) == 1
 
     async def test_an_ended_transaction_stays_ended(self, new_store: NewStore) -> None:
-        """Rolling back twice, or after the commit, does nothing; any other use of an ended transaction raises."""
+        """Rolling back twice, or after the commit, does nothing. Any other use of an ended transaction raises."""
         async with new_store([Shown]) as store:
             transaction = await store.begin()
             await write_everything(transaction)
@@ -157,7 +160,7 @@ class TransactionSuite:
                 await transaction.commit()
 
     async def test_a_reading_transaction_refuses_to_write(self, new_store: NewStore) -> None:
-        """A transaction that was begun to read refuses every kind of write."""
+        """A read-only transaction refuses every kind of write."""
         async with new_store([Shown]) as store:
             for write in WRITES.values():
                 async with reading(store) as transaction:
@@ -167,7 +170,7 @@ class TransactionSuite:
             assert await written(store, "2") == [False] * 4
 
     async def test_a_reading_transaction_sees_one_state(self, new_store: NewStore) -> None:
-        """A transaction that reads keeps seeing the state of its first look while others commit, and holds nobody up."""
+        """A read-only transaction keeps seeing the state of its first read while others commit, and blocks no writer."""
         async with new_store([Shown]) as store, reading(store) as transaction:
             assert not await transaction.rows(Shown).get_many(["1"])
             async with writing(store) as other:
@@ -176,8 +179,8 @@ class TransactionSuite:
             assert await transaction.state(Kept).load("1") is None
             assert await written(store) == [True] * 4
 
-    async def test_a_cancelled_writer_holds_nobody_up(self, new_store: NewStore) -> None:
-        """A task that is cancelled while it writes, or while it waits for its turn, leaves no lock behind."""
+    async def test_a_cancelled_writer_delays_no_other_writer(self, new_store: NewStore) -> None:
+        """A task that is cancelled while it writes, or while it waits for a lock, leaves no lock behind."""
         async with new_store([Shown]) as store:
             holding = anyio.Event()
 

@@ -1,4 +1,4 @@
-"""A write store with a read store beside it, given to a suite as one store."""
+"""A write store and a read store that a suite can use as one store."""
 
 from __future__ import annotations
 
@@ -6,26 +6,27 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
 from twofold._definitions.view import View
-from twofold.ports import Checkpoint, Lease, Partition, ReadStore, SubscriptionStore, WriteStore
+from twofold.ports import Checkpoint, Lease, Partition, Pause, ReadStore, SubscriptionStore, WriteStore
 
 from .proxy import Proxy
 
 
 class Stores(TypedDict):
-    """What an application is given."""
+    """The stores of an application."""
 
     write: WriteStore
     read: ReadStore | None
 
 
 class Beside:
-    """Lets the suites about applications run on a store that is a `ReadStore` and no `WriteStore`.
+    """Runs the suites about applications on a read store that is not a `WriteStore`.
 
         async with new_write_store(views) as write, new_read_store(views) as read:
             yield Beside(write, read)
 
-    Applications that a suite makes write to the one and read from the other. What a suite asks of the store itself concerns
-    the rows of the read store, and the subscriptions of whichever store has them.
+    The applications of a suite write to the write store and read from the read store. Calls of the suite itself use the
+    rows
+    of the read store, and the subscriptions of the store that has them.
 
     Args:
         write: the write store.
@@ -52,17 +53,21 @@ class Beside:
     async def create_shadows(self, views: Sequence[type[View]]) -> None:
         await self.read_store.create_shadows(views)
 
+    async def disconnect(self) -> None:
+        for store in (self.write_store, self.read_store):
+            await store.disconnect()
+
     async def begin(self, *, read_only: bool = False) -> Any:
         write, read = self.write_store, self.read_store
         return _Transaction(self, await write.begin(read_only=read_only), await read.begin(read_only=read_only))
 
     async def side(self, subscription: str) -> ReadStore:
-        """Return the store that has a subscription; the read store when it never ran."""
+        """Return the store that has a subscription, or the read store if the subscription never ran."""
         return self.write_store if await self.write_store.subscriptions.partitions(subscription) else self.read_store
 
 
 class _Subscriptions:
-    """Each subscription, in whichever store has it."""
+    """Each subscription, in the store that has it."""
 
     def __init__(self, store: Beside) -> None:
         self._store = store
@@ -87,16 +92,24 @@ class _Subscriptions:
     async def attend(self, subscription: str, owner: str, *, seconds: float) -> int:
         return await (await self._of(subscription)).attend(subscription, owner, seconds=seconds)
 
+    async def pause(self, subscription: str, pause: Pause) -> None:
+        await (await self._of(subscription)).pause(subscription, pause)
+
+    async def resume(self, subscription: str) -> None:
+        await (await self._of(subscription)).resume(subscription)
+
     async def _of(self, subscription: str) -> SubscriptionStore:
         return (await self._store.side(subscription)).subscriptions
 
 
 class _OnItsSide:
-    """A part whose methods begin with a subscription: the part of whichever store has the subscription.
+    """A part whose methods take a subscription as their first argument.
+
+    Each call uses the store that has the subscription.
 
     Args:
         store: the stores.
-        part: returns the part in one of them.
+        part: returns the part of one store.
     """
 
     def __init__(self, store: Beside, part: Callable[[ReadStore], Any]) -> None:
@@ -112,7 +125,10 @@ class _OnItsSide:
 
 
 class _Transaction(Proxy):
-    """Rows and projections of the read store, everything else of the write store; the read store commits first."""
+    """A transaction of both stores: rows and projections in the read store, the rest in the write store.
+
+    The read store commits first.
+    """
 
     def __init__(self, store: Beside, write: Any, read: Any) -> None:
         super().__init__(write)
@@ -134,6 +150,6 @@ class _Transaction(Proxy):
 
 
 def stores_of(store: WriteStore) -> Stores:
-    """Return what to give to an application: this store, or the two that it is made of."""
+    """Return the stores for an application: this store, or its two parts."""
     write, read = getattr(store, "write_store", None), getattr(store, "read_store", None)
     return {"write": store if write is None else write, "read": read}

@@ -1,4 +1,4 @@
-"""Waiting in tests: always for a condition, and never for longer than a ceiling that only a failure reaches."""
+"""Waiting in tests: for a condition, up to a ceiling that only a failing test reaches."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from contextvars import ContextVar
 import anyio
 
 CEILING = 120.0
-"""Seconds after which a wait gives up. Nothing that works takes so long, not even on a busy machine."""
+"""Seconds after which a wait fails. A working test never takes so long, even on a busy machine."""
 
 WHOLE_TEST = 4 * CEILING
-"""Seconds after which a test gives up as a whole, with all its waits."""
+"""Seconds after which a whole test fails, including all its waits."""
 
 patience: ContextVar[float] = ContextVar("patience", default=CEILING)
-"""Seconds after which one wait gives up. A test that is expected to wait in vain sets less."""
+"""Seconds after which one wait fails. A test whose wait is expected to fail sets a lower value."""
 
 
 @contextmanager
@@ -42,13 +42,13 @@ async def until(
     seconds: float | None = None,
     pause: float = 0.01,
 ) -> None:
-    """Wait until a condition holds that another task, a process or a server brings about.
+    """Wait until a condition holds that another task, a process or a server causes.
 
     Args:
-        condition: what must hold.
-        what: what was expected, for the failure: "the worker was to stop". A function is called only then.
+        condition: returns whether the condition holds.
+        what: the expectation, for the error: "the worker was to stop". A function is called only after a failure.
         seconds: the limit; `patience` when None.
-        pause: seconds between two looks.
+        pause: seconds between two checks.
 
     Raises:
         AssertionError: the condition did not hold in time.

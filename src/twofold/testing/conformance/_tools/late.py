@@ -1,4 +1,4 @@
-"""A store whose transactions begin to write late, so that any number of handlers load before one of them writes."""
+"""A store whose transactions begin at their first write, so that several handlers can load before one of them writes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from .proxy import Proxy
 
 
 def late(store: WriteStore, loaded: Callable[[], Awaitable[None]]) -> WriteStore:
-    """Return the store as one whose commands load from transactions that only read.
+    """Return the store with transactions that read without writing until their first write.
 
-    Where writers take turns from their beginning, as on SQLite, two handlers never have one version in hand. Here they
-    do: a transaction that writes is begun by the first write. Only commands that load and save can run on it.
+    On a store whose writers take turns, such as SQLite, two handlers never load the same version. With this store they
+    do:
+    the writing transaction begins at the first write. Only commands that load and save can run on it.
 
     Args:
         store: the store.
-        loaded: awaited before that first write; it may hold a handler until others have loaded as well.
+        loaded: awaited before the first write. It may delay a handler until other handlers have loaded.
     """
     return cast(WriteStore, _Store(store, loaded))
 
@@ -41,7 +42,7 @@ class _Transaction:
         self.now = reading
 
     async def writing(self) -> Any:
-        """Return the transaction that writes, begun now if it was not."""
+        """Return the writing transaction; begin it if necessary."""
         if not self._writes:
             await self._loaded()
             await self.now.rollback()
@@ -75,8 +76,8 @@ class _Log:
         async for event in self._transaction.now.log.read(stream, after=after):
             yield event
 
-    async def append(self, stream: str, events: Any, *, expected: Any) -> Any:
-        return await (await self._transaction.writing()).log.append(stream, events, expected=expected)
+    async def append(self, stream: str, events: Any, **options: Any) -> Any:
+        return await (await self._transaction.writing()).log.append(stream, events, **options)
 
 
 class _StorageKinds:

@@ -1,4 +1,4 @@
-"""How a suite opens stores and transactions."""
+"""Functions that open stores and transactions for a suite."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from twofold._definitions.view import View
 from twofold.ports import ReadStore, Transaction, WriteStore, WriteTransaction
 
 NewStore: TypeAlias = Callable[[Sequence[type[View]]], AbstractAsyncContextManager[WriteStore]]
-"""Opens an empty store that is ready for some views; the fixture that every suite asks for."""
+"""Opens an empty store for some views; the fixture of every suite about write stores."""
 
 NewReadStore: TypeAlias = Callable[[Sequence[type[View]]], AbstractAsyncContextManager[ReadStore]]
-"""The same where a store that only reads models are kept in will do. A `NewStore` is one."""
+"""Opens an empty store that can hold read models. A `NewStore` is a `NewReadStore`."""
 
 T_co = TypeVar("T_co", bound=Transaction, covariant=True)
 
 
 class Begins(Protocol[T_co]):
-    """A store, by its transactions."""
+    """A store that begins transactions."""
 
     async def begin(self, *, read_only: bool = False) -> T_co: ...
 
 
 @asynccontextmanager
 async def writing(store: Begins[T_co]) -> AsyncIterator[T_co]:
-    """Open a transaction that is committed at the end, and rolled back when the block fails."""
+    """Open a transaction that commits at the end and rolls back if the block fails."""
     transaction = await store.begin()
     try:
         yield transaction
@@ -37,7 +37,7 @@ async def writing(store: Begins[T_co]) -> AsyncIterator[T_co]:
 
 @asynccontextmanager
 async def reading(store: Begins[T_co]) -> AsyncIterator[T_co]:
-    """Open a transaction that only reads."""
+    """Open a read-only transaction."""
     transaction = await store.begin(read_only=True)
     try:
         yield transaction
@@ -47,7 +47,7 @@ async def reading(store: Begins[T_co]) -> AsyncIterator[T_co]:
 
 @asynccontextmanager
 async def undone(store: Begins[T_co]) -> AsyncIterator[T_co]:
-    """Open a transaction whose writes are rolled back in any case."""
+    """Open a transaction that always rolls back."""
     transaction = await store.begin()
     try:
         yield transaction
@@ -57,7 +57,7 @@ async def undone(store: Begins[T_co]) -> AsyncIterator[T_co]:
 
 @asynccontextmanager
 async def failed_savepoint(transaction: WriteTransaction) -> AsyncIterator[None]:
-    """Open a savepoint that is left by an error, whatever happens inside; the transaction goes on."""
+    """Open a savepoint that fails at the end of the block. The transaction continues."""
     with suppress(_OnPurpose):
         async with transaction.savepoint():
             yield
@@ -66,4 +66,4 @@ async def failed_savepoint(transaction: WriteTransaction) -> AsyncIterator[None]
 
 
 class _OnPurpose(Exception):
-    """What leaves a savepoint."""
+    """The error that ends a savepoint."""

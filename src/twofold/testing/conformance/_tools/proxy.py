@@ -1,4 +1,4 @@
-"""Objects that stand before others and replace some of their methods."""
+"""Objects that wrap others and replace some of their attributes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 
 class Proxy:
-    """Answers like another object, except where an attribute is replaced.
+    """An object with the attributes of another object, except those that are replaced.
 
     Args:
         inner: the other object.
-        **replaced: the attributes that are replaced. A subclass may define methods instead.
+        **replaced: the replaced attributes. A subclass may define methods instead.
     """
 
     def __init__(self, inner: Any, **replaced: Any) -> None:

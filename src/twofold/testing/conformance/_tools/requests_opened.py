@@ -1,4 +1,4 @@
-"""How a suite comes by adapters for requests, and by servers that it can hold."""
+"""Functions that open adapters for requests, and servers that a test can block."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from twofold.ports import Answerer, Request, Requests
 from .in_time import CEILING
 
 ConnectRequests: TypeAlias = Callable[[], Awaitable[Requests]]
-"""Returns an adapter that is open, as another process would have its own; it is closed with the broker."""
+"""Returns an open adapter, as another process would have it. The adapter is closed with the broker."""
 
 NewRequests: TypeAlias = Callable[[], AbstractAsyncContextManager[ConnectRequests]]
-"""Gives a broker on which nobody has served yet; the fixture that the suite asks for."""
+"""Opens a broker without servers; the fixture of the suite."""
 
 NAME = "shop"
 LONG = CEILING
@@ -28,23 +28,23 @@ _numbers = count(1)
 
 
 def request(text: str = "", *, key: str | None = None) -> Request:
-    """Return a request that no other has the id of."""
+    """Return a request with a new id."""
     return Request(f"r{next(_numbers)}", key, text.encode())
 
 
 async def echo(asked: Request) -> bytes:
-    """Reply with what came."""
+    """Reply with the body of the request."""
     return b"re: " + asked.body
 
 
 class Held:
-    """An answerer that holds the first requests until they are let go, and notes what it was asked."""
+    """A server function that blocks the first requests until they are released, and records all requests."""
 
     def __init__(self, held: int = 1) -> None:
         self.begun: list[Request] = []
         self.first = anyio.Event()
         self.full = anyio.Event()
-        """Set when it holds as many as it was told to."""
+        """Set when the expected number of requests is blocked."""
         self.go = anyio.Event()
         self.together = 0
         self.most = 0
@@ -71,7 +71,7 @@ class Held:
 
 
 class Replies:
-    """The replies that came."""
+    """The received replies."""
 
     def __init__(self) -> None:
         self.replies: list[bytes] = []
@@ -80,7 +80,7 @@ class Replies:
 
 @asynccontextmanager
 async def asking(client: Requests, sent: Request) -> AsyncIterator[Replies]:
-    """Wait for a reply while the block runs, and after it."""
+    """Send a request while the block runs, and wait for its reply afterwards."""
     replies = Replies()
 
     async def ask() -> None:
@@ -93,7 +93,7 @@ async def asking(client: Requests, sent: Request) -> AsyncIterator[Replies]:
 
 
 async def serving(server: Requests, answer: Answerer, *, task_status: TaskStatus[anyio.CancelScope]) -> None:
-    """Serve until the scope that it tells is cancelled."""
+    """Serve until the reported scope is cancelled."""
     with anyio.CancelScope() as scope:
         async with server.serve(NAME, answer):
             task_status.started(scope)

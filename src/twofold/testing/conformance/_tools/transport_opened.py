@@ -1,4 +1,4 @@
-"""How a suite comes by transports, messages and deliveries."""
+"""Functions that open transports, and that create, send and receive messages."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from twofold.ports import Consumer, Delivery, Feed, Outcome, Transport, WireMess
 from .in_time import in_time
 
 Connect: TypeAlias = Callable[[], Awaitable[Transport]]
-"""Returns a transport that is open, as another process would have its own; it is closed with the broker."""
+"""Returns an open transport, as another process would have it. The transport is closed with the broker."""
 
 NewBroker: TypeAlias = Callable[[], AbstractAsyncContextManager[Connect]]
-"""Gives a broker on which there is nothing yet; the fixture that the suite asks for."""
+"""Opens an empty broker; the fixture of the suite."""
 
 TOPIC = "shop.placed"
 
@@ -23,7 +23,7 @@ _numbers = count(1)
 
 
 def message(text: str = "", *, key: str | None = "k", topic: str = TOPIC) -> WireMessage:
-    """Return a message that no other has the id of."""
+    """Return a message with a new id."""
     return WireMessage(f"m{next(_numbers)}", topic, key, text.encode())
 
 
@@ -38,19 +38,19 @@ def feed(
     partitions: int = 1,
     start: Literal["now", "beginning"] = "now",
 ) -> Feed:
-    """Return a feed of one topic, unless others are named."""
+    """Return a feed of the named topics, by default of one topic."""
     return Feed(consumer=consumer, topics=topics or (TOPIC,), partitions=partitions, start=start)
 
 
 async def publish(transport: Transport, *published: WireMessage) -> None:
-    """Publish messages, and see that all are confirmed."""
+    """Publish messages, and check that all are confirmed."""
     with in_time():
         outcomes = await transport.publisher.publish(published)
     assert list(outcomes) == [Outcome.CONFIRMED] * len(published)
 
 
 async def taken(consumer: Consumer, number: int) -> list[Delivery]:
-    """Receive so many deliveries, and settle none."""
+    """Receive this number of deliveries, and settle none."""
     found: list[Delivery] = []
     while len(found) < number:
         with in_time():
@@ -60,7 +60,7 @@ async def taken(consumer: Consumer, number: int) -> list[Delivery]:
 
 
 async def accepted(consumer: Consumer, number: int) -> list[WireMessage]:
-    """Receive and accept so many messages."""
+    """Receive and accept this number of messages."""
     found: list[WireMessage] = []
     while len(found) < number:
         with in_time():
@@ -71,7 +71,7 @@ async def accepted(consumer: Consumer, number: int) -> list[WireMessage]:
 
 
 async def left(transport: Transport, wanted: Feed) -> list[WireMessage]:
-    """Return what a feed of one part still has, settled now: all that comes before a message that is published last."""
+    """Accept and return the remaining messages of a feed with one partition, up to a message that is published last."""
     last = message("the last one", key="k", topic=wanted.topics[0])
     await publish(transport, last)
     found: list[WireMessage] = []

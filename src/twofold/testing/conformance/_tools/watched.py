@@ -1,4 +1,4 @@
-"""A store that is watched while an application works on it."""
+"""A store that calls a hook at several points while an application uses it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .proxy import Proxy
 S = TypeVar("S", bound=ReadStore)
 
 Hook: TypeAlias = Callable[[str, str], Awaitable[None]]
-"""Called with the name of a point and what it is about; it may take notes, wait, or raise as a crash would."""
+"""Called with the name of a point and its subject. A hook may record calls, wait, or raise as a crash would."""
 
 BEFORE_ADVANCE = "before advance"
 AFTER_ADVANCE = "after advance"
@@ -21,7 +21,7 @@ BEFORE_COMMIT = "before commit"
 AFTER_COMMIT = "after commit"
 BEGIN = "begin"
 BEGIN_READING = "begin reading"
-LOOK = "look at a checkpoint"
+LOOK = "look at the checkpoints"
 AFTER_LOOK_AT_SCHEDULE = "after look at the schedule"
 READ = "read the log"
 AFTER_LOAD = "after load"
@@ -33,11 +33,15 @@ AROUND_A_CHECKPOINT = BEFORE_ADVANCE, AFTER_ADVANCE, BEFORE_COMMIT, AFTER_COMMIT
 
 
 def watched(store: S, hook: Hook) -> S:
-    """Return the store as one that calls a hook at the points named above.
+    """Return a store that calls a hook at the points named above.
 
-    Advances, and commits of a transaction that advanced, are about a subscription; commits of one that appended, and did
-    not advance, are about a stream. Appends are about their stream, loads and saves of state about the aggregate's id,
-    and writes of rows about the view's name. Looks at the schedule are about the id of what is tried next, if anything.
+    The subject of a point depends on the point:
+
+    - an advance, and a commit after an advance: the subscription;
+    - an append, and a commit after an append without an advance: the stream;
+    - a load or a save of state: the id of the aggregate;
+    - a write of rows: the name of the view;
+    - a read of the schedule: the id of the next entry, if there is one.
     """
     return cast(S, _Store(store, hook))
 
@@ -82,9 +86,9 @@ class _Log(_Passing):
 
 
 class _Subscriptions(_Passing):
-    async def checkpoint(self, subscription: str) -> Any:
+    async def partitions(self, subscription: str) -> Any:
         await self._hook(LOOK, subscription)
-        return await self.inner.checkpoint(subscription)
+        return await self.inner.partitions(subscription)
 
 
 class _Schedule(_Passing):

@@ -1,0 +1,1 @@
+"""Migrations of Twofold's own tables from one schema version to the next, as Alembic revisions."""

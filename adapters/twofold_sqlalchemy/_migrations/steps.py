@@ -1,0 +1,40 @@
+"""Steps of revisions. Each step does nothing if an interrupted upgrade has already run it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from alembic import op
+from sqlalchemy import Column, MetaData, Table, inspect
+from sqlalchemy.schema import CreateTable
+
+from .._dialects.dialect import Columns
+from .._dialects.registry import dialect_of
+from .._schema.tables import own_tables
+
+
+def columns() -> Columns:
+    """Return the types of columns, and the options of tables, of the database that is upgraded."""
+    return dialect_of(op.get_context().dialect.name).columns
+
+
+def add_table(name: str, *items: Column[Any]) -> None:
+    """Create a table."""
+    if op.get_context().as_sql or not inspect(op.get_bind()).has_table(name):
+        op.execute(CreateTable(Table(name, MetaData(), *items, **columns().table_options())))
+
+
+def add_column(table: str, column: Column[Any]) -> None:
+    """Add a column. It is nullable, or has a server default for the rows that exist."""
+    if op.get_context().as_sql or column.name not in {
+        each["name"] for each in inspect(op.get_bind()).get_columns(table)
+    }:
+        op.add_column(table, column)
+
+
+def replace_triggers() -> None:
+    """Replace the triggers of the event log, and their functions, on a database that can replace them."""
+    name = op.get_context().dialect.name
+    for _, statement in dialect_of(name).catalog.triggers(own_tables(dialect_of(name), MetaData()).events):
+        if statement.startswith("CREATE OR REPLACE"):
+            op.execute(statement)

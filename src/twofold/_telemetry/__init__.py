@@ -1,0 +1,1 @@
+"""Telemetry: spans and metrics through the OpenTelemetry API, and nothing at all where it is off."""

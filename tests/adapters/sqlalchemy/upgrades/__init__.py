@@ -1,0 +1,1 @@
+"""Databases of earlier schema versions, with data, and their upgrade."""

@@ -1,0 +1,179 @@
+"""The application of the lab: a shop whose handlers fail, hang or wait as files in a folder say.
+
+`python -m tests.alerts.shop` runs a process without subscriptions. `twofold worker` runs `tests.alerts.shop:opened`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import anyio
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.metrics import MeterProvider
+from prometheus_client import start_http_server
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from twofold import (
+    Application,
+    Command,
+    Event,
+    ReadModel,
+    Retry,
+    Router,
+    Telemetry,
+    Thresholds,
+    UnitOfWork,
+    View,
+    on,
+)
+from twofold.testing.conformance._tools.dial import WrongClock
+from twofold_rabbitmq import RabbitMQ
+from twofold_redis import RedisCache, RedisNotifier
+from twofold_sqlalchemy import SqlAlchemy
+
+LEASE = 1.0
+"""Seconds after which a killed worker does not count any more."""
+
+
+class Placed(Event, name="lab.placed"):
+    order_id: str
+
+
+class Counted(Event, name="lab.counted"):
+    number: int
+
+
+class Delivered(Event, name="lab.delivered"):
+    order_id: str
+
+
+class OrderRow(View, name="lab_order_row", key="order_id"):
+    order_id: str
+
+
+class Place(Command[None], name="lab.place"):
+    order_id: str
+
+
+class Count(Command[None], name="lab.count"):
+    events: int
+
+
+class Remind(Command[None], name="lab.remind"):
+    order_id: str
+
+
+class Away(Exception):
+    """Something that a handler needs is away."""
+
+
+def fault(name: str) -> Path:
+    """Return the file that causes a fault while it exists."""
+    return Path(os.environ["LAB_FAULTS"]) / name
+
+
+shop = Router("lab")
+
+
+@shop.command_handler(Place)
+async def place(command: Place, unit: UnitOfWork) -> None:
+    """Place an order."""
+    unit.record(Placed(order_id=command.order_id), stream=command.order_id)
+
+
+@shop.command_handler(Count)
+async def count(command: Count, unit: UnitOfWork) -> None:
+    """Record a number of events."""
+    for number in range(command.events):
+        unit.record(Counted(number=number), stream="counts")
+
+
+@shop.command_handler(Remind)
+async def remind(command: Remind) -> None:
+    """Send a reminder."""
+    if fault("remind").exists():
+        raise Away("the mail server")
+
+
+@shop.projection("order_rows", retry=Retry(attempts=1))
+class OrderRows:
+    """The orders. An update fails or hangs on demand."""
+
+    @on(Placed)
+    async def placed(self, event: Placed, rows: ReadModel[OrderRow]) -> None:
+        """Store the row of an order."""
+        if fault("update").exists():
+            raise Away("the exchange rates")
+        await rows.put(OrderRow(order_id=event.order_id))
+
+    @on(Counted)
+    async def counted(self, event: Counted, rows: ReadModel[OrderRow]) -> None:
+        """Wait for as long as the fault exists."""
+        while fault("hang").exists():  # noqa: ASYNC110 -- another process removes the file
+            await anyio.sleep(0.05)
+
+
+@shop.event_handler(Placed, name="mail", start="beginning", retry=Retry(attempts=1000, delay=0.2, longest=0.2))
+async def mail(event: Placed) -> None:
+    """Send a mail."""
+    if fault("mail").exists():
+        raise Away("the mail server")
+
+
+@asynccontextmanager
+async def opened(ahead: timedelta = timedelta(0)) -> AsyncIterator[Application]:
+    """Give the shop on the servers that the environment names.
+
+    Args:
+        ahead: how far the clock of the process is ahead.
+    """
+    telemetry = _telemetry(os.environ.get("LAB_METRICS_PORT"))
+    async with AsyncExitStack() as clients:
+        engine = create_async_engine(os.environ["LAB_DATABASE"])
+        clients.push_async_callback(engine.dispose)
+        cache = await clients.enter_async_context(Redis.from_url(os.environ["LAB_REDIS"]))
+        app = Application(
+            "lab",
+            write=SqlAlchemy(engine),
+            cache=RedisCache(cache),
+            notifier=RedisNotifier(cache),
+            transport=RabbitMQ(os.environ["LAB_BROKER"]),
+            retry_scheduled=Retry(attempts=1),
+            health=Thresholds(overdue=1.0),
+            lease=LEASE,
+            telemetry=telemetry,
+            clock=WrongClock(ahead),
+        )
+        app.include(shop)
+        app.relay(Placed, unroutable="drop")
+        app.consume(Delivered, source="carrier")
+        yield app
+
+
+def _telemetry(port: str | None) -> Telemetry | None:
+    """Serve the metrics of this process to Prometheus; nothing without a port."""
+    if port is None:
+        return None
+    start_http_server(int(port), "127.0.0.1")
+    return Telemetry(meter_provider=MeterProvider([PrometheusMetricReader()]), interval=0.2)
+
+
+async def main() -> None:
+    """Run a process without subscriptions until SIGTERM."""
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    async with opened() as app:
+        app.work = False
+        async with app:
+            await stopped.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

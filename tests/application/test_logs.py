@@ -1,0 +1,116 @@
+"""Log lines: the ids of messages, JSON, and the lines of a worker."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from io import StringIO
+
+import pytest
+
+import twofold.logging
+from twofold import Application, Command, Event, ReadModel, UnitOfWork, View, on
+from twofold_memory import InMemory
+
+logger = logging.getLogger("shop")
+
+
+class Sold(Event, name="logs.sold"):
+    id: str
+
+
+class Sell(Command[None]):
+    id: str
+
+
+class Sale(View, name="logs_sale", key="id"):
+    id: str
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Run in memory."""
+    return "asyncio"
+
+
+@pytest.fixture
+def lines() -> Iterator[StringIO]:
+    """Write the logs of the test as JSON."""
+    root, stream = logging.getLogger(), StringIO()
+    level, handlers = root.level, list(root.handlers)
+    twofold.logging.write_json(stream=stream)
+    yield stream
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def shop() -> Application:
+    """Return an application whose handlers log."""
+    app = Application("logs", write=InMemory())
+
+    @app.command_handler(Sell)
+    async def sell(command: Sell, unit: UnitOfWork) -> None:
+        logger.info("selling")
+        unit.record(Sold(id=command.id), stream="sales")
+
+    @app.event_handler(Sold, name="mail")
+    async def mail(event: Sold) -> None:
+        try:
+            dict[str, str]().pop(event.id)
+        except KeyError:
+            logger.exception("no address")
+
+    @app.projection("sales")
+    class Sales:
+        def __init__(self, rows: ReadModel[Sale]) -> None:
+            self.rows = rows
+
+        @on(Sold)
+        async def sold(self, event: Sold) -> None:
+            await self.rows.put(Sale(id=event.id))
+
+    return app
+
+
+async def test_a_line_has_the_ids_of_its_message(lines: StringIO) -> None:
+    """The lines of a command and of the event handler share the correlation id, and name their message."""
+    async with shop() as app:
+        await app.dispatch(Sell(id="a"))
+        await app.settle()
+        (event,) = (await app.operations.events()).events
+    command, handler = [line for line in map(json.loads, lines.getvalue().splitlines()) if line["logger"] == "shop"]
+    assert command["correlation_id"] == handler["correlation_id"] == str(event.correlation_id)
+    assert (command["message_type"], command["message"], command["level"]) == ("Sell", "selling", "INFO")
+    assert (handler["message_type"], handler["message_id"]) == ("logs.sold", str(event.id))
+    assert "KeyError: 'a'" in handler["exception"]
+    assert "tenant" not in command
+
+
+async def test_a_worker_logs_its_life(lines: StringIO) -> None:
+    """A worker logs one line when it starts, claims and releases a partition, is paused, rebuilds and stops."""
+    async with shop() as app:
+        await app.dispatch(Sell(id="a"))
+        await app.settle()
+        await app.operations.rebuild("sales")
+        await app.operations.pause("mail")
+    found = [json.loads(line)["message"] for line in lines.getvalue().splitlines()]
+    mail = [line.removeprefix("subscription mail").split(" as ")[0] for line in found if "subscription mail" in line]
+    texts = [
+        ": the worker starts",
+        ": this worker runs partition 0",
+        " is paused",
+        ": this worker has released partition 0",
+    ]
+    assert [text for text in texts if not any(line.startswith(text) for line in mail)] == []
+    assert mail[-1] == ": the worker has stopped"
+    assert [line for line in found if "rebuild" in line] == [
+        "projection sales: a rebuild starts", "projection sales: the rebuild has finished",
+    ]  # fmt: skip
+
+
+async def test_a_line_outside_of_handlers_has_no_ids(lines: StringIO) -> None:
+    """Without a message, the fields are left out."""
+    logger.info("starting")
+    (line,) = map(json.loads, lines.getvalue().splitlines())
+    assert line.keys() == {"time", "level", "logger", "message"}

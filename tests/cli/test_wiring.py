@@ -1,0 +1,85 @@
+"""Commands that read the wiring, and how the command line finds the application."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Call, Json
+
+
+def test_check_and_explain(call: Call, as_json: Json) -> None:
+    """No store is opened."""
+    assert as_json("check") == {"application": "shop", "faults": []}
+    assert "repository of Order" in call("explain", "Place").stdout
+    unknown = call("explain", "Plaec")
+    assert (unknown.exit_code, "Place" in unknown.stderr) == (3, True)
+
+
+def test_faults_are_listed_with_file_and_line(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exit code is 1."""
+    (tmp_path / "broken.py").write_text(
+        "from twofold import Application, Command, Repository\nfrom twofold_memory import InMemory\n"
+        "class Pay(Command[None]): pass\napp = Application('broken', write=InMemory())\n"
+        "@app.command_handler(Pay)\nasync def pay(command: Pay, unknown: object) -> None: ...\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    result = call("check", "--app", "broken:app")
+    assert (result.exit_code, "broken.py:5" in result.stdout) == (1, True)
+
+
+def test_the_graph_shows_the_flow(call: Call, as_json: Json) -> None:
+    """From command to aggregate, event, subscriptions, view and query."""
+    text = call("graph").stdout
+    for line in ("Place -> shop_order", "order_rows -> shop_order_row", "shop_order_row -> GetOrder"):
+        assert line in text
+    assert call("graph", "--format", "mermaid").stdout.startswith("flowchart LR")
+    assert {"nodes", "edges"} < set(json.loads(call("graph", "--format", "json").stdout))
+
+
+@pytest.mark.parametrize(
+    ("target", "text"),
+    [("shop", "module:attribute"), ("no_such_module:app", "no such module"), ("tests.cli.shop:nothing", "no such attribute"),
+     ("tests.cli.shop:shop", "not an Application")],
+)  # fmt: skip
+def test_a_wrong_target_says_what_to_write(call: Call, target: str, text: str) -> None:
+    """The exit code is 2."""
+    result = call("check", "--app", target)
+    assert (result.exit_code, text in result.stderr) == (2, True)
+
+
+def test_the_target_of_pyproject(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is found from a folder below, and a project without one gets an error that shows how to name it."""
+    monkeypatch.delenv("TWOFOLD_APP")
+    (tmp_path / "pyproject.toml").write_text("[tool.other]\n")
+    (tmp_path / "src").mkdir()
+    monkeypatch.chdir(tmp_path / "src")
+    assert call("check").exit_code == 2
+    (tmp_path / "pyproject.toml").write_text('[tool.twofold]\napp = "tests.cli.shop:opened"\n')
+    assert "no faults" in call("check").stdout
+
+
+def test_the_schema_commands(call: Call, as_json: Json) -> None:
+    """From no tables to the latest version, and once more without effect."""
+    assert call("schema", "current").exit_code == 1
+    assert "CREATE TABLE twofold_events" in call("schema", "sql").stdout
+    assert call("schema", "upgrade", "--yes").exit_code == 0
+    (store,) = as_json("schema", "current")
+    assert store["current"] == store["latest"]
+    assert "is the latest" in call("schema", "upgrade").stdout
+
+
+def test_an_error_in_the_application_is_a_failure(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exit code is 3, as 1 would be a finding. The traceback shows where the error is."""
+    (tmp_path / "broken_shop.py").write_text("def opened():\n    raise AttributeError('no such setting')\n")
+    monkeypatch.chdir(tmp_path)
+    result = call("status", "--app", "broken_shop:opened")
+    assert (result.exit_code, "no such setting" in result.stderr, "broken_shop.py" in result.stderr) == (3, True, True)
+
+
+def test_the_help_names_the_table_of_pyproject(call: Call) -> None:
+    """Brackets are not taken for markup."""
+    assert "tool.twofold" in call("--help").stdout
+    assert "tool.twofold" in call("status", "--help").stdout
