@@ -62,7 +62,7 @@ class Found:
 
     Attributes:
         answers: how queries for own writes were answered.
-        told: the codes of the problems that `health` reported.
+        reported: the codes of the problems that `health` reported.
         tokens: how queries with tokens of lost events were answered.
         repaired: the projections that `realign` rebuilt.
         skipped: the accounts whose row lacks an event after the repair.
@@ -71,7 +71,7 @@ class Found:
     """
 
     answers: Counter[str] = field(default_factory=Counter)
-    told: Counter[str] = field(default_factory=Counter)
+    reported: Counter[str] = field(default_factory=Counter)
     tokens: Counter[str] = field(default_factory=Counter)
     repaired: tuple[str, ...] = ()
     skipped: int = 0
@@ -82,8 +82,9 @@ class Found:
         """Return a row of the table."""
         lost = f"{2 * round.lost} commits" if round.lost else "nothing"
         return (
-            f"{round.name:<39} lost: {lost:<11} told: {_listed(self.told):<14} own writes: {_listed(self.answers):<11} "
-            f"tokens of lost events: {_listed(self.tokens):<11} repaired: {', '.join(self.repaired) or 'none':<9} "
+            f"{round.name:<39} lost: {lost:<11} reported: {_listed(self.reported):<13} "
+            f"own writes: {_listed(self.answers):<10} tokens of lost events: {_listed(self.tokens):<9} "
+            f"repaired: {', '.join(self.repaired) or 'none':<8} "
             f"skipped: {self.skipped} doubled: {self.doubled} phantom rows: {self.phantom}"
         )
 
@@ -161,8 +162,8 @@ async def _judge(round: Round, app: Application, lost: list[str], found: Found) 
     if round.lost:
 
         async def it_is_reported() -> bool:
-            found.told = Counter(problem.code for problem in (await app.health()).problems)
-            return found.told["events_lost"] > 0
+            found.reported = Counter(problem.code for problem in (await app.health()).problems)
+            return found.reported["events_lost"] > 0
 
         await until(it_is_reported, "the operator was to get the report")
         for token in lost[-5:]:
