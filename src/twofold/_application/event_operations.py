@@ -42,8 +42,8 @@ class EventOperations(Operating):
     ) -> EventPage:
         """Return a page of the event log. An event has to fit every argument that is given.
 
-        A log has an index of streams and of positions, and none of the other arguments. So a page searches at most `search`
-        positions, and `EventPage.next` continues the search, also when the page has no events. `stream` reads the stream.
+        `stream` and `correlation_id` have an index: the page reads the events of the stream or interaction. Other pages search
+        at most `search` positions, and `EventPage.next` continues the search, also when the page has no events.
 
         Args:
             stream: the name of a stream.
@@ -79,6 +79,10 @@ class EventOperations(Operating):
         if until is not None:
             last = Position(await last_until(until, running.log) + 1)
             end = last if end is None else min(end, last)
+        if correlation_id is not None:
+            return await browser.correlated(
+                correlation_id, wanted, after=begin, before=end, limit=limit, newest=newest_first
+            )
         if newest_first:
             return await browser.newest_first(wanted, after=begin, before=end, limit=limit, search=search)
         return await browser.oldest_first(wanted, after=begin, before=end, limit=limit, search=search)
