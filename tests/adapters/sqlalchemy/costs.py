@@ -43,7 +43,7 @@ class Statement(NamedTuple):
 async def fill(engine: AsyncEngine, rows: int, *, rare: int) -> None:
     """Copy the only event of a log, whose position is 1, without letting the database collect statistics.
 
-    Every fifth event belongs to one of 50 streams, and to one interaction. Each of the others belongs to one long stream, and
+    Every fifth event belongs to one of 50 streams, and to one interaction. Each other event belongs to one long stream, and
     to an interaction of its own.
 
     Args:
@@ -59,7 +59,8 @@ async def fill(engine: AsyncEngine, rows: int, *, rare: int) -> None:
         f"INSERT INTO twofold_events ({position}stream, version, name, schema_version, id, metadata, {copied}) "
         f"SELECT {number}CASE WHEN n % 5 = 0 THEN {_text(name, 'n / 5 % 50')} ELSE 'long' END, "
         f"CASE WHEN n % 5 = 0 THEN {_whole(name, 'n / 5 / 50')} + 1 ELSE n - {_whole(name, 'n / 5')} END, "
-        f"CASE WHEN n % {rare} = 0 THEN 'test.rare' ELSE 'test.happened' END, 1, {ANOTHER_ID[name]}, {_metadata(name)}, {copied} "
+        f"CASE WHEN n % {rare} = 0 THEN 'test.rare' ELSE 'test.happened' END, 1, {ANOTHER_ID[name]}, "
+        f"{_metadata(name)}, {copied} "
         f"FROM {NUMBERS[name].format(rows=rows)}, (SELECT {copied} FROM twofold_events WHERE position = 1) AS first"
     )
     statements = [NEVER_ANALYSED[name], insert] if name in NEVER_ANALYSED else [insert]
