@@ -75,7 +75,7 @@ class ParkedBuffer:
     def write(self, commit: Commit, keys: ParkedKeys, number: str) -> None:
         """Add the changes to a commit."""
         for position in self.gone:
-            commit.step("unpark", keys.all, [position])
+            commit.step("unpark", [*keys.all], [position])
         for position, parked in self.added.items():
             arguments: list[Argument] = [
                 position,
