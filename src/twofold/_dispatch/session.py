@@ -100,7 +100,8 @@ class Session:
         """
         self._check_task()
         if idempotency_key is not None:
-            return await self._claim(command, Keyed(command, idempotency_key, self._conversation.origin.tenant))
+            tenant = self._conversation.origin.tenant
+            return await self._claim(command, await Keyed.hashed(command, idempotency_key, tenant))
         pipeline = self._services.command_pipelines.get(type(command))
         if pipeline is None:
             raise no_handler("command", command, self._services.command_pipelines)
