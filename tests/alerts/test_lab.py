@@ -9,14 +9,19 @@ from uuid import uuid4
 
 import pytest
 
+from tests.alerts import prometheus
 from tests.alerts.lab import Lab, running
-from tests.alerts.rules import program
+from tests.alerts.rules import panels, program
 from tests.alerts.shop import Count, Place, Remind
 from tests.servers.finding import without
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.rabbitmq import RabbitMQServer
 from tests.servers.redis import Redis
+from tests.servers.waiting import wait_until
 from twofold import Application
+from twofold.ports import Outcome, WireMessage
+from twofold.testing.conformance._tools.in_time import CEILING
+from twofold_rabbitmq import RabbitMQ
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +44,22 @@ def lab(started: Lab) -> Lab:
     return started
 
 
-def place(lab: Lab) -> None:
-    """Place an order."""
+def place(lab: Lab) -> str:
+    """Place an order, and return its id."""
+    order_id = str(uuid4())
 
     async def work(app: Application) -> None:
-        await app.dispatch(Place(order_id=str(uuid4())))
+        await app.dispatch(Place(order_id=order_id))
+
+    lab.write(work)
+    return order_id
+
+
+def settle(lab: Lab) -> None:
+    """Return when every subscription has processed the whole log."""
+
+    async def work(app: Application) -> None:
+        await app.settle(timeout=CEILING)
 
     lab.write(work)
 
@@ -182,3 +198,88 @@ def test_a_clock_that_is_ahead(lab: Lab) -> None:
         lab.kill("worker")
     lab.start("worker")
     lab.clears("twofold worker")
+
+
+def test_a_projection_of_another_release(lab: Lab) -> None:
+    """A release that lacks events of the rows stops at them, until the rows are rebuilt with the release that runs."""
+    count(lab, 1)
+    settle(lab)
+    with lab.fault("release"):
+        lab.restart("worker")
+        lab.fires("TwofoldProjectionChanged")
+        assert lab.twofold("rebuild", "order_rows")[0] == 0
+        lab.clears("twofold rebuild order_rows, with the old release")
+        lab.kill("worker")
+    assert lab.twofold("rebuild", "order_rows")[0] == 0
+    lab.start("worker")
+    lab.clears("twofold rebuild order_rows, with the new release")
+
+
+def test_events_were_lost(lab: Lab) -> None:
+    """The log lacks the event that all subscriptions have processed last, as after a restored backup."""
+    place(lab)
+    settle(lab)
+    lab.sql(
+        "ALTER TABLE twofold_events DISABLE TRIGGER USER",
+        "DELETE FROM twofold_events WHERE position = (SELECT max(position) FROM twofold_events)",
+        "ALTER TABLE twofold_events ENABLE TRIGGER USER",
+    )
+    lab.restart("worker")
+    lab.fires("TwofoldEventsLost")
+    lost = [each for each in json.loads(lab.twofold("status", "--json")[1]) if each["state"] == "failing"]
+    assert lab.twofold("realign")[0] == 0
+    for each in lost:
+        if each["kind"] != "projection":
+            after = str(each["position"] - 1)
+            assert lab.twofold("replay", each["name"], "--after", after, "--yes")[0] == 0
+    lab.clears("twofold realign, twofold replay")
+
+
+def test_an_unreadable_row(lab: Lab) -> None:
+    """A row that another program has changed does not fit its view, until the projection is rebuilt."""
+    order_id = place(lab)
+    settle(lab)
+    lab.sql(f"UPDATE lab_order_row SET state = 'eaten' WHERE order_id = '{order_id}'")
+    with lab.fault("read", order_id):
+        lab.fires("TwofoldUnreadableRow")
+        assert lab.twofold("rebuild", "order_rows")[0] == 0
+        lab.clears("twofold rebuild order_rows")
+
+
+def test_a_message_that_cannot_be_recorded(lab: Lab) -> None:
+    """A message that is not an event of the carrier is parked beside the queue, until an operator has dealt with it."""
+    consumer = "lab.carrier"
+
+    async def send(broker: RabbitMQ) -> None:
+        poison = WireMessage(str(uuid4()), "lab.delivered", "1", b'{"specversion": "1.0", "data": "<script>"}')
+        assert await broker.publisher.publish([poison]) == [Outcome.CONFIRMED]
+
+    async def repair(broker: RabbitMQ) -> None:
+        found = await broker.parked(consumer)
+        assert await broker.unpark(consumer, [each.message.id for each in found], again=False) == 1
+
+    lab.broker_work(send)
+    lab.fires("TwofoldMessagesParked")
+    lab.broker_work(repair)
+    lab.clears("Transport.unpark")
+
+
+def test_a_background_task_fails(lab: Lab) -> None:
+    """A defect in an adapter ends a background task again and again, until a process without the defect is started."""
+    with lab.fault("watch"):
+        lab.restart("worker")
+        lab.fires("TwofoldTaskFailed")
+    lab.restart("worker")
+    lab.clears("restart of the worker with a corrected adapter")
+
+
+def test_every_panel_of_the_dashboard_has_data(lab: Lab) -> None:
+    """After traffic and failures of all kinds, each query of the dashboard returns data from the lab's Prometheus."""
+    count(lab, 1, timedelta(hours=1))
+    with lab.fault("traffic"), lab.fault("update"), lab.fault("mail"), lab.fault("remind"):
+        remind(lab)
+        lab.kill("worker")
+        lab.start("worker")
+        for title, query in panels():
+            shown = f"last_over_time(({query})[10m:1s])"
+            wait_until(lambda shown=shown: prometheus.samples(lab.prometheus, shown) > 0, f"{title} was to have data")
