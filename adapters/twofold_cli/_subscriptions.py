@@ -17,7 +17,9 @@ from ._advice import in_words
 from ._output import FINDING, Failure, JsonOption, YesOption, confirmed, print_json, print_table, run, say
 from ._target import AppOption, entered
 
-Subscription = Annotated[str, typer.Argument(help="The name of a projection, event handler or relay.")]
+Pausable = Annotated[
+    str, typer.Argument(help="The name of a projection, event handler or relay, or of a consumer such as depot.shop.")
+]
 
 
 def status(app: AppOption = None, as_json: JsonOption = False) -> None:
@@ -130,11 +132,11 @@ def replay(
 
 
 def pause(
-    subscription: Subscription,
+    subscription: Pausable,
     app: AppOption = None,
     reason: Annotated[str, typer.Option(help="Why, for the next operator.")] = "",
 ) -> None:
-    """Pause a subscription in every process, until it is resumed, also after restarts."""
+    """Pause a subscription or a consumer in every process, until it is resumed, also after restarts."""
 
     async def work() -> None:
         async with entered(app) as application:
@@ -144,8 +146,8 @@ def pause(
     run(work)
 
 
-def resume(subscription: Subscription, app: AppOption = None) -> None:
-    """Resume a paused subscription. It continues after its checkpoint."""
+def resume(subscription: Pausable, app: AppOption = None) -> None:
+    """Resume a paused subscription or consumer. It continues where it has stopped."""
 
     async def work() -> None:
         async with entered(app) as application:

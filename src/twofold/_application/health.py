@@ -75,11 +75,14 @@ async def health(running: Running, thresholds: Thresholds) -> Health:
             *await schedule_problems(running, thresholds.overdue),
             *await _unreadable(running),
         ]
+        consumers = [each.feed.consumer for each in running.messaging.inbound]
+        paused = {name: await running.parts.write.subscriptions.paused(name) for name in consumers}
         blocking_transactions = await running.parts.write.log.blocking_transactions()
     except (TransientFailure, StorageError) as error:
         return Health.of_failure(error)
     problems += [*await _cache(running.parts.cache), *running.messaging.problems(), *_background(running)]
-    notes = [note_of(each.name, each.pause) for each in found if each.pause is not None]
+    paused |= {each.name: each.pause for each in found}
+    notes = [note_of(name, pause) for name, pause in paused.items() if pause is not None]
     return Health(tuple(problems), tuple(found), tuple(blocking_transactions), tuple(notes))
 
 
