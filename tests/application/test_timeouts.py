@@ -12,6 +12,7 @@ from twofold.errors import ReadNotReady, TransientFailure
 from twofold.middleware import timeout
 from twofold.ports import WriteStore
 from twofold.testing.conformance._domain.bank import Balance, GetBalance, Open, application
+from twofold.testing.conformance._tools.in_time import CEILING
 from twofold.testing.conformance._tools.proxy import Proxy
 
 
@@ -46,5 +47,6 @@ async def test_a_store_with_a_new_server_for_each_call_cannot_stop_a_query(store
     app = await application(cast(WriteStore, Proxy(store, run=run)))
     async with app, app.session() as session:
         await session.dispatch(Open(account_id="a"))
+        await app.settle(timeout=CEILING)
         with pytest.raises(TransientFailure, match=r"cannot answer GetBalance within 0.1 s: the server"):
             await session.execute(GetBalance(account_id="a"), timeout=0.1)

@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import count
 from typing import Any, Generic, Self, TypeVar, cast
 
 from anyio import current_time
@@ -203,7 +202,9 @@ class Session:
             return await self._answer(query, None, outer)
         deadline = current_time() + left
         consistency, wait = self._services.consistency, self._wait(written, deadline)
-        for attempt in count(1):
+        attempts = 0
+        while attempts < 2 or current_time() < deadline:
+            attempts += 1
             runs = await consistency.runs()
             await seen.verify(written)
             await wait(self._reads(query))
@@ -211,11 +212,9 @@ class Session:
             # A store that was replaced meanwhile may have answered from older data.
             if runs == await consistency.runs():
                 return answer
-            if attempt > 1 and current_time() >= deadline:
-                break
         raise TransientFailure(
             f"cannot answer {type(query).__name__} within {left:g} s: the server of a store was restarted or replaced "
-            f"during each of {attempt} attempts. If the URL leads to several servers in turn, use the URL of one of them."
+            f"during each of {attempts} attempts. If the URL leads to several servers in turn, use the URL of one of them."
         )
 
     @recorded
