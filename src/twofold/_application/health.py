@@ -74,6 +74,7 @@ async def health(running: Running, thresholds: Thresholds) -> Health:
             *subscription_problems(found, thresholds, works=running.parts.work),
             *await schedule_problems(running, thresholds.overdue),
             *await _unreadable(running),
+            *await running.messaging.losses(),
         ]
         consumers = [each.feed.consumer for each in running.messaging.inbound]
         paused = {name: await running.parts.write.subscriptions.paused(name) for name in consumers}
