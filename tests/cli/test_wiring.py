@@ -115,7 +115,7 @@ def test_a_module_that_exits_is_a_failure(call: Call, tmp_path: Path, monkeypatc
 
 
 def test_an_interrupt_while_the_module_loads_ends_the_command(tmp_path: Path) -> None:
-    """Ctrl+C has the exit code 130 at once, and shows no traceback."""
+    """Ctrl+C has the exit code 130, and shows no traceback."""
     (tmp_path / "slow_shop.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(600)\n")
     path = os.pathsep.join(str(ROOT / each) for each in ("src", "adapters"))
     with subprocess.Popen(
