@@ -18,6 +18,9 @@ from ._target import AppOption, entered
 
 parked = typer.Typer(help="Show and repair parked events (dead letters).", no_args_is_help=True)
 
+_ROWS = 100
+"""The number of rows for each subscription that a table has by default."""
+
 Subscription = Annotated[str, typer.Argument(help="The name of a projection, event handler or relay.")]
 Key = Annotated[str, typer.Argument(help="The ordering key of the event, as `twofold parked list` shows it.")]
 AnyKey = Annotated[str | None, typer.Argument(help="The ordering key of the events; all keys with --error.")]
@@ -32,16 +35,32 @@ def list_parked(
     ] = None,
     app: AppOption = None,
     error: Error = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="The maximum number of events of a subscription: 100, or all with --json.", show_default=False
+        ),
+    ] = None,
+    after: Annotated[
+        int | None, typer.Option(min=1, help="Continue after the event at this position, of one subscription.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List parked events and those that wait for a retry, with the reasons. The exit code is 1 if there are some."""
 
     async def work() -> int:
+        if after is not None and subscription is None:
+            raise Failure("name a subscription to continue after a position.", code=2)
+        size = _ROWS if limit is None and not as_json else limit
         found: dict[str, Sequence[ParkedEvent]] = {}
+        more: dict[str, int] = {}
         async with entered(app) as application:
             status = [each.name for each in await application.operations.status() if each.parked or each.retrying]
             for name in status if subscription is None else [subscription]:
-                found[name] = await application.operations.parked(name, error=error)
+                page = await application.operations.parked(name, error=error, after=after, limit=size and size + 1)
+                found[name] = page[:size]
+                if size is not None and len(page) > size:
+                    more[name] = page[size - 1].event.position
         rows = [_as_json(name, each) for name, events in found.items() for each in events]
         if as_json:
             print_json(rows)
@@ -51,6 +70,8 @@ def list_parked(
                 [tuple(row[name] for name in _SHOWN) for row in rows],
                 empty="No event is parked.",
             )
+        for name, position in {} if as_json else more.items():
+            say(f"More events of {name}: twofold parked list {quote(name)} --after {position}")
         if rows and not as_json:
             say("Show one: twofold parked show SUBSCRIPTION KEY ID. Repair it with edit, and then retry or discard.")
         return FINDING if rows else 0

@@ -28,13 +28,13 @@ async def parked(request: Request) -> Response:
         return await page(request, "parked.html", current="parked", affected=affected, name="", events=[], groups=[])
     error, after = query.get("error", ""), query.get("after")
     every = await operations.parked(name)
-    events = await operations.parked(name, error=error or None, after=UUID(after) if after else None, limit=_PAGE + 1)
+    events = await operations.parked(name, error=error or None, after=int(after) if after else None, limit=_PAGE + 1)
     groups = Counter(_error_of(each.reason) for each in every if each.attempts)
     keys = len({each.key for each in every})
     return await page(
         request, "parked.html", current="parked", affected=affected, name=name, error=error, events=events[:_PAGE],
-        more=events[_PAGE - 1].event.id if len(events) > _PAGE else None, groups=groups.most_common(), total=len(every),
-        keys=keys, after=after,
+        more=events[_PAGE - 1].event.position if len(events) > _PAGE else None, groups=groups.most_common(),
+        total=len(every), keys=keys, after=after,
     )  # fmt: skip
 
 

@@ -8,16 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from twofold import Application, EventRecord, MessagePath, PathHandler, PathNode
-
-_MOST = 500
-"""The number of events of a path that are shown."""
-
-_SEARCHED = 50_000
-"""The number of positions of a log that one search covers."""
-
-_EARLIER = timedelta(minutes=5)
-"""How much earlier than the clock of the first process the clocks of others may be."""
+from twofold import Application, EventRecord, PathHandler, PathNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +47,7 @@ class Timeline:
         services: the services that took part, in the order of their first step.
         begin: the time of the first step; None without steps.
         seconds: the time from the first step to the last, without scheduled commands.
-        complete: whether the logs were searched as far as the path can reach.
+        complete: whether the path has all events of the correlation id.
     """
 
     steps: Sequence[Step]
@@ -70,8 +61,8 @@ async def timeline(correlation_id: UUID, services: Sequence[Application]) -> Tim
     """Collect the path of a message from the logs of several applications."""
     steps, complete = list[Step](), True
     for application in services:
-        path, whole = await _path(application, correlation_id)
-        complete &= whole
+        path = await application.operations.path(correlation_id)
+        complete &= path.complete
         topology = application.operations.topology()
         sources = {node.name for node in topology.nodes if node.kind == "source"}
         for root in path.roots:
@@ -84,23 +75,6 @@ async def timeline(correlation_id: UUID, services: Sequence[Application]) -> Tim
     begin, seconds = (past[0], (past[-1] - past[0]).total_seconds()) if past else (None, 0.0)
     placed = [replace(step, place=_place(step.time, begin, seconds)) for step in steps]
     return Timeline(placed, list(dict.fromkeys(step.service for step in steps)), begin, seconds, complete)
-
-
-async def _path(application: Application, correlation_id: UUID) -> tuple[MessagePath, bool]:
-    """Return the path in one application, and whether the search was complete.
-
-    The time in a UUIDv7 says where the path begins, so that old paths are found without a search of the whole log.
-    """
-    operations, begin = application.operations, time_of(correlation_id)
-    if begin is not None:
-        since = begin - _EARLIER
-        page = await operations.events(correlation_id=correlation_id, since=since, limit=_MOST, search=_SEARCHED)
-        if page.events:
-            last = int(page.events[-1].position)
-            path = await operations.path(correlation_id, since=since, before=last + 1, search=_SEARCHED)
-            return path, path.complete and page.next is None
-    path = await operations.path(correlation_id, since=None, search=_SEARCHED)
-    return path, path.complete
 
 
 def _flat(node: PathNode, service: str, sources: set[str], depth: int) -> Iterator[Step]:

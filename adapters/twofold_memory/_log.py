@@ -71,6 +71,14 @@ class InMemoryEventLog:
         for event in self._tables.streams.get(stream, [])[after:]:
             yield event
 
+    async def read_correlated(
+        self, correlation_id: UUID, *, after: Position, before: Position, limit: int, newest_first: bool = False
+    ) -> Sequence[StoredEvent]:
+        """Return events with a correlation id. The index is brought up to date here, so that an append costs nothing."""
+        found = self._tables.correlated(str(correlation_id))
+        fit = [event for event in found if after < event.position < before]
+        return fit[::-1][:limit] if newest_first else fit[:limit]
+
     async def announce(self, origin: str) -> None:
         """Do nothing: there are no other processes."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 
-from twofold.ports import ParkedEvent, Position
+from twofold.ports import ParkedEvent, Position, not_parked_at
 
 from ._overlay import Overlay
 from ._step import Step
@@ -24,9 +25,24 @@ class InMemoryParkedReader:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
-    async def read(self, subscription: str, *, key: str | None = None) -> Sequence[ParkedEvent]:
-        """Return the events in the order in which they were added, of one key or of all keys."""
-        return _parked_of(Overlay(self._tables), subscription, key)
+    async def read(
+        self,
+        subscription: str,
+        *,
+        key: str | None = None,
+        error: str | None = None,
+        after: Position | None = None,
+        limit: int | None = None,
+    ) -> Sequence[ParkedEvent]:
+        """Return a page of the events in the order in which they were added."""
+        found = _parked_of(Overlay(self._tables), subscription)
+        if after is not None:
+            places = [place for place, each in enumerate(found, 1) if each.event.position == after]
+            if not places:
+                raise not_parked_at(subscription, after)
+            found = found[places[0] :]
+        fit = (each for each in found if key is None or each.key == key)
+        return list(islice((each for each in fit if error is None or each.reason.startswith(f"{error}:")), limit))
 
     async def keys(self, subscription: str) -> Mapping[str, int]:
         """Return the keys that have events, each with their number."""

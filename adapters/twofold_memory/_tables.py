@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import count
+import json
+from collections.abc import Sequence
+from itertools import count, islice
 from typing import Any, Final, NamedTuple
 
 import anyio
@@ -49,6 +51,8 @@ class Tables:
         self.positions: list[Position] = []
         self.streams: dict[str, list[StoredEvent]] = {}
         self.ids: set[Any] = set()
+        self._correlations: dict[str, list[StoredEvent]] = {}
+        self._correlated = 0
         self.entries: dict[str, dict[Any, Any]] = {}
         self.readers = 0
         self.turn = anyio.Semaphore(1)
@@ -64,12 +68,23 @@ class Tables:
         """Return the next position of the log. A position that a transaction rolls back is not used again."""
         return Position(next(self._next))
 
+    def correlated(self, correlation_id: str) -> Sequence[StoredEvent]:
+        """Return the events whose metadata has a correlation id, in the order of the log."""
+        for event in islice(self.events, self._correlated, None):
+            fields = json.loads(event.metadata)
+            found = fields.get("correlation_id") if isinstance(fields, dict) else None
+            if isinstance(found, str):
+                self._correlations.setdefault(found, []).append(event)
+        self._correlated = len(self.events)
+        return self._correlations.get(correlation_id, ())
+
     def lose(self, number: int) -> None:
         """Lose the last events, for tests: their positions are assigned again, as by a server that failed over."""
         for event in self.events[len(self.events) - number :]:
             self.streams[event.stream].remove(event)
             self.ids.discard(event.id)
         del self.events[len(self.events) - number :], self.positions[len(self.positions) - number :]
+        self._correlations, self._correlated = {}, 0
         self._next = count(self.head + 1)
         self.run = str(int(self.run) + 1)
 

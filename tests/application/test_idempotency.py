@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -16,6 +17,7 @@ import pytest
 from pydantic import BaseModel, Field, PlainSerializer, PlainValidator, SecretStr
 
 from twofold import Application, Command, Repository, Router, Session
+from twofold._encoding import fingerprint as fingerprints
 from twofold._encoding.fingerprint import fingerprint as fingerprint_of
 from twofold._encoding.results import Results
 from twofold.errors import IdempotencyKeyReused, InvalidKey, NotAuthorised, ResultNotRecordable
@@ -30,7 +32,7 @@ from twofold_memory import InMemory
 
 def fingerprint(command: Command[Any]) -> str:
     """Return the fingerprint of a command that is dispatched with a key."""
-    return fingerprint_of(command, "k")
+    return anyio.run(fingerprint_of, command, "k")
 
 
 class Unknown:
@@ -223,7 +225,7 @@ def test_fields_that_json_leaves_out_count() -> None:
 @pytest.mark.parametrize("command", [Upload(name="a"), Sign(pin=SecretStr("1234"))], ids=["fields", "secret"])
 def test_each_key_has_hashes_of_its_own(command: Command[Any]) -> None:
     """The hash of a command says nothing about the hashes of the same command with other keys, or without a key."""
-    hashes = {fingerprint_of(command, key) for key in ("k", "l", "a\0k")}
+    hashes = {anyio.run(fingerprint_of, command, key) for key in ("k", "l", "a\0k")}
     assert len(hashes) == 3
     assert all(len(each) == 64 for each in hashes)
 
@@ -232,6 +234,20 @@ def test_a_guess_at_a_secret_is_slow() -> None:
     """A command with a secret is hashed by a function that takes memory and time, so that few guesses can be tried."""
     slow = hashlib.scrypt(b'{"pin":"1234"}', salt=b"k", n=4096, r=8, p=1, dklen=32)
     assert fingerprint(Sign(pin=SecretStr("1234"))) == slow.hex()
+
+
+async def test_a_slow_hash_runs_in_a_worker_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a command with a secret is hashed, the event loop continues."""
+    threads: list[int] = []
+
+    def slow(*_: object, **__: object) -> bytes:
+        threads.append(threading.get_ident())
+        return b""
+
+    monkeypatch.setattr(fingerprints, "scrypt", slow)
+    await fingerprint_of(Sign(pin=SecretStr("1234")), "k")
+    assert len(threads) == 1
+    assert threads[0] != threading.get_ident()
 
 
 class Price(Command[None]):

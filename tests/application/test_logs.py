@@ -6,11 +6,16 @@ import json
 import logging
 from collections.abc import Iterator
 from io import StringIO
+from typing import Any
 
+import anyio
 import pytest
 
 import twofold.logging
 from twofold import Application, Command, Event, ReadModel, UnitOfWork, View, on
+from twofold.errors import TransientFailure
+from twofold.ports import WriteStore
+from twofold.testing.conformance._tools.hooked import Call, Hooked
 from twofold_memory import InMemory
 
 logger = logging.getLogger("shop")
@@ -45,9 +50,9 @@ def lines() -> Iterator[StringIO]:
     root.setLevel(level)
 
 
-def shop() -> Application:
+def shop(store: WriteStore | None = None) -> Application:
     """Return an application whose handlers log."""
-    app = Application("logs", write=InMemory())
+    app = Application("logs", write=store or InMemory())
 
     @app.command_handler(Sell)
     async def sell(command: Sell, unit: UnitOfWork) -> None:
@@ -107,6 +112,28 @@ async def test_a_worker_logs_its_life(lines: StringIO) -> None:
     assert [line for line in found if "rebuild" in line] == [
         "projection sales: a rebuild starts", "projection sales: the rebuild has finished",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("error", "level", "has_traceback"),
+    [(TransientFailure("away"), "WARNING", False), (LookupError("wrong"), "ERROR", True)],
+)
+async def test_a_lease_that_is_not_renewed(lines: StringIO, error: Exception, level: str, has_traceback: bool) -> None:
+    """A transient failure is one line. Another failure has its traceback."""
+    failed = anyio.Event()
+
+    async def failing(call: Call) -> Any:
+        if not failed.is_set():
+            failed.set()
+            raise error
+        return await call()
+
+    store: Any = Hooked(InMemory(), "subscriptions.claim", failing)
+    async with shop(store) as app:
+        await failed.wait()
+        await app.settle()
+    found = [each for each in map(json.loads, lines.getvalue().splitlines()) if "cannot renew" in each["message"]]
+    assert [(each["level"], "exception" in each) for each in found] == [(level, has_traceback)]
 
 
 async def test_a_line_outside_of_handlers_has_no_ids(lines: StringIO) -> None:

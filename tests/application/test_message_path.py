@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
 
 from twofold import Application, Command, Event, PathNode, Retry, Session, UnitOfWork, on
+from twofold.ports import Expected, NewEvent
 from twofold.testing.conformance._tools.in_time import until
+from twofold.testing.conformance._tools.opened import writing
 from twofold_memory import InMemory
 
 
@@ -103,11 +108,15 @@ async def _is_parked(app: Application) -> bool:
     return bool(await app.operations.parked("mail"))
 
 
-async def test_a_bounded_search_says_that_it_is_not_complete(app: Application) -> None:
-    """A path that was searched in a part of the log may lack messages. A message whose cause is missing is a root."""
-    await app.dispatch(Order(id="a"))
-    await app.settle()
-    (event,) = (await app.operations.events(types=[Packed])).events
-    assert event.correlation_id is not None
-    path = await app.operations.path(event.correlation_id, search=1)
-    assert (outline(path.roots), path.complete) == ([("path.pack", [("path.packed", [])])], False)
+async def test_a_path_has_the_last_thousand_events(app: Application) -> None:
+    """A longer path says that it is not complete. A message whose cause is missing is a root."""
+    correlation_id = uuid4()
+    metadata = json.dumps({"correlation_id": str(correlation_id), "causation_id": str(uuid4())})
+    new = [NewEvent(uuid4(), "path.packed", 1, '{"id":"a"}', metadata, datetime.now(UTC)) for _ in range(1_001)]
+    async with writing(app.write) as transaction:
+        stored = await transaction.log.append("order-a", new, expected=Expected.ANY)
+    path = await app.operations.path(correlation_id)
+    assert [each.event.version for each in path.roots[0].children if each.event is not None] == list(range(2, 1_002))
+    assert (len(path.roots), path.complete) == (1, False)
+    rest = await app.operations.path(correlation_id, before=stored[1].position)
+    assert ([each.id for each in rest.roots[0].children], rest.complete) == ([new[0].id], True)

@@ -11,6 +11,7 @@ import anyio.to_thread
 import pytest
 
 from tests.cli.conftest import Call, Json, in_shop
+from tests.cli.shop import Place
 from twofold import Application
 from twofold.testing.conformance._tools.in_time import until
 
@@ -58,6 +59,26 @@ def test_a_parked_event_is_repaired(seeded: Call, as_json: Json, monkeypatch: py
 
     in_shop(retry)
     assert as_json("parked", "list") == []
+
+
+def test_parked_events_are_listed_in_pages(seeded: Call, as_json: Json) -> None:
+    """A table says where the next page begins. A program gets all events by default."""
+
+    async def seed(app: Application) -> None:
+        for number in range(2, 5):
+            await app.dispatch(Place(order_id=str(number), product="lantern"))
+        await app.settle()
+
+    in_shop(seed)
+    every = as_json("parked", "list")
+    assert len(every) == 4
+    assert as_json("parked", "list", "--limit", "2") == every[:2]
+    after = str(every[1]["position"])
+    assert f"twofold parked list mail --after {after}" in seeded("parked", "list", "--limit", "2").stdout
+    assert as_json("parked", "list", "mail", "--after", after) == every[2:]
+    assert "--after" not in seeded("parked", "list", "mail", "--limit", "2", "--after", after).stdout
+    assert seeded("parked", "list", "--after", after).exit_code == 2
+    assert seeded("parked", "list", "mail", "--after", "999").exit_code == 3
 
 
 def test_a_parked_event_is_edited(seeded: Call, as_json: Json, tmp_path: Path) -> None:

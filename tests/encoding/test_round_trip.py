@@ -11,17 +11,29 @@ from enum import Enum, Flag, IntEnum, StrEnum
 from ipaddress import IPv4Address
 from math import inf, nan
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, Json, PrivateAttr, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Json,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from twofold._encoding.difference import difference
 from twofold._encoding.lossy import LossyError
+from twofold._encoding.misfits import misfits_without_values
 from twofold._encoding.round_trip import LARGEST, RoundTrip
 from twofold.testing.conformance._domain.value_samples import Area, Score
 
@@ -375,3 +387,51 @@ def test_any_value_comes_back_or_is_refused(value: Any, which: int) -> None:
     except LossyError:
         return
     assert difference(value, ANY[which].decode(text)) is None
+
+
+class Rate(BaseModel):
+    amount: int
+
+    @field_validator("amount")
+    @classmethod
+    def _checked(cls, amount: int) -> int:
+        if amount < 0:
+            raise ValueError("it is negative")
+        return amount
+
+
+class Rates(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    by_token: dict[str, Rate] = {}
+    by_number: dict[int, int] = {}
+    listed: list[Rate] = []
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ('{"by_token": {"hunter2": {"amount": "x"}}}', "by_token.*.amount"),
+        ('{"by_token": {"hunter2": {"amount": -1}}}', "by_token.*.amount"),
+        ('{"by_token": {"hunter2": {}}}', "by_token.*.amount"),
+        ('{"by_number": {"hunter2": 1}}', "by_number.*.[key]"),
+        ('{"listed": [{"amount": 1}, {}]}', "listed.1.amount"),
+        ('{"unknown": 1}', "unknown"),
+    ],
+)
+def test_an_error_does_not_quote_a_key_of_a_mapping(text: str, path: str) -> None:
+    """A key may be a secret, as a value may. The path of a field has an asterisk in place of it."""
+    with pytest.raises(ValidationError) as caught:
+        RoundTrip(Rates).decode(text)
+    assert f"the field '{path}'" in misfits_without_values(caught.value)
+    assert "hunter2" not in misfits_without_values(caught.value)
+
+
+def test_an_error_of_another_kind_keeps_its_text() -> None:
+    """A validator may raise an error of a kind of its own, also in a type with mappings."""
+
+    def refuse(_: object) -> object:
+        raise PydanticCustomError("own", "it is {what}", {"what": "wrong"})
+
+    with pytest.raises(ValidationError, match=r"\*\n  it is wrong \[type=own"):
+        RoundTrip(dict[str, Annotated[int, BeforeValidator(refuse)]]).decode('{"hunter2": 1}')

@@ -119,16 +119,12 @@ class MariaDBPair:
         administer(self.replica.url, ["STOP SLAVE", "RESET SLAVE ALL"])
 
     def _started(self, number: int, synchronous: bool) -> PrivateServer:
-        server = MySQL().private()
-        server.stop()
         options = [f"--server-id={number}", "--log-bin=binary", "--binlog-format=ROW", "--log-slave-updates"]
         if synchronous and number == 1:
             options += ["--rpl-semi-sync-master-wait-point=AFTER_SYNC", "--rpl-semi-sync-master-timeout=600000"]
         elif synchronous:
             options.append("--rpl-semi-sync-slave-enabled=ON")
-        server.command = [*server.command, *options]
-        server.start()
-        return server
+        return MySQL().private(*options)
 
 
 PAIRS = {"postgresql": PostgreSQLPair, "mariadb": MariaDBPair}

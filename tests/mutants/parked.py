@@ -53,8 +53,8 @@ def answering(
     def make(_: Any) -> Wrap:
         noted: list[tuple[str, ParkedEvent]] = []
 
-        async def read(parked: Any, subscription: str, *, key: str | None = None) -> Sequence[ParkedEvent]:
-            found = list(await parked.read(subscription, key=key))
+        async def read(parked: Any, subscription: str, *, key: str | None = None, **page: Any) -> Sequence[ParkedEvent]:
+            found = list(await parked.read(subscription, key=key, **page))
             return answer(found, [(name, event) for name, event in noted if key is None or event.key == key])
 
         return both(parking(partial(NotesParked, noted=noted)), at("parked", instead(read=read)))

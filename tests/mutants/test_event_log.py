@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
-from tests.mutants.combinators import changing, raising
+from tests.mutants.combinators import changing, changing_result, instead, raising
 from tests.mutants.harness import Mutants, MutantSuite
 from tests.mutants.logs import (
     appending,
@@ -22,7 +23,17 @@ from tests.mutants.logs import (
 from tests.mutants.places import at
 from tests.mutants.transactions import commits_anyway, commits_events_early
 from twofold.errors import ConcurrencyConflict
+from twofold.ports import START, EventLog, Position
 from twofold.testing.conformance import EventLogSuite
+
+
+async def _read_everything(
+    log: EventLog, _: UUID, *, newest_first: bool = False, limit: int, **between: Position
+) -> Any:
+    page = await log.read_all(limit=1_000)
+    fit = [each for each in page.events if between["after"] < each.position < between["before"]]
+    return (fit[::-1] if newest_first else fit)[:limit]
+
 
 MUTANTS: Mutants = {
     "test_exact_versions": {
@@ -66,6 +77,20 @@ MUTANTS: Mutants = {
     },
     "test_a_stream_is_read_from_a_version": {
         "after is off by one": at("log", changing("read", after=lambda after: max(0, after - 1)))
+    },
+    "test_events_are_read_by_their_correlation_id": {
+        "the order is ignored": at("log", changing("read_correlated", newest_first=lambda _: False)),
+        "the limit is ignored": at("log", changing("read_correlated", limit=lambda _: 1_000)),
+        "the first position is ignored": at("log", changing("read_correlated", after=lambda _: START)),
+        "the last position is included": at(
+            "log", changing("read_correlated", before=lambda before: Position(before + 1))
+        ),
+        "an event is lost": at("log", changing_result("read_correlated", to=lambda found: found[:2])),
+        "events of other correlation ids": at("log", instead(read_correlated=_read_everything)),
+    },
+    "test_an_append_that_is_rolled_back_has_no_correlation_id": {
+        "a rollback commits, with a correlation id": commits_anyway,
+        "events are read twice": at("log", changing_result("read_correlated", to=lambda found: [*found, *found])),
     },
     "test_events_are_counted": {"miscounted": miscounting},
     "test_the_identity_is_the_logs_own": {

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from tests.mutants.checkpoints import forgetting_parked, moving, moving_apart, unguarded
-from tests.mutants.combinators import both, changing, for_each, replacing, suppressing
+from tests.mutants.combinators import both, changing, for_each, instead, replacing, suppressing
 from tests.mutants.harness import Mutants, MutantSuite
 from tests.mutants.parked import answering, counting_keys_once, finding, in_reverse, knowing_no_keys, parking
 from tests.mutants.places import at, unbroken_read_store
@@ -16,7 +16,7 @@ from tests.mutants.rows import writing_nothing
 from tests.mutants.transactions import commits_anyway, quietly
 from tests.stores import READ_STORES
 from twofold.errors import CheckpointMoved
-from twofold.ports import ParkedEvent
+from twofold.ports import ParkedEvent, ParkedEventReader
 from twofold.testing.conformance import SubscriptionStoreSuite
 from twofold.testing.conformance._tools.proxy import Proxy
 
@@ -54,6 +54,13 @@ advancing_quietly = both(
 )
 
 
+async def _filtered_after_the_cut(
+    parked: ParkedEventReader, subscription: str, *, error: str | None = None, **page: Any
+) -> Sequence[ParkedEvent]:
+    found = await parked.read(subscription, **page)
+    return [each for each in found if error is None or each.reason.startswith(f"{error}:")]
+
+
 MUTANTS: Mutants = {
     "test_a_wrong_expectation_is_refused": {
         "advance compares nothing": unguarded(),
@@ -86,6 +93,16 @@ MUTANTS: Mutants = {
             lambda found, _: sorted(found, key=lambda event: event.event.position)
         ),
         "a key finds all parked events": at("parked", replacing("read", key=None)),
+    },
+    "test_parked_events_are_read_in_pages": {
+        "the limit of a page is ignored": at("parked", replacing("read", limit=None)),
+        "every page is the first one": at("parked", replacing("read", after=None)),
+        "the key of a page is ignored": at("parked", replacing("read", key=None)),
+        "the error of a page is ignored": at("parked", replacing("read", error=None)),
+        "a page is cut before it is filtered": at("parked", instead(read=_filtered_after_the_cut)),
+    },
+    "test_a_page_after_an_event_that_is_gone_is_refused": {
+        "a page after an unknown event is empty": at("parked", suppressing(LookupError, "read", returning=[])),
     },
     "test_parked_keys": {
         "parked keys are unknown": knowing_no_keys,

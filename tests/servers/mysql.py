@@ -43,8 +43,8 @@ class MySQL:
         """Return whether a server accepts connections at this URL."""
         return reachable(url)
 
-    def private(self) -> PrivateServer:
-        """Start a private server; the caller removes it."""
+    def private(self, *options: str) -> PrivateServer:
+        """Start a private server with further options; the caller removes it."""
         install, mariadbd = binary("mariadb-install-db", *SBIN), binary("mariadbd", *SBIN)
         assert install is not None
         assert mariadbd is not None
@@ -62,7 +62,7 @@ class MySQL:
             url=f"mysql+asyncmy://root@127.0.0.1:{port}/mysql",
             command=[
                 *(str(mariadbd), *data, f"--port={port}", "--bind-address=127.0.0.1", "--skip-name-resolve"),
-                *(f"--socket={folder / 'socket'}", f"--pid-file={folder / 'pid'}", *sizes),
+                *(f"--socket={folder / 'socket'}", f"--pid-file={folder / 'pid'}", *sizes, *options),
             ],
             folder=folder,
             user=user,

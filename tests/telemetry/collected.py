@@ -26,13 +26,16 @@ class Collected:
     Args:
         interval: how often gauges are read, in seconds.
         sampler: decides which spans are recorded; all by default.
+        shortest_span: the shortest duration of a nested span, in seconds.
     """
 
-    def __init__(self, interval: float = 0.01, sampler: Sampler | None = None) -> None:
+    def __init__(self, interval: float = 0.01, sampler: Sampler | None = None, shortest_span: float = 0.0) -> None:
         self._exporter, self._reader = InMemorySpanExporter(), InMemoryMetricReader()
         self.tracers, self._meters = TracerProvider(sampler), MeterProvider([self._reader])
         self.tracers.add_span_processor(SimpleSpanProcessor(self._exporter))
-        self.option = Telemetry(tracer_provider=self.tracers, meter_provider=self._meters, interval=interval)
+        self.option = Telemetry(
+            tracer_provider=self.tracers, meter_provider=self._meters, interval=interval, shortest_span=shortest_span
+        )
 
     def spans(self, kind: SpanType | None = None) -> Sequence[ReadableSpan]:
         """Return the spans that have ended, of one type or all, in the order of their ends."""

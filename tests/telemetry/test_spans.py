@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from opentelemetry.trace import SpanKind, StatusCode
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.domains.orders import Boom, Cancel, Paid, Place, Placed
-from tests.domains.shops import Sell, selling, settled, shipping
 from tests.telemetry.collected import Collected
 from twofold import Application, Command, CommandBus, Query, UnitOfWork, on
 from twofold._telemetry.metrics import APPEND_DURATION, HANDLER_DURATION
@@ -31,15 +30,12 @@ from twofold._telemetry.spans import (
     HANDLE,
     OF_ALL,
     PROCESS,
-    PUBLISH,
-    RECEIVE,
     SCHEDULED,
     SPANS,
 )
 from twofold.testing.conformance._domain.reminders import Remind, reminding
 from twofold.testing.conformance._tools.in_time import CEILING, in_time, until
-from twofold_memory import InMemory, InMemoryTransport
-from twofold_rabbitmq import RabbitMQ
+from twofold_memory import InMemory
 from twofold_sqlalchemy import SqlAlchemy
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -253,35 +249,6 @@ async def test_a_scheduled_command_links_to_the_span_that_scheduled_it(collected
     assert (scheduled.parent, parent_of(dispatch)) == (None, id_of(scheduled))
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
-@pytest.mark.parametrize("broker", ["memory", "rabbitmq"])
-async def test_the_trace_crosses_a_broker(
-    broker: str, request: pytest.FixtureRequest, new_prefix: Callable[[], str], anyio_backend: str
-) -> None:
-    """The receiver stores the trace context of the sender's command. Its spans, and those of its projections, link to it."""
-    sender, receiver = Collected(), Collected()
-    prefix, memory = new_prefix(), InMemoryTransport()
-
-    def transport() -> Any:
-        return memory if broker == "memory" else RabbitMQ(request.getfixturevalue("rabbitmq_url"), prefix=prefix)
-
-    received = InMemory()
-    async with (
-        shipping(received, transport(), telemetry=receiver.option) as depot,
-        selling(InMemory(), transport(), telemetry=sender.option) as shop,
-    ):
-        await shop.dispatch(Sell(order_id="1"))
-        await settled(shop, depot)
-    (dispatch,), (publish,) = sender.spans(DISPATCH), sender.spans(PUBLISH)
-    assert traces(received) == [traceparent(dispatch)]
-    assert [links(each) for each in (publish, *receiver.spans(RECEIVE), *receiver.spans(PROCESS))] == [
-        [id_of(dispatch)] for _ in range(3)
-    ]
-    assert publish.attributes is not None
-    assert publish.attributes["messaging.system"] == broker
-    assert (publish.kind, receiver.spans(RECEIVE)[0].kind) == (SpanKind.PRODUCER, SpanKind.CONSUMER)
-
-
 _OTHER_PROCESS = """
 import asyncio, sys
 from opentelemetry import trace
@@ -360,3 +327,53 @@ async def test_an_unsampled_message_has_no_spans_inside_and_is_measured() -> Non
     assert collected.spans() == []
     assert traces(store)[0].endswith(("-00", "-02"))
     assert collected.value(HANDLER_DURATION) == collected.value(APPEND_DURATION) == 1
+
+
+async def test_short_spans_inside_a_dispatch_are_left_out() -> None:
+    """A short handler, append and commit have no span. They are measured, and an exemplar can name the dispatch."""
+    collected = Collected(shortest_span=CEILING)
+    async with application(collected) as app:
+        await app.dispatch(Place())
+    assert [each.name for each in collected.spans()] == ["dispatch Place"]
+    assert collected.value(HANDLER_DURATION) == collected.value(APPEND_DURATION) == 1
+
+
+async def test_a_short_span_that_is_used_or_has_failed_is_recorded() -> None:
+    """A handler whose span has an attribute of its own, a child, or an error has a span, however short it is."""
+    collected = Collected(shortest_span=CEILING)
+    app = Application("orders", write=InMemory(), telemetry=collected.option)
+
+    @app.command_handler(Place)
+    async def place(command: Place) -> str:
+        if command.number == 1:
+            trace.get_current_span().set_attribute("own", 1)
+        elif command.number == 2:
+            collected.tracers.get_tracer("library").start_span("child").end()
+        elif command.number == 3:
+            raise Boom
+        return "placed"
+
+    async with app:
+        for number in range(3):
+            await app.dispatch(Place(number=number))
+        with pytest.raises(Boom):
+            await app.dispatch(Place(number=3))
+    used, parent, failed = collected.spans(HANDLE)
+    (child,) = [each for each in collected.spans() if each.name == "child"]
+    assert used.attributes is not None
+    assert used.attributes["own"] == 1
+    assert parent_of(child) == id_of(parent)
+    assert failed.status.status_code is StatusCode.ERROR
+    assert [parent_of(each) for each in (used, parent, failed)] == [
+        id_of(each) for each in collected.spans(DISPATCH)[1:]
+    ]
+
+
+async def test_spans_end_soon_after_their_block(collected: Collected) -> None:
+    """Spans and durations are handed to the SDK while the application runs, and all of them when it stops."""
+    async with application(collected) as app:
+        await app.dispatch(Place())
+        await until(lambda: len(collected.spans()) == 4)
+        for number in range(100):
+            await app.dispatch(Place(number=number))
+    assert len(collected.spans(DISPATCH)) == collected.value(HANDLER_DURATION) == 101

@@ -90,10 +90,18 @@ def test_without_the_api_telemetry_cannot_be_asked_for(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(
     "options",
-    [{"interval": 0}, {"interval": nan}, {"interval": True}, {"tracer_provider": object()}, {"meter_provider": 1}],
+    [
+        {"interval": 0},
+        {"interval": nan},
+        {"interval": True},
+        {"shortest_span": -1},
+        {"shortest_span": nan},
+        {"tracer_provider": object()},
+        {"meter_provider": 1},
+    ],
 )
 def test_wrong_options_are_refused(options: dict[str, Any]) -> None:
-    """An interval is a positive number of seconds, and a provider is one of OpenTelemetry."""
+    """Seconds are finite and not negative, and a provider is one of OpenTelemetry."""
     with pytest.raises(ConfigurationError, match=r"^Telemetry\("):
         Telemetry(**options)
 

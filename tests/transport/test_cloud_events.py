@@ -98,8 +98,10 @@ def test_a_header_that_resembles_an_origin_is_ignored() -> None:
 
 def test_progress_arrives_as_it_was_sent() -> None:
     """The progress of a relay is decoded unchanged."""
-    progress = Progress("orders", Checkpoint(Position(2**60), "l1"))
-    assert decode(encode_progress(progress, id=uuid4(), time=datetime.now(UTC)), "orders") == progress
+    now = datetime.now(UTC)
+    for head in (None, Position(2**61)):
+        progress = Progress("orders", Checkpoint(Position(2**60), "l1"), head, now)
+        assert decode(encode_progress(progress, id=uuid4(), time=now), "orders") == progress
 
 
 def test_an_event_of_another_toolkit_needs_only_what_is_required() -> None:
@@ -158,6 +160,30 @@ def test_times_that_every_store_keeps_are_taken(moment: str) -> None:
     found = decode(foreign(time=moment))
     assert isinstance(found, InboundEvent)
     assert found.event.time == datetime.fromisoformat(moment)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'"hunter2"',
+        b'{"hunter2',
+        b"hunter2 \xff",
+        foreign(specversion="2.0", data={"password": "hunter2"}),
+        foreign(type="sold", data={"password": "hunter2"}),
+        foreign(data=["hunter2"]),
+        foreign(data="hunter2"),
+        foreign(data={"password": "hunter2\0"}),
+        foreign(data_base64="hunter2"),
+        foreign(subject={"password": "hunter2"}),
+        foreign(twofoldheaders="hunter2"),
+    ],
+)
+def test_an_error_does_not_quote_the_data(body: bytes) -> None:
+    """The data of an event may contain secrets. The error has the size and the type of the message in place of it."""
+    with pytest.raises(UndecodableEvent, match=rf"^cannot decode a message of {len(body)} bytes") as caught:
+        decode(body)
+    assert "hunter2" not in str(caught.value)
+    assert (" of type '" in str(caught.value)) == body.startswith(b'{"specversion"')
 
 
 def test_an_event_of_another_feed_is_left_to_that_feed() -> None:

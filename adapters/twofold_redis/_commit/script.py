@@ -151,21 +151,23 @@ local function hold(again, position, time)
   if time == '' then redis.call('HDEL', again, position) else redis.call('HSET', again, position, time) end
 end
 function steps.park()
-  local events, order, again, last = key(), key(), key(), key()
+  local events, order, again, numbers, last = key(), key(), key(), key(), key()
   local position, k, text, time = arg(), arg(), arg(), arg()
   if redis.call('HEXISTS', events, position) == 0 then
     local number = string.format('%016d', redis.call('INCR', last))
     redis.call('HSET', events, position, number .. ' ' .. #k .. ' ' .. k .. text)
     redis.call('ZADD', order, 0, k .. number .. padded(position))
+    redis.call('ZADD', numbers, number, position)
     hold(again, position, time)
   end
 end
 function steps.unpark()
-  local events, order, again, position = key(), key(), key(), arg()
+  local events, order, again, numbers, position = key(), key(), key(), key(), arg()
   local number, k = parked(events, position)
   if number then
     redis.call('HDEL', events, position)
     redis.call('ZREM', order, k .. number .. padded(position))
+    redis.call('ZREM', numbers, position)
     redis.call('HDEL', again, position)
   end
 end

@@ -66,16 +66,18 @@ class ParkedKeys:
         events: a hash: the position of an event, its number in the order of parking, and the rest.
         order: a sorted set: key, number and position of each.
         again: a hash: the position of an event, the time of its pending retry, and its key.
+        numbers: a sorted set: the position of each by its number.
     """
 
     events: str
     order: str
     again: str
+    numbers: str
 
     @property
     def all(self) -> tuple[str, ...]:
         """All of them."""
-        return self.events, self.order, self.again
+        return self.events, self.order, self.again, self.numbers
 
 
 class Keys:
@@ -105,7 +107,7 @@ class Keys:
     def parked(self, subscription: str) -> ParkedKeys:
         """Return the keys of the events with a pending retry and the parked events of a subscription."""
         base = f"{self._tag}:parked:{subscription}"
-        return ParkedKeys(f"{base}:events", f"{base}:order", f"{base}:again")
+        return ParkedKeys(f"{base}:events", f"{base}:order", f"{base}:again", f"{base}:numbers")
 
     def partitions(self, subscription: str) -> str:
         """Return the key of the partitions of a subscription: a hash of places and leases."""

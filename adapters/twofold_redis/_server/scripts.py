@@ -59,12 +59,34 @@ TIME: Final = Script("return redis.call('TIME')")
 
 PARKED_EVENTS: Final = Script(
     """
--- KEYS: events, order, again. ARGV: from which member, up to which, how many.
-local found = redis.call('ZRANGEBYLEX', KEYS[2], ARGV[1], ARGV[2], 'LIMIT', 0, ARGV[3])
+-- KEYS: events, order, again, numbers.
+-- ARGV: a key and what follows it, or nothing; the position before the page, or nothing; how many.
+local function place(member)
+  return string.sub(member, -36, -21), string.match(string.sub(member, -20), '^0*(%d+)$')
+end
+if redis.call('ZCARD', KEYS[4]) ~= redis.call('HLEN', KEYS[1]) then  -- an earlier release has written the events
+  redis.call('DEL', KEYS[4])
+  for _, member in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
+    local number, position = place(member)
+    redis.call('ZADD', KEYS[4], number, position)
+  end
+end
+local number = ARGV[3] ~= '' and redis.call('ZSCORE', KEYS[4], ARGV[3])
+if ARGV[3] ~= '' and not number then return false end
+local found = {}
+if ARGV[1] == '' then
+  found = redis.call('ZRANGEBYSCORE', KEYS[4], number and '(' .. number or '-inf', '+inf', 'LIMIT', 0, ARGV[4])
+else
+  local low = '[' .. ARGV[1]
+  if number then low = '(' .. ARGV[1] .. string.format('%016d', number) .. string.rep('9', 20) end
+  for i, member in ipairs(redis.call('ZRANGEBYLEX', KEYS[2], low, '(' .. ARGV[2], 'LIMIT', 0, ARGV[4])) do
+    local _, position = place(member)
+    found[i] = position
+  end
+end
 local result = {}
-for i, member in ipairs(found) do
-  local position = string.match(string.sub(member, -20), '^0*(%d+)$')
-  result[i] = {position, redis.call('HGET', KEYS[1], position), redis.call('HGET', KEYS[3], position)}
+for i, position in ipairs(found) do
+  result[i] = {redis.call('HGET', KEYS[1], position), redis.call('HGET', KEYS[3], position)}
 end
 return result
 """

@@ -53,7 +53,7 @@ class ParkedBuffer:
     async def retry(self, server: Server, key: str, at: datetime, attempt: str) -> bool:
         """Set the next retry of the first event of a key."""
         if self.source is not None:
-            for first in await read_parked(server, self.source, key, attempt, limit=len(self.gone) + 1):
+            for first in await read_parked(server, self.source, attempt, key=key, limit=len(self.gone) + 1) or ():
                 if int(first.event.position) not in self.gone:
                     self.retries[int(first.event.position)] = key, at
                     return True
@@ -75,7 +75,7 @@ class ParkedBuffer:
     def write(self, commit: Commit, keys: ParkedKeys, number: str) -> None:
         """Add the changes to a commit."""
         for position in self.gone:
-            commit.step("unpark", [keys.events, keys.order, keys.again], [position])
+            commit.step("unpark", [*keys.all], [position])
         for position, parked in self.added.items():
             arguments: list[Argument] = [
                 position,
@@ -83,7 +83,7 @@ class ParkedBuffer:
                 encoded(parked),
                 again_text(parked.again, parked.key),
             ]
-            commit.step("park", [keys.events, keys.order, keys.again, number], arguments)
+            commit.step("park", [*keys.all, number], arguments)
         for position, parked in self.updated.items():
             arguments = [position, encoded(parked), again_text(parked.again, parked.key)]
             commit.step("blame", [keys.events, keys.again], arguments)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Column, ColumnElement, Insert, Table
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeEngine
 
 from .codec import Codec, Kind
@@ -110,6 +111,14 @@ class Columns(Protocol):
 
     def position(self, name: str) -> Column[Any]:
         """Return the primary key of the event log."""
+        ...
+
+    def correlation_index(self, name: str) -> Sequence[SchemaItem]:
+        """Return the index of the event log by correlation id, with the columns that only the index needs."""
+        ...
+
+    def correlation(self, metadata: Column[Any]) -> ColumnElement[Any]:
+        """Return the expression of the correlation id in the column with the metadata of events, as the index has it."""
         ...
 
     def meta_columns(self) -> Sequence[Column[Any]]:

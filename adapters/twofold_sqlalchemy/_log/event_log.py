@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Executable, bindparam, func, or_, select, true
+from sqlalchemy import Executable, Text, bindparam, func, or_, select, true
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -196,6 +196,15 @@ class SqlEventLog:
         async for event in self._streams.read(self._database.fetch, stream, after):
             yield event
 
+    async def read_correlated(
+        self, correlation_id: UUID, *, after: Position, before: Position, limit: int, newest_first: bool = False
+    ) -> Sequence[StoredEvent]:
+        """Return events with a correlation id, by an index."""
+        prepared = self._database.prepared(("correlated", newest_first), lambda: self._correlated(newest_first))
+        values = {"of": str(correlation_id), "after": after, "before": before, "size": limit}
+        rows = await self._database.fetch(prepared, values, "read the events of a correlation id")
+        return [self._columns.stored(row) for row in rows]
+
     async def announce(self, origin: str) -> None:
         """Notify other processes that events were appended, if the database supports notifications."""
         await self._strategy.notifier.announce(origin)
@@ -218,6 +227,19 @@ class SqlEventLog:
         """Return the number of events after position `after`, up to and including position `upto`."""
         found = await self._database.fetch(self._count, {"after": after, "upto": upto}, "count the events of the log")
         return int(found[0][0])
+
+    def _correlated(self, newest_first: bool) -> Executable:
+        events = self._events
+        return (
+            select(*self._columns.selected(events))
+            .where(
+                self._database.dialect.columns.correlation(events.c.metadata) == bindparam("of", type_=Text()),
+                events.c.position > bindparam("after"),
+                events.c.position < bindparam("before"),
+            )
+            .order_by(events.c.position.desc() if newest_first else events.c.position)
+            .limit(bindparam("size"))
+        )
 
     def _page(self, names: Sequence[str] | None) -> Executable:
         events = self._events

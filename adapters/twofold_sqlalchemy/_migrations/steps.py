@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from alembic import op
-from sqlalchemy import Column, MetaData, Table, inspect
-from sqlalchemy.schema import CreateTable
+from sqlalchemy import Column, Index, MetaData, Table, inspect
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from .._dialects.dialect import Columns
 from .._dialects.registry import dialect_of
@@ -30,6 +30,17 @@ def add_column(table: str, column: Column[Any]) -> None:
         each["name"] for each in inspect(op.get_bind()).get_columns(table)
     }:
         op.add_column(table, column)
+
+
+def add_index(index: Index) -> None:
+    """Create an index of a table, unless an administrator has created it before the upgrade."""
+    context = op.get_context()
+    if context.dialect.name not in ("mysql", "mariadb"):
+        op.execute(CreateIndex(index, if_not_exists=True))
+    elif index.table is not None:  # MySQL has no IF NOT EXISTS for indexes
+        name = index.table.name
+        if context.as_sql or index.name not in {each["name"] for each in inspect(op.get_bind()).get_indexes(name)}:
+            op.execute(CreateIndex(index))
 
 
 def replace_triggers() -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.types import TypeEngine
 from .._dialects.codec import Kind
 from .._dialects.dialect import Dialect
 
-SCHEMA: Final = 8
+SCHEMA: Final = 9
 """The version of the tables below. Increment it with each change of the tables."""
 
 
@@ -87,6 +87,7 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
             *event(),
             UniqueConstraint("stream", "version", name="twofold_events_stream"),
             UniqueConstraint("id", name="twofold_events_id"),
+            *dialect.columns.correlation_index("twofold_events_correlation"),
             counted=True,
         ),
         checkpoints=table(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, Executable, bindparam, delete, func, select, update
 
-from twofold.ports import Edit, ParkedEvent, Position
+from twofold.ports import Edit, ParkedEvent, Position, not_parked_at
 
 from .._connection.database import Database
 from .._connection.open_transaction import OpenTransaction
+from .._connection.statements import Statement
 from .._log.columns import EventColumns
 from .._schema.tables import Tables
 
@@ -29,13 +30,13 @@ class ParkedStatements:
 
     def __init__(self, database: Database, tables: Tables) -> None:
         prepare, table = database.prepare, tables.parked
+        self._database, self._table = database, table
         self.columns = EventColumns(database.dialect)
         mine = table.c.subscription == bindparam("of")
         this, of_key = table.c.position == bindparam("at"), table.c.key == bindparam("of_key")
         own = (*(table.c[name] for name in _OWN),)
-        every = select(*self.columns.selected(table), *own).where(mine).order_by(table.c.number)
-        self.read = prepare(every)
-        self.read_key = prepare(every.where(of_key))
+        self._every = select(*self.columns.selected(table), *own).where(mine).order_by(table.c.number)
+        self.number = prepare(select(table.c.number).where(mine, this))
         self.keys = prepare(select(table.c.key, func.count()).where(mine).group_by(table.c.key))
         self.retries = prepare(select(table.c.key, table.c.again).where(mine, table.c.again.is_not(None)))
         self.first = prepare(select(table.c.position).where(mine, of_key).order_by(table.c.number).limit(1))
@@ -48,6 +49,20 @@ class ParkedStatements:
         self.update = prepare(update(table).where(mine, this).values(changed))
         self.retry = prepare(update(table).where(mine, this).values(again=bindparam("new_again")))
         self.move_all = prepare(update(table).where(mine).values(subscription=bindparam("new_name")))
+
+    def page(self, filters: Collection[str]) -> Statement:
+        """Return the statement that reads a page with some of the parameters "of_key", "error", "after" and "limit"."""
+        return self._database.prepared(("parked", *sorted(filters)), lambda: self._page(filters))
+
+    def _page(self, filters: Collection[str]) -> Executable:
+        table, page = self._table, self._every
+        conditions: dict[str, Callable[[], ColumnElement[bool]]] = {
+            "of_key": lambda: table.c.key == bindparam("of_key"),
+            "error": lambda: func.substr(table.c.reason, 1, bindparam("length")) == bindparam("error"),
+            "after": lambda: table.c.number > bindparam("after"),
+        }
+        page = page.where(*(condition() for name, condition in conditions.items() if name in filters))
+        return page.limit(bindparam("limit")) if "limit" in filters else page
 
     def own(self, parked: ParkedEvent) -> tuple[Any, ...]:
         """Return the values of the columns beside those of the event, except the key."""
@@ -76,11 +91,28 @@ class SqlParkedReader:
         self._database = database
         self._statements = statements
 
-    async def read(self, subscription: str, *, key: str | None = None) -> Sequence[ParkedEvent]:
-        """Return the events of one key, or of all keys, in the order in which they were parked."""
-        statement = self._statements.read if key is None else self._statements.read_key
+    async def read(
+        self,
+        subscription: str,
+        *,
+        key: str | None = None,
+        error: str | None = None,
+        after: Position | None = None,
+        limit: int | None = None,
+    ) -> Sequence[ParkedEvent]:
+        """Return a page of the events in the order in which they were parked."""
         action = f"read the parked events of {subscription}"
-        rows = await self._database.fetch(statement, {"of": subscription, "of_key": key}, action)
+        number: int | None = None
+        if after is not None:
+            found = await self._database.fetch(self._statements.number, {"of": subscription, "at": after}, action)
+            if not found:
+                raise not_parked_at(subscription, after)
+            number = found[0][0]
+        begin = None if error is None else f"{error}:"
+        values = {"of_key": key, "error": begin, "after": number, "limit": limit}
+        statement = self._statements.page([name for name, value in values.items() if value is not None])
+        parameters = {"of": subscription, "length": len(begin or ""), **values}
+        rows = await self._database.fetch(statement, parameters, action)
         return [self._statements.parked(row) for row in rows]
 
     async def keys(self, subscription: str) -> Mapping[str, int]:

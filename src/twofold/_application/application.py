@@ -274,6 +274,7 @@ class Application(Router):
             try:
                 await self._running.close()
             finally:
+                self._running.assembly.services.recorder.flush()
                 self._running, self._registered.running = None, False
 
     async def settle(self, *, timeout: float = 30.0) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from .._background.shown import shown
@@ -13,10 +12,12 @@ from .._definitions.message import Event
 from .._definitions.position import START, Position
 from .._definitions.subclasses import stored_types
 from .._subscriptions.browsing import Browser, EventFilter, EventPage, EventRecord
-from .operating import Operating
+from .operating import Operating, check_number
 
 _LONGEST_PAGE = 10_000
 """The maximum number of events of a page."""
+
+_ATTEMPT = "search for events"
 
 SEARCHED = 10_000
 """The number of positions that one page searches by default."""
@@ -42,8 +43,8 @@ class EventOperations(Operating):
     ) -> EventPage:
         """Return a page of the event log. An event has to fit every argument that is given.
 
-        A log has an index of streams and of positions, and none of the other arguments. So a page searches at most `search`
-        positions, and `EventPage.next` continues the search, also when the page has no events. `stream` reads the stream.
+        `stream` and `correlation_id` have an index: the page reads the events of the stream or interaction. Other pages
+        search at most `search` positions, and `EventPage.next` continues the search, also when the page has no events.
 
         Args:
             stream: the name of a stream.
@@ -65,11 +66,11 @@ class EventOperations(Operating):
 
         running = self._running()
         wanted = self._filter(stream, types, correlation_id, causation_id, since, until)
-        _check("limit", limit, 1, _LONGEST_PAGE)
-        _check("search", search, 1, None)
-        _check("after", after, START, None)
+        check_number(_ATTEMPT, "limit", limit, 1, _LONGEST_PAGE)
+        check_number(_ATTEMPT, "search", search, 1, None)
+        check_number(_ATTEMPT, "after", after, START, None)
         if before is not None:
-            _check("before", before, START, None)
+            check_number(_ATTEMPT, "before", before, START, None)
         browser, begin = Browser(running.log.events, running.log.event_types), Position(after)
         end = None if before is None else Position(before)
         if stream is not None:
@@ -79,6 +80,10 @@ class EventOperations(Operating):
         if until is not None:
             last = Position(await last_until(until, running.log) + 1)
             end = last if end is None else min(end, last)
+        if correlation_id is not None:
+            return await browser.correlated(
+                correlation_id, wanted, after=begin, before=end, limit=limit, newest=newest_first
+            )
         if newest_first:
             return await browser.newest_first(wanted, after=begin, before=end, limit=limit, search=search)
         return await browser.oldest_first(wanted, after=begin, before=end, limit=limit, search=search)
@@ -110,7 +115,7 @@ class EventOperations(Operating):
         running = self._running()
         wanted = self._filter(stream, types, correlation_id, causation_id, None, None)
         if after is not None:
-            _check("after", after, START, None)
+            check_number(_ATTEMPT, "after", after, START, None)
         begin = await running.log.events.head() if after is None else Position(after)
         browser = Browser(running.log.events, running.log.event_types)
         async with aclosing(browser.follow(wanted, begin, running.notifications.appended)) as records:
@@ -135,10 +140,3 @@ class EventOperations(Operating):
         if types and not names:
             raise ValueError(f"cannot search for events of {shown(list(types))}: these classes have no stable names.")
         return EventFilter(stream, frozenset(names), correlation_id, causation_id, since, until)
-
-
-def _check(name: str, value: Any, least: int, most: int | None) -> None:
-    if type(value) is int and value >= least and (most is None or value <= most):
-        return
-    limits = f"at least {least}" if most is None else f"from {least} to {most}"
-    raise ValueError(f"cannot search for events with {name}={shown(value)}: {name} must be an int {limits}.")

@@ -14,12 +14,13 @@ import anyio
 
 from .._background.backoff import Backoff
 from .._background.polling import poll_until
+from .._definitions.position import START, Position
 from .._encoding.payloads import shown_payload
 from .._subscriptions.status import error_class, not_parked, nothing_parked
 from .._writing.transactions import writing
 from ..ports.parked import ParkedEvent
 from ..ports.stores import ReadStore
-from .operating import Operating
+from .operating import Operating, check_number
 
 if TYPE_CHECKING:
     from .running import Running
@@ -54,7 +55,7 @@ class ParkedOperations(Operating):
         *,
         key: str | None = None,
         error: str | None = None,
-        after: UUID | None = None,
+        after: int | None = None,
         limit: int | None = None,
     ) -> Sequence[ParkedEvent]:
         """Return the parked events (dead letters) of a subscription and those that wait for a retry, with the reasons.
@@ -66,20 +67,26 @@ class ParkedOperations(Operating):
             subscription: the name of a projection, event handler or relay.
             key: an ordering key; by default, of all keys.
             error: the name of an error class, such as "TimeoutError"; by default, of any error. Events that wait for an
-                earlier event of their key have none.
-            after: the id of the last event of the previous page.
-            limit: the maximum number of events.
+                earlier event of their key have the empty name.
+            after: the position of the last event of the previous page: `ParkedEvent.event.position`.
+            limit: the maximum number of events, at least 1; by default, all.
 
         Raises:
             LookupError: there is no such subscription, or the event `after` is not parked any more.
+            ValueError: a number is out of range.
         """
-        found = await self._running().store_of(subscription).parked.read(subscription, key=key)
-        if after is not None and found:
-            ids = [each.event.id for each in found]
-            if after not in ids:
-                raise not_parked("continue after", subscription, found, after)
-            found = found[ids.index(after) + 1 :]
-        return [each for each in found if error is None or error_class(each) == error][:limit]
+        parked = self._running().store_of(subscription).parked
+        if limit is not None:
+            check_number("list parked events", "limit", limit, 1, None)
+        if after is not None:
+            check_number("list parked events", "after", after, START, None)
+        place = None if after is None else Position(after)
+        if error == "":  # no store has an index of these
+            found = await parked.read(subscription, key=key, after=place)
+            return [each for each in found if not error_class(each)][:limit]
+        if error is not None and not error.isidentifier():
+            return []
+        return await parked.read(subscription, key=key, error=error, after=place, limit=limit)
 
     async def show(self, subscription: str, key: str, event_id: UUID) -> ParkedDetails:
         """Return one parked event with its payload, in which secrets are masked.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -11,7 +10,7 @@ from .._subscriptions.browsing import EventRecord
 from .._subscriptions.message_path import HandlerState, MessagePath, PathHandler, tree_of
 from .._subscriptions.subscription import Subscription
 from ..ports.parked import ParkedEvent
-from .event_operations import SEARCHED, EventOperations
+from .event_operations import EventOperations
 
 if TYPE_CHECKING:
     from .running import Running
@@ -23,27 +22,20 @@ _MOST = 1_000
 class PathOperations(EventOperations):
     """The operation on the messages of one correlation id."""
 
-    async def path(
-        self, correlation_id: UUID, *, since: datetime | None = None, before: int | None = None, search: int = SEARCHED
-    ) -> MessagePath:
+    async def path(self, correlation_id: UUID, *, before: int | None = None) -> MessagePath:
         """Return the messages of one correlation id as a tree: commands, their events, and what handled these.
 
-        The log is searched from its end, because it has no index of correlation ids: at most `search` positions, and at most
-        1,000 events of the correlation id. `MessagePath.complete` says whether the search has reached the beginning.
+        The path has at most the last 1,000 events of the correlation id. `MessagePath.complete` says whether these are all.
 
         Args:
             correlation_id: the correlation id, as `Envelope.correlation_id` and `EventRecord.correlation_id` have it.
-            since: the time of the first message, with a time zone, if it is known.
-            before: the position before which to search; by default the end of the log.
-            search: the maximum number of positions that are searched, at least 1.
+            before: the position before which the events are; by default the end of the log.
 
         Raises:
-            ValueError: a number is out of range, or the time has no time zone.
+            ValueError: the position is negative.
         """
         running = self._running()
-        page = await self.events(
-            correlation_id=correlation_id, since=since, before=before, newest_first=True, limit=_MOST, search=search
-        )
+        page = await self.events(correlation_id=correlation_id, before=before, newest_first=True, limit=_MOST)
         records = page.events[::-1]
         receivers = [
             await _Receiver.of(running, each)

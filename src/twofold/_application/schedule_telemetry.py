@@ -6,8 +6,7 @@ from contextlib import AbstractContextManager
 from typing import Literal
 
 from .._telemetry.metrics import ERROR_TYPE, MESSAGE_TYPE, OUTCOME, SCHEDULE_DELAY, SCHEDULE_FAILURES
-from .._telemetry.open_telemetry import type_of
-from .._telemetry.recorder import Recorder, Trace
+from .._telemetry.recorder import Recorder, Trace, type_of
 from .._telemetry.spans import ATTEMPT, SCHEDULED
 from ..ports.schedule import ScheduledCommand
 

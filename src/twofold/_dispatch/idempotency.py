@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 from .._definitions.message import Command
 from .._encoding.fingerprint import fingerprint
@@ -26,7 +26,7 @@ class Keyed:
 
     Raises:
         InvalidKey: the key is empty or too long.
-        ResultNotRecordable: the result type or a field of the command has no JSON.
+        ResultNotRecordable: the result type has no JSON.
     """
 
     attempt: int = 1
@@ -36,7 +36,18 @@ class Keyed:
         self._tenant = tenant
         self._command = type(command).message_name or type(command).__name__
         self._results = Results.of(type(command))
-        self._payload = fingerprint(command, f"{tenant_key(tenant)}\0{self.key}")
+        self._payload = ""
+
+    @classmethod
+    async def hashed(cls, command: Command[Any], key: str, tenant: str | None) -> Self:
+        """Return the claim with the hash of the command's fields.
+
+        Raises:
+            ResultNotRecordable: a field of the command has no JSON.
+        """
+        keyed = cls(command, key, tenant)
+        keyed._payload = await fingerprint(command, f"{tenant_key(tenant)}\0{keyed.key}")
+        return keyed
 
     def lock_key(self) -> object:
         """Return the lock key, which is equal for dispatches with the same key."""

@@ -15,7 +15,7 @@ from .._buses.no_handler import no_handler
 from .._consistency.conversation import Conversation
 from .._consistency.token import Written
 from .._definitions.message import Command, Query
-from ..errors import ApplicationNotRunning, UsedFromAnotherTask
+from ..errors import ApplicationNotRunning, TransientFailure, UsedFromAnotherTask
 from .buses import answering, streaming
 from .caller import Caller, Wait, current_caller, handling, reset_caller, set_caller
 from .idempotency import Keyed
@@ -100,7 +100,8 @@ class Session:
         """
         self._check_task()
         if idempotency_key is not None:
-            return await self._claim(command, Keyed(command, idempotency_key, self._conversation.origin.tenant))
+            tenant = self._conversation.origin.tenant
+            return await self._claim(command, await Keyed.hashed(command, idempotency_key, tenant))
         pipeline = self._services.command_pipelines.get(type(command))
         if pipeline is None:
             raise no_handler("command", command, self._services.command_pipelines)
@@ -186,6 +187,7 @@ class Session:
         Raises:
             ReadNotReady: the read models have not caught up. The session's commands succeeded all the same.
             EventsLost: the log has lost what this session or the token wrote, or what a projection has applied.
+            TransientFailure: the server of a store was replaced again and again, until the timeout.
             NoHandler: no handler is registered for this query, or its handler streams: use `stream`.
             UsedFromAnotherTask: another task opened this session.
         """
@@ -198,8 +200,11 @@ class Session:
             left = deadline - current_time()
         if written is None:
             return await self._answer(query, None, outer)
-        consistency, wait = self._services.consistency, self._wait(written, current_time() + left)
-        while True:
+        deadline = current_time() + left
+        consistency, wait = self._services.consistency, self._wait(written, deadline)
+        attempts = 0
+        while attempts < 2 or current_time() < deadline:
+            attempts += 1
             runs = await consistency.runs()
             await seen.verify(written)
             await wait(self._reads(query))
@@ -207,6 +212,10 @@ class Session:
             # A store that was replaced meanwhile may have answered from older data.
             if runs == await consistency.runs():
                 return answer
+        raise TransientFailure(
+            f"cannot answer {type(query).__name__} within {left:g} s: the server of a store was restarted or replaced "
+            f"during each of {attempts} attempts. If the URL leads to several servers in turn, use the URL of one of them."
+        )
 
     @recorded
     async def execute_stale(self, query: Query[R], *, after: str | None = None) -> Answer[R]:

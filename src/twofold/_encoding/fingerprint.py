@@ -6,9 +6,11 @@ import hmac
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from functools import partial
 from hashlib import scrypt
 from typing import Any
 
+import anyio.to_thread
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_json
 
@@ -18,12 +20,12 @@ from .equal_values import plain
 from .secrets import is_secret
 
 
-def fingerprint(command: Command[Any], key: str) -> str:
+async def fingerprint(command: Command[Any], key: str) -> str:
     """Return a keyed hash of a command's fields that is the same in every process.
 
     Every field counts, also one that is a secret, or that `exclude=True` or a serializer keeps out of JSON. A command with a
-    secret is hashed slowly, so that a reader of the hash and the key needs long to try passwords: a guess takes 4 MiB of
-    memory and at least 10 ms.
+    secret is hashed slowly and in a worker thread, so that a reader of the hash and the key needs long to try passwords: a
+    guess takes 4 MiB of memory and at least 10 ms.
 
     Args:
         command: the command.
@@ -42,7 +44,8 @@ def fingerprint(command: Command[Any], key: str) -> str:
         ) from error
     salt = key.encode()
     if text.has_secrets:
-        return scrypt(found, salt=salt, n=2**12, r=8, p=1, dklen=32).hex()
+        digest = await anyio.to_thread.run_sync(partial(scrypt, found, salt=salt, n=2**12, r=8, p=1, dklen=32))
+        return digest.hex()
     return hmac.digest(salt, found, "sha256").hex()
 
 

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from .._definitions.message import Message
 from .difference import difference
 from .lossy import LossyError, cannot_be_read, comes_back_changed, has_no_json, is_too_large
+from .misfits import names_in, without_keys
 from .plain import SHORT, Flat, flat, plain_check
 
 T = TypeVar("T")
@@ -84,12 +85,15 @@ class RoundTrip(Generic[T]):
         """Return the value that a JSON text stands for.
 
         Raises:
-            ValidationError: the text does not fit the type.
+            ValidationError: the text does not fit the type. Its paths do not contain keys of mappings.
         """
         try:
             value: T = self._load(text, by_alias=self._by_alias, by_name=True)
-        except ValidationError:
-            raise
+        except ValidationError as error:
+            names = names_in(self.adapter.core_schema)
+            if names is None:
+                raise
+            raise without_keys(error, names) from None
         except Exception as error:  # a validator of the user
             raise _unreadable(error) from error
         return value

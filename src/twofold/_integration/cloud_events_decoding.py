@@ -37,6 +37,8 @@ _DEEPEST = 100
 def decode(body: bytes, accepted: FeedFilter) -> InboundEvent | Progress | None:
     """Decode a CloudEvent. Only the attributes that the specification requires must be present.
 
+    An error never quotes the data of the event, which may contain secrets.
+
     Args:
         body: the body of a message.
         accepted: the events that the feed receives.
@@ -47,20 +49,28 @@ def decode(body: bytes, accepted: FeedFilter) -> InboundEvent | Progress | None:
     Raises:
         UndecodableEvent: the body is not a CloudEvent, is not accepted, or has a value that not every store can keep.
     """
+    attributes: Mapping[str, Any] = {}
     try:
-        return _decoded(body, accepted)
+        attributes = _attributes(body)
+        return _decoded(attributes, accepted)
     except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
+        name = attributes.get("type")
+        of_type = f" of type {name!r:.80}" if isinstance(name, str) else ""
         raise UndecodableEvent(
-            f"cannot decode {body[:80]!r} as a CloudEvent 1.0 in JSON of {accepted.source!r} ({type(error).__name__}: "
-            f"{error!s:.200}). Publish only such events to this topic, or remove the topic from consume()."
+            f"cannot decode a message of {len(body)} bytes{of_type} as a CloudEvent 1.0 in JSON of {accepted.source!r} "
+            f"({type(error).__name__}: {error!s:.200}). Publish only such events to this topic, or remove the topic from "
+            "consume()."
         ) from error
 
 
-def _decoded(body: bytes, accepted: FeedFilter) -> InboundEvent | Progress | None:
+def _attributes(body: bytes) -> Mapping[str, Any]:
     if len(body) > LARGEST_BODY:
         raise ValueError(f"it has {len(body)} bytes, and the limit is {LARGEST_BODY}")
     found = _object(_load(body.decode("utf-8-sig")))
-    attributes = {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _decoded(attributes: Mapping[str, Any], accepted: FeedFilter) -> InboundEvent | Progress | None:
     if attributes["specversion"] != "1.0":
         raise ValueError(f"its specversion is {attributes['specversion']!r}")
     source, name = _string(attributes, "source"), _string(attributes, "type")
@@ -78,7 +88,9 @@ def _decoded(body: bytes, accepted: FeedFilter) -> InboundEvent | Progress | Non
 def _progress(attributes: Mapping[str, Any], source: str) -> Progress:
     position = _number(attributes["originposition"], range(2**63))
     event = UUID(_string(attributes, "originevent")) if "originevent" in attributes else None
-    return Progress(source, Checkpoint(Position(position), _log(attributes), event=event))
+    head = Position(_number(attributes["originhead"], range(2**63))) if "originhead" in attributes else None
+    time = _time(attributes["time"]) if "time" in attributes else None
+    return Progress(source, Checkpoint(Position(position), _log(attributes), event=event), head, time)
 
 
 def _log(attributes: Mapping[str, Any]) -> str:
@@ -102,7 +114,13 @@ def _event(attributes: Mapping[str, Any], source: str) -> InboundEvent:
         metadata=_text(_metadata(attributes, source, event_id)),
         time=_time(attributes["time"]) if "time" in attributes else datetime.now(UTC),
     )
-    return InboundEvent(stream, event, identity_of(text, source))
+    return InboundEvent(stream, event, identity_of(text, source), _origin(attributes))
+
+
+def _origin(attributes: Mapping[str, Any]) -> tuple[str, Position] | None:
+    if not attributes.keys() >= {"originlog", "originposition", "time"}:
+        return None
+    return _log(attributes), Position(_number(attributes["originposition"], range(1, 2**63)))
 
 
 def _metadata(attributes: Mapping[str, Any], source: str, id: UUID) -> Mapping[str, Any]:
@@ -169,12 +187,17 @@ def _object(found: Any) -> dict[str, Any]:
 def _string(attributes: Mapping[str, Any], name: str, *, limit: int = _LONGEST_TEXT) -> str:
     found = attributes[name]
     if not isinstance(found, str) or not found:
-        raise ValueError(f"its {name} is {found!r:.80} and not a text")
+        raise ValueError(f"its {name} is {_form(found)} and not a text")
     if len(found) > limit:
         raise ValueError(f"its {name} has {len(found)} characters, and the limit is {limit}")
     if "\0" in found or not found.isascii():
         _text(found)
     return found
+
+
+def _form(found: Any) -> str:
+    """Return what a value is, without quoting it."""
+    return "empty" if found == "" else f"of type {type(found).__name__}"
 
 
 def _number(found: Any, limits: range) -> int:

@@ -9,8 +9,7 @@ from typing import Final
 
 from .._subscriptions.telemetry import trace_of
 from .._telemetry.metrics import CONSUMED, CONSUMER, ERROR_TYPE, OPERATION, OUTCOME, SENT, SYSTEM
-from .._telemetry.open_telemetry import type_of
-from .._telemetry.recorder import SILENT, Recorder
+from .._telemetry.recorder import SILENT, Recorder, type_of
 from .._telemetry.spans import COUNT, OPERATION_TYPE, PUBLISH, RECEIVE
 from ..errors import MessageTooLarge
 from ..ports.event_log import StoredEvent

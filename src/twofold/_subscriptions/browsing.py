@@ -1,7 +1,7 @@
 """Search the event log for people: filters, pages in both directions, and new events as they are appended.
 
-A log has no index of correlation ids and names. A page therefore searches a limited number of positions, and says where
-the next page continues, so that no call reads the whole log.
+A log has indexes of streams and correlation ids. A page of other events searches a limited number of positions, and says
+where the next page continues, so that no call reads the whole log.
 """
 
 from __future__ import annotations
@@ -181,6 +181,37 @@ class Browser:
         return EventPage(
             tuple(record_of(each, self._types) for each in chosen), chosen[-1].position if more and chosen else None
         )
+
+    async def correlated(
+        self,
+        correlation_id: UUID,
+        wanted: EventFilter,
+        *,
+        after: Position,
+        before: Position | None,
+        limit: int,
+        newest: bool,
+    ) -> EventPage:
+        """Return events of one correlation id, which has an index. Events that another filter refuses are read, too."""
+        head = await self._log.head()
+        end = Position(head + 1 if before is None else min(before, head + 1))
+        found = list[EventRecord]()
+        while True:
+            batch = await self._log.read_correlated(
+                correlation_id, after=after, before=end, limit=_BATCH, newest_first=newest
+            )
+            for number, event in enumerate(batch, 1):
+                if wanted.fits(event):
+                    found.append(record_of(event, self._types))
+                    if len(found) == limit:
+                        more = number < len(batch) or len(batch) == _BATCH
+                        return EventPage(tuple(found), event.position if more else None)
+            if len(batch) < _BATCH:
+                return EventPage(tuple(found), None)
+            if newest:
+                end = batch[-1].position
+            else:
+                after = batch[-1].position
 
     async def follow(self, wanted: EventFilter, after: Position, appended: Signal) -> AsyncGenerator[EventRecord]:
         """Iterate over the events after a position, and over new ones as they are appended, without an end.

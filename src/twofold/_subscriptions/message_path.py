@@ -58,7 +58,7 @@ class MessagePath:
     Attributes:
         correlation_id: the correlation id.
         roots: the first messages. There are several if the cause of a message is not recorded, or is not among the messages.
-        complete: whether the whole log was searched. Otherwise earlier messages may be missing.
+        complete: whether the path has all events of the correlation id. Otherwise earlier messages are missing.
     """
 
     correlation_id: UUID

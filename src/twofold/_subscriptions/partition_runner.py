@@ -100,11 +100,11 @@ class PartitionRunner:
 
     async def run(self) -> None:
         """Run until stopped, cancelled, paused, or the lease is lost. A cancellation rolls the current batch back."""
-        name, backoff = self._subscription.name, Backoff()
+        name, backoff, poll = self._subscription.name, Backoff(), Backoff(FIRST_POLL, LAST_POLL)
         while not self._stopping:
             try:
                 with contained():
-                    await self._follow(await self._load())
+                    await self._follow(await self._load(), poll)
             except LeaseLost:
                 self.lost = True
                 return
@@ -139,12 +139,13 @@ class PartitionRunner:
             await after_batch(progress.checkpoint.position)
         return await self._retry(progress)
 
-    async def _follow(self, progress: PartitionProgress) -> None:
-        poll = Backoff(FIRST_POLL, LAST_POLL)
+    async def _follow(self, progress: PartitionProgress, poll: Backoff) -> None:
+        just_loaded = True  # so that it advances by a batch even if each connection leads to another server
         while not self._stopping:
             appended, awaited = self._appended.count, self._awaited.count
-            if await self._current_runs() != self._loaded_in:
+            if not just_loaded and await self._current_runs() != self._loaded_in:
                 raise CheckpointMoved("the server of a store was restarted or replaced")
+            just_loaded = False
             batch = await self._read(progress)
             began, news = anyio.current_time(), batch.last > progress.checkpoint.position
             if news:

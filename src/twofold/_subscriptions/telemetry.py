@@ -21,8 +21,7 @@ from .._telemetry.metrics import (
     SUBSCRIPTION_KIND,
     SYSTEM,
 )
-from .._telemetry.open_telemetry import type_of
-from .._telemetry.recorder import SILENT, Recorder, Trace
+from .._telemetry.recorder import SILENT, Recorder, Trace, type_of
 from .._telemetry.spans import ATTEMPT, COUNT, OPERATION_TYPE, PROCESS
 from ..ports.event_log import StoredEvent
 

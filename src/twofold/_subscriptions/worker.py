@@ -12,7 +12,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from .._background.backoff import Backoff
-from .._background.failures import contained
+from .._background.failures import contained, log_failure
 from .._background.log_lines import logger_of
 from .._background.signal import Signal
 from .._consistency.waiting import NO_RUNS, Runs
@@ -162,8 +162,8 @@ class Worker:
                         valid_until, self._error = asked + self._lease, self._refusal
                         backoff.reset()
                         delay = self._delay()
-                    except Exception as error:
-                        logger.exception("subscription %s: cannot renew its leases", self.subscription.name)
+                    except Exception as error:  # noqa: BLE001 -- logged, and retried
+                        log_failure(logger, error, "subscription %s: cannot renew its leases", self.subscription.name)
                         if anyio.current_time() > valid_until:
                             self._cancel_others(set())
                         self._error, delay = error, backoff.next()

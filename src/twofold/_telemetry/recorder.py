@@ -33,6 +33,12 @@ class Wrapper(Exception):
     error: Exception
 
 
+def type_of(error: BaseException) -> str:
+    """Return the class of an exception, as the attribute `error.type` names it. Its text may be content of a message."""
+    found = type(error.error if isinstance(error, Wrapper) else error)
+    return found.__qualname__ if found.__module__ == "builtins" else f"{found.__module__}.{found.__qualname__}"
+
+
 class Recorder(Protocol):
     """Records spans and metrics of one application.
 
@@ -98,6 +104,10 @@ class Recorder(Protocol):
         """Return the trace context of the current span; None if there is none."""
         ...
 
+    def flush(self) -> None:
+        """Hand spans and durations of blocks that have ended to the SDK, which is done soon otherwise."""
+        ...
+
 
 class Silent:
     """Records nothing."""
@@ -133,6 +143,9 @@ class Silent:
 
     def trace(self) -> Trace | None:
         return None
+
+    def flush(self) -> None:
+        pass
 
 
 _NOTHING: Final[AbstractContextManager[object]] = nullcontext()

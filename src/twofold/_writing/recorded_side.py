@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from typing import Final
 
 from .._definitions.envelope import Envelope
 from .._telemetry.metrics import APPEND_DURATION
-from .._telemetry.recorder import SILENT, Recorder
+from .._telemetry.recorder import SILENT, Attributes, Recorder
 from .._telemetry.spans import APPEND, COMMIT, COUNT
 from ..ports.event_log import StoredEvent
 from ..ports.transactions import WriteTransaction
@@ -21,25 +22,29 @@ class RecordedSide(WriteSide):
 
     Attributes:
         recorder: records telemetry.
+        labels: the attributes of the duration of an append.
     """
 
     recorder: Recorder = SILENT
+    labels: Attributes = field(default_factory=dict)
 
     async def _append(
         self, transaction: WriteTransaction, appends: Sequence[Append], changes: Changes, cause: Callable[[], Envelope]
     ) -> list[StoredEvent]:
         count = sum(len(events) for _, events, _ in appends)
-        labels = self.recorder.attributes({})
-        with self.recorder.span(APPEND, "", {COUNT: count}, duration=APPEND_DURATION, labels=labels):
+        with self.recorder.span(APPEND, "", {COUNT: count}, duration=APPEND_DURATION, labels=self.labels):
             return await WriteSide._append(self, transaction, appends, changes, cause)
+
+
+_NONE: Final[Attributes] = {}
 
 
 def recorded_side(side: WriteSide, recorder: Recorder) -> WriteSide:
     """Return a write side that records appends and commits."""
 
     async def commit(transaction: WriteTransaction) -> None:
-        with recorder.span(COMMIT, "", {}):
+        with recorder.span(COMMIT, "", _NONE):
             await transaction.commit()
 
     found = {each.name: getattr(side, each.name) for each in fields(side)}
-    return RecordedSide(**{**found, "commit": commit}, recorder=recorder)
+    return RecordedSide(**{**found, "commit": commit}, recorder=recorder, labels=recorder.attributes({}))

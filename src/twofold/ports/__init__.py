@@ -25,7 +25,7 @@ from .log_writer import LogWriter
 from .matching import condition_test
 from .migrations import MigratedStore, Migrations
 from .notifier import Notifier
-from .parked import Edit, ParkedEvent, ParkedEventReader, ParkedEventWriter
+from .parked import Edit, ParkedEvent, ParkedEventReader, ParkedEventWriter, not_parked_at
 from .receiver import Receiver
 from .requests import Answerer, Request, Requests
 from .retention import Retention
@@ -134,6 +134,7 @@ __all__ = [
     "field_type",
     "log_dropped",
     "logger_of",
+    "not_parked_at",
     "partition_of",
     "scalar_form",
     "shown",

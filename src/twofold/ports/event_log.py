@@ -158,6 +158,26 @@ class EventLog(Protocol):
         """
         ...
 
+    async def read_correlated(
+        self, correlation_id: UUID, *, after: Position, before: Position, limit: int, newest_first: bool = False
+    ) -> Sequence[StoredEvent]:
+        """Return committed events of one interaction: those whose metadata has this `correlation_id`.
+
+        The cost does not depend on the number of other events. It is the only read by metadata, for operators. The value in
+        the metadata is the canonical text of the UUID; events with other metadata are not returned.
+
+        Args:
+            correlation_id: the correlation id.
+            after: the position after which to read.
+            before: the position before which to read.
+            limit: the maximum number of events; at least 1.
+            newest_first: return the last events, by descending position. By default the first, by ascending position.
+
+        Raises:
+            TransientFailure: the store did not answer. The call can be repeated.
+        """
+        ...
+
     async def announce(self, origin: str) -> None:
         """Notify all watchers that events were appended.
 

@@ -50,11 +50,41 @@ class ParkedEvent(NamedTuple):
     edit: Edit | None = None
 
 
+def not_parked_at(subscription: str, position: Position) -> LookupError:
+    """Return the error for a page after an event that is not here."""
+    return LookupError(
+        f"cannot continue the parked events of {subscription!r} after position {position}: no event at this position is "
+        "parked or has a pending retry. It was retried or discarded. Start again with the first page."
+    )
+
+
 class ParkedEventReader(Protocol):
     """Read the committed events with a pending retry and parked events: `ReadStore.parked`."""
 
-    async def read(self, subscription: str, *, key: str | None = None) -> Sequence[ParkedEvent]:
-        """Return the events in the order in which they were added, of one key or of all keys."""
+    async def read(
+        self,
+        subscription: str,
+        *,
+        key: str | None = None,
+        error: str | None = None,
+        after: Position | None = None,
+        limit: int | None = None,
+    ) -> Sequence[ParkedEvent]:
+        """Return the events in the order in which they were added.
+
+        The cost of a page does not depend on the number of pages before it. With `error` it may depend on the number of
+        other events in between.
+
+        Args:
+            subscription: the subscription.
+            key: an ordering key; None for all keys.
+            error: the name of an error class. Events whose `reason` begins with the name and a colon are returned.
+            after: the position of the event that precedes the page; None for the first page.
+            limit: the maximum number of events, at least 1; None for all.
+
+        Raises:
+            LookupError: no event at the position `after` is here (any more).
+        """
         ...
 
     async def keys(self, subscription: str) -> Mapping[str, int]:

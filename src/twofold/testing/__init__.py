@@ -1,1 +1,8 @@
-"""Tools that tests of applications and adapters share."""
+"""Test aggregates and applications with given, when and then. The conformance suites for adapters are in `conformance`."""
+
+from ._clock import ManualClock
+from ._given import Given, Recorded, given, when
+from ._outcome import Failed, Outcome, Scheduled
+from ._scenario import Scenario
+
+__all__ = ["Failed", "Given", "ManualClock", "Outcome", "Recorded", "Scenario", "Scheduled", "given", "when"]

@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -17,6 +18,9 @@ ANOTHER_ID = {
     "mysql": "UNHEX(MD5(n))",
     "sqlite": "printf('00000000-0000-4000-8000-%012d', n)",
 }
+SEVERAL = UUID("00000000-0000-4000-8000-000000000000")
+"""The correlation id of every fifth event."""
+
 NUMBERS = {
     "postgresql": "generate_series(2, {rows}) AS n",
     "mysql": "(SELECT seq AS n FROM seq_2_to_{rows}) AS numbers",
@@ -39,7 +43,8 @@ class Statement(NamedTuple):
 async def fill(engine: AsyncEngine, rows: int, *, rare: int) -> None:
     """Copy the only event of a log, whose position is 1, without letting the database collect statistics.
 
-    Every fifth event belongs to one of 50 streams, and the others to one long stream.
+    Every fifth event belongs to one of 50 streams, and to one interaction. Each other event belongs to one long stream, and
+    to an interaction of its own.
 
     Args:
         engine: the database.
@@ -49,12 +54,13 @@ async def fill(engine: AsyncEngine, rows: int, *, rare: int) -> None:
     name = engine.dialect.name
     # MariaDB counts positions by itself, and the other databases do when none is given.
     position, number = ("position, ", "n, ") if name == "mysql" else ("", "")
-    copied = "time, metadata, data"
+    copied = "time, data"
     insert = (
-        f"INSERT INTO twofold_events ({position}stream, version, name, schema_version, id, {copied}) "
+        f"INSERT INTO twofold_events ({position}stream, version, name, schema_version, id, metadata, {copied}) "
         f"SELECT {number}CASE WHEN n % 5 = 0 THEN {_text(name, 'n / 5 % 50')} ELSE 'long' END, "
         f"CASE WHEN n % 5 = 0 THEN {_whole(name, 'n / 5 / 50')} + 1 ELSE n - {_whole(name, 'n / 5')} END, "
-        f"CASE WHEN n % {rare} = 0 THEN 'test.rare' ELSE 'test.happened' END, 1, {ANOTHER_ID[name]}, {copied} "
+        f"CASE WHEN n % {rare} = 0 THEN 'test.rare' ELSE 'test.happened' END, 1, {ANOTHER_ID[name]}, "
+        f"{_metadata(name)}, {copied} "
         f"FROM {NUMBERS[name].format(rows=rows)}, (SELECT {copied} FROM twofold_events WHERE position = 1) AS first"
     )
     statements = [NEVER_ANALYSED[name], insert] if name in NEVER_ANALYSED else [insert]
@@ -63,6 +69,22 @@ async def fill(engine: AsyncEngine, rows: int, *, rare: int) -> None:
     async with engine.begin() as connection:
         for statement in statements:
             await connection.exec_driver_sql(statement.replace("%", "%%") if name == "mysql" else statement)
+
+
+def correlation(position: int) -> UUID:
+    """Return the correlation id of an event that has its own."""
+    return UUID(f"00000000-0000-4000-8000-{position:012}")
+
+
+def _metadata(name: str) -> str:
+    """Return the metadata of the event `n`."""
+    padded = {"postgresql": "lpad(n::text, 12, '0')", "mysql": "LPAD(n, 12, '0')", "sqlite": "printf('%012d', n)"}[name]
+    number = f"CASE WHEN n % 5 = 0 THEN '000000000000' ELSE {padded} END"
+    parts = """'{"correlation_id":"00000000-0000-4000-8000-'""", number, """'"}'"""
+    if name == "mysql":
+        return f"CONCAT({', '.join(parts)})"
+    text = f"({' || '.join(parts)})"
+    return f"{text}::json" if name == "postgresql" else text
 
 
 def _whole(name: str, quotient: str) -> str:

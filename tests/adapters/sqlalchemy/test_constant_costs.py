@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from tests.adapters.sqlalchemy.costs import ANALYSE, cost, fill
+from tests.adapters.sqlalchemy.costs import ANALYSE, SEVERAL, correlation, cost, fill
 from tests.adapters.sqlalchemy.postgresql_lab import put
 from tests.servers.choice import runnable
-from twofold.ports import Position
+from twofold.ports import START, Position
 from twofold_sqlalchemy import SqlAlchemy
 from twofold_sqlalchemy._log.event_log import SqlEventLog
 
@@ -45,18 +45,24 @@ async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     await engine.dispose()
 
 
-@pytest.mark.parametrize("analysed", [False, True], ids=["no statistics", "analysed"])
-async def test_reads_of_a_long_log_are_bounded(engine: AsyncEngine, analysed: bool) -> None:
-    """The first end of the log, pages at any position, streams, and the count for a lag read a limited number of rows."""
-    first = SqlAlchemy(engine)
-    await first.create_schema([])
-    await put(first, "long")
-    assert await first.log.head() == 1
+async def filled(engine: AsyncEngine, *, analysed: bool) -> SqlAlchemy:
+    """Return a store with a long log."""
+    store = SqlAlchemy(engine)
+    await store.create_schema([])
+    await put(store, "long")
+    assert await store.log.head() == 1
     await fill(engine, ROWS, rare=RARE)
     if analysed:
         async with engine.connect() as connection:
             await connection.exec_driver_sql(ANALYSE[engine.dialect.name])
             await connection.commit()
+    return store
+
+
+@pytest.mark.parametrize("analysed", [False, True], ids=["no statistics", "analysed"])
+async def test_reads_of_a_long_log_are_bounded(engine: AsyncEngine, analysed: bool) -> None:
+    """The first end of the log, pages at any position, streams, and the count for a lag read a limited number of rows."""
+    first = await filled(engine, analysed=analysed)
     store = SqlAlchemy(engine)
     log = store.log
 
@@ -88,3 +94,24 @@ async def test_reads_of_a_long_log_are_bounded(engine: AsyncEngine, analysed: bo
     assert LIMIT < await cost(engine, store, rare) <= SPAN
     assert await cost(engine, store, stream) <= FEW
     assert 100 < await cost(engine, store, count) <= 11_000
+
+
+@pytest.mark.parametrize("analysed", [False, True], ids=["no statistics", "analysed"])
+async def test_the_events_of_an_interaction_are_found_by_an_index(engine: AsyncEngine, analysed: bool) -> None:
+    """Neither a short interaction nor a page of a long one makes the database read the log."""
+    store = await filled(engine, analysed=analysed)
+    log = store.log
+
+    async def one_of_its_interaction(newest: bool) -> None:
+        between = {"after": START, "before": Position(ROWS + 1)}
+        found = await log.read_correlated(correlation(77_777), **between, limit=LIMIT, newest_first=newest)
+        assert [each.position for each in found] == [77_777]
+
+    async def page_of_an_interaction(newest: bool) -> None:
+        between = {"after": Position(1_000), "before": Position(ROWS - 1_000)}
+        found = await log.read_correlated(SEVERAL, **between, limit=3, newest_first=newest)
+        assert [each.position for each in found] == ([98_995, 98_990, 98_985] if newest else [1_005, 1_010, 1_015])
+
+    for newest in (False, True):
+        assert await cost(engine, store, partial(one_of_its_interaction, newest)) <= FEW
+        assert await cost(engine, store, partial(page_of_an_interaction, newest)) <= FEW

@@ -6,18 +6,22 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import count
+from typing import Any
 from uuid import uuid4
 
 import anyio
 import pytest
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from twofold import View
 from twofold.errors import ConfigurationError, SchemaMissing, StorageError
 from twofold.ports import Condition, Expected, NewEvent, Operator, Ordering, Position, RowChange, Selection
 from twofold_sqlalchemy import SqlAlchemy, metadata, upgrade
+from twofold_sqlalchemy._dialects.mysql import connections
+from twofold_sqlalchemy._dialects.mysql.driver import run
 
 MakeEvent = Callable[[], NewEvent]
 
@@ -278,3 +282,23 @@ async def test_another_driver_is_refused(mysql_url: str) -> None:
     with pytest.raises(ConfigurationError, match=r"use mysql\+asyncmy"):
         SqlAlchemy(engine)
     await engine.dispose()
+
+
+async def test_all_connections_have_the_run_of_the_server(
+    engine: AsyncEngine, mysql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run of the server does not depend on the seconds that pass between the statements that read it."""
+    seconds = count(2_000_000_000, 3)
+
+    async def slow(connection: AsyncConnection, text: str, parameters: tuple[Any, ...] = ()) -> Any:
+        await run(connection, f"SET timestamp = {next(seconds)}")
+        return await run(connection, text, parameters)
+
+    monkeypatch.setattr(connections, "run", slow)
+    store = SqlAlchemy(engine)
+    await store.create_schema([])
+    first = await store.run()
+    transactions = [await store.begin(read_only=True) for _ in range(3)]
+    assert await store.run() == first
+    for transaction in transactions:
+        await transaction.rollback()

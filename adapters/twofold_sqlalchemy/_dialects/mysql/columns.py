@@ -10,10 +10,11 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Boolean, Column, ColumnElement, Computed, Date, Double, String, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, ColumnElement, Computed, Date, Double, Index, String, Text, text
 from sqlalchemy.dialects.mysql import BINARY, DATETIME, DECIMAL, VARCHAR
 from sqlalchemy.dialects.mysql import dialect as mysql_dialect
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeEngine
 
 from twofold.errors import StorageError
@@ -35,6 +36,13 @@ _NUMBER = DECIMAL(WHOLE + FRACTION, FRACTION)
 _WIDTH = re.compile(r"^(BIGINT|INTEGER)\(\d+\)")
 
 
+_CORRELATION_ID: Final = "correlation_id"
+
+_CORRELATION: Final = """CONVERT(CASE WHEN LEFT(metadata, 19) = '{"correlation_id":"' THEN SUBSTR(metadata, 20, 36)
+WHEN JSON_VALID(metadata) THEN LEFT(JSON_UNQUOTE(JSON_EXTRACT(metadata, '$.correlation_id')), 64) END USING ascii)"""
+"""The correlation id. The first case is the form in which Twofold writes metadata, and needs no parser."""
+
+
 class MySQLColumns:
     """The `Columns` of MariaDB and MySQL."""
 
@@ -49,6 +57,16 @@ class MySQLColumns:
     def position(self, name: str) -> Column[Any]:
         """Return a plain number: `twofold_meta` counts positions, so that they have no gaps."""
         return Column(name, BigInteger(), primary_key=True, autoincrement=False)
+
+    def correlation_index(self, name: str) -> Sequence[SchemaItem]:
+        """Return a generated column, which takes no room in the table, and its index: MariaDB indexes no expressions."""
+        longest = VARCHAR(64, charset="ascii", collation="ascii_bin")
+        column = Column(_CORRELATION_ID, longest, Computed(_CORRELATION, persisted=False))
+        return [column, Index(name, _CORRELATION_ID)]
+
+    def correlation(self, metadata: Column[Any]) -> ColumnElement[Any]:
+        """Return the generated column."""
+        return metadata.table.c[_CORRELATION_ID]
 
     def meta_columns(self) -> Sequence[Column[Any]]:
         """Return the counter of positions."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 from weakref import WeakKeyDictionary
 
+from sqlalchemy.dialects.mysql.base import MySQLDialect
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from twofold.errors import ConfigurationError
@@ -32,6 +33,10 @@ _IDLE: Final = (
     "IF(@@idle_transaction_timeout BETWEEN 1 AND {seconds}, @@idle_transaction_timeout, {seconds}) */"
 )
 """MariaDB runs this comment. Lowers the timeout unless it is already lower; 0 is none. MySQL has no such timeout."""
+
+_STARTED: Final = """
+SELECT UNIX_TIMESTAMP() - CAST(variable_value AS SIGNED) FROM {schema}.global_status WHERE variable_name = 'UPTIME'
+"""
 
 _CONFIGURED: Final = "twofold_session"
 """The key in `connection.info`, which the pool keeps, under which a configured connection has its session."""
@@ -142,10 +147,15 @@ class MySQLConnections:
         return driver.is_lost(connection)
 
     async def _started(self, connection: AsyncConnection) -> int:
-        """Return the start time of the server, which is computed from two statements and may vary by a second."""
-        ((_, uptime),) = await self.fetch(connection, "SHOW GLOBAL STATUS LIKE 'Uptime'", ())
-        ((now,),) = await self.fetch(connection, "SELECT UNIX_TIMESTAMP()", ())
-        return int(now) - int(uptime)
+        """Return the start time of the server. Every connection of a run gets the same time.
+
+        The server subtracts its start time from the start time of the statement to compute the uptime, and UNIX_TIMESTAMP()
+        is that same start time of the statement.
+        """
+        dialect = cast(MySQLDialect, connection.dialect)
+        schema = "information_schema" if dialect.is_mariadb else "performance_schema"
+        ((started,),) = await self.fetch(connection, _STARTED.format(schema=schema), ())
+        return int(started)
 
 
 def _nothing() -> None:

@@ -17,18 +17,26 @@ from sqlalchemy import (
     DateTime,
     Double,
     Identity,
+    Index,
     Numeric,
     Text,
     Uuid,
+    literal_column,
 )
 from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.dialects.postgresql import dialect as postgresql_dialect
+from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeEngine
 
 from twofold.errors import StorageError
 
 from ..codec import Codec, Kind
 from ..uuids import uuid_of
+
+_CORRELATION: Final = """((CASE WHEN left(metadata::text, 19) = '{"correlation_id":"' THEN substr(metadata::text, 20, 36)
+WHEN strpos(metadata::text, '\\u') = 0 THEN metadata ->> 'correlation_id' END) COLLATE "C")"""
+"""The correlation id. The first case is the form in which Twofold writes metadata. In another form, an escape such as that
+of a NUL is not read, because `->>` would refuse the whole text."""
 
 
 class PostgreSQLColumns:
@@ -45,6 +53,14 @@ class PostgreSQLColumns:
     def position(self, name: str) -> Column[Any]:
         """Return an identity column, which concurrent transactions increment."""
         return self.counter(name)
+
+    def correlation_index(self, name: str) -> Sequence[SchemaItem]:
+        """Return an index of an expression and the position, so that pages are read in the order of the index."""
+        return [Index(name, literal_column(_CORRELATION), "position")]
+
+    def correlation(self, metadata: Column[Any]) -> ColumnElement[Any]:
+        """Return the indexed expression."""
+        return literal_column(_CORRELATION, Text(collation="C"))
 
     def meta_columns(self) -> Sequence[Column[Any]]:
         """Return none."""

@@ -15,7 +15,7 @@ _SESSION: Final = "twofold_session"
 _CONFIGURE: Final = """
 SELECT run, pooled, high, CASE WHEN high AND NOT pooled THEN set_config(name, $1::text, false) END
 FROM (
-    SELECT pg_postmaster_start_time()::text AS run, pg_backend_pid() <> $2::int AS pooled, name,
+    SELECT extract(epoch FROM pg_postmaster_start_time())::text AS run, pg_backend_pid() <> $2::int AS pooled, name,
         $1::bigint > 0 AND NOT setting::bigint BETWEEN 1 AND $1 AS high
     FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'
 ) AS session

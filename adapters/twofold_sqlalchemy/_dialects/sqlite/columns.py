@@ -7,13 +7,18 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Boolean, Column, ColumnElement, Float, Integer, Text
+from sqlalchemy import BigInteger, Boolean, Column, ColumnElement, Float, Index, Integer, Text, literal_column
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
+from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeEngine
 
 from ..codec import Codec, Kind
 from ..uuids import uuid_of_text
 from .decimals import plain, sortable, sortable_column
+
+_CORRELATION: Final = """(CASE WHEN substr(metadata, 1, 19) = '{"correlation_id":"' THEN substr(metadata, 20, 36)
+WHEN json_valid(metadata) THEN json_extract(metadata, '$.correlation_id') END)"""
+"""The correlation id. The first case is the form in which Twofold writes metadata, and needs no parser."""
 
 
 class SqliteColumns:
@@ -30,6 +35,14 @@ class SqliteColumns:
     def position(self, name: str) -> Column[Any]:
         """Return a counter."""
         return self.counter(name)
+
+    def correlation_index(self, name: str) -> Sequence[SchemaItem]:
+        """Return an index of an expression. Each entry ends with the position."""
+        return [Index(name, literal_column(_CORRELATION))]
+
+    def correlation(self, metadata: Column[Any]) -> ColumnElement[Any]:
+        """Return the indexed expression."""
+        return literal_column(_CORRELATION, Text())
 
     def meta_columns(self) -> Sequence[Column[Any]]:
         """Return none."""

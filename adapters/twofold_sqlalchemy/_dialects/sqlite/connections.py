@@ -129,8 +129,14 @@ class SqliteConnections:
 
 
 def _begin(connection: Connection) -> None:
-    """Begin a transaction of the application's own on this engine: Twofold's connections do not begin implicitly."""
-    if not connection.get_execution_options().get(_BEGUN):
+    """Begin a transaction of the application's own on this engine: Twofold's connections do not begin implicitly.
+
+    With the isolation level AUTOCOMMIT, each statement of the application commits on its own. SQLAlchemy offers no public
+    name for the level that an engine was created with.
+    """
+    options = connection.get_execution_options()
+    level = options.get("isolation_level") or connection.dialect._on_connect_isolation_level
+    if not options.get(_BEGUN) and level != "AUTOCOMMIT":
         connection.exec_driver_sql("BEGIN")
 
 

@@ -90,6 +90,6 @@ class Edits:
             pages, after = list[list[ParkedEvent]](), None
             while page := await app.operations.parked("audit", after=after, limit=2):
                 pages.append(list(page))
-                after = page[-1].event.id
+                after = page[-1].event.position
             assert [each for page in pages for each in page] == every
             assert [len(page) for page in pages] == [2, 2]

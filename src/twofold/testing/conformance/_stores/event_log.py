@@ -223,3 +223,54 @@ class EventLogSuite:
         async with new_store([]) as store, new_store([]) as other:
             assert await store.log.identity() == await store.log.identity()
             assert await store.log.identity() != await other.log.identity()
+
+    async def test_events_are_read_by_their_correlation_id(self, new_store: NewStore) -> None:
+        """Pages in both directions have the events of one correlation id, whatever else their metadata has."""
+        wanted, other = uuid4(), uuid4()
+        matching = (
+            f'{{"correlation_id":"{wanted}","causation_id":"{other}"}}',
+            f'{{"correlation_id":"{wanted}","headers":{{"correlation_id":"{other}","text":"\\u0000 ü 🚲"}}}}',
+            f'{{"tenant": "ü", "correlation_id": "{wanted}"}}',
+        )
+        others = (
+            f'{{"correlation_id":"{other}","causation_id":"{wanted}"}}',
+            f'{{"headers":{{"correlation_id":"{wanted}","text":"\\u0000"}}}}',
+            '{"correlation_id":null,"tenant":"ü"}',
+            '{"correlation_id":""}',
+            "{}",
+        )
+        async with new_store([]) as store:
+            new = [event()._replace(metadata=text) for text in (*matching, *others, *matching)]
+            stored = await append(store, "s-1", new)
+            found = [each for each in stored if each.metadata in matching]
+            end = Position(await store.log.head() + 1)
+
+            async def read(after: Position, before: Position, limit: int, newest: bool) -> list[StoredEvent]:
+                return list(
+                    await store.log.read_correlated(
+                        wanted, after=after, before=before, limit=limit, newest_first=newest
+                    )
+                )
+
+            assert await read(START, end, 100, False) == found
+            assert await read(START, end, 100, True) == found[::-1]
+            assert await read(START, end, 2, False) == found[:2]
+            assert await read(START, end, 2, True) == found[:-3:-1]
+            first, *_, last = (each.position for each in found)
+            for newest in (False, True):
+                inner = await read(first, last, 100, newest)
+                assert sorted(inner, key=lambda each: each.position) == found[1:-1]
+            assert await store.log.read_correlated(uuid4(), after=START, before=end, limit=1) == []
+
+    async def test_an_append_that_is_rolled_back_has_no_correlation_id(self, new_store: NewStore) -> None:
+        """Events that were rolled back are not found, and those that follow are found once."""
+        wanted = uuid4()
+        one = event()._replace(metadata=f'{{"correlation_id":"{wanted}"}}')
+        async with new_store([]) as store:
+            end = Position(1_000)
+            assert await store.log.read_correlated(wanted, after=START, before=end, limit=9) == []
+            async with undone(store) as transaction:
+                await transaction.log.append("s-1", [one], expected=Expected.ANY)
+            assert await store.log.read_correlated(wanted, after=START, before=end, limit=9) == []
+            stored = await append(store, "s-1", [one])
+            assert await store.log.read_correlated(wanted, after=START, before=end, limit=9) == stored

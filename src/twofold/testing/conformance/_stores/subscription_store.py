@@ -179,6 +179,53 @@ class SubscriptionStoreSuite:
             for key in "xyz":
                 assert await store.parked.read(NAME, key=key) == [each for each in order if each.key == key]
 
+    async def test_parked_events_are_read_in_pages(self, new_store: NewReadStore) -> None:
+        """Pages of any size return each event once, in the order of parking, also those of one key or of one error."""
+        async with new_store([]) as store:
+            stored = events(9)
+            order = [
+                parked(stored[n], key="zxy"[n % 3], reason=("Timeout: a", "Timeouts: b", "Other: Timeout: c")[n % 2])
+                for n in (4, 1, 7, 0, 8, 3, 2, 6, 5)
+            ]
+            await park(store, parked(stored[0], reason="Timeout: elsewhere"), of="another")
+            await park(store, *order[:5])
+            await park(store, *order[5:])
+
+            async def pages(size: int, **filters: str) -> list[ParkedEvent]:
+                found, after = list[ParkedEvent](), None
+                while page := await store.parked.read(NAME, after=after, limit=size, **filters):
+                    found += page
+                    assert len(page) <= size
+                    assert len(found) <= len(order)
+                    after = page[-1].event.position
+                return found
+
+            timeouts = [each for each in order if each.reason.startswith("Timeout:")]
+            for size in (1, 2, 9, 10):
+                assert await pages(size) == order
+                assert await pages(size, key="x") == [each for each in order if each.key == "x"]
+                assert await pages(size, error="Timeout") == timeouts
+                assert await pages(size, error="Timeout", key="y") == [each for each in timeouts if each.key == "y"]
+            for absent in ("timeout", "Time", "Other: Timeout", "T%"):
+                assert await store.parked.read(NAME, error=absent) == []
+            assert await store.parked.read(NAME, after=order[6].event.position) == order[7:]
+            assert await store.parked.read(NAME, after=order[8].event.position) == []
+
+    async def test_a_page_after_an_event_that_is_gone_is_refused(self, new_store: NewReadStore) -> None:
+        """A page cannot continue after an event that is not parked, also if there is none."""
+        async with new_store([]) as store:
+            first, second = events(2)
+            for _ in range(2):
+                with pytest.raises(LookupError, match=str(first.position)):
+                    await store.parked.read(NAME, after=first.position, limit=1)
+                await park(store, parked(second))
+            assert await store.parked.read(NAME, after=second.position) == []
+            async with writing(store) as transaction:
+                await transaction.parked.remove(NAME, [second.position])
+                await transaction.checkpoints.advance(NAME, expected=None, to=at(9))
+            with pytest.raises(LookupError, match=str(second.position)):
+                await store.parked.read(NAME, after=second.position)
+
     async def test_parked_keys(self, new_store: NewReadStore) -> None:
         """The keys with parked events are listed with their counts. A key without parked events is not found."""
         async with new_store([]) as store:
