@@ -111,9 +111,7 @@ def _unit_of_work(services: Services, invoke: Invoke) -> Handle:
             result = await invoke(scope, command)
             if type(result) is CoroutineType or (scope.calls and CORO_CREATED in map(getcoroutinestate, scope.calls)):
                 result = await _finished(result, scope)
-            unit = scope.unit
-            if unit is None and scope.recorded:
-                unit = scope.unit_of_work()
+            unit = scope.unit_of_work() if scope.unit is None and scope.recorded else scope.unit
             stored = () if unit is None else await unit.commit()
         except BaseException as failure:
             if scope.unit is not None:
@@ -123,15 +121,11 @@ def _unit_of_work(services: Services, invoke: Invoke) -> Handle:
         finally:
             reset_caller(mark)
             scope.recorded = None
-        if unit is None:
-            if scope.resources is not None:
-                await scope.close()
-            return result
-        if stored:
+        if stored and unit is not None:
             if scope.joined is not None:
                 scope.joined.seen.add(stored, unit.run)
             services.committed.send()
-        if scope.resources is not None or unit.changes.after:
+        if scope.resources is not None or (unit is not None and unit.changes.after):
             await _after_commit(scope, unit, result)
         return result
 
@@ -161,8 +155,10 @@ async def _join(
     return result
 
 
-async def _after_commit(scope: Scope, unit: UnitOfWork, result: Any) -> None:
+async def _after_commit(scope: Scope, unit: UnitOfWork | None, result: Any) -> None:
     """Close the resources and run the callbacks. An error must not look like one of the handler, which may be repeated."""
+    if unit is None:
+        return await scope.close()
     try:
         await unit.changes.run_after_commit(scope.close)
     except AfterCommitFailed as failure:
