@@ -56,6 +56,7 @@ class Running:
     def __init__(self, parts: Parts, assembly: Assembly, identity: str, opened: AsyncExitStack) -> None:
         self.parts = parts
         self.assembly = assembly
+        self.queries = assembly.services.queries
         self.handles = {message: each.handle for message, each in assembly.services.command_pipelines.items()}
         self.identity = identity
         self.owner = f"{gethostname()}/{getpid()}/{token_hex(6)}"  # `SubscriptionWorker` reads it
