@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from shlex import quote
 from typing import Any
 
 from .._background.failures import description
@@ -12,7 +13,9 @@ from .._consistency.waiting import Runs
 from .._definitions.envelope import Origin
 from .._dispatch.session import Session
 from .._integration.inbound import Inbound
+from .._integration.pausing import Pausing
 from .._integration.relay import ProgressReports, Republish
+from .._integration.source_losses import open_loss
 from .._remote.serving import Serving
 from .._subscriptions.subscription import Subscription
 from .._wiring.assembly import Assembly
@@ -37,6 +40,7 @@ class Messaging:
         appended: called after events of other applications were recorded.
         open_session: opens a session for a request.
         republish: lets the relay publish events again.
+        owner: the name of this process.
     """
 
     def __init__(
@@ -46,8 +50,10 @@ class Messaging:
         appended: Callable[[], None],
         open_session: Callable[[Origin, str | None], Session],
         republish: Republish,
+        owner: str,
     ) -> None:
         self._name, services = parts.name, assembly.services
+        self._store = parts.write
         self.inbound: tuple[Inbound, ...] = ()
         self.serving: Serving | None = None
         self.arrivals: Arrivals | None = None
@@ -79,12 +85,13 @@ class Messaging:
                     parts.clock,
                     services.write.inline,
                     appended,
+                    Pausing(feed.consumer, parts.write, owner, parts.lease),
                     services.recorder,
                 )
                 for entry, feed in feeds
             )
         if parts.registered.relays:
-            self._progress = ProgressReports(broker, parts.name, parts.clock, parts.ids, republish)
+            self._progress = ProgressReports(broker, parts.write, parts.name, parts.clock, parts.ids, republish)
 
     async def open(self, *, work: bool) -> None:
         """Connect to the broker and declare what this application receives, so that the broker stores messages from now on.
@@ -112,6 +119,8 @@ class Messaging:
         for each in (*self.inbound, self.serving, self._progress) if work else ():
             if each is not None:
                 yield each.run
+        for inbound in self.inbound if work else ():
+            yield inbound.pausing.watch
 
     async def begun(self) -> None:
         """Return when other processes can reach the served messages, or when the first attempt has failed."""
@@ -160,10 +169,24 @@ class Messaging:
                 "requests_unavailable", "critical", name, text, "Check the broker. The connection is retried."
             )
 
+    async def losses(self) -> Sequence[Problem]:
+        """Return the losses of sources that no operator has accepted."""
+        consumers = [each.feed.consumer for each in self.inbound]
+        return [_lost(name) for name in consumers if await open_loss(self._store, name) is not None]
+
     async def close(self) -> None:
         """Close the connection to the broker."""
         if self._broker is not None:
             await self._broker.transport.close()
+
+
+def _lost(consumer: str) -> Problem:
+    text = f"{consumer} has recorded events that the event log of their application has lost"
+    advice = (
+        f"`twofold lost {quote(consumer)}` or app.operations.lost_events({consumer!r}) lists these events. Compensate for "
+        f"them where needed. Then run `twofold lost {quote(consumer)} --accept` or app.operations.accept_loss({consumer!r})."
+    )
+    return Problem("source_lost_events", "warning", consumer, text, advice)
 
 
 def _of_inbound(inbound: Inbound) -> Iterator[Problem]:
@@ -171,7 +194,7 @@ def _of_inbound(inbound: Inbound) -> Iterator[Problem]:
     name = inbound.feed.consumer
     found = None if inbound.consumer is None else inbound.consumer.problem
     error = found if inbound.error is None else description(inbound.error)
-    if error is not None:
+    if error is not None and inbound.pausing.pause is None:
         text = f"{name} cannot receive: {error}"
         yield Problem("receiver_failed", "critical", name, text, "Check the broker. The connection is retried.")
     if inbound.parked:

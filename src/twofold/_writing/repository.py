@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar, cast
 
 from .._background.calls import Calls, recorded
 from .._definitions.aggregate import Aggregate, stream_of
-from ..errors import AggregateNotFound, ConcurrencyConflict
+from ..errors import AggregateNotFound, ConcurrencyConflict, ConfigurationError
 from .tracked import Tracked
 from .unit_of_work import UnitOfWork
 
@@ -66,6 +67,37 @@ class Repository(Generic[A]):
         """Return an aggregate, or None when it does not exist."""
         tracked = await self._scope.unit_of_work().load(self._type, str(id))
         return None if tracked is None else cast(A, tracked.aggregate)
+
+    @recorded
+    async def get_or_begin(self, id: object, begin: Callable[[], A]) -> A:
+        """Return an aggregate, or begin and add it when it does not exist.
+
+            cart = await carts.get_or_begin(user_id, lambda: Cart.begin(CartOpened(user_id=user_id)))
+
+        If another command adds the aggregate at the same time, one of the two commits raises `ConcurrencyConflict`. The
+        middleware `retry_conflicts` then repeats the handler, which gets the aggregate. A removed aggregate is not begun
+        again: the commit raises `AggregateExists`.
+
+        Args:
+            id: its id; `str(id)` is what is stored.
+            begin: creates the aggregate with this id.
+
+        Raises:
+            ConfigurationError: `begin` returned an aggregate with another id.
+            ConcurrencyConflict: raised at commit: another command has added it since.
+        """
+        unit, text = self._scope.unit_of_work(), str(id)
+        tracked = await unit.load(self._type, text)
+        if tracked is not None:
+            return cast(A, tracked.aggregate)
+        begun = begin()
+        if str(getattr(begun, "id", None)) != text:
+            raise ConfigurationError(
+                f"cannot begin {self._type.__name__} {id!r:.100}: `begin` returned {begun!r:.100} with the id "
+                f"{getattr(begun, 'id', None)!r:.100}. Create the aggregate with the id that get_or_begin was called with."
+            )
+        unit.add(begun)
+        return begun
 
     @recorded
     async def version(self, id: object) -> int:

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from twofold import Application, Command, Repository, Router
-from twofold.errors import AggregateExists, AggregateNotFound, ConcurrencyConflict, TransientFailure
+from twofold.errors import AggregateExists, AggregateNotFound, ConcurrencyConflict, ConfigurationError, TransientFailure
 from twofold.middleware import retry_conflicts
 
 from .._domain.audit import running
@@ -123,6 +123,37 @@ class RepositoryRaces:
                 async with running(racing, router, work=False, event_sourced=event_sourced) as others:
                     assert await race(others, Run(), Run()) == {"success": 1, "ConcurrencyConflict": 1}
                 assert len(await stream_of(store, "account-a")) == 1
+
+    async def test_get_or_begin_begins_once(self, new_store: NewStore) -> None:
+        """Of several commands that get or begin one aggregate, one begins it. With retries, each of the others gets it."""
+
+        async def run(command: Run, accounts: Repository[Account]) -> str:
+            account = await accounts.get_or_begin("a", lambda: Account.begin(Opened(account_id="a")))
+            assert await accounts.get_or_begin("a", lambda: Account.begin(Opened(account_id="a"))) is account
+            account.record(Deposited(account_id="a", amount=Decimal(1)))
+            return ""
+
+        router = handled(run)
+        router.use(retry_conflicts(attempts=50, delay=0.001))
+        for event_sourced in BOTH:
+            async with new_store([]) as store, running(store, work=False, event_sourced=event_sourced) as app:
+                racing = late(store, Gathering(WRITERS))
+                async with running(racing, router, work=False, event_sourced=event_sourced) as others:
+                    assert await race(others, *[Run() for _ in range(WRITERS)]) == {"success": WRITERS}
+                assert len(await stream_of(store, "account-a")) == 1 + WRITERS
+                assert await app.dispatch(ONE) == WRITERS + 1
+
+    async def test_get_or_begin_refuses_another_id(self, new_store: NewStore) -> None:
+        """An aggregate with another id than the requested one is refused, and nothing is written."""
+
+        async def run(command: Run, accounts: Repository[Account]) -> str:
+            await accounts.get_or_begin("a", lambda: Account.begin(Opened(account_id="b")))
+            return ""
+
+        async with new_store([]) as store, running(store, handled(run), work=False) as app:
+            with pytest.raises(ConfigurationError, match="cannot begin Account 'a'"):
+                await app.dispatch(Run())
+            assert await stream_of(store, "account-b") == []
 
     async def test_with_retries_every_increment_counts(self, new_store: NewStore) -> None:
         """With retries, all conflicting commands succeed. Every increment counts once."""
