@@ -78,11 +78,6 @@ def value(server: PrivateServer, expression: str) -> float | None:
     return float(found[0]["value"][1]) if found else None
 
 
-def samples(server: PrivateServer, expression: str) -> int:
-    """Return the number of series that an expression returns."""
-    return len(_get(f"{server.url}/api/v1/query?query={quote(expression)}")["data"]["result"])
-
-
 def _get(url: str) -> Any:
     with urlopen(url, timeout=10) as reply:  # noqa: S310 -- our own server on loopback
         return json.load(reply)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -51,14 +50,6 @@ def rules() -> Iterator[Rule]:
     """Yield the alert rules."""
     for group in groups():
         yield from group["rules"]
-
-
-def panels() -> Iterator[tuple[str, str]]:
-    """Yield the title and the query of each panel, with the variables replaced as Grafana does for "All"."""
-    for panel in json.loads(DASHBOARD.read_text("utf-8"))["panels"]:
-        for target in panel.get("targets", ()):
-            query = re.sub(r"\$(application|subscription)", ".*", target["expr"])
-            yield panel["title"], query.replace("$__rate_interval", "1m")
 
 
 def names_in(expression: str) -> set[str]:

@@ -13,7 +13,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
-from uuid import uuid4
 
 import anyio
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
@@ -24,12 +23,10 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from twofold import (
     Application,
-    Cache,
     Command,
     Event,
     Query,
     ReadModel,
-    RemoteCommandBus,
     Retry,
     Router,
     Telemetry,
@@ -133,7 +130,7 @@ class OrderRows:
                 await anyio.sleep(0.05)
 
 
-@shop.query_handler(GetRow, cache=Cache(ttl=1, key="{order_id}"))
+@shop.query_handler(GetRow)
 async def get_row(query: GetRow, rows: ReadModel[OrderRow]) -> OrderRow | None:
     """Return the row of an order."""
     return await rows.get(query.order_id)
@@ -183,7 +180,6 @@ async def opened(ahead: timedelta = timedelta(0)) -> AsyncIterator[Application]:
         app.include(shop)
         app.relay(Placed, unroutable="drop")
         app.consume(Delivered, source="carrier")
-        app.serve(Remind)
         yield app
 
 
@@ -195,18 +191,8 @@ def _telemetry(port: str | None) -> Telemetry | None:
     return Telemetry(meter_provider=MeterProvider([PrometheusMetricReader()]), interval=0.2)
 
 
-async def traffic(app: Application) -> None:
-    """Place an order, read it in the same session, and call the worker through the broker."""
-    order_id = str(uuid4())
-    async with app.session() as session:
-        await session.dispatch(Place(order_id=order_id))
-        await session.execute(GetRow(order_id=order_id))
-    async with RabbitMQ(os.environ["LAB_BROKER"]) as broker:
-        await RemoteCommandBus(broker, app.name).dispatch(Remind(order_id=order_id))
-
-
 async def main() -> None:
-    """Run a process without subscriptions until SIGTERM. It reads the row that a file names, and makes traffic on demand."""
+    """Run a process without subscriptions until SIGTERM. It reads the row that a file names."""
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     async with opened() as app:
@@ -216,8 +202,6 @@ async def main() -> None:
                 if fault("read").exists():
                     with suppress(UnreadableRow):
                         await app.execute(GetRow(order_id=fault("read").read_text()))
-                if fault("traffic").exists():
-                    await traffic(app)
                 with anyio.move_on_after(0.1):
                     await stopped.wait()
 

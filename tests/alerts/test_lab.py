@@ -9,15 +9,13 @@ from uuid import uuid4
 
 import pytest
 
-from tests.alerts import prometheus
 from tests.alerts.lab import Lab, running
-from tests.alerts.rules import panels, program
+from tests.alerts.rules import program
 from tests.alerts.shop import Count, Place, Remind
 from tests.servers.finding import without
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.rabbitmq import RabbitMQServer
 from tests.servers.redis import Redis
-from tests.servers.waiting import wait_until
 from twofold import Application
 from twofold.ports import Outcome, WireMessage
 from twofold.testing.conformance._tools.in_time import CEILING
@@ -215,26 +213,6 @@ def test_a_projection_of_another_release(lab: Lab) -> None:
     lab.clears("twofold rebuild order_rows, with the new release")
 
 
-def test_events_were_lost(lab: Lab) -> None:
-    """The log lacks the event that all subscriptions have processed last, as after a restored backup."""
-    place(lab)
-    settle(lab)
-    lab.sql(
-        "ALTER TABLE twofold_events DISABLE TRIGGER USER",
-        "DELETE FROM twofold_events WHERE position = (SELECT max(position) FROM twofold_events)",
-        "ALTER TABLE twofold_events ENABLE TRIGGER USER",
-    )
-    lab.restart("worker")
-    lab.fires("TwofoldEventsLost")
-    lost = [each for each in json.loads(lab.twofold("status", "--json")[1]) if each["state"] == "failing"]
-    assert lab.twofold("realign")[0] == 0
-    for each in lost:
-        if each["kind"] != "projection":
-            after = str(each["position"] - 1)
-            assert lab.twofold("replay", each["name"], "--after", after, "--yes")[0] == 0
-    lab.clears("twofold realign, twofold replay")
-
-
 def test_an_unreadable_row(lab: Lab) -> None:
     """A row that another program has changed does not fit its view, until the projection is rebuilt."""
     order_id = place(lab)
@@ -271,15 +249,3 @@ def test_a_background_task_fails(lab: Lab) -> None:
         lab.fires("TwofoldTaskFailed")
     lab.restart("worker")
     lab.clears("restart of the worker with a corrected adapter")
-
-
-def test_every_panel_of_the_dashboard_has_data(lab: Lab) -> None:
-    """After traffic and failures of all kinds, each query of the dashboard returns data from the lab's Prometheus."""
-    count(lab, 1, timedelta(hours=1))
-    with lab.fault("traffic"), lab.fault("update"), lab.fault("mail"), lab.fault("remind"):
-        remind(lab)
-        lab.kill("worker")
-        lab.start("worker")
-        for title, query in panels():
-            shown = f"last_over_time(({query})[10m:1s])"
-            wait_until(lambda shown=shown: prometheus.samples(lab.prometheus, shown) > 0, f"{title} was to have data")

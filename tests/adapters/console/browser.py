@@ -54,16 +54,6 @@ class Browser:
         """Open a page, and wait until it has loaded."""
         self.events.clear()
         self.call("Page.navigate", url=url)
-        self.loaded()
-
-    def follow(self, script: str) -> None:
-        """Run a script that leads to another page, and wait until that page has loaded."""
-        self.events.clear()
-        self.run(script)
-        self.loaded()
-
-    def loaded(self) -> None:
-        """Wait until a page has loaded, since `events` was cleared."""
         while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
             self.events.append(self._read())
 

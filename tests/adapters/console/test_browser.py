@@ -18,7 +18,6 @@ from tests.adapters.console.shop import HOSTILE, Place, new_shop
 from tests.servers.process import free_port
 from tests.servers.waiting import wait_until
 from twofold import Application
-from twofold.errors import TransientFailure
 from twofold_console import serve
 
 pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="Chromium is not installed")
@@ -74,7 +73,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def test_the_sign_in_page_is_accessible(served: Served) -> None:
-    """Axe finds no violation on the page that asks for the token, before and after a wrong one."""
+    """Axe finds no violation on the page that asks for the token, and a phone shows it without scrolling sideways."""
     if not Path(AXE).is_file():
         pytest.skip("AXE does not name axe.min.js")
     axe, port = Path(AXE).read_text("utf-8"), free_port()
@@ -88,41 +87,12 @@ def test_the_sign_in_page_is_accessible(served: Served) -> None:
     wait_until(lambda: answers(served.browser, url), "the console was to answer")
     for dark, width in ((False, 1440), (True, 390)):
         served.browser.show_as(width=width, dark=dark)
-        for wrong in (False, True):
-            served.browser.open(f"{url}/login")
-            if wrong:
-                script = (
-                    "document.querySelector('[name=token]').value = 'x'; document.querySelector('form button').click()"
-                )
-                served.browser.follow(script)
-                assert "wrong" in served.browser.run("document.querySelector('main').innerText")
-            served.browser.run(f"{axe};0")
-            report = "axe.run().then(r => r.violations.map(v => [v.id, v.nodes[0].target.join(' ')]))"
-            assert served.browser.run(report) == []
-            assert served.browser.run("document.documentElement.scrollWidth - innerWidth") <= 0
+        served.browser.open(f"{url}/login")
+        served.browser.run(f"{axe};0")
+        report = "axe.run().then(r => r.violations.map(v => [v.id, v.nodes[0].target.join(' ')]))"
+        assert served.browser.run(report) == []
+        assert served.browser.run("document.documentElement.scrollWidth - innerWidth") <= 0
     running.cancel()
-
-
-def test_live_pages_say_that_a_store_is_away_and_recover(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An open page keeps its figures, says that they are not current, and continues when the store answers."""
-    browser = served.browser
-
-    async def fail() -> int:
-        raise TransientFailure("the store is away")
-
-    browser.open(f"{served.url}/workers")
-    browser.run("window.same = true")
-    lost = "(e => e.hidden ? '' : e.innerText)(document.getElementById('lost'))"
-    with monkeypatch.context() as patched:
-        patched.setattr(served.shop.write.log, "head", fail)
-        wait_until(lambda: "the store is away" in browser.run(lost), "the page was to say that the store is away")
-        assert "not current" in browser.run(lost)
-        assert browser.run("document.querySelectorAll('#workers .worker').length") == 1
-        browser.open(f"{served.url}/events")
-        assert "does not answer" in browser.run("document.querySelector('h1').innerText")
-        browser.events.clear()
-    browser.loaded()  # the page has loaded itself again
-    assert browser.run("document.querySelector('h1').innerText") == "Events"
 
 
 def answers(browser: Browser, url: str) -> bool:
@@ -199,10 +169,6 @@ def test_a_browser_sends_what_a_change_needs(served: Served) -> None:
     assert not is_paused()
     served.browser.run("document.querySelector('form[action$=pause] button').click()")
     wait_until(is_paused, "the subscription was to be paused")
-    # The next test would take the load of this page for that of its own.
-    wait_until(
-        lambda: "paused" in served.browser.run("document.querySelector('.notice')?.innerText ?? ''"), "the notice"
-    )
 
 
 def test_pages_are_used_with_the_keyboard(served: Served) -> None:
