@@ -245,6 +245,14 @@ class Application(Router):
             async for item in items:
                 yield item
 
+    async def subscribe(
+        self, query: Query[R], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None
+    ) -> AsyncGenerator[R]:
+        """Iterate over the answer of a query after each change, in a session of its own; see `Session.subscribe`."""
+        async with aclosing(self.session().subscribe(query, timeout=timeout, after=after)) as answers:
+            async for answer in answers:
+                yield answer
+
     async def __aenter__(self) -> Self:
         if self._running is not None:
             raise ApplicationNotRunning(f"the application {self.name!r} is running already. Enter it once at a time.")
