@@ -1,4 +1,4 @@
-"""Commands that read the event log: events, path."""
+"""Commands that read the event log: events, path, lost."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ import typer
 
 from twofold import EventRecord, PathNode
 
-from ._output import FINDING, JsonOption, print_json, print_table, run, say
+from ._output import FINDING, JsonOption, YesOption, confirmed, print_json, print_table, run, say
 from ._target import AppOption, entered
 
 Stream = Annotated[str | None, typer.Option(help="Only events of this stream.")]
 Type = Annotated[list[str] | None, typer.Option("--type", help="Only events with this wire name; may be repeated.")]
 Correlation = Annotated[UUID | None, typer.Option("--correlation-id", help="Only events of this interaction.")]
 Time = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M:%S%z"], help="A time with its zone.")]
+
+
+_COLUMNS = ("position", "time", "stream", "version", "event", "correlation id", "payload")
 
 
 def events(
@@ -62,8 +65,7 @@ def events(
         if as_json:
             print_json({"events": page.events[::-1], "before": page.next})
             return
-        columns = ("position", "time", "stream", "version", "event", "correlation id", "payload")
-        print_table(columns, [_row(each) for each in page.events[::-1]], empty="No event was found.")
+        print_table(_COLUMNS, [_row(each) for each in page.events[::-1]], empty="No event was found.")
         if page.next is not None:
             say(f"Earlier events: --before {page.next}")
 
@@ -90,6 +92,30 @@ def path(
         if not found.roots and not as_json:
             say("No event of this correlation id was found.")
         return 0 if found.roots else FINDING
+
+    run(work)
+
+
+def lost(
+    consumer: Annotated[str, typer.Argument(help="A consumer, as `twofold health` shows it, such as depot.shop.")],
+    app: AppOption = None,
+    accept: Annotated[bool, typer.Option("--accept", help="Accept the loss, so that health is clean again.")] = False,
+    as_json: JsonOption = False,
+    yes: YesOption = False,
+) -> None:
+    """Show the events of another application that its event log has lost and that are recorded here."""
+
+    async def work() -> None:
+        async with entered(app) as application:
+            found = await application.operations.lost_events(consumer)
+            if as_json:
+                print_json(found)
+            else:
+                print_table(_COLUMNS, [_row(each) for each in found], empty="No event is lost.")
+            if accept and found:
+                confirmed(f"Accept the loss of {len(found)} event(s)?", yes)
+            if accept and await application.operations.accept_loss(consumer) and not as_json:
+                say(f"The loss is accepted. The events stay in the log of {application.name}.")
 
     run(work)
 

@@ -35,6 +35,7 @@ cli.command(rich_help_panel=_OPERATIONS)(_subscriptions.resume)
 cli.add_typer(_scheduled.scheduled, name="scheduled", rich_help_panel=_OPERATIONS)
 cli.command(rich_help_panel=_OPERATIONS)(_events.events)
 cli.command(rich_help_panel=_OPERATIONS)(_events.path)
+cli.command(rich_help_panel=_OPERATIONS)(_events.lost)
 cli.add_typer(_schema.schema, name="schema", rich_help_panel=_SETUP)
 cli.command(rich_help_panel=_SETUP)(_projects.new)
 

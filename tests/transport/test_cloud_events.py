@@ -98,8 +98,10 @@ def test_a_header_that_resembles_an_origin_is_ignored() -> None:
 
 def test_progress_arrives_as_it_was_sent() -> None:
     """The progress of a relay is decoded unchanged."""
-    progress = Progress("orders", Checkpoint(Position(2**60), "l1"))
-    assert decode(encode_progress(progress, id=uuid4(), time=datetime.now(UTC)), "orders") == progress
+    now = datetime.now(UTC)
+    for head in (None, Position(2**61)):
+        progress = Progress("orders", Checkpoint(Position(2**60), "l1"), head, now)
+        assert decode(encode_progress(progress, id=uuid4(), time=now), "orders") == progress
 
 
 def test_an_event_of_another_toolkit_needs_only_what_is_required() -> None:

@@ -65,6 +65,7 @@ async def health(running: Running, thresholds: Thresholds) -> Health:
             *subscription_problems(found, thresholds, works=running.parts.work),
             *await schedule_problems(running, thresholds.overdue),
             *await _unreadable(running),
+            *await running.messaging.losses(),
         ]
         blocking_transactions = await running.parts.write.log.blocking_transactions()
     except TransientFailure as error:

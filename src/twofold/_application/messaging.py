@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from shlex import quote
 from typing import Any
 
 from .._background.failures import description
@@ -13,6 +14,7 @@ from .._definitions.envelope import Origin
 from .._dispatch.session import Session
 from .._integration.inbound import Inbound
 from .._integration.relay import ProgressReports, Republish
+from .._integration.source_losses import open_loss
 from .._remote.serving import Serving
 from .._subscriptions.subscription import Subscription
 from .._wiring.assembly import Assembly
@@ -48,6 +50,7 @@ class Messaging:
         republish: Republish,
     ) -> None:
         self._name, services = parts.name, assembly.services
+        self._store = parts.write
         self.inbound: tuple[Inbound, ...] = ()
         self.serving: Serving | None = None
         self.arrivals: Arrivals | None = None
@@ -84,7 +87,7 @@ class Messaging:
                 for entry, feed in feeds
             )
         if parts.registered.relays:
-            self._progress = ProgressReports(broker, parts.name, parts.clock, parts.ids, republish)
+            self._progress = ProgressReports(broker, parts.write, parts.name, parts.clock, parts.ids, republish)
 
     async def open(self, *, work: bool) -> None:
         """Connect to the broker and declare what this application receives, so that the broker stores messages from now on.
@@ -160,10 +163,24 @@ class Messaging:
                 "requests_unavailable", "critical", name, text, "Check the broker. The connection is retried."
             )
 
+    async def losses(self) -> Sequence[Problem]:
+        """Return the losses of sources that no operator has accepted."""
+        consumers = [each.feed.consumer for each in self.inbound]
+        return [_lost(name) for name in consumers if await open_loss(self._store, name) is not None]
+
     async def close(self) -> None:
         """Close the connection to the broker."""
         if self._broker is not None:
             await self._broker.transport.close()
+
+
+def _lost(consumer: str) -> Problem:
+    text = f"{consumer} has recorded events that the event log of their application has lost"
+    advice = (
+        f"`twofold lost {quote(consumer)}` or app.operations.lost_events({consumer!r}) lists these events. Compensate for "
+        f"them where needed. Then run `twofold lost {quote(consumer)} --accept` or app.operations.accept_loss({consumer!r})."
+    )
+    return Problem("source_lost_events", "warning", consumer, text, advice)
 
 
 def _of_inbound(inbound: Inbound) -> Iterator[Problem]:

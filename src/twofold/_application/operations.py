@@ -19,6 +19,7 @@ from ..ports.schedule import ScheduledCommand
 from .parked_operations import ParkedOperations
 from .path_operations import PathOperations
 from .pause_operations import PauseOperations
+from .source_operations import SourceOperations
 from .statuses import subscription_statuses
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 logger = logger_of("twofold.operations")
 
 
-class Operations(PathOperations, ParkedOperations, PauseOperations):
+class Operations(PathOperations, ParkedOperations, PauseOperations, SourceOperations):
     """Inspect, repair and rebuild a running application: `app.operations`.
 
     Every call except `topology` raises `ApplicationNotRunning` when the application is not entered.

@@ -23,6 +23,7 @@ ProblemCode: TypeAlias = Literal[
     "broker_unavailable",
     "broker_lost_events",
     "receiver_failed",
+    "source_lost_events",
     "messages_parked",
     "requests_unavailable",
     "notifier_unavailable",

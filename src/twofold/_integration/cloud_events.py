@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from .._definitions.position import Position
 from ..ports.checkpoints import Checkpoint
 from ..ports.event_log import NewEvent, StoredEvent
 
@@ -24,11 +25,13 @@ class InboundEvent(NamedTuple):
         stream: the stream that the event is appended to: its source, and its stream in that application.
         event: the event. Its id is the id of the CloudEvent if that is a UUID, else `identity`.
         identity: a UUID that depends on the source and the id of the CloudEvent, compared as texts, and on nothing else.
+        origin: the log and the position of the event in its application; None if one of them, or the time, is not known.
     """
 
     stream: str
     event: NewEvent
     identity: UUID
+    origin: tuple[str, Position] | None = None
 
 
 class Progress(NamedTuple):
@@ -37,10 +40,14 @@ class Progress(NamedTuple):
     Attributes:
         source: the name of the application.
         checkpoint: the checkpoint, in the log of the application.
+        head: the last position of the log; None if it is not known.
+        time: when the report was sent; None if it is not known.
     """
 
     source: str
     checkpoint: Checkpoint
+    head: Position | None = None
+    time: datetime | None = None
 
 
 class FeedFilter(NamedTuple):
@@ -103,6 +110,8 @@ def encode_progress(progress: Progress, *, id: UUID, time: datetime) -> bytes:
         "originlog": progress.checkpoint.log,
         "originposition": str(progress.checkpoint.position),
     }
+    if progress.head is not None:
+        attributes["originhead"] = str(progress.head)
     if progress.checkpoint.event is not None:
         attributes["originevent"] = str(progress.checkpoint.event)
     return _json_of(attributes).encode()

@@ -88,7 +88,9 @@ def _decoded(attributes: Mapping[str, Any], accepted: FeedFilter) -> InboundEven
 def _progress(attributes: Mapping[str, Any], source: str) -> Progress:
     position = _number(attributes["originposition"], range(2**63))
     event = UUID(_string(attributes, "originevent")) if "originevent" in attributes else None
-    return Progress(source, Checkpoint(Position(position), _log(attributes), event=event))
+    head = Position(_number(attributes["originhead"], range(2**63))) if "originhead" in attributes else None
+    time = _time(attributes["time"]) if "time" in attributes else None
+    return Progress(source, Checkpoint(Position(position), _log(attributes), event=event), head, time)
 
 
 def _log(attributes: Mapping[str, Any]) -> str:
@@ -112,7 +114,13 @@ def _event(attributes: Mapping[str, Any], source: str) -> InboundEvent:
         metadata=_text(_metadata(attributes, source, event_id)),
         time=_time(attributes["time"]) if "time" in attributes else datetime.now(UTC),
     )
-    return InboundEvent(stream, event, identity_of(text, source))
+    return InboundEvent(stream, event, identity_of(text, source), _origin(attributes))
+
+
+def _origin(attributes: Mapping[str, Any]) -> tuple[str, Position] | None:
+    if not attributes.keys() >= {"originlog", "originposition", "time"}:
+        return None
+    return _log(attributes), Position(_number(attributes["originposition"], range(1, 2**63)))
 
 
 def _metadata(attributes: Mapping[str, Any], source: str, id: UUID) -> Mapping[str, Any]:

@@ -81,6 +81,10 @@ class Inbound:
         self._store = store
         self._clock = clock
         self._telemetry = InboundTelemetry(recorder, broker.transport.system, feed.consumer)
+        self.source = accepted.source
+        """The application that publishes the events."""
+        self.types = accepted.types
+        """The wire names of the events."""
         self._event_recorder = EventRecorder(feed.consumer, accepted.source, store, clock, inline, appended)
 
     async def run(self) -> None:

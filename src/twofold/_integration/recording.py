@@ -21,6 +21,7 @@ from ..ports.stores import WriteStore
 from ..ports.transactions import WriteTransaction
 from ..ports.transport import Delivery
 from .cloud_events import InboundEvent, Progress
+from .source_losses import SourceLosses
 
 logger = logger_of("twofold.inbound")
 
@@ -55,6 +56,7 @@ class EventRecorder:
         self._clock = clock
         self._inline = inline
         self._appended = appended
+        self._losses = SourceLosses(consumer, store)
 
     async def record(self, received: Sequence[Received], *, known: Mapping[UUID, Point] | None = None) -> None:
         """Append the new events, apply inline projections to them, and write the progress of the source, in one transaction.
@@ -78,7 +80,8 @@ class EventRecorder:
         before = {name: await store.subscriptions.checkpoint(name) for name in (*reports, *recorded)}
         # A checkpoint may also move back, when the source was restored from a backup.
         moved = {name: checkpoint for name, checkpoint in reports.items() if checkpoint != before[name]}
-        if not events and not moved:
+        loss = await self._losses.noticed(received)
+        if not events and not moved and loss is None:
             return
         log = await store.log.identity()
         async with writing(store) as transaction:
@@ -91,6 +94,10 @@ class EventRecorder:
             for name, checkpoint in moved.items():
                 _log_report(name, before[name], checkpoint)
                 await transaction.checkpoints.advance(name, expected=before[name], to=checkpoint)
+            if loss is not None:
+                await loss.write(transaction)
+        if loss is not None:
+            logger.warning("%s: the event log of the source has lost events that are recorded here", consumer)
         if positions:
             self._appended()
 

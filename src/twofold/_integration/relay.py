@@ -178,6 +178,7 @@ class ProgressReports:
 
     Attributes:
         broker: the broker.
+        store: the store of the events.
         source: the name of the application.
         clock: the clock.
         ids: creates identifiers.
@@ -185,6 +186,7 @@ class ProgressReports:
     """
 
     broker: Broker
+    store: WriteStore
     source: str
     clock: Clock
     ids: Ids
@@ -205,9 +207,10 @@ class ProgressReports:
             seen, latest = self._moved.count, self._latest
             if latest is not None and not latest.parked:
                 new_id = self.ids.new()
-                body = encode_progress(Progress(self.source, latest), id=new_id, time=self.clock.now())
-                message = WireMessage(str(new_id), progress_topic(self.source), None, body)
                 try:
+                    progress = Progress(self.source, latest, await self.store.log.head())
+                    body = encode_progress(progress, id=new_id, time=self.clock.now())
+                    message = WireMessage(str(new_id), progress_topic(self.source), None, body)
                     publisher = (await self.broker.reach()).publisher
                     (outcome,) = await publisher.publish([message])
                     if outcome is Outcome.BEHIND:
