@@ -215,10 +215,17 @@ class Application(Router):
         """Open the session in the task that handles the command, which may be another one than the caller's."""
         return await self.session().dispatch(command, idempotency_key=idempotency_key)
 
-    async def execute(self, query: Query[R], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None) -> R:
+    @coroutine_function
+    def execute(
+        self, query: Query[R], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None
+    ) -> Coroutine[Any, Any, R]:
         """Answer one query in a session of its own; see `Session.execute`."""
-        if after is None:
-            return await self._started().assembly.services.queries.execute(query)
+        if after is not None:
+            return self._execute_after(query, timeout, after)
+        return (self._running or self._started()).queries.execute(query)
+
+    async def _execute_after(self, query: Query[R], timeout: float, after: str) -> R:
+        """Open the session in the task that executes the query, which may be another one than the caller's."""
         return await self.session().execute(query, timeout=timeout, after=after)
 
     async def stream(
