@@ -175,6 +175,8 @@ def test_pages_are_used_with_the_keyboard(served: Served) -> None:
     """The first stop of the Tab key skips to the content, and every stop is visible."""
     served.browser.show_as(width=1440)
     served.browser.open(f"{served.url}/parked")
+    here = "document.readyState + location.pathname"  # the form of the test before may still lead to its page
+    wait_until(lambda: served.browser.run(here) == "complete/parked", "the page was to load")
     for _ in range(12):
         served.browser.press("Tab", 9)
         stop = "document.activeElement"
