@@ -136,7 +136,7 @@ class Application(Router):
         """Whether this process runs the subscriptions. It may be changed until the application is entered."""
         self._running: Running | None = None
         after_fork(self, Application._forget)
-        self.operations = Operations(self._started, self._topology)
+        self.operations = Operations(self._started, self._topology, write)
         """Operations: inspect, repair and rebuild subscriptions, schedule and caches."""
         self.sync = SyncApplication(self, self._running_in, self._disconnect)
         """Blocking calls, for code without an event loop: Flask, Django, scripts."""
@@ -173,22 +173,6 @@ class Application(Router):
         if self.read is not self.write:
             await self.write.create_schema(())  # the rows are in the read store
         await self.read.create_schema(self._assemble().views)
-
-    async def unregister_inline(self, projection: str) -> bool:
-        """Unregister an inline projection that no application has any more. Call this before the application starts.
-
-        An application that appends events must have every inline projection of its event log. The rows are not deleted.
-
-        Args:
-            projection: the name of the projection.
-
-        Returns:
-            Whether the event log had the projection.
-        """
-        from .._writing.transactions import writing
-
-        async with writing(self.write) as transaction:
-            return await transaction.inline.delete(projection)
 
     def session(
         self,
@@ -251,6 +235,14 @@ class Application(Router):
         async with aclosing(self.session().stream(query, timeout=timeout, after=after)) as items:
             async for item in items:
                 yield item
+
+    async def subscribe(
+        self, query: Query[R], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None
+    ) -> AsyncGenerator[R]:
+        """Iterate over the answer of a query after each change, in a session of its own; see `Session.subscribe`."""
+        async with aclosing(self.session().subscribe(query, timeout=timeout, after=after)) as answers:
+            async for answer in answers:
+                yield answer
 
     async def __aenter__(self) -> Self:
         if self._running is not None:

@@ -130,6 +130,7 @@ class Running:
         self.notifications.appended.send()
         await self.supervisor.stop(self._drain)
         self.assembly.services.ended.send()
+        self.assembly.services.changed.send()
         await self.messaging.close()
 
     def session(self, origin: Origin, token: str | None) -> Session:

@@ -182,5 +182,6 @@ def _lacking(name: str) -> ConfigurationError:
     return ConfigurationError(
         f"cannot start: the event log has the inline projection {name!r}, which this application does not have. Its rows "
         "would lack the events that this application appends. Register the projection, also in scripts and in earlier "
-        f"releases that still run. If no application has it any more, call `await app.unregister_inline({name!r})` once."
+        "releases that still run. If no application has it any more, call once: "
+        f"`await app.operations.unregister_inline({name!r})`."
     )

@@ -114,8 +114,8 @@ class InlineSuite:
             ):
                 async with counting(store):
                     raise AssertionError("it started")
-            assert await Application("other", write=store).unregister_inline("tallies")
-            assert not await Application("other", write=store).unregister_inline("tallies")
+            assert await Application("other", write=store).operations.unregister_inline("tallies")
+            assert not await Application("other", write=store).operations.unregister_inline("tallies")
             async with counting(store) as app:
                 await app.dispatch(Vote(voter="v", parties=("a",)))
             async with counting(store, tallies()) as app:
@@ -259,7 +259,7 @@ class InlineSuite:
             async with counting(store, tallies()) as app:
                 await app.operations.rebuild("tallies", restart=True)
                 assert await votes(app, "a", "b") == (1, 1)
-            assert await Application("other", write=store).unregister_inline("tallies")
+            assert await Application("other", write=store).operations.unregister_inline("tallies")
             with pytest.raises(RebuildFailed, match="LookupError"):
                 async with counting(store, tallies(fail_on="b")):
                     raise AssertionError("it started")
