@@ -13,7 +13,7 @@ from twofold import Application, Cache, Query, ReadModel, View, on
 from twofold_memory import InMemory
 from twofold_redis import RedisCache
 
-WANTED = 1.5
+WANTED = 1.2
 
 
 class Detail(View, name="bench_detail", key="number"):

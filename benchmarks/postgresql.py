@@ -24,7 +24,9 @@ from twofold.ports import NewEvent
 from twofold_sqlalchemy import SqlAlchemy
 
 WRITERS, SECONDS, ROUNDS, BATCH = 8, 2.0, 3, 100
-HISTORY = 30_000
+HISTORY, ROWS = 30_000, 500
+"""The events of the catch-up, and the rows of one batch: as many as a projection writes in one transaction."""
+
 PEER = Path(__file__).parents[1] / ".venv-peers" / "bin" / "python"
 SERVER = make_url(os.environ.get("TWOFOLD_POSTGRESQL_URL", "postgresql+asyncpg://postgres@127.0.0.1:5432/postgres"))
 
@@ -77,9 +79,9 @@ async def measure() -> AsyncIterator[Ratio]:
             for batch in (1, BATCH):
                 works = {"ours": _appending(store, batch), "raw": _inserting(pool, batch)}
                 found = await _rates(works, url if batch == 1 else None)
-                name = "append one event" if batch == 1 else f"append {batch} events"
+                name, limit = ("append one event", 1.2) if batch == 1 else (f"append {batch} events", 1.0)
                 yield as_fast(
-                    f"{name}, {WRITERS} writers", "raw asyncpg, same insert", found["ours"], found["raw"], 0.5
+                    f"{name}, {WRITERS} writers", "raw asyncpg, same insert", found["ours"], found["raw"], limit
                 )
                 if "peer" in found:
                     yield as_fast(f"{name}, {WRITERS} writers", "eventsourcing", found["ours"], found["peer"], 1.5)
@@ -89,13 +91,13 @@ async def measure() -> AsyncIterator[Ratio]:
     async with database() as url:
         engine = create_async_engine(url, pool_size=WRITERS + 4)
         try:
-            async for row in _reading(SqlAlchemy(engine)):
+            async for row in _reading(SqlAlchemy(engine), url):
                 yield row
         finally:
             await engine.dispose()
 
 
-async def _reading(store: SqlAlchemy) -> AsyncIterator[Ratio]:
+async def _reading(store: SqlAlchemy, url: URL) -> AsyncIterator[Ratio]:
     app = application(store)
     await app.create_schema()
     for start in range(0, HISTORY, 1000):
@@ -105,6 +107,8 @@ async def _reading(store: SqlAlchemy) -> AsyncIterator[Ratio]:
         await app.settle(timeout=120)
         speed = HISTORY / (time.perf_counter() - started)
         yield as_fast("catch-up of a projection into a table", "10,000 events/s", speed, 10_000, 1.0)
+        raw = await _inserting_rows(url)
+        yield as_fast("catch-up of a projection into a table", "raw asyncpg, same rows", speed, raw, 0.5)
         await _append(store, "account-a", [encoded(number) for number in range(100)])
         loads = [await timed(app.execute(GetAccount())) for _ in range(200)]
         streams = [await timed(_read(store)) for _ in range(200)]
@@ -169,6 +173,21 @@ def _inserting(pool: asyncpg.Pool, batch: int) -> Work:
         return done
 
     return work
+
+
+async def _inserting_rows(url: URL) -> float:
+    """Insert the rows of the catch-up in batches of the same size, and return the rows per second."""
+    connection = await asyncpg.connect(_dsn(url))
+    try:
+        await connection.execute("CREATE TABLE raw_rows (LIKE bench_row INCLUDING ALL)")
+        started = time.perf_counter()
+        for first in range(0, HISTORY, ROWS):
+            rows = [(number, "something that was counted", number) for number in range(first, first + ROWS)]
+            async with connection.transaction():
+                await connection.executemany("INSERT INTO raw_rows VALUES ($1, $2, $3, false)", rows)
+        return HISTORY / (time.perf_counter() - started)
+    finally:
+        await connection.close()
 
 
 async def _append(store: SqlAlchemy, stream: str, events: list[NewEvent]) -> None:

@@ -47,7 +47,7 @@ async def measure() -> AsyncIterator[Ratio]:
         received = f"RabbitMQ: consume, prefetch {PREFETCH}, acknowledged"
         yield as_fast(sent, "raw aio-pika, gathered", found["publish"], found["raw publish"], 0.8)
         relayed = f"RabbitMQ: relay of {RELAYED:,} events of {KEYS:,} streams, from a log in memory"
-        yield as_fast(relayed, "raw aio-pika, gathered", found["relay"], found["raw publish"], 0.8)
+        yield as_fast(relayed, "raw aio-pika, gathered", found["relay"], found["raw publish"], 0.95)
         yield as_fast(received, "raw aio-pika, ack each", found["consume"], found["raw consume"], 0.7)
         if _peer_is_installed():
             publishing, consuming = await asyncio.to_thread(_peer)

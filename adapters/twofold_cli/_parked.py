@@ -80,19 +80,28 @@ def list_parked(
 
 
 @parked.command()
-def show(subscription: Subscription, key: Key, event_id: Id, app: AppOption = None) -> None:
-    """Show one event as JSON: payload with secrets masked, reason, attempts, times and the last edit."""
+def show(
+    subscription: Subscription, key: Key, event_id: Id, app: AppOption = None, as_json: JsonOption = False
+) -> None:
+    """Show one event: payload with secrets masked, reason, attempts, times and the last edit."""
 
     async def work() -> None:
         async with entered(app) as application:
             found = await application.operations.show(subscription, key, event_id)
         more = {"payload": found.payload, "correlation_id": found.correlation_id, "causation_id": found.causation_id}
         edit = found.parked.edit
-        print_json(
-            _as_json(subscription, found.parked)
-            | more
-            | {"parked_at": found.parked.time, "edit": None if edit is None else edit._asdict()}
-        )
+        shown = _as_json(subscription, found.parked) | more
+        shown |= {"parked_at": found.parked.time, "edit": None if edit is None else edit._asdict()}
+        if as_json:
+            print_json(shown)
+            return
+        for name, value in shown.items():
+            if name not in ("payload", "edit"):
+                say(f"{name.replace('_', ' ')}: {'' if value is None else value}".rstrip(" "))
+        if edit is not None:
+            say(f"edited: {edit.time.isoformat()} by {edit.by or 'an unnamed operator'}: {edit.reason}".rstrip(": "))
+        say("payload:")
+        print_json(found.payload)
 
     run(work)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
 
@@ -9,37 +10,45 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from twofold import SubscriptionStatus
+from twofold import Health
+from twofold.errors import StorageError, TransientFailure
 
+from ._advice import in_words
 from ._output import FINDING, Failure, JsonOption, YesOption, confirmed, print_json, print_table, run, say
 from ._target import AppOption, entered
 
-Subscription = Annotated[str, typer.Argument(help="The name of a projection, event handler or relay.")]
+Pausable = Annotated[
+    str, typer.Argument(help="The name of a projection, event handler or relay, or of a consumer such as depot.shop.")
+]
 
 
 def status(app: AppOption = None, as_json: JsonOption = False) -> None:
     """Show every subscription: state, position, lag, parked and retrying events, and the processes that run it.
 
-    With --json, "state" is the state in this command, which runs no subscription. "workers" and "covered" describe all
-    processes.
+    The exit code is 1 if a store does not answer.
     """
 
-    async def work() -> None:
-        async with entered(app) as application:
-            found = await application.operations.status()
+    async def work() -> int:
+        try:
+            async with entered(app) as application:
+                found = await application.operations.status()
+        except (TransientFailure, StorageError) as error:
+            _print_health(Health.of_failure(error), as_json)
+            return FINDING
         if as_json:
-            print_json(found)
-            return
+            print_json([asdict(each) | {"state": each.overall} for each in found])
+            return 0
         columns = ("subscription", "kind", "state", "position", "lag", "parked", "retrying", "workers", "error")
         rows = [
             (
-                *(each.name, each.kind, _state(each), int(each.position), each.lag, each.parked, each.retrying),
+                *(each.name, each.kind, each.overall, int(each.position), each.lag, each.parked, each.retrying),
                 " ".join(f"{worker.host}/{worker.pid}" for worker in each.workers),
                 each.error,
             )
             for each in found
         ]
         print_table(columns, rows, empty="The application has no subscriptions.")
+        return 0
 
     run(work)
 
@@ -48,16 +57,12 @@ def health(app: AppOption = None, as_json: JsonOption = False) -> None:
     """Report problems. The exit code is 1 if there are some."""
 
     async def work() -> int:
-        async with entered(app) as application:
-            found = await application.health()
-        if as_json:
-            print_json({"healthy": found.healthy, "problems": found.problems, "notes": found.notes})
-        else:
-            for problem in found.problems:
-                say(str(problem), style="red")
-            for note in found.notes:
-                say(str(note), style="yellow")
-            say("healthy" if found.healthy else f"{len(found.problems)} problem(s) found")
+        try:
+            async with entered(app) as application:
+                found = await application.health()
+        except (TransientFailure, StorageError) as error:
+            found = Health.of_failure(error)
+        _print_health(found, as_json)
         return 0 if found.healthy else FINDING
 
     run(work)
@@ -127,11 +132,11 @@ def replay(
 
 
 def pause(
-    subscription: Subscription,
+    subscription: Pausable,
     app: AppOption = None,
     reason: Annotated[str, typer.Option(help="Why, for the next operator.")] = "",
 ) -> None:
-    """Pause a subscription in every process, until it is resumed, also after restarts."""
+    """Pause a subscription or a consumer in every process, until it is resumed, also after restarts."""
 
     async def work() -> None:
         async with entered(app) as application:
@@ -141,8 +146,8 @@ def pause(
     run(work)
 
 
-def resume(subscription: Subscription, app: AppOption = None) -> None:
-    """Resume a paused subscription. It continues after its checkpoint."""
+def resume(subscription: Pausable, app: AppOption = None) -> None:
+    """Resume a paused subscription or consumer. It continues where it has stopped."""
 
     async def work() -> None:
         async with entered(app) as application:
@@ -152,11 +157,15 @@ def resume(subscription: Subscription, app: AppOption = None) -> None:
     run(work)
 
 
-def _state(status: SubscriptionStatus) -> str:
-    """Return the state of a subscription in all processes. This process runs none."""
-    if status.state != "stopped":
-        return status.state
-    return "running" if status.covered else "partly" if status.workers else "no worker"
+def _print_health(health: Health, as_json: bool) -> None:
+    if as_json:
+        print_json({"healthy": health.healthy, "problems": health.problems, "notes": health.notes})
+        return
+    for problem in health.problems:
+        say(in_words(problem), style="red")
+    for note in health.notes:
+        say(in_words(note), style="yellow")
+    say("healthy" if health.healthy else f"{len(health.problems)} problem(s) found")
 
 
 def _point(text: str) -> int | datetime:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import signal
 import sys
+import threading
 import tomllib
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import traceback
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -46,10 +49,9 @@ def load(target: str | None) -> Any:
         raise Failure(f"cannot read the application {found!r}: write module:attribute, such as shop.main:app.", code=2)
     sys.path.insert(0, str(Path.cwd()))
     try:
-        loaded = import_module(module)
+        with _users_code(f"import {module!r}", module):
+            loaded = import_module(module)
     except ModuleNotFoundError as error:
-        if error.name is None or not (module == error.name or module.startswith(f"{error.name}.")):
-            raise
         raise Failure(
             f"cannot import {module!r}: there is no such module. Call twofold in the project's folder.", code=2
         ) from error
@@ -72,9 +74,11 @@ async def opened(target: str | None) -> AsyncIterator[Application]:
     """
     found = load(target)
     if not isinstance(found, Application) and callable(found):
-        found = found()
+        with _users_code("call the function of --app"):
+            found = found()
     if inspect.isawaitable(found):
-        found = await found
+        with _users_code("await the function of --app"):
+            found = await found
     if isinstance(found, AbstractAsyncContextManager) and not isinstance(found, Application):
         async with found as application:
             yield _checked(application)
@@ -89,6 +93,32 @@ async def entered(target: str | None, *, work: bool = False) -> AsyncIterator[Ap
         application.work = work
         async with application:
             yield application
+
+
+@contextmanager
+def _users_code(attempt: str, module: str = "") -> Iterator[None]:
+    """Run code of the user's module. Ctrl+C interrupts it, and its errors have a traceback.
+
+    Raises:
+        ModuleNotFoundError: the module that is imported does not exist.
+        Failure: the code fails, or exits.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    main = before is not None and threading.current_thread() is threading.main_thread()
+    if main:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio would wait for the end of the import
+    try:
+        yield
+    except SystemExit as error:
+        raise Failure(f"cannot {attempt}: the code exits with {error.code!r}.") from error
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and error.name and f"{module}.".startswith(f"{error.name}."):
+            raise
+        traceback.print_exc()
+        raise Failure(f"cannot {attempt}: {type(error).__name__}: {error}") from error
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, before)
 
 
 def _checked(found: object) -> Application:

@@ -19,14 +19,8 @@ class Condition(NamedTuple):
 def condition(status: SubscriptionStatus, health: Health) -> Condition:
     """Return the condition of a subscription in all processes."""
     tones = {each.severity for each in health.problems if each.subject == status.name}
-    if status.pause is not None:
-        return Condition("paused", "note")
-    if status.state == "failing":
-        return Condition("failing", "critical")
-    if status.state == "inline":
-        return Condition("inline", "ok")
-    if not status.covered:
-        return Condition("partly running" if status.workers else "no worker", "critical")
+    if status.overall != "running":
+        return Condition(status.overall, {"paused": "note", "inline": "ok"}.get(status.overall, "critical"))
     if "critical" in tones:
         return Condition("failing", "critical")
     if status.parked:

@@ -74,6 +74,11 @@ class InMemorySubscriptions:
             overlay.put(ATTENDING, (subscription, owner), now + seconds)
             return sum(name == subscription and until > now for (name, _), until in overlay.items(ATTENDING))
 
+    async def paused(self, subscription: str) -> Pause | None:
+        """Return the pause of a subscription, or None."""
+        pause: Pause | None = Overlay(self._tables).get(PAUSES, subscription)
+        return pause
+
     async def pause(self, subscription: str, pause: Pause) -> None:
         """Record a pause, unless there is one."""
         async with changing(self._tables) as overlay:

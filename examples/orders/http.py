@@ -6,7 +6,8 @@ The environment names the stores: `ORDERS_WRITE` and `ORDERS_READ` are URLs like
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from datetime import date
 from typing import Annotated, Any, Final
 
@@ -29,8 +30,9 @@ from orders.messages import (
     Status,
     UpdateOrderStatus,
 )
-from orders.read_side import GetOrder, ListUserOrders, OrderStatistics, UnknownOrder, WatchOrder
+from orders.read_side import FINAL, GetOrder, ListUserOrders, OrderStatistics, UnknownOrder
 from orders.views import OrderDetail, Statistics, UserOrder
+from twofold import Session
 from twofold_fastapi import EventStream, HttpProblem, IdempotencyKeyDep, SessionDep, install
 
 LARGEST_BODY = 64 * 1024  # bytes
@@ -118,7 +120,17 @@ async def get_order(order_id: OrderId, session: SessionDep) -> OrderDetail:
 @routes.get("/orders/{order_id}/live", response_class=EventStream)
 async def watch_order(order_id: OrderId, session: SessionDep) -> EventStream:
     """Send the order, and again after each change, until it is delivered or cancelled."""
-    return EventStream(session.stream(WatchOrder(order_id=order_id)))
+    return EventStream(live_order(session, order_id))
+
+
+async def live_order(session: Session, order_id: str) -> AsyncGenerator[OrderDetail]:
+    async with aclosing(session.subscribe(GetOrder(order_id=order_id))) as answers:
+        async for order in answers:
+            if order is None:
+                raise UnknownOrder(f"there is no order {order_id}.")
+            yield order
+            if order.status in FINAL:
+                return
 
 
 @routes.get("/users/{user_id}/orders", responses=example(examples.LIST))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, date
-
-import anyio
 
 from orders.messages import OrderCancelled, OrderCreated, OrderDelivered, OrderPaid, OrderShipped, Status
 from orders.views import DailyStatistics, OrderDetail, ProductSales, Statistics, UserOrder
-from twofold import Cache, Envelope, Event, Page, Query, QueryBus, ReadModel, Router, Rows, on
+from twofold import Cache, Envelope, Event, Page, Query, ReadModel, Router, Rows, on
 
 read_side = Router("orders, read side")
 
@@ -23,7 +20,6 @@ STATUS: dict[type[Event], Status] = {
 TIME: dict[type[Event], str] = {OrderPaid: "paid_at", OrderShipped: "shipped_at", OrderDelivered: "delivered_at"}
 FINAL = {Status.DELIVERED, Status.CANCELLED}
 LISTED_LINES = 3  # of an order in the list
-POLL = 0.25  # seconds between two reads of an order that a client watches
 KEY = "order:{order_id}"
 CHANGES: dict[type[Event], str] = dict.fromkeys([OrderCreated, *STATUS], KEY)
 
@@ -107,24 +103,6 @@ async def get_order(query: GetOrder, orders: ReadModel[OrderDetail]) -> OrderDet
 
 class UnknownOrder(LookupError):
     """There is no order with this id."""
-
-
-class WatchOrder(Query[AsyncIterator[OrderDetail]]):
-    order_id: str
-
-
-@read_side.query_handler(WatchOrder)
-async def watch_order(query: WatchOrder, queries: QueryBus) -> AsyncIterator[OrderDetail]:
-    """Yield an order, and again after each change, until it is delivered or cancelled."""
-    seen: OrderDetail | None = None
-    while seen is None or seen.status not in FINAL:
-        order = await queries.execute(GetOrder(order_id=query.order_id))
-        if order is None:
-            raise UnknownOrder(f"there is no order {query.order_id}.")
-        if order != seen:
-            yield order
-            seen = order
-        await anyio.sleep(POLL)
 
 
 class ListUserOrders(Query[Rows[UserOrder]]):

@@ -271,7 +271,8 @@ def test_an_error_ends_a_stream(app: Application) -> None:
 
 def forked(url: str, close: str, read: str = "", broker: str = "") -> subprocess.CompletedProcess[str]:
     """Run the bank in processes that fork after their first call."""
-    program = [sys.executable, "-m", "tests.application.sync_bank", url, close, read, broker]
+    quiet = ["-W", "ignore:This process:DeprecationWarning"]  # of Python 3.12 and later: os.fork with several threads
+    program = [sys.executable, *quiet, "-m", "tests.application.sync_bank", url, close, read, broker]
     return subprocess.run(program, capture_output=True, text=True, timeout=CEILING, check=False)
 
 

@@ -83,6 +83,7 @@ ROOMS: Mapping[str, Sequence[str]] = {
     ),
     "twofold_cli": (
         "_output",
+        "_advice",
         "_target",
         "_graph",
         "_applications",

@@ -41,6 +41,50 @@ def test_status_names_the_processes_of_other_workers(seeded: Call) -> None:
     in_shop(look)
 
 
+def test_the_state_is_the_same_for_people_and_programs(seeded: Call, as_json: Json) -> None:
+    """This command runs no subscription, which says nothing about the others."""
+    assert {each["state"] for each in as_json("status")} == {"no worker"}
+    assert all("no worker" in line for line in seeded("status").stdout.splitlines()[1:])
+
+
+@pytest.mark.parametrize("command", ["health", "status"])
+def test_a_store_that_fails_is_reported(
+    call: Call, as_json: Json, command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A report says so, not an error. Missing tables are named with the command that creates them."""
+    result = call(command)
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert "a store fails: cannot open the store" in result.stdout
+    assert "`twofold schema create`" in result.stdout
+    assert [each["code"] for each in as_json(command)["problems"]] == ["store_failed"]
+    monkeypatch.setenv("SHOP_DATABASE", "postgresql+asyncpg://postgres@127.0.0.1:1/shop")
+    result = call(command)
+    assert (result.exit_code, "a store does not answer" in result.stdout, result.stderr) == (1, True, "")
+    assert [each["code"] for each in as_json(command)["problems"]] == ["store_unavailable"]
+
+
+def test_the_advice_of_health_names_commands(seeded: Call) -> None:
+    """A person at a shell has no Python session."""
+    shown = seeded("health").stdout
+    for command in ("`twofold parked list mail`", "`twofold worker`"):
+        assert command in shown
+    seeded("pause", "mail")
+    shown += seeded("health").stdout
+    assert "`twofold resume mail`" in shown
+    assert "app.operations" not in shown
+
+
+def test_a_parked_event_is_shown(seeded: Call, as_json: Json) -> None:
+    """As lines for a person, with the payload as JSON, and as JSON for a program."""
+    (parked,) = as_json("parked", "list")
+    place = ("mail", parked["key"], parked["id"])
+    fields, _, payload = seeded("parked", "show", *place).stdout.partition("payload:\n")
+    assert "reason: ConnectionError: no mail about lantern" in fields.splitlines()
+    assert (
+        json.loads(payload) == as_json("parked", "show", *place)["payload"] == {"order_id": "1", "product": "lantern"}
+    )
+
+
 def test_health_reports_problems_by_its_exit_code(seeded: Call, as_json: Json) -> None:
     """A parked event is a problem."""
     assert not as_json("health")["healthy"]
@@ -88,7 +132,7 @@ def test_a_parked_event_is_edited(seeded: Call, as_json: Json, tmp_path: Path) -
     file = tmp_path / "payload.json"
     file.write_text('{"order_id": "1", "product": "lamp"}')
     assert seeded("parked", "edit", *place, "--payload", str(file), "--by", "ada", "--yes").exit_code == 0
-    shown = json.loads(seeded("parked", "show", *place).stdout)
+    shown = as_json("parked", "show", *place)
     assert (shown["payload"]["product"], shown["edit"]["by"]) == ("lamp", "ada")
     file.write_text("[]")
     assert seeded("parked", "edit", *place, "--payload", str(file), "--yes").exit_code == 2
@@ -99,7 +143,7 @@ def test_single_fields_of_a_parked_event_are_edited(seeded: Call, as_json: Json)
     (parked,) = as_json("parked", "list")
     place = ("mail", parked["key"], parked["id"])
     assert seeded("parked", "edit", *place, "--set", "product=two lamps", "--yes").exit_code == 0
-    payload = json.loads(seeded("parked", "show", *place).stdout)["payload"]
+    payload = as_json("parked", "show", *place)["payload"]
     assert payload == {"order_id": "1", "product": "two lamps"}
     assert seeded("parked", "edit", *place, "--set", "product=2", "--yes").exit_code == 3
     assert seeded("parked", "edit", *place, "--set", "product", "--yes").exit_code == 2

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Call, Json
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_check_and_explain(call: Call, as_json: Json) -> None:
@@ -77,6 +83,54 @@ def test_an_error_in_the_application_is_a_failure(call: Call, tmp_path: Path, mo
     monkeypatch.chdir(tmp_path)
     result = call("status", "--app", "broken_shop:opened")
     assert (result.exit_code, "no such setting" in result.stderr, "broken_shop.py" in result.stderr) == (3, True, True)
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("raise KeyError('DATABASE_URL')", "KeyError: 'DATABASE_URL'"),
+        ("raise OSError('no disk')", "OSError: no disk"),
+        ("import no_such_library", "No module named 'no_such_library'"),
+        ("def f(:", "SyntaxError"),
+    ],
+)
+def test_a_module_that_fails_shows_where(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, text: str
+) -> None:
+    """The last line names the module and the error, and the traceback above it the line."""
+    (tmp_path / "failing_shop.py").write_text(f"{code}\n")
+    monkeypatch.chdir(tmp_path)
+    result = call("status", "--app", "failing_shop:app")
+    last = result.stderr.splitlines()[-1]
+    assert (result.exit_code, last.startswith("Error: cannot import 'failing_shop'"), text in last) == (3, True, True)
+    assert "failing_shop.py" in result.stderr
+
+
+def test_a_module_that_exits_is_a_failure(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its exit code is not that of the command, which a script would take for a success."""
+    (tmp_path / "exiting_shop.py").write_text("import sys\nsys.exit(0)\n")
+    monkeypatch.chdir(tmp_path)
+    result = call("status", "--app", "exiting_shop:app")
+    assert (result.exit_code, "the code exits with 0" in result.stderr) == (3, True)
+
+
+def test_an_interrupt_while_the_module_loads_ends_the_command(tmp_path: Path) -> None:
+    """Ctrl+C has the exit code 130, and shows no traceback."""
+    (tmp_path / "slow_shop.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(600)\n")
+    path = os.pathsep.join(str(ROOT / each) for each in ("src", "adapters"))
+    with subprocess.Popen(
+        [sys.executable, "-m", "twofold_cli", "status", "--app", "slow_shop:app"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "loading\n"
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=60)
+    assert (process.returncode, output) == (130, ("", ""))
 
 
 def test_the_help_names_the_table_of_pyproject(call: Call) -> None:

@@ -18,9 +18,8 @@ from orders.catalogue import ListedProducts
 from orders.composition import running
 from orders.container import Container
 from orders.customers import ListedCustomers
-from orders.http import OrderPage, new_api
+from orders.http import OrderPage, live_order, new_api
 from orders.messages import CancelOrder, PayOrder, PlaceOrder
-from orders.read_side import WatchOrder
 from orders.views import OrderDetail, Statistics
 
 TOKEN = "Consistency-Token"
@@ -153,7 +152,7 @@ async def test_a_live_order_ends_with_its_final_status(url: str) -> None:
     async with running(url) as app, app.session() as session:
         order_id = await session.dispatch(PlaceOrder.model_validate(examples.PLACE))
         seen = []
-        async with aclosing(session.stream(WatchOrder(order_id=order_id))) as stream:
+        async with aclosing(live_order(session, order_id)) as stream:
             async for order in stream:
                 seen.append(order.status)
                 if order.status == "pending":

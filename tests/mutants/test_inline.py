@@ -78,6 +78,9 @@ MUTANTS: Mutants = {
     "test_a_writer_whose_mode_is_out_of_date": {"an old writer appends": uncompared},
     "test_a_mode_that_changes_behind_the_log": {"an old writer appends, lagging": uncompared},
     "test_a_field_that_is_added": {"an old writer appends, without the field": uncompared},
+    "test_an_event_that_is_added": {"an old writer appends, without the event": uncompared},
+    "test_an_event_that_is_added_before_it_occurs": {"an old writer appends an event that is added": uncompared},
+    "test_an_event_that_is_added_with_the_mode": {"new rows are not swapped in, with the event": unswapped},
     "test_a_field_that_is_removed": {"an old writer appends, with the field": uncompared},
     "test_a_view_that_is_added": {"an old writer appends, without the view": uncompared},
 }

@@ -50,6 +50,7 @@ MUTANTS: Mutants = {
     "test_the_first_pause_stays": {"a later pause replaces an earlier one": leasing(instead(pause=_replace))},
     "test_a_pause_outlives_the_partitions": {
         "a subscription without partitions cannot be paused": leasing(instead(pause=_pause_what_is_there)),
+        "a pause without partitions is not shown": leasing(ignoring("paused")),
         "a division ends the pause": for_each(lambda _: leasing(_forgetting({}))),
     },
     "test_one_subscription_is_paused": {

@@ -70,12 +70,12 @@ class RedisCache:
         """Return the stored answer, or the lease to fill it in."""
         names, attempt, now = self._names(key, tenant), "look up a cached answer", monotonic()
         if now < self._latest:
-            kept, mark = await self._calls.run(attempt, lambda: self._server.command(attempt, "MGET", *names))
+            kept, mark = await self._calls.run(attempt, lambda: self._server.send("MGET", *names))
             found = self._read(kept, mark, now)
             if found is not None and (at_least is None or found.position >= at_least):
                 return found
         arguments: list[Argument] = [f"{getrandbits(128):x}", _LEASE, "" if at_least is None else str(at_least)]
-        kept, mark = await self._calls.run(attempt, lambda: self._server.run(LOOKUP, names, arguments, attempt))
+        kept, mark = await self._calls.run(attempt, lambda: self._server.raw(LOOKUP, names, arguments))
         self._sure = {run: until for run, until in self._sure.items() if until > now}
         self._sure[_run_of(mark)] = self._latest = now + SURE
         if kept is None:
@@ -88,19 +88,16 @@ class RedisCache:
 
     def _read(self, kept: bytes | None, mark: bytes | None, now: float) -> Cached | None:
         """Return an answer that was filled under the current mark, in the current run of the server, and can be decoded."""
-        if (
-            kept is None
-            or mark is None
-            or not kept.startswith(mark + b" ")
-            or self._sure.get(_run_of(mark), 0.0) <= now
-        ):
+        if kept is None:
             return None
         try:
-            head, text = kept.decode().split("\n", 1)
-            _, position, event, log = head.split(" ", 3)
-            return Cached(text, Position(int(position)), log, None if event == "-" else UUID(event))
+            head, text = kept.split(b"\n", 1)
+            found, run, position, event, log = _head(head)
+            if found == mark and self._sure.get(run, 0.0) > now:
+                return Cached(text.decode(), position, log, event)
         except ValueError:
-            return None
+            pass
+        return None
 
     async def fill(self, lease: CacheLease, answer: Cached, *, seconds: float) -> bool:
         """Store an answer, if the lease is valid and the answer is newer than the stored one."""
@@ -110,7 +107,7 @@ class RedisCache:
         arguments: list[Argument] = [
             *(lease.mark, str(answer.position), event, answer.log.encode(), text, milliseconds)
         ]
-        return bool(await self._calls.run(attempt, lambda: self._server.run(FILL, names, arguments, attempt)))
+        return bool(await self._calls.run(attempt, lambda: self._server.raw(FILL, names, arguments)))
 
     async def invalidate(self, keys: Sequence[CacheKey]) -> None:
         """Delete the answers and leases of keys."""
@@ -133,17 +130,36 @@ class RedisCache:
         except TimeoutError as error:
             raise too_late(attempt) from error
 
-    def _names(self, key: CacheKey, tenant: str | None) -> tuple[str, str]:
-        """Return the keys of an answer and of its mark. Both are in one slot of a cluster, which depends on the key."""
-        base = f"{self._prefix}{{{_plain(key.query)} {_plain(key.key)}}}"
-        return f"{base}:answer" if tenant is None else f"{base}:of:{_plain(tenant)}", f"{base}:mark"
+    def _names(self, key: CacheKey, tenant: str | None) -> tuple[bytes, bytes]:
+        return _names(self._prefix, key.query, key.key, tenant)
+
+
+@lru_cache(maxsize=4_096)
+def _names(prefix: str, query: str, key: str, tenant: str | None) -> tuple[bytes, bytes]:
+    """Return the keys of an answer and of its mark. Both are in one slot of a cluster, which depends on the key."""
+    base = f"{prefix}{{{_plain(query)} {_plain(key)}}}"
+    return (
+        f"{base}:answer".encode() if tenant is None else f"{base}:of:{_plain(tenant)}".encode(),
+        f"{base}:mark".encode(),
+    )
+
+
+@lru_cache(maxsize=4_096)
+def _head(head: bytes) -> tuple[bytes, bytes, Position, UUID | None, str]:
+    """Return the mark, its run, the position, the event and the log of an answer. Hits of one answer have the same head.
+
+    Raises:
+        ValueError: another program wrote the value.
+    """
+    mark = head.split(b" ", 1)[0]
+    _, position, event, log = head.decode().split(" ", 3)
+    return mark, _run_of(mark), Position(int(position)), None if event == "-" else UUID(event), log
 
 
 def _run_of(mark: bytes) -> bytes:
     return mark.partition(b":")[0]
 
 
-@lru_cache(maxsize=4_096)
 def _plain(text: str) -> str:
     """Return a text in ASCII, without braces and spaces."""
     return text if _PLAIN(text) else quote(text, safe=":/@", errors="surrogatepass")

@@ -13,6 +13,8 @@ from redis.exceptions import MaxConnectionsError
 from twofold.errors import ConfigurationError
 from twofold.ports import Backoff, after_fork
 
+from .turns import Turns
+
 T = TypeVar("T")
 
 LONGEST_WAIT: Final = 20.0
@@ -28,7 +30,7 @@ class _Shared:
         of_parent: whether these connections belong to the parent process.
     """
 
-    def __init__(self, turns: asyncio.Semaphore | None) -> None:
+    def __init__(self, turns: Turns | None) -> None:
         self.turns = turns
         self.used = self.of_parent = False
         after_fork(self, _Shared._forget)
@@ -52,9 +54,9 @@ class Connections:
 
     def __init__(self, client: Any) -> None:
         pool = getattr(client, "connection_pool", None)
-        turns: asyncio.Semaphore | None = None
+        turns: Turns | None = None
         if pool is not None and not isinstance(pool, BlockingConnectionPool):
-            turns = asyncio.Semaphore(pool.max_connections)
+            turns = Turns(pool.max_connections)
         self._client = client
         self._shared = _SHARED.setdefault(client if pool is None else pool, _Shared(turns))
 
@@ -74,13 +76,17 @@ class Connections:
                 "connections. Make the first call after the fork, or call app.sync.close() before it."
             )
         self._shared.used = True
-        if self._shared.turns is None:
+        turns = self._shared.turns
+        if turns is None:
             return await request()
-        async with self._shared.turns:
-            try:
-                return await request()
-            except MaxConnectionsError:
-                return await self._when_free(request)
+        if not turns.take():
+            await turns.wait()
+        try:
+            return await request()
+        except MaxConnectionsError:
+            return await self._when_free(request)
+        finally:
+            turns.end()
 
     async def disconnect(self) -> None:
         """Close the connections that are not in use. The client opens others when it is used again.

@@ -7,7 +7,7 @@ import hashlib
 import inspect
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
+from typing import Any, NamedTuple, NoReturn, TypeAlias, TypeVar
 
 from anyio.lowlevel import checkpoint_if_cancelled
 from redis import Redis as SyncClient
@@ -85,7 +85,7 @@ class Server:
     """
 
     def __init__(self, client: AnyClient, *, seconds: float | None = None) -> None:
-        self._client = client
+        self._client: Any = client  # without a type that both clients of redis-py have
         self._connections = Connections(client)
         self._seconds = seconds
 
@@ -97,7 +97,7 @@ class Server:
     @property
     def read_timeout(self) -> float | None:
         """The timeout of the client for a reply, in seconds; None for no timeout."""
-        found: float | None = cast(Any, self._client).connection_pool.connection_kwargs.get("socket_timeout")
+        found: float | None = self._client.connection_pool.connection_kwargs.get("socket_timeout")
         return found
 
     async def disconnect(self) -> None:
@@ -147,7 +147,7 @@ class Server:
             TwofoldError: the command failed.
         """
         try:
-            return await self._answered(self._execute(name, *arguments), block)
+            return await self._answered(self.send(name, *_octets(*arguments)), block)
         except TRANSLATED as error:
             raise translated(error, attempt) from error
 
@@ -170,19 +170,23 @@ class Server:
         """
 
         async def keys() -> list[Argument]:
-            return [each async for each in cast(Any, self._client).scan_iter(match=pattern, count=batch)]
+            return [each async for each in self._client.scan_iter(match=pattern, count=batch)]
 
         try:
             return await self._connections.run(keys)
         except TRANSLATED as error:
             raise translated(error, attempt) from error
 
-    async def raw(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+    async def raw(self, script: Script, keys: Sequence[Argument], arguments: Sequence[Argument]) -> Any:
         """Run a script without translating errors. The text is sent only if Redis does not have the script."""
         try:
-            return await self._execute("EVALSHA", script.sha, len(keys), *keys, *arguments)
+            return await self.send("EVALSHA", *_octets(script.sha, len(keys), *keys, *arguments))
         except NoScriptError:
-            return await self._execute("EVAL", script.text, len(keys), *keys, *arguments)
+            return await self.send("EVAL", *_octets(script.text, len(keys), *keys, *arguments))
+
+    def send(self, name: str, *arguments: bytes | int) -> Awaitable[Any]:
+        """Send one command and return its answer, without a timeout and without translating errors."""
+        return self._connections.run(lambda: self._client.execute_command(name, *arguments, NEVER_DECODE=[]))
 
     async def _answered(self, work: Awaitable[T], block: float = 0) -> T:
         task = asyncio.current_task()
@@ -192,11 +196,8 @@ class Server:
         else:
             async with asyncio.timeout(self._seconds + block):
                 answer = await work
-        # Python 3.11 may lose a cancellation inside the driver (asyncio.wait_for, when the reply comes in that moment).
         if task and task.cancelling() > cancelled:
-            # A scope of anyio repeats its cancellation, and recognises no other CancelledError as its own.
-            await checkpoint_if_cancelled()
-            raise asyncio.CancelledError
+            await raise_lost_cancellation()
         return answer
 
     async def _pipelined(self, calls: Sequence[Call]) -> list[Any]:
@@ -205,23 +206,27 @@ class Server:
         unknown = [place for place, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
         if unknown:
             for text in {calls[place].script.text for place in unknown}:
-                await self._execute("SCRIPT LOAD", text)
+                await self.send("SCRIPT LOAD", text.encode())
             for place, answer in zip(unknown, await self._piped([sent[each] for each in unknown]), strict=True):
                 answers[place] = answer
         return answers
 
     async def _piped(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
-        pipeline = cast(Any, self._client).pipeline(transaction=False)
+        pipeline = self._client.pipeline(transaction=False)
         for name, *arguments in commands:
             pipeline.execute_command(name, *_octets(*arguments), NEVER_DECODE=[])
         answers: list[Any] = await self._connections.run(lambda: pipeline.execute(raise_on_error=False))
         return answers
 
-    async def _execute(self, name: str, *arguments: Argument) -> Any:
-        sent = _octets(*arguments)
-        return await self._connections.run(
-            lambda: cast(Any, self._client).execute_command(name, *sent, NEVER_DECODE=[])
-        )
+
+async def raise_lost_cancellation() -> NoReturn:
+    """Raise a cancellation of the current task that the driver has lost.
+
+    Python 3.11 may lose one inside the driver (asyncio.wait_for, when the reply comes in that moment).
+    """
+    # A scope of anyio repeats its cancellation, and recognises no other CancelledError as its own.
+    await checkpoint_if_cancelled()
+    raise asyncio.CancelledError
 
 
 def _successful(answers: list[Any], attempt: str) -> list[Any]:

@@ -77,6 +77,11 @@ class RedisSubscriptions:
         key, attempt = self._keys.workers(subscription), f"register a worker of {subscription}"
         return int(await self._server.run(ATTEND, [key], [owner, round(seconds * _MICRO)], attempt))
 
+    async def paused(self, subscription: str) -> Pause | None:
+        """Return the pause of a subscription, or None."""
+        found = await self._server.command(f"read the pause of {subscription}", "GET", self._keys.pause(subscription))
+        return None if found is None else _pause_of(found)
+
     async def pause(self, subscription: str, pause: Pause) -> None:
         """Record a pause, unless there is one."""
         text = f"{pause.since.isoformat()} {pause.reason}"

@@ -46,7 +46,10 @@ def translated(error: BaseException, action: str, dialect: Dialect) -> TwofoldEr
     if dialect.errors.is_read_only_error(found):
         return ReadOnlyUnitOfWork(f"{text} The transaction is read-only.")
     if dialect.errors.is_missing_table(found):
-        return SchemaMissing(f"{text} Create missing tables with create_schema(), or with your migrations.")
+        return SchemaMissing(
+            f"{text} Create missing tables with `twofold schema create` or `await app.create_schema()`, or with your "
+            "migrations."
+        )
     if isinstance(error, exc.IntegrityError):
         return NotStorable(f"{text} A constraint of the database was violated. Nothing was written.")
     if isinstance(error, OverflowError):

@@ -64,7 +64,8 @@ class SqlEventLog:
             found = await self._database.fetch(prepared, {}, "read the identity of the log")
             if not found:
                 raise SchemaMissing(
-                    "cannot read the identity of the event log: twofold_meta is empty. Call create_schema() to fill it."
+                    "cannot read the identity of the event log: twofold_meta is empty. Run `twofold schema create` or "
+                    "`await app.create_schema()` to fill it."
                 )
             self._identity = str(found[0][0])
         return self._identity

@@ -107,8 +107,8 @@ class CountedInsert:
                 if fence and await (await run(connection, GENERATION.text)).fetchall():
                     return None
                 raise SchemaMissing(
-                    f"cannot {action}: twofold_meta, which counts positions, is empty. Call create_schema() to insert "
-                    "its row."
+                    f"cannot {action}: twofold_meta, which counts positions, is empty. Run `twofold schema "
+                    "create` or `await app.create_schema()` to insert its row."
                 )
             return int(cursor.lastrowid) - number
 

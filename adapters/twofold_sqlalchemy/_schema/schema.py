@@ -111,8 +111,8 @@ async def verify(database: Database, tables: Tables, views: Sequence[Table]) -> 
     if found:
         raise SchemaMissing(
             f"cannot open the store, {len(found)} fault(s) found: {'; '.join(found)}. Create missing tables and "
-            "indexes with `await app.create_schema()`, or with your migrations. Alter or drop a table that differs, or "
-            "rename the view and its projection to rebuild them."
+            "indexes with `twofold schema create` or `await app.create_schema()`, or with your migrations. Alter or drop a "
+            "table that differs, or rename the view and its projection to rebuild them."
         )
 
 

@@ -56,6 +56,7 @@ class SqlSubscriptions:
         same = workers.c.subscription == bindparam("of")
         self._delete_expired = prepare(delete(workers).where(same, workers.c.expires <= now))
         self._count = prepare(select(func.count()).select_from(workers).where(same, workers.c.expires > now))
+        self._paused = prepare(select(pauses.c.since, pauses.c.reason).where(pauses.c.subscription == bindparam("of")))
         new: dict[str, Any] = {name: bindparam(name) for name in ("subscription", "since", "reason")}
         self._pause = prepare(database.dialect.sql.insert_new(pauses).values(new))
         self._resume = prepare(delete(pauses).where(pauses.c.subscription == bindparam("of")))
@@ -133,6 +134,11 @@ class SqlSubscriptions:
             if not await transaction.change(self._stay, values, action):
                 await transaction.change(self._come, values, action)
             return int((await transaction.fetch(self._count, {"of": subscription}, action))[0][0])
+
+    async def paused(self, subscription: str) -> Pause | None:
+        """Return the pause of a subscription, or None."""
+        rows = await self._database.fetch(self._paused, {"of": subscription}, f"read the pause of {subscription}")
+        return Pause(self._times.decode(rows[0][0]), rows[0][1]) if rows else None
 
     async def pause(self, subscription: str, pause: Pause) -> None:
         """Record a pause, unless there is one."""

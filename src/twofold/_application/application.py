@@ -136,7 +136,7 @@ class Application(Router):
         """Whether this process runs the subscriptions. It may be changed until the application is entered."""
         self._running: Running | None = None
         after_fork(self, Application._forget)
-        self.operations = Operations(self._started, self._topology)
+        self.operations = Operations(self._started, self._topology, write)
         """Operations: inspect, repair and rebuild subscriptions, schedule and caches."""
         self.sync = SyncApplication(self, self._running_in, self._disconnect)
         """Blocking calls, for code without an event loop: Flask, Django, scripts."""
@@ -173,22 +173,6 @@ class Application(Router):
         if self.read is not self.write:
             await self.write.create_schema(())  # the rows are in the read store
         await self.read.create_schema(self._assemble().views)
-
-    async def unregister_inline(self, projection: str) -> bool:
-        """Unregister an inline projection that no application has any more. Call this before the application starts.
-
-        An application that appends events must have every inline projection of its event log. The rows are not deleted.
-
-        Args:
-            projection: the name of the projection.
-
-        Returns:
-            Whether the event log had the projection.
-        """
-        from .._writing.transactions import writing
-
-        async with writing(self.write) as transaction:
-            return await transaction.inline.delete(projection)
 
     def session(
         self,
@@ -231,10 +215,17 @@ class Application(Router):
         """Open the session in the task that handles the command, which may be another one than the caller's."""
         return await self.session().dispatch(command, idempotency_key=idempotency_key)
 
-    async def execute(self, query: Query[R], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None) -> R:
+    @coroutine_function
+    def execute(
+        self, query: Query[R], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None
+    ) -> Coroutine[Any, Any, R]:
         """Answer one query in a session of its own; see `Session.execute`."""
-        if after is None:
-            return await self._started().assembly.services.queries.execute(query)
+        if after is not None:
+            return self._execute_after(query, timeout, after)
+        return (self._running or self._started()).queries.execute(query)
+
+    async def _execute_after(self, query: Query[R], timeout: float, after: str) -> R:
+        """Open the session in the task that executes the query, which may be another one than the caller's."""
         return await self.session().execute(query, timeout=timeout, after=after)
 
     async def stream(
@@ -244,6 +235,14 @@ class Application(Router):
         async with aclosing(self.session().stream(query, timeout=timeout, after=after)) as items:
             async for item in items:
                 yield item
+
+    async def subscribe(
+        self, query: Query[R], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None
+    ) -> AsyncGenerator[R]:
+        """Iterate over the answer of a query after each change, in a session of its own; see `Session.subscribe`."""
+        async with aclosing(self.session().subscribe(query, timeout=timeout, after=after)) as answers:
+            async for answer in answers:
+                yield answer
 
     async def __aenter__(self) -> Self:
         if self._running is not None:

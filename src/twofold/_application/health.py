@@ -39,6 +39,15 @@ class Health:
     blocking_transactions: tuple[str, ...]
     notes: tuple[Problem, ...] = ()
 
+    @classmethod
+    def of_failure(cls, error: TransientFailure | StorageError) -> Health:
+        """Return the health of an application whose store fails, also of one that this error keeps from starting."""
+        if isinstance(error, TransientFailure):
+            problem = _of_store("store_unavailable", f"a store does not answer: {error}")
+        else:
+            problem = _of_store("store_failed", f"a store fails: {error}")
+        return cls((problem,), (), ())
+
     @property
     def healthy(self) -> bool:
         """Whether there are no problems."""
@@ -67,15 +76,14 @@ async def health(running: Running, thresholds: Thresholds) -> Health:
             *await _unreadable(running),
             *await running.messaging.losses(),
         ]
+        consumers = [each.feed.consumer for each in running.messaging.inbound]
+        paused = {name: await running.parts.write.subscriptions.paused(name) for name in consumers}
         blocking_transactions = await running.parts.write.log.blocking_transactions()
-    except TransientFailure as error:
-        problem = _of_store("store_unavailable", f"a store does not answer: {error}")
-        return Health((problem,), (), ())
-    except StorageError as error:
-        problem = _of_store("store_failed", f"a store fails: {error}")
-        return Health((problem,), (), ())
+    except (TransientFailure, StorageError) as error:
+        return Health.of_failure(error)
     problems += [*await _cache(running.parts.cache), *running.messaging.problems(), *_background(running)]
-    notes = [note_of(each.name, each.pause) for each in found if each.pause is not None]
+    paused |= {each.name: each.pause for each in found}
+    notes = [note_of(name, pause) for name, pause in paused.items() if pause is not None]
     return Health(tuple(problems), tuple(found), tuple(blocking_transactions), tuple(notes))
 
 

@@ -13,6 +13,7 @@ from .._consistency.waiting import Runs
 from .._definitions.envelope import Origin
 from .._dispatch.session import Session
 from .._integration.inbound import Inbound
+from .._integration.pausing import Pausing
 from .._integration.relay import ProgressReports, Republish
 from .._integration.source_losses import open_loss
 from .._remote.serving import Serving
@@ -39,6 +40,7 @@ class Messaging:
         appended: called after events of other applications were recorded.
         open_session: opens a session for a request.
         republish: lets the relay publish events again.
+        owner: the name of this process.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Messaging:
         appended: Callable[[], None],
         open_session: Callable[[Origin, str | None], Session],
         republish: Republish,
+        owner: str,
     ) -> None:
         self._name, services = parts.name, assembly.services
         self._store = parts.write
@@ -82,6 +85,7 @@ class Messaging:
                     parts.clock,
                     services.write.inline,
                     appended,
+                    Pausing(feed.consumer, parts.write, owner, parts.lease),
                     services.recorder,
                 )
                 for entry, feed in feeds
@@ -115,6 +119,8 @@ class Messaging:
         for each in (*self.inbound, self.serving, self._progress) if work else ():
             if each is not None:
                 yield each.run
+        for inbound in self.inbound if work else ():
+            yield inbound.pausing.watch
 
     async def begun(self) -> None:
         """Return when other processes can reach the served messages, or when the first attempt has failed."""
@@ -188,7 +194,7 @@ def _of_inbound(inbound: Inbound) -> Iterator[Problem]:
     name = inbound.feed.consumer
     found = None if inbound.consumer is None else inbound.consumer.problem
     error = found if inbound.error is None else description(inbound.error)
-    if error is not None:
+    if error is not None and inbound.pausing.pause is None:
         text = f"{name} cannot receive: {error}"
         yield Problem("receiver_failed", "critical", name, text, "Check the broker. The connection is retried.")
     if inbound.parked:

@@ -15,7 +15,9 @@ from .._definitions.cache import CacheStats
 from .._definitions.position import Position
 from .._definitions.topology import Topology
 from .._subscriptions.status import SubscriptionStatus
+from .._writing.transactions import writing
 from ..ports.schedule import ScheduledCommand
+from ..ports.stores import WriteStore
 from .parked_operations import ParkedOperations
 from .path_operations import PathOperations
 from .pause_operations import PauseOperations
@@ -31,20 +33,36 @@ logger = logger_of("twofold.operations")
 class Operations(PathOperations, ParkedOperations, PauseOperations, SourceOperations):
     """Inspect, repair and rebuild a running application: `app.operations`.
 
-    Every call except `topology` raises `ApplicationNotRunning` when the application is not entered.
+    Every call except `topology` and `unregister_inline` raises `ApplicationNotRunning` when the application is not entered.
 
     Args:
         running: returns the running application, or raises `ApplicationNotRunning`.
         topology: reads the topology from the wiring.
+        write: the store of the event log.
     """
 
-    def __init__(self, running: Callable[[], Running], topology: Callable[[], Topology]) -> None:
+    def __init__(self, running: Callable[[], Running], topology: Callable[[], Topology], write: WriteStore) -> None:
         super().__init__(running)
         self._topology = topology
+        self._write = write
 
     def topology(self) -> Topology:
         """Return the parts of the application and the flows between them, for a diagram."""
         return self._topology()
+
+    async def unregister_inline(self, projection: str) -> bool:
+        """Unregister an inline projection that no application has any more. Call this before the application starts.
+
+        An application that appends events must have every inline projection of its event log. The rows are not deleted.
+
+        Args:
+            projection: the name of the projection.
+
+        Returns:
+            Whether the event log had the projection.
+        """
+        async with writing(self._write) as transaction:
+            return await transaction.inline.delete(projection)
 
     async def status(self) -> Sequence[SubscriptionStatus]:
         """Return the status of every projection, event handler and relay, in the order of registration.

@@ -56,6 +56,7 @@ class Running:
     def __init__(self, parts: Parts, assembly: Assembly, identity: str, opened: AsyncExitStack) -> None:
         self.parts = parts
         self.assembly = assembly
+        self.queries = assembly.services.queries
         self.handles = {message: each.handle for message, each in assembly.services.command_pipelines.items()}
         self.identity = identity
         self.owner = f"{gethostname()}/{getpid()}/{token_hex(6)}"  # `SubscriptionWorker` reads it
@@ -68,7 +69,7 @@ class Running:
         self.supervisor = Supervisor()
         relays = [each for each in assembly.subscriptions if each.kind == "relay"]
         again = RelayAgain(relays, self.log, self.owner, parts.lease, self.notifications.appended)
-        self.messaging = Messaging(parts, assembly, services.committed.send, self.session, again)
+        self.messaging = Messaging(parts, assembly, services.committed.send, self.session, again, self.owner)
         services.running.start()
         services.conversations.log, services.conversations.arrivals = identity, self.messaging.arrivals
         self.timers = Timers(services, self._session_of, parts.retry_scheduled)
@@ -129,6 +130,7 @@ class Running:
         self.notifications.appended.send()
         await self.supervisor.stop(self._drain)
         self.assembly.services.ended.send()
+        self.assembly.services.changed.send()
         await self.messaging.close()
 
     def session(self, origin: Origin, token: str | None) -> Session:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _NAMED = 10
 """The maximum number of stuck scheduled commands that a probe names."""
 
-_DECIDE = "Retry it with `twofold scheduled retry` or app.operations.retry_scheduled, or cancel it."
+_DECIDE = "Retry it with app.operations.retry_scheduled, or cancel it."
 
 
 async def schedule_problems(running: Running, overdue: float | None) -> Sequence[Problem]:

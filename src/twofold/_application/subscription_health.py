@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from shlex import quote
 
 from .._definitions.thresholds import Thresholds
 from .._subscriptions.status import SubscriptionStatus
@@ -34,7 +33,7 @@ def subscription_problems(
                 "critical",
                 each.name,
                 f"no worker runs {each.name}",
-                "Start a process with `twofold worker` or Application(work=True).",
+                "Start a process with Application(work=True).",
             )
         yield from _lags(each, thresholds.for_subscription(each.name))
 
@@ -71,11 +70,11 @@ def _lags(status: SubscriptionStatus, limits: Thresholds) -> Iterator[Problem]:
             "warning",
             name,
             f"{name} has parked {status.parked} event(s)",
-            f"`twofold parked list` or app.operations.parked({name!r}) names the reasons. Retry or discard them.",
+            f"app.operations.parked({name!r}) names the reasons. Retry or discard them.",
         )
 
 
 def note_of(subscription: str, pause: Pause) -> Problem:
     """Return the note about a paused subscription."""
-    advice = f"Resume it with `twofold resume {quote(subscription)}` or app.operations.resume({subscription!r})."
+    advice = f"Resume it with app.operations.resume({subscription!r})."
     return Problem("paused", "note", subscription, f"{subscription} is paused {pause.text}", advice)

@@ -16,7 +16,7 @@ class Signal:
         count: how often the signal was sent. Read the count before the state that the signal is about.
 
     Args:
-        also: a signal that is sent each time this one is sent.
+        also: a signal that is sent each time this one is sent. The tasks that wait for it run first.
     """
 
     also: Signal | None = None
@@ -26,11 +26,11 @@ class Signal:
     def send(self) -> None:
         """Wake all tasks that wait now."""
         self.count += 1
+        if self.also is not None:
+            self.also.send()
         if self._event is not None:
             self._event.set()
             self._event = None
-        if self.also is not None:
-            self.also.send()
 
     async def wait(self, seen: int, seconds: float = inf) -> None:
         """Return when the signal is sent, at the latest after a timeout.

@@ -53,8 +53,10 @@ class Answers:
         """Return an answer, or the lease to fill it in, or None if the store is not asked or does not answer."""
         if self._retry_at and self._retry_at > anyio.current_time():
             return None
+        if self._floors:
+            needed = newest(needed, self._floors.get(key.query))
         try:
-            found = await self.store.lookup(key, tenant, at_least=newest(needed, self._floors.get(key.query)))
+            found = await self.store.lookup(key, tenant, at_least=needed)
         except TwofoldError as error:
             self.failed(error)
             return None

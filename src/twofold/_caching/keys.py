@@ -22,14 +22,17 @@ class KeyFormat:
     The value of a field is percent-encoded, so that it cannot be mistaken for the text between two fields. Equal values
     are written alike, so that the event that changes an answer finds its key.
 
+    Attributes:
+        mixed: the fields that can hold equal values, or values with equal texts, of several types; often none.
+
     Args:
         text: the text.
         reads: for each field, the conversion of its value; None if the value is written unchanged.
-        mixed: the fields that can hold equal values, or values with equal texts, of several types.
+        mixed: see above.
     """
 
     def __init__(self, text: str, reads: Sequence[Read | None] = (), mixed: Sequence[str] = ()) -> None:
-        self._mixed = mixed
+        self.mixed = mixed
         found = iter([*reads, *[None] * len(fields_of(text))])
         self._parts = [
             (literal, name or "", spec or "", next(found) if name is not None else None)
@@ -51,13 +54,11 @@ class KeyFormat:
         return key
 
     def types_in(self, message: Message) -> str:
-        """Return what distinguishes messages with the same key: the types of values such as 1, True and "1"; often empty.
+        """Return what distinguishes messages with the same key: the types of values such as 1, True and "1".
 
         An event invalidates the answers of all of them.
         """
-        if not self._mixed:
-            return ""
-        return ",".join(percent_encoded(vars(message)[name], typed=True) for name in self._mixed)
+        return ",".join(percent_encoded(vars(message)[name], typed=True) for name in self.mixed)
 
 
 def key_of_query(query_type: type[Query[Any]], cache: Cache) -> KeyFormat:

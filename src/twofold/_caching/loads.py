@@ -13,35 +13,12 @@ from ..errors import DispatchCycle
 from .reach import Reach
 
 
-class Gate:
-    """An event that is cheap as long as no task waits for it."""
-
-    __slots__ = ("_event", "is_open")
-
-    def __init__(self) -> None:
-        self.is_open = False
-        self._event: anyio.Event | None = None
-
-    def open(self) -> None:
-        """Wake all waiting tasks, and let later ones pass."""
-        self.is_open = True
-        if self._event is not None:
-            self._event.set()
-
-    async def wait(self) -> None:
-        """Return when the gate is open."""
-        if not self.is_open:
-            if self._event is None:
-                self._event = anyio.Event()
-            await self._event.wait()
-
-
 class Load:
     """One lookup in the cache, and one load of an answer that is missing or too old.
 
     Attributes:
-        began: open when `reach` is known.
-        done: open when the load has ended.
+        begun: whether `reach` is known.
+        ended: whether the answer is known, or the load has failed.
         reach: the position that the answer has reached.
         floor: the position that answers from nested queries must have reached, while the load runs.
         text: the answer as JSON text.
@@ -49,11 +26,11 @@ class Load:
         error: the error of the load.
     """
 
-    __slots__ = ("_above", "_awaits", "began", "done", "error", "floor", "reach", "text", "unshared")
+    __slots__ = ("_above", "_awaits", "_changed", "begun", "ended", "error", "floor", "reach", "text", "unshared")
 
     def __init__(self, above: Load | None) -> None:
-        self.began = Gate()
-        self.done = Gate()
+        self.begun = False
+        self.ended = False
         self.reach: Reach | None = None
         self.floor: Position | None = None
         self.text: str | None = None
@@ -61,12 +38,49 @@ class Load:
         self.error: Exception | None = None
         self._above = above
         self._awaits: list[Load] = []
+        self._changed: anyio.Event | None = None
+        """Set at the next change of `begun` and `ended`; None as long as no task waits."""
+
+    def begin(self) -> None:
+        """Wake the tasks that wait for `reach`."""
+        self.begun = True
+        self._wake()
+
+    def end(self) -> None:
+        """Wake all waiting tasks."""
+        self.begun = self.ended = True
+        self._wake()
+
+    async def until_begun(self) -> None:
+        """Return when `reach` is known, or the load has ended."""
+        while not self.begun:
+            await self._change()
+
+    async def until_ended(self) -> None:
+        """Return when the load has ended."""
+        while not self.ended:
+            await self._change()
+
+    def _wake(self) -> None:
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
+
+    async def _change(self) -> None:
+        if self._changed is None:
+            self._changed = anyio.Event()
+        await self._changed.wait()
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a task waits for this load, or another load depends on it."""
+        return self._changed is not None or self._above is not None
 
     @property
     def live(self) -> Load | None:
         """The innermost load that still runs, from this load outwards. A task of a handler may outlive its load."""
         load: Load | None = self
-        while load is not None and load.done.is_open:
+        while load is not None and load.ended:
             load = load._above
         return load
 

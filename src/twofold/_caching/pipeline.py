@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from functools import cached_property
 from random import uniform
 from typing import Any
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from .._background.log_lines import logger_of
 from .._consistency.known import Point
 from .._definitions.envelope import Envelope
+from .._definitions.position import START
 from .._dispatch.middleware_steps import EnvelopedHandle
 from .._dispatch.services import Services
 from .._dispatch.steps import Step
@@ -21,7 +22,7 @@ from .._encoding.misfits import misfits_without_values
 from .._encoding.result_types import answers_of
 from .._telemetry.metrics import CACHE_LOOKUPS, MESSAGE_TYPE, OUTCOME
 from ..errors import TransientFailure
-from ..ports.cache import Cached, CacheKey, CacheLease
+from ..ports.cache import Cached, CacheKey
 from .answers import Answers
 from .cached_query import CachedQuery
 from .key_values import Ambiguous
@@ -75,28 +76,32 @@ class Caching:
                 del self._under_way[name]
 
     def _around(self, handle: EnvelopedHandle) -> EnvelopedHandle:
+        under_way, decode = self._under_way, self._round_trip.decode
+
         async def cached(query: Any, envelope: Envelope[Any] | None = None) -> Any:
             asked = self._asked(query)
             if asked is None:
                 return await handle(query, envelope)
-            if asked.name in self._under_way:
+            name, above = asked.name, asked.above
+            if name in under_way:
                 text = await self._from_others(asked)
                 if text is not None:
                     self._count("shared")
-                    return self._round_trip.decode(text)
-            mine = self._under_way[asked.name] = Load(asked.above)
+                    return decode(text)
+            mine = under_way[name] = Load(above)
             try:
-                with asked.awaiting(mine):
-                    answer = await self._answer(mine, asked, lambda: handle(query, envelope))
+                if above is None:
+                    return await self._answer(mine, asked, handle, query, envelope)
+                with above.awaiting(mine, self._name):
+                    answer = await self._answer(mine, asked, handle, query, envelope)
             except Exception as error:
                 mine.error = error
                 raise
             finally:
-                if self._under_way.get(asked.name) is mine:
-                    del self._under_way[asked.name]
-                mine.began.open()
-                mine.done.open()
-            asked.is_answered_by(mine)
+                if under_way.get(name) is mine:
+                    del under_way[name]
+                mine.end()
+            above.is_made_of(mine.reach)
             return answer
 
         return cached
@@ -104,7 +109,8 @@ class Caching:
     def _asked(self, query: Any) -> Question | None:
         """Return the question, or None if its key cannot be formatted, or if no event would find it."""
         try:
-            key, types = self._format.of(query), self._format.types_in(query)
+            form = self._format
+            key, types = form.of(query), form.types_in(query) if form.mixed else ""
         except Ambiguous:
             return None
         except Exception as error:  # noqa: BLE001 -- a value of any type may refuse its format
@@ -118,11 +124,11 @@ class Caching:
     async def _from_others(self, asked: Question) -> str | None:
         """Return the answer that another task loads, if it is new enough; None to load one."""
         while (other := self._under_way.get(asked.name)) is not None:
-            early = not other.began.is_open
+            early = not other.begun
             with asked.awaiting(other):
-                await other.began.wait()
+                await other.until_begun()
                 if other.serves(asked.needed, early=early):
-                    await other.done.wait()
+                    await other.until_ended()
                     if other.error is not None:
                         raise other.error
             if other.text is not None and other.serves(asked.needed, early=early):
@@ -132,28 +138,39 @@ class Caching:
                 break
         return None
 
-    async def _answer(self, mine: Load, asked: Question, load: Callable[[], Awaitable[Any]]) -> Any:
+    async def _answer(
+        self, mine: Load, asked: Question, handle: EnvelopedHandle, query: Any, envelope: Envelope[Any] | None
+    ) -> Any:
         """Return the cached answer, or load and cache it. Waiting tasks get it before it is cached."""
-        found = await self._lookup(asked)
+        name, variant = asked.name
+        found = None
+        if self._log or await self._knows_log():
+            found = await self._answers.lookup(CacheKey(self._kept_as, name), variant, asked.needed)
         if isinstance(found, Cached):
-            try:
-                answer = self._round_trip.decode(found.text)
-            except ValidationError as error:
-                reason = f"it cannot be decoded: {misfits_without_values(error)}"
-                await self._answers.discard(CacheKey(self._kept_as, asked.name[0]), reason)
-                found = None
+            unusable, answer = None, None
+            if found.position > START and not await self._is_of_this_log(found):
+                unusable = "the log has lost the events that it was read after"
             else:
-                self._count("hit")
-                mine.reach, mine.text = Reach(found.position, whole=True, event=found.event), found.text
+                try:
+                    answer = self._round_trip.decode(found.text)
+                except ValidationError as error:
+                    unusable = f"it cannot be decoded: {misfits_without_values(error)}"
+            if unusable is None:
+                if self._recorder.on:
+                    self._count("hit")
+                if mine.is_awaited:
+                    mine.reach, mine.text = Reach(found.position, whole=True, event=found.event), found.text
                 return answer
+            await self._answers.discard(CacheKey(self._kept_as, name), unusable)
+            found = None
         self._count("failure" if found is None else "miss")
         mine.reach = await self._reach()
         mine.floor = newest(asked.needed, mine.reach.position)
-        mine.began.open()
-        answer = await run_load(mine, load)
+        mine.begin()
+        answer = await run_load(mine, handle, query, envelope)
         mine.text = text = self._text_of(answer)
         mine.unshared = text is None
-        mine.done.open()
+        mine.end()
         ttl = self._cache.ttl if answer is not None else self._cache.negative_ttl
         if found is not None and ttl is not None and text is not None and mine.reach.whole:
             seconds = ttl * uniform(1 - self._cache.jitter, 1)  # noqa: S311 -- spreading, not secrecy
@@ -165,26 +182,21 @@ class Caching:
             found = {MESSAGE_TYPE: type_name(self.query.message), OUTCOME: outcome}
             self._recorder.record(CACHE_LOOKUPS, 1, self._recorder.attributes(found))
 
-    async def _lookup(self, asked: Question) -> Cached | CacheLease | None:
-        if not self._log:
-            try:
-                self._log = await self._write.log.identity()
-            except TransientFailure as error:
-                self._answers.failed(error)
-                return None
-            self._kept_as = self.query.kept_as(self._log)
-        name, variant = asked.name
-        key = CacheKey(self._kept_as, name)
-        found = await self._answers.lookup(key, variant, asked.needed)
-        if isinstance(found, Cached) and not await self._is_of_this_log(found):
-            await self._answers.discard(key, "the log has lost the events that it was read after")
-            return None
-        return found
+    async def _knows_log(self) -> bool:
+        """Read the identity of the log, which is part of the keys in the cache. Return whether the store answered."""
+        try:
+            self._log = await self._write.log.identity()
+        except TransientFailure as error:
+            self._answers.failed(error)
+            return False
+        self._kept_as = self.query.kept_as(self._log)
+        return True
 
     async def _is_of_this_log(self, answer: Cached) -> bool:
         """Return whether the log still has the event of an answer; True if the store does not answer."""
+        point = Point(answer.position, answer.event)
         try:
-            return await self._known.missing([Point(answer.position, answer.event)]) is None
+            return self._known.has(point, await self._write.run()) or await self._known.missing([point]) is None
         except TransientFailure:
             return True
 

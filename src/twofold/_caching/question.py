@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from .._definitions.envelope import Envelope
 from .._definitions.position import Position
 from .._dispatch.caller import Caller, current_caller, reset_caller, set_caller
+from .._dispatch.middleware_steps import EnvelopedHandle
 from .loads import Load, loading
 from .reach import newest
 
@@ -68,8 +69,8 @@ def question(query: str, key: str, types: str = "") -> Question:
     return Question(query, (key, tenant), needed, above)
 
 
-async def run_load(mine: Load, load: Callable[[], Awaitable[Any]]) -> Any:
-    """Run a load.
+async def run_load(mine: Load, handle: EnvelopedHandle, query: Any, envelope: Envelope[Any] | None) -> Any:
+    """Handle a query in a load.
 
     The queries of its handler wait for the position that the answer claims, not for the writes of the session.
     """
@@ -78,7 +79,7 @@ async def run_load(mine: Load, load: Callable[[], Awaitable[Any]]) -> Any:
     if isinstance(caller, Caller) and caller.needed is not None:
         mark = set_caller(replace(caller, needed=None))
     try:
-        return await load()
+        return await handle(query, envelope)
     finally:
         if mark is not None:
             reset_caller(mark)

@@ -48,6 +48,10 @@ class KnownEvents:
         if len(self._runs) > _KEPT:
             self._runs.popitem(last=False)
 
+    def has(self, point: Point, run: str) -> bool:
+        """Return whether an event is known to be in the log in this run."""
+        return self._runs.get(point) == run
+
     async def missing(self, points: Collection[Point]) -> Point | None:
         """Return the first of these events that is not in the log, or None.
 
@@ -55,7 +59,7 @@ class KnownEvents:
             TransientFailure: the store did not answer.
         """
         run = await self.store.run()
-        unknown = [each for each in points if each.position > START and self._runs.get(each) != run]
+        unknown = [each for each in points if each.position > START and not self.has(each, run)]
         if unknown:
             found = await self.store.log.ids([position for position, _ in unknown])
             for each in unknown:

@@ -60,6 +60,8 @@ class PipelineQueryBus(QueryBus):
     @coroutine_function
     def execute(self, query: Query[R]) -> Coroutine[Any, Any, R]:
         pipeline, caller = answering(self.pipelines, query), current_caller()
+        if caller is None:
+            return pipeline.handle(query)
         if pipeline.reads and isinstance(caller, Caller) and caller.wait is not None:
             return _recorded(_after(caller.wait, pipeline, query))
         return _recorded(pipeline.handle(query))

@@ -120,7 +120,7 @@ def _unit_of_work(services: Services, invoke: Invoke) -> Handle:
             raise
         finally:
             reset_caller(mark)
-            scope.ended = True
+            scope.recorded = None
         if stored and unit is not None:
             if scope.joined is not None:
                 scope.joined.seen.add(stored, unit.run)

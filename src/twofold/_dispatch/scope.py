@@ -97,13 +97,12 @@ class Scope:
         unit: the unit of work, if it was used.
         calls: the calls that the handler makes of its parameters.
         recorded: the events that aggregates record until the unit of work ends; None when the handler has ended.
-        ended: whether the handler has ended. Its parameters cannot be used any more then.
         resources: the resources that `close` closes, if any were opened.
         rows: the read models of a projection.
     """
 
     __slots__ = (
-        *("_envelope", "_owner", "_read_only", "calls", "claim", "ended", "joined", "message", "parent"),
+        *("_envelope", "_owner", "_read_only", "calls", "claim", "joined", "message", "parent"),
         *("recorded", "resources", "rows", "services", "unit"),
     )
 
@@ -115,7 +114,6 @@ class Scope:
     unit: UnitOfWork | None
     calls: Calls
     recorded: list[Recorded] | None
-    ended: bool
     resources: Resources | None
     rows: dict[type[View], ProjectedRows[Any]] | None
     _owner: object
@@ -137,6 +135,11 @@ class Scope:
             parent = self.parent
             self.joined = self.services.conversations.open() if parent is None else parent.conversation
         return self.joined
+
+    @property
+    def ended(self) -> bool:
+        """Whether the handler has ended. Its parameters cannot be used any more then."""
+        return self.recorded is None
 
     def check_nested(self, message: object) -> None:
         """Check that a message may be dispatched inside this scope.
@@ -181,10 +184,10 @@ class Scope:
         Raises:
             UnitOfWorkClosed: the handler has ended.
         """
-        if self.ended:
+        if self.recorded is None:
             raise self._over()
         if self.unit is None:
-            changes = Changes(self.recorded if self.recorded is not None else [])
+            changes = Changes(self.recorded)
             self.unit = UnitOfWork(self.services.write, self._cause, self._owner, changes, read_only=self._read_only)
         return self.unit
 
@@ -246,7 +249,7 @@ class Scope:
         Args:
             failure: the error of the handler.
         """
-        self.ended, self.recorded = True, None
+        self.recorded = None
         if self._read_only and self.unit is not None:
             await self.unit.rollback()
         if self.resources is not None:
@@ -273,7 +276,7 @@ def open_scope(
         read_only: whether the handler may only read.
         envelope: the envelope, if middleware has taken it. The middleware may have passed on another message.
     """
-    scope, running_task = Scope(), services.running.get
+    scope = Scope()
     scope.services = services
     scope.message = message
     scope.parent = parent
@@ -282,8 +285,7 @@ def open_scope(
     scope.unit = scope.resources = scope.rows = None
     scope.calls = []
     scope.recorded = []
-    scope.ended = False
-    scope._owner = running_task()
+    scope._owner = services.running.get()
     scope._read_only = read_only
     if envelope is not None and envelope.message is not message:
         envelope = replace(envelope, message=message)

@@ -12,6 +12,7 @@ from .._buses.command_bus import CommandBus
 from .._buses.event_bus import EventBus
 from .._buses.query_bus import QueryBus
 from .._consistency.conversation import Conversations
+from .._consistency.marks import Marks
 from .._consistency.waiting import Consistency, WaitFor
 from .._definitions.message import Command, Query
 from .._encoding.wire_types import WireTypes
@@ -43,6 +44,9 @@ class Services:
         committed: sent when this process has appended events; sends `appended` too.
         scheduled: sent after a command was scheduled.
         ended: sent when the application stops.
+        changed: sent with `appended`, when a projection of this process has a new checkpoint, and when the application
+            stops. Rows may have changed.
+        marks: knows the state of read models, for live queries.
         unreadable: the rows that this process could not read.
         recorder: records telemetry.
         current_trace: returns the trace context of the current span; None if telemetry is off.
@@ -62,6 +66,8 @@ class Services:
     wait: WaitFor
     conversations: Conversations
     running: RunningTask
+    changed: Signal
+    marks: Marks
     scheduled: Signal = field(default_factory=Signal)
     ended: Signal = field(default_factory=Signal)
     unreadable: UnreadableRows = field(default_factory=UnreadableRows)

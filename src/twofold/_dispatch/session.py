@@ -15,11 +15,12 @@ from .._buses.no_handler import no_handler
 from .._consistency.conversation import Conversation
 from .._consistency.token import Written
 from .._definitions.message import Command, Query
-from ..errors import ApplicationNotRunning, TransientFailure, UsedFromAnotherTask
+from ..errors import ApplicationNotRunning, ConfigurationError, TransientFailure, UsedFromAnotherTask
 from .buses import answering, streaming
 from .caller import Caller, Wait, current_caller, handling, reset_caller, set_caller
 from .idempotency import Keyed
 from .inbox import Received
+from .live import LiveQuery
 from .scheduler import Scheduler, in_own_unit
 from .scope import Claim, Scope, open_scope
 from .services import Services
@@ -311,6 +312,46 @@ class Session:
                 yield cast(R, first)
                 async for item in items:
                     yield item
+
+    async def subscribe(
+        self, query: Query[R], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None
+    ) -> AsyncGenerator[R]:
+        """Iterate over the answer of a query: the current answer, and a new one after each change.
+
+            async with aclosing(session.subscribe(GetOrder(order_id=order_id))) as answers:
+                async for order in answers: ...
+
+        The first answer contains the writes of this session. No change is missed: the last answer is that of the current
+        rows, also if another process wrote them. Several changes within a short time, and changes while the consumer is
+        busy, give one answer. An answer that equals the one before is left out. Nothing is locked or kept open between two
+        answers. The iteration ends when the application stops.
+
+        Args:
+            query: the query.
+            timeout: how long the first answer waits for the read models, in seconds.
+            after: a consistency token of another session, whose writes the first answer must contain as well.
+
+        Raises:
+            ReadNotReady: the read models have not caught up.
+            EventsLost: the log has lost what this session or the token wrote, or what a projection has applied.
+            NoHandler: no handler is registered for this query, or its handler streams.
+            ConfigurationError: it was called inside a handler, which would not end.
+            UsedFromAnotherTask: another task opened this session.
+        """
+        self._check_task()
+        if handling() is not None:
+            raise ConfigurationError(
+                f"cannot subscribe to {type(query).__name__} inside a handler, which would not end. Subscribe outside, or "
+                "execute the query."
+            )
+        deadline, seen, wait = current_time() + timeout, self._conversation.seen, None
+        written, _ = await seen.needed(after, timeout, must=True, handling=False)
+        if written is not None:
+            await seen.verify(written)
+            wait = self._wait(written, deadline)
+        async with aclosing(LiveQuery(self._services, self._conversation, query, wait).answers()) as answers:
+            async for answer in answers:
+                yield answer
 
     def continued(self) -> Session:
         """Return this session for the current task. Do not use both at the same time."""

@@ -26,6 +26,7 @@ from ..ports.transport import Consumer, Delivery, Feed
 from .broker import Broker
 from .cloud_events import FeedFilter, InboundEvent, Progress
 from .cloud_events_decoding import decode
+from .pausing import Pausing
 from .recording import EventRecorder, Received
 from .telemetry import InboundTelemetry
 
@@ -55,6 +56,7 @@ class Inbound:
         clock: the clock.
         inline: the inline projections of the application.
         appended: called after events were appended.
+        pausing: obeys the pause of the consumer.
         recorder: records telemetry.
     """
 
@@ -67,9 +69,11 @@ class Inbound:
         clock: Clock,
         inline: InlineProjections,
         appended: Callable[[], None],
+        pausing: Pausing,
         recorder: Recorder = SILENT,
     ) -> None:
         self.feed = feed
+        self.pausing = pausing
         self.error: Exception | None = None
         """The current failure."""
         self.consumer: Consumer | None = None
@@ -90,21 +94,36 @@ class Inbound:
     async def run(self) -> None:
         """Receive until cancelled. Messages that are not accepted by then are redelivered."""
         backoff = Backoff()
-        while True:
-            try:
-                with contained():
-                    transport = await self._broker.reach()
-                    async with transport.consume(self.feed) as consumer:
-                        self.consumer, self.error = consumer, None
-                        while True:
-                            deliveries = await consumer.receive(limit=_BATCH)
-                            await self._process(consumer, deliveries)
-                            self.error = None
-                            backoff.reset()
-            except Exception as error:  # noqa: BLE001 -- logged, and retried
-                self.consumer, self.error, delay = None, error, backoff.next()
-                log_failure(logger, error, "%s cannot receive and retries in %.2f s", self.feed.consumer, delay)
-                await anyio.sleep(delay)
+        logger.info("%s: the receiver starts", self.feed.consumer)
+        try:
+            while True:
+                try:
+                    with contained():
+                        await self._receive(backoff)
+                        self.error = None
+                except Exception as error:  # noqa: BLE001 -- logged, and retried
+                    self.error, delay = error, backoff.next()
+                    log_failure(logger, error, "%s cannot receive and retries in %.2f s", self.feed.consumer, delay)
+                    await anyio.sleep(delay)
+        finally:
+            logger.info("%s: the receiver has stopped", self.feed.consumer)
+
+    async def _receive(self, backoff: Backoff) -> None:
+        """Receive until the consumer is paused. The current messages are recorded first."""
+        await self.pausing.enter()
+        try:
+            transport = await self._broker.reach()
+            async with transport.consume(self.feed) as consumer:
+                self.consumer, self.error = consumer, None
+                while self.pausing.pause is None:
+                    deliveries = await self.pausing.receive(consumer, _BATCH)
+                    if deliveries:
+                        await self._process(consumer, deliveries)
+                    self.error = None
+                    backoff.reset()
+        finally:
+            self.consumer = None
+            await self.pausing.leave()
 
     async def _process(self, consumer: Consumer, deliveries: Sequence[Delivery]) -> None:
         """Record messages in their order, then park those that cannot be decoded or recorded.

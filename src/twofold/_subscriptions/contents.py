@@ -75,9 +75,10 @@ class Contents:
         return frozenset(map(_view_of, self.fields))
 
     def completed_by(self, other: Contents) -> Contents:
-        """Return these contents, with the fields of other contents for the views whose fields are not known."""
+        """Return these contents, with the fields of views and the events of other contents if they are not known."""
         unknown = self.views - self.with_fields()
-        return replace(self, fields=self.fields | {each for each in other.fields if _view_of(each) in unknown})
+        fields = self.fields | {each for each in other.fields if _view_of(each) in unknown}
+        return Contents(self.views, self.events or other.events, fields)
 
     def without_fields(self, fields: Collection[str]) -> Contents:
         """Return these contents without some fields."""

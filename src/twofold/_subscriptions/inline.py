@@ -11,7 +11,7 @@ from .._writing.inline import Inline
 from ..ports.event_log import StoredEvent
 from ..ports.stores import ReadStore
 from ..ports.transactions import WriteTransaction
-from .contents import contents_of
+from .contents import Contents, contents_of, read_contents, read_views
 from .processor import EventFailed
 from .projection import Projection, ProjectionProcessor
 from .subscription import Subscription
@@ -33,12 +33,21 @@ def inline_step(projection: Projection, services: Services, event_types: EventTy
         except EventFailed as failed:
             raise failed.error from failed.error.__cause__
 
-    return Inline(projection.name, views_of(projection), names, apply)
+    return Inline(projection.name, record_of(projection), names, apply)
 
 
-def views_of(projection: Projection) -> str:
-    """Return the views of a projection with their fields, as the store records them."""
-    return ", ".join(contents_of(projection.views, projection.events).view_texts)
+def record_of(projection: Projection) -> str:
+    """Return the record of an inline projection: its contents."""
+    return contents_of(projection.views, projection.events).text
+
+
+def read_record(text: str, projection: Projection) -> Contents:
+    """Return the contents that a record names. A record without events or fields is taken for complete.
+
+    Earlier versions of Twofold recorded views only: `view field field, view field`.
+    """
+    recorded = read_contents(text) if text.startswith("[") else read_views(text.split(", "))
+    return recorded.completed_by(contents_of(projection.views, projection.events))
 
 
 def as_subscription(projection: Projection, services: Services, store: ReadStore) -> Subscription:

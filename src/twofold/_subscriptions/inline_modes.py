@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import anyio
@@ -14,9 +14,9 @@ from .._writing.transactions import trial, writing
 from ..errors import CheckpointMoved, CommitUnknown, ConfigurationError, RebuildRunning
 from ..ports.checkpoints import Lease
 from ..ports.transactions import WriteTransaction
-from .contents import read_views
+from .contents import ALL_EVENTS, Contents, contents_of, read_contents
 from .decoded_log import DecodedLog
-from .inline import views_of
+from .inline import read_record, record_of
 from .inline_rebuild import InlineRebuild, fenced
 from .projection import Projection, ProjectionProcessor
 from .subscription import Subscription
@@ -45,8 +45,9 @@ class InlineModes:
         """Start the inline projections of an application.
 
         A projection that was never inline, or that has other views or more fields than before, is rebuilt from the whole
-        log. A projection with fewer fields is only recorded. A projection that is not inline any more continues as a
-        subscription, from the end of the log.
+        log. So is a projection that handles other events than before, if the log has one of them. Otherwise, and with
+        fewer fields, it is only recorded. A projection that is not inline any more continues as a subscription, from the
+        end of the log.
 
         Args:
             inline: the inline projections of the application.
@@ -58,14 +59,14 @@ class InlineModes:
                 changed at the same time.
             RebuildFailed: a projection fails on a stored event.
         """
-        mine = {projection.name: views_of(projection) for projection in inline}
+        mine = {projection.name: record_of(projection) for projection in inline}
         later = {each.name: each for each in subscriptions if isinstance(each.processor, ProjectionProcessor)}
         while True:
             recorded = await self._log.events.inline()
             others = {name: views for name, views in recorded.views.items() if name not in mine}
-            for name, views in others.items():
+            for name, record in others.items():
                 if name in later:
-                    self._check_views(later[name], views)
+                    self._check_views(later[name], record)
                 elif writes:
                     raise _lacking(name)
             wrong = [each for each in inline if recorded.views.get(each.name) != mine[each.name]]
@@ -79,45 +80,59 @@ class InlineModes:
                 await self._begin(projection)
 
     async def _begin(self, projection: Projection) -> None:
-        name, views, backoff = projection.name, views_of(projection), Backoff(last=0.5, jitter=True)
-        while (recorded := (await self._log.events.inline()).views.get(name)) != views:
+        name, record, backoff = projection.name, record_of(projection), Backoff(last=0.5, jitter=True)
+        while (recorded := (await self._log.events.inline()).views.get(name)) != record:
             try:
-                if recorded is not None and _has_all(recorded, views):
-                    await self._record(projection, recorded)
-                elif not await self._begin_empty(projection):
+                kept = await (self._begin_empty(projection) if recorded is None else self._keep(projection, recorded))
+                if not kept:
                     rebuild = InlineRebuild(projection, self._services, self._log, self._owner, self._lease)
                     await rebuild.run(lambda *_: None, restart=True)
             except (RebuildRunning, CheckpointMoved, CommitUnknown):  # the record is read again
                 await anyio.sleep(backoff.next())
 
-    async def _record(self, projection: Projection, recorded: str) -> None:
-        """Replace the record of a projection whose rows have all views and fields, unless another process replaces it."""
-        async with trial(self._store) as transaction:
-            await transaction.inline.hold([projection.name])
-            await transaction.log.lock()
-            if (await self._log.events.inline()).views.get(projection.name) == recorded:
-                await transaction.inline.record(projection.name, views_of(projection))
-                await transaction.commit()
+    async def _keep(self, projection: Projection, recorded: str) -> bool:
+        """Replace the record of a projection and keep its rows. Return False if the rows differ from those of a rebuild.
 
-    async def _begin_empty(self, projection: Projection) -> bool:
-        """Record a projection whose events the log does not have. Return False if the log has some."""
-        found, position = await self._find_event(projection, START)
+        The record stays if another process replaces it at the same time.
+        """
+        before, now = read_record(recorded, projection), contents_of(projection.views, projection.events)
+        if not _has_all(before, now):
+            return False
+        changed = before.events ^ now.events
+        names = None if ALL_EVENTS in changed else changed
+        found, position = await self._find_event(names, START) if changed else (False, Position(START))
         if found:
             return False
         async with trial(self._store) as transaction:
-            await transaction.inline.record(projection.name, views_of(projection))
+            await transaction.inline.hold([projection.name])
             await transaction.log.lock()
-            found, _ = await self._find_event(projection, position)
+            if (await self._log.events.inline()).views.get(projection.name) != recorded:
+                return True
+            found, _ = await self._find_event(names, position) if changed else (False, position)
+            if not found:
+                await transaction.inline.record(projection.name, now.text)
+                await transaction.commit()
+            return not found
+
+    async def _begin_empty(self, projection: Projection) -> bool:
+        """Record a new projection whose events the log does not have. Return False if the log has some."""
+        found, position = await self._find_event(projection.events, START)
+        if found:
+            return False
+        async with trial(self._store) as transaction:
+            await transaction.inline.record(projection.name, record_of(projection))
+            await transaction.log.lock()
+            found, _ = await self._find_event(projection.events, position)
             if found:
                 return False
             await transaction.commit()
         async with fenced(self._store, projection.name, self._log.identity):
             return True
 
-    async def _find_event(self, projection: Projection, after: Position) -> tuple[bool, Position]:
-        """Return whether the log has an event of a projection after a position, and how far it was read."""
+    async def _find_event(self, names: Collection[str] | None, after: Position) -> tuple[bool, Position]:
+        """Return whether the log has one of some events after a position, and how far it was read."""
         while True:
-            page = await self._log.events.read_all(after=after, limit=1, names=projection.events)
+            page = await self._log.events.read_all(after=after, limit=1, names=names)
             if page.events or page.last == after:
                 return bool(page.events), page.last
             after = page.last
@@ -125,44 +140,48 @@ class InlineModes:
     async def _end(self, subscription: Subscription) -> None:
         """Let a projection that is recorded as inline continue as a subscription."""
         name, backoff = subscription.name, Backoff(last=0.5, jitter=True)
-        while name in (await self._log.events.inline()).views:
+        while (recorded := (await self._log.events.inline()).views.get(name)) is not None:
             try:
                 async with writing(self._store) as transaction:
                     if await transaction.inline.delete(name):
                         await transaction.log.lock()
-                        await self._continue(subscription, transaction)
+                        await self._continue(subscription, transaction, recorded)
             except (CheckpointMoved, CommitUnknown):  # the record is read again
                 await anyio.sleep(backoff.next())
 
-    async def _continue(self, subscription: Subscription, transaction: WriteTransaction) -> None:
-        if subscription.store is not self._store:
+    async def _continue(self, subscription: Subscription, transaction: WriteTransaction, recorded: str) -> None:
+        processor = subscription.processor
+        if subscription.store is not self._store or not isinstance(processor, ProjectionProcessor):
             return  # rows in another store are filled from the beginning
         name, subscriptions = subscription.name, self._store.subscriptions
-        checkpoint = replace(await self._log.at_head(), contents=subscription.contents)
+        applied = read_record(recorded, processor.projection).events  # the worker compares them with its own
+        contents = replace(read_contents(subscription.contents), events=applied)
+        checkpoint = replace(await self._log.at_head(), contents=contents.text)
         leases = [Lease(name, each.number, each.generation) for each in await subscriptions.partitions(name)]
         await transaction.checkpoints.divide(name, [checkpoint] * subscription.partitions, leases=leases)
 
     def _check_views(self, subscription: Subscription, recorded: str) -> None:
         processor = subscription.processor
         if isinstance(processor, ProjectionProcessor) and subscription.store is self._store:
-            views = views_of(processor.projection)
-            if not _has_all(recorded, views):
+            before, now = read_record(recorded, processor.projection), read_contents(subscription.contents)
+            if not _has_all(before, now):
                 raise ConfigurationError(
                     f"cannot run the projection {subscription.name!r} as a subscription: it was inline with other views or "
-                    f"fields. Views with their fields before: {recorded}; now: {views}. Start it once with mode='inline', "
-                    "which fills its views, and change the mode then."
+                    f"fields. Views with their fields before: {', '.join(before.view_texts)}; now: "
+                    f"{', '.join(now.view_texts)}. Start it once with mode='inline', which fills its views, and change the "
+                    "mode then."
                 )
 
 
-def _has_all(recorded: str, views: str) -> bool:
-    """Return whether rows have the same views, and all fields. Fields that were not recorded are taken for complete."""
-    before, now = read_views(recorded.split(", ")), read_views(views.split(", "))
-    return before.views == now.views and not now - before
+def _has_all(before: Contents, now: Contents) -> bool:
+    """Return whether rows have the same views, and all fields."""
+    return before.views == now.views and now.fields <= before.fields
 
 
 def _lacking(name: str) -> ConfigurationError:
     return ConfigurationError(
         f"cannot start: the event log has the inline projection {name!r}, which this application does not have. Its rows "
         "would lack the events that this application appends. Register the projection, also in scripts and in earlier "
-        f"releases that still run. If no application has it any more, call `await app.unregister_inline({name!r})` once."
+        "releases that still run. If no application has it any more, call once: "
+        f"`await app.operations.unregister_inline({name!r})`."
     )

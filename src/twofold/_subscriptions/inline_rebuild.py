@@ -23,7 +23,7 @@ from ..ports.stores import WriteStore
 from ..ports.subscription_store import Partition
 from ..ports.transactions import WriteTransaction
 from .decoded_log import DecodedLog
-from .inline import as_subscription, views_of
+from .inline import as_subscription, record_of
 from .processor import EventFailed
 from .projection import Projection
 from .rebuild import OnProgress, Rebuild
@@ -56,7 +56,7 @@ class InlineRebuild(Rebuild):
         await self._check_nothing_parked()
         async with fenced(self._write, name, self._log.identity) as fences, writing(self._write) as transaction:
             # The record is locked before the log: transactions that append do the same.
-            await transaction.inline.record(name, views_of(self._projection))
+            await transaction.inline.record(name, record_of(self._projection))
             await transaction.log.lock()
             to = await self._log.at_head()
             head = to.position

@@ -19,6 +19,9 @@ _NAMED = 5
 SubscriptionState: TypeAlias = Literal["running", "standby", "failing", "paused", "stopped", "inline"]
 
 
+OverallState: TypeAlias = Literal["running", "partly running", "no worker", "failing", "paused", "inline"]
+
+
 @dataclass(frozen=True, slots=True)
 class SubscriptionStatus:
     """The current status of one subscription.
@@ -61,6 +64,20 @@ class SubscriptionStatus:
     lag_unknown_code: LagUnknown | None = None
     workers: tuple[SubscriptionWorker, ...] = ()
     covered: bool = False
+
+    @property
+    def overall(self) -> OverallState:
+        """The state in all processes, as far as this process knows: "failing" is known where the subscription runs.
+
+        "partly running" if no process runs some of its partitions, "no worker" if no process runs any.
+        """
+        if self.pause is not None:
+            return "paused"
+        if self.state in ("failing", "inline"):
+            return self.state
+        if self.covered:
+            return "running"
+        return "partly running" if self.workers else "no worker"
 
 
 async def count_parked(parked: ParkedEventReader, subscription: str, checkpoint: Checkpoint) -> tuple[int, int]:

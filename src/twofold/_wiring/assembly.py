@@ -15,6 +15,7 @@ from .._caching.invalidation import CommitInvalidation
 from .._caching.pipeline import Caching
 from .._consistency.conversation import Conversations
 from .._consistency.known import KnownEvents
+from .._consistency.marks import Marks
 from .._consistency.waiting import Consistency
 from .._definitions.aggregate import Aggregate
 from .._definitions.message import Command, Event, Query
@@ -203,8 +204,9 @@ def _services(
     command_types: WireTypes[Command[Any]],
     handled_types: tuple[type[Event], ...],
 ) -> Services:
-    running, appended, known = RunningTask(), Signal(), KnownEvents(parts.write)
-    recorder, consistency = recorder_of(parts.telemetry, parts.name), Consistency(parts.write, parts.read, known)
+    running, changed, known = RunningTask(), Signal(), KnownEvents(parts.write)
+    appended, moved, recorder = Signal(changed), Signal(changed), recorder_of(parts.telemetry, parts.name)
+    consistency = Consistency(parts.write, parts.read, known, moved)
     command_pipelines: dict[type[Command[Any]], Pipeline] = {}
     query_pipelines: dict[type[Query[Any]], Pipeline] = {}
     storages: dict[type[Aggregate], Storage] = {
@@ -229,6 +231,8 @@ def _services(
         wait=recorded_wait(recorder, consistency) if recorder.on else consistency.wait,
         conversations=Conversations(running, known),
         running=running,
+        changed=changed,
+        marks=Marks(consistency),
         appended=appended,
         committed=Signal(appended),
         recorder=recorder,

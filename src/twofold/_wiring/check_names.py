@@ -86,6 +86,11 @@ def _check_subscriptions(registered: Registered) -> Iterator[Fault]:
                 "for subscriptions of Twofold. Rename the subscription."
             )
         for consumer, place in consumers.items():
+            if entry.name == consumer:
+                yield entry.place.fault(
+                    f"the subscription of {entry.label} is named {entry.name!r}, as is the consumer at {place}. An operator "
+                    "could not pause one of them. Rename the subscription."
+                )
             if re.fullmatch(rf"{re.escape(consumer)}\.\d+(\.recorded)?", entry.name):
                 yield entry.place.fault(
                     f"the subscription of {entry.label} is named {entry.name!r}, as is a checkpoint of the consumer "

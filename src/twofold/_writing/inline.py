@@ -19,7 +19,7 @@ class Inline:
 
     Attributes:
         name: the name of the projection.
-        views: the names of its views, as the store records them.
+        views: its views with their fields, and its events, as the store records them.
         events: the wire names of the events that it applies; None for all events.
         apply: applies it.
     """

@@ -11,7 +11,7 @@ class RecordedInline(NamedTuple):
 
     Attributes:
         generation: a number that grows with each change of the records, from 0. `LogWriter.append` compares it.
-        views: the names of the views of each projection, as `InlineProjections.record` stored them.
+        views: the views of each projection with its events, as `InlineProjections.record` stored them.
     """
 
     generation: int
@@ -46,7 +46,7 @@ class InlineProjections(Protocol):
 
         Args:
             projection: the name of the projection.
-            views: the names of its views.
+            views: its views with their fields, and its events. A store compares the text, and does not read it.
 
         Raises:
             TransientFailure: the wait timed out. The transaction must be rolled back.

@@ -53,7 +53,8 @@ class SubscriptionStore(Protocol):
     generation has changed.
 
     A pause belongs to the subscription and not to its partitions: it may be recorded before the subscription has any, and
-    dividing it again keeps the pause. Workers obey it; the store grants leases all the same.
+    dividing it again keeps the pause. Workers obey it; the store grants leases all the same. Consumers of a broker, which
+    have no partitions here, are paused in the same way.
     """
 
     async def checkpoint(self, subscription: str) -> Checkpoint | None:
@@ -96,7 +97,14 @@ class SubscriptionStore(Protocol):
         ...
 
     async def attend(self, subscription: str, owner: str, *, seconds: float) -> int:
-        """Register a worker for `seconds`; return the number of registered workers, including this one."""
+        """Register a worker for `seconds`; return the number of registered workers, including this one.
+
+        With 0 seconds, end the registration and return the number of others.
+        """
+        ...
+
+    async def paused(self, subscription: str) -> Pause | None:
+        """Return the pause of a subscription, also if the subscription has no partitions here; None if it is not paused."""
         ...
 
     async def pause(self, subscription: str, pause: Pause) -> None:

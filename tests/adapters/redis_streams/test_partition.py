@@ -81,7 +81,7 @@ async def test_a_read_is_as_large_as_it_was_asked_to_be(transport: RedisStreams,
     """A read is limited by bytes, for new and for pending entries. No entry is left out."""
     sent = [each._replace(body=b"x" * 1_000) for each in messages(40)]
     await transport.publisher.publish(sent)
-    for each in (looking, Looking(looking.server._client)):  # type: ignore[arg-type]
+    for each in (looking, Looking(looking.server._client)):
         found: list[Delivery] = []
         while len(found) < 40:
             some = await each.look(size=2_500)
@@ -97,7 +97,7 @@ async def test_more_comes_again_than_lua_takes_at_a_time(transport: RedisStreams
         await transport.publisher.publish(sent[start : start + 1_000])
     while len(looking.partition.unsettled) < len(sent):
         await looking.look(limit=1_000)
-    heir = Looking(looking.server._client)  # type: ignore[arg-type]
+    heir = Looking(looking.server._client)
     assert ids(await heir.look(limit=20_000)) == [each.id for each in sent]
 
 
@@ -106,7 +106,7 @@ async def test_an_entry_that_the_stream_has_lost(transport: RedisStreams, lookin
     await transport.publisher.publish(messages(3))
     found = await looking.look()
     await client.xdel(KEYS.of(0, "stream"), entry_of(found[1]))
-    heir = Looking(looking.server._client)  # type: ignore[arg-type]
+    heir = Looking(looking.server._client)
     (pending,) = await heir.server.each([heir.partition.next_read(100, PLENTY)], "look")
     heir.partition.answered(pending)
     (answer,) = await heir.server.each([heir.partition.next_read(100, PLENTY)], "look")
@@ -134,7 +134,7 @@ async def test_pending_entries_are_not_trimmed(transport: RedisStreams, looking:
     sent = messages(1_000)
     await transport.publisher.publish(sent)
     found = await looking.look(limit=1_000)
-    heir = Looking(looking.server._client)  # type: ignore[arg-type]
+    heir = Looking(looking.server._client)
     for settled in (300, 700):
         lease, stream = KEYS.of(0, "lease", "mail"), KEYS.of(0, "stream")
         accepted = [entry_of(each) for each in found[settled - 300 : settled]]

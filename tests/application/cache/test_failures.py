@@ -166,7 +166,8 @@ async def test_a_redis_that_dies_slows_queries_and_fails_none(kind: str, server:
             if number == 15:
                 server.start()
             if number == 20:
-                await client.client_pause(1500)
+                async with Client.from_url(server.url) as operator:  # the pool of the cache has closed connections
+                    await operator.client_pause(1500)
             await session.dispatch(Deposit(account_id="a", amount=Decimal(1)))
             assert await session.execute(GetCached(account_id="a")) == balance(number)
         await app.settle()

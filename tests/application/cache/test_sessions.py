@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from decimal import Decimal
 
 import anyio
@@ -11,8 +12,8 @@ import pytest
 from tests.domains.cached_bank import GetCached, GetNote, Held, Loads, Note, balance, bank
 from twofold import Application, Cache, ReadModel, Retry, Router, on
 from twofold.ports import CacheStore
-from twofold.testing.conformance._domain.bank import Deposit, Open, Opened
-from twofold.testing.conformance._tools.in_time import until
+from twofold.testing.conformance._domain.bank import Balance, Deposit, Open, Opened
+from twofold.testing.conformance._tools.in_time import in_time, until
 
 
 class Notes:
@@ -215,3 +216,14 @@ async def test_the_needed_position_of_a_session_ends_with_its_query(store: Cache
         assert loads.count == 0
         assert await session.execute(GetCached(account_id="a")) == balance(0)
         assert loads.count == 1
+
+
+async def test_a_live_query_is_not_answered_from_an_older_answer(store: CacheStore) -> None:
+    """A live query sees each change of a cached answer, although the answer is invalidated after the rows have changed."""
+    async with bank(store) as app, aclosing(app.subscribe(GetCached(account_id="a"))) as answers:
+        assert await anext(answers) is None
+        await app.dispatch(Open(account_id="a"))
+        for amount in range(5):
+            with in_time():
+                assert await anext(answers) == Balance(account_id="a", balance=Decimal(amount))
+            await app.dispatch(Deposit(account_id="a", amount=Decimal(1)))

@@ -17,6 +17,7 @@ pytest.register_assert_rewrite(
 from ._applications.failovers import FailoverSuite
 from ._applications.idempotency import IdempotencySuite
 from ._applications.inline import InlineSuite
+from ._applications.live_queries import LiveQuerySuite
 from ._applications.read_model import ReadModelSuite
 from ._applications.rebuilds import RebuildSuite
 from ._applications.repository import RepositorySuite
@@ -64,6 +65,7 @@ __all__ = [
     "InlineRecordSuite",
     "InlineSuite",
     "LeaseSuite",
+    "LiveQuerySuite",
     "NamesSuite",
     "NewBroker",
     "NewCache",

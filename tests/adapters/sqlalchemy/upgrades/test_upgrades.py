@@ -97,7 +97,9 @@ async def test_the_fields_of_views_are_recorded_without_a_rebuild(engine: AsyncE
     await store.migrations.upgrade()
     async with application(store) as app:
         assert [each for each in await problems_of(app) if "ledger_balances" in each] == []
-        assert (await store.log.inline()).views == {"ledger_totals": "ledger_total bookings name"}
+        assert (await store.log.inline()).views == {
+            "ledger_totals": '[["ledger_total bookings name"],["ledger.booked"]]'
+        }
     (contents,) = {each.checkpoint.contents for each in await store.subscriptions.partitions("ledger_balances")}
     assert contents == '[["ledger_balance account_id balance"],["ledger.booked"]]'
 

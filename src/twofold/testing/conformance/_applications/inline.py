@@ -13,6 +13,7 @@ from twofold.ports import START, RowChange
 
 from .._domain.audit import settled
 from .._domain.tally import (
+    Endorse,
     GetParty,
     GetTally,
     GetVoter,
@@ -114,8 +115,8 @@ class InlineSuite(InlineValues):
             ):
                 async with counting(store):
                     raise AssertionError("it started")
-            assert await Application("other", write=store).unregister_inline("tallies")
-            assert not await Application("other", write=store).unregister_inline("tallies")
+            assert await Application("other", write=store).operations.unregister_inline("tallies")
+            assert not await Application("other", write=store).operations.unregister_inline("tallies")
             async with counting(store) as app:
                 await app.dispatch(Vote(voter="v", parties=("a",)))
             async with counting(store, tallies()) as app:
@@ -183,6 +184,50 @@ class InlineSuite(InlineValues):
                 assert await votes(again, "a") == (2,)
                 assert await again.execute(GetTally(party="b")) is None
 
+    async def test_an_event_that_is_added(self, new_store: NewStore) -> None:
+        """Events of a type that is added to a projection are applied when the application starts, also earlier ones.
+
+        Older applications are refused. An application without the type rebuilds the rows when it starts.
+        """
+        async with new_store([Tally]) as store, counting(store, tallies(), work=False) as old:
+            await old.dispatch(Vote(voter="v", parties=("a",)))
+            await old.dispatch(Endorse(party="a"))
+            async with counting(store, tallies(endorsements=True)) as app:
+                assert await votes(app, "a") == (2,)
+                with pytest.raises(InlineProjectionsChanged):
+                    await old.dispatch(Endorse(party="a"))
+                await app.dispatch(Endorse(party="a"))
+                assert await votes(app, "a") == (3,)
+            async with counting(store, tallies()) as earlier:
+                assert await votes(earlier, "a") == (1,)
+
+    async def test_an_event_that_is_added_before_it_occurs(self, new_store: NewStore) -> None:
+        """If the log has no event of the type, the rows are kept. Older applications are refused."""
+        async with new_store([Tally]) as store, counting(store, tallies(), work=False) as old:
+            await old.dispatch(Vote(voter="v", parties=("a",)))
+            async with writing(store) as transaction:
+                kept = RowChange("b", Tally(party="b"), await store.log.head())
+                await transaction.rows(Tally).write([kept])
+            async with counting(store, tallies(endorsements=True)) as app:
+                assert await app.execute(GetTally(party="b")) == Tally(party="b")
+                with pytest.raises(InlineProjectionsChanged):
+                    await old.dispatch(Endorse(party="a"))
+                await app.dispatch(Endorse(party="a"))
+                assert await votes(app, "a") == (2,)
+
+    async def test_an_event_that_is_added_with_the_mode(self, new_store: NewStore) -> None:
+        """An inline projection that becomes asynchronous and handles more events is reported until it is rebuilt."""
+        async with new_store([Tally]) as store:
+            async with counting(store, tallies()) as old:
+                await old.dispatch(Vote(voter="v", parties=("a",)))
+                await old.dispatch(Endorse(party="a"))
+            async with counting(store, tallies("async", endorsements=True)) as app:
+                await settled(app)
+                assert [each.code for each in (await app.health()).problems] == ["projection_changed"]
+                await app.operations.rebuild("tallies")
+                assert await votes(app, "a") == (2,)
+                assert [each.code for each in (await app.health()).problems] == []
+
     async def test_it_can_be_rebuilt(self, new_store: NewStore) -> None:
         """A rebuild replaces wrong rows in one step while commands continue. Each event counts once."""
         parties = tuple("abc" * 200)
@@ -215,7 +260,7 @@ class InlineSuite(InlineValues):
             async with counting(store, tallies()) as app:
                 await app.operations.rebuild("tallies", restart=True)
                 assert await votes(app, "a", "b") == (1, 1)
-            assert await Application("other", write=store).unregister_inline("tallies")
+            assert await Application("other", write=store).operations.unregister_inline("tallies")
             with pytest.raises(RebuildFailed, match="LookupError"):
                 async with counting(store, tallies(fail_on="b")):
                     raise AssertionError("it started")

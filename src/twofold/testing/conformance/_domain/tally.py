@@ -27,6 +27,16 @@ class Vote(Command[None]):
     parties: tuple[str, ...]
 
 
+class Endorsed(Event, name="suite.endorsed"):
+    party: str
+
+
+class Endorse(Command[None]):
+    """Endorses a party. Some releases count it as a vote."""
+
+    party: str
+
+
 class Tally(View, name="suite_tally", key="party"):
     party: str
     votes: int = 0
@@ -71,10 +81,16 @@ def voting(*, before_commit: Pause = anyio.lowlevel.checkpoint) -> Router:
             unit.record(Voted(party=party, voter=command.voter), stream=f"voter-{command.voter}")
         await before_commit()
 
+    @router.command_handler(Endorse)
+    async def endorse(command: Endorse, unit: UnitOfWork) -> None:
+        unit.record(Endorsed(party=command.party), stream=f"party-{command.party}")
+
     return router
 
 
-def tallies(mode: Any = "inline", *, partitions: int = 1, fail_on: str = "", voters: bool = False) -> Router:
+def tallies(
+    mode: Any = "inline", *, partitions: int = 1, fail_on: str = "", voters: bool = False, endorsements: bool = False
+) -> Router:
     """Return a router with the projection "tallies" and the queries for its rows.
 
     Args:
@@ -82,6 +98,7 @@ def tallies(mode: Any = "inline", *, partitions: int = 1, fail_on: str = "", vot
         partitions: the number of its partitions.
         fail_on: the party on whose votes the projection fails.
         voters: whether the projection also writes the view of voters.
+        endorsements: whether the projection also counts endorsements.
     """
     router = Router("tallies")
 
@@ -93,9 +110,12 @@ def tallies(mode: Any = "inline", *, partitions: int = 1, fail_on: str = "", vot
         async def voted(self, event: Voted) -> None:
             if event.party == fail_on:
                 raise LookupError(event.party)
-            row = await self.tallies.get(event.party) or Tally(party=event.party)
+            await self.count(event.party)
+
+        async def count(self, party: str) -> None:
+            row = await self.tallies.get(party) or Tally(party=party)
             await anyio.lowlevel.checkpoint()
-            await self.tallies.put(Tally(party=event.party, votes=row.votes + 1))
+            await self.tallies.put(Tally(party=party, votes=row.votes + 1))
 
     class CountingBoth(Counting):
         def __init__(self, tallies: ReadModel[Tally], voters: ReadModel[Voter]) -> None:
@@ -107,20 +127,26 @@ def tallies(mode: Any = "inline", *, partitions: int = 1, fail_on: str = "", vot
             await super().voted(event)
             await self.voters.put(Voter(voter=event.voter))
 
+    class CountingEndorsements(Counting):
+        @on(Endorsed)
+        async def endorsed(self, event: Endorsed) -> None:
+            await self.count(event.party)
+
+    counting = {(False, False): Counting, (True, False): CountingBoth, (False, True): CountingEndorsements}
     options = {"mode": mode, "partitions": partitions, "partition_by": "party"}
-    router.projection("tallies", **options)(CountingBoth if voters else Counting)
+    router.projection("tallies", **options)(counting[voters, endorsements])
 
     @router.query_handler(GetTally, reads="tallies")
     async def get_tally(query: GetTally, tallies: ReadModel[Tally]) -> Tally | None:
         return await tallies.get(query.party)
 
     if voters:
-
-        @router.query_handler(GetVoter, reads="tallies")
-        async def get_voter(query: GetVoter, voters: ReadModel[Voter]) -> Voter | None:
-            return await voters.get(query.voter)
-
+        router.query_handler(GetVoter, reads="tallies")(get_voter)
     return router
+
+
+async def get_voter(query: GetVoter, voters: ReadModel[Voter]) -> Voter | None:
+    return await voters.get(query.voter)
 
 
 def parties(mode: Any = "inline") -> Router:

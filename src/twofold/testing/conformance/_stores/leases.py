@@ -148,6 +148,10 @@ class LeaseSuite(LeaseClocks):
         It is not counted after its announcement expires.
         """
         async with new_store([]) as store:
+            assert await store.subscriptions.attend(NAME, "x", seconds=0) == 0
+            assert await store.subscriptions.attend(NAME, "a", seconds=LONG) == 1
+            assert await store.subscriptions.attend(NAME, "x", seconds=0) == 1
+            assert await store.subscriptions.attend(NAME, "a", seconds=0) == 0
             assert await store.subscriptions.attend(NAME, "a", seconds=LONG) == 1
             assert await store.subscriptions.attend(NAME, "b", seconds=LONG) == 2
             assert await store.subscriptions.attend("another", "c", seconds=LONG) == 1

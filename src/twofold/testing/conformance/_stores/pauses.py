@@ -46,12 +46,13 @@ class PauseSuite:
     async def test_a_pause_outlives_the_partitions(self, new_store: NewReadStore) -> None:
         """A pause may come before the first partition, and stays when the subscription is divided again."""
         async with new_store([]) as store:
+            assert await store.subscriptions.paused(NAME) is None
             await store.subscriptions.pause(NAME, AWAY)
-            assert await pauses(store) == []
+            assert (await pauses(store), await store.subscriptions.paused(NAME)) == ([], AWAY)
             leases: Sequence[Lease] = ()
             for count in (1, 3, 2):
                 await divided(store, *[at(count)] * count, leases=leases)
-                assert await pauses(store) == [AWAY] * count
+                assert (await pauses(store), await store.subscriptions.paused(NAME)) == ([AWAY] * count, AWAY)
                 leases = await store.subscriptions.claim(NAME, "a", seconds=LONG, limit=9)
                 assert len(leases) == count
 
@@ -66,4 +67,5 @@ class PauseSuite:
             for name in others:
                 await store.subscriptions.pause(name, Pause(TIME, name))
                 await store.subscriptions.resume(name)
-            assert await pauses(store) == [AWAY]
+                assert await store.subscriptions.paused(name) is None
+            assert (await pauses(store), await store.subscriptions.paused(NAME)) == ([AWAY], AWAY)

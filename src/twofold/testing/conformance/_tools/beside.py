@@ -92,6 +92,9 @@ class _Subscriptions:
     async def attend(self, subscription: str, owner: str, *, seconds: float) -> int:
         return await (await self._of(subscription)).attend(subscription, owner, seconds=seconds)
 
+    async def paused(self, subscription: str) -> Pause | None:
+        return await (await self._of(subscription)).paused(subscription)
+
     async def pause(self, subscription: str, pause: Pause) -> None:
         await (await self._of(subscription)).pause(subscription, pause)
 
