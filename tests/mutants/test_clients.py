@@ -124,7 +124,7 @@ class TestTexts(FaultSuite):
 
 
 class TestUnreadableRows(FaultSuite):
-    """Unreadable rows that hide others, or that nobody hears of."""
+    """Unreadable rows that hide others, or that are not reported."""
 
     mutants = UNREADABLE
     given = {"app": lambda: test_unreadable_rows.counting(InMemory())}  # noqa: RUF012 -- the same

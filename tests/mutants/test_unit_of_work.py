@@ -140,6 +140,6 @@ UNKNOWN: Faults = {
 
 
 class TestUnknownCommits(FaultSuite):
-    """Commits without an answer whose outcome is told as known."""
+    """Commits without an answer whose outcome is reported as known."""
 
     mutants = UNKNOWN
