@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Any, Final, LiteralString, cast, get_args
+from typing import Any, Final, get_args
 
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
@@ -71,8 +71,8 @@ def without_keys(error: ValidationError, names: Collection[str]) -> ValidationEr
         shown_path = tuple(
             each if isinstance(each, int) or each in names or index == last else "*" for index, each in enumerate(path)
         )
-        text = cast(LiteralString, fault["msg"])
-        known = kind if kind in _KINDS else PydanticCustomError(cast(LiteralString, kind), text, context)
+        texts: tuple[Any, Any] = kind, fault["msg"]
+        known = kind if kind in _KINDS else PydanticCustomError(*texts, context)
         faults.append({"type": known, "loc": shown_path, "input": fault["input"], "ctx": context or {}})
     return ValidationError.from_exception_data(error.title, faults, "json")
 
