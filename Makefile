@@ -22,7 +22,7 @@ help: ## list the targets
 demo: .venv/.demo ## run the orders example with some hundred orders, and print its read models
 	@$(python) scripts/demo.py
 
-demo-full: .venv/.full ## run the example as three services on PostgreSQL, RabbitMQ and Redis; ARGS=--forget deletes its data
+demo-full: .venv/.full ## run the example as three services on PostgreSQL, RabbitMQ and Redis; ARGS=--delete deletes its data
 	@$(python) scripts/demo_full.py $(ARGS)
 
 serve: .venv/.serve ## serve the orders of the demo over HTTP; ARGS="--port 8001" selects a port

@@ -110,6 +110,9 @@ def wait_for(text: str, *words: str) -> None:
 
 
 def main(*arguments: str) -> int:
+    if unknown := set(arguments) - {"--delete"}:
+        print(f"cannot run the demo with {', '.join(sorted(unknown))}: the only option is --delete.", file=sys.stderr)
+        return 2
     if away := missing():
         print(
             f"These servers do not answer: {', '.join(away)}. Start them: make services ARGS='postgresql redis rabbitmq'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import secrets
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
@@ -37,6 +38,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def everywhere(request: pytest.FixtureRequest) -> bool:
     """Tell whether long tests run in full."""
     return bool(request.config.getoption("everywhere"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Exempt modules and tests from garbage collection, which would visit all these objects repeatedly."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the tests with the mark `everywhere`, unless the option is given."""
+    if not config.getoption("everywhere"):
+        left_out = [item for item in items if item.get_closest_marker("everywhere")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("everywhere")]
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from redis.asyncio import Redis as Client
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tests.servers.databases import create_tables
 from twofold import View
@@ -98,9 +98,15 @@ def _prepared_file() -> bytes:
         return file.read_bytes()
 
 
+@cache
+def _engine(url: str) -> AsyncEngine:
+    """Return the engine of a database that tests use one after another. It has compiled most of their statements."""
+    return create_async_engine(url)
+
+
 @asynccontextmanager
 async def _sql(url: str) -> AsyncIterator[WriteStore]:
-    engine = create_async_engine(url)
+    engine = _engine(url) if url.startswith("postgresql") else create_async_engine(url)
     try:
         yield SqlAlchemy(engine)
     finally:

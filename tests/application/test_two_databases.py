@@ -24,8 +24,10 @@ from twofold.testing.conformance._tools.watched import AROUND_A_CHECKPOINT, watc
 from twofold_sqlalchemy import SqlAlchemy
 
 PAIRS = [
-    *("memory-asyncio>sqlite", "sqlite>postgresql", "postgresql>mariadb", "mariadb>sqlite", "postgresql>postgresql"),
-    *("memory-asyncio>redis", "sqlite>redis", "postgresql>redis"),
+    *("memory-asyncio>sqlite", "sqlite>postgresql", "postgresql>mariadb", "mariadb>sqlite", "memory-asyncio>redis"),
+    # Each adapter of the following pairs is in a pair above, on the same side.
+    *(pytest.param(pair, marks=pytest.mark.everywhere) for pair in ("sqlite>redis", "postgresql>redis")),
+    pytest.param("postgresql>postgresql", marks=pytest.mark.everywhere),
 ]
 
 AMOUNTS = tuple(range(1, 41))

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import PathDistribution
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -67,11 +68,38 @@ def test_no_name_of_the_template_is_left(service: Path) -> None:
     assert requirement.startswith("twofold[")
 
 
-@pytest.mark.parametrize("name", ["Shop", "my-shop", "class", "../shop", ""])
+@pytest.mark.parametrize("name", ["Shop", "my-shop", "class", "../shop", "", "shop_", "_shop", "1shop"])
 def test_a_name_that_is_no_package_is_refused(call: Call, tmp_path: Path, name: str) -> None:
     """Nothing is created."""
     assert call("new", name, "--folder", str(tmp_path)).exit_code == 2
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["http", "tests", "redis", "dependency_injector", "twofold", "twofold_memory"])
+def test_a_name_that_hides_another_module_is_refused(call: Call, tmp_path: Path, name: str) -> None:
+    """The service could not import the module of that name, or its tests could not import the service."""
+    result = call("new", name, "--folder", str(tmp_path))
+    assert (result.exit_code, "it would hide" in result.stderr) == (2, True), result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+class FromRepository(PathDistribution):
+    """An installation of Twofold from a Git repository."""
+
+    def read_text(self, filename: str | os.PathLike[str]) -> str | None:
+        if filename != "direct_url.json":
+            return super().read_text(filename)
+        return '{"url": "https://git.example/twofold.git", "vcs_info": {"vcs": "git", "commit_id": "7f3a"}}'
+
+
+def test_an_installation_from_a_repository_is_required_with_its_commit(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pip installs the same commit for the service."""
+    monkeypatch.setattr("twofold_cli._projects.distribution", lambda _: FromRepository(tmp_path))
+    assert call("new", "lamp_shop", "--folder", str(tmp_path)).exit_code == 0
+    project = tomllib.loads((tmp_path / "lamp_shop" / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["dependencies"][0].endswith(" @ git+https://git.example/twofold.git@7f3a")
 
 
 def test_an_existing_folder_is_kept(call: Call, service: Path) -> None:

@@ -7,6 +7,7 @@ for it.
 from __future__ import annotations
 
 import asyncio
+import gc
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -42,3 +43,5 @@ async def _warm_up(file: Path) -> None:
 
 with TemporaryDirectory() as folder:
     asyncio.run(_warm_up(Path(folder) / "shop.db"))
+gc.collect()
+gc.freeze()  # the processes neither visit nor copy these objects

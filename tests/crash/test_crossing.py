@@ -231,6 +231,10 @@ async def test_killed_at_every_point(crossing: Crossing, round_number: int) -> N
     await crossing.finish()
 
 
+# `test_killed_at_every_point` runs over both brokers.
+@pytest.mark.parametrize(
+    "crossing", ["rabbitmq", pytest.param("redis-streams", marks=pytest.mark.everywhere)], indirect=True
+)
 async def test_killed_at_random(crossing: Crossing, round_number: int) -> None:
     """Two processes of each application, and now one, now another is killed and followed by a new one."""
     random = Random(round_number)
@@ -247,7 +251,16 @@ async def test_killed_at_random(crossing: Crossing, round_number: int) -> None:
     await crossing.finish()
 
 
-@pytest.mark.parametrize("point", ["begin", "advance"])
+@pytest.mark.parametrize(
+    ("crossing", "point"),
+    [
+        ("rabbitmq", "advance"),
+        ("redis-streams", "begin"),
+        pytest.param("rabbitmq", "begin", marks=pytest.mark.everywhere),
+        pytest.param("redis-streams", "advance", marks=pytest.mark.everywhere),
+    ],
+    indirect=["crossing"],
+)
 async def test_paused_for_longer_than_a_lease(crossing: Crossing, point: str, round_number: int) -> None:
     """A process of each application sleeps inside a transaction until others have taken over, and then continues."""
     random = Random(round_number)

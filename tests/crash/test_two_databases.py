@@ -15,7 +15,9 @@ from tests.crash.points import Fate
 KILLS = 6
 
 
-@pytest.fixture(params=["sqlite", "postgresql>mariadb", "mariadb>postgresql"])
+@pytest.fixture(
+    params=["sqlite", "postgresql>mariadb", pytest.param("mariadb>postgresql", marks=pytest.mark.everywhere)]
+)
 async def lab(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Lab]:
     """Give a lab on two databases."""
     kinds = request.param.split(">") if ">" in request.param else [request.param] * 2

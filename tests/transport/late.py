@@ -1,18 +1,16 @@
-"""Applications that start before their broker does; the same over every broker that can be stopped."""
+"""Applications that start before their broker does; the same over every broker."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
 from tests.domains.shops import GetParcel, Sell, Sold, depot, shop
-from tests.servers.process import PrivateServer
 from twofold import Application
 from twofold.errors import ReadNotReady
 from twofold.ports import Transport
@@ -20,8 +18,21 @@ from twofold.testing.conformance._tools.in_time import CEILING, in_time, until
 from twofold.testing.conformance._tools.problems import problems_of
 from twofold_memory import InMemory
 
+
+class Outage(Protocol):
+    """Makes the broker of a test unavailable."""
+
+    async def begin(self) -> None:
+        """Make the broker unavailable, and break its connections."""
+        ...
+
+    async def end(self) -> None:
+        """Make the broker available again, if it is not."""
+        ...
+
+
 Connect = Callable[[], Transport]
-"""Makes a transport to the server of the test, as a process would; nothing connects yet."""
+"""Makes a transport to the broker of the test, as a process would; nothing connects yet."""
 
 
 @asynccontextmanager
@@ -60,37 +71,33 @@ def tracebacks(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 class LateBrokerCases:
-    """Needs the fixtures `server`, which the test stops and starts, and `connect`."""
+    """Needs the fixtures `outage` and `connect`."""
 
     async def test_events_wait_for_the_broker(
-        self, server: PrivateServer, connect: Connect, caplog: pytest.LogCaptureFixture
+        self, outage: Outage, connect: Connect, caplog: pytest.LogCaptureFixture
     ) -> None:
         """Both applications start without the broker and report it.
 
         Events that are sold during this time arrive later.
         """
         caplog.set_level(logging.INFO)
-        server.stop()
-        try:
-            store, ship = selling(connect()), shipping(connect())
-            async with started(ship, store):
-                await self._sell_meanwhile(store, ship)
-                await asyncio.to_thread(server.start)
-                async with store.session() as session:
-                    await session.dispatch(Sell(order_id="a"))
-                parcel = await ship.execute(GetParcel(order_id="a"), after=session.token, timeout=CEILING)
-                assert parcel is not None
-                assert parcel.numbers == (1, 2, 3)
+        await outage.begin()
+        store, ship = selling(connect()), shipping(connect())
+        async with started(ship, store):
+            await self._sell_meanwhile(store, ship)
+            await outage.end()
+            async with store.session() as session:
+                await session.dispatch(Sell(order_id="a"))
+            parcel = await ship.execute(GetParcel(order_id="a"), after=session.token, timeout=CEILING)
+            assert parcel is not None
+            assert parcel.numbers == (1, 2, 3)
 
-                await ship.settle(timeout=CEILING)
+            await ship.settle(timeout=CEILING)
 
-                async def both_are_well() -> bool:
-                    return (await store.health()).healthy and (await ship.health()).healthy
+            async def both_are_well() -> bool:
+                return (await store.health()).healthy and (await ship.health()).healthy
 
-                await until(both_are_well)
-        finally:
-            if not server.answers(server.url):
-                server.start()
+            await until(both_are_well)
         assert tracebacks(caplog) == []
         assert any("starts without its broker" in each for each in caplog.messages)
 
@@ -114,52 +121,44 @@ class LateBrokerCases:
         await until(consumer_says_why)
 
     async def test_an_outage_is_reported_with_its_reason(
-        self, server: PrivateServer, connect: Connect, caplog: pytest.LogCaptureFixture
+        self, outage: Outage, connect: Connect, caplog: pytest.LogCaptureFixture
     ) -> None:
         """The health of a relay contains the reason why its broker does not confirm. The log contains it in single lines."""
         store, ship = selling(connect()), shipping(connect())
         async with started(ship, store):
-            try:
-                await asyncio.to_thread(server.stop)
-                await store.dispatch(Sell(order_id="a"))
+            await outage.begin()
+            await store.dispatch(Sell(order_id="a"))
 
-                async def relay_says_why() -> bool:
-                    problems = await problems_of(store)
-                    return any(re.match(r"relay fails: .* did not confirm it .*[Cc]onn", each) for each in problems)
+            async def relay_says_why() -> bool:
+                problems = await problems_of(store)
+                return any(re.match(r"relay fails: .* did not confirm it .*[Cc]onn", each) for each in problems)
 
-                await until(relay_says_why)
-            finally:
-                await asyncio.to_thread(server.start)
+            await until(relay_says_why)
+            await outage.end()
             await store.settle(timeout=CEILING)
             await ship.settle(timeout=CEILING)
             assert await ship.execute(GetParcel(order_id="a")) is not None
         assert tracebacks(caplog) == []
 
-    async def test_a_process_that_only_answers_starts_immediately(
-        self, server: PrivateServer, connect: Connect
-    ) -> None:
+    async def test_a_process_that_only_answers_starts_immediately(self, outage: Outage, connect: Connect) -> None:
         """With a transport that it does not use, a relay that another process runs, or a feed that another one receives."""
-        server.stop()
-        try:
-            idle = Application("idle", write=InMemory(), transport=connect())
-            store, ship = selling(connect(), work=False), shipping(connect(), work=False)
-            async with started(idle, store, ship):
-                await store.dispatch(Sell(order_id="a"))
-                for app in (idle, store, ship):
+        await outage.begin()
+        idle = Application("idle", write=InMemory(), transport=connect())
+        store, ship = selling(connect(), work=False), shipping(connect(), work=False)
+        async with started(idle, store, ship):
+            await store.dispatch(Sell(order_id="a"))
+            for app in (idle, store, ship):
 
-                    async def it_says_so(app: Application = app) -> bool:
-                        problems = await problems_of(app)
-                        return any(each.startswith("the broker is unavailable: ") for each in problems)
+                async def it_says_so(app: Application = app) -> bool:
+                    problems = await problems_of(app)
+                    return any(each.startswith("the broker is unavailable: ") for each in problems)
 
-                    await until(it_says_so)
-                await asyncio.to_thread(server.start)
-                for app in (idle, store, ship):
+                await until(it_says_so)
+            await outage.end()
+            for app in (idle, store, ship):
 
-                    async def it_is_reached(app: Application = app) -> bool:
-                        problems = await problems_of(app)
-                        return not any(each.startswith("the broker is unavailable: ") for each in problems)
+                async def it_is_reached(app: Application = app) -> bool:
+                    problems = await problems_of(app)
+                    return not any(each.startswith("the broker is unavailable: ") for each in problems)
 
-                    await until(it_is_reached)
-        finally:
-            if not server.answers(server.url):
-                server.start()
+                await until(it_is_reached)

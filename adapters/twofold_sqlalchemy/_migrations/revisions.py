@@ -12,12 +12,13 @@ from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Dialect, MetaData, insert, inspect, select, update
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.schema import CreateTable
 
 from twofold.errors import ConfigurationError
 
 from .._dialects.registry import dialect_of
 from .._schema.tables import SCHEMA, Tables, own_tables
+from .steps import add_index
 
 
 def run_on(connection: Connection) -> Sequence[int]:
@@ -79,16 +80,18 @@ def _run(operations: Operations, found: int | None) -> Sequence[int]:
 
 
 def _create(operations: Operations) -> None:
-    """Create all tables of this release, and the identity of the event log."""
+    """Create all tables of this release, and the identity of the event log, or what an interrupted upgrade has left out."""
     name = operations.get_context().dialect.name
     tables = _tables(name)
     present = [] if operations.get_context().as_sql else inspect(operations.get_bind()).get_table_names()
     for table in tables.all:
         if table.name not in present:
             operations.execute(CreateTable(table))
-            for index in sorted(table.indexes, key=lambda each: str(each.name)):
-                operations.execute(CreateIndex(index))
-    for _, statement in dialect_of(name).catalog.triggers(tables.events):
+        for index in sorted(table.indexes, key=lambda each: str(each.name)):
+            add_index(index)
+    for trigger, statement in dialect_of(name).catalog.triggers(tables.events):
+        if tables.events.name in present and statement.startswith(f"CREATE TRIGGER {trigger} "):
+            operations.execute(f"DROP TRIGGER IF EXISTS {trigger}")  # MySQL has no IF NOT EXISTS for triggers
         operations.execute(statement)
     operations.execute(insert(tables.meta).values(number=1, log=uuid4().hex, schema_version=SCHEMA))
 

@@ -58,19 +58,19 @@ def _restart(broken: Broken, end: Callable[[], None]) -> None:
 
 async def test_all_connections_are_closed_by_force(broken: Broken) -> None:
     """Publishing and receiving continue over new connections. No message is lost, and every key is in order."""
-    messages = placed(3_000)
+    messages = placed(2_000)
     transport = await broken.connect()
     closed: list[asyncio.Task[str]] = []
 
     def confirmed(number: int) -> None:
-        if number >= 1_000 * (len(closed) + 1) and len(closed) < 2:
+        if number >= 1_000 and not closed:
             closed.append(asyncio.create_task(broken.control("close_all_connections", "test")))
 
     async with receiving(transport, feed(partitions=2)) as received:
         await publish_all(transport, messages, confirmed=confirmed)
         await asyncio.gather(*closed)
         await received.all_of(messages)
-    assert len(closed) == 2
+    assert closed
     assert by_key(received.messages) == by_key(messages)
 
 
@@ -206,10 +206,9 @@ async def test_thousands_of_publishers_share_a_channel(broken: Broken, everywher
     publishing = [asyncio.create_task(transport.publisher.publish([each])) for each in placed(number, keys=number)]
     assert {outcome for outcomes in await asyncio.gather(*publishing) for outcome in outcomes} == {Outcome.CONFIRMED}
     # None is closed after use, so all that there were are there still.
-    channels = await broken.control("list_channels", "--no-table-headers", "pid")
-    connections = await broken.control("list_connections", "--no-table-headers", "pid")
-    assert len(channels.split()) <= 3
-    assert len(connections.split()) <= 1
+    channels = (await broken.control("list_channels", "--no-table-headers", "connection")).split()
+    assert len(channels) <= 3
+    assert len(set(channels)) <= 1
 
 
 async def test_the_last_accepted_message_is_not_redelivered(broken: Broken) -> None:

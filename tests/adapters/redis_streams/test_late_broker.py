@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -26,6 +27,30 @@ async def connect(server: PrivateServer) -> AsyncIterator[Connect]:
     yield make
     for client in clients:
         await client.aclose()
+
+
+class Stop:
+    """Stops and starts a server."""
+
+    def __init__(self, server: PrivateServer) -> None:
+        self._server = server
+
+    async def begin(self) -> None:
+        """Stop it."""
+        await asyncio.to_thread(self._server.stop)
+
+    async def end(self) -> None:
+        """Start it, if it is stopped."""
+        if not self._server.answers(self._server.url):
+            await asyncio.to_thread(self._server.start)
+
+
+@pytest.fixture
+async def outage(server: PrivateServer) -> AsyncIterator[Stop]:
+    """Stop the server, and start it at the end of the test."""
+    outage = Stop(server)
+    yield outage
+    await outage.end()
 
 
 class TestLateBroker(LateBrokerCases):

@@ -178,6 +178,19 @@ async def test_autogenerate_finds_no_difference(empty: AsyncEngine) -> None:
     assert (action, table, column.name) == ("add_column", "ledger_total", "note")
 
 
+async def test_an_interrupted_upgrade_of_an_empty_database_is_continued(empty: AsyncEngine) -> None:
+    """The next upgrade creates the tables, indexes and triggers that are missing, and the identity."""
+    store = SqlAlchemy(empty)
+    await store.migrations.upgrade()
+    on_table = " ON twofold_parked" if empty.dialect.name in ("mysql", "mariadb") else ""
+    index = f"DROP INDEX twofold_parked_key{on_table}"
+    async with empty.begin() as connection:
+        for statement in ("DROP TABLE twofold_keys", index, "DELETE FROM twofold_meta"):
+            await connection.exec_driver_sql(statement)
+    assert await store.migrations.upgrade() == [SCHEMA]
+    await store.open([])  # compares tables, indexes and triggers
+
+
 async def test_an_interrupted_upgrade_is_continued(engine: AsyncEngine) -> None:
     """On MariaDB every statement commits. The next upgrade skips what the first one has done."""
     store = SqlAlchemy(engine)
