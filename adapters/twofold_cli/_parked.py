@@ -147,7 +147,7 @@ def retry(
     key: AnyKey = None,
     app: AppOption = None,
     error: Error = None,
-    timeout: Annotated[float, typer.Option(help="How long to wait, in seconds.")] = 30.0,
+    timeout: Annotated[float, typer.Option(min=0, help="How long to wait, in seconds.")] = 30.0,
 ) -> None:
     """Retry the parked events of a key, or of all keys, now and in order. A worker must run.
 

@@ -45,7 +45,7 @@ def load(target: str | None) -> Any:
             code=2,
         )
     module, _, attribute = found.partition(":")
-    if not module or not attribute:
+    if not attribute or not all(part.isidentifier() for part in module.split(".")):
         raise Failure(f"cannot read the application {found!r}: write module:attribute, such as shop.main:app.", code=2)
     sys.path.insert(0, str(Path.cwd()))
     try:

@@ -16,6 +16,7 @@ from twofold import Application, Command, Event, ReadModel, UnitOfWork, View, on
 from twofold.errors import TransientFailure
 from twofold.ports import WriteStore
 from twofold.testing.conformance._tools.hooked import Call, Hooked
+from twofold.testing.conformance._tools.in_time import until
 from twofold_memory import InMemory
 
 logger = logging.getLogger("shop")
@@ -112,6 +113,29 @@ async def test_a_worker_logs_its_life(lines: StringIO) -> None:
     assert [line for line in found if "rebuild" in line] == [
         "projection sales: a rebuild starts", "projection sales: the rebuild has finished",
     ]  # fmt: skip
+
+
+async def test_a_handover_is_logged_on_both_sides(lines: StringIO) -> None:
+    """A worker that gets company hands partitions over, and the other one takes them over."""
+    store = InMemory()
+
+    def sharing() -> Application:
+        app = Application("sharing", write=store, lease=0.6)
+
+        @app.event_handler(Sold, name="mail", partitions=2)
+        async def mail(event: Sold) -> None: ...
+
+        return app
+
+    def logged(text: str) -> int:
+        return lines.getvalue().count(f"subscription mail: this worker {text} partition")
+
+    async with sharing():
+        await until(lambda: logged("runs") == 2)
+        async with sharing():
+            await until(lambda: min(logged("hands over"), logged("takes over")) >= 1)
+        await until(lambda: logged("takes over") >= 2)
+    assert logged("runs") == 2
 
 
 @pytest.mark.parametrize(

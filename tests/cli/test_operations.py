@@ -188,6 +188,15 @@ def test_a_replay_needs_a_confirmation(seeded: Call) -> None:
     assert seeded("replay", "mail", "--after", "0").exit_code == 2
     assert "position 0" in seeded("replay", "mail", "--after", "0", "--yes").stdout
     assert seeded("replay", "mail", "--after", "yesterday", "--yes").exit_code == 2
+    beyond = seeded("replay", "mail", "--after", str(2**63), "--yes")
+    assert (beyond.exit_code, "below 2**63" in beyond.stderr) == (3, True)
+
+
+def test_a_retry_without_a_worker_says_so(seeded: Call, as_json: Json) -> None:
+    """The request stays, and the error names what is missing."""
+    (parked,) = as_json("parked", "list")
+    result = seeded("parked", "retry", "mail", parked["key"], "--timeout", "0.1")
+    assert (result.exit_code, "no worker has finished the retry" in result.stderr) == (3, True)
 
 
 @pytest.mark.parametrize(

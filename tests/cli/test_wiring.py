@@ -47,7 +47,8 @@ def test_the_graph_shows_the_flow(call: Call, as_json: Json) -> None:
 
 @pytest.mark.parametrize(
     ("target", "text"),
-    [("shop", "module:attribute"), ("no_such_module:app", "no such module"), ("tests.cli.shop:nothing", "no such attribute"),
+    [("shop", "module:attribute"), ("../shop:app", "module:attribute"),
+     ("no_such_module:app", "no such module"), ("tests.cli.shop:nothing", "no such attribute"),
      ("tests.cli.shop:shop", "not an Application")],
 )  # fmt: skip
 def test_a_wrong_target_says_what_to_write(call: Call, target: str, text: str) -> None:

@@ -7,6 +7,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -247,9 +248,18 @@ def with_logs(what: str, *members: Member) -> Callable[[], str]:
     return lambda: "\n".join([what, *(f"{each.name}: {each.logged()}" for each in members)])
 
 
+def _end_with_the_tests() -> None:
+    """End this process when the tests end without killing it; it would work on its database indefinitely."""
+    tests = multiprocessing.parent_process()
+    assert tests is not None
+    tests.join()
+    os._exit(1)
+
+
 def _run(log: Path, job: Callable[..., Any], args: Any, options: Any) -> None:
     output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.dup2(output, 1)
     os.dup2(output, 2)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    threading.Thread(target=_end_with_the_tests, daemon=True).start()
     asyncio.run(job(*args, **options))

@@ -136,6 +136,11 @@ TOKENS: Faults = {
 }
 
 
+if sys.version_info >= (3, 12):
+    BRACKETS = {"type parameters in brackets stay open": setting(result_types, "substituted", lambda found, _: found)}
+    RESULTS = {**RESULTS, test_result_types.test_classes_with_type_parameters: BRACKETS}
+
+
 class TestTokens(FaultSuite):
     """Tokens that cost more than their length."""
 

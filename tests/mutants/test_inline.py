@@ -7,9 +7,12 @@ from functools import partial
 from typing import Any
 
 from tests.mutants.combinators import Wrap, changing_result, for_each, ignoring, replacing
+from tests.mutants.core import Fault, Faults, FaultSuite
+from tests.mutants.core import replacing as replacing_in
 from tests.mutants.harness import Mutants, MutantSuite
 from tests.mutants.places import at
 from tests.mutants.transactions import commits_anyway
+from twofold._wiring import assembly
 from twofold.testing.conformance import InlineRecordSuite, InlineSuite
 from twofold.testing.conformance._tools.proxy import Proxy
 
@@ -81,6 +84,43 @@ MUTANTS: Mutants = {
     "test_a_field_that_is_removed": {"an old writer appends, with the field": uncompared},
     "test_a_view_that_is_added": {"an old writer appends, without the view": uncompared},
 }
+
+
+class ForgetsDefaults(Proxy):
+    """Decodes events for inline projections with new values of generated defaults."""
+
+    def decode_stored(self, stored: Any) -> Any:
+        event = self.inner.decode_stored(stored)
+        return type(event)(**{name: getattr(event, name) for name in ("amount", "way")})
+
+
+class RoundsDecimals(Proxy):
+    """Decodes decimals for inline projections with the digits that they need."""
+
+    def decode_stored(self, stored: Any) -> Any:
+        event = self.inner.decode_stored(stored)
+        return event.model_copy(update={"amount": event.amount.normalize()})
+
+
+def decoding_by(broken: Wrap) -> Fault:
+    """Let inline projections get other events than asynchronous ones."""
+    return replacing_in(
+        assembly, "inline_step", lambda step: lambda one, services, types: step(one, services, broken(types))
+    )
+
+
+VALUES: Faults = {
+    InlineSuite().test_it_sees_what_an_asynchronous_projection_sees: {
+        "an inline projection sees other generated values": decoding_by(ForgetsDefaults),
+        "an inline projection sees other digits": decoding_by(RoundsDecimals),
+    }
+}
+
+
+class TestValues(FaultSuite):
+    """Inline projections whose events differ from the stored ones."""
+
+    mutants = VALUES
 
 
 class TestRecordMutants(MutantSuite):

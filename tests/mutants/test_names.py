@@ -48,10 +48,25 @@ def naming(change: Callable[[str], str]) -> Wrap:
     )
 
 
+def one_view_of(change: Callable[[str], str]) -> Wrap:
+    """Take views for one view if their names are equal after a change. All of them have the same fields."""
+
+    def wrap(store: Any) -> Any:
+        known: dict[str, Any] = {}
+        broken = changing("rows", view=lambda view: known.setdefault(change(view.view_name), view))
+        return at("transaction", broken)(store)
+
+    return wrap
+
+
 MUTANTS: Mutants = {
-    "test_names_of_views": {"shadow rows are the rows": at("transaction", replacing("rows", shadow=False))},
+    "test_names_of_views": {
+        "shadow rows are the rows": at("transaction", replacing("rows", shadow=False)),
+        "a long name of a view is cut": one_view_of(lambda name: name[:40]),
+    },
     "test_names_of_fields": {
         "two fields are one column": writing_fields("limit", "offset"),
+        "long names of fields are cut": writing_fields("x" * 48, "x" * 47 + "y"),
         "two fields are compared by one column": comparing_fields(lambda field: {"limit": "offset"}.get(field, field)),
     },
     "test_keys_with_any_name": {

@@ -6,14 +6,17 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
+from tests.adapters.redis_streams import test_malformed
 from tests.mutants.core import Faults, FaultSuite, at_once, setting
 from tests.transport import test_receiving, test_strangers
 from tests.wiring import test_names
 from twofold._integration import cloud_events_decoding as decoding
 from twofold._integration import inbound
 from twofold._wiring import check_names
+from twofold.errors import StorageError
 from twofold.ports import Transport
 from twofold_memory import InMemory, InMemoryTransport
+from twofold_redis._streams import partition
 
 
 def _without_source(found: Callable[[str, str], UUID]) -> Callable[[str, str], UUID]:
@@ -67,6 +70,26 @@ NAMES: Faults = {
         "names of views are not compared": setting(check_names, "_check_views", _nothing_wrong),
     },
 }
+
+
+def _only_utf8(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise StorageError("an entry is not UTF-8") from error
+
+
+ENTRIES: Faults = {
+    test_malformed.test_a_malformed_entry_is_delivered_and_parked: {
+        "an entry that is not UTF-8 ends the consumer": setting(partition, "text_of", _only_utf8),
+    },
+}
+
+
+class TestEntries(FaultSuite):
+    """Malformed entries of Redis streams that block others."""
+
+    mutants = ENTRIES
 
 
 class TestMessages(FaultSuite):

@@ -6,11 +6,13 @@ from typing import Any
 
 from tests.mutants.aggregates import dropping_updates, state
 from tests.mutants.combinators import Wrap, instead, replacing
+from tests.mutants.core import Faults, FaultSuite, setting
 from tests.mutants.harness import Mutants, MutantSuite
 from tests.mutants.places import at
 from tests.mutants.transactions import commits_anyway, commits_events_early, committing_behind, leaves_savepoints
-from twofold.errors import TransientFailure
-from twofold.testing.conformance import UnitOfWorkSuite
+from twofold._writing import transactions
+from twofold.errors import CommitFailed, TransientFailure
+from twofold.testing.conformance import IdempotencySuite, UnitOfWorkSuite
 from twofold.testing.conformance._tools.opened import failed_savepoint
 from twofold.testing.conformance._tools.proxy import Proxy
 
@@ -124,3 +126,20 @@ class TestMutants(MutantSuite):
 
     suite = UnitOfWorkSuite
     mutants = MUTANTS
+
+
+UNKNOWN: Faults = {
+    UnitOfWorkSuite().test_a_commit_that_is_not_confirmed: {
+        "an unknown commit is transient": setting(transactions, "CommitUnknown", TransientFailure),
+        "an unknown commit is refused": setting(transactions, "CommitUnknown", CommitFailed),
+    },
+    IdempotencySuite().test_an_unknown_commit_is_resolved_by_its_key: {
+        "an unknown commit is transient, with a key": setting(transactions, "CommitUnknown", TransientFailure),
+    },
+}
+
+
+class TestUnknownCommits(FaultSuite):
+    """Commits without an answer whose outcome is reported as known."""
+
+    mutants = UNKNOWN

@@ -11,15 +11,19 @@ if TYPE_CHECKING:
     from .running import Running
 
 
+LARGEST = 2**63 - 1
+"""The largest number that every store can compare."""
+
+
 def check_number(attempt: str, name: str, value: Any, least: int, most: int | None) -> None:
     """Check an argument of an operation.
 
     Raises:
         ValueError: the value is not an int, or is out of range.
     """
-    if type(value) is int and value >= least and (most is None or value <= most):
+    if type(value) is int and least <= value <= (LARGEST if most is None else most):
         return
-    limits = f"at least {least}" if most is None else f"from {least} to {most}"
+    limits = f"at least {least} and below 2**63" if most is None else f"from {least} to {most}"
     raise ValueError(f"cannot {attempt} with {name}={shown(value)}: {name} must be an int {limits}.")
 
 

@@ -12,12 +12,13 @@ import anyio
 
 from .._background.log_lines import logger_of
 from .._definitions.cache import CacheStats
-from .._definitions.position import Position
+from .._definitions.position import START, Position
 from .._definitions.topology import Topology
 from .._subscriptions.status import SubscriptionStatus
 from .._writing.transactions import writing
 from ..ports.schedule import ScheduledCommand
 from ..ports.stores import WriteStore
+from .operating import check_number
 from .parked_operations import ParkedOperations
 from .path_operations import PathOperations
 from .pause_operations import PauseOperations
@@ -176,6 +177,8 @@ class Operations(PathOperations, ParkedOperations, PauseOperations, SourceOperat
                 f"app.operations.rebuild({subscription!r}), which fills new rows from the whole log."
             )
         running.store_of(subscription)
+        if isinstance(after, int):
+            check_number(f"replay {subscription!r}", "after", after, START, None)
         with ExitStack() as moving:
             for worker in running.workers:
                 if worker.subscription.name == subscription:

@@ -166,17 +166,23 @@ class ParkedOperations(Operating):
         """
         running = self._running()
         store = running.store_of(subscription)
-        with anyio.fail_after(timeout):
-            now = await running.log.now(store)
-            keys = await self._first_keys("retry", store, subscription, key, error)
-            await _check_running(store, subscription)
-            async with writing(store) as transaction:
+        try:
+            with anyio.fail_after(timeout):
+                now = await running.log.now(store)
+                keys = await self._first_keys("retry", store, subscription, key, error)
+                await _check_running(store, subscription)
+                async with writing(store) as transaction:
+                    for each in keys:
+                        await transaction.parked.retry(subscription, each, at=now)
                 for each in keys:
-                    await transaction.parked.retry(subscription, each, at=now)
-            for each in keys:
-                await self._tried(running, store, subscription, each, now)
-            left = await store.parked.read(subscription, key=key)
-            return [each for each in left if each.key in keys]
+                    await self._tried(running, store, subscription, each, now)
+                left = await store.parked.read(subscription, key=key)
+                return [each for each in left if each.key in keys]
+        except TimeoutError as late:
+            raise TimeoutError(
+                f"no worker has finished the retry of parked events of {subscription!r} within {timeout:g} s. The request "
+                "stays, and a worker that runs the subscription continues it."
+            ) from late
 
     async def discard(
         self, subscription: str, key: str | None = None, *, event_id: UUID | None = None, error: str | None = None

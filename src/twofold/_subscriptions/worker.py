@@ -37,10 +37,11 @@ _RELEASE = 2.0
 
 @dataclass(slots=True)
 class RunningPartition:
-    """A partition that runs in this process, and the scope that cancels it."""
+    """A partition that runs in this process, the scope that cancels it, and whether another worker gets it."""
 
     runner: PartitionRunner
     scope: anyio.CancelScope
+    handed_over: bool = False
 
 
 class Worker:
@@ -190,11 +191,17 @@ class Worker:
             count = await self._partitions.change()
         workers = 1 if count == 1 else await store.attend(name, self._owner, seconds=self._lease)
         share = ceil(count / workers)
-        for held in list(self._held.values())[share:]:
+        for lease, held in list(self._held.items())[share:]:
+            if not held.handed_over:
+                held.handed_over = True
+                text = "subscription %s: this worker hands over partition %d, because %d workers share %d partitions"
+                logger.info(text, name, lease.partition, workers, count)
             held.runner.stop()
         if len(self._held) < share:
-            free = share - len(self._held)
+            free, ran = share - len(self._held), {each.number for each in partitions if each.generation}
             for lease in await store.claim(name, self._owner, seconds=self._lease, limit=free):
+                verb = "takes over" if lease.partition in ran else "runs"
+                logger.info("subscription %s: this worker %s partition %d", name, verb, lease.partition)
                 runners.start_soon(self._run, lease)
 
     def _is_paused(self, partitions: Sequence[Partition]) -> bool:
@@ -233,7 +240,6 @@ class Worker:
         with anyio.CancelScope() as scope:
             self._held[lease] = RunningPartition(runner, scope)
             self.subscription.telemetry.lease("acquired")
-            logger.info("subscription %s: this worker runs partition %d", lease.subscription, lease.partition)
             try:
                 if not self._stopping:
                     await runner.run()

@@ -29,6 +29,7 @@ from .._domain.tally import (
 )
 from .._tools.in_time import until
 from .._tools.opened import NewStore, writing
+from .inline_values import InlineValues
 
 COMMANDS = 50
 
@@ -37,7 +38,7 @@ async def _counted(app: Application, count: int) -> bool:
     return await votes(app, "a") == (count,)
 
 
-class InlineSuite:
+class InlineSuite(InlineValues):
     """The promises of inline projections on a write store. Needs the fixture `new_store`."""
 
     async def test_a_row_that_many_commands_change(self, new_store: NewStore) -> None:

@@ -21,8 +21,8 @@ _WORDS = """
     ix rebuild x__rebuild_ rebuild_x _x x_ a__b Order2 UPPER
 """
 
-WORDS = (*_WORDS.split(), "x" * 48)
-"""Reserved words of several servers, words that adapters use themselves, and the longest possible name."""
+WORDS = (*_WORDS.split(), "x" * 48, "x" * 47 + "y")
+"""Reserved words of several servers, words that adapters use themselves, and two longest names that differ at the end."""
 
 FIELDS = (*(word for word in WORDS if word[0] != "_" and word != "key"), "größe", "имя", "名前", "é" * 24)
 """The same words as names of fields, and names that are not ASCII."""
