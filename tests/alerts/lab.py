@@ -26,7 +26,6 @@ from tests.servers.redis import Redis
 from tests.servers.waiting import wait_until
 from twofold import Application
 from twofold.testing.conformance._tools.in_time import CEILING
-from twofold_rabbitmq import RabbitMQ
 
 logger = logging.getLogger("twofold.tests.alerts")
 
@@ -108,17 +107,6 @@ class Lab:
                 for statement in statements:
                     await connection.execute(text(statement))
             await engine.dispose()
-
-        anyio.run(run)
-
-    def broker_work(self, work: Callable[[RabbitMQ], Awaitable[object]]) -> None:
-        """Do something with the broker."""
-
-        async def run() -> None:
-            broker = RabbitMQ(self.broker.url)
-            await broker.open()
-            await work(broker)
-            await broker.close()
 
         anyio.run(run)
 

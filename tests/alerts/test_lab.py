@@ -17,9 +17,7 @@ from tests.servers.postgresql import PostgreSQL
 from tests.servers.rabbitmq import RabbitMQServer
 from tests.servers.redis import Redis
 from twofold import Application
-from twofold.ports import Outcome, WireMessage
 from twofold.testing.conformance._tools.in_time import CEILING
-from twofold_rabbitmq import RabbitMQ
 
 
 @pytest.fixture(scope="module")
@@ -222,24 +220,6 @@ def test_an_unreadable_row(lab: Lab) -> None:
         lab.fires("TwofoldUnreadableRow")
         assert lab.twofold("rebuild", "order_rows")[0] == 0
         lab.clears("twofold rebuild order_rows")
-
-
-def test_a_message_that_cannot_be_recorded(lab: Lab) -> None:
-    """A message that is not an event of the carrier is parked beside the queue, until an operator has dealt with it."""
-    consumer = "lab.carrier"
-
-    async def send(broker: RabbitMQ) -> None:
-        poison = WireMessage(str(uuid4()), "lab.delivered", "1", b'{"specversion": "1.0", "data": "<script>"}')
-        assert await broker.publisher.publish([poison]) == [Outcome.CONFIRMED]
-
-    async def repair(broker: RabbitMQ) -> None:
-        found = await broker.parked(consumer)
-        assert await broker.unpark(consumer, [each.message.id for each in found], again=False) == 1
-
-    lab.broker_work(send)
-    lab.fires("TwofoldMessagesParked")
-    lab.broker_work(repair)
-    lab.clears("Transport.unpark")
 
 
 def test_a_background_task_fails(lab: Lab) -> None:
