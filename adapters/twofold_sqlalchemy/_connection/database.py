@@ -114,10 +114,19 @@ class Database:
         async def read(connection: AsyncConnection) -> Sequence[Any]:
             return await self.dialect.connections.fetch(connection, prepared.text, prepared.bind(values))
 
-        return await self.use(read, action)
+        return await self.use_driver(read, action)
 
     async def use(self, work: Callable[[AsyncConnection], Awaitable[T]], action: str) -> T:
         """Call a function with a connection, for reads outside of a transaction. Each statement is on its own."""
+
+        async def prepared(connection: AsyncConnection) -> T:
+            await self.dialect.connections.prepare(connection)
+            return await work(connection)
+
+        return await self.use_driver(prepared, action)
+
+    async def use_driver(self, work: Callable[[AsyncConnection], Awaitable[T]], action: str) -> T:
+        """Do the same as `use` for a function that calls `Connections.fetch` only."""
         connection: AsyncConnection | None = None
         try:
             connection = await self._connected()

@@ -82,32 +82,41 @@ class OpenTransaction:
     async def fetch(self, statement: Statement, values: Values, action: str) -> Sequence[Any]:
         """Run a statement and return its rows: sequences of values in the order of the columns."""
         parameters = values if isinstance(values, tuple) else statement.bind(values)
-        return await self.use(
+        return await self._use(
             lambda connection: self._connections.fetch(connection, statement.text, parameters), action
         )
 
     async def change(self, statement: Statement, values: Values, action: str) -> int:
         """Run a statement and return how many rows it matched."""
         parameters = values if isinstance(values, tuple) else statement.bind(values)
-        return await self.use(
+        return await self._use(
             lambda connection: self._connections.change(connection, statement.text, parameters), action
         )
 
     async def change_many(self, statement: Statement, rows: Sequence[tuple[Any, ...]], action: str) -> None:
         """Run a statement once for each tuple of parameters."""
-        await self.use(lambda connection: self._connections.change_many(connection, statement.text, rows), action)
+        await self._use(lambda connection: self._connections.change_many(connection, statement.text, rows), action)
 
     async def execute(self, statement: Executable, values: Any, action: str) -> CursorResult[Any]:
         """Run a statement of SQLAlchemy Core on the user's tables, whose types convert their values."""
         return await self.use(lambda connection: connection.execute(statement, values), action)
 
     async def use(self, work: Callable[[AsyncConnection], Awaitable[T]], action: str) -> T:
-        """Call a function with the connection. Any failure dooms the transaction.
+        """Call a function with the connection, which it may use with SQLAlchemy. Any failure dooms the transaction.
 
         Raises:
             UniqueViolation: a unique constraint was violated.
             TwofoldError: the function failed otherwise.
         """
+
+        async def prepared(connection: AsyncConnection) -> T:
+            await self._connections.prepare(connection)
+            return await work(connection)
+
+        return await self._use(prepared, action)
+
+    async def _use(self, work: Callable[[AsyncConnection], Awaitable[T]], action: str) -> T:
+        """Do the same for a function that calls the driver only."""
         self.check()
         try:
             result = await work(self.connection)
@@ -159,6 +168,7 @@ class OpenTransaction:
         Return None if the database has aborted the transaction.
         """
         try:
+            await self._connections.prepare(self.connection)
             return (await self.connection.execute(statement, values)).scalar()
         except SQLAlchemyError:
             return None

@@ -57,6 +57,10 @@ class Connections(Protocol):
         """Return what identifies the database's file at its path now; an empty text for a server."""
         ...
 
+    async def prepare(self, connection: AsyncConnection) -> None:
+        """Prepare a connection for statements of SQLAlchemy, which must not begin a transaction of its own."""
+        ...
+
     async def begin(self, connection: AsyncConnection, *, read_only: bool) -> None:
         """Begin a transaction. A read-only transaction reads one snapshot, and the database refuses writes in it."""
         ...

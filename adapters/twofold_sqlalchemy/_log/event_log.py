@@ -77,7 +77,7 @@ class SqlEventLog:
 
     async def head(self) -> Position:
         """Return the last position that a reader can read now."""
-        return Position((await self._database.use(self._frontier.head, "read the head of the log")).position)
+        return Position((await self._database.use_driver(self._frontier.head, "read the head of the log")).position)
 
     async def read_all(
         self,
@@ -103,7 +103,7 @@ class SqlEventLog:
             self._verify(event if at_head else await self._id_at(connection, after), after, event, head)
             return LogPage((), after, event)
 
-        return await self._database.use(read, "read the log")
+        return await self._database.use_driver(read, "read the log")
 
     async def ids(self, positions: Collection[Position]) -> Mapping[Position, UUID]:
         """Return the ids of the events at these positions."""

@@ -71,7 +71,8 @@ def without_keys(error: ValidationError, names: Collection[str]) -> ValidationEr
         shown_path = tuple(
             each if isinstance(each, int) or each in names or index == last else "*" for index, each in enumerate(path)
         )
-        known = kind if kind in _KINDS else PydanticCustomError(kind, fault["msg"], context)
+        texts: tuple[Any, Any] = kind, fault["msg"]
+        known = kind if kind in _KINDS else PydanticCustomError(*texts, context)
         faults.append({"type": known, "loc": shown_path, "input": fault["input"], "ctx": context or {}})
     return ValidationError.from_exception_data(error.title, faults, "json")
 

@@ -68,8 +68,8 @@ async def engine(request: pytest.FixtureRequest) -> AsyncIterator[AsyncEngine]:
 
 async def ask(transaction: SqlTransaction, statements: dict[str, str]) -> Any:
     """Return the first value of a statement in a transaction."""
-    connection = transaction._transaction.connection
-    found = await connection.exec_driver_sql(statements[connection.dialect.name])
+    statement = statements[transaction._transaction.dialect.name]
+    found = await transaction._transaction.use(lambda connection: connection.exec_driver_sql(statement), "ask")
     return found.scalar_one()
 
 

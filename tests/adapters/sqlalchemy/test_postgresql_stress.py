@@ -71,7 +71,7 @@ class Writer:
         """Append to separate streams, and then to a shared one. Other writers wait for the end of this transaction."""
         choose, ids = self._random, list[UUID]()
         if choose.random() < 0.3:  # another table first, so that the transaction has a number long before its positions
-            await transaction._transaction.connection.exec_driver_sql("INSERT INTO other (n) VALUES (1)")
+            await transaction._transaction.use(lambda c: c.exec_driver_sql("INSERT INTO other (n) VALUES (1)"), "write")
             await asyncio.sleep(choose.uniform(0, 0.02))
         streams = [f"own-{self._number}-{number}" for number in range(choose.randint(1, 3))]
         for stream in [*streams, *([shared] if shared else [])]:

@@ -88,6 +88,9 @@ class MySQLConnections:
         """Return an empty text."""
         return ""
 
+    async def prepare(self, connection: AsyncConnection) -> None:
+        """Do nothing: the driver's transaction is that of SQLAlchemy."""
+
     async def begin(self, connection: AsyncConnection, *, read_only: bool) -> None:
         """Write in READ COMMITTED, guarded by versions. Read one snapshot in REPEATABLE READ, READ ONLY."""
         self._sessions[connection] = connection.info[_CONFIGURED]

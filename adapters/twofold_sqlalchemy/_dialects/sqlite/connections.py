@@ -83,6 +83,9 @@ class SqliteConnections:
         """Return device and inode."""
         return str(file_at(self._errors.file))
 
+    async def prepare(self, connection: AsyncConnection) -> None:
+        """Do nothing: the driver's transaction is that of SQLAlchemy."""
+
     async def begin(self, connection: AsyncConnection, *, read_only: bool) -> None:
         """Write after BEGIN IMMEDIATE, which takes the write lock before the first read. Read with `query_only`."""
         driver = _driver_of(connection)

@@ -112,7 +112,7 @@ class GapFrontier:
             found = await self._database.dialect.connections.fetch(connection, HOLDERS, (names, ADVISORY_LOCK))
             return [described(row) for row in found]
 
-        return await self._database.use(describe, "find the sessions that block readers")
+        return await self._database.use_driver(describe, "find the sessions that block readers")
 
     async def head(self, connection: AsyncConnection) -> Head:
         """Advance past every event and every gap that stays, and return the settled end. Concurrent calls are safe."""

@@ -40,7 +40,7 @@ class PostgreSQLNotifier:
         async def send(connection: AsyncConnection) -> None:
             await self._database.dialect.connections.fetch(connection, _NOTIFY, (origin,))
 
-        await self._database.use(send, "announce events")
+        await self._database.use_driver(send, "announce events")
 
     async def watch(self, notify: Callable[[str], None]) -> None:
         """Listen until the connection is lost or this task is cancelled. The pool does not count the connection.
