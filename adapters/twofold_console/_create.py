@@ -18,14 +18,16 @@ from twofold import Application
 from twofold.errors import ConfigurationError, TwofoldError
 
 from . import _events, _login, _operating, _overview, _parked, _topology
-from ._access import Access, Sessions, read_form
+from ._access import HEADERS, Access, Sessions, read_form
 from ._render import Console, bare_page, console_of
-from ._samples import Samples
+from ._samples import LONGEST_WAIT, Samples
 from ._settings import Settings
 
 _Change: TypeAlias = Callable[[Request, Mapping[str, str]], Awaitable[Response]]
 
-_PAGES = {
+_Page: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+_PAGES: Mapping[str, _Page] = {
     "/": _overview.overview,
     "/subscription": _overview.subscription,
     "/topology": _topology.topology,
@@ -93,10 +95,12 @@ def create_console(
         LookupError: _not_found,
         ValueError: _wrong,
         TwofoldError: _unavailable,
+        TimeoutError: _silent,
+        Exception: _defective,
     }
     web = Starlette(
         routes=[
-            *(Route(path, endpoint, methods=["GET"]) for path, endpoint in _PAGES.items()),
+            *(Route(path, _in_time(endpoint), methods=["GET"]) for path, endpoint in _PAGES.items()),
             *(Route(path, _checked(change), methods=["POST"]) for path, change in _CHANGES.items()),
             Mount("/static", StaticFiles(packages=[("twofold_console", "static")])),
         ],
@@ -108,9 +112,20 @@ def create_console(
     return web
 
 
+def _in_time(endpoint: _Page) -> _Page:
+    """Return an endpoint that does not wait for a silent store without an end."""
+
+    async def bounded(request: Request) -> Response:
+        with anyio.fail_after(LONGEST_WAIT):
+            return await endpoint(request)
+
+    return bounded
+
+
 def _checked(change: _Change) -> Callable[[Request], Awaitable[Response]]:
     """Return an endpoint that calls a change only with a form from a page of the session."""
 
+    @_in_time
     async def endpoint(request: Request) -> Response:
         form = await read_form(request, console_of(request).settings)
         return form if isinstance(form, Response) else await change(request, form)
@@ -131,6 +146,20 @@ async def _wrong(request: Request, error: Exception) -> Response:
 
 async def _unavailable(request: Request, error: Exception) -> Response:
     return _failed(request, 503, "The application does not answer", str(error))
+
+
+async def _silent(request: Request, error: Exception) -> Response:
+    text = f"The stores have not answered within {LONGEST_WAIT:g} seconds."
+    if request.method != "GET":
+        text += " Check whether the change took effect before you repeat it."
+    return _failed(request, 503, "The application does not answer", text)
+
+
+async def _defective(request: Request, error: Exception) -> Response:
+    text = "This is a defect of the console or of an adapter. The log of the console has the traceback."
+    response = _failed(request, 500, "The page cannot be shown", text)
+    response.headers.update(HEADERS)  # Starlette answers with it outside of every middleware
+    return response
 
 
 def _failed(request: Request, status: int, title: str, text: str) -> Response:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ._format import condition
-from ._render import Notice, console_of, go_to, page
+from ._render import Notice, Unavailable, console_of, go_to, page
 
 _TONES = ("critical", "warning", "note", "ok")
 _PATIENCE = 5.0
@@ -41,6 +41,8 @@ async def subscription(request: Request) -> Response:
     samples, name = console_of(request).samples, request.query_params.get("name", "")
     sample = await samples.latest()
     status = sample.status(name)
+    if sample.away is not None:
+        raise Unavailable(sample.away)
     if status is None:
         raise LookupError(f"there is no subscription {name!r}.")
     problems = [each for each in (*sample.health.problems, *sample.health.notes) if each.subject == name]

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from twofold import Application
+from twofold.errors import TwofoldError
 
 from . import _format
 from ._access import csrf_token
@@ -22,6 +23,9 @@ from ._settings import Settings
 from ._sparkline import sparkline
 
 _MOST_NOTICES = 200
+
+_WITHOUT_STORES = ("overview.html", "topology.html")
+"""The templates that show what is known while a store does not answer."""
 
 _NAVIGATION = (
     ("Overview", "/", "overview"),
@@ -44,6 +48,10 @@ def _environment() -> Environment:
         environment.filters[name] = getattr(_format, name)
     environment.globals |= {"condition": _format.condition, "sparkline": sparkline, "navigation": _NAVIGATION}
     return environment
+
+
+class Unavailable(TwofoldError):
+    """A store of the application does not answer, or fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +83,15 @@ def console_of(request: Request) -> Console:
 async def page(
     request: Request, template: str, *, code: int = 200, notice: Notice | None = None, **values: Any
 ) -> Response:
-    """Return a page of the console."""
+    """Return a page of the console.
+
+    Raises:
+        Unavailable: a store does not answer, and the page would show that there is nothing.
+    """
     console = console_of(request)
     sample = await console.samples.latest()
+    if sample.away is not None and template not in _WITHOUT_STORES:
+        raise Unavailable(sample.away)
     found = console.notices.pop(request.query_params.get("notice", ""), None)
     return bare_page(request, template, code=code, notice=notice or found, sample=sample, **values)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,8 +18,13 @@ from ._sparkline import LONGEST
 _EVERY = 2.0
 """Seconds between two samples."""
 
+LONGEST_WAIT = 8.0
+"""Seconds for which a page waits for the stores. A store that is cut off may not answer for minutes."""
+
 _SHARE = 4
 """A sample that took t seconds is followed by a pause of at least `_SHARE` times t, so that a slow store is not burdened."""
+
+_AWAY = ("store_unavailable", "store_failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,11 @@ class Sample:
     at: float
     health: Health
     head: int | None
+
+    @property
+    def away(self) -> str | None:
+        """Why the stores could not be read; None if they could."""
+        return next((str(each) for each in self.health.problems if each.code in _AWAY), None)
 
     def status(self, name: str) -> SubscriptionStatus | None:
         """Return the status of a subscription."""
@@ -61,9 +72,10 @@ class Samples:
             return self._samples[-1]
 
     async def run(self) -> None:
-        """Take samples without an end."""
+        """Take samples without an end. While a store does not answer, there are none, and the pages say why."""
         while True:
-            await self.latest()
+            with suppress(TwofoldError, TimeoutError), anyio.fail_after(LONGEST_WAIT):
+                await self.latest()
             await anyio.sleep(max(_EVERY, _SHARE * self._took))
 
     async def take(self) -> None:

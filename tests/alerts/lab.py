@@ -14,6 +14,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import anyio
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.alerts import prometheus, shop
 from tests.alerts.rules import ROOT
@@ -24,6 +26,7 @@ from tests.servers.redis import Redis
 from tests.servers.waiting import wait_until
 from twofold import Application
 from twofold.testing.conformance._tools.in_time import CEILING
+from twofold_rabbitmq import RabbitMQ
 
 logger = logging.getLogger("twofold.tests.alerts")
 
@@ -96,10 +99,38 @@ class Lab:
 
         anyio.run(run)
 
+    def sql(self, *statements: str) -> None:
+        """Run statements on the database, as an accident or another program does."""
+
+        async def run() -> None:
+            engine = create_async_engine(self.database.url)
+            async with engine.begin() as connection:
+                for statement in statements:
+                    await connection.execute(text(statement))
+            await engine.dispose()
+
+        anyio.run(run)
+
+    def broker_work(self, work: Callable[[RabbitMQ], Awaitable[object]]) -> None:
+        """Do something with the broker."""
+
+        async def run() -> None:
+            broker = RabbitMQ(self.broker.url)
+            await broker.open()
+            await work(broker)
+            await broker.close()
+
+        anyio.run(run)
+
+    def restart(self, name: str) -> None:
+        """Kill a process, and start it."""
+        self.kill(name)
+        self.start(name)
+
     @contextmanager
-    def fault(self, name: str) -> Iterator[None]:
+    def fault(self, name: str, content: str = "") -> Iterator[None]:
         """Let a handler fail or hang inside the block."""
-        shop.fault(name).touch()
+        shop.fault(name).write_text(content)
         try:
             yield
         finally:

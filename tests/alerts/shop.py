@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 import anyio
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
@@ -24,6 +25,7 @@ from twofold import (
     Application,
     Command,
     Event,
+    Query,
     ReadModel,
     Retry,
     Router,
@@ -33,6 +35,7 @@ from twofold import (
     View,
     on,
 )
+from twofold.errors import UnreadableRow
 from twofold.testing.conformance._tools.dial import WrongClock
 from twofold_rabbitmq import RabbitMQ
 from twofold_redis import RedisCache, RedisNotifier
@@ -56,6 +59,7 @@ class Delivered(Event, name="lab.delivered"):
 
 class OrderRow(View, name="lab_order_row", key="order_id"):
     order_id: str
+    state: Literal["placed", "sent"] = "placed"
 
 
 class Place(Command[None], name="lab.place"):
@@ -70,13 +74,17 @@ class Remind(Command[None], name="lab.remind"):
     order_id: str
 
 
+class GetRow(Query["OrderRow | None"], name="lab.get_row"):
+    order_id: str
+
+
 class Away(Exception):
     """Something that a handler needs is away."""
 
 
 def fault(name: str) -> Path:
     """Return the file that causes a fault while it exists."""
-    return Path(os.environ["LAB_FAULTS"]) / name
+    return Path(os.environ.get("LAB_FAULTS", "no lab")) / name
 
 
 shop = Router("lab")
@@ -113,11 +121,19 @@ class OrderRows:
             raise Away("the exchange rates")
         await rows.put(OrderRow(order_id=event.order_id))
 
-    @on(Counted)
-    async def counted(self, event: Counted, rows: ReadModel[OrderRow]) -> None:
-        """Wait for as long as the fault exists."""
-        while fault("hang").exists():  # noqa: ASYNC110 -- another process removes the file
-            await anyio.sleep(0.05)
+    if not fault("release").exists():  # another release of the projection does not know these events
+
+        @on(Counted)
+        async def counted(self, event: Counted, rows: ReadModel[OrderRow]) -> None:
+            """Wait for as long as the fault exists."""
+            while fault("hang").exists():  # noqa: ASYNC110 -- another process removes the file
+                await anyio.sleep(0.05)
+
+
+@shop.query_handler(GetRow)
+async def get_row(query: GetRow, rows: ReadModel[OrderRow]) -> OrderRow | None:
+    """Return the row of an order."""
+    return await rows.get(query.order_id)
 
 
 @shop.event_handler(Placed, name="mail", start="beginning", retry=Retry(attempts=1000, delay=0.2, longest=0.2))
@@ -125,6 +141,16 @@ async def mail(event: Placed) -> None:
     """Send a mail."""
     if fault("mail").exists():
         raise Away("the mail server")
+
+
+class DefectiveNotifier(RedisNotifier):
+    """A notifier with a defect on demand: it raises an exception that its contract does not know."""
+
+    async def watch(self, log: str, notify: Callable[[str], None]) -> None:
+        """Call `notify` at each notification."""
+        if fault("watch").exists():
+            raise RuntimeError("a defect of the notifier")
+        await super().watch(log, notify)
 
 
 @asynccontextmanager
@@ -143,7 +169,7 @@ async def opened(ahead: timedelta = timedelta(0)) -> AsyncIterator[Application]:
             "lab",
             write=SqlAlchemy(engine),
             cache=RedisCache(cache),
-            notifier=RedisNotifier(cache),
+            notifier=DefectiveNotifier(cache),
             transport=RabbitMQ(os.environ["LAB_BROKER"]),
             retry_scheduled=Retry(attempts=1),
             health=Thresholds(overdue=1.0),
@@ -166,13 +192,18 @@ def _telemetry(port: str | None) -> Telemetry | None:
 
 
 async def main() -> None:
-    """Run a process without subscriptions until SIGTERM."""
+    """Run a process without subscriptions until SIGTERM. It reads the row that a file names."""
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     async with opened() as app:
         app.work = False
         async with app:
-            await stopped.wait()
+            while not stopped.is_set():
+                if fault("read").exists():
+                    with suppress(UnreadableRow):
+                        await app.execute(GetRow(order_id=fault("read").read_text()))
+                with anyio.move_on_after(0.1):
+                    await stopped.wait()
 
 
 if __name__ == "__main__":

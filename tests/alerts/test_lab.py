@@ -17,6 +17,9 @@ from tests.servers.postgresql import PostgreSQL
 from tests.servers.rabbitmq import RabbitMQServer
 from tests.servers.redis import Redis
 from twofold import Application
+from twofold.ports import Outcome, WireMessage
+from twofold.testing.conformance._tools.in_time import CEILING
+from twofold_rabbitmq import RabbitMQ
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +42,22 @@ def lab(started: Lab) -> Lab:
     return started
 
 
-def place(lab: Lab) -> None:
-    """Place an order."""
+def place(lab: Lab) -> str:
+    """Place an order, and return its id."""
+    order_id = str(uuid4())
 
     async def work(app: Application) -> None:
-        await app.dispatch(Place(order_id=str(uuid4())))
+        await app.dispatch(Place(order_id=order_id))
+
+    lab.write(work)
+    return order_id
+
+
+def settle(lab: Lab) -> None:
+    """Return when every subscription has processed the whole log."""
+
+    async def work(app: Application) -> None:
+        await app.settle(timeout=CEILING)
 
     lab.write(work)
 
@@ -182,3 +196,56 @@ def test_a_clock_that_is_ahead(lab: Lab) -> None:
         lab.kill("worker")
     lab.start("worker")
     lab.clears("twofold worker")
+
+
+def test_a_projection_of_another_release(lab: Lab) -> None:
+    """A release that lacks events of the rows stops at them, until the rows are rebuilt with the release that runs."""
+    count(lab, 1)
+    settle(lab)
+    with lab.fault("release"):
+        lab.restart("worker")
+        lab.fires("TwofoldProjectionChanged")
+        assert lab.twofold("rebuild", "order_rows")[0] == 0
+        lab.clears("twofold rebuild order_rows, with the old release")
+        lab.kill("worker")
+    assert lab.twofold("rebuild", "order_rows")[0] == 0
+    lab.start("worker")
+    lab.clears("twofold rebuild order_rows, with the new release")
+
+
+def test_an_unreadable_row(lab: Lab) -> None:
+    """A row that another program has changed does not fit its view, until the projection is rebuilt."""
+    order_id = place(lab)
+    settle(lab)
+    lab.sql(f"UPDATE lab_order_row SET state = 'eaten' WHERE order_id = '{order_id}'")
+    with lab.fault("read", order_id):
+        lab.fires("TwofoldUnreadableRow")
+        assert lab.twofold("rebuild", "order_rows")[0] == 0
+        lab.clears("twofold rebuild order_rows")
+
+
+def test_a_message_that_cannot_be_recorded(lab: Lab) -> None:
+    """A message that is not an event of the carrier is parked beside the queue, until an operator has dealt with it."""
+    consumer = "lab.carrier"
+
+    async def send(broker: RabbitMQ) -> None:
+        poison = WireMessage(str(uuid4()), "lab.delivered", "1", b'{"specversion": "1.0", "data": "<script>"}')
+        assert await broker.publisher.publish([poison]) == [Outcome.CONFIRMED]
+
+    async def repair(broker: RabbitMQ) -> None:
+        found = await broker.parked(consumer)
+        assert await broker.unpark(consumer, [each.message.id for each in found], again=False) == 1
+
+    lab.broker_work(send)
+    lab.fires("TwofoldMessagesParked")
+    lab.broker_work(repair)
+    lab.clears("Transport.unpark")
+
+
+def test_a_background_task_fails(lab: Lab) -> None:
+    """A defect in an adapter ends a background task again and again, until a process without the defect is started."""
+    with lab.fault("watch"):
+        lab.restart("worker")
+        lab.fires("TwofoldTaskFailed")
+    lab.restart("worker")
+    lab.clears("restart of the worker with a corrected adapter")

@@ -1,6 +1,7 @@
 // Keeps the regions marked with data-live up to date: fetches the page that is shown, and replaces what has changed.
 
 const PERIOD = 2000;
+const PATIENCE = 15000;
 const button = document.getElementById("live");
 const shown = new URL(location.href);
 let running = true;
@@ -35,20 +36,30 @@ function replace(region, fresh) {
   if (again) again.focus({ preventScroll: true });
 }
 
+function say(problem) {
+  const lost = document.getElementById("lost");
+  const text = problem && `${problem} The figures below are not current. They return by themselves.`;
+  if (lost.textContent !== text) lost.textContent = text;
+  lost.hidden = !problem;
+  button?.classList.toggle("lost", Boolean(problem));
+}
+
 async function refresh() {
   const regions = [...document.querySelectorAll("[data-live]")];
   if (running && !document.hidden && regions.length) {
     try {
-      const response = await fetch(shown, { cache: "no-store" });
+      const response = await fetch(shown, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
       if (response.redirected) return location.reload();
       const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
-      for (const region of regions) {
+      const failed = fresh.getElementById("failed");
+      if (document.getElementById("failed") && response.ok) return location.reload();
+      for (const region of failed ? [] : regions) {
         const found = fresh.getElementById(region.id);
         if (found && !isBusy(region)) replace(region, found);
       }
-      button?.classList.toggle("lost", !response.ok);
+      say(failed && !document.getElementById("failed") ? failed.dataset.failed : "");
     } catch {
-      button?.classList.add("lost"); // the console is away; the next attempt follows
+      say("The console does not answer."); // the next attempt follows
     }
   }
   setTimeout(refresh, PERIOD);

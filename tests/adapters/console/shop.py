@@ -21,7 +21,7 @@ from twofold import (
     View,
     on,
 )
-from twofold.ports import Clock
+from twofold.ports import Clock, ReadStore, WriteStore
 from twofold_memory import InMemory, InMemoryCache, InMemoryTransport
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"></script><script>document.title='owned'</script>{{ 7*7 }}"
@@ -76,8 +76,15 @@ class MailServerAway(Exception):
     """The mail server refuses a product."""
 
 
-def new_shop(*, refuses: str = "refused", handlers: int = 0, transport: InMemoryTransport | None = None) -> Application:
-    """Return a shop on a store in memory, whose mails about a product fail, with more event handlers.
+def new_shop(
+    *,
+    refuses: str = "refused",
+    handlers: int = 0,
+    transport: InMemoryTransport | None = None,
+    write: WriteStore | None = None,
+    read: ReadStore | None = None,
+) -> Application:
+    """Return a shop whose mails about a product fail, with more event handlers. By default, its store is in memory.
 
     With a transport, it relays orders to `new_billing`.
     """
@@ -120,7 +127,13 @@ def new_shop(*, refuses: str = "refused", handlers: int = 0, transport: InMemory
     if transport is not None:
         shop.relay(Placed)
     app = Application(
-        "shop", write=InMemory(), cache=InMemoryCache(), transport=transport, event_sourced=[Order], lease=0.6
+        "shop",
+        write=write or InMemory(),
+        read=read,
+        cache=InMemoryCache(),
+        transport=transport,
+        event_sourced=[Order],
+        lease=0.6,
     )
     app.include(shop)
     return app

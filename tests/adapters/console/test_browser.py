@@ -72,6 +72,29 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         running.cancel()
 
 
+def test_the_sign_in_page_is_accessible(served: Served) -> None:
+    """Axe finds no violation on the page that asks for the token, and a phone shows it without scrolling sideways."""
+    if not Path(AXE).is_file():
+        pytest.skip("AXE does not name axe.min.js")
+    axe, port = Path(AXE).read_text("utf-8"), free_port()
+
+    async def run(*, task_status: anyio.abc.TaskStatus[None]) -> None:
+        task_status.started()
+        await serve(served.shop, port=port, token="a-token-of-many-characters")
+
+    running, _ = served.portal.start_task(run)
+    url = f"http://127.0.0.1:{port}"
+    wait_until(lambda: answers(served.browser, url), "the console was to answer")
+    for dark, width in ((False, 1440), (True, 390)):
+        served.browser.show_as(width=width, dark=dark)
+        served.browser.open(f"{url}/login")
+        served.browser.run(f"{axe};0")
+        report = "axe.run().then(r => r.violations.map(v => [v.id, v.nodes[0].target.join(' ')]))"
+        assert served.browser.run(report) == []
+        assert served.browser.run("document.documentElement.scrollWidth - innerWidth") <= 0
+    running.cancel()
+
+
 def answers(browser: Browser, url: str) -> bool:
     """Return whether the console answers."""
     browser.open(f"{url}/")
@@ -152,6 +175,8 @@ def test_pages_are_used_with_the_keyboard(served: Served) -> None:
     """The first stop of the Tab key skips to the content, and every stop is visible."""
     served.browser.show_as(width=1440)
     served.browser.open(f"{served.url}/parked")
+    here = "document.readyState + location.pathname"  # the form of the test before may still lead to its page
+    wait_until(lambda: served.browser.run(here) == "complete/parked", "the page was to load")
     for _ in range(12):
         served.browser.press("Tab", 9)
         stop = "document.activeElement"
