@@ -200,8 +200,10 @@ class Worker:
         if len(self._held) < share:
             free, ran = share - len(self._held), {each.number for each in partitions if each.generation}
             for lease in await store.claim(name, self._owner, seconds=self._lease, limit=free):
-                verb = "takes over" if lease.partition in ran else "runs"
-                logger.info("subscription %s: this worker %s partition %d", name, verb, lease.partition)
+                text = "subscription %s: this worker runs partition %d"
+                if lease.partition in ran:
+                    text = "subscription %s: this worker takes over partition %d"
+                logger.info(text, name, lease.partition)
                 runners.start_soon(self._run, lease)
 
     def _is_paused(self, partitions: Sequence[Partition]) -> bool:

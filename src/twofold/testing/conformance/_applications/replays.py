@@ -220,7 +220,7 @@ class Replays:
                 ("mistyped", 0, LookupError, "no subscription 'mistyped'. Subscriptions: .*watch"),
                 ("audit", 0, ValueError, r"cannot replay the projection 'audit'.*rebuild\('audit'\)"),
                 ("watch", head + 1, LookupError, f"after position {head + 1}: the last event has position {head}"),
-                ("watch", -1, ValueError, "after position -1: a position is at least 0"),
+                ("watch", -1, ValueError, r"with after=-1 \(int\): after must be an int at least 0"),
                 ("watch", cast(Any, "4"), TypeError, r"after '4' \(str\): pass a position \(int\) or a datetime"),
                 ("watch", datetime(2024, 1, 1), ValueError, "the time has no time zone"),  # noqa: DTZ001 -- refused
                 (
