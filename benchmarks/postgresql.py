@@ -18,7 +18,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from benchmarks._ratio import Ratio, as_fast, slower
-from benchmarks.sqlite import encoded
+from benchmarks.sqlite import encoded, encoded_batch
 from twofold import Aggregate, Application, Command, Event, Query, ReadModel, Repository, View, on
 from twofold.ports import NewEvent
 from twofold_sqlalchemy import SqlAlchemy
@@ -101,7 +101,7 @@ async def _reading(store: SqlAlchemy, url: URL) -> AsyncIterator[Ratio]:
     app = application(store)
     await app.create_schema()
     for start in range(0, HISTORY, 1000):
-        await _append(store, f"s-{start}", [encoded(start + number) for number in range(1000)])
+        await _append(store, f"s-{start}", encoded_batch(1000, first=start))
     async with app:
         started = time.perf_counter()
         await app.settle(timeout=120)
@@ -109,7 +109,7 @@ async def _reading(store: SqlAlchemy, url: URL) -> AsyncIterator[Ratio]:
         yield as_fast("catch-up of a projection into a table", "10,000 events/s", speed, 10_000, 1.0)
         raw = await _inserting_rows(url)
         yield as_fast("catch-up of a projection into a table", "raw asyncpg, same rows", speed, raw, 0.5)
-        await _append(store, "account-a", [encoded(number) for number in range(100)])
+        await _append(store, "account-a", encoded_batch(100))
         loads = [await timed(app.execute(GetAccount())) for _ in range(200)]
         streams = [await timed(_read(store)) for _ in range(200)]
         yield slower("load an aggregate of 100 events", "reading its stream", median(loads), median(streams), None)
@@ -151,7 +151,7 @@ def _appending(store: SqlAlchemy, batch: int) -> Work:
     async def work(end: float) -> int:
         done = 0
         while time.perf_counter() < end:
-            await _append(store, f"s-{uuid4()}", [encoded(number) for number in range(batch)])
+            await _append(store, f"s-{uuid4()}", encoded_batch(batch))
             done += batch
         return done
 
@@ -165,7 +165,7 @@ def _inserting(pool: asyncpg.Pool, batch: int) -> Work:
             stream = f"s-{uuid4()}"
             rows = [
                 (stream, version, event.name, event.schema, event.time, event.id, event.metadata, event.data)
-                for version, event in enumerate([encoded(number) for number in range(batch)], 1)
+                for version, event in enumerate(encoded_batch(batch), 1)
             ]
             async with pool.acquire() as connection, connection.transaction():
                 await (connection.execute(INSERT, *rows[0]) if batch == 1 else connection.executemany(INSERT, rows))

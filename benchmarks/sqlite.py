@@ -33,9 +33,20 @@ class Row(View, name="bench_row", key="number"):
     text: str
 
 
-def encoded(number: int) -> NewEvent:
+def encoded(number: int, metadata: str = "") -> NewEvent:
     data = json.dumps({"number": number, "text": "something that was counted"})
-    return NewEvent(uuid4(), "bench.counted", 1, data, json.dumps({"correlation_id": str(uuid4())}), datetime.now(UTC))
+    return NewEvent(uuid4(), "bench.counted", 1, data, metadata or _metadata(), datetime.now(UTC))
+
+
+def encoded_batch(size: int, *, first: int = 0) -> list[NewEvent]:
+    """Return the events of one command, which share a correlation id."""
+    metadata = _metadata()
+    return [encoded(number, metadata) for number in range(first, first + size)]
+
+
+def _metadata() -> str:
+    """Return metadata in the form in which Twofold writes it."""
+    return json.dumps({"correlation_id": str(uuid4())}, separators=(",", ":"))
 
 
 def raw_connection(path: Path) -> sqlite3.Connection:
@@ -119,14 +130,14 @@ async def measure() -> AsyncIterator[Ratio]:
         async def append(events: int, times: int) -> int:
             for _ in range(times):
                 transaction = await store.begin()
-                new = [encoded(number) for number in range(events)]
+                new = encoded_batch(events)
                 await transaction.log.append(f"s-{next(streams)}", new, expected=Expected.NO_STREAM)
                 await transaction.commit()
             return events * times
 
         async def append_raw(events: int, times: int) -> int:
             for _ in range(times):
-                raw_append(raw, f"s-{next(streams)}", [encoded(number) for number in range(events)])
+                raw_append(raw, f"s-{next(streams)}", encoded_batch(events))
             return events * times
 
         found = await rates({"ours": lambda: append(1, SINGLE), "raw": lambda: append_raw(1, SINGLE)})
