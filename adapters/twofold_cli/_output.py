@@ -145,7 +145,7 @@ def confirmed(question: str, yes: bool) -> None:
     """Ask before data is destroyed.
 
     Raises:
-        Failure: the answer is no, or there is no terminal to ask at.
+        Failure: the user declined, or standard input is not a terminal.
     """
     if yes:
         return

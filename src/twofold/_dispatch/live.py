@@ -27,7 +27,8 @@ class LiveQuery(Generic[R]):
         services: the services of the application.
         conversation: the conversation of the session.
         query: the query.
-        wait: waits until the projections of the first answer have the writes of the session; None if there are none.
+        wait: waits until the projections of the queries that the handler executes for the first answer have the writes of
+            the session; None if there are none. The projections of the query itself have them.
     """
 
     def __init__(self, services: Services, conversation: Conversation, query: Query[R], wait: Wait | None) -> None:
@@ -40,8 +41,6 @@ class LiveQuery(Generic[R]):
 
     async def answers(self) -> AsyncGenerator[R]:
         """Yield the answer, and each later answer that differs from the one before, until the application stops."""
-        if self._wait is not None:
-            await self._wait(self._pipeline.reads)
         services, poll = self._services, Backoff(_FIRST_POLL, _LAST_POLL)
         answered: tuple[Mark, frozenset[str]] | None = None
         last: list[R] = []

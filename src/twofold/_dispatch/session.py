@@ -263,6 +263,17 @@ class Session:
 
         return wait
 
+    async def _ready(self, query: Query[Any], timeout: float, after: str | None, outer: Scope | None) -> Wait | None:
+        """Wait until the read models of a query have the writes. Return how nested queries wait, if there are writes."""
+        deadline, seen = current_time() + timeout, self._conversation.seen
+        written, _ = await seen.needed(after, timeout, must=True, handling=outer is not None)
+        if written is None:
+            return None
+        await seen.verify(written)
+        wait = self._wait(written, deadline)
+        await wait(self._reads(query))
+        return wait
+
     def _reads(self, query: Query[Any]) -> Sequence[str]:
         """Return the projections that a query reads, and that may lag."""
         pipeline = self._services.query_pipelines.get(type(query))
@@ -287,14 +298,8 @@ class Session:
             UsedFromAnotherTask: another task opened this session.
         """
         self._check_task()
-        deadline = current_time() + timeout
-        outer, wait = handling(), None
-        seen = self._conversation.seen
-        written, _ = await seen.needed(after, timeout, must=True, handling=outer is not None)
-        if written is not None:
-            wait = self._wait(written, deadline)
-            await seen.verify(written)
-            await wait(self._reads(query))
+        outer = handling()
+        wait = await self._ready(query, timeout, after, outer)
         pipeline = streaming(self._services.query_pipelines, query)
         caller = Caller(self._conversation, outer, wait=wait)
         mark = set_caller(caller)
@@ -344,11 +349,7 @@ class Session:
                 f"cannot subscribe to {type(query).__name__} inside a handler, which would not end. Subscribe outside, or "
                 "execute the query."
             )
-        deadline, seen, wait = current_time() + timeout, self._conversation.seen, None
-        written, _ = await seen.needed(after, timeout, must=True, handling=False)
-        if written is not None:
-            await seen.verify(written)
-            wait = self._wait(written, deadline)
+        wait = await self._ready(query, timeout, after, None)
         async with aclosing(LiveQuery(self._services, self._conversation, query, wait).answers()) as answers:
             async for answer in answers:
                 yield answer
