@@ -4,5 +4,25 @@ from ._clock import ManualClock
 from ._given import Given, Recorded, given, when
 from ._outcome import Failed, Outcome, Scheduled
 from ._scenario import Scenario
+from ._simulation.process import Process, ProcessCrashed
+from ._simulation.simulate import Simulated, SimulationFailed, simulate
+from ._simulation.simulation import Client, Simulation
 
-__all__ = ["Failed", "Given", "ManualClock", "Outcome", "Recorded", "Scenario", "Scheduled", "given", "when"]
+__all__ = [
+    "Client",
+    "Failed",
+    "Given",
+    "ManualClock",
+    "Outcome",
+    "Process",
+    "ProcessCrashed",
+    "Recorded",
+    "Scenario",
+    "Scheduled",
+    "Simulated",
+    "Simulation",
+    "SimulationFailed",
+    "given",
+    "simulate",
+    "when",
+]
