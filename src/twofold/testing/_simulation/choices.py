@@ -9,8 +9,8 @@ from typing import Final, Protocol, get_args
 
 from .faults import Fault, Kind, Point, Schedule
 
-_DELAYS: Final = (0.001, 0.001, 0.001, 0.02, 0.02, 0.5, 0.5, 5.0, 40.0)
-"""Virtual seconds: a turn of the other tasks, a batch, a retry, a query's timeout, a lease."""
+_DELAYS: Final = (0.001, 0.001, 0.02, 0.5, 4.0)
+"""Virtual seconds: a turn of the other tasks, a batch, a retry, a lease of 3 s."""
 
 _RATES: Final = (0.0, 0.005, 0.02, 0.05, 0.2)
 """The probabilities of a fault at one point. A run draws one for each kind of fault, so that runs differ in kind."""

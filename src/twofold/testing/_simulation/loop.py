@@ -39,6 +39,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def __init__(self, longest: float) -> None:
         self.owners: dict[asyncio.Task[Any], object] = {}
         """The owner of each task. A task belongs to the owner of the task that created it."""
+        self.ended: set[object] = set()
+        """The owners that have ended. A task that is created for one of them is cancelled."""
         self.errors: list[dict[str, Any]] = []
         """What tasks and callbacks reported to the loop."""
         self._longest = longest
@@ -144,12 +146,28 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         current = asyncio.current_task(self)
         owner = None if current is None else self.owners.get(current)
         if owner is not None:
-            self.owners[task] = owner
-            task.add_done_callback(self.disown)
+            self.own(task, owner)
         return task
 
-    def disown(self, task: asyncio.Task[Any]) -> None:
-        """Forget the owner of a task that has ended."""
+    def own(self, task: asyncio.Task[Any], owner: object) -> None:
+        """Give a task an owner."""
+        self.owners[task] = owner
+        task.add_done_callback(self._disown)
+        if owner in self.ended:
+            self.call_soon(task.cancel)
+
+    def end(self, owner: object) -> None:
+        """Cancel the tasks of an owner, now and later. A task is cancelled after its first step, as anyio expects."""
+        self.ended.add(owner)
+        current = asyncio.current_task(self)
+        for task, each in list(self.owners.items()):
+            if each is owner:
+                if task is current:
+                    task.cancel()
+                else:
+                    self.call_soon(task.cancel)
+
+    def _disown(self, task: asyncio.Task[Any]) -> None:
         self.owners.pop(task, None)
 
     def is_running(self) -> bool:

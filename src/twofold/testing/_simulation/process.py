@@ -45,8 +45,9 @@ class Process:
         self._choices = choices
         self._incarnation = object()  # owns the tasks of the process until it crashes
         self._incarnations = {self._incarnation}
-        self._alive = True
         self._started = asyncio.Event()
+        self._restarting: asyncio.Task[None] | None = None
+        self._stopped = False
         self._build: Callable[[Process], Application] | None = None
 
     async def at(self, label: str, kinds: tuple[Kind, ...]) -> Kind | None:
@@ -56,14 +57,14 @@ class Process:
             CancelledError: the process has crashed.
         """
         incarnation = self._owner()
-        if incarnation is not self._incarnation or not self._alive:
+        if incarnation in self._loop.ended:
             raise CancelledError
         fault = self._choices.at(label, kinds)
         if fault is None:
             return None
         if fault.kind == "delay":
             await asyncio.sleep(fault.seconds)
-            if incarnation is not self._incarnation or not self._alive:
+            if incarnation in self._loop.ended:
                 raise CancelledError
             return None
         if fault.kind == "crash":
@@ -89,11 +90,8 @@ class Process:
 
     def end(self) -> None:
         """End the process at once. None of its tasks reaches the store any more."""
-        self._alive = False
         self._started.clear()
-        for task, owner in list(self._loop.owners.items()):
-            if owner is self._incarnation:
-                task.cancel()
+        self._loop.end(self._incarnation)
 
     def start(self, build: Callable[[Process], Application]) -> None:
         """Start the process with the application that a function builds."""
@@ -101,12 +99,14 @@ class Process:
         self._own(self._start())
 
     def _restart(self) -> None:
-        self._loop.create_task(self._start_again())
+        self._restarting = self._loop.create_task(self._start_again())
 
     async def _start_again(self) -> None:
-        await self.ended()
+        await self._ended()
         await asyncio.sleep(_RESTART)
-        self._incarnation, self._alive = object(), True
+        if self._stopped:
+            return
+        self._incarnation = object()
         self._incarnations.add(self._incarnation)
         self._own(self._start())
 
@@ -125,8 +125,15 @@ class Process:
             self._started.set()
             return
 
-    async def ended(self) -> None:
-        """Return when no task of the process is left."""
+    async def stop(self) -> None:
+        """End the process for good."""
+        self._stopped = True
+        self.end()
+        await self._ended()
+        if self._restarting is not None:
+            await self._restarting
+
+    async def _ended(self) -> None:
         while tasks := [task for task, owner in self._loop.owners.items() if owner is self._incarnation]:
             await asyncio.wait(tasks)
 
@@ -141,14 +148,13 @@ class Process:
         incarnation = self._incarnation
         task = self._own(_awaited(work, self.app))
         await asyncio.wait([task])
-        if incarnation is not self._incarnation or not self._alive:
+        if incarnation in self._loop.ended:
             raise ProcessCrashed("the process crashed before it answered")
         return task.result()
 
     def _own(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = self._loop.create_task(work)
-        self._loop.owners[task] = self._incarnation
-        task.add_done_callback(self._loop.disown)
+        self._loop.own(task, self._incarnation)
         return task
 
 

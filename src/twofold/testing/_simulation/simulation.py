@@ -144,9 +144,7 @@ class Simulation:
     async def end(self) -> None:
         """End all processes."""
         for process in self._processes:
-            process.end()
-        for process in self._processes:
-            await process.ended()
+            await process.stop()
 
 
 class Client:
