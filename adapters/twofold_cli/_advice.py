@@ -11,6 +11,9 @@ from twofold import Problem
 _ADVICE: Final[Mapping[str, Callable[[str], str]]] = {
     "no_worker": lambda _: "Run `twofold worker`.",
     "parked": lambda name: f"Run `twofold parked list {name}` for the reasons. Retry or discard the events.",
+    "messages_parked": lambda name: (
+        f"Run `twofold messages list {name}` for the reasons. Retry or discard the messages."
+    ),
     "paused": lambda name: f"Resume it with `twofold resume {name}`.",
     "schedule_stuck": lambda name: f"Run `twofold scheduled retry {name}`, or cancel the command.",
     "schedule_overdue": lambda _: "Check that `twofold worker` runs and is not overloaded.",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import _applications, _console, _events, _parked, _projects, _scheduled, _schema, _subscriptions
+from . import _applications, _console, _events, _messages, _parked, _projects, _scheduled, _schema, _subscriptions
 
 cli = typer.Typer(
     name="twofold",
@@ -27,6 +27,7 @@ cli.command(rich_help_panel=_OPERATIONS)(_console.console)
 cli.command(rich_help_panel=_OPERATIONS)(_subscriptions.status)
 cli.command(rich_help_panel=_OPERATIONS)(_subscriptions.health)
 cli.add_typer(_parked.parked, name="parked", rich_help_panel=_OPERATIONS)
+cli.add_typer(_messages.messages, name="messages", rich_help_panel=_OPERATIONS)
 cli.command(rich_help_panel=_OPERATIONS)(_subscriptions.rebuild)
 cli.command(rich_help_panel=_OPERATIONS)(_subscriptions.realign)
 cli.command(rich_help_panel=_OPERATIONS)(_subscriptions.replay)

@@ -89,6 +89,7 @@ ROOMS: Mapping[str, Sequence[str]] = {
         "_applications",
         "_console",
         "_events",
+        "_messages",
         "_parked",
         "_projects",
         "_scheduled",
