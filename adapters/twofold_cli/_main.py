@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from . import _applications, _console, _events, _messages, _parked, _projects, _scheduled, _schema, _subscriptions
+from ._output import CLOSED
 
 cli = typer.Typer(
     name="twofold",
@@ -58,4 +59,9 @@ def _options(
 
 def main() -> None:
     """Run the command line: the entry point of the `twofold` command."""
-    cli()
+    try:
+        cli()
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # Click reports it as 1, which means a finding here
+            raise SystemExit(CLOSED) from None
+        raise
