@@ -48,6 +48,7 @@ ROOMS: Mapping[str, Sequence[str]] = {
         "_overview",
         "_topology",
         "_parked",
+        "_messages",
         "_events",
         "_operating",
         "_login",
