@@ -16,7 +16,9 @@ from ._buses.event_bus import EventBus
 from ._buses.query_bus import QueryBus
 from ._definitions.aggregate import Aggregate
 from ._definitions.cache import Cache, CacheStats
+from ._definitions.criteria import Criteria, select
 from ._definitions.envelope import Envelope
+from ._definitions.folding import fold
 from ._definitions.message import Command, Event, Message, Query
 from ._definitions.on import on
 from ._definitions.retry import Retry
@@ -38,6 +40,7 @@ from ._subscriptions.message_path import MessagePath, PathHandler, PathNode
 from ._subscriptions.owners import SubscriptionWorker
 from ._subscriptions.status import SubscriptionStatus
 from ._telemetry.options import Telemetry
+from ._writing.boundary import Boundary
 from ._writing.repository import Repository
 from ._writing.tracked import AggregateRemoved
 from ._writing.unit_of_work import UnitOfWork
@@ -49,11 +52,13 @@ __all__ = [
     "AggregateRemoved",
     "Answer",
     "Application",
+    "Boundary",
     "Cache",
     "CacheStats",
     "Clock",
     "Command",
     "CommandBus",
+    "Criteria",
     "Envelope",
     "Event",
     "EventBus",
@@ -97,6 +102,7 @@ __all__ = [
     "UnitOfWork",
     "View",
     "any_of",
+    "fold",
     "ge",
     "gt",
     "le",
@@ -104,4 +110,5 @@ __all__ = [
     "ne",
     "on",
     "one_of",
+    "select",
 ]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 from .._background.current import current
 from .._background.shown import shown_option
 from ..errors import ConfigurationError, InvalidDefinition
+from .folding import appliers_of, apply
 from .message import Event
 from .names import annotated, wrong_identifier
-from .on import marked_methods
 from .subclasses import most_specific
 
 
@@ -91,19 +90,7 @@ class Aggregate:
                     f"cannot use {value!r} as the default of {cls.__qualname__}.{attribute}: all aggregates would share it. "
                     f"Set self.{attribute} where the first event is applied."
                 )
-        cls._appliers = {}
-        for event_type, method, function in marked_methods(cls):
-            if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-                raise InvalidDefinition(
-                    f"cannot apply events by {cls.__qualname__}.{method}: it is async, and would never be awaited. Write "
-                    "`def`, and await in the handler, before the event is recorded."
-                )
-            other = cls._appliers.setdefault(event_type, method)
-            if other != method:
-                raise InvalidDefinition(
-                    f"the aggregate {cls.__qualname__} has two methods on {event_type.__name__}: {other} and {method}. "
-                    "Keep one."
-                )
+        cls._appliers = appliers_of(cls, "aggregate")
 
     @classmethod
     def begin(cls, event: Event) -> Self:
@@ -149,15 +136,7 @@ class Aggregate:
         return type(event) in cls._appliers or most_specific(type(event), cls._appliers) is not None
 
     def _apply(self, event: Event) -> None:
-        method = self._appliers.get(type(event)) or most_specific(type(event), self._appliers)
-        result = None if method is None else getattr(self, method)(event)
-        if inspect.isawaitable(result):
-            if inspect.iscoroutine(result):
-                result.close()  # otherwise Python warns of it as well
-            raise InvalidDefinition(
-                f"cannot apply {type(event).__name__} by {type(self).__qualname__}.{method}: it returns an awaitable, which "
-                "would never be awaited. Write `def`, and await in the handler, before the event is recorded."
-            )
+        apply(self, event, self._appliers)
 
     def _take_recorded(self) -> list[Event]:
         """Return the recorded events, and clear them."""

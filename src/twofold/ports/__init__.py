@@ -37,6 +37,7 @@ from .state_store import StateStore, Versioned
 from .storage_kinds import StorageKinds
 from .stores import ReadStore, WriteStore
 from .subscription_store import Partition, Pause, SubscriptionStore
+from .tags import AppendCondition, Criterion, TagEntry, TagRecords
 from .transactions import ReadTransaction, Transaction, WriteTransaction
 from .transport import (
     LARGEST_BODY,
@@ -59,6 +60,7 @@ __all__ = [
     "START",
     "STORED_YEARS",
     "Answerer",
+    "AppendCondition",
     "Backoff",
     "CacheKey",
     "CacheLease",
@@ -69,6 +71,7 @@ __all__ = [
     "Clock",
     "Condition",
     "Consumer",
+    "Criterion",
     "Delivery",
     "Edit",
     "EventLog",
@@ -122,6 +125,8 @@ __all__ = [
     "StorageKinds",
     "StoredEvent",
     "SubscriptionStore",
+    "TagEntry",
+    "TagRecords",
     "Transaction",
     "Transport",
     "Versioned",

@@ -36,6 +36,7 @@ class NewEvent(NamedTuple):
         data: the event's fields as JSON text.
         metadata: the rest of its envelope as JSON text.
         time: when it happened, UTC.
+        tags: its tags, each once: texts of 1 to 380 characters, without NUL.
     """
 
     id: UUID
@@ -44,6 +45,11 @@ class NewEvent(NamedTuple):
     data: str
     metadata: str
     time: datetime
+    tags: tuple[str, ...] = ()
+
+    def stored(self, stream: str, version: int, position: Position) -> StoredEvent:
+        """Return the event as it is stored."""
+        return StoredEvent(*self[:6], stream, version, position)
 
 
 class StoredEvent(NamedTuple):
