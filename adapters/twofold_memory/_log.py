@@ -138,7 +138,9 @@ class InMemoryLogWriter:
                 DuplicateEvent(f"cannot append to {stream}: an event id is in the log already: {known}.")
             )
         position = self._tables.new_position
-        stored = [event.stored(stream, number, position()) for number, event in enumerate(events, version + 1)]
+        stored = [
+            StoredEvent(*event[:6], stream, number, position()) for number, event in enumerate(events, version + 1)
+        ]
         overlay.appended.extend(stored)
         overlay.tagged.extend((tag, one) for event, one in zip(events, stored, strict=True) for tag in event.tags)
         return stored

@@ -80,7 +80,7 @@ class CountedInsert:
         stored, rows = [], []
         for event in events:
             position, version = position + 1, version + 1
-            stored.append(event.stored(stream, version, Position(position)))
+            stored.append(StoredEvent(*event[:6], stream, version, Position(position)))
             rows.append((position, *self._columns.values(stream, version, event)))
         try:
             await transaction.change_many(self._insert, rows, action)

@@ -92,7 +92,7 @@ class ConditionalInsert:
         if not rows:
             return None
         position, version = rows[0]
-        return event.stored(stream, version, Position(position))
+        return StoredEvent(*event[:6], stream, version, Position(position))
 
     async def _rest(
         self, transaction: OpenTransaction, stream: str, events: Sequence[NewEvent], version: int
@@ -107,7 +107,7 @@ class ConditionalInsert:
             rows = await transaction.fetch(prepared, tuple(values), f"append to {stream}")
             positions = {version: Position(position) for position, version in rows}
             for number, event in enumerate(chunk, version + 1):
-                found.append(event.stored(stream, number, positions[number]))
+                found.append(StoredEvent(*event[:6], stream, number, positions[number]))
             version += len(chunk)
         return found
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 from .._background.current import current
 from .._background.shown import shown_option
 from ..errors import ConfigurationError, InvalidDefinition
-from .folding import appliers_of, apply
 from .message import Event
 from .names import annotated, wrong_identifier
+from .on import marked_methods
 from .subclasses import most_specific
 
 
@@ -142,6 +143,48 @@ class Aggregate:
         """Return the recorded events, and clear them."""
         recorded: list[Event] = self.__dict__.pop("_recorded", [])
         return recorded
+
+
+def appliers_of(cls: type[Any], kind: str) -> dict[type[Event], str]:
+    """Return the names of the methods that apply events, by the class of the event.
+
+    Args:
+        cls: the class.
+        kind: the word for the class in error texts: "aggregate", for example.
+
+    Raises:
+        InvalidDefinition: a method is async, or two methods take the same event.
+    """
+    appliers: dict[type[Event], str] = {}
+    for event_type, method, function in marked_methods(cls):
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            raise InvalidDefinition(
+                f"cannot apply events by {cls.__qualname__}.{method}: it is async, and would never be awaited. Write "
+                "`def`, and await in the handler, before the event is recorded."
+            )
+        other = appliers.setdefault(event_type, method)
+        if other != method:
+            raise InvalidDefinition(
+                f"the {kind} {cls.__qualname__} has two methods on {event_type.__name__}: {other} and {method}. Keep one."
+            )
+    return appliers
+
+
+def apply(instance: object, event: Event, appliers: dict[type[Event], str]) -> None:
+    """Apply an event by the most specific method. An event without a method changes nothing.
+
+    Raises:
+        InvalidDefinition: the method returns an awaitable.
+    """
+    method = appliers.get(type(event)) or most_specific(type(event), appliers)
+    result = None if method is None else getattr(instance, method)(event)
+    if inspect.isawaitable(result):
+        if inspect.iscoroutine(result):
+            result.close()  # otherwise Python warns of it as well
+        raise InvalidDefinition(
+            f"cannot apply {type(event).__name__} by {type(instance).__qualname__}.{method}: it returns an awaitable, which "
+            "would never be awaited. Write `def`, and await in the handler, before the event is recorded."
+        )
 
 
 def stream_of(aggregate_type: type[Aggregate], id: object) -> str:

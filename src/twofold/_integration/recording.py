@@ -155,7 +155,7 @@ class EventRecorder:
         """
         side, known = self._side, self._side.event_types.known
         types = {each.name: found for each in events if (found := known(each.name)) is not None}
-        if not side.tags.known(types.values()):
+        if not side.tags.compared.issuperset(types.values()):
             await side.tags.record(transaction, types.values())
         tags = {
             each.id: event_tags(side.event_types.decode(each.name, each.schema, each.data))

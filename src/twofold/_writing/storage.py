@@ -19,6 +19,7 @@ from ..errors import AggregateExists, ConcurrencyConflict, ConfigurationError
 from ..ports.clock import Clock, Ids
 from ..ports.event_log import Expected, ExpectedVersion, NewEvent, StoredEvent
 from ..ports.stores import WriteStore
+from ..ports.tags import AppendCondition
 from ..ports.transactions import WriteTransaction
 from .changes import Changes, not_added
 from .inline import InlineProjections
@@ -212,17 +213,33 @@ class WriteSide:
         causes = {id(event): by for _, event, by in changes.touched if by.parent is not None}
         outer, now = cause(), self.clock.now()
         ids: list[UUID] = []
+        types: set[type[Event]] = set()
         for _, events, _ in appends:
             for event in events:
                 if event.message_name not in self.event_types.by_name and isinstance(event, self.handled_types):
                     raise self._unknown(event)
                 ids.append(self.ids.new())
+                types.add(type(event))
+        if not self.tags.compared.issuperset(types):
+            await self.tags.record(transaction, types)
         new_ids = iter(ids)
         names = {event_name(event) for _, events, _ in appends for event in events} if self.inline.projections else ()
         inline = await self.inline.hold(transaction, names) if names else ()
-        metadata, stored = Metadata(outer, causes), list[StoredEvent]()
-        encoded = [(stream, new_events(events, new_ids, now, metadata), how) for stream, events, how in appends]
-        await self._guard(transaction, appends, encoded, changes)
+        metadata, encoded = Metadata(outer, causes), list[Encoded]()
+        for stream, events, expected in appends:
+            encoded.append((stream, new_events(events, new_ids, now, metadata), expected))
+        if changes.conditions or len(encoded) > 1:
+            await self._guard(transaction, encoded, changes.conditions)
+        stored = await self._store(transaction, encoded, changes)
+        for projection in inline:
+            await projection.apply(transaction, stored)
+        return stored
+
+    async def _store(
+        self, transaction: WriteTransaction, encoded: Sequence[Encoded], changes: Changes
+    ) -> list[StoredEvent]:
+        """Append encoded events."""
+        stored: list[StoredEvent] = []
         for stream, new, expected in encoded:
             try:
                 entries = await transaction.log.append(stream, new, expected=expected, inline=self.inline.generation)
@@ -235,20 +252,15 @@ class WriteSide:
                 )
                 raise await self._added_before(stream, changes.missing, exists) from conflict
             stored.extend(entries)
-        for projection in inline:
-            await projection.apply(transaction, stored)
         return stored
 
     async def _guard(
-        self, transaction: WriteTransaction, appends: Sequence[Append], encoded: Sequence[Encoded], changes: Changes
+        self, transaction: WriteTransaction, encoded: Sequence[Encoded], conditions: Sequence[AppendCondition]
     ) -> None:
-        """Check the boundaries that were read, before the first append, and record the tags of new events."""
-        types = {type(event) for _, events, _ in appends for event in events}
-        if not self.tags.known(types):
-            await self.tags.record(transaction, types)
+        """Check the boundaries that were read, before the first append."""
         tags = {tag for _, new, _ in encoded for event in new for tag in event.tags}
-        if changes.conditions or (tags and len(encoded) > 1):
-            await transaction.log.guard(changes.conditions, tags)
+        if conditions or tags:
+            await transaction.log.guard(conditions, tags)
 
     def _unknown(self, event: Event) -> ConfigurationError:
         """Return the error for an event that handlers of its base class would never receive."""

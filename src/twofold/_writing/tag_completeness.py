@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from .._definitions.message import Event
@@ -13,7 +13,7 @@ from ..ports.transactions import WriteTransaction
 
 @dataclass(slots=True)
 class TagCompleteness:
-    """What an application knows of the completeness of tags in its event log.
+    """Knows which tags are complete in an event log.
 
     The first append of an event records that its tags are complete, if the log has no event of this name. Otherwise
     `fill_tags` adds the missing tags and records it. A release that appends an event without a recorded tag removes the
@@ -22,7 +22,7 @@ class TagCompleteness:
 
     _complete: set[tuple[str, str]] = field(default_factory=set)
     """The wire names of events, and the fields whose tags are complete."""
-    _compared: set[type[Event]] = field(default_factory=set)
+    compared: set[type[Event]] = field(default_factory=set)
     """The classes whose tags are those that are recorded."""
 
     async def check(
@@ -45,14 +45,10 @@ class TagCompleteness:
                     "app.operations.fill_tags()."
                 )
 
-    def known(self, event_types: Collection[type[Event]]) -> bool:
-        """Return whether all of some classes were compared with the record."""
-        return self._compared.issuperset(event_types)
-
     async def record(self, transaction: WriteTransaction, event_types: Iterable[type[Event]]) -> None:
         """Record which tags are complete, before events are appended. Each class is compared once with the record."""
         for event_type in sorted(event_types, key=lambda each: str(each.message_name)):
-            if event_type in self._compared:
+            if event_type in self.compared:
                 continue
             name, fields = str(event_type.message_name), event_type.message_tags
             recorded = await transaction.tags.progress(name)
@@ -64,7 +60,7 @@ class TagCompleteness:
                 for each in missing:
                     await transaction.tags.record(name, each, None)
             elif not dropped:  # a record that this transaction writes may be rolled back
-                self._compared.add(event_type)
+                self.compared.add(event_type)
 
     async def _missing(self, transaction: WriteTransaction, name: str, fields: Sequence[str]) -> list[str]:
         recorded = await transaction.tags.progress(name)

@@ -47,10 +47,6 @@ class NewEvent(NamedTuple):
     time: datetime
     tags: tuple[str, ...] = ()
 
-    def stored(self, stream: str, version: int, position: Position) -> StoredEvent:
-        """Return the event as it is stored."""
-        return StoredEvent(*self[:6], stream, version, position)
-
 
 class StoredEvent(NamedTuple):
     """An event as stored in the log, encoded. The first six fields are those of `NewEvent`.

@@ -116,7 +116,7 @@ class ArrayInsert:
             # Rows inserted after another writer's rows are rolled back: the caller raises a conflict.
             return min(version for _, version in rows) - 1 if rows else None
         return [
-            event.stored(stream, version, Position(position))
+            StoredEvent(*event[:6], stream, version, Position(position))
             for event, (position, version) in zip(events, sorted(rows, key=_by_version), strict=True)
         ]
 

@@ -7,7 +7,8 @@ the decider.
 
 Every transaction shares the lock of the log before it takes locks on tags, and takes these in the order of their keys, so
 that transactions do not deadlock. So the lock of the log replaces all others for a transaction that takes it for itself: a
-decider whose criteria have no tags, and a transaction with so many tags that their locks would fill the server's memory.
+decider whose criteria have no tags, and a transaction with more than 100 tags, whose locks would fill
+the lock table of the server.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ class BoundarySuite(Selecting, Checking):
             assert (await taken(store, "c1"), await taken(store, "c2")) == (1, 1)
 
     async def test_a_conflict_is_retried_with_the_new_events(self, new_store: NewStore) -> None:
-        """The middleware repeats the handler, which decides anew. No more seats are taken than there are."""
+        """The middleware repeats the handler, which reads the boundary again. No more seats are taken than there are."""
         router, refused = Router("retrying"), list[str]()
         router.use(retry_conflicts(attempts=50, delay=0.001))
         async with new_store([]) as store:
