@@ -17,8 +17,11 @@ from ._buses.query_bus import QueryBus
 from ._definitions.aggregate import Aggregate
 from ._definitions.cache import Cache, CacheStats
 from ._definitions.envelope import Envelope
+from ._definitions.flow import Flow
 from ._definitions.message import Command, Event, Message, Query
 from ._definitions.on import on
+from ._definitions.process import Process
+from ._definitions.process_marks import on_error, on_reply, on_timeout, starts
 from ._definitions.retry import Retry
 from ._definitions.thresholds import Thresholds
 from ._definitions.topology import Topology, TopologyEdge, TopologyNode
@@ -59,6 +62,7 @@ __all__ = [
     "EventBus",
     "EventPage",
     "EventRecord",
+    "Flow",
     "Health",
     "Ids",
     "Keyset",
@@ -70,6 +74,7 @@ __all__ = [
     "PathHandler",
     "PathNode",
     "Problem",
+    "Process",
     "Query",
     "QueryBus",
     "ReadModel",
@@ -103,5 +108,9 @@ __all__ = [
     "lt",
     "ne",
     "on",
+    "on_error",
+    "on_reply",
+    "on_timeout",
     "one_of",
+    "starts",
 ]
