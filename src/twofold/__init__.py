@@ -30,6 +30,7 @@ from ._dispatch.scheduler import Scheduler
 from ._dispatch.session import Answer, Session
 from ._encoding.row_json import RowCodec
 from ._encoding.state_json import StateCodec
+from ._processes.status import ProcessStatus
 from ._reading.comparisons import any_of, ge, gt, le, lt, ne, one_of
 from ._reading.pages import Keyset, Page, Rows
 from ._reading.read_model import ReadModel
@@ -75,6 +76,7 @@ __all__ = [
     "PathNode",
     "Problem",
     "Process",
+    "ProcessStatus",
     "Query",
     "QueryBus",
     "ReadModel",

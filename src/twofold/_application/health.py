@@ -12,6 +12,7 @@ from .._subscriptions.status import SubscriptionStatus
 from ..errors import StorageError, TransientFailure, TwofoldError, UnreadableRow
 from ..ports.cache import CacheKey, CacheStore
 from .problems import Problem, ProblemCode
+from .process_health import process_problems
 from .schedule_health import schedule_problems
 from .statuses import subscription_statuses
 from .subscription_health import note_of, subscription_problems
@@ -73,6 +74,7 @@ async def health(running: Running, thresholds: Thresholds) -> Health:
         problems = [
             *subscription_problems(found, thresholds, works=running.parts.work),
             *await schedule_problems(running, thresholds.overdue),
+            *await process_problems(running),
             *await _unreadable(running),
             *await running.messaging.losses(),
         ]

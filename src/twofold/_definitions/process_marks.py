@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from ..errors import InvalidDefinition
 from .flow import Flow
 from .message import Command, Event
-from .on import Marker, marked_methods
+from .on import BY, MARK, Marker
 
 _STARTS: Final = "__twofold_starts__"
 _TIMEOUTS: Final = "__twofold_timeouts__"
@@ -128,8 +128,8 @@ def message_methods(cls: type[Any]) -> Iterator[MessageMethod]:
     for name, function in _functions(cls):
         for message, by in getattr(function, _STARTS, ()):
             yield MessageMethod(message, name, by, starts=True)
-    for each in marked_methods(cls):
-        yield MessageMethod(each.event, each.name, each.by, starts=False)
+        for event in getattr(function, MARK, ()):
+            yield MessageMethod(event, name, getattr(function, BY, {}).get(event), starts=False)
 
 
 def timeout_methods(cls: type[Any]) -> Iterator[tuple[str, str]]:
@@ -146,7 +146,8 @@ def reply_methods(cls: type[Any]) -> Iterator[ReplyMethod]:
 
 def _functions(cls: type[Any]) -> Iterator[tuple[str, Any]]:
     names = dict.fromkeys(name for base in reversed(cls.__mro__) for name in vars(base))
-    yield from ((name, function) for name in names if inspect.isfunction(function := getattr(cls, name, None)))
+    found = ((name, inspect.getattr_static(cls, name)) for name in names)  # `getattr` warns of old names of pydantic
+    yield from (each for each in found if inspect.isfunction(each[1]))
 
 
 def _marking(mark: str, value: object) -> Any:
