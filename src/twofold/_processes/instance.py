@@ -1,4 +1,4 @@
-"""One process: its state, and its reaction to one input. Nothing here waits or stores anything."""
+"""One process: its state, and how it handles one input. Nothing here waits or stores anything."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Timer:
 
 @dataclass(slots=True)
 class Effects:
-    """What an input has caused, besides the new state.
+    """The effects of one input, besides the new state.
 
     Attributes:
         sent: the commands to send.

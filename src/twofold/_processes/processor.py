@@ -67,8 +67,8 @@ class ProcessProcessor:
     """Handles the inputs of the processes of one class.
 
     A round is one transaction. It handles the next inputs that need no command of this application, or executes one command
-    of this application. Its changes, the reaction to its reply and the checkpoint are committed together. Commands to other
-    services are sent before the transaction begins, at the same time for several keys.
+    of this application. Its changes, those of the method for its reply, and the checkpoint are committed together. Commands
+    to other services are sent before the transaction begins, at the same time for several keys.
 
     Args:
         process: the class.

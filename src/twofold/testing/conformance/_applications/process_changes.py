@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from twofold import Application, Flow, Process, on, starts
 
 from .._domain.fulfilment import NAME, Handlers, Order, Ordered, Pay, Reject, Rejected, fulfilling, shop
 from .._tools.in_time import CEILING, WHOLE_TEST, in_time
 from .._tools.opened import NewStore
+
+T = TypeVar("T")
 
 
 class Old(Process, name=NAME, key="order_id"):
@@ -45,6 +47,12 @@ def changed(version: int) -> type[Process]:
     return New
 
 
+def only(found: Sequence[T]) -> T:
+    """Return the one element that was expected."""
+    assert len(found) == 1, found
+    return found[0]
+
+
 async def settled(app: Application) -> None:
     """Wait until every input was handled."""
     await app.settle(timeout=CEILING)
@@ -68,7 +76,7 @@ class ProcessChanges:
                     await app.dispatch(Order(order_id="ended"))
                     await app.dispatch(Pay(order_id="ended"))
                     await settled(app)
-                    (parked,) = await app.operations.parked(NAME)
+                    parked = only(await app.operations.parked(NAME))
                     assert parked.key == "bad"
                     assert "cannot read the process test.fulfilment 'bad' version 1" in parked.reason
                     found = {each.key: each.fields["number"] for each in await app.operations.processes()}
@@ -94,5 +102,5 @@ class ProcessChanges:
                 async with shop(store, fulfilling(Handlers(), changed(1))) as app:
                     await app.dispatch(Reject(order_id="bad"))
                     await settled(app)
-                    (parked,) = await app.operations.parked(NAME)
+                    parked = only(await app.operations.parked(NAME))
                     assert "this application has version 1" in parked.reason

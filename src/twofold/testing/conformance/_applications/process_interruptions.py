@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twofold import Application
+from twofold import Application, ProcessStatus
 from twofold.errors import CommitUnknown
 
 from .._domain.fulfilment import NAME, Handlers, Order, Pay, Reject, effects, fulfilling, shop
@@ -37,6 +37,13 @@ async def settled(app: Application) -> None:
     await app.settle(timeout=CEILING)
 
 
+async def process_of(app: Application, order_id: str) -> ProcessStatus:
+    """Return the process of an order, which must exist."""
+    found = {each.key: each for each in await app.operations.processes(limit=1000)}
+    assert order_id in found
+    return found[order_id]
+
+
 class ProcessInterruptions:
     """The cases of `ProcessSuite` about interruptions."""
 
@@ -52,7 +59,7 @@ class ProcessInterruptions:
                         for command in (Order, Pay):
                             await app.dispatch(command(order_id=f"o{point}"))
                             await settled(app)
-                        found = await app.operations.process(NAME, f"o{point}")
+                        found = await process_of(app, f"o{point}")
                         assert (found.state, found.unanswered, found.compensations) == ("completed", 0, ())
                         assert await effects(store, f"o{point}") == ["reserve", "charge"]
         assert point > len(AROUND_A_CHECKPOINT) * 3  # a start, two commands, and the completion
@@ -72,7 +79,7 @@ class ProcessInterruptions:
                         interruptions.at(point)
                         await app.dispatch(Reject(order_id=order_id))
                         await settled(app)
-                        found = await app.operations.process(NAME, order_id)
+                        found = await process_of(app, order_id)
                         assert (found.state, found.compensations) == ("failed", ())
                         assert await effects(store, order_id) == ["reserve", "charge", "refund", "release"]
         assert point > len(AROUND_A_CHECKPOINT) * 2  # the decision, and two compensations

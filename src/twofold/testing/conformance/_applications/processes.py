@@ -26,7 +26,7 @@ from .._domain.fulfilment import (
 from .._tools.dial import Dial, WrongClock
 from .._tools.in_time import CEILING, WHOLE_TEST, in_time, until
 from .._tools.opened import NewStore
-from .process_changes import ProcessChanges
+from .process_changes import ProcessChanges, only
 from .process_interruptions import ProcessInterruptions
 
 HOUR = timedelta(hours=1)
@@ -116,8 +116,8 @@ class ProcessSuite(ProcessInterruptions, ProcessChanges):
                         await app.dispatch(command(order_id="a"))
                         await settled(app)
                     assert await state_of(app, "a") == "waiting"
-                    for command in (Pay, Reject):
-                        await app.dispatch(command(order_id="a"))
+                    for late in (Pay, Reject):
+                        await app.dispatch(late(order_id="a"))
                         await settled(app)
                     assert await state_of(app, "a") == "completed"
                     assert {each.parked for each in await app.operations.status()} == {0}
@@ -229,7 +229,7 @@ class ProcessSuite(ProcessInterruptions, ProcessChanges):
                     for order_id in "ab":
                         await app.dispatch(Reject(order_id=order_id))
                     await settled(app)
-                    (stuck,) = await app.operations.processes(state="compensation_stuck")
+                    stuck = only(await app.operations.processes(state="compensation_stuck"))
                     assert (stuck.key, stuck.reason) == ("a", "Undeclared: refund")
                     assert stuck.compensations == ("test.refund", "test.release")
                     assert [each.code for each in (await app.health()).problems] == ["process_stuck"]

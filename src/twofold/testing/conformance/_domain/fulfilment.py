@@ -87,7 +87,7 @@ class Undeclared(Exception):
 
 @dataclass
 class Handlers:
-    """What the handlers of the commands do, and what they were given.
+    """The behaviour of the handlers of the commands, and their idempotency keys.
 
     Attributes:
         failing: the errors that commands raise, by command and order: ("reserve", "a").

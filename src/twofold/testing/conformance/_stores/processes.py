@@ -59,7 +59,7 @@ class ProcessRecordSuite:
             assert await store.processes.list(limit=9) == [second]
             assert await store.processes.get("p", "unknown") is None
 
-    async def test_many_are_read_at_once(self, new_store: NewStore) -> None:
+    async def test_many_are_read_in_one_call(self, new_store: NewStore) -> None:
         """Any number of keys is read in one call."""
         async with new_store([]) as store:
             records = {f"k{number}": record(f"k{number}") for number in range(45)}
@@ -92,7 +92,7 @@ class ProcessRecordSuite:
             }  # fmt: skip
 
     async def test_old_ended_processes_are_deleted(self, new_store: NewStore) -> None:
-        """Only processes that have ended before a time are deleted, at most `limit` at once."""
+        """Only processes that have ended before a time are deleted, at most `limit` in one call."""
         async with new_store([]) as store:
             ended = [record(f"e{number}", state=("completed", "failed")[number % 2]) for number in range(5)]
             kept = [record("new", state="completed", minutes=2), record("stuck", state="compensation_stuck"), record()]
