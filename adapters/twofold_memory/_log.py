@@ -11,6 +11,7 @@ from twofold.errors import BoundaryConflict, ConcurrencyConflict, DuplicateEvent
 from twofold.ports import (
     START,
     AppendCondition,
+    BlockingTransaction,
     Criterion,
     Expected,
     ExpectedVersion,
@@ -97,7 +98,7 @@ class InMemoryEventLog:
     async def watch(self, notify: Callable[[str], None]) -> None:
         """Return immediately: there are no notifications."""
 
-    async def blocking_transactions(self) -> Sequence[str]:
+    async def blocking_transactions(self) -> Sequence[BlockingTransaction]:
         """Return none: events are visible as soon as they have a position."""
         return ()
 

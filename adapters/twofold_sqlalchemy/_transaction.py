@@ -21,6 +21,7 @@ from ._log.tags import TaggedEvents
 from ._records.inbox import InboxStatements, SqlInbox
 from ._records.inline import InlineStatements, SqlInline
 from ._records.keys import KeyStatements, SqlKeys
+from ._records.processes import ProcessStatements, SqlProcessWriter
 from ._records.schedule import ScheduleStatements, SqlScheduleWriter
 from ._records.tags import SqlTagRecords, TagRecordStatements
 from ._schema.tables import Tables
@@ -63,6 +64,7 @@ class Prepared:
         self.inbox = InboxStatements(database, tables)
         self.tags = TagRecordStatements(database, tables)
         self.schedule = ScheduleStatements(database, tables)
+        self.processes = ProcessStatements(database, tables)
         self.checkpoints = CheckpointStatements(database, tables)
         self.parked = ParkedStatements(database, tables)
 
@@ -128,6 +130,11 @@ class SqlTransaction:
     def schedule(self) -> SqlScheduleWriter:
         """The scheduled commands."""
         return SqlScheduleWriter(self._transaction, self._prepared.schedule)
+
+    @property
+    def processes(self) -> SqlProcessWriter:
+        """The processes."""
+        return SqlProcessWriter(self._transaction, self._prepared.processes)
 
     @property
     def checkpoints(self) -> SqlCheckpoints:

@@ -12,7 +12,7 @@ from sqlalchemy.types import TypeEngine
 from .._dialects.codec import Kind
 from .._dialects.dialect import Dialect
 
-SCHEMA: Final = 10
+SCHEMA: Final = 11
 """The version of the tables below. Increment it with each change of the tables."""
 
 
@@ -36,6 +36,7 @@ class Tables:
         inline: the inline projections of the event log.
         tags: the tags of events.
         tagged: the fields of events whose tags are stored.
+        processes: the processes, the last incarnation of each key.
     """
 
     meta: Table
@@ -53,6 +54,7 @@ class Tables:
     inline: Table
     tags: Table
     tagged: Table
+    processes: Table
 
     @property
     def all(self) -> tuple[Table, ...]:
@@ -151,6 +153,14 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
         # The name of the event spares the check of a boundary a look at the event.
         tags=table("tags", *_key(tag=name, position=number), *_needed(name=name)),
         tagged=table("tagged", *_key(event=name, field=name), Column("filled", number)),  # null: the tags are complete
+        processes=table(
+            "processes",
+            *_key(process=name, key=name),
+            *_needed(incarnation=uuid, state=name, schema=Integer(), data=json, progress=json, reason=text),
+            *_needed(position=number, time=time),
+            Index("twofold_processes_state", "process", "state"),
+            Index("twofold_processes_time", "state", "time"),
+        ),
     )
 
 

@@ -156,7 +156,8 @@ def appliers_of(cls: type[Any], kind: str) -> dict[type[Event], str]:
         InvalidDefinition: a method is async, or two methods take the same event.
     """
     appliers: dict[type[Event], str] = {}
-    for event_type, method, function in marked_methods(cls):
+    for event_type, method, function, by in marked_methods(cls):
+        _refuse_key(cls, event_type, by)
         if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
             raise InvalidDefinition(
                 f"cannot apply events by {cls.__qualname__}.{method}: it is async, and would never be awaited. Write "
@@ -190,6 +191,14 @@ def apply(instance: object, event: Event, appliers: dict[type[Event], str]) -> N
 def stream_of(aggregate_type: type[Aggregate], id: object) -> str:
     """Return the name of the stream of an aggregate, `name-id`."""
     return f"{aggregate_type.aggregate_name}-{id}"
+
+
+def _refuse_key(cls: type[Any], event_type: type[Event], by: str | None) -> None:
+    if by is not None:
+        raise InvalidDefinition(
+            f"cannot use @on({event_type.__name__}, by={by!r}) in {cls.__qualname__}: only a process has a "
+            "key. Omit by=."
+        )
 
 
 def _positive(cls: type[Aggregate], option: str, value: int | None, default: int) -> int:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from functools import partial
-from types import FrameType
 from typing import Any, Required, TypedDict, TypeVar, Unpack, overload
 
 from .._background.shown import shown_option
-from .._buses.callables import handler_class, plain_handler
 from .._buses.chain import EnvelopeMiddleware, Middleware
 from .._buses.decorators import CommandRegistration, EventRegistration, QueryRegistration, check_events, check_message
 from .._definitions.cache import Cache
 from .._definitions.message import Command, Event, Message, Query
 from .._definitions.names import wrong_label
 from .._definitions.on import E1, E2, E3, E4, E5, E6, marked_methods
+from .._definitions.process import Process
 from .._definitions.retry import Mode, Retry, Start
 from .._encoding.wire_types import Fields
 from ..errors import ConfigurationError, InvalidDefinition
@@ -24,16 +22,19 @@ from .entries import (
     EventHandlerEntry,
     Expectation,
     MiddlewareEntry,
+    ProcessEntry,
     ProjectionEntry,
     QueryEntry,
     UpcasterEntry,
+    origin,
 )
-from .integration import Integration, here
-from .places import Place, calling_frame, local_names, place_of
+from .integration import Integration
+from .places import calling_frame, here, place_of
 
 C = TypeVar("C", bound=Command[Any])
 Q = TypeVar("Q", bound=Query[Any])
 T = TypeVar("T", bound=type[Any])
+P = TypeVar("P", bound=type[Process])
 F = TypeVar("F", bound=Callable[[Fields], Fields])
 
 
@@ -86,9 +87,7 @@ class Router(Integration):
         frame = calling_frame(1)
 
         def register(handler: Any) -> None:
-            self._registered.open.commands.append(
-                CommandEntry(**_origin(handler, frame), message=command_type, key=key)
-            )
+            self._registered.open.commands.append(CommandEntry(**origin(handler, frame), message=command_type, key=key))
 
         return CommandRegistration(register)
 
@@ -114,7 +113,7 @@ class Router(Integration):
 
         def register(handler: Any) -> None:
             self._registered.open.queries.append(
-                QueryEntry(**_origin(handler, frame), message=query_type, reads=names_read, cache=cache)
+                QueryEntry(**origin(handler, frame), message=query_type, reads=names_read, cache=cache)
             )
 
         return QueryRegistration(register)
@@ -191,7 +190,7 @@ class Router(Integration):
         def register(handler: Any) -> None:
             self._registered.open.event_handlers.append(
                 EventHandlerEntry(
-                    **_origin(handler, frame), name=name, events=event_types, start=start, partition_by=partition_by,
+                    **origin(handler, frame), name=name, events=event_types, start=start, partition_by=partition_by,
                     retry=retry, partitions=partitions,
                 )
             )  # fmt: skip
@@ -228,8 +227,50 @@ class Router(Integration):
             methods = tuple(marked_methods(cls))
             self._registered.open.projections.append(
                 ProjectionEntry(
-                    **_origin(cls, frame), name=name, methods=methods, mode=mode, partition_by=partition_by,
+                    **origin(cls, frame), name=name, methods=methods, mode=mode, partition_by=partition_by,
                     retry=retry, partitions=partitions,
+                )
+            )  # fmt: skip
+            return cls
+
+        return register
+
+    def process(
+        self,
+        *,
+        start: Start = "now",
+        retry: Retry = Retry(),
+        partitions: int = 1,
+        remote: Mapping[type[Command[Any]], str] | None = None,
+    ) -> Callable[[P], P]:
+        """Register a process (saga, process manager): a class derived from `Process`.
+
+            @orders.process(partitions=4, remote={ShipOrder: "shipping"})
+            class Fulfilment(Process, name="orders.fulfilment", key="order_id"): ...
+
+        Each input is handled once, and each command takes effect once. Inputs with one key are handled in the order of the
+        event log. A failing input is retried, and then parked with later inputs of its key.
+
+        Args:
+            start: where a new process starts in the event log: "now" (with the next event), "beginning", or a position.
+            retry: the attempts and delays for a failing input or command. A compensation that still fails is stuck.
+            partitions: the number of partitions by key, so that inputs are handled concurrently.
+            remote: for each command of another application, the name of that application, which serves the command. The
+                requests of this application carry it.
+        """
+        frame = calling_frame(1)
+
+        def register(cls: P) -> P:
+            given: object = cls
+            if not (inspect.isclass(given) and issubclass(given, Process)):
+                raise InvalidDefinition(
+                    f"cannot use @process with {shown_option(given)}: it is not derived from Process. Write "
+                    "class Fulfilment(Process, name='orders.fulfilment', key='order_id')."
+                )
+            self._registered.open.processes.append(
+                ProcessEntry(
+                    **origin(cls, frame), process=cls, start=start, retry=retry, partitions=partitions,
+                    remote=dict(remote or {}),
                 )
             )  # fmt: skip
             return cls
@@ -247,7 +288,7 @@ class Router(Integration):
 
         def register(function: F) -> F:
             self._registered.open.upcasters.append(
-                UpcasterEntry(**_origin(function, frame), name=name, from_version=from_version)
+                UpcasterEntry(**origin(function, frame), name=name, from_version=from_version)
             )
             return function
 
@@ -286,23 +327,3 @@ class Router(Integration):
                 "in `billing = Router('billing')`."
             )
         self._registered.open.add(module._registered)
-
-
-class _Origin(TypedDict):
-    """The arguments of every `Entry`."""
-
-    handler: Any
-    label: str
-    place: Place
-    names: Mapping[str, Any]
-
-
-def _origin(handler: Any, frame: FrameType) -> _Origin:
-    """Describe a handler and its place. For a handler inside a function, the description contains the local names."""
-    defined = handler_class(handler) or plain_handler(handler)
-    while isinstance(defined, partial):
-        defined = defined.func
-    label: str = getattr(defined, "__qualname__", None) or type(defined).__qualname__
-    return _Origin(
-        handler=handler, label=label, place=place_of(defined, here(frame)), names=local_names(frame, defined)
-    )

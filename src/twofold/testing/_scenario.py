@@ -12,6 +12,7 @@ import anyio
 
 from .._application.application import Application
 from .._application.running import Running
+from .._application.settling import settled
 from .._definitions.aggregate import Aggregate
 from .._definitions.envelope import Origin
 from .._definitions.message import Command, Event, Message, Query
@@ -21,6 +22,7 @@ from .._definitions.view import View
 from .._dispatch.scheduler import in_own_unit
 from .._dispatch.scope import open_scope
 from .._encoding.wire_types import EventTypes
+from .._processes.inputs import INPUTS, ProcessTimeout
 from .._writing.unit_of_work import UnitOfWork
 from ..errors import ConfigurationError
 from ..ports.event_log import LogPage
@@ -33,6 +35,9 @@ R = TypeVar("R")
 V = TypeVar("V", bound=View)
 
 _LONGEST_SCHEDULE = 1_000
+
+_OF_PROCESSES = frozenset(each.message_name for each in INPUTS)
+"""The events that processes record for themselves. A test sees their commands and their state instead."""
 
 
 class Scenario:
@@ -196,7 +201,7 @@ class Scenario:
         running.assembly.services.scheduled.send()
         running.notifications.appended.send()
         with anyio.move_on_after(self._timeout) as scope:
-            await running.settle(retries=False)
+            await settled(running, retries=False)
         if scope.cancelled_caught:
             await self._app.settle(timeout=0)  # raises, and names what is missing
 
@@ -214,7 +219,11 @@ class Scenario:
         event = (await log.ids([after])).get(after) if after > START else None
         while (page := await log.read_all(after=after, event=event, limit=1_000)).last > after:
             types.learn(each for each in stored_types(Event) if each.message_name in _unknown(types, page))
-            found += [types.decode(each.name, each.schema, each.data) for each in page.events]
+            found += [
+                types.decode(each.name, each.schema, each.data)
+                for each in page.events
+                if each.name not in _OF_PROCESSES
+            ]
             after, event = page.last, page.event
         return found
 
@@ -223,6 +232,7 @@ class Scenario:
         return [
             Scheduled(decode(each.name, each.schema, each.data), each.due - now)
             for each in await self._app.operations.scheduled(limit=_LONGEST_SCHEDULE)
+            if each.name != ProcessTimeout.message_name
         ]
 
     async def _failed(self) -> Sequence[Failed]:
