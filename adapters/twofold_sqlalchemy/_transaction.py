@@ -19,6 +19,7 @@ from ._log.streams import Streams
 from ._records.inbox import InboxStatements, SqlInbox
 from ._records.inline import InlineStatements, SqlInline
 from ._records.keys import KeyStatements, SqlKeys
+from ._records.processes import ProcessStatements, SqlProcessWriter
 from ._records.schedule import ScheduleStatements, SqlScheduleWriter
 from ._schema.tables import Tables
 from ._subscriptions.checkpoints import CheckpointStatements, SqlCheckpoints
@@ -57,6 +58,7 @@ class Prepared:
         self.keys = KeyStatements(database, tables)
         self.inbox = InboxStatements(database, tables)
         self.schedule = ScheduleStatements(database, tables)
+        self.processes = ProcessStatements(database, tables)
         self.checkpoints = CheckpointStatements(database, tables)
         self.parked = ParkedStatements(database, tables)
 
@@ -116,6 +118,11 @@ class SqlTransaction:
     def schedule(self) -> SqlScheduleWriter:
         """The scheduled commands."""
         return SqlScheduleWriter(self._transaction, self._prepared.schedule)
+
+    @property
+    def processes(self) -> SqlProcessWriter:
+        """The processes."""
+        return SqlProcessWriter(self._transaction, self._prepared.processes)
 
     @property
     def checkpoints(self) -> SqlCheckpoints:

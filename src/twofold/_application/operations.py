@@ -22,6 +22,7 @@ from .operating import check_number
 from .parked_operations import ParkedOperations
 from .path_operations import PathOperations
 from .pause_operations import PauseOperations
+from .process_operations import ProcessOperations
 from .source_operations import SourceOperations
 from .statuses import subscription_statuses
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 logger = logger_of("twofold.operations")
 
 
-class Operations(PathOperations, ParkedOperations, PauseOperations, SourceOperations):
+class Operations(PathOperations, ParkedOperations, PauseOperations, ProcessOperations, SourceOperations):
     """Inspect, repair and rebuild a running application: `app.operations`.
 
     Every call except `topology` and `unregister_inline` raises `ApplicationNotRunning` when the application is not entered.
@@ -66,7 +67,7 @@ class Operations(PathOperations, ParkedOperations, PauseOperations, SourceOperat
             return await transaction.inline.delete(projection)
 
     async def status(self) -> Sequence[SubscriptionStatus]:
-        """Return the status of every projection, event handler and relay, in the order of registration.
+        """Return the status of every projection, event handler, process and relay, in the order of registration.
 
         Raises:
             TransientFailure: a store does not answer.
