@@ -280,7 +280,8 @@ def _commands(sent: Sequence[CommandSent], commands: Sequence[Command[Any]]) -> 
 
 def _decoded(sent: CommandSent) -> Command[Any]:
     found = [each for each in _subclasses(Command) if each.message_name == sent.command]
-    return round_trip_of(found[-1]).decode(sent.data)
+    command: Command[Any] = round_trip_of(found[-1]).decode(sent.data)
+    return command
 
 
 def _is(sent: CommandSent, command: Command[Any]) -> bool:
