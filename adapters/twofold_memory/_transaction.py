@@ -19,6 +19,7 @@ from ._snapshots import InMemorySnapshots, InMemoryStorageKinds
 from ._state import InMemoryState
 from ._step import Step
 from ._tables import Tables
+from ._tags import InMemoryTagRecords
 
 V = TypeVar("V", bound=View)
 
@@ -42,6 +43,11 @@ class InMemoryTransaction(Step):
     def log(self) -> InMemoryLogWriter:
         """The event log."""
         return InMemoryLogWriter(self, self._tables)
+
+    @property
+    def tags(self) -> InMemoryTagRecords:
+        """The tags of stored events, and which of them are complete."""
+        return InMemoryTagRecords(self, self._tables)
 
     @property
     def snapshots(self) -> InMemorySnapshots:

@@ -39,6 +39,7 @@ from .state_store import StateStore, Versioned
 from .storage_kinds import StorageKinds
 from .stores import ReadStore, WriteStore
 from .subscription_store import Partition, Pause, SubscriptionStore
+from .tags import AppendCondition, Criterion, TagEntry, TagRecords
 from .transactions import ReadTransaction, Transaction, WriteTransaction
 from .transport import Consumer, Delivery, Feed, ParkedDelivery, Transport, log_dropped
 
@@ -49,6 +50,7 @@ __all__ = [
     "START",
     "STORED_YEARS",
     "Answerer",
+    "AppendCondition",
     "Backoff",
     "BlockingTransaction",
     "CacheKey",
@@ -60,6 +62,7 @@ __all__ = [
     "Clock",
     "Condition",
     "Consumer",
+    "Criterion",
     "Delivery",
     "Edit",
     "EventLog",
@@ -117,6 +120,8 @@ __all__ = [
     "StorageKinds",
     "StoredEvent",
     "SubscriptionStore",
+    "TagEntry",
+    "TagRecords",
     "Transaction",
     "Transport",
     "Versioned",

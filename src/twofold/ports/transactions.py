@@ -19,6 +19,7 @@ from .shadows import ShadowRows
 from .snapshots import Snapshots
 from .state_store import StateStore
 from .storage_kinds import StorageKinds
+from .tags import TagRecords
 
 A = TypeVar("A")
 V = TypeVar("V", bound=View)
@@ -90,6 +91,11 @@ class WriteTransaction(ReadTransaction, Protocol):
     @property
     def log(self) -> LogWriter:
         """The event log."""
+        ...
+
+    @property
+    def tags(self) -> TagRecords:
+        """The tags of stored events, and which of them are complete."""
         ...
 
     @property
