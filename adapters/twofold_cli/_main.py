@@ -13,6 +13,7 @@ from . import (
     _events,
     _messages,
     _parked,
+    _processes,
     _projects,
     _scheduled,
     _schema,
@@ -46,6 +47,7 @@ cli.command(rich_help_panel=_OPERATIONS)(_subscriptions.replay)
 cli.command(rich_help_panel=_OPERATIONS)(_subscriptions.pause)
 cli.command(rich_help_panel=_OPERATIONS)(_subscriptions.resume)
 cli.add_typer(_scheduled.scheduled, name="scheduled", rich_help_panel=_OPERATIONS)
+cli.add_typer(_processes.processes, name="processes", rich_help_panel=_OPERATIONS)
 cli.command(rich_help_panel=_OPERATIONS)(_events.events)
 cli.command(rich_help_panel=_OPERATIONS)(_events.path)
 cli.command(rich_help_panel=_OPERATIONS)(_events.lost)

@@ -34,6 +34,7 @@ _NAVIGATION = (
     ("Messages", "/messages", "messages"),
     ("Events", "/events", "events"),
     ("Message path", "/path", "path"),
+    ("Processes", "/processes", "processes"),
     ("Schedule", "/schedule", "schedule"),
     ("Caches", "/caches", "caches"),
     ("Workers", "/workers", "workers"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Sequence
+from typing import Final
 
 from twofold.errors import ConcurrencyConflict, DuplicateEvent, InlineProjectionsChanged
 from twofold.ports import START, AppendCondition, Criterion, Expected, ExpectedVersion, NewEvent, Position, StoredEvent
@@ -13,6 +14,9 @@ from .columns import exact
 from .strategy import GENERATION, Appender, LogEnd
 from .streams import Streams
 from .tags import TaggedEvents
+
+_APPENDED: Final = "appended"
+"""The key in `OpenTransaction.info` that tells that the transaction has appended events."""
 
 
 class SqlLogWriter:
@@ -53,6 +57,7 @@ class SqlLogWriter:
         if not events:
             await self._check(stream, expected)
             return ()
+        self._transaction.info[_APPENDED] = True
         try:
             stored = await self._appender.append(self._transaction, stream, events, expected, inline)
         except UniqueViolation as violation:
@@ -77,9 +82,10 @@ class SqlLogWriter:
     async def settled(self) -> Position:
         """Return the end of the log as readers see it.
 
-        A read-only transaction may not see an event that has been committed since it began, so nothing is settled for it.
+        Nothing is settled for a read-only transaction, which may not see an event that has been committed since it began,
+        and for a transaction that has appended, which would take its own events for committed.
         """
-        if self._transaction.read_only:
+        if self._transaction.read_only or _APPENDED in self._transaction.info:
             return START
         return Position((await self._transaction.use(self._end.frontier.head, "read the head of the log")).position)
 

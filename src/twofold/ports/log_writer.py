@@ -63,7 +63,10 @@ class LogWriter(Protocol):
         ...
 
     async def settled(self) -> Position:
-        """Return a position up to which no other transaction can still commit an event: `AppendCondition.since`."""
+        """Return a position up to which no other transaction can still commit an event: `AppendCondition.since`.
+
+        It precedes the events of this transaction. `START` is always a right answer, at the cost of a longer check.
+        """
         ...
 
     async def guard(self, conditions: Sequence[AppendCondition], tags: Collection[str]) -> None:

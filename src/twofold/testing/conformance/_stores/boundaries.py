@@ -154,6 +154,7 @@ class Selecting:
         async with new_store([]) as store:
             async with undone(store) as transaction:
                 (own,) = await add(transaction, tagged("x:a"))
+                assert await transaction.log.settled() < own.position
                 async with failed_savepoint(transaction):
                     await add(transaction, tagged("x:a"))
                     assert len(await transaction.log.matching([having("x:a")])) == 2
