@@ -147,9 +147,13 @@ async def start() -> Trip:
 
 
 async def command(key: str | None = None, *, event_sourced: bool = False) -> Trip:
-    """Trace the first command of a session, from the dispatch to the commit and back."""
+    """Trace the first command of a session, from the dispatch to the commit and back.
+
+    An earlier command has compared the tags of the event with those that are recorded, which is done once in a process.
+    """
     app = application(event_sourced=[Order] if event_sourced else [], work=False)
     async with app, app.session() as session:
+        await app.dispatch(Place(order_id="0", product="Lantern"))
         with traced() as trip:
             await session.dispatch(Place(order_id="1", product="Lantern"), idempotency_key=key)
     return trip
@@ -164,8 +168,8 @@ def too_long(trip: Trip, *, files: int, returns: int | None = None) -> str | Non
 
 
 def test_a_start_enters_few_files() -> None:
-    """A start, from `async with app` on, enters at most 36 files."""
-    assert too_long(asyncio.run(start()), files=36) is None
+    """A start, from `async with app` on, enters at most 35 files."""
+    assert too_long(asyncio.run(start()), files=35) is None
 
 
 @pytest.mark.parametrize(("event_sourced", "files", "returns"), [(False, 14, 10), (True, 16, 14)])

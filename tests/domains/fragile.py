@@ -24,7 +24,7 @@ from twofold import (
 )
 from twofold.errors import AggregateExists, CommitUnknown, TransientFailure
 from twofold.middleware import retry_conflicts
-from twofold.testing import Process, ProcessCrashed, Simulation
+from twofold.testing import ProcessCrashed, SimulatedProcess, Simulation
 
 PAYABLE: Final = timedelta(seconds=1)
 
@@ -156,7 +156,7 @@ class Provider:
             self._keys.add(key)
 
 
-def shop(process: Process, provider: Provider, mails: Provider, mistake: str | None) -> Application:
+def shop(process: SimulatedProcess, provider: Provider, mails: Provider, mistake: str | None) -> Application:
     """Build the application of one process."""
     app = Application("fragile", write=process.store, clock=process.clock, ids=process.ids, lease=3.0)
     app.use(retry_conflicts(delay=0.1), on=Command)

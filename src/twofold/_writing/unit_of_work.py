@@ -15,20 +15,13 @@ from .._definitions.envelope import Envelope
 from .._definitions.message import Event
 from .._definitions.names import LONGEST_IDENTIFIER, LONGEST_STREAM, wrong_text
 from .._encoding.message_json import event_name
-from ..errors import (
-    AggregateExists,
-    ConfigurationError,
-    NotStorable,
-    ReadOnlyUnitOfWork,
-    UnitOfWorkClosed,
-    UnitOfWorkDoomed,
-    UsedFromAnotherTask,
-)
+from ..errors import AggregateExists, ConfigurationError
 from ..ports.event_log import StoredEvent
 from ..ports.transactions import WriteTransaction
+from . import unusable
 from .changes import Callback, Changes, Step
 from .storage import WriteSide
-from .tracked import Tracked
+from .tracked import Tracked, check_stream
 from .transactions import unconfirmed
 
 T = TypeVar("T")
@@ -61,10 +54,10 @@ class UnitOfWork:
         "_incomplete",
         "_owner",
         "_read_only",
-        "_side",
         "_transaction",
         "changes",
         "run",
+        "side",
     )
 
     def __init__(
@@ -76,7 +69,8 @@ class UnitOfWork:
         *,
         read_only: bool = False,
     ) -> None:
-        self._side = side
+        self.side = side
+        """The shared settings of all units of work."""
         self._cause = cause
         self._read_only = read_only
         self._owner = owner
@@ -103,7 +97,7 @@ class UnitOfWork:
         """
         self._check_writable()
         if stream is not None:
-            _check_stream(stream, f"record {type(event).__name__}")
+            check_stream(stream, f"record {type(event).__name__}")
         event_name(event)
         scope = handling()
         if scope is not None and scope.parent is not None and scope.unit is self:
@@ -184,7 +178,7 @@ class UnitOfWork:
         if tracked is None and wrong_text(stream_of(aggregate_type, id), LONGEST_STREAM):
             return None  # no store can have it
         if tracked is None:
-            storage = self._side.storages[aggregate_type]
+            storage = self.side.storages[aggregate_type]
             tracked = await self._guard(storage.load(await self.transaction(), aggregate_type, id))
             if tracked is not None:
                 self.changes.tracked[aggregate_type, id] = tracked
@@ -204,7 +198,7 @@ class UnitOfWork:
         tracked = Tracked(aggregate, str(found), version=0)
         plain = tracked.id.isascii() and tracked.id.isprintable() and len(tracked.id) < _SHORT
         if not plain:  # for most ids, checking the rules would take longer than the rest of this method
-            _check_stream(tracked.stream, f"add {kind.__name__} {found!r:.100}")
+            check_stream(tracked.stream, f"add {kind.__name__} {found!r:.100}")
         if (kind, tracked.id) in self.changes.tracked:
             self.changes.untrack(aggregate)  # the caller gets the error
             raise AggregateExists(
@@ -229,7 +223,8 @@ class UnitOfWork:
         """Write and commit everything; return the events as stored. The application calls this; handlers do not.
 
         Raises:
-            ConcurrencyConflict: an aggregate was changed concurrently since it was loaded, or added since it was not found.
+            ConcurrencyConflict: an aggregate was changed concurrently since it was loaded, or added since it was not found;
+                or an event was appended that matches a boundary which was read.
             AggregateExists: an added aggregate exists.
             NotAdded: an aggregate recorded an event, and was neither added nor loaded.
             ConfigurationError: the class of an event was defined after the start, and its base class has handlers.
@@ -252,9 +247,9 @@ class UnitOfWork:
             try:
                 if transaction is None:
                     transaction = self._transaction = await self._begin()
-                stored = await self._side.write(transaction, changes, self._cause)
+                stored = await self.side.write(transaction, changes, self._cause)
                 try:
-                    await self._side.commit(transaction)
+                    await self.side.commit(transaction)
                 except Exception as error:  # noqa: BLE001 -- raised again
                     unconfirmed(error)
             except BaseException as failure:
@@ -273,10 +268,11 @@ class UnitOfWork:
                 await self._transaction.rollback()
 
     async def _begin(self) -> WriteTransaction:
-        self.run = await self._side.store.run()
-        return await self._side.store.begin(read_only=self._read_only)
+        self.run = await self.side.store.run()
+        return await self.side.store.begin(read_only=self._read_only)
 
     async def _guard(self, step: Awaitable[T]) -> T:
+        """Await a step. Its failure dooms the unit of work."""
         try:
             return await step
         except BaseException as failure:
@@ -285,37 +281,20 @@ class UnitOfWork:
 
     def _check(self) -> None:
         self._check_usable()
-        if self._side.running.get() is not self._owner:
-            raise UsedFromAnotherTask(
-                "cannot use this unit of work here: another task opened it. Await repository calls one after another "
-                "instead of with gather() or a task group; for a time limit use anyio.fail_after(), not wait_for()."
-            )
+        if self.side.running.get() is not self._owner:
+            raise unusable.in_another_task()
 
     def _check_usable(self) -> None:
         if self._doom is not None:
-            raise UnitOfWorkDoomed(
-                f"cannot use this unit of work: {type(self._doom).__name__} broke it ({self._doom}). "
-                "Let the error propagate; the retry_conflicts middleware repeats the handler on a fresh unit."
-            ) from self._doom
+            raise unusable.doomed(self._doom) from self._doom
         if self._closed:
-            raise UnitOfWorkClosed(
-                "cannot use this unit of work: it has ended. Use it only while its command is handled."
-            )
+            raise unusable.closed()
 
     def _check_whole(self) -> None:
         if self._incomplete is not None:
-            raise UnitOfWorkDoomed(
-                "cannot commit this unit of work: a nested command changed something and failed "
-                f"({type(self._incomplete).__name__}: {self._incomplete}), and its error was caught. Let the error "
-                "propagate, or dispatch the command inside `async with unit.savepoint():`."
-            ) from self._incomplete
+            raise unusable.incomplete(self._incomplete) from self._incomplete
 
     def _check_writable(self) -> None:
         self._check()
         if self._read_only:
-            raise ReadOnlyUnitOfWork("cannot write here: a query handler must not write. Make the query a command.")
-
-
-def _check_stream(stream: object, attempt: str) -> None:
-    if wrong := wrong_text(stream, LONGEST_STREAM):
-        raise NotStorable(f"cannot {attempt}: no store can keep the stream {stream!r:.100}: {wrong}.")
+            raise unusable.read_only()

@@ -7,7 +7,7 @@ from inspect import iscoroutinefunction
 from typing import Any, Final, TypeVar, cast
 
 from .faults import Kind
-from .process import Process
+from .simulated_process import SimulatedProcess
 
 T = TypeVar("T")
 
@@ -15,13 +15,13 @@ _BEFORE: Final[tuple[Kind, ...]] = ("delay", "crash")
 _AFTER: Final[tuple[Kind, ...]] = ("crash",)
 
 
-def outside(target: T, name: str, process: Callable[[], Process | None]) -> T:
+def outside(target: T, name: str, process: Callable[[], SimulatedProcess | None]) -> T:
     """Return an object whose async methods are points of the process that calls them."""
     return cast(T, _Outside(target, name, process))
 
 
 class _Outside:
-    def __init__(self, target: Any, name: str, process: Callable[[], Process | None]) -> None:
+    def __init__(self, target: Any, name: str, process: Callable[[], SimulatedProcess | None]) -> None:
         self._target = target
         self._name = name
         self._process = process

@@ -20,7 +20,7 @@ from ...ports.stores import WriteStore
 from .choices import Choices
 from .loop import VirtualLoop
 from .outside import outside
-from .process import Process, ProcessCrashed
+from .simulated_process import ProcessCrashed, SimulatedProcess
 from .store import SimulatedStore
 
 R = TypeVar("R")
@@ -79,10 +79,10 @@ class Simulation:
         self._loop = loop
         self._choices = choices
         self._store = store(clock=self.clock)
-        self._processes: list[Process] = []
-        self._next: cycle[Process] = cycle(())
+        self._processes: list[SimulatedProcess] = []
+        self._next: cycle[SimulatedProcess] = cycle(())
 
-    async def start(self, build: Callable[[Process], Application], *, processes: int = 1) -> None:
+    async def start(self, build: Callable[[SimulatedProcess], Application], *, processes: int = 1) -> None:
         """Start processes that share the store.
 
         Args:
@@ -92,7 +92,7 @@ class Simulation:
             processes: the number of processes.
         """
         for _ in range(processes):
-            process = Process(self._loop, self._choices, self.clock, self.ids)
+            process = SimulatedProcess(self._loop, self._choices, self.clock, self.ids)
             process.store = cast(WriteStore, SimulatedStore(self._store, process))
             self._processes.append(process)
             process.start(build)
@@ -113,7 +113,7 @@ class Simulation:
         """
         return outside(target, name or type(target).__name__, self._process_of_task)
 
-    def _process_of_task(self) -> Process | None:
+    def _process_of_task(self) -> SimulatedProcess | None:
         return next((each for each in self._processes if each.runs_current_task()), None)
 
     async def settle(self) -> None:
@@ -154,7 +154,7 @@ class Client:
         process: returns the process for the next call.
     """
 
-    def __init__(self, process: Callable[[], Process]) -> None:
+    def __init__(self, process: Callable[[], SimulatedProcess]) -> None:
         self._process = process
         self._token: str | None = None
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from ..._definitions.view import View
 from ...errors import CommitUnknown, TransientFailure
 from .faults import Kind
-from .process import Process
+from .simulated_process import SimulatedProcess
 
 _READS: Final[tuple[Kind, ...]] = ("delay", "fail")
 _WRITES: Final[tuple[Kind, ...]] = ("delay", "fail", "crash")
@@ -25,7 +25,7 @@ class SimulatedStore:
         process: the process.
     """
 
-    def __init__(self, inner: Any, process: Process) -> None:
+    def __init__(self, inner: Any, process: SimulatedProcess) -> None:
         self._inner = inner
         self._process = process
 
@@ -45,7 +45,7 @@ class SimulatedStore:
 
 
 class _Transaction:
-    def __init__(self, inner: Any, process: Process, kinds: tuple[Kind, ...]) -> None:
+    def __init__(self, inner: Any, process: SimulatedProcess, kinds: tuple[Kind, ...]) -> None:
         self._inner = inner
         self._process = process
         self._kinds = kinds
@@ -90,7 +90,7 @@ class _Transaction:
 
 class _Part:
     def __init__(
-        self, inner: Any, label: str, process: Process, kinds: tuple[Kind, ...], notes: dict[str, None] | None
+        self, inner: Any, label: str, process: SimulatedProcess, kinds: tuple[Kind, ...], notes: dict[str, None] | None
     ) -> None:
         self._inner = inner
         self._label = label
@@ -123,6 +123,6 @@ def _is_async(cls: Any, name: str) -> bool:
     return iscoroutinefunction(getattr(cls, name, None))
 
 
-async def _may_fail(process: Process, label: str, kinds: tuple[Kind, ...]) -> None:
+async def _may_fail(process: SimulatedProcess, label: str, kinds: tuple[Kind, ...]) -> None:
     if await process.at(label, kinds) == "fail":
         raise TransientFailure(f"{label}: the simulation let it fail")

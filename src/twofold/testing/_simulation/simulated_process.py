@@ -25,7 +25,7 @@ class ProcessCrashed(TwofoldError):
     """The process crashed before it answered. The command may have taken effect."""
 
 
-class Process:
+class SimulatedProcess:
     """A process that runs an application. After a crash it starts again, with a new application.
 
     Attributes:
@@ -48,7 +48,7 @@ class Process:
         self._started = asyncio.Event()
         self._restarting: asyncio.Task[None] | None = None
         self._stopped = False
-        self._build: Callable[[Process], Application] | None = None
+        self._build: Callable[[SimulatedProcess], Application] | None = None
 
     async def at(self, label: str, kinds: tuple[Kind, ...]) -> Kind | None:
         """Pass a point: be delayed, crash, or return what else happens.
@@ -93,7 +93,7 @@ class Process:
         self._started.clear()
         self._loop.end(self._incarnation)
 
-    def start(self, build: Callable[[Process], Application]) -> None:
+    def start(self, build: Callable[[SimulatedProcess], Application]) -> None:
         """Start the process with the application that a function builds."""
         self._build = build
         self._own(self._start())
@@ -112,7 +112,7 @@ class Process:
 
     async def _start(self) -> None:
         """Start the application, again and again while the store fails. A crash cancels it."""
-        build = cast(Callable[[Process], Application], self._build)
+        build = cast(Callable[[SimulatedProcess], Application], self._build)
         while True:
             self.app = build(self)
             try:
