@@ -126,7 +126,7 @@ def test_virtual_time() -> None:
 
 
 def test_a_thread_takes_no_virtual_time() -> None:
-    """The loop waits for a function in a thread before anything else happens."""
+    """The time does not move while a function runs in a thread."""
 
     async def main() -> tuple[float, float]:
         from anyio import to_thread

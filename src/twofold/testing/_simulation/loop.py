@@ -30,7 +30,7 @@ class Stalled(Exception):
 class VirtualLoop(asyncio.AbstractEventLoop):
     """Run callbacks in the order of their times, and move the time forward when none is ready.
 
-    A function in a worker thread takes no virtual time: the loop waits for its result before anything else happens.
+    A function in a worker thread takes no virtual time: the time does not move before its result is known.
 
     Args:
         longest: the virtual time at which `run` gives up, in seconds.
@@ -67,8 +67,6 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         try:
             task = self.create_task(self._counting_threads(main))
             while not task.done():
-                if self._threads is not None and self._threads.borrowed_tokens:
-                    self._ready.append(self._from_threads.get(timeout=_THREAD_TIMEOUT))
                 self._step()
             return task.result()
         finally:
@@ -82,6 +80,9 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     def _step(self) -> None:
         if not self._ready:
+            if self._threads is not None and self._threads.borrowed_tokens:
+                self._ready.append(self._from_threads.get(timeout=_THREAD_TIMEOUT))
+                return
             if not self._timers:
                 raise Stalled("every task waits for something that never happens")
             if self._timers[0][0] > self._longest:

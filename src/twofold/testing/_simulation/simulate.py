@@ -125,7 +125,7 @@ def _in_processes(runner: _Runner, faults: Sequence[Kind], seeds: Sequence[range
     processes, results = list[ForkProcess](), list[Connection]()
     for share in seeds:
         result, sender = context.Pipe(duplex=False)
-        process = context.SimulatedProcess(
+        process = context.Process(
             target=lambda send, share: send(runner.explore(faults, share)), args=(sender.send, share)
         )
         process.start()
