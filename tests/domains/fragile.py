@@ -256,7 +256,7 @@ def _projections(app: Application, mistake: str | None) -> None:
 
 
 async def buy(simulation: Simulation, mistake: str | None) -> None:
-    """Place orders and book a room, from several clients at once. Check what must hold."""
+    """Place orders and book a room, from several clients at the same time. Check what must hold."""
     provider, mails = Provider(), Provider()
     outside = simulation.outside(provider, "provider"), simulation.outside(mails, "mails")
     await simulation.start(lambda process: shop(process, *outside, mistake), processes=2)

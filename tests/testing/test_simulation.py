@@ -108,7 +108,7 @@ def test_the_text_of_a_schedule() -> None:
 
 
 def test_virtual_time() -> None:
-    """A day passes at once, and what is due first runs first."""
+    """A day takes no time, and the callback that is due first runs first."""
     order = []
 
     async def wait(seconds: float) -> None:

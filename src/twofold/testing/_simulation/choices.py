@@ -54,7 +54,7 @@ class Exploring:
     def __init__(self, seed: int, kinds: Sequence[Kind]) -> None:
         self.taken = Schedule()
         self.calm = False
-        self._random = random = Random(seed)  # noqa: S311 -- a schedule is no secret
+        self._random = random = Random(seed)  # noqa: S311 -- a schedule is not a secret
         self._rates = {kind: random.choice(_RATES) if kind in kinds else 0.0 for kind in get_args(Kind)}
         self._faults, self._crashes = random.choice(_FAULTS), random.choice(_CRASHES)
         self._counts = Counter[str]()

@@ -42,7 +42,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self.ended: set[object] = set()
         """The owners that have ended. A task that is created for one of them is cancelled."""
         self.errors: list[dict[str, Any]] = []
-        """What tasks and callbacks reported to the loop."""
+        """The errors that tasks and callbacks reported to the loop."""
         self._longest = longest
         self._now = 0.0
         self._ready: deque[asyncio.Handle] = deque()

@@ -27,7 +27,7 @@ _SHRINKING: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class Simulated:
-    """What a simulation did.
+    """The extent of a simulation.
 
     Attributes:
         schedules: the number of schedules that ran.
@@ -113,7 +113,7 @@ def simulate(
 
 @dataclass(frozen=True, slots=True)
 class _Explored:
-    """What an exploration found: the first seed that fails, and the number of faults until then."""
+    """The result of an exploration: the first seed that fails, and the number of faults until then."""
 
     failed: int | None
     faults: int

@@ -79,7 +79,7 @@ class SimulatedProcess:
         return self._loop.owners.get(cast(Any, asyncio.current_task(self._loop)), self._incarnation)
 
     def crash(self) -> None:
-        """End the process at once, and start it again later.
+        """End the process immediately, and start it again later.
 
         Raises:
             CancelledError: always.
@@ -89,7 +89,7 @@ class SimulatedProcess:
         raise CancelledError
 
     def end(self) -> None:
-        """End the process at once. None of its tasks reaches the store any more."""
+        """End the process immediately. None of its tasks reaches the store any more."""
         self._started.clear()
         self._loop.end(self._incarnation)
 
@@ -126,7 +126,7 @@ class SimulatedProcess:
             return
 
     async def stop(self) -> None:
-        """End the process for good."""
+        """End the process permanently."""
         self._stopped = True
         self.end()
         await self._ended()

@@ -86,7 +86,7 @@ class Simulation:
         """Start processes that share the store.
 
         Args:
-            build: builds the application of a process, anew after each crash, with the store, the clock and the identifiers
+            build: builds the application of a process, again after each crash, with the store, the clock and the identifiers
                 of the process: `Application("shop", write=process.store, clock=process.clock, ids=process.ids)`. What must
                 survive a crash is created outside of it.
             processes: the number of processes.
