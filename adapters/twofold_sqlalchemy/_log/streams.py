@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, func, select
@@ -39,7 +39,7 @@ class Streams:
         )
         self._version = database.prepare(select(func.coalesce(func.max(events.c.version), 0)).where(of_stream))
 
-    async def read(self, fetch: Fetch, stream: str, after: int) -> AsyncIterator[StoredEvent]:
+    async def read(self, fetch: Fetch, stream: str, after: int) -> AsyncGenerator[StoredEvent]:
         """Iterate over a stream's events, page by page."""
         while True:
             page = {"of": stream, "after": after, "upto": after + _PAGE}
