@@ -13,6 +13,7 @@ from hypothesis import settings
 from tests.reports import encodable
 from tests.servers.choice import kinds
 from tests.servers.databases import Databases
+from tests.servers.files import Files
 from tests.servers.finding import databases, server
 from tests.servers.mysql import MySQL
 from tests.servers.postgresql import PostgreSQL
@@ -136,6 +137,19 @@ def prepared_postgresql_url(postgresql_databases: Databases) -> Iterator[NewUrl]
 def prepared_mysql_url(mysql_databases: Databases) -> Iterator[NewUrl]:
     """Give a function like `new_mysql_url`, for databases that have Twofold's tables."""
     with mysql_databases.lend(prepared=True) as new_url:
+        yield new_url
+
+
+@pytest.fixture(scope="session")
+def sqlite_files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    """Lend SQLite databases."""
+    return Files(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture
+def prepared_sqlite_url(sqlite_files: Files) -> Iterator[NewUrl]:
+    """Give a function that returns the URL of a SQLite database with Twofold's tables, another one at each call."""
+    with sqlite_files.lend() as new_url:
         yield new_url
 
 

@@ -9,20 +9,19 @@ from typing import Any, Protocol, TypeVar, cast
 from twofold import View
 from twofold.ports import RowWriter, StateStore
 
-from ._aggregates.snapshots import SnapshotStatements, SqlSnapshots
-from ._aggregates.storage_kinds import SqlStorageKinds, StorageKindStatements
+from ._aggregates.snapshots import SqlSnapshots
+from ._aggregates.storage_kinds import SqlStorageKinds
 from ._connection.database import Database
 from ._connection.open_transaction import OpenTransaction
 from ._log.log_writer import SqlLogWriter
-from ._log.registry import strategy_of
-from ._log.streams import Streams
-from ._records.inbox import InboxStatements, SqlInbox
-from ._records.inline import InlineStatements, SqlInline
-from ._records.keys import KeyStatements, SqlKeys
-from ._records.schedule import ScheduleStatements, SqlScheduleWriter
-from ._schema.tables import Tables
-from ._subscriptions.checkpoints import CheckpointStatements, SqlCheckpoints
-from ._subscriptions.parked import ParkedStatements, SqlParkedWriter
+from ._log.strategy import Appender
+from ._prepared import Prepared
+from ._records.inbox import SqlInbox
+from ._records.inline import SqlInline
+from ._records.keys import SqlKeys
+from ._records.schedule import SqlScheduleWriter
+from ._subscriptions.checkpoints import SqlCheckpoints
+from ._subscriptions.parked import SqlParkedWriter
 from ._views.rows import TableRows
 from ._views.shadows import SqlShadows
 from ._views.table import ViewTable
@@ -39,53 +38,38 @@ class State(Protocol):
         ...
 
 
-class Prepared:
-    """The prepared statements of all parts, once for each store.
-
-    Args:
-        database: the database.
-        tables: Twofold's tables in it.
-    """
-
-    def __init__(self, database: Database, tables: Tables) -> None:
-        self.database = database
-        self.log = strategy_of(database, tables)
-        self.streams = Streams(database, tables)
-        self.snapshots = SnapshotStatements(database, tables)
-        self.storage_kinds = StorageKindStatements(database, tables)
-        self.inline = InlineStatements(database, tables)
-        self.keys = KeyStatements(database, tables)
-        self.inbox = InboxStatements(database, tables)
-        self.schedule = ScheduleStatements(database, tables)
-        self.checkpoints = CheckpointStatements(database, tables)
-        self.parked = ParkedStatements(database, tables)
-
-
 class SqlTransaction:
     """A `WriteTransaction`.
 
     Each call is sent immediately; `commit` or `rollback` ends it and releases the connection.
+
+    Args:
+        transaction: the open transaction.
+        database: the database.
+        prepared: the tables and statements of the engine.
+        appender: how the database appends events.
+        state_of: returns the stored state of an aggregate type.
     """
 
     def __init__(
         self,
         transaction: OpenTransaction,
+        database: Database,
         prepared: Prepared,
-        view_table: Callable[[type[View], bool], ViewTable[Any]],
+        appender: Appender,
         state_of: Callable[[type[object]], State],
     ) -> None:
         self._transaction = transaction
+        self._database = database
         self._prepared = prepared
-        self._view_table = view_table
+        self._appender = appender
         self._state_of = state_of
         self._states: dict[type[object], StateStore[Any]] = {}
 
     @property
     def log(self) -> SqlLogWriter:
         """The event log."""
-        return SqlLogWriter(
-            self._transaction, self._prepared.database, self._prepared.streams, self._prepared.log.appender
-        )
+        return SqlLogWriter(self._transaction, self._database, self._prepared.streams, self._appender)
 
     @property
     def snapshots(self) -> SqlSnapshots:
@@ -130,13 +114,12 @@ class SqlTransaction:
     @property
     def shadows(self) -> SqlShadows:
         """The shadow rows of views, as a whole."""
-        return SqlShadows(self._transaction, self._view_table)
+        return SqlShadows(self._transaction, self._prepared.view_table)
 
     def rows(self, view: type[V], *, shadow: bool = False) -> RowWriter[V]:
         """Return the rows of a view."""
-        return TableRows(
-            self._prepared.database, cast("ViewTable[V]", self._view_table(view, shadow)), self._transaction
-        )
+        found = cast("ViewTable[V]", self._prepared.view_table(view, shadow))
+        return TableRows(self._prepared.compiler, found, self._transaction)
 
     def state(self, aggregate_type: type[A]) -> StateStore[A]:
         """Return the stored state of an aggregate type.

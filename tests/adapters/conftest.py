@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
@@ -63,9 +62,9 @@ def capabilities(kind: str) -> Capabilities:
 
 
 @pytest.fixture
-def new_store(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> NewReadStore:
+def new_store(kind: str, request: pytest.FixtureRequest) -> NewReadStore:
     """Give a function that opens an empty store; all but Redis are write stores too."""
-    opened = read_stores(kind, request, tmp_path)
+    opened = read_stores(kind, request)
 
     @asynccontextmanager
     async def new(views: Sequence[type[View]]) -> AsyncIterator[ReadStore]:

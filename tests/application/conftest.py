@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -25,7 +24,7 @@ def anyio_backend(kind: str) -> str:
 
 
 @pytest.fixture
-async def store(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[WriteStore]:
+async def store(kind: str, request: pytest.FixtureRequest) -> AsyncIterator[WriteStore]:
     """Give an empty store."""
-    async with stores(kind, request, tmp_path)() as store:
+    async with stores(kind, request)() as store:
         yield store

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
 
 import pytest
 
@@ -29,9 +28,9 @@ def anyio_backend(kind: str) -> str:
 
 
 @pytest.fixture
-def new_store(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> NewStore:
+def new_store(kind: str, request: pytest.FixtureRequest) -> NewStore:
     """Return a function that opens one more empty store."""
-    return stores(kind, request, tmp_path)
+    return stores(kind, request)
 
 
 @pytest.fixture

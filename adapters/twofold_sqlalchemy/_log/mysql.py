@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import Executable, bindparam, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twofold.errors import SchemaMissing, StorageError
@@ -40,8 +40,12 @@ _VERSION: Final = written(
 
 def strategy(database: Database, tables: Tables) -> LogStrategy:
     """Return the strategy for a database."""
-    at_head = select(tables.events.c.id).where(tables.events.c.position == tables.meta.c.head).scalar_subquery()
-    frontier = partial(CommitOrder, database, select(tables.meta.c.head, at_head))
+
+    def last() -> Executable:
+        at_head = select(tables.events.c.id).where(tables.events.c.position == tables.meta.c.head).scalar_subquery()
+        return select(tables.meta.c.head, at_head)
+
+    frontier = partial(CommitOrder, database, last)
     return LogStrategy(CountedInsert(database, tables), frontier, NoNotifier())
 
 
@@ -54,9 +58,9 @@ class CountedInsert:
     """
 
     def __init__(self, database: Database, tables: Tables) -> None:
-        self._columns = EventColumns(database.dialect)
+        self._columns = EventColumns(database.dialect.columns, database.dialect.sql)
         new: dict[str, Any] = {name: bindparam(name) for name in ("position", *EventColumns.WRITTEN)}
-        self._insert = database.prepare(insert(tables.events).values(new))
+        self._insert = database.compiler.prepared("insert", lambda: insert(tables.events).values(new))
 
     async def append(
         self,
