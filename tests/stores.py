@@ -20,7 +20,9 @@ from twofold_sqlalchemy import SqlAlchemy
 NewStore = Callable[[Sequence[type[View]]], AbstractAsyncContextManager[WriteStore]]
 """Opens an empty store that is ready for some views."""
 
-STORES = ("memory-asyncio", "memory-trio", "sqlite", "postgresql", "mariadb")
+DATABASES = ("sqlite", "postgresql", "mariadb")
+
+STORES = ("memory-asyncio", "memory-trio", *DATABASES)
 
 READ_STORES = (*STORES, "redis")
 """The adapters that can be a read store."""

@@ -11,6 +11,7 @@ from tests import backups
 from tests.brokers import open_broker, open_requests
 from tests.caches import open_cache
 from tests.notifier import open_notifier
+from tests.selection import represented
 from tests.servers.choice import runnable
 from tests.stores import ALIKE, event_loop_of, read_stores
 from twofold import View
@@ -30,11 +31,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a suite over the adapters that its class names; mutants only over the first, unless all are asked for."""
     kinds: Sequence[str] | None = getattr(metafunc.cls, "kinds", None)
     if kinds and "kind" in metafunc.fixturenames:
+        found = runnable(kinds, metafunc.cls.__doc__ or metafunc.cls.__name__)
         if not metafunc.config.getoption("everywhere"):
-            usual = [kind for kind in kinds if kind not in ALIKE]
-            kinds = usual[:1] if hasattr(metafunc.cls, "mutants") else usual
-        promise = metafunc.cls.__doc__ or metafunc.cls.__name__
-        metafunc.parametrize("kind", runnable(kinds, promise), indirect=True)
+            usual = [kind for kind in found if kind not in ALIKE]
+            found = represented(found, usual[:1] if hasattr(metafunc.cls, "mutants") else usual)
+        metafunc.parametrize("kind", found, indirect=True)
 
 
 @pytest.fixture

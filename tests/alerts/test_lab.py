@@ -19,12 +19,12 @@ from tests.servers.redis import Redis
 from twofold import Application
 from twofold.testing.conformance._tools.in_time import CEILING
 
+pytestmark = pytest.mark.everywhere
+
 
 @pytest.fixture(scope="module")
-def started(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Start the lab once."""
-    if not request.config.getoption("everywhere"):
-        pytest.skip("the lab of the alerts runs with --everywhere")
     program("prometheus")
     for kind in (PostgreSQL(), Redis(), RabbitMQServer()):
         if not kind.installed():

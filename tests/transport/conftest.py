@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
+from tests.selection import one_database
 from tests.servers.choice import runnable
 from tests.stores import STORES, event_loop_of, stores
 from twofold.ports import Transport, WriteStore
@@ -15,10 +16,18 @@ from twofold_memory import InMemoryTransport
 NewStore = Callable[[], AbstractAsyncContextManager[WriteStore]]
 
 
-@pytest.fixture(params=runnable(STORES, "Applications that exchange events, commands and queries"))
-def kind(request: pytest.FixtureRequest) -> str:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test in memory on both event loops, and on one of the databases: the tests are about the core."""
+    if "store_kind" in metafunc.fixturenames:
+        found = runnable(STORES, "Applications that exchange events, commands and queries")
+        everywhere = metafunc.config.getoption("everywhere")
+        metafunc.parametrize("store_kind", found if everywhere else one_database(found, metafunc.definition.nodeid))
+
+
+@pytest.fixture
+def kind(store_kind: str) -> str:
     """Name the adapter of a test's stores."""
-    return str(request.param)
+    return store_kind
 
 
 @pytest.fixture
