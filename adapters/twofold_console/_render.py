@@ -33,6 +33,7 @@ _NAVIGATION = (
     ("Parked events", "/parked", "parked"),
     ("Events", "/events", "events"),
     ("Message path", "/path", "path"),
+    ("Processes", "/processes", "processes"),
     ("Schedule", "/schedule", "schedule"),
     ("Caches", "/caches", "caches"),
     ("Workers", "/workers", "workers"),

@@ -11,6 +11,7 @@ from twofold.errors import InvalidDefinition
 
 from ._log import InMemoryEventLog
 from ._parked import InMemoryParkedReader
+from ._processes import InMemoryProcessReader
 from ._records import InMemoryRetention
 from ._schedule import InMemoryScheduleReader
 from ._subscriptions import InMemorySubscriptions
@@ -34,6 +35,7 @@ class InMemory:
         self.subscriptions = InMemorySubscriptions(tables)
         self.parked = InMemoryParkedReader(tables)
         self.schedule = InMemoryScheduleReader(tables)
+        self.processes = InMemoryProcessReader(tables)
         self.keys = InMemoryRetention(tables, KEYS, lambda record: record.time)
         self.inbox = InMemoryRetention(tables, INBOX, lambda time: time)
 

@@ -11,6 +11,7 @@ from ._checkpoints import InMemoryCheckpoints
 from ._inline import InMemoryInline
 from ._log import InMemoryLogWriter
 from ._parked import InMemoryParkedWriter
+from ._processes import InMemoryProcessWriter
 from ._records import InMemoryInbox, InMemoryKeys
 from ._rows import InMemoryRows, InMemoryShadows, rows_of
 from ._schedule import InMemoryScheduleWriter
@@ -18,6 +19,7 @@ from ._snapshots import InMemorySnapshots, InMemoryStorageKinds
 from ._state import InMemoryState
 from ._step import Step
 from ._tables import Tables
+from ._tags import InMemoryTagRecords
 
 V = TypeVar("V", bound=View)
 
@@ -41,6 +43,11 @@ class InMemoryTransaction(Step):
     def log(self) -> InMemoryLogWriter:
         """The event log."""
         return InMemoryLogWriter(self, self._tables)
+
+    @property
+    def tags(self) -> InMemoryTagRecords:
+        """The tags of stored events, and which of them are complete."""
+        return InMemoryTagRecords(self, self._tables)
 
     @property
     def snapshots(self) -> InMemorySnapshots:
@@ -71,6 +78,11 @@ class InMemoryTransaction(Step):
     def schedule(self) -> InMemoryScheduleWriter:
         """The scheduled commands."""
         return InMemoryScheduleWriter(self)
+
+    @property
+    def processes(self) -> InMemoryProcessWriter:
+        """The processes."""
+        return InMemoryProcessWriter(self)
 
     @property
     def checkpoints(self) -> InMemoryCheckpoints:

@@ -17,11 +17,14 @@ from ._aggregates.storage_kinds import StorageKindStatements
 from ._connection.compiler import Compiler
 from ._dialects.dialect import Dialect
 from ._log.streams import Streams
+from ._log.tags import TaggedEvents
 from ._records.inbox import InboxStatements
 from ._records.inline import InlineStatements
 from ._records.keys import KeyStatements
+from ._records.processes import ProcessStatements
 from ._records.retention import RetentionStatements
 from ._records.schedule import ScheduleStatements
+from ._records.tags import TagRecordStatements
 from ._schema.tables import own_tables
 from ._subscriptions.checkpoints import CheckpointStatements
 from ._subscriptions.parked import ParkedStatements
@@ -40,6 +43,7 @@ class Prepared:
     def __init__(self, engine: AsyncEngine, dialect: Dialect) -> None:
         self.compiler = compiler = Compiler(engine, dialect)
         self.tables = tables = own_tables(dialect, MetaData())
+        self.tagged = TaggedEvents(compiler, tables)
         self.streams = Streams(compiler, tables)
         self.snapshots = SnapshotStatements(compiler, tables)
         self.storage_kinds = StorageKindStatements(compiler, tables)
@@ -49,7 +53,9 @@ class Prepared:
         self.old_keys = RetentionStatements(compiler, tables.keys)
         self.inbox = InboxStatements(compiler, tables)
         self.old_messages = RetentionStatements(compiler, tables.inbox)
+        self.tags = TagRecordStatements(compiler, tables)
         self.schedule = ScheduleStatements(compiler, tables)
+        self.processes = ProcessStatements(compiler, tables)
         self.subscriptions = SubscriptionStatements(compiler, tables)
         self.checkpoints = CheckpointStatements(compiler, tables)
         self.parked = ParkedStatements(compiler, tables)

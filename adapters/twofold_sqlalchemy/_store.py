@@ -21,7 +21,9 @@ from ._connection.database import Database
 from ._dialects.registry import dialect_of
 from ._log.event_log import SqlEventLog
 from ._log.registry import strategy_of
+from ._log.strategy import LogEnd
 from ._prepared import prepared_of
+from ._records.processes import SqlProcessReader
 from ._records.retention import SqlRetention
 from ._records.schedule import SqlScheduleReader
 from ._schema import schema as _schema
@@ -129,12 +131,13 @@ class SqlAlchemy:
         )
         self._prepared = prepared = prepared_of(engine, dialect)
         self._database = Database(engine, dialect, prepared.compiler)
-        strategy = strategy_of(self._database, prepared.tables)
-        self._appender = strategy.appender
-        self.log = SqlEventLog(self._database, prepared.tables, strategy, prepared.streams)
+        strategy = strategy_of(self._database, prepared.tables, prepared.tagged)
+        self._appender, self._end = strategy.appender, LogEnd(strategy.frontier)
+        self.log = SqlEventLog(self._database, prepared.tables, strategy, self._end, prepared.streams)
         self.subscriptions = SqlSubscriptions(self._database, prepared.subscriptions)
         self.parked = SqlParkedReader(self._database, prepared.parked)
         self.schedule = SqlScheduleReader(self._database, prepared.schedule)
+        self.processes = SqlProcessReader(self._database, prepared.processes)
         self.keys = SqlRetention(self._database, prepared.old_keys)
         self.inbox = SqlRetention(self._database, prepared.old_messages)
         self._states: dict[type[object], State] = {
@@ -205,7 +208,7 @@ class SqlAlchemy:
             ConfigurationError: this task already has a writing transaction on SQLite.
         """
         transaction = await self._database.begin(read_only=read_only)
-        return SqlTransaction(transaction, self._database, self._prepared, self._appender, self._state_of)
+        return SqlTransaction(transaction, self._database, self._prepared, self._appender, self._end, self._state_of)
 
     def missing_state(self, aggregate_type: type[object]) -> str | None:
         """Return None if the store can store aggregates of this type, otherwise a text that says what to do."""

@@ -14,12 +14,14 @@ from ._aggregates.storage_kinds import SqlStorageKinds
 from ._connection.database import Database
 from ._connection.open_transaction import OpenTransaction
 from ._log.log_writer import SqlLogWriter
-from ._log.strategy import Appender
+from ._log.strategy import Appender, LogEnd
 from ._prepared import Prepared
 from ._records.inbox import SqlInbox
 from ._records.inline import SqlInline
 from ._records.keys import SqlKeys
+from ._records.processes import SqlProcessWriter
 from ._records.schedule import SqlScheduleWriter
+from ._records.tags import SqlTagRecords
 from ._subscriptions.checkpoints import SqlCheckpoints
 from ._subscriptions.parked import SqlParkedWriter
 from ._views.rows import TableRows
@@ -48,6 +50,7 @@ class SqlTransaction:
         database: the database.
         prepared: the tables and statements of the engine.
         appender: how the database appends events.
+        end: the end of the log that readers can see.
         state_of: returns the stored state of an aggregate type.
     """
 
@@ -57,19 +60,24 @@ class SqlTransaction:
         database: Database,
         prepared: Prepared,
         appender: Appender,
+        end: LogEnd,
         state_of: Callable[[type[object]], State],
     ) -> None:
         self._transaction = transaction
         self._database = database
         self._prepared = prepared
         self._appender = appender
+        self._end = end
         self._state_of = state_of
         self._states: dict[type[object], StateStore[Any]] = {}
 
     @property
     def log(self) -> SqlLogWriter:
         """The event log."""
-        return SqlLogWriter(self._transaction, self._database, self._prepared.streams, self._appender)
+        prepared = self._prepared
+        return SqlLogWriter(
+            self._transaction, self._database, prepared.streams, self._appender, prepared.tagged, self._end
+        )
 
     @property
     def snapshots(self) -> SqlSnapshots:
@@ -97,9 +105,19 @@ class SqlTransaction:
         return SqlInbox(self._transaction, self._prepared.inbox)
 
     @property
+    def tags(self) -> SqlTagRecords:
+        """The tags of stored events, and which of them are complete."""
+        return SqlTagRecords(self._transaction, self._prepared.tags)
+
+    @property
     def schedule(self) -> SqlScheduleWriter:
         """The scheduled commands."""
         return SqlScheduleWriter(self._transaction, self._prepared.schedule)
+
+    @property
+    def processes(self) -> SqlProcessWriter:
+        """The processes."""
+        return SqlProcessWriter(self._transaction, self._prepared.processes)
 
     @property
     def checkpoints(self) -> SqlCheckpoints:
