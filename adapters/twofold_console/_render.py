@@ -31,6 +31,7 @@ _NAVIGATION = (
     ("Overview", "/", "overview"),
     ("Topology", "/topology", "topology"),
     ("Parked events", "/parked", "parked"),
+    ("Messages", "/messages", "messages"),
     ("Events", "/events", "events"),
     ("Message path", "/path", "path"),
     ("Processes", "/processes", "processes"),

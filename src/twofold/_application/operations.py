@@ -18,6 +18,7 @@ from .._subscriptions.status import SubscriptionStatus
 from .._writing.transactions import writing
 from ..ports.schedule import ScheduledCommand
 from ..ports.stores import WriteStore
+from .consumer_operations import ConsumerOperations
 from .operating import check_number
 from .parked_operations import ParkedOperations
 from .path_operations import PathOperations
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 logger = logger_of("twofold.operations")
 
 
-class Operations(PathOperations, ParkedOperations, PauseOperations, ProcessOperations, SourceOperations):
+class Operations(
+    PathOperations, ParkedOperations, PauseOperations, ConsumerOperations, ProcessOperations, SourceOperations
+):
     """Inspect, repair and rebuild a running application: `app.operations`.
 
     Every call except `topology` and `unregister_inline` raises `ApplicationNotRunning` when the application is not entered.
