@@ -22,12 +22,11 @@ INLINE_GENERATION: Final = "twofold_inline_generation()"
 """The call of the function that returns the generation of the inline projections."""
 
 _TABLES: Final = """
-SELECT name, attname, upper(format_type(atttypid, atttypmod)), coalesce(array_position(indkey::int2[], attnum), -1) + 1
+SELECT name, attname, upper(format_type(atttypid, atttypmod)), coalesce(array_position(conkey, attnum), 0)
 FROM unnest($1::text[]) AS name JOIN pg_attribute ON attrelid = to_regclass(quote_ident(name))
-LEFT JOIN pg_index ON indrelid = attrelid AND indisprimary
+LEFT JOIN pg_constraint ON conrelid = attrelid AND contype = 'p'
 WHERE attnum > 0 AND NOT attisdropped
 """
-"""The cast of `indkey` keeps its first index, which is 0."""
 
 
 class PostgreSQLCatalog:
