@@ -50,7 +50,7 @@ class JsonState:
 
     def __init__(self, statements: StateStatements, aggregate_type: type[Aggregate]) -> None:
         self.statements = statements
-        self.codec = StateCodec(aggregate_type)
+        self.codec = StateCodec.of(aggregate_type)
         self.type = aggregate_type.aggregate_name or aggregate_type.__name__
 
     def open(self, transaction: OpenTransaction) -> JsonStateStore:
