@@ -46,6 +46,7 @@ ROOMS: Mapping[str, Sequence[str]] = {
         "_samples",
         "_access",
         "_render",
+        "_pausing",
         "_overview",
         "_topology",
         "_parked",
@@ -86,7 +87,6 @@ ROOMS: Mapping[str, Sequence[str]] = {
     ),
     "twofold_cli": (
         "_output",
-        "_advice",
         "_target",
         "_graph",
         "_applications",
