@@ -13,6 +13,7 @@ from ._log import InMemoryEventLog
 from ._parked import InMemoryParkedReader
 from ._records import InMemoryRetention
 from ._schedule import InMemoryScheduleReader
+from ._steps import InMemoryStepReader
 from ._subscriptions import InMemorySubscriptions
 from ._tables import INBOX, KEYS, Tables
 from ._transaction import InMemoryTransaction
@@ -34,6 +35,7 @@ class InMemory:
         self.subscriptions = InMemorySubscriptions(tables)
         self.parked = InMemoryParkedReader(tables)
         self.schedule = InMemoryScheduleReader(tables)
+        self.steps = InMemoryStepReader(tables)
         self.keys = InMemoryRetention(tables, KEYS, lambda record: record.time)
         self.inbox = InMemoryRetention(tables, INBOX, lambda time: time)
 

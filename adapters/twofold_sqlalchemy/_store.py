@@ -22,6 +22,7 @@ from ._dialects.registry import dialect_of
 from ._log.event_log import SqlEventLog
 from ._records.retention import SqlRetention
 from ._records.schedule import SqlScheduleReader
+from ._records.steps import SqlStepReader
 from ._schema import schema as _schema
 from ._schema.tables import own_tables
 from ._subscriptions.parked import SqlParkedReader
@@ -134,6 +135,7 @@ class SqlAlchemy:
         self.subscriptions = SqlSubscriptions(self._database, tables)
         self.parked = SqlParkedReader(self._database, prepared.parked)
         self.schedule = SqlScheduleReader(self._database, prepared.schedule)
+        self.steps = SqlStepReader(self._database, prepared.steps)
         self.keys = SqlRetention(self._database, tables.keys)
         self.inbox = SqlRetention(self._database, tables.inbox)
         self._views: dict[tuple[type[View], bool], ViewTable[Any]] = {}

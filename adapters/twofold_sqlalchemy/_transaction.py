@@ -20,6 +20,8 @@ from ._records.inbox import InboxStatements, SqlInbox
 from ._records.inline import InlineStatements, SqlInline
 from ._records.keys import KeyStatements, SqlKeys
 from ._records.schedule import ScheduleStatements, SqlScheduleWriter
+from ._records.steps import SqlSteps, StepStatements
+from ._records.unique import SqlUnique, UniqueStatements
 from ._schema.tables import Tables
 from ._subscriptions.checkpoints import CheckpointStatements, SqlCheckpoints
 from ._subscriptions.parked import ParkedStatements, SqlParkedWriter
@@ -57,6 +59,8 @@ class Prepared:
         self.keys = KeyStatements(database, tables)
         self.inbox = InboxStatements(database, tables)
         self.schedule = ScheduleStatements(database, tables)
+        self.unique = UniqueStatements(database, tables)
+        self.steps = StepStatements(database, tables)
         self.checkpoints = CheckpointStatements(database, tables)
         self.parked = ParkedStatements(database, tables)
 
@@ -116,6 +120,16 @@ class SqlTransaction:
     def schedule(self) -> SqlScheduleWriter:
         """The scheduled commands."""
         return SqlScheduleWriter(self._transaction, self._prepared.schedule)
+
+    @property
+    def unique(self) -> SqlUnique:
+        """The unique values that owners have claimed."""
+        return SqlUnique(self._transaction, self._prepared.unique)
+
+    @property
+    def steps(self) -> SqlSteps:
+        """The outcomes of durable steps."""
+        return SqlSteps(self._transaction, self._prepared.steps)
 
     @property
     def checkpoints(self) -> SqlCheckpoints:

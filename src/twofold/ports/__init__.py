@@ -34,6 +34,7 @@ from .schedule import STORED_YEARS, ScheduledCommand, ScheduleReader, ScheduleWr
 from .shadows import ShadowRows
 from .snapshots import Snapshot, Snapshots
 from .state_store import StateStore, Versioned
+from .step_results import StepReader, StepRecord, StepResults, StepState
 from .storage_kinds import StorageKinds
 from .stores import ReadStore, WriteStore
 from .subscription_store import Partition, Pause, SubscriptionStore
@@ -51,6 +52,7 @@ from .transport import (
     check_body,
     log_dropped,
 )
+from .unique_values import UniqueValue, UniqueValues
 
 __all__ = [
     "LARGEST_BODY",
@@ -119,11 +121,17 @@ __all__ = [
     "Snapshot",
     "Snapshots",
     "StateStore",
+    "StepReader",
+    "StepRecord",
+    "StepResults",
+    "StepState",
     "StorageKinds",
     "StoredEvent",
     "SubscriptionStore",
     "Transaction",
     "Transport",
+    "UniqueValue",
+    "UniqueValues",
     "Versioned",
     "WireMessage",
     "WriteStore",

@@ -11,6 +11,7 @@ from .event_log import EventLog
 from .parked import ParkedEventReader
 from .retention import Retention
 from .schedule import ScheduleReader
+from .step_results import StepReader
 from .subscription_store import SubscriptionStore
 from .transactions import ReadTransaction, WriteTransaction
 
@@ -114,6 +115,11 @@ class WriteStore(ReadStore, Protocol):
     @property
     def schedule(self) -> ScheduleReader:
         """The committed schedule."""
+        ...
+
+    @property
+    def steps(self) -> StepReader:
+        """The committed outcomes of durable steps."""
         ...
 
     def missing_state(self, aggregate_type: type[object]) -> str | None:

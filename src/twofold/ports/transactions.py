@@ -17,7 +17,9 @@ from .schedule import ScheduleWriter
 from .shadows import ShadowRows
 from .snapshots import Snapshots
 from .state_store import StateStore
+from .step_results import StepResults
 from .storage_kinds import StorageKinds
+from .unique_values import UniqueValues
 
 A = TypeVar("A")
 V = TypeVar("V", bound=View)
@@ -119,6 +121,16 @@ class WriteTransaction(ReadTransaction, Protocol):
     @property
     def schedule(self) -> ScheduleWriter:
         """The scheduled commands."""
+        ...
+
+    @property
+    def unique(self) -> UniqueValues:
+        """The unique values that owners have claimed."""
+        ...
+
+    @property
+    def steps(self) -> StepResults:
+        """The outcomes of durable steps."""
         ...
 
     def state(self, aggregate_type: type[A]) -> StateStore[A]:

@@ -43,8 +43,10 @@ from ._stores.schedule import ScheduleSuite
 from ._stores.selections import SelectionsSuite
 from ._stores.snapshots import SnapshotSuite
 from ._stores.state import StateSuite
+from ._stores.step_results import StepResultSuite
 from ._stores.subscription_store import SubscriptionStoreSuite
 from ._stores.transactions import TransactionSuite
+from ._stores.unique_values import UniqueValueSuite
 from ._tools.beside import Beside
 from ._tools.capabilities import Capabilities
 from ._tools.opened import NewReadStore, NewStore
@@ -89,11 +91,13 @@ __all__ = [
     "SessionSuite",
     "SnapshotSuite",
     "StateSuite",
+    "StepResultSuite",
     "SubscriptionStoreSuite",
     "SubscriptionSuite",
     "TakeBackup",
     "TransactionSuite",
     "TransportSuite",
+    "UniqueValueSuite",
     "UnitOfWorkSuite",
     "ValuesSuite",
     "WorkerSuite",
