@@ -25,6 +25,7 @@ from ._definitions.topology import Topology, TopologyEdge, TopologyNode
 from ._definitions.view import View
 from ._dispatch.scheduler import Scheduler
 from ._dispatch.session import Answer, Session
+from ._dispatch.unique import Unique
 from ._encoding.row_json import RowCodec
 from ._encoding.state_json import StateCodec
 from ._reading.comparisons import any_of, ge, gt, le, lt, ne, one_of
@@ -94,6 +95,7 @@ __all__ = [
     "TopologyEdge",
     "TopologyNode",
     "TwofoldError",
+    "Unique",
     "UnitOfWork",
     "View",
     "any_of",

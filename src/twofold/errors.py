@@ -30,6 +30,8 @@
     ├── StorageError
     │   ├── AggregateNotFound (LookupError)        there is no aggregate of that type and id
     │   ├── AggregateExists (ValueError)           an aggregate of that type and id was added before
+    │   ├── ValueTaken (ValueError)                another owner has claimed a unique value
+    │   ├── ValueNotHeld (LookupError)             an owner does not have the unique value that it transfers
     │   ├── DuplicateEvent (ValueError)            an event id is already in the event log
     │   ├── UndecodableEvent (ValueError)          a stored event has no class, no upcaster or invalid data
     │   ├── UndecodableCommand (ValueError)        a scheduled command has no class, no upcaster or invalid data
@@ -268,6 +270,33 @@ class AggregateNotFound(StorageError, LookupError):
 
 class AggregateExists(StorageError, ValueError):
     """An aggregate of that type and id was added before. It may have been removed since."""
+
+
+class ValueTaken(StorageError, ValueError):
+    """Another owner has claimed a unique value. The text names the scope, and neither the value nor the owner.
+
+    Attributes:
+        scope: the scope in which the value is unique, such as "email".
+    """
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+        super().__init__(f"cannot claim a value of the scope {scope!r}: another owner has it. Choose another value.")
+
+
+class ValueNotHeld(StorageError, LookupError):
+    """An owner does not have the unique value that it transfers: the value is free, or has another owner.
+
+    Attributes:
+        scope: the scope in which the value is unique, such as "email".
+    """
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+        super().__init__(
+            f"cannot transfer a value of the scope {scope!r}: the owner that transfers it does not have it. Load the owner "
+            "again, or claim the value for the new owner."
+        )
 
 
 class DuplicateEvent(StorageError, ValueError):

@@ -23,7 +23,9 @@ def steps(broken: Wrap) -> Wrap:
 def _recording(**change: Any) -> Wrap:
     return steps(
         changing(
-            "begin", "keep", record=lambda record: record._replace(**{k: f(getattr(record, k)) for k, f in change.items()})
+            "begin",
+            "keep",
+            record=lambda record: record._replace(**{k: f(getattr(record, k)) for k, f in change.items()}),
         )
     )
 
@@ -59,6 +61,21 @@ async def _delete_all(steps: Any, owner: str, input: UUID, name: str | None = No
 
 async def _delete_none_of_input(steps: Any, owner: str, input: UUID, name: str | None = None) -> int:
     return 0 if name is None else int(await steps.delete(owner, input, name))
+
+
+async def _same(record: StepRecord) -> StepRecord:
+    return record
+
+
+async def _returning(work: Any, record: StepRecord) -> StepRecord:
+    await work
+    return record
+
+
+async def _deleting_both(steps: Any, owner: str, *more: Any) -> int:
+    await steps.delete("mails", more[0])
+    deleted: int = await steps.delete(owner, *more)
+    return deleted
 
 
 class LooksFirst(Proxy):
@@ -137,9 +154,7 @@ MUTANTS: Mutants = {
     "test_records_are_deleted_by_input_or_by_step": {
         "a step takes its input along": steps(instead(delete=_delete_all)),
         "an input is not deleted": steps(instead(delete=_delete_none_of_input)),
-        "owners are deleted together": steps(
-            instead(delete=lambda steps, owner, *more: _deleting_both(steps, owner, *more))
-        ),
+        "owners are deleted together": steps(instead(delete=_deleting_both)),
     },
     "test_a_second_begin_waits": {"begins do not wait": LooksFirst},
     "test_a_second_outcome_waits": {"outcomes do not wait": LooksFirst},
@@ -149,21 +164,6 @@ MUTANTS: Mutants = {
         "a reader deletes quietly": both(quietly("steps", "delete")),
     },
 }
-
-
-async def _same(record: StepRecord) -> StepRecord:
-    return record
-
-
-async def _returning(work: Any, record: StepRecord) -> StepRecord:
-    await work
-    return record
-
-
-async def _deleting_both(steps: Any, owner: str, *more: Any) -> int:
-    await steps.delete("mails", more[0])
-    deleted: int = await steps.delete(owner, *more)
-    return deleted
 
 
 class TestMutants(MutantSuite):

@@ -22,7 +22,9 @@ def unique(broken: Wrap) -> Wrap:
 
 
 def _by(owner: Any) -> Wrap:
-    return unique(changing("claim", "release", "transfer", value=lambda value: value._replace(owner=owner(value.owner))))
+    return unique(
+        changing("claim", "release", "transfer", value=lambda value: value._replace(owner=owner(value.owner)))
+    )
 
 
 async def _claim_for_owner(unique: Any, value: UniqueValue) -> Any:

@@ -57,15 +57,16 @@ class StepStatements:
 
     def values(self, record: StepRecord) -> dict[str, Any]:
         """Return the columns of a record."""
-        encode, input = self._time.encode, self.key(record.owner, record.input)["its_input"]
-        return {**record._asdict(), "input": input, "time": encode(record.time) if encode else record.time}
+        encode, key = self._time.encode, self.key(record.owner, record.input)
+        time = encode(record.time) if encode else record.time
+        return {**record._asdict(), "input": key["its_input"], "time": time}
 
     def decoded(self, row: Sequence[Any]) -> StepRecord:
         """Return the record of a row."""
-        owner, input, name, state, outcome, time = row
+        owner, uuid, name, state, outcome, time = row
         return StepRecord(
             owner,
-            self._uuid.decode(input) if self._uuid.decode else input,
+            self._uuid.decode(uuid) if self._uuid.decode else uuid,
             name,
             state,
             outcome,

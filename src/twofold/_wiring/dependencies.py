@@ -20,6 +20,7 @@ from .._dispatch.binding import Binding, Resolve
 from .._dispatch.scheduler import Scheduler
 from .._dispatch.scope import Scope
 from .._dispatch.session import Session
+from .._dispatch.unique import Unique
 from .._reading.read_model import ReadModel
 from .._writing.repository import Repository, open_repository
 from .._writing.unit_of_work import UnitOfWork
@@ -61,8 +62,8 @@ class Dependencies:
         if binding is None and not parameter.has_default:
             raise Unprovided(
                 f"nothing provides the parameter {parameter}. Twofold provides Repository[…], ReadModel[…], "
-                "UnitOfWork, Session, Scheduler, Envelope, Clock, Ids and the buses; add a provider of anything else to the "
-                "container, or give the parameter a default."
+                "UnitOfWork, Session, Scheduler, Unique, Envelope, Clock, Ids and the buses; add a provider of anything else to "
+                "the container, or give the parameter a default."
             )
         return binding
 
@@ -157,6 +158,7 @@ _WRITING = {
     CommandBus: "a bus that writes",
     EventBus: "a bus that writes",
     Scheduler: "the scheduler",
+    Unique: "unique values, which it would claim",
     Session: "a session, which dispatches commands",
 }
 
@@ -164,6 +166,7 @@ _SERVICES: Mapping[Any, tuple[str, Resolve]] = {
     UnitOfWork: ("the unit of work", lambda scope: scope.unit_of_work()),
     Session: ("the session", lambda scope: Session(scope.services, scope.conversation)),
     Scheduler: ("the scheduler", Scheduler),
+    Unique: ("the unique values", Unique),
     Clock: ("the clock", lambda scope: scope.services.write.clock),
     Ids: ("the ids", lambda scope: scope.services.write.ids),
     CommandBus: ("the command bus", lambda scope: scope.services.commands),

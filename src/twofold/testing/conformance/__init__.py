@@ -24,6 +24,7 @@ from ._applications.repository import RepositorySuite
 from ._applications.scheduling import SchedulerSuite
 from ._applications.sessions import SessionSuite
 from ._applications.subscriptions import SubscriptionSuite
+from ._applications.unique_values import UniqueCommandSuite
 from ._applications.unit_of_work import UnitOfWorkSuite
 from ._applications.values import RowValuesSuite, ValuesSuite
 from ._applications.workers import WorkerSuite
@@ -97,6 +98,7 @@ __all__ = [
     "TakeBackup",
     "TransactionSuite",
     "TransportSuite",
+    "UniqueCommandSuite",
     "UniqueValueSuite",
     "UnitOfWorkSuite",
     "ValuesSuite",

@@ -98,9 +98,8 @@ class StepResultSuite:
                 async with undone(store) as transaction:
                     await change(transaction)
                 assert await stored(store) == before
-                async with writing(store) as transaction:
-                    async with failed_savepoint(transaction):
-                        await change(transaction)
+                async with writing(store) as transaction, failed_savepoint(transaction):
+                    await change(transaction)
                 assert await stored(store) == before
                 async with writing(store) as transaction:
                     await change(transaction)

@@ -175,9 +175,7 @@ class UniqueValueSuite:
             for ending, expected in ((undone, VALUE), (writing, None)):
                 found: list[UniqueValue | None] = []
 
-                async def second(
-                    transaction: WriteTransaction, found: list[UniqueValue | None] = found
-                ) -> None:
+                async def second(transaction: WriteTransaction, found: list[UniqueValue | None] = found) -> None:
                     found.append(await transaction.unique.claim(BY_OTHER))
 
                 async with anyio.create_task_group() as tasks, ending(store) as transaction:
