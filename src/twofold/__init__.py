@@ -34,6 +34,7 @@ from ._reading.read_model import ReadModel
 from ._registration.router import Router
 from ._remote.buses import RemoteCommandBus, RemoteQueryBus
 from ._remote.session import RemoteSession
+from ._steps.steps import Steps
 from ._subscriptions.browsing import EventPage, EventRecord
 from ._subscriptions.message_path import MessagePath, PathHandler, PathNode
 from ._subscriptions.owners import SubscriptionWorker
@@ -85,6 +86,7 @@ __all__ = [
     "Scheduler",
     "Session",
     "StateCodec",
+    "Steps",
     "SubscriptionStatus",
     "SubscriptionWorker",
     "SyncApplication",

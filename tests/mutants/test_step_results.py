@@ -38,7 +38,7 @@ async def _replace(steps: Any, record: StepRecord) -> StepRecord:
 
 async def _keep_unless_begun(steps: Any, record: StepRecord) -> StepRecord:
     found: StepRecord | None = await steps.begin(record._replace(state="begun", outcome=None))
-    return found or await _replace(steps, record)
+    return await _replace(steps, record) if found is None else found
 
 
 async def _begin_again(steps: Any, record: StepRecord) -> StepRecord | None:
@@ -107,7 +107,8 @@ class Looked(Proxy):
         found = self._seen.get(record[:3])
         if found is None or found.outcome is None:
             self._seen[record[:3]] = record
-        return self._seen[record[:3]]
+        kept: StepRecord = self._seen[record[:3]]
+        return kept
 
     async def _delete(self, owner: str, input: UUID, name: str | None = None) -> int:
         gone = [key for key in self._seen if key[:2] == (owner, input)]

@@ -48,8 +48,8 @@ class UniqueStatements:
 
     def decoded(self, row: Any) -> UniqueValue:
         """Return the record of a row."""
-        *names, time = row
-        return UniqueValue(*names, self.time.decode(time) if self.time.decode else time)
+        key, tenant, scope, owner, time = row
+        return UniqueValue(key, tenant, scope, owner, self.time.decode(time) if self.time.decode else time)
 
 
 class SqlUnique:

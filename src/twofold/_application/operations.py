@@ -24,6 +24,7 @@ from .path_operations import PathOperations
 from .pause_operations import PauseOperations
 from .source_operations import SourceOperations
 from .statuses import subscription_statuses
+from .step_operations import StepOperations
 
 if TYPE_CHECKING:
     from .running import Running
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 logger = logger_of("twofold.operations")
 
 
-class Operations(PathOperations, ParkedOperations, PauseOperations, SourceOperations):
+class Operations(PathOperations, ParkedOperations, StepOperations, PauseOperations, SourceOperations):
     """Inspect, repair and rebuild a running application: `app.operations`.
 
     Every call except `topology` and `unregister_inline` raises `ApplicationNotRunning` when the application is not entered.

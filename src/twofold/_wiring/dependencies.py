@@ -22,6 +22,7 @@ from .._dispatch.scope import Scope
 from .._dispatch.session import Session
 from .._dispatch.unique import Unique
 from .._reading.read_model import ReadModel
+from .._steps.steps import Steps
 from .._writing.repository import Repository, open_repository
 from .._writing.unit_of_work import UnitOfWork
 from ..errors import ConfigurationError
@@ -61,8 +62,8 @@ class Dependencies:
         binding = self._marked(parameter) or self._own(parameter, kind) or self._by_type(parameter)
         if binding is None and not parameter.has_default:
             raise Unprovided(
-                f"nothing provides the parameter {parameter}. Twofold provides Repository[…], ReadModel[…], "
-                "UnitOfWork, Session, Scheduler, Unique, Envelope, Clock, Ids and the buses; add a provider of anything else to "
+                f"nothing provides the parameter {parameter}. Twofold provides Repository[…], ReadModel[…], UnitOfWork, "
+                "Session, Scheduler, Unique, Steps, Envelope, Clock, Ids and the buses; add a provider of anything else to "
                 "the container, or give the parameter a default."
             )
         return binding
@@ -86,6 +87,11 @@ class Dependencies:
 
     def _allowed(self, binding: Binding, kind: Kind) -> Binding:
         wanted = binding.parameter.wanted
+        if wanted is Steps and kind != "event_handler":
+            raise Unprovided(
+                f"a {kind} cannot take durable steps ({binding.parameter}): its handler does not run again with the same "
+                "input. Record an event, and make the outside call in an event handler."
+            )
         if kind == "projection" and wanted is not Clock:
             what = "a bus" if wanted in BUSES else "the write side"
             raise Unprovided(
@@ -167,6 +173,7 @@ _SERVICES: Mapping[Any, tuple[str, Resolve]] = {
     Session: ("the session", lambda scope: Session(scope.services, scope.conversation)),
     Scheduler: ("the scheduler", Scheduler),
     Unique: ("the unique values", Unique),
+    Steps: ("the durable steps", Steps),
     Clock: ("the clock", lambda scope: scope.services.write.clock),
     Ids: ("the ids", lambda scope: scope.services.write.ids),
     CommandBus: ("the command bus", lambda scope: scope.services.commands),

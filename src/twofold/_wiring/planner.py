@@ -18,6 +18,7 @@ from .._dispatch.binding import Binding, Invoke, Resolve
 from .._dispatch.pipeline import invocation, invocation_of_class
 from .._encoding.result_types import answer_type, stream_mismatch
 from .._registration.entries import CommandEntry, Entry, EventHandlerEntry, ProjectionEntry, QueryEntry
+from .._steps.steps import Steps
 from .._subscriptions.projection import Projection
 from ..errors import Fault
 from .agreement import gives, takes
@@ -34,6 +35,7 @@ class Planned:
         streams: whether it is an async generator.
         views: the views whose rows it takes.
         aggregates: the aggregates whose repositories it takes.
+        has_steps: whether it takes durable steps.
     """
 
     invoke: Invoke
@@ -41,6 +43,7 @@ class Planned:
     streams: bool = False
     views: frozenset[type[View]] = frozenset()
     aggregates: frozenset[type[Aggregate]] = frozenset()
+    has_steps: bool = False
 
 
 @dataclass(slots=True)
@@ -260,4 +263,5 @@ def _planned(invoke: Invoke, bindings: Sequence[Binding], *, streams: bool) -> P
         streams=streams,
         views=frozenset(binding.view for binding in bindings if binding.view is not None),
         aggregates=frozenset(binding.aggregate for binding in bindings if binding.aggregate is not None),
+        has_steps=any(binding.parameter.wanted is Steps for binding in bindings),
     )

@@ -23,6 +23,7 @@ from ._applications.rebuilds import RebuildSuite
 from ._applications.repository import RepositorySuite
 from ._applications.scheduling import SchedulerSuite
 from ._applications.sessions import SessionSuite
+from ._applications.steps import StepSuite
 from ._applications.subscriptions import SubscriptionSuite
 from ._applications.unique_values import UniqueCommandSuite
 from ._applications.unit_of_work import UnitOfWorkSuite
@@ -93,6 +94,7 @@ __all__ = [
     "SnapshotSuite",
     "StateSuite",
     "StepResultSuite",
+    "StepSuite",
     "SubscriptionStoreSuite",
     "SubscriptionSuite",
     "TakeBackup",
