@@ -2,7 +2,18 @@
 
 from ._clock import ManualClock
 from ._given import Given, Recorded, given, when
-from ._outcome import Failed, Outcome, Scheduled
+from ._outcome import Failed, Outcome, OutsideCall, Scheduled
 from ._scenario import Scenario
 
-__all__ = ["Failed", "Given", "ManualClock", "Outcome", "Recorded", "Scenario", "Scheduled", "given", "when"]
+__all__ = [
+    "Failed",
+    "Given",
+    "ManualClock",
+    "Outcome",
+    "OutsideCall",
+    "Recorded",
+    "Scenario",
+    "Scheduled",
+    "given",
+    "when",
+]
