@@ -17,7 +17,7 @@ from .._definitions.view import FieldType, field_type
 from .cache import Cached, CacheKey, CacheLease, CacheStore
 from .checkpoints import Checkpoint, CheckpointWriter, Lease
 from .clock import Clock, Ids
-from .event_log import EventLog, Expected, ExpectedVersion, LogPage, NewEvent, StoredEvent
+from .event_log import BlockingTransaction, EventLog, Expected, ExpectedVersion, LogPage, NewEvent, StoredEvent
 from .idempotency_keys import LONGEST_KEY, IdempotencyKeys, KeyRecord
 from .inbox import Inbox
 from .inline_projections import InlineProjections, RecordedInline
@@ -62,6 +62,7 @@ __all__ = [
     "STORED_YEARS",
     "Answerer",
     "Backoff",
+    "BlockingTransaction",
     "CacheKey",
     "CacheLease",
     "CacheStore",
