@@ -6,10 +6,12 @@ import json
 from typing import Any, ClassVar
 from uuid import NAMESPACE_OID, uuid4, uuid5
 
+import anyio
+
 from tests.mutants.core import Faults, FaultSuite, replacing, setting
 from twofold import Steps, UnitOfWork
 from twofold._dispatch.inputs import StepInput
-from twofold._steps import deadline, outcomes, records, steps
+from twofold._steps import outcomes, records, steps
 from twofold._steps.outcomes import Outcomes
 from twofold._steps.records import StepRecords
 from twofold._subscriptions.event_handler_processor import EventHandlerProcessor
@@ -39,7 +41,7 @@ def _finding_any(find: Any) -> Any:
 
 
 async def _none_in_time(work: Any, seconds: float | None, expected: object) -> Any:
-    with deadline.anyio.move_on_after(seconds):
+    with anyio.move_on_after(seconds):
         return await work()
 
 

@@ -12,7 +12,7 @@ from .._definitions.view import View
 from .._reading.read_model import CommittedRows, ProjectedRows
 from .._writing.changes import Changes, Recorded
 from .._writing.unit_of_work import UnitOfWork
-from ..errors import DispatchCycle, ReadOnlyUnitOfWork, UnitOfWorkClosed, UsedFromAnotherTask
+from ..errors import DispatchCycle, UnitOfWorkClosed, UsedFromAnotherTask
 from ..ports.rows import RowReader
 from .inputs import StepInput
 from .resources import Resources
@@ -99,8 +99,8 @@ class Scope:
         calls: the calls that the handler makes of its parameters.
         recorded: the events that aggregates record until the unit of work ends; None when the handler has ended.
         resources: the resources that `close` closes, if any were opened.
-        rows: the read models of a projection.
-        input: the input whose durable steps the handler runs; None if the handler cannot have steps.
+        rows: the read models of a projection; set only in the scope of a projection.
+        input: the input whose durable steps the handler runs; set only in the scope of an event handler.
     """
 
     __slots__ = (
@@ -117,8 +117,8 @@ class Scope:
     calls: Calls
     recorded: list[Recorded] | None
     resources: Resources | None
-    rows: dict[type[View], ProjectedRows[Any]] | None
-    input: StepInput | None
+    rows: dict[type[View], ProjectedRows[Any]]
+    input: StepInput
     _owner: object
     _read_only: bool
     _envelope: Envelope[Any] | None
@@ -227,12 +227,6 @@ class Scope:
 
         return CommittedRows(view, rows, self.calls, self.services.unreadable.add)
 
-    def projected_rows(self, view: type[V]) -> ProjectedRows[V]:
-        """Return the read model of the projection that runs in this scope."""
-        if self.rows is None or view not in self.rows:
-            raise ReadOnlyUnitOfWork(f"{view.__qualname__} cannot be written here: this is not a projection.")
-        return self.rows[view]
-
     def _over(self) -> UnitOfWorkClosed:
         return UnitOfWorkClosed(
             f"cannot use the parameters of the handler of {type(self.message).__name__}: the handler has ended. Take a "
@@ -285,7 +279,7 @@ def open_scope(
     scope.parent = parent
     scope.claim = claim
     scope.joined = conversation
-    scope.unit = scope.resources = scope.rows = scope.input = None
+    scope.unit = scope.resources = None
     scope.calls = []
     scope.recorded = []
     scope._owner = services.running.get()

@@ -20,8 +20,8 @@ from ..errors import MessageTooLarge, NotPublished, TransientFailure
 from ..ports.checkpoints import Checkpoint
 from ..ports.clock import Clock, Ids
 from ..ports.event_log import StoredEvent
+from ..ports.publisher import Outcome, Publisher, WireMessage
 from ..ports.stores import WriteStore
-from ..ports.transport import Outcome, Publisher, WireMessage
 from .broker import Broker
 from .cloud_events import PROGRESS, FeedFilter, Progress, encode_event, encode_progress
 from .cloud_events_decoding import decode

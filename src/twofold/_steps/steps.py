@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Literal, TypeVar, cast, overload
+from typing import Any, Literal, TypeVar, overload
 
 from .._background.calls import Calls, recorded
 from .._background.shown import shown, shown_option
 from .._definitions.names import LONGEST_LABEL, wrong_text
-from .._dispatch.inputs import StepCall, StepInput
+from .._dispatch.inputs import StepCall
 from .._dispatch.scope import Scope
 from .._encoding.exceptions import by_name
 from ..errors import ConfigurationError, StepInTransaction, StepRepeated, StepTimedOut, StepUnknown
@@ -47,7 +47,7 @@ class Steps:
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
         self._calls: Calls = scope.calls
-        self._input = cast(StepInput, scope.input)
+        self._input = scope.input
         self._records = StepRecords(scope.services, self._input)
         self._names: set[str] = set()
 

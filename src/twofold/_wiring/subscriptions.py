@@ -20,7 +20,8 @@ from .._subscriptions.event_handler_processor import EventHandlerProcessor
 from .._subscriptions.projection import Projection, ProjectionProcessor
 from .._subscriptions.subscription import Subscription
 from .._telemetry.recorder import Recorder
-from ..ports.transport import Feed, Outcome
+from ..ports.publisher import Outcome
+from ..ports.transport import Feed
 from .check_transport import consumer_name
 from .parts import Parts
 from .planner import Planned

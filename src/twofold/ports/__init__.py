@@ -26,6 +26,7 @@ from .matching import condition_test
 from .migrations import MigratedStore, Migrations
 from .notifier import Notifier
 from .parked import Edit, ParkedEvent, ParkedEventReader, ParkedEventWriter, not_parked_at
+from .publisher import LARGEST_BODY, Outcome, Publisher, WireMessage, check_body
 from .receiver import Receiver
 from .requests import Answerer, Request, Requests
 from .retention import Retention
@@ -39,19 +40,7 @@ from .storage_kinds import StorageKinds
 from .stores import ReadStore, WriteStore
 from .subscription_store import Partition, Pause, SubscriptionStore
 from .transactions import ReadTransaction, Transaction, WriteTransaction
-from .transport import (
-    LARGEST_BODY,
-    Consumer,
-    Delivery,
-    Feed,
-    Outcome,
-    ParkedDelivery,
-    Publisher,
-    Transport,
-    WireMessage,
-    check_body,
-    log_dropped,
-)
+from .transport import Consumer, Delivery, Feed, ParkedDelivery, Transport, log_dropped
 from .unique_values import UniqueValue, UniqueValues
 
 __all__ = [
