@@ -11,6 +11,7 @@ from twofold.errors import InvalidDefinition
 
 from ._log import InMemoryEventLog
 from ._parked import InMemoryParkedReader
+from ._processes import InMemoryProcessReader
 from ._records import InMemoryRetention
 from ._schedule import InMemoryScheduleReader
 from ._steps import InMemoryStepReader
@@ -36,6 +37,7 @@ class InMemory:
         self.parked = InMemoryParkedReader(tables)
         self.schedule = InMemoryScheduleReader(tables)
         self.steps = InMemoryStepReader(tables)
+        self.processes = InMemoryProcessReader(tables)
         self.keys = InMemoryRetention(tables, KEYS, lambda record: record.time)
         self.inbox = InMemoryRetention(tables, INBOX, lambda time: time)
 

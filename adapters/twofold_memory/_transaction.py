@@ -11,6 +11,7 @@ from ._checkpoints import InMemoryCheckpoints
 from ._inline import InMemoryInline
 from ._log import InMemoryLogWriter
 from ._parked import InMemoryParkedWriter
+from ._processes import InMemoryProcessWriter
 from ._records import InMemoryInbox, InMemoryKeys
 from ._rows import InMemoryRows, InMemoryShadows, rows_of
 from ._schedule import InMemoryScheduleWriter
@@ -83,6 +84,11 @@ class InMemoryTransaction(Step):
     def steps(self) -> InMemorySteps:
         """The outcomes of durable steps."""
         return InMemorySteps(self)
+
+    @property
+    def processes(self) -> InMemoryProcessWriter:
+        """The processes."""
+        return InMemoryProcessWriter(self)
 
     @property
     def checkpoints(self) -> InMemoryCheckpoints:

@@ -20,6 +20,7 @@ from ._aggregates.orm import OrmState, mapper_of, missing_mapping
 from ._connection.database import Database
 from ._dialects.registry import dialect_of
 from ._log.event_log import SqlEventLog
+from ._records.processes import SqlProcessReader
 from ._records.retention import SqlRetention
 from ._records.schedule import SqlScheduleReader
 from ._records.steps import SqlStepReader
@@ -136,6 +137,7 @@ class SqlAlchemy:
         self.parked = SqlParkedReader(self._database, prepared.parked)
         self.schedule = SqlScheduleReader(self._database, prepared.schedule)
         self.steps = SqlStepReader(self._database, prepared.steps)
+        self.processes = SqlProcessReader(self._database, prepared.processes)
         self.keys = SqlRetention(self._database, tables.keys)
         self.inbox = SqlRetention(self._database, tables.inbox)
         self._views: dict[tuple[type[View], bool], ViewTable[Any]] = {}

@@ -19,6 +19,7 @@ from ._log.streams import Streams
 from ._records.inbox import InboxStatements, SqlInbox
 from ._records.inline import InlineStatements, SqlInline
 from ._records.keys import KeyStatements, SqlKeys
+from ._records.processes import ProcessStatements, SqlProcessWriter
 from ._records.schedule import ScheduleStatements, SqlScheduleWriter
 from ._records.steps import SqlSteps, StepStatements
 from ._records.unique import SqlUnique, UniqueStatements
@@ -61,6 +62,7 @@ class Prepared:
         self.schedule = ScheduleStatements(database, tables)
         self.unique = UniqueStatements(database, tables)
         self.steps = StepStatements(database, tables)
+        self.processes = ProcessStatements(database, tables)
         self.checkpoints = CheckpointStatements(database, tables)
         self.parked = ParkedStatements(database, tables)
 
@@ -130,6 +132,11 @@ class SqlTransaction:
     def steps(self) -> SqlSteps:
         """The outcomes of durable steps."""
         return SqlSteps(self._transaction, self._prepared.steps)
+
+    @property
+    def processes(self) -> SqlProcessWriter:
+        """The processes."""
+        return SqlProcessWriter(self._transaction, self._prepared.processes)
 
     @property
     def checkpoints(self) -> SqlCheckpoints:

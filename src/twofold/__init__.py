@@ -17,8 +17,11 @@ from ._buses.query_bus import QueryBus
 from ._definitions.aggregate import Aggregate
 from ._definitions.cache import Cache, CacheStats
 from ._definitions.envelope import Envelope
+from ._definitions.flow import Flow
 from ._definitions.message import Command, Event, Message, Query
 from ._definitions.on import on
+from ._definitions.process import Process
+from ._definitions.process_marks import on_error, on_reply, on_timeout, starts
 from ._definitions.retry import Retry
 from ._definitions.thresholds import Thresholds
 from ._definitions.topology import Topology, TopologyEdge, TopologyNode
@@ -29,6 +32,7 @@ from ._dispatch.session import Session
 from ._dispatch.unique import Unique
 from ._encoding.row_json import RowCodec
 from ._encoding.state_json import StateCodec
+from ._processes.status import ProcessStatus
 from ._reading.comparisons import any_of, ge, gt, le, lt, ne, one_of
 from ._reading.pages import Keyset, Page, Rows
 from ._reading.read_model import ReadModel
@@ -62,6 +66,7 @@ __all__ = [
     "EventBus",
     "EventPage",
     "EventRecord",
+    "Flow",
     "Health",
     "Ids",
     "Keyset",
@@ -73,6 +78,8 @@ __all__ = [
     "PathHandler",
     "PathNode",
     "Problem",
+    "Process",
+    "ProcessStatus",
     "Query",
     "QueryBus",
     "ReadModel",
@@ -108,5 +115,9 @@ __all__ = [
     "lt",
     "ne",
     "on",
+    "on_error",
+    "on_reply",
+    "on_timeout",
     "one_of",
+    "starts",
 ]

@@ -35,6 +35,7 @@
     │   ├── DuplicateEvent (ValueError)            an event id is already in the event log
     │   ├── UndecodableEvent (ValueError)          a stored event has no class, no upcaster or invalid data
     │   ├── UndecodableCommand (ValueError)        a scheduled command has no class, no upcaster or invalid data
+    │   ├── UndecodableProcess (ValueError)        a stored process lacks an upcaster, or has data that its class refuses
     │   ├── CheckpointMoved (RuntimeError)         another worker moved the checkpoint of this subscription
     │   ├── RebuildRunning (RuntimeError)          another process rebuilds this projection
     │   ├── RebuildFailed (RuntimeError)           an inline projection fails on a stored event
@@ -316,6 +317,10 @@ class UndecodableEvent(StorageError, ValueError):
 
 class UndecodableCommand(StorageError, ValueError):
     """A scheduled command has no class in this application, lacks an upcaster, or has data that its class refuses."""
+
+
+class UndecodableProcess(StorageError, ValueError):
+    """A stored process lacks an upcaster, or has data that its class refuses. Other processes are not affected."""
 
 
 class CheckpointMoved(StorageError, RuntimeError):

@@ -32,6 +32,7 @@ ROOMS: Mapping[str, Sequence[str]] = {
         "_remote",
         "_caching",
         "_integration",
+        "_processes",
         "_wiring",
         "_application",
         "__init__",

@@ -96,6 +96,7 @@ unbroken_store = both(
     at("inbox", Proxy),
     at("schedule", Proxy),
     at("steps", Proxy),
+    at("processes", Proxy),
     at("transaction.log", Proxy),
     at("transaction.state", Proxy),
     at("transaction.snapshots", Proxy),
@@ -105,6 +106,7 @@ unbroken_store = both(
     at("transaction.schedule", Proxy),
     at("transaction.unique", Proxy),
     at("transaction.steps", Proxy),
+    at("transaction.processes", Proxy),
 )
 """The same for a write store."""
 

@@ -12,7 +12,7 @@ from sqlalchemy.types import TypeEngine
 from .._dialects.codec import Kind
 from .._dialects.dialect import Dialect
 
-SCHEMA: Final = 10
+SCHEMA: Final = 11
 """The version of the tables below. Increment it with each change of the tables."""
 
 
@@ -36,6 +36,7 @@ class Tables:
         steps: the outcomes of durable steps.
         kept: the kind of storage of each aggregate type.
         inline: the inline projections of the event log.
+        processes: the processes, the last incarnation of each key.
     """
 
     meta: Table
@@ -53,6 +54,7 @@ class Tables:
     steps: Table
     kept: Table
     inline: Table
+    processes: Table
 
     @property
     def all(self) -> tuple[Table, ...]:
@@ -158,6 +160,14 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
             counted=True,
         ),
         inline=table("inline", *_key(projection=name), *_needed(views=text)),
+        processes=table(
+            "processes",
+            *_key(process=name, key=name),
+            *_needed(incarnation=uuid, state=name, schema=Integer(), data=json, progress=json, reason=text),
+            *_needed(position=number, time=time),
+            Index("twofold_processes_state", "process", "state"),
+            Index("twofold_processes_time", "state", "time"),
+        ),
     )
 
 

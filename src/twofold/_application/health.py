@@ -13,6 +13,7 @@ from ..errors import StorageError, TransientFailure, TwofoldError, UnreadableRow
 from ..ports.cache import CacheKey, CacheStore
 from ..ports.event_log import BlockingTransaction
 from .problems import Problem, ProblemCode
+from .process_health import process_problems
 from .schedule_health import schedule_problems
 from .statuses import subscription_statuses
 from .subscription_health import note_of, subscription_problems
@@ -75,6 +76,7 @@ async def health(running: Running, thresholds: Thresholds) -> Health:
         problems = [
             *subscription_problems(found, thresholds, works=running.parts.work),
             *await schedule_problems(running, thresholds.overdue),
+            *await process_problems(running),
             *await _unreadable(running),
             *await running.messaging.losses(),
         ]

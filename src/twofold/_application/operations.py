@@ -22,6 +22,7 @@ from .operating import check_number
 from .parked_operations import ParkedOperations
 from .path_operations import PathOperations
 from .pause_operations import PauseOperations
+from .process_operations import ProcessOperations
 from .source_operations import SourceOperations
 from .statuses import subscription_statuses
 from .step_operations import StepOperations
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 logger = logger_of("twofold.operations")
 
 
-class Operations(PathOperations, ParkedOperations, StepOperations, PauseOperations, SourceOperations):
+class Operations(
+    PathOperations, ParkedOperations, StepOperations, PauseOperations, ProcessOperations, SourceOperations
+):
     """Inspect, repair and rebuild a running application: `app.operations`.
 
     Every call except `topology` and `unregister_inline` raises `ApplicationNotRunning` when the application is not entered.
@@ -67,7 +70,7 @@ class Operations(PathOperations, ParkedOperations, StepOperations, PauseOperatio
             return await transaction.inline.delete(projection)
 
     async def status(self) -> Sequence[SubscriptionStatus]:
-        """Return the status of every projection, event handler and relay, in the order of registration.
+        """Return the status of every projection, event handler, process and relay, in the order of registration.
 
         Raises:
             TransientFailure: a store does not answer.

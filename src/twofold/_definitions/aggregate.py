@@ -92,7 +92,8 @@ class Aggregate:
                     f"Set self.{attribute} where the first event is applied."
                 )
         cls._appliers = {}
-        for event_type, method, function in marked_methods(cls):
+        for event_type, method, function, by in marked_methods(cls):
+            _refuse_key(cls, event_type, by)
             if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
                 raise InvalidDefinition(
                     f"cannot apply events by {cls.__qualname__}.{method}: it is async, and would never be awaited. Write "
@@ -168,6 +169,14 @@ class Aggregate:
 def stream_of(aggregate_type: type[Aggregate], id: object) -> str:
     """Return the name of the stream of an aggregate, `name-id`."""
     return f"{aggregate_type.aggregate_name}-{id}"
+
+
+def _refuse_key(cls: type[Aggregate], event_type: type[Event], by: str | None) -> None:
+    if by is not None:
+        raise InvalidDefinition(
+            f"cannot use @on({event_type.__name__}, by={by!r}) in the aggregate {cls.__qualname__}: only a process has a "
+            "key. Omit by=."
+        )
 
 
 def _positive(cls: type[Aggregate], option: str, value: int | None, default: int) -> int:

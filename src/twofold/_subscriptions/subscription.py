@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 from uuid import UUID
 
+from .._definitions.message import Event
 from .._definitions.retry import Retry, Start
 from .._telemetry.recorder import Recorder
 from ..ports.stores import ReadStore
@@ -32,7 +33,7 @@ class Subscription:
 
     Attributes:
         name: the name of the subscription and of its checkpoint.
-        kind: "projection", "event_handler", "relay" or "cache".
+        kind: "projection", "event_handler", "process", "relay" or "cache".
         events: the wire names of the events; None for all events of the log.
         start: the start of a new subscription.
         partition_by: the event field with the ordering key; None for the stream.
@@ -43,6 +44,7 @@ class Subscription:
         contents: what the rows of a projection contain; see `contents`. Empty for others.
         telemetry: records what it does.
         forget: deletes what the attempts at an event have stored, in the transaction that skips or discards the event.
+        key_of: returns the ordering key of an event, instead of `partition_by`; None if the event is not for it.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Subscription:
     contents: str = ""
     telemetry: SubscriptionTelemetry = UNRECORDED
     forget: Forget = nothing_stored
+    key_of: Callable[[Event], str | None] | None = None
 
 
 def recorded_subscription(subscription: Subscription, recorder: Recorder) -> Subscription:

@@ -26,6 +26,7 @@ from .matching import condition_test
 from .migrations import MigratedStore, Migrations
 from .notifier import Notifier
 from .parked import Edit, ParkedEvent, ParkedEventReader, ParkedEventWriter, not_parked_at
+from .processes import ProcessReader, ProcessRecord, ProcessState, ProcessWriter
 from .publisher import LARGEST_BODY, Outcome, Publisher, WireMessage, check_body
 from .receiver import Receiver
 from .requests import Answerer, Request, Requests
@@ -91,6 +92,10 @@ __all__ = [
     "Partition",
     "Pause",
     "Position",
+    "ProcessReader",
+    "ProcessRecord",
+    "ProcessState",
+    "ProcessWriter",
     "Publisher",
     "ReadStore",
     "ReadTransaction",

@@ -9,6 +9,7 @@ from typing import Protocol
 from .._definitions.view import View
 from .event_log import EventLog
 from .parked import ParkedEventReader
+from .processes import ProcessReader
 from .retention import Retention
 from .schedule import ScheduleReader
 from .step_results import StepReader
@@ -120,6 +121,11 @@ class WriteStore(ReadStore, Protocol):
     @property
     def steps(self) -> StepReader:
         """The committed outcomes of durable steps."""
+        ...
+
+    @property
+    def processes(self) -> ProcessReader:
+        """The committed processes."""
         ...
 
     def missing_state(self, aggregate_type: type[object]) -> str | None:

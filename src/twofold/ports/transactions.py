@@ -12,6 +12,7 @@ from .inbox import Inbox
 from .inline_projections import InlineProjections
 from .log_writer import LogWriter
 from .parked import ParkedEventWriter
+from .processes import ProcessWriter
 from .rows import RowWriter
 from .schedule import ScheduleWriter
 from .shadows import ShadowRows
@@ -131,6 +132,11 @@ class WriteTransaction(ReadTransaction, Protocol):
     @property
     def steps(self) -> StepResults:
         """The outcomes of durable steps."""
+        ...
+
+    @property
+    def processes(self) -> ProcessWriter:
+        """The processes."""
         ...
 
     def state(self, aggregate_type: type[A]) -> StateStore[A]:

@@ -20,6 +20,7 @@ from .._definitions.position import START, Position
 from .._definitions.view import View
 from .._dispatch.scheduler import in_own_unit
 from .._dispatch.scope import open_scope
+from .._processes.inputs import INPUTS, ProcessTimeout
 from .._writing.unit_of_work import UnitOfWork
 from ..errors import ConfigurationError
 from ..ports.rows import Ordering, Selection
@@ -32,6 +33,9 @@ R = TypeVar("R")
 V = TypeVar("V", bound=View)
 
 _LONGEST_SCHEDULE = 1_000
+
+_OF_PROCESSES = frozenset(each.message_name for each in INPUTS)
+"""The events that processes record for themselves. A test sees their commands and their state instead."""
 
 
 class Scenario:
@@ -225,7 +229,11 @@ class Scenario:
         log, types, found = self._app.write.log, self._running.assembly.event_types, list[Event]()
         event = (await log.ids([after])).get(after) if after > START else None
         while (page := await log.read_all(after=after, event=event, limit=1_000)).last > after:
-            found += [types.decode(each.name, each.schema, each.data) for each in page.events]
+            found += [
+                types.decode(each.name, each.schema, each.data)
+                for each in page.events
+                if each.name not in _OF_PROCESSES
+            ]
             after, event = page.last, page.event
         return found
 
@@ -234,6 +242,7 @@ class Scenario:
         return [
             Scheduled(decode(each.name, each.schema, each.data), each.due - now)
             for each in await self._app.operations.scheduled(limit=_LONGEST_SCHEDULE)
+            if each.name != ProcessTimeout.message_name
         ]
 
     async def _failed(self) -> Sequence[Failed]:

@@ -18,6 +18,7 @@ from ._applications.failovers import FailoverSuite
 from ._applications.idempotency import IdempotencySuite
 from ._applications.inline import InlineSuite
 from ._applications.live_queries import LiveQuerySuite
+from ._applications.processes import ProcessSuite
 from ._applications.read_model import ReadModelSuite
 from ._applications.rebuilds import RebuildSuite
 from ._applications.repository import RepositorySuite
@@ -39,6 +40,7 @@ from ._stores.inline_records import InlineRecordSuite
 from ._stores.leases import LeaseSuite
 from ._stores.names import NamesSuite
 from ._stores.pauses import PauseSuite
+from ._stores.processes import ProcessRecordSuite
 from ._stores.records import RecordSuite
 from ._stores.rows import RowsSuite
 from ._stores.schedule import ScheduleSuite
@@ -79,6 +81,8 @@ __all__ = [
     "NewStore",
     "NotifierSuite",
     "PauseSuite",
+    "ProcessRecordSuite",
+    "ProcessSuite",
     "ReadModelSuite",
     "RebuildSuite",
     "RecordSuite",
