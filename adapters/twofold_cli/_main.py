@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import _applications, _console, _events, _parked, _projects, _scheduled, _schema, _subscriptions
+from . import _applications, _console, _events, _parked, _projects, _scheduled, _schema, _subscriptions, _tags
 
 cli = typer.Typer(
     name="twofold",
@@ -36,6 +36,7 @@ cli.add_typer(_scheduled.scheduled, name="scheduled", rich_help_panel=_OPERATION
 cli.command(rich_help_panel=_OPERATIONS)(_events.events)
 cli.command(rich_help_panel=_OPERATIONS)(_events.path)
 cli.command(rich_help_panel=_OPERATIONS)(_events.lost)
+cli.add_typer(_tags.tags, name="tags", rich_help_panel=_OPERATIONS)
 cli.add_typer(_schema.schema, name="schema", rich_help_panel=_SETUP)
 cli.command(rich_help_panel=_SETUP)(_projects.new)
 

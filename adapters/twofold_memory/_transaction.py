@@ -20,6 +20,7 @@ from ._state import InMemoryState
 from ._step import Step
 from ._steps import InMemorySteps
 from ._tables import Tables
+from ._tags import InMemoryTagRecords
 from ._unique import InMemoryUnique
 
 V = TypeVar("V", bound=View)
@@ -44,6 +45,11 @@ class InMemoryTransaction(Step):
     def log(self) -> InMemoryLogWriter:
         """The event log."""
         return InMemoryLogWriter(self, self._tables)
+
+    @property
+    def tags(self) -> InMemoryTagRecords:
+        """The tags of stored events, and which of them are complete."""
+        return InMemoryTagRecords(self, self._tables)
 
     @property
     def snapshots(self) -> InMemorySnapshots:

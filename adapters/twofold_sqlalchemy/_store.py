@@ -132,7 +132,7 @@ class SqlAlchemy:
         self._database = Database(engine, dialect)
         self._tables = tables = own_tables(dialect, MetaData())
         self._prepared = prepared = Prepared(self._database, tables)
-        self.log = SqlEventLog(self._database, tables, prepared.log, prepared.streams)
+        self.log = SqlEventLog(self._database, tables, prepared.log, prepared.end, prepared.streams)
         self.subscriptions = SqlSubscriptions(self._database, tables)
         self.parked = SqlParkedReader(self._database, prepared.parked)
         self.schedule = SqlScheduleReader(self._database, prepared.schedule)

@@ -16,8 +16,10 @@ from ._buses.event_bus import EventBus
 from ._buses.query_bus import QueryBus
 from ._definitions.aggregate import Aggregate
 from ._definitions.cache import Cache, CacheStats
+from ._definitions.criteria import Criteria, select
 from ._definitions.envelope import Envelope
 from ._definitions.flow import Flow
+from ._definitions.folding import fold
 from ._definitions.message import Command, Event, Message, Query
 from ._definitions.on import on
 from ._definitions.process import Process
@@ -45,6 +47,7 @@ from ._subscriptions.message_path import MessagePath, PathHandler, PathNode
 from ._subscriptions.owners import SubscriptionWorker
 from ._subscriptions.status import SubscriptionStatus
 from ._telemetry.options import Telemetry
+from ._writing.boundary import Boundary
 from ._writing.repository import Repository
 from ._writing.tracked import AggregateRemoved
 from ._writing.unit_of_work import UnitOfWork
@@ -56,11 +59,13 @@ __all__ = [
     "AggregateRemoved",
     "Answer",
     "Application",
+    "Boundary",
     "Cache",
     "CacheStats",
     "Clock",
     "Command",
     "CommandBus",
+    "Criteria",
     "Envelope",
     "Event",
     "EventBus",
@@ -109,6 +114,7 @@ __all__ = [
     "UnitOfWork",
     "View",
     "any_of",
+    "fold",
     "ge",
     "gt",
     "le",
@@ -119,5 +125,6 @@ __all__ = [
     "on_reply",
     "on_timeout",
     "one_of",
+    "select",
     "starts",
 ]

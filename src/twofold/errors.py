@@ -17,6 +17,7 @@
     │   └── IdempotencyKeyReused (ValueError)      an idempotency key was used with another command or payload
     ├── UnitOfWorkError
     │   ├── ConcurrencyConflict (RuntimeError)     a concurrent writer changed the stream or the row first
+    │   │   └── BoundaryConflict                   … appended an event that matches a boundary that was read
     │   ├── InlineProjectionsChanged (RuntimeError)  another process changed the inline projections of the event log
     │   ├── UnitOfWorkDoomed (RuntimeError)        the unit of work was used after an error broke its transaction
     │   ├── UnitOfWorkClosed (RuntimeError)        the unit of work was used after its end
@@ -32,6 +33,7 @@
     │   ├── AggregateExists (ValueError)           an aggregate of that type and id was added before
     │   ├── ValueTaken (ValueError)                another owner has claimed a unique value
     │   ├── ValueNotHeld (LookupError)             an owner does not have the unique value that it transfers
+    │   ├── TagsIncomplete (RuntimeError)          stored events lack tags that their class declares now
     │   ├── DuplicateEvent (ValueError)            an event id is already in the event log
     │   ├── UndecodableEvent (ValueError)          a stored event has no class, no upcaster or invalid data
     │   ├── UndecodableCommand (ValueError)        a scheduled command has no class, no upcaster or invalid data
@@ -199,6 +201,25 @@ class ConcurrencyConflict(UnitOfWorkError, RuntimeError):
         )
 
 
+class BoundaryConflict(ConcurrencyConflict):
+    """Another transaction appended an event that matches a boundary, after the boundary was read. Nothing was written.
+
+    Attributes:
+        stream: the criteria of the boundary.
+        expected: the number of matching events that were read.
+        actual: the number that was found, or None if they were not counted.
+    """
+
+    def __init__(self, criteria: str, *, expected: int, actual: int | None = None) -> None:
+        super().__init__(criteria, expected=expected, actual=actual)
+        text = (
+            f"cannot append under the condition of {criteria}: after {expected} matching event(s) were read, another "
+            "transaction appended one. Repeat the command, which reads the boundary again. The retry_conflicts middleware "
+            "does this."
+        )
+        self.args = (text,)
+
+
 class InlineProjectionsChanged(UnitOfWorkError, RuntimeError):
     """Another process has changed the inline projections of the event log since this one started. Nothing was written.
 
@@ -305,6 +326,10 @@ class ValueNotHeld(StorageError, LookupError):
             f"cannot transfer a value of the scope {scope!r}: the owner that transfers it does not have it. Load the owner "
             "again, or claim the value for the new owner."
         )
+
+
+class TagsIncomplete(StorageError, RuntimeError):
+    """Events were stored before their class declared tags, so a boundary would miss them. Fill the tags first."""
 
 
 class DuplicateEvent(StorageError, ValueError):

@@ -96,6 +96,7 @@ ROOMS: Mapping[str, Sequence[str]] = {
         "_scheduled",
         "_schema",
         "_subscriptions",
+        "_tags",
         "_main",
         "__main__",
         "__init__",

@@ -101,6 +101,7 @@ unbroken_store = both(
     at("transaction.state", Proxy),
     at("transaction.snapshots", Proxy),
     at("transaction.storage_kinds", Proxy),
+    at("transaction.tags", Proxy),
     at("transaction.keys", Proxy),
     at("transaction.inbox", Proxy),
     at("transaction.schedule", Proxy),

@@ -124,6 +124,32 @@ class Operations(
         parts = self._running().parts
         return await delete_records(parts.write, parts.clock, older_than)
 
+    async def fill_tags(self, *, batch: int = 500, progress: Callable[[int], object] = lambda _: None) -> int:
+        """Add the tags of stored events whose class declares more tags than it did when they were stored.
+
+        Until then, `Boundary.read` raises `TagsIncomplete` for these tags. Run it when every process has the release that
+        declares the tags. The next call continues an interrupted one. Appends wait only during the last batch.
+
+        Args:
+            batch: the number of events of one transaction, at least 1.
+            progress: called with the number of events of one class that were read, after each batch.
+
+        Returns:
+            The number of events that were read; 0 if all tags were complete.
+
+        Raises:
+            UndecodableEvent: a stored event has invalid data, so its tags are unknown.
+        """
+        from .tag_operations import TagFill, tagged_types
+
+        running = self._running()
+        types, done = running.assembly.event_types, 0
+        check_number("fill tags", "batch", batch, 1, None)
+        for event_type in tagged_types(types):
+            types.learn([event_type])
+            done += await TagFill(running.parts.write, types, event_type, batch).run(progress)
+        return done
+
     async def rebuild(
         self, projection: str, *, restart: bool = False, progress: Callable[[int, int], object] = lambda *_: None
     ) -> None:

@@ -16,12 +16,10 @@ from .._background.failures import contained, description, is_of_store, log_fail
 from .._background.log_lines import logger_of
 from .._definitions.retry import Retry
 from .._telemetry.recorder import SILENT, Recorder
-from .._writing.inline import InlineProjections
+from .._writing.storage import WriteSide
 from .._writing.transactions import trial
 from ..errors import DuplicateEvent, TransactionIdled, UndecodableEvent
-from ..ports.clock import Clock
 from ..ports.event_log import Expected, NewEvent
-from ..ports.stores import WriteStore
 from ..ports.transport import Consumer, Delivery, Feed
 from .broker import Broker
 from .cloud_events import FeedFilter, InboundEvent, Progress
@@ -52,9 +50,7 @@ class Inbound:
         feed: the feed.
         accepted: the events that the feed receives.
         broker: the broker.
-        store: the write store.
-        clock: the clock.
-        inline: the inline projections of the application.
+        side: the write side of the application.
         appended: called after events were appended.
         pausing: obeys the pause of the consumer.
         recorder: records telemetry.
@@ -65,9 +61,7 @@ class Inbound:
         feed: Feed,
         accepted: FeedFilter,
         broker: Broker,
-        store: WriteStore,
-        clock: Clock,
-        inline: InlineProjections,
+        side: WriteSide,
         appended: Callable[[], None],
         pausing: Pausing,
         recorder: Recorder = SILENT,
@@ -82,14 +76,14 @@ class Inbound:
         """The number of messages that were parked since the start, because they cannot be decoded or recorded."""
         self._accepted = accepted
         self._broker = broker
-        self._store = store
-        self._clock = clock
+        self._store = side.store
+        self._clock = side.clock
         self._telemetry = InboundTelemetry(recorder, broker.transport.system, feed.consumer)
         self.source = accepted.source
         """The application that publishes the events."""
         self.types = accepted.types
         """The wire names of the events."""
-        self._event_recorder = EventRecorder(feed.consumer, accepted.source, store, clock, inline, appended)
+        self._event_recorder = EventRecorder(feed.consumer, accepted.source, side, appended)
 
     async def run(self) -> None:
         """Receive until cancelled. Messages that are not accepted by then are redelivered."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Required, TypedDict, TypeVar, Unpack, overload
 
 from .._background.shown import shown_option
@@ -13,7 +13,6 @@ from .._definitions.cache import Cache
 from .._definitions.message import Command, Event, Message, Query
 from .._definitions.names import wrong_label
 from .._definitions.on import E1, E2, E3, E4, E5, E6, marked_methods
-from .._definitions.process import Process
 from .._definitions.retry import Mode, Retry, Start
 from .._encoding.wire_types import Fields
 from ..errors import ConfigurationError, InvalidDefinition
@@ -22,7 +21,6 @@ from .entries import (
     EventHandlerEntry,
     Expectation,
     MiddlewareEntry,
-    ProcessEntry,
     ProjectionEntry,
     QueryEntry,
     UpcasterEntry,
@@ -34,7 +32,6 @@ from .places import calling_frame, here, place_of
 C = TypeVar("C", bound=Command[Any])
 Q = TypeVar("Q", bound=Query[Any])
 T = TypeVar("T", bound=type[Any])
-P = TypeVar("P", bound=type[Process])
 F = TypeVar("F", bound=Callable[[Fields], Fields])
 
 
@@ -229,48 +226,6 @@ class Router(Integration):
                 ProjectionEntry(
                     **origin(cls, frame), name=name, methods=methods, mode=mode, partition_by=partition_by,
                     retry=retry, partitions=partitions,
-                )
-            )  # fmt: skip
-            return cls
-
-        return register
-
-    def process(
-        self,
-        *,
-        start: Start = "now",
-        retry: Retry = Retry(),
-        partitions: int = 1,
-        remote: Mapping[type[Command[Any]], str] | None = None,
-    ) -> Callable[[P], P]:
-        """Register a process (saga, process manager): a class derived from `Process`.
-
-            @orders.process(partitions=4, remote={ShipOrder: "shipping"})
-            class Fulfilment(Process, name="orders.fulfilment", key="order_id"): ...
-
-        Each input is handled once, and each command takes effect once. Inputs with one key are handled in the order of the
-        event log. A failing input is retried, and then parked with later inputs of its key.
-
-        Args:
-            start: where a new process starts in the event log: "now" (with the next event), "beginning", or a position.
-            retry: the attempts and delays for a failing input or command. A compensation that still fails is stuck.
-            partitions: the number of partitions by key, so that inputs are handled concurrently.
-            remote: for each command of another application, the name of that application, which serves the command. The
-                requests of this application carry it.
-        """
-        frame = calling_frame(1)
-
-        def register(cls: P) -> P:
-            given: object = cls
-            if not (inspect.isclass(given) and issubclass(given, Process)):
-                raise InvalidDefinition(
-                    f"cannot use @process with {shown_option(given)}: it is not derived from Process. Write "
-                    "class Fulfilment(Process, name='orders.fulfilment', key='order_id')."
-                )
-            self._registered.open.processes.append(
-                ProcessEntry(
-                    **origin(cls, frame), process=cls, start=start, retry=retry, partitions=partitions,
-                    remote=dict(remote or {}),
                 )
             )  # fmt: skip
             return cls

@@ -40,6 +40,7 @@ from .step_results import StepReader, StepRecord, StepResults, StepState
 from .storage_kinds import StorageKinds
 from .stores import ReadStore, WriteStore
 from .subscription_store import Partition, Pause, SubscriptionStore
+from .tags import AppendCondition, Criterion, TagEntry, TagRecords
 from .transactions import ReadTransaction, Transaction, WriteTransaction
 from .transport import Consumer, Delivery, Feed, ParkedDelivery, Transport, log_dropped
 from .unique_values import UniqueValue, UniqueValues
@@ -51,6 +52,7 @@ __all__ = [
     "START",
     "STORED_YEARS",
     "Answerer",
+    "AppendCondition",
     "Backoff",
     "BlockingTransaction",
     "CacheKey",
@@ -62,6 +64,7 @@ __all__ = [
     "Clock",
     "Condition",
     "Consumer",
+    "Criterion",
     "Delivery",
     "Edit",
     "EventLog",
@@ -123,6 +126,8 @@ __all__ = [
     "StorageKinds",
     "StoredEvent",
     "SubscriptionStore",
+    "TagEntry",
+    "TagRecords",
     "Transaction",
     "Transport",
     "UniqueValue",

@@ -20,6 +20,7 @@ from .snapshots import Snapshots
 from .state_store import StateStore
 from .step_results import StepResults
 from .storage_kinds import StorageKinds
+from .tags import TagRecords
 from .unique_values import UniqueValues
 
 A = TypeVar("A")
@@ -92,6 +93,11 @@ class WriteTransaction(ReadTransaction, Protocol):
     @property
     def log(self) -> LogWriter:
         """The event log."""
+        ...
+
+    @property
+    def tags(self) -> TagRecords:
+        """The tags of stored events, and which of them are complete."""
         ...
 
     @property

@@ -14,6 +14,7 @@ pytest.register_assert_rewrite(
     *(f"{__name__}.{room}" for room in ("_applications", "_brokers", "_domain", "_stores", "_tools"))
 )
 
+from ._applications.boundaries import BoundarySuite
 from ._applications.failovers import FailoverSuite
 from ._applications.idempotency import IdempotencySuite
 from ._applications.inline import InlineSuite
@@ -60,6 +61,7 @@ from ._tools.transport_opened import Connect, NewBroker
 
 __all__ = [
     "Beside",
+    "BoundarySuite",
     "CacheSuite",
     "Capabilities",
     "Connect",

@@ -7,12 +7,12 @@ from sqlalchemy import Column
 from twofold_sqlalchemy._dialects.codec import Kind
 from twofold_sqlalchemy._migrations.steps import add_table, columns
 
-revision = "twofold_11"
-down_revision = "twofold_10"
+revision = "twofold_12"
+down_revision = "twofold_11"
 
 
 def upgrade() -> None:
-    """Upgrade from version 10."""
+    """Upgrade from version 11."""
     kinds = Kind.NAME, Kind.UUID, Kind.JSON, Kind.DATETIME
     name, uuid, json, time = (columns().codec(kind).type for kind in kinds)
     add_table(
