@@ -5,6 +5,8 @@ ports in `twofold.ports` that adapters implement, and the errors, drawn as a tre
 """
 
 from ._application.application import Application
+from ._application.consumer_operations import ParkedMessage
+from ._application.consumer_status import ConsumerStatus
 from ._application.health import Health
 from ._application.operations import Operations
 from ._application.parked_operations import ParkedDetails
@@ -65,6 +67,7 @@ __all__ = [
     "Clock",
     "Command",
     "CommandBus",
+    "ConsumerStatus",
     "Criteria",
     "Envelope",
     "Event",
@@ -80,6 +83,7 @@ __all__ = [
     "Operations",
     "Page",
     "ParkedDetails",
+    "ParkedMessage",
     "PathHandler",
     "PathNode",
     "Problem",

@@ -18,6 +18,7 @@ from .._subscriptions.status import SubscriptionStatus
 from .._writing.transactions import writing
 from ..ports.schedule import ScheduledCommand
 from ..ports.stores import WriteStore
+from .consumer_operations import ConsumerOperations
 from .operating import check_number
 from .parked_operations import ParkedOperations
 from .path_operations import PathOperations
@@ -34,7 +35,13 @@ logger = logger_of("twofold.operations")
 
 
 class Operations(
-    PathOperations, ParkedOperations, StepOperations, PauseOperations, ProcessOperations, SourceOperations
+    PathOperations,
+    ParkedOperations,
+    StepOperations,
+    PauseOperations,
+    ConsumerOperations,
+    ProcessOperations,
+    SourceOperations,
 ):
     """Inspect, repair and rebuild a running application: `app.operations`.
 

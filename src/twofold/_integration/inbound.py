@@ -72,8 +72,6 @@ class Inbound:
         """The current failure."""
         self.consumer: Consumer | None = None
         """The consumer, once the broker is connected."""
-        self.parked = 0
-        """The number of messages that were parked since the start, because they cannot be decoded or recorded."""
         self._accepted = accepted
         self._broker = broker
         self._store = side.store
@@ -84,6 +82,13 @@ class Inbound:
         self.types = accepted.types
         """The wire names of the events."""
         self._event_recorder = EventRecorder(feed.consumer, accepted.source, side, appended)
+
+    @property
+    def failure(self) -> str | None:
+        """The current failure in words; None if there is none."""
+        if self.error is not None:
+            return description(self.error)
+        return None if self.consumer is None else self.consumer.problem
 
     async def run(self) -> None:
         """Receive until cancelled. Messages that are not accepted by then are redelivered."""
@@ -154,7 +159,6 @@ class Inbound:
             *(self.feed.consumer, len(refused), first.message.id[:80], reason),
         )
         await consumer.park_all(refused)
-        self.parked += len(refused)
 
     async def _recorded(self, readable: Sequence[Received]) -> list[Refused]:
         """Record messages, and return those that the store refuses. Retry with backoff while the store fails."""
