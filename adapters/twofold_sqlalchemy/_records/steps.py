@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, delete, select, update
 
 from twofold.ports import StepRecord
 
+from .._connection.compiler import Compiler
 from .._connection.database import Database
 from .._connection.open_transaction import OpenTransaction
 from .._connection.statements import Statement
@@ -28,20 +29,16 @@ class StepStatements:
     """The statements on the outcomes of steps.
 
     Args:
-        database: the database.
+        compiler: compiles the statements.
         tables: Twofold's tables in it.
     """
 
-    def __init__(self, database: Database, tables: Tables) -> None:
-        prepare, dialect, table = database.prepare, database.dialect, tables.steps
-        self._time, self._uuid = dialect.columns.codec(Kind.DATETIME), dialect.columns.codec(Kind.UUID)
-        self.insert = prepare(
-            dialect.sql.insert_new(table).values({name: bindparam(name) for name in StepRecord._fields})
-        )
+    def __init__(self, compiler: Compiler, tables: Tables) -> None:
+        prepare, sql, table = compiler.prepare, compiler.sql, tables.steps
+        self._time, self._uuid = compiler.columns.codec(Kind.DATETIME), compiler.columns.codec(Kind.UUID)
+        self.insert = prepare(sql.insert_new(table).values({name: bindparam(name) for name in StepRecord._fields}))
         of = [table.c[name] == bindparam(f"its_{name}") for name in _KEY]
-        found = [
-            dialect.sql.readable(table.c[name]) if name == "outcome" else table.c[name] for name in StepRecord._fields
-        ]
+        found = [sql.readable(table.c[name]) if name == "outcome" else table.c[name] for name in StepRecord._fields]
         # A locking read returns the row that the insert met, whatever the transaction read before.
         self.find = prepare(select(*found).where(*of).with_for_update(read=True, key_share=True))
         self.read = prepare(select(*found).where(*of[:2]).order_by(table.c.name))

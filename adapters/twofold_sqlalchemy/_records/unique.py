@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, delete, select, update
 
 from twofold.ports import UniqueValue
 
-from .._connection.database import Database
+from .._connection.compiler import Compiler
 from .._connection.open_transaction import OpenTransaction
 from .._dialects.codec import Kind
 from .._schema.tables import Tables
@@ -23,16 +23,14 @@ class UniqueStatements:
     """The statements on unique values.
 
     Args:
-        database: the database.
+        compiler: compiles the statements.
         tables: Twofold's tables in it.
     """
 
-    def __init__(self, database: Database, tables: Tables) -> None:
-        prepare, dialect, unique = database.prepare, database.dialect, tables.unique
-        self.time = dialect.columns.codec(Kind.DATETIME)
-        self.claim = prepare(
-            dialect.sql.insert_new(unique).values({name: bindparam(name) for name in UniqueValue._fields})
-        )
+    def __init__(self, compiler: Compiler, tables: Tables) -> None:
+        prepare, sql, unique = compiler.prepare, compiler.sql, tables.unique
+        self.time = compiler.columns.codec(Kind.DATETIME)
+        self.claim = prepare(sql.insert_new(unique).values({name: bindparam(name) for name in UniqueValue._fields}))
         this = unique.c.key == bindparam("this")
         found = [unique.c[name] for name in UniqueValue._fields]
         # A locking read returns the row that the insert met, whatever the transaction read before.

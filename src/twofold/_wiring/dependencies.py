@@ -24,6 +24,7 @@ from .._dispatch.unique import Unique
 from .._reading.read_model import ReadModel
 from .._steps.steps import Steps
 from .._writing.boundary import Boundary, open_boundary
+from .._writing.history import History, open_history
 from .._writing.repository import Repository, open_repository
 from .._writing.unit_of_work import UnitOfWork
 from ..errors import ConfigurationError
@@ -63,9 +64,9 @@ class Dependencies:
         binding = self._marked(parameter) or self._own(parameter, kind) or self._by_type(parameter)
         if binding is None and not parameter.has_default:
             raise Unprovided(
-                f"nothing provides the parameter {parameter}. Twofold provides Repository[…], ReadModel[…], Boundary, "
-                "UnitOfWork, Session, Scheduler, Unique, Steps, Envelope, Clock, Ids and the buses; add a provider of anything "
-                "else to the container, or give the parameter a default."
+                f"nothing provides the parameter {parameter}. Twofold provides Repository[…], ReadModel[…], "
+                "Boundary, History, UnitOfWork, Session, Scheduler, Unique, Steps, Envelope, Clock, Ids and the buses; add "
+                "a provider of anything else to the container, or give the parameter a default."
             )
         return binding
 
@@ -172,6 +173,7 @@ _WRITING = {
 _SERVICES: Mapping[Any, tuple[str, Resolve]] = {
     UnitOfWork: ("the unit of work", lambda scope: scope.unit_of_work()),
     Boundary: ("the boundary", open_boundary),
+    History: ("the history", open_history),
     Session: ("the session", lambda scope: Session(scope.services, scope.conversation)),
     Scheduler: ("the scheduler", Scheduler),
     Unique: ("the unique values", Unique),
