@@ -50,7 +50,7 @@ class Tables:
         self.events: list[StoredEvent] = []
         self.positions: list[Position] = []
         self.streams: dict[str, list[StoredEvent]] = {}
-        self.ids: set[Any] = set()
+        self.ids: dict[Any, Position] = {}
         self._correlations: dict[str, list[StoredEvent]] = {}
         self._correlated = 0
         self.entries: dict[str, dict[Any, Any]] = {}
@@ -82,7 +82,7 @@ class Tables:
         """Lose the last events, for tests: their positions are assigned again, as by a server that failed over."""
         for event in self.events[len(self.events) - number :]:
             self.streams[event.stream].remove(event)
-            self.ids.discard(event.id)
+            self.ids.pop(event.id, None)
         del self.events[len(self.events) - number :], self.positions[len(self.positions) - number :]
         self._correlations, self._correlated = {}, 0
         self._next = count(self.head + 1)
@@ -93,7 +93,7 @@ class Tables:
         for event in appended:
             self.events.append(event)
             self.positions.append(event.position)
-            self.ids.add(event.id)
+            self.ids[event.id] = event.position
             self.streams.setdefault(event.stream, []).append(event)
         for name, changed in changes.items():
             table = self.entries.get(name, {})
