@@ -14,7 +14,7 @@ from tests.adapters.sqlalchemy.test_mariadb_transactions import engine, store
 from tests.adapters.sqlalchemy.test_postgresql_transactions import bank
 from tests.crash import test_unknown_commits as unknown
 from tests.crash.test_unknown_commits import proxy
-from tests.mutants.core import Fault, Faults, FaultSuite, replacing, setting
+from tests.mutants.core import Fault, Faults, FaultSuite, choosing, replacing, setting
 from twofold import middleware
 from twofold.errors import TransientFailure, TwofoldError
 from twofold_sqlalchemy._connection import open_transaction
@@ -60,7 +60,9 @@ def _translations(errors: type) -> dict[str, Fault]:
 
 
 POSTGRESQL: Faults = {
-    unknown.test_a_command_is_not_repeated_and_a_key_resolves_it: _translations(PostgreSQLErrors),
+    choosing(unknown.test_a_command_is_not_repeated_and_a_key_resolves_it, limit="driver"): _translations(
+        PostgreSQLErrors
+    ),
     postgresql.test_a_commit_that_is_stopped_by_the_server: {
         "a refused commit is unknown": setting(PostgreSQLErrors, "is_refused_commit", _never),
     },
@@ -70,7 +72,7 @@ POSTGRESQL: Faults = {
 }
 
 MARIADB: Faults = {
-    unknown.test_a_command_is_not_repeated_and_a_key_resolves_it: _translations(MySQLErrors),
+    choosing(unknown.test_a_command_is_not_repeated_and_a_key_resolves_it, limit="driver"): _translations(MySQLErrors),
     mariadb.test_a_session_that_was_killed_is_reported: {
         "a commit that was never sent is unknown": setting(MySQLErrors, "is_unsent", _never),
     },

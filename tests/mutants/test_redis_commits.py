@@ -1,15 +1,17 @@
-"""A Redis adapter that translates the error of a commit to the wrong outcome."""
+"""A Redis adapter that translates the error of a commit to the wrong outcome, or waits for a silent server."""
 
 from __future__ import annotations
 
-from tests.adapters.redis import test_commits, test_losses
+from tests.adapters.redis import test_commits, test_losses, test_silent_server
 from tests.adapters.redis.conftest import client, prefix, server, store
 from tests.adapters.redis.test_commits import wire
+from tests.adapters.redis.test_silent_server import network
 from tests.mutants.core import Faults, FaultSuite, replacing, setting
 from twofold.errors import TransientFailure
 from twofold_redis._commit import commit
+from twofold_redis._server.server import Server
 
-__all__ = ("client", "prefix", "server", "store", "wire")
+__all__ = ("client", "network", "prefix", "server", "store", "wire")
 
 
 def _transient(found: str) -> TransientFailure:
@@ -30,6 +32,23 @@ MUTANTS: Faults = {
         "a refused commit is unknown": setting(commit, "is_lost", lambda _: True),
     },
 }
+
+
+SILENT: Faults = {
+    test_silent_server.test_a_read_ends_in_time: {
+        "a read waits for ever": replacing(
+            Server, "__init__", lambda init: lambda self, client, **_: init(self, client, seconds=None)
+        ),
+    },
+}
+
+
+class TestSilentServers(FaultSuite):
+    """Reads from a silent Redis."""
+
+    mutants = SILENT
+    kinds = ("redis",)
+    before = setting(test_silent_server, "SOON", 6.0)
 
 
 class TestCommits(FaultSuite):

@@ -141,7 +141,7 @@ async def test_a_token_of_a_lost_event_is_not_answered(
             parcel = await depot.execute(GetParcel(order_id="c"), after=session.token, timeout=CEILING)
             assert parcel is not None
             assert len(parcel.numbers) == later
-        with pytest.raises(ReadNotReady, match="has lost the events") as caught:
+        with pytest.raises(ReadNotReady, match="has lost the events, by a failover") as caught:
             await depot.execute(GetParcel(order_id="b"), after=lost.token, timeout=0)
         assert caught.value.sources == ("shop",)
         with pytest.raises(ReadNotReady):

@@ -39,7 +39,7 @@ async def create(database: Database, tables: Tables, views: Sequence[Table]) -> 
         SchemaMissing: the tables have another schema version.
     """
     wanted, dialect = (*tables.all, *views), database.dialect
-    transaction = await database.begin()
+    transaction = await database.begin(limited=False)
     try:
         await transaction.use(dialect.catalog.lock, "create the schema")
         found = await transaction.use(lambda c: c.run_sync(_find, wanted), "read the tables")
