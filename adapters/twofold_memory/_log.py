@@ -8,7 +8,17 @@ from itertools import islice
 from uuid import UUID, uuid4
 
 from twofold.errors import ConcurrencyConflict, DuplicateEvent, EventsLost, InlineProjectionsChanged
-from twofold.ports import START, Expected, ExpectedVersion, LogPage, NewEvent, Position, RecordedInline, StoredEvent
+from twofold.ports import (
+    START,
+    BlockingTransaction,
+    Expected,
+    ExpectedVersion,
+    LogPage,
+    NewEvent,
+    Position,
+    RecordedInline,
+    StoredEvent,
+)
 
 from ._step import Step
 from ._tables import GENERATIONS, INLINE, Tables
@@ -89,7 +99,7 @@ class InMemoryEventLog:
     async def watch(self, notify: Callable[[str], None]) -> None:
         """Return immediately: there are no notifications."""
 
-    async def blocking_transactions(self) -> Sequence[str]:
+    async def blocking_transactions(self) -> Sequence[BlockingTransaction]:
         """Return none: events are visible as soon as they have a position."""
         return ()
 

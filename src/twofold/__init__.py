@@ -23,8 +23,9 @@ from ._definitions.retry import Retry
 from ._definitions.thresholds import Thresholds
 from ._definitions.topology import Topology, TopologyEdge, TopologyNode
 from ._definitions.view import View
+from ._dispatch.queries import Answer
 from ._dispatch.scheduler import Scheduler
-from ._dispatch.session import Answer, Session
+from ._dispatch.session import Session
 from ._encoding.row_json import RowCodec
 from ._encoding.state_json import StateCodec
 from ._reading.comparisons import any_of, ge, gt, le, lt, ne, one_of

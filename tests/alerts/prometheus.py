@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.error import URLError
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 from urllib.request import urlopen
 
 import yaml
 
+from tests.alerts.dashboard import Panel
 from tests.alerts.rules import groups, program
 from tests.servers.process import PrivateServer, account, free_port, new_folder
 
@@ -76,6 +78,18 @@ def value(server: PrivateServer, expression: str) -> float | None:
     """Return the value of an expression that has at most one series."""
     found = _get(f"{server.url}/api/v1/query?query={quote(expression)}")["data"]["result"]
     return float(found[0]["value"][1]) if found else None
+
+
+def missing(server: PrivateServer, panel: Panel, since: float) -> set[str]:
+    """Return the labels that no series of a panel has since a moment; "data" if there is no series.
+
+    Raises:
+        HTTPError: Prometheus refuses the expression.
+    """
+    parameters = {"query": panel.expression, "start": since, "end": time.time(), "step": "1s"}
+    found = _get(f"{server.url}/api/v1/query_range?{urlencode(parameters)}")["data"]["result"]
+    series = [each["metric"] for each in found if any(value != "NaN" for _, value in each["values"])]
+    return panel.labels - {label for each in series for label in each} if series else {"data"}
 
 
 def _get(url: str) -> Any:

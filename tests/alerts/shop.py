@@ -8,13 +8,16 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
+from uuid import uuid4
 
 import anyio
+from opentelemetry import metrics
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import start_http_server
@@ -23,10 +26,12 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from twofold import (
     Application,
+    Cache,
     Command,
     Event,
     Query,
     ReadModel,
+    RemoteQueryBus,
     Retry,
     Router,
     Telemetry,
@@ -35,10 +40,11 @@ from twofold import (
     View,
     on,
 )
-from twofold.errors import UnreadableRow
+from twofold.errors import ApplicationNotRunning, TwofoldError, UnreadableRow
 from twofold.testing.conformance._tools.dial import WrongClock
+from twofold_console import serve
 from twofold_rabbitmq import RabbitMQ
-from twofold_redis import RedisCache, RedisNotifier
+from twofold_redis import RedisCache, RedisNotifier, RedisStreams
 from twofold_sqlalchemy import SqlAlchemy
 
 LEASE = 1.0
@@ -70,11 +76,19 @@ class Count(Command[None], name="lab.count"):
     events: int
 
 
+class Deliver(Command[None], name="lab.deliver"):
+    order_id: str
+
+
 class Remind(Command[None], name="lab.remind"):
     order_id: str
 
 
 class GetRow(Query["OrderRow | None"], name="lab.get_row"):
+    order_id: str
+
+
+class GetCached(Query["OrderRow | None"], name="lab.get_cached"):
     order_id: str
 
 
@@ -136,11 +150,22 @@ async def get_row(query: GetRow, rows: ReadModel[OrderRow]) -> OrderRow | None:
     return await rows.get(query.order_id)
 
 
+@shop.query_handler(GetCached, cache=Cache(ttl=60, key="order:{order_id}", invalidated_by={Placed: "order:{order_id}"}))
+async def get_cached(query: GetCached, rows: ReadModel[OrderRow]) -> OrderRow | None:
+    """Return the row of an order, from the cache if it can."""
+    return await rows.get(query.order_id)
+
+
 @shop.event_handler(Placed, name="mail", start="beginning", retry=Retry(attempts=1000, delay=0.2, longest=0.2))
 async def mail(event: Placed) -> None:
     """Send a mail."""
     if fault("mail").exists():
         raise Away("the mail server")
+
+
+async def deliver(command: Deliver, unit: UnitOfWork) -> None:
+    """Deliver an order. The carrier does this, which is another application."""
+    unit.record(Delivered(order_id=command.order_id), stream=command.order_id)
 
 
 class DefectiveNotifier(RedisNotifier):
@@ -165,14 +190,16 @@ async def opened(ahead: timedelta = timedelta(0)) -> AsyncIterator[Application]:
         engine = create_async_engine(os.environ["LAB_DATABASE"])
         clients.push_async_callback(engine.dispose)
         cache = await clients.enter_async_context(Redis.from_url(os.environ["LAB_REDIS"]))
+        broker = RabbitMQ(os.environ["LAB_BROKER"])
         app = Application(
             "lab",
             write=SqlAlchemy(engine),
             cache=RedisCache(cache),
             notifier=DefectiveNotifier(cache),
-            transport=RabbitMQ(os.environ["LAB_BROKER"]),
+            transport=RedisStreams(cache) if fault("streams").exists() else broker,
+            requests=broker,
             retry_scheduled=Retry(attempts=1),
-            health=Thresholds(overdue=1.0),
+            health=Thresholds(lag=5.0, backlog=1000, overdue=1.0),
             lease=LEASE,
             telemetry=telemetry,
             clock=WrongClock(ahead),
@@ -180,7 +207,23 @@ async def opened(ahead: timedelta = timedelta(0)) -> AsyncIterator[Application]:
         app.include(shop)
         app.relay(Placed, unroutable="drop")
         app.consume(Delivered, source="carrier")
+        app.serve(GetRow)
+        tasks = await clients.enter_async_context(anyio.create_task_group())
+        tasks.start_soon(_show, app, os.environ.get("LAB_CONSOLE_PORT"))
         yield app
+        tasks.cancel_scope.cancel()
+
+
+async def _show(app: Application, port: str | None) -> None:
+    """Serve the console of this process as soon as the application runs; nothing without a port."""
+    while port is not None:
+        try:
+            await app.health()
+        except ApplicationNotRunning:
+            await anyio.sleep(0.05)
+        else:
+            await serve(app, port=int(port))
+            return
 
 
 def _telemetry(port: str | None) -> Telemetry | None:
@@ -188,11 +231,23 @@ def _telemetry(port: str | None) -> Telemetry | None:
     if port is None:
         return None
     start_http_server(int(port), "127.0.0.1")
-    return Telemetry(meter_provider=MeterProvider([PrometheusMetricReader()]), interval=0.2)
+    metrics.set_meter_provider(MeterProvider([PrometheusMetricReader()]))
+    return Telemetry(interval=0.2)
+
+
+async def trade(app: Application) -> None:
+    """Do everything that has a duration: place an order, wait for its row, ask the cache and another process."""
+    order_id = str(uuid4())
+    async with app.session() as session:
+        await session.dispatch(Place(order_id=order_id))
+        await session.execute(GetRow(order_id=order_id))
+        await session.execute(GetCached(order_id=order_id))
+    async with RabbitMQ(os.environ["LAB_BROKER"]) as broker:
+        await RemoteQueryBus(broker, "lab").execute(GetRow(order_id=order_id))
 
 
 async def main() -> None:
-    """Run a process without subscriptions until SIGTERM. It reads the row that a file names."""
+    """Run a process without subscriptions until SIGTERM. It does what files ask for."""
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     async with opened() as app:
@@ -202,6 +257,11 @@ async def main() -> None:
                 if fault("read").exists():
                     with suppress(UnreadableRow):
                         await app.execute(GetRow(order_id=fault("read").read_text()))
+                if fault("trade").exists():
+                    with suppress(TwofoldError):
+                        await trade(app)
+                while fault("block").exists():
+                    time.sleep(0.05)  # noqa: ASYNC251 -- the fault is a blocked event loop
                 with anyio.move_on_after(0.1):
                     await stopped.wait()
 

@@ -12,6 +12,7 @@ import pytest
 
 from twofold import Application, Command, Event, Retry, Scheduler, Thresholds, UnitOfWork
 from twofold.errors import ConfigurationError, TransientFailure
+from twofold.ports import BlockingTransaction
 from twofold.testing.conformance._tools.dial import Dial
 from twofold.testing.conformance._tools.hooked import Call, Hooked
 from twofold.testing.conformance._tools.in_time import until
@@ -40,7 +41,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-def shop(store: InMemory | None = None, **options: Any) -> Application:
+def shop(store: Any = None, **options: Any) -> Application:
     """Return an application with two event handlers, and a command that can be scheduled."""
     app = Application("problems", write=store or InMemory(), **options)
 
@@ -240,3 +241,21 @@ def test_an_application_takes_thresholds_only() -> None:
     wrong: Any = 10
     with pytest.raises(ConfigurationError, match=r"pass Thresholds, such as Thresholds\(lag=10\)"):
         Application("problems", write=InMemory(), health=wrong)
+
+
+async def test_an_open_transaction_that_keeps_readers_waiting_is_a_problem() -> None:
+    """It is one if it is older than the threshold of the lag. The lag is not known before that."""
+    seconds = 0.5
+
+    async def blocking(_: Call) -> object:
+        return [BlockingTransaction("session 7 appends", seconds)]
+
+    async with shop(Hooked(InMemory(), "log.blocking_transactions", blocking)) as app:
+        assert (await app.health()).healthy
+        assert [each.lag_seconds for each in await app.operations.status()] == [0.0, 0.0]
+        seconds = 61.0
+        (problem,) = (await app.health()).problems
+        assert (problem.code, problem.severity) == ("readers_blocked", "critical")
+        assert "session 7 appends" in problem.text
+        assert {each.lag_unknown_code for each in await app.operations.status()} == {"open_transaction"}
+        assert (await app.health(Thresholds(lag=None))).healthy

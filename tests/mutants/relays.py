@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from tests.mutants.core import replacing, setting
@@ -11,6 +12,15 @@ from twofold._integration.relay import ProgressReports, RelayProcessor, progress
 
 async def _stay(*_: object) -> None:
     """Leave the checkpoint where it is."""
+
+
+def _trusting(begin: Any) -> Any:
+    """Move to the position of a report, whatever event the log has there."""
+
+    async def trust(self: Any, after: Any) -> None:
+        await begin(self, replace(after, event=None))
+
+    return trust
 
 
 async def _resume_only(self: Any, publisher: Any, reached: Any) -> None:
@@ -29,6 +39,7 @@ def _once(publish: Any) -> Any:
     return once
 
 
+trusting = replacing(RelayAgain, "begin", _trusting)
 staying = setting(RelayAgain, "begin", _stay)
 resuming_only = setting(ProgressReports, "_recover", _resume_only)
 publishing_once = replacing(RelayProcessor, "_publish", _once)

@@ -11,7 +11,7 @@ from tests.adapters.sqlalchemy.conftest import database, engine, store
 from tests.application import test_answer_values, test_scheduler
 from tests.application.cache import test_failovers, test_failures, test_key_values
 from tests.mutants.core import Faults, FaultSuite, at_once, choosing, replacing, setting
-from tests.mutants.relays import publishing_once, resuming_only, staying
+from tests.mutants.relays import publishing_once, resuming_only, staying, trusting
 from tests.stores import STORES
 from tests.transport import test_relay
 from twofold._application import timers
@@ -88,6 +88,9 @@ RELAY: Faults = {
         "the checkpoint of the relay does not move back": staying,
         "a broker that lost events gets the next ones": resuming_only,
         "an event is published once only": publishing_once,
+    },
+    test_relay.test_the_relay_waits_for_an_operator_if_both_servers_have_lost_events: {
+        "the event of a report is not verified": trusting,
     },
 }
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from tests.domains.shops import GetParcel, Rename, Sell, Sold, selling, settled, shipping
 from tests.domains.shops import shop as shop_module
 from twofold import Application, Retry
+from twofold._integration.cloud_events import Progress, encode_progress
 from twofold.errors import ForeignLog, NotPublished, ReadNotReady, TransientFailure
-from twofold.ports import Feed, Outcome, Transport, WireMessage, WriteStore
+from twofold.ports import Checkpoint, Feed, Outcome, Position, Transport, WireMessage, WriteStore
 from twofold.testing.conformance._tools.in_time import CEILING, until
 from twofold.testing.conformance._tools.problems import problems_of
 from twofold.testing.conformance._tools.watched import BEFORE_COMMIT, watched
@@ -70,6 +72,11 @@ class Forgetful(InMemoryTransport):
         self._marks.update({each.topic: each.body for each in messages if each.key is None})
         return await super().publish(messages)
 
+    def report(self, checkpoint: Checkpoint) -> None:
+        """Have this report of the shop's relay, and not the last one."""
+        body = encode_progress(Progress("shop", checkpoint), id=uuid4(), time=datetime.now(UTC))
+        self._marks = {"twofold.progress.shop": body}
+
     async def kept(self, topic: str) -> Sequence[bytes]:
         """Return the last message without a key."""
         return [self._marks[topic]] if topic in self._marks else []
@@ -112,6 +119,28 @@ async def test_what_the_broker_has_lost_is_published_again(here: WriteStore, the
             parcel = await depot.session(mine.token).execute(GetParcel(order_id="a"), timeout=CEILING)
         assert parcel is not None
         assert parcel.numbers == tuple(range(1, 9))
+        assert (await shop.health()).healthy
+
+
+async def test_the_relay_waits_for_an_operator_if_both_servers_have_lost_events(
+    here: WriteStore, there: WriteStore
+) -> None:
+    """A report of an event that the log does not have is a problem, until an operator moves the relay back."""
+    broker = Forgetful()
+    async with shipping(there, broker) as depot, selling(here, broker) as shop:
+        await shop.dispatch(Sell(order_id="a", number=3))
+        await settled(shop, depot)
+        broker.report(Checkpoint(Position(2), await here.log.identity(), event=uuid4()))
+        broker.behind = True
+
+        async def reported() -> bool:
+            return "broker_lost_events" in {each.code for each in (await shop.health()).problems}
+
+        await until(reported, "the loss was to be reported")
+        await shop.operations.replay("relay", after=1)
+        await shop.dispatch(Sell(order_id="a"))
+        await settled(shop, depot)
+        assert await numbers(depot, "a") == (1, 2, 3, 4)
         assert (await shop.health()).healthy
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twofold.errors import EventsLost, SchemaMissing
-from twofold.ports import START, LogPage, Position, RecordedInline, StoredEvent
+from twofold.ports import START, BlockingTransaction, LogPage, Position, RecordedInline, StoredEvent
 
 from .._connection.database import Database
 from .._connection.errors import translated
@@ -236,7 +236,7 @@ class SqlEventLog:
                 raise translated(error, "listen for events", dialect) from error
             raise
 
-    async def blocking_transactions(self) -> Sequence[str]:
+    async def blocking_transactions(self) -> Sequence[BlockingTransaction]:
         """Describe the transactions that readers wait for at the moment."""
         return await self._frontier.blocking_transactions()
 

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from sqlalchemy import Executable
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from twofold.ports import START, ExpectedVersion, NewEvent, StoredEvent
+from twofold.ports import START, BlockingTransaction, ExpectedVersion, NewEvent, StoredEvent
 
 from .._connection.database import Database
 from .._connection.open_transaction import OpenTransaction
@@ -64,7 +64,7 @@ class Frontier(Protocol):
         """Return the end up to which every event is committed or will never be; see `EventLog.head`."""
         ...
 
-    async def blocking_transactions(self) -> Sequence[str]:
+    async def blocking_transactions(self) -> Sequence[BlockingTransaction]:
         """Describe the transactions that the frontier waits for; see `EventLog.blocking_transactions`."""
         ...
 
@@ -108,7 +108,7 @@ class CommitOrder:
         rows = await self._connections.fetch(connection, self._last.text, self._last.bind({}))
         return Head(*rows[0]) if rows else Head(START, None)
 
-    async def blocking_transactions(self) -> Sequence[str]:
+    async def blocking_transactions(self) -> Sequence[BlockingTransaction]:
         """Return none: a reader that sees a position sees every position before it."""
         return ()
 

@@ -8,8 +8,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-import anyio
-
 from .._background.calls import coroutine_function
 from .._background.clock import SystemClock, UuidV7
 from .._background.forks import after_fork
@@ -23,8 +21,7 @@ from .._definitions.thresholds import DEFAULT_THRESHOLDS, Thresholds
 from .._definitions.topology import Topology
 from .._dispatch.session import DEFAULT_TIMEOUT, Session
 from .._registration.entries import MiddlewareEntry
-from .._registration.integration import here
-from .._registration.places import calling_frame
+from .._registration.places import calling_frame, here
 from .._registration.router import Router
 from .._telemetry.options import Telemetry
 from .._wiring.options import check_options, check_parts, check_telemetry
@@ -151,9 +148,7 @@ class Application(Router):
         Raises:
             WiringError: there are faults; the error lists all of them with file and line.
         """
-        assembly = self._assemble()
-        if assembly.faults:
-            raise WiringError(sorted(assembly.faults))
+        self._checked()
 
     def explain(self, message: type[Message] | str) -> str:
         """Return the pipeline of a message as text: middleware, unit of work, handler and injected parameters.
@@ -247,9 +242,7 @@ class Application(Router):
     async def __aenter__(self) -> Self:
         if self._running is not None:
             raise ApplicationNotRunning(f"the application {self.name!r} is running already. Enter it once at a time.")
-        assembly = self._assemble()
-        if assembly.faults:
-            raise WiringError(sorted(assembly.faults))
+        assembly = self._checked()
         from .running import launch
 
         self._registered.running = True
@@ -281,17 +274,9 @@ class Application(Router):
             TimeoutError: the subscriptions have not settled by then. The text names the position of each, and what
                 `health` reports.
         """
-        running = self._started()
-        try:
-            with anyio.fail_after(timeout):
-                await running.settle()
-        except TimeoutError as error:
-            found = ", ".join(
-                f"{each.name}: {each.lag} behind, {each.retrying} retrying, {each.state}"
-                for each in await self.operations.status()
-            )
-            wrong = "".join(f" {problem}" for problem in (await self.health()).problems)
-            raise TimeoutError(f"the subscriptions did not settle within {timeout} s ({found}).{wrong}") from error
+        from .settling import settle  # keeps `import twofold` fast
+
+        await settle(self._started(), self.operations, timeout)
 
     async def health(self, thresholds: Thresholds | None = None) -> Health:
         """Return what a probe needs: problems, the state of each subscription, and transactions that delay readers.
@@ -329,6 +314,12 @@ class Application(Router):
         from .._wiring.topology import topology
 
         return topology(self.name, self._registered, self._assemble())
+
+    def _checked(self) -> Assembly:
+        assembly = self._assemble()
+        if assembly.faults:
+            raise WiringError(sorted(assembly.faults))
+        return assembly
 
     def _assemble(self) -> Assembly:
         from .._wiring.assembly import assemble  # keeps `import twofold` fast

@@ -11,6 +11,7 @@ from .._definitions.thresholds import Thresholds
 from .._subscriptions.status import SubscriptionStatus
 from ..errors import StorageError, TransientFailure, TwofoldError, UnreadableRow
 from ..ports.cache import CacheKey, CacheStore
+from ..ports.event_log import BlockingTransaction
 from .problems import Problem, ProblemCode
 from .schedule_health import schedule_problems
 from .statuses import subscription_statuses
@@ -30,7 +31,8 @@ class Health:
     Attributes:
         problems: what is wrong, each with a stable code; empty when the application is healthy.
         subscriptions: the status of every subscription; empty when a store does not answer or fails.
-        blocking_transactions: the open transactions that readers of the log wait for. A short one is not a problem.
+        blocking_transactions: the open transactions that readers of the log wait for. A transaction that is open for longer
+            than `Thresholds.lag` is a problem.
         notes: what an operator has decided and should not forget, such as a paused subscription. A note is not a problem.
     """
 
@@ -78,17 +80,24 @@ async def health(running: Running, thresholds: Thresholds) -> Health:
         ]
         consumers = [each.feed.consumer for each in running.messaging.inbound]
         paused = {name: await running.parts.write.subscriptions.paused(name) for name in consumers}
-        blocking_transactions = await running.parts.write.log.blocking_transactions()
+        blocking = await running.parts.write.log.blocking_transactions()
     except (TransientFailure, StorageError) as error:
         return Health.of_failure(error)
+    problems += [_blocked(each) for each in blocking if thresholds.lag is not None and each.seconds > thresholds.lag]
     problems += [*await _cache(running.parts.cache), *running.messaging.problems(), *_background(running)]
     paused |= {each.name: each.pause for each in found}
     notes = [note_of(name, pause) for name, pause in paused.items() if pause is not None]
-    return Health(tuple(problems), tuple(found), tuple(blocking_transactions), tuple(notes))
+    return Health(tuple(problems), tuple(found), tuple(each.text for each in blocking), tuple(notes))
 
 
 def _of_store(code: ProblemCode, text: str) -> Problem:
     return Problem(code, "critical", "", text, "Check the database and the connection to it.")
+
+
+def _blocked(transaction: BlockingTransaction) -> Problem:
+    text = f"an open transaction keeps all readers of the event log waiting: {transaction.text}"
+    advice = "End the transaction in the database. Subscriptions process no later event before that."
+    return Problem("readers_blocked", "critical", "", text, advice)
 
 
 async def _unreadable(running: Running) -> Sequence[Problem]:

@@ -159,10 +159,12 @@ class Messaging:
         for each in self.inbound:
             yield from _of_inbound(each)
         if self._progress is not None and self._progress.error is not None:
-            text = f"the broker may have lost events: {description(self._progress.error)}"
-            yield Problem(
-                "broker_lost_events", "critical", "", text, "Check the broker. Lost events are relayed again."
+            text = f"the broker may have lost events, which cannot be relayed again: {self._progress.error}"
+            advice = (
+                "The relay waits. Let it continue with app.operations.replay(name, after=...), at the last event before "
+                "that position which the event log has. Receivers drop duplicates."
             )
+            yield Problem("broker_lost_events", "critical", "", text, advice)
         if self.serving is not None and self.serving.problem is not None:
             name = self.serving.service
             text = f"{name} cannot serve requests: {self.serving.problem}"

@@ -11,6 +11,7 @@ ProblemCode: TypeAlias = Literal[
     "failing",
     "events_lost",
     "projection_changed",
+    "readers_blocked",
     "no_worker",
     "lag",
     "backlog",
@@ -44,7 +45,7 @@ class Problem:
         code: what kind of problem it is, for alerts.
         severity: "critical", "warning" or "note".
         subject: the subscription, scheduled command, view or consumer that it concerns; empty if none.
-        text: what was found, as a sentence without a full stop.
+        text: what was found.
         advice: what to do, as sentences.
     """
 
@@ -54,5 +55,10 @@ class Problem:
     text: str
     advice: str
 
+    @property
+    def sentence(self) -> str:
+        """The text with a full stop. The text of an error at its end may have one."""
+        return f"{self.text.removesuffix('.')}."
+
     def __str__(self) -> str:
-        return f"{self.text}. {self.advice}"
+        return f"{self.sentence} {self.advice}"

@@ -12,6 +12,7 @@ from .._definitions.position import Position
 from .._subscriptions.decoded_log import DecodedLog
 from .._subscriptions.replay import replay
 from .._subscriptions.subscription import Subscription
+from ..ports.checkpoints import Checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +33,14 @@ class RelayAgain:
     seconds: float
     appended: Signal
 
-    async def begin(self, after: Position) -> None:
-        """Move the checkpoint of the relay back to a position."""
+    async def begin(self, after: Checkpoint) -> None:
+        """Move the checkpoint of the relay back to an earlier one."""
+        if await self.log.lost([after]):
+            raise LookupError(
+                f"the broker has the events up to position {after.position}, and the event log has lost the event there"
+            )
         for relay in self.relays:
-            await replay(relay, after, self.log, self.owner, self.seconds)
+            await replay(relay, after.position, self.log, self.owner, self.seconds)
         self.appended.send()
 
     async def passed(self, position: Position) -> None:

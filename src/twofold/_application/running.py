@@ -15,7 +15,7 @@ import anyio
 from .._background.tasks import Supervisor, running_loop
 from .._consistency.lag import lowest
 from .._definitions.envelope import Origin
-from .._definitions.position import START, Position
+from .._definitions.position import START
 from .._dispatch.session import Session
 from .._subscriptions.decoded_log import DecodedLog
 from .._subscriptions.inline_modes import InlineModes
@@ -164,35 +164,6 @@ class Running:
     def lowest(self, checkpoints: Sequence[Checkpoint]) -> Checkpoint:
         """Return the lowest checkpoint, with the number of parked events of all partitions."""
         return lowest(checkpoints) or Checkpoint(START, self.identity)
-
-    async def settle(self, *, retries: bool = True) -> None:
-        """Return when nothing is due or waits for a retry, and every subscription has passed the head of a log at rest.
-
-        Args:
-            retries: whether to wait also for retries that are due later.
-        """
-        consistency, log = self.assembly.services.consistency, self.parts.write.log
-        while True:
-            seen = consistency.moved.count
-            consistency.awaited.send()
-            overdue = await self.timers.overdue()
-            if overdue:
-                self.assembly.services.scheduled.send()
-            head = await log.head()
-            passed = [await self._has_passed(worker, head, retries) for worker in self.workers]
-            if all(passed) and not overdue and await self.messaging.quiet() and head == await log.head():
-                return
-            await consistency.moved.wait(seen, 0.05)
-
-    async def _has_passed(self, worker: Worker, head: Position, retries: bool) -> bool:
-        checkpoints, subscription = await self.checkpoints(worker), worker.subscription
-        checkpoint = self.lowest(checkpoints)
-        if checkpoint.position < head or await self.log.lost(checkpoints):
-            return False
-        if not checkpoint.parked:
-            return True
-        pending = await subscription.store.parked.retries(subscription.name)
-        return not pending or (not retries and min(pending.values()) > await self.log.now(subscription.store))
 
 
 async def launch(parts: Parts, assembly: Assembly) -> Running:

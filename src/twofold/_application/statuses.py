@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .running import Running
 
 _NO_LAG = LagTime(0.0)
+_SHORT = 1.0
+"""Seconds for which a transaction may keep readers waiting while the lag counts as known."""
 _LOST = LagTime(None, "the log has lost the event at the checkpoint", "events_lost")
 
 
@@ -30,7 +32,9 @@ async def subscription_statuses(running: Running) -> Sequence[SubscriptionStatus
     inline = [SubscriptionStatus(each.name, "projection", "inline", head, 0) for each in running.assembly.inline]
     partitions = [await running.partitions(worker) for worker in running.workers]
     lost = await running.log.lost([each.checkpoint for several in partitions for each in several])
-    statuses = _Statuses(running, head, lost)
+    blocking = await running.parts.write.log.blocking_transactions()
+    blocked = [LagTime(None, each.text, "open_transaction") for each in blocking if each.seconds > _SHORT]
+    statuses = _Statuses(running, head, lost, next(iter(blocked), _NO_LAG))
     found = [await statuses.of(each, several) for each, several in zip(running.workers, partitions, strict=True)]
     return [*inline, *found]
 
@@ -42,12 +46,15 @@ class _Statuses:
         running: the running application.
         head: the last position of the log.
         lost: the checkpoints whose event the log has lost.
+        at_head: the lag of a subscription that has processed every readable event. It is not known while a transaction
+            keeps readers waiting, since later events are committed.
     """
 
-    def __init__(self, running: Running, head: Position, lost: Sequence[Checkpoint]) -> None:
+    def __init__(self, running: Running, head: Position, lost: Sequence[Checkpoint], at_head: LagTime) -> None:
         self._running = running
         self._head = head
         self._lost = lost
+        self._at_head = at_head
         self._times: dict[Position, LagTime] = {}
 
     async def of(self, worker: Worker, partitions: Sequence[Partition]) -> SubscriptionStatus:
@@ -83,7 +90,7 @@ class _Statuses:
     async def _time(self, checkpoint: Checkpoint) -> LagTime:
         """Return the lag in seconds. Subscriptions at the same position are read once."""
         if checkpoint.position >= self._head:
-            return _NO_LAG
+            return self._at_head
         if checkpoint.position not in self._times:
             parts = self._running.parts
             self._times[checkpoint.position] = await lag_time(parts.write.log, checkpoint, parts.clock.now())

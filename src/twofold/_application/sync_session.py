@@ -12,7 +12,8 @@ from typing import Any, Self, TypeVar
 from .._background.forks import after_fork
 from .._background.private_loop import blocking
 from .._definitions.message import Command, Query
-from .._dispatch.session import DEFAULT_TIMEOUT, Answer, Session
+from .._dispatch.queries import Answer
+from .._dispatch.session import DEFAULT_TIMEOUT, Session
 from ..errors import BlockingCall
 
 R = TypeVar("R")

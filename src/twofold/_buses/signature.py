@@ -21,6 +21,7 @@ class Parameter:
     Attributes:
         name: the name.
         type: the annotation, or `inspect.Parameter.empty` without an annotation.
+        wanted: the type of the object to inject: `X` for a parameter `x: X | None = None`.
         default: the default, or `inspect.Parameter.empty` without a default.
         kind: how the argument is passed.
         marker: a marker of `dependency_injector` such as `Provide["mailer"]`, as the default or in `Annotated`, or None.
@@ -28,6 +29,7 @@ class Parameter:
 
     name: str
     type: Any
+    wanted: Any
     default: Any
     kind: Any
     marker: Any = None
@@ -46,11 +48,6 @@ class Parameter:
     def positional_only(self) -> bool:
         """Whether the argument must be passed by position."""
         return self.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
-
-    @property
-    def wanted(self) -> Any:
-        """The type of the object to inject: `X` for a parameter `x: X | None = None`."""
-        return without_none(self.type)
 
     def __str__(self) -> str:
         if self.type is _EMPTY:
@@ -126,9 +123,11 @@ def _parameter(parameter: inspect.Parameter, annotation: Any) -> Parameter:
     default = parameter.default
     marker = default if _is_marker(default) else None
     marker = marker or next((extra for extra in _extras(annotation) if _is_marker(extra)), None)
+    written_type = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
     return Parameter(
         name=parameter.name,
-        type=get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation,
+        type=written_type,
+        wanted=without_none(written_type),
         default=_EMPTY if marker is not None else default,
         kind=parameter.kind,
         marker=marker,

@@ -1,19 +1,15 @@
-"""The cached queries of an application."""
+"""A query with cached answers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 from .._definitions.cache import Cache
-from .._definitions.message import Event, Query
-from .._definitions.subclasses import stored_types
-from .._registration.entries import QueryEntry
+from .._definitions.message import Query
 from ..errors import TransientFailure
 from ..ports.cache import CacheStore
-from .keys import cacheable, shape_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +32,6 @@ class CachedQuery:
     subscription: str
     inline: tuple[str, ...] = ()
 
-    @property
-    def at_commit(self) -> bool:
-        """Whether the commit of a command changes the answers: the query reads an inline projection, or no projection."""
-        return bool(self.inline) or not self.reads
-
     def kept_as(self, log: str) -> str:
         """Return the name of the query in the cache. Other logs, schemas and subscriptions have other names.
 
@@ -48,51 +39,6 @@ class CachedQuery:
         subscription had yet to invalidate.
         """
         return f"{self.shape}.{self.subscription.rpartition('.')[2]}.{log}"
-
-
-def cached_queries(
-    entries: Iterable[QueryEntry],
-    reads: Mapping[type[Query[Any]], Sequence[str]],
-    inline: Mapping[type[Query[Any]], Sequence[str]],
-) -> Sequence[CachedQuery]:
-    """Return the queries with `cache=`. Queries that read the same projections share a subscription.
-
-    A stopped projection therefore delays only the invalidation of answers that depend on it.
-
-    Args:
-        entries: the queries that are registered.
-        reads: the names of the asynchronous projections that each query reads.
-        inline: the names of the inline projections that each query reads.
-    """
-    found = [
-        (entry.message, entry.cache, tuple(sorted(reads[entry.message])), shape_of(entry.message))
-        for entry in entries
-        if entry.cache is not None and cacheable(entry.message)
-    ]
-    rules: dict[tuple[str, ...], list[str]] = {}
-    for _, cache, read, shape in found:
-        for event_type, key in cache.invalidated_by.items():
-            names = ["*"] if event_type is Event else [each.message_name for each in stored_types(event_type)]
-            rules.setdefault(read, []).extend(f"{name} {shape} {key}" for name in names)
-    return [
-        CachedQuery(
-            message,
-            cache,
-            read,
-            shape,
-            _name(read, rules[read]) if cache.invalidated_by else "",
-            tuple(inline[message]),
-        )
-        for message, cache, read, shape in found
-    ]
-
-
-def _name(reads: tuple[str, ...], rules: Sequence[str]) -> str:
-    """Return the name of a subscription. Other rules have another name, and so a checkpoint of their own.
-
-    While two releases run at the same time, neither advances the checkpoint of the other.
-    """
-    return f"twofold.cache.{sha256(repr((reads, sorted(rules))).encode()).hexdigest()[:8]}"
 
 
 async def invalidate_answers(

@@ -12,7 +12,7 @@ from .._definitions.view import View
 from .._reading.read_model import CommittedRows, ProjectedRows
 from .._writing.changes import Changes, Recorded
 from .._writing.unit_of_work import UnitOfWork
-from ..errors import DispatchCycle, ReadOnlyUnitOfWork, UnitOfWorkClosed, UsedFromAnotherTask
+from ..errors import DispatchCycle, UnitOfWorkClosed, UsedFromAnotherTask
 from ..ports.rows import RowReader
 from .resources import Resources
 from .services import Services
@@ -98,7 +98,7 @@ class Scope:
         calls: the calls that the handler makes of its parameters.
         recorded: the events that aggregates record until the unit of work ends; None when the handler has ended.
         resources: the resources that `close` closes, if any were opened.
-        rows: the read models of a projection.
+        rows: the read models of a projection; set only in the scope of a projection.
     """
 
     __slots__ = (
@@ -115,7 +115,7 @@ class Scope:
     calls: Calls
     recorded: list[Recorded] | None
     resources: Resources | None
-    rows: dict[type[View], ProjectedRows[Any]] | None
+    rows: dict[type[View], ProjectedRows[Any]]
     _owner: object
     _read_only: bool
     _envelope: Envelope[Any] | None
@@ -224,12 +224,6 @@ class Scope:
 
         return CommittedRows(view, rows, self.calls, self.services.unreadable.add)
 
-    def projected_rows(self, view: type[V]) -> ProjectedRows[V]:
-        """Return the read model of the projection that runs in this scope."""
-        if self.rows is None or view not in self.rows:
-            raise ReadOnlyUnitOfWork(f"{view.__qualname__} cannot be written here: this is not a projection.")
-        return self.rows[view]
-
     def _over(self) -> UnitOfWorkClosed:
         return UnitOfWorkClosed(
             f"cannot use the parameters of the handler of {type(self.message).__name__}: the handler has ended. Take a "
@@ -282,7 +276,7 @@ def open_scope(
     scope.parent = parent
     scope.claim = claim
     scope.joined = conversation
-    scope.unit = scope.resources = scope.rows = None
+    scope.unit = scope.resources = None
     scope.calls = []
     scope.recorded = []
     scope._owner = services.running.get()

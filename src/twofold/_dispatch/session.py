@@ -2,52 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Self, TypeVar, cast
-
-from anyio import current_time
+from typing import Any, Self, TypeVar, cast
 
 from .._background.calls import Calls, recorded
 from .._buses.no_handler import no_handler
 from .._consistency.conversation import Conversation
-from .._consistency.token import Written
 from .._definitions.message import Command, Query
-from ..errors import ApplicationNotRunning, ConfigurationError, TransientFailure, UsedFromAnotherTask
-from .buses import answering, streaming
-from .caller import Caller, Wait, current_caller, handling, reset_caller, set_caller
+from ..errors import ApplicationNotRunning, UsedFromAnotherTask
+from .caller import Caller, current_caller, handling, reset_caller, set_caller
 from .idempotency import Keyed
 from .inbox import Received
-from .live import LiveQuery
+from .queries import Answer, SessionQueries
 from .scheduler import Scheduler, in_own_unit
-from .scope import Claim, Scope, open_scope
+from .scope import Claim, open_scope
 from .services import Services
 
 R = TypeVar("R")
-R_co = TypeVar("R_co", covariant=True)
-
-_END = object()
-"""Marks the end of a stream without items."""
 
 DEFAULT_TIMEOUT = 5.0
 """The timeout for the read models of a query, in seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer(Generic[R_co]):
-    """An answer that may be stale.
-
-    Attributes:
-        value: the return value of the query handler.
-        lag: how many events the read models had to handle until they had the writes of the session, exact up to 10,000 (see
-            `SubscriptionStatus.lag`); 0 when they had all of them, None when it is unknown because a write is parked or has
-            not arrived from another application.
-    """
-
-    value: R_co
-    lag: int | None
 
 
 class Session:
@@ -62,6 +38,7 @@ class Session:
         self._services = services
         self._conversation = conversation
         self._caller = Caller(conversation)
+        self._queries = SessionQueries(services, conversation)
 
     @property
     def _calls(self) -> Calls | None:
@@ -193,30 +170,7 @@ class Session:
             UsedFromAnotherTask: another task opened this session.
         """
         self._check_task()
-        seen, outer = self._conversation.seen, handling()
-        written, left = seen.here, timeout if outer is None else 0.0
-        if after is not None or seen.elsewhere:
-            deadline = current_time() + left
-            written, _ = await seen.needed(after, left, must=True, handling=outer is not None)
-            left = deadline - current_time()
-        if written is None:
-            return await self._answer(query, None, outer)
-        deadline = current_time() + left
-        consistency, wait = self._services.consistency, self._wait(written, deadline)
-        attempts = 0
-        while attempts < 2 or current_time() < deadline:
-            attempts += 1
-            runs = await consistency.runs()
-            await seen.verify(written)
-            await wait(self._reads(query))
-            answer = await self._answer(query, written, outer, wait)
-            # A store that was replaced meanwhile may have answered from older data.
-            if runs == await consistency.runs():
-                return answer
-        raise TransientFailure(
-            f"cannot answer {type(query).__name__} within {left:g} s: the server of a store was restarted or replaced "
-            f"during each of {attempts} attempts. If the URL leads to several servers in turn, use the URL of one of them."
-        )
+        return await self._queries.execute(query, timeout, after)
 
     @recorded
     async def execute_stale(self, query: Query[R], *, after: str | None = None) -> Answer[R]:
@@ -231,53 +185,7 @@ class Session:
             UsedFromAnotherTask: another task opened this session.
         """
         self._check_task()
-        seen, outer = self._conversation.seen, handling()
-        written, complete = seen.here, True
-        if after is not None or seen.elsewhere:
-            written, complete = await seen.needed(after, 0.0, must=False, handling=outer is not None)
-        reads, lag = self._reads(query), 0 if complete else None
-        if written is not None:
-            await seen.verify(written)
-        if written is not None and reads and complete:
-            lag = await self._services.consistency.worst(reads, written)
-        return Answer(await self._answer(query, written, outer), lag)
-
-    async def _answer(
-        self, query: Query[R], written: Written | None, outer: Scope | None, wait: Wait | None = None
-    ) -> R:
-        caller = self._caller
-        if written is not None or outer is not None:
-            needed = None if written is None else written.position
-            caller = Caller(self._conversation, outer, needed=needed, wait=wait)
-        mark = set_caller(caller)
-        try:
-            return cast(R, await answering(self._services.query_pipelines, query).handle(query))
-        finally:
-            reset_caller(mark)
-
-    def _wait(self, written: Written, deadline: float) -> Wait:
-        """Return how a query, and the queries that its handler executes, wait for the writes."""
-
-        async def wait(projections: Sequence[str]) -> None:
-            await self._services.wait(projections, written, max(0.0, deadline - current_time()))
-
-        return wait
-
-    async def _ready(self, query: Query[Any], timeout: float, after: str | None, outer: Scope | None) -> Wait | None:
-        """Wait until the read models of a query have the writes. Return how nested queries wait, if there are writes."""
-        deadline, seen = current_time() + timeout, self._conversation.seen
-        written, _ = await seen.needed(after, timeout, must=True, handling=outer is not None)
-        if written is None:
-            return None
-        await seen.verify(written)
-        wait = self._wait(written, deadline)
-        await wait(self._reads(query))
-        return wait
-
-    def _reads(self, query: Query[Any]) -> Sequence[str]:
-        """Return the projections that a query reads, and that may lag."""
-        pipeline = self._services.query_pipelines.get(type(query))
-        return () if pipeline is None else pipeline.reads
+        return await self._queries.execute_stale(query, after)
 
     async def stream(
         self, query: Query[AsyncIterator[R]], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None
@@ -298,25 +206,9 @@ class Session:
             UsedFromAnotherTask: another task opened this session.
         """
         self._check_task()
-        outer = handling()
-        wait = await self._ready(query, timeout, after, outer)
-        pipeline = streaming(self._services.query_pipelines, query)
-        caller = Caller(self._conversation, outer, wait=wait)
-        mark = set_caller(caller)
-        try:
-            items = await pipeline.handle(query)
-        finally:
-            reset_caller(mark)
-        async with aclosing(items):
-            mark = set_caller(caller)
-            try:
-                first = await anext(items, _END)
-            finally:
-                reset_caller(mark)
-            if first is not _END:
-                yield cast(R, first)
-                async for item in items:
-                    yield item
+        async with aclosing(self._queries.stream(query, timeout, after)) as items:
+            async for item in items:
+                yield item
 
     async def subscribe(
         self, query: Query[R], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None
@@ -344,13 +236,8 @@ class Session:
             UsedFromAnotherTask: another task opened this session.
         """
         self._check_task()
-        if handling() is not None:
-            raise ConfigurationError(
-                f"cannot subscribe to {type(query).__name__} inside a handler, which would not end. Subscribe outside, or "
-                "execute the query."
-            )
-        wait = await self._ready(query, timeout, after, None)
-        async with aclosing(LiveQuery(self._services, self._conversation, query, wait).answers()) as answers:
+        live = await self._queries.subscribe(query, timeout, after)
+        async with aclosing(live.answers()) as answers:
             async for answer in answers:
                 yield answer
 

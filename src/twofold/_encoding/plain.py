@@ -8,19 +8,11 @@ left to the comparison.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
-from decimal import Decimal
 from enum import Flag
-from math import isfinite
 from types import NoneType
-from typing import Any, Final, NamedTuple, TypeAlias
-from uuid import UUID
+from typing import Any, Final, NamedTuple
 
-Check: TypeAlias = Callable[[Any], bool]
-"""Returns whether a value is known to come back equal."""
-
-_LARGE: Final = 10**300
-"""Larger integers are compared: JSON has a limit of 4,300 digits."""
+from .scalars import BY_TYPE, EXACT, FINITE, Check, is_str
 
 _HARMLESS: Final = frozenset(
     {"extra_fields_behavior", "frozen", "ser_json_bytes", "ser_json_inf_nan", "title", "val_json_bytes"}
@@ -67,11 +59,11 @@ def flat(schema: Any) -> Flat | None:
     Args:
         schema: pydantic's core schema of a type for which there is a `plain_check`.
     """
-    found = field_types(schema, _BY_TYPE)
+    found = field_types(schema, BY_TYPE)
     if found is None:
         return None
     types = tuple(found.values())
-    return Flat(schema["cls"], types, frozenset().union(*types) <= _FINITE)
+    return Flat(schema["cls"], types, frozenset().union(*types) <= FINITE)
 
 
 def field_types(schema: Any, scalars: Mapping[str, type[Any]]) -> Mapping[str, frozenset[type[Any]]] | None:
@@ -103,25 +95,6 @@ def _types(schema: Any, scalars: Mapping[str, type[Any]]) -> frozenset[type[Any]
     return frozenset()
 
 
-_BY_TYPE: Final[Mapping[str, type[Any]]] = {
-    "str": str,
-    "int": int,
-    "bool": bool,
-    "decimal": Decimal,
-    "uuid": UUID,
-    "date": date,
-    "none": NoneType,
-}
-"""The types of which all values come back from a short text with finite numbers."""
-
-
-ROW_SCALARS: Final[Mapping[str, type[Any]]] = {**_BY_TYPE, "float": float, "datetime": datetime}
-"""The types of which all values come back if they are in the stored form of rows: finite, and in UTC."""
-
-
-_FINITE: Final = frozenset({str, int, bool, UUID, date, NoneType})
-
-
 class _NotKnownError(Exception):
     """The type has a part of which it is not known whether it comes back."""
 
@@ -138,7 +111,7 @@ class _Builder:
         build = _BUILD.get(kind)
         if build is not None and keys <= build[0]:
             return build[1](self, schema)
-        exact = _EXACT.get(kind)
+        exact = EXACT.get(kind)
         if exact is not None and not keys - {"microseconds_precision"}:
             return exact
         raise _NotKnownError
@@ -196,7 +169,7 @@ class _Builder:
         inner, key = self.check(schema["values_schema"]), schema["keys_schema"]
         if key.keys() - {"metadata"} != {"type"} or key["type"] != "str":
             raise _NotKnownError
-        return lambda value: type(value) is dict and all(map(_is_str, value)) and all(map(inner, value.values()))
+        return lambda value: type(value) is dict and all(map(is_str, value)) and all(map(inner, value.values()))
 
     def model(self, schema: Any) -> Check:
         cls, body = schema["cls"], schema["schema"]
@@ -271,44 +244,3 @@ _BUILD: Final[Mapping[str, tuple[frozenset[str], Callable[[_Builder, Any], Check
 
 def _all(checks: Sequence[Check], values: Sequence[Any]) -> bool:
     return all(check(value) for check, value in zip(checks, values, strict=True))
-
-
-def _is_str(value: Any) -> bool:
-    return type(value) is str
-
-
-def _is_int(value: Any) -> bool:
-    return type(value) is int and -_LARGE < value < _LARGE
-
-
-def _is_float(value: Any) -> bool:
-    return type(value) is float and isfinite(value)
-
-
-def _is_decimal(value: Any) -> bool:
-    return type(value) is Decimal and value.is_finite()
-
-
-def _is_datetime(value: Any) -> bool:
-    if type(value) is not datetime:
-        return False
-    if value.tzinfo is UTC:
-        return True
-    offset = value.utcoffset()
-    if offset is None:
-        return value.tzinfo is None and not value.fold
-    return not offset.seconds % 60 and not offset.microseconds
-
-
-_EXACT: Final[Mapping[str, Check]] = {
-    "str": _is_str,
-    "int": _is_int,
-    "bool": lambda value: type(value) is bool,
-    "float": _is_float,
-    "decimal": _is_decimal,
-    "uuid": lambda value: type(value) is UUID,
-    "date": lambda value: type(value) is date,
-    "datetime": _is_datetime,
-    "none": lambda value: type(value) is NoneType,
-}
-"""The checks of scalars."""

@@ -14,10 +14,11 @@ from types import NoneType
 from typing import Any, Final, NamedTuple
 
 from .._definitions.view import View
-from .plain import ROW_SCALARS, field_types
+from .plain import field_types
 from .round_trip import LARGEST
 from .row_json import round_trip_of_rows
 from .row_values import LONGEST_KEY, Normalise, indexed_fields, stored_forms
+from .scalars import ROW_SCALARS
 
 _COMBINATIONS: Final = 64
 """The number of combinations of types that are remembered for a view. A view with many optional fields has more."""

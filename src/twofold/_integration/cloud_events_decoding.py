@@ -15,8 +15,8 @@ from .._definitions.position import Position
 from ..errors import UndecodableEvent
 from ..ports.checkpoints import Checkpoint
 from ..ports.event_log import NewEvent
+from ..ports.publisher import LARGEST_BODY
 from ..ports.schedule import STORED_YEARS
-from ..ports.transport import LARGEST_BODY
 from .cloud_events import PROGRESS, TEXTS, TRACES, FeedFilter, InboundEvent, Progress
 
 _NAMESPACE = UUID("7c1cb1f6-6e53-5b8a-9d0e-2f5c9f0f4a31")

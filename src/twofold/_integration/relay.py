@@ -20,8 +20,8 @@ from ..errors import MessageTooLarge, NotPublished, TransientFailure
 from ..ports.checkpoints import Checkpoint
 from ..ports.clock import Clock, Ids
 from ..ports.event_log import StoredEvent
+from ..ports.publisher import Outcome, Publisher, WireMessage
 from ..ports.stores import WriteStore
-from ..ports.transport import Outcome, Publisher, WireMessage
 from .broker import Broker
 from .cloud_events import PROGRESS, FeedFilter, Progress, encode_event, encode_progress
 from .cloud_events_decoding import decode
@@ -159,11 +159,11 @@ class RelayProcessor:
 class Republish(Protocol):
     """Lets the relay publish events again."""
 
-    async def begin(self, after: Position) -> None:
-        """Move the checkpoint of the relay back to a position.
+    async def begin(self, after: Checkpoint) -> None:
+        """Move the checkpoint of the relay back to an earlier one.
 
         Raises:
-            LookupError: the log has no event there.
+            LookupError: the log does not have the event of the checkpoint.
         """
         ...
 
@@ -226,13 +226,14 @@ class ProgressReports:
         topic = progress_topic(self.source)
         accepted = FeedFilter(self.source, frozenset())
         found = [decode(body, accepted) for body in await publisher.kept(topic)]
-        after = min((each.checkpoint.position for each in found if isinstance(each, Progress)), default=reached)
+        marks = [each.checkpoint for each in found if isinstance(each, Progress)]
+        after = min(marks, key=lambda mark: mark.position, default=None)
         try:
-            if after < reached:
+            if after is not None and after.position < reached:
                 logger.warning(
                     "the broker was restarted or replaced, and may have lost events that it confirmed. The relay publishes "
                     "the events after position %d again, up to position %d.",
-                    *(after, reached),
+                    *(after.position, reached),
                 )
                 await self.republish.begin(after)
             await publisher.resume(topic)

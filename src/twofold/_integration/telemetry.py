@@ -13,7 +13,7 @@ from .._telemetry.recorder import SILENT, Recorder, type_of
 from .._telemetry.spans import COUNT, OPERATION_TYPE, PUBLISH, RECEIVE
 from ..errors import MessageTooLarge
 from ..ports.event_log import StoredEvent
-from ..ports.transport import Outcome
+from ..ports.publisher import Outcome
 from .cloud_events import InboundEvent
 from .recording import Received
 

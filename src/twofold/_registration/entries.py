@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from functools import partial
+from types import FrameType
+from typing import Any, Literal, TypedDict
 
+from .._buses.callables import handler_class, plain_handler
 from .._buses.chain import EnvelopeMiddleware, Middleware
 from .._definitions.cache import Cache
 from .._definitions.message import Command, Event, Message, Query
 from .._definitions.on import EventMethod
 from .._definitions.retry import Mode, Retry, Start
 from .._encoding.wire_types import Upcaster
-from .places import Place
+from .places import Place, here, local_names, place_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,6 +33,24 @@ class Entry:
     label: str
     place: Place
     names: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+class Origin(TypedDict):
+    """The arguments of every `Entry`."""
+
+    handler: Any
+    label: str
+    place: Place
+    names: Mapping[str, Any]
+
+
+def origin(handler: Any, frame: FrameType) -> Origin:
+    """Describe a handler and its place. For a handler inside a function, the description contains the local names."""
+    defined = handler_class(handler) or plain_handler(handler)
+    while isinstance(defined, partial):
+        defined = defined.func
+    label: str = getattr(defined, "__qualname__", None) or type(defined).__qualname__
+    return Origin(handler=handler, label=label, place=place_of(defined, here(frame)), names=local_names(frame, defined))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import FrameType
 from typing import Literal
 
 from .._background.shown import shown_option
@@ -12,7 +11,7 @@ from .._definitions.names import wrong_broker_name, wrong_label
 from .._definitions.retry import Retry, Start
 from ..errors import InvalidDefinition
 from .entries import ConsumeEntry, RelayEntry, ServeEntry
-from .places import Place, calling_frame
+from .places import calling_frame, here
 from .registered import Registered
 
 
@@ -112,8 +111,3 @@ class Integration:
         self._registered.open.served.append(
             ServeEntry(messages=messages, place=here(calling_frame(1)), partitions=partitions)
         )
-
-
-def here(frame: FrameType) -> Place:
-    """Return the place of the current line of a frame."""
-    return Place(frame.f_code.co_filename, frame.f_lineno)

@@ -38,6 +38,11 @@ def calling_frame(depth: int) -> FrameType:
     return sys._getframe(depth + 1)
 
 
+def here(frame: FrameType) -> Place:
+    """Return the place of the current line of a frame."""
+    return Place(frame.f_code.co_filename, frame.f_lineno)
+
+
 def local_names(frame: FrameType, handler: object) -> dict[str, Any]:
     """Return the local names of the functions around a frame, and around a handler, that are still running."""
     module = sys.modules.get(getattr(handler, "__module__", None) or "")

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from functools import partial
-from types import FrameType
+from collections.abc import Callable
 from typing import Any, Required, TypedDict, TypeVar, Unpack, overload
 
 from .._background.shown import shown_option
-from .._buses.callables import handler_class, plain_handler
 from .._buses.chain import EnvelopeMiddleware, Middleware
 from .._buses.decorators import CommandRegistration, EventRegistration, QueryRegistration, check_events, check_message
 from .._definitions.cache import Cache
@@ -27,9 +24,10 @@ from .entries import (
     ProjectionEntry,
     QueryEntry,
     UpcasterEntry,
+    origin,
 )
-from .integration import Integration, here
-from .places import Place, calling_frame, local_names, place_of
+from .integration import Integration
+from .places import calling_frame, here, place_of
 
 C = TypeVar("C", bound=Command[Any])
 Q = TypeVar("Q", bound=Query[Any])
@@ -86,9 +84,7 @@ class Router(Integration):
         frame = calling_frame(1)
 
         def register(handler: Any) -> None:
-            self._registered.open.commands.append(
-                CommandEntry(**_origin(handler, frame), message=command_type, key=key)
-            )
+            self._registered.open.commands.append(CommandEntry(**origin(handler, frame), message=command_type, key=key))
 
         return CommandRegistration(register)
 
@@ -114,7 +110,7 @@ class Router(Integration):
 
         def register(handler: Any) -> None:
             self._registered.open.queries.append(
-                QueryEntry(**_origin(handler, frame), message=query_type, reads=names_read, cache=cache)
+                QueryEntry(**origin(handler, frame), message=query_type, reads=names_read, cache=cache)
             )
 
         return QueryRegistration(register)
@@ -191,7 +187,7 @@ class Router(Integration):
         def register(handler: Any) -> None:
             self._registered.open.event_handlers.append(
                 EventHandlerEntry(
-                    **_origin(handler, frame), name=name, events=event_types, start=start, partition_by=partition_by,
+                    **origin(handler, frame), name=name, events=event_types, start=start, partition_by=partition_by,
                     retry=retry, partitions=partitions,
                 )
             )  # fmt: skip
@@ -228,7 +224,7 @@ class Router(Integration):
             methods = tuple(marked_methods(cls))
             self._registered.open.projections.append(
                 ProjectionEntry(
-                    **_origin(cls, frame), name=name, methods=methods, mode=mode, partition_by=partition_by,
+                    **origin(cls, frame), name=name, methods=methods, mode=mode, partition_by=partition_by,
                     retry=retry, partitions=partitions,
                 )
             )  # fmt: skip
@@ -247,7 +243,7 @@ class Router(Integration):
 
         def register(function: F) -> F:
             self._registered.open.upcasters.append(
-                UpcasterEntry(**_origin(function, frame), name=name, from_version=from_version)
+                UpcasterEntry(**origin(function, frame), name=name, from_version=from_version)
             )
             return function
 
@@ -286,23 +282,3 @@ class Router(Integration):
                 "in `billing = Router('billing')`."
             )
         self._registered.open.add(module._registered)
-
-
-class _Origin(TypedDict):
-    """The arguments of every `Entry`."""
-
-    handler: Any
-    label: str
-    place: Place
-    names: Mapping[str, Any]
-
-
-def _origin(handler: Any, frame: FrameType) -> _Origin:
-    """Describe a handler and its place. For a handler inside a function, the description contains the local names."""
-    defined = handler_class(handler) or plain_handler(handler)
-    while isinstance(defined, partial):
-        defined = defined.func
-    label: str = getattr(defined, "__qualname__", None) or type(defined).__qualname__
-    return _Origin(
-        handler=handler, label=label, place=place_of(defined, here(frame)), names=local_names(frame, defined)
-    )

@@ -20,7 +20,7 @@ from .._encoding.message_json import json_of
 from .._encoding.misfits import cause_without_values, misfits_without_values
 from .._encoding.result_types import answers_of
 from ..errors import ConfigurationError, InvalidRequest, NoHandler, NotStorable, RemoteFailure
-from ..ports.transport import LARGEST_BODY
+from ..ports.publisher import LARGEST_BODY
 from .raised import declared, exception_of
 
 _REFUSALS: Mapping[str, type[NoHandler | InvalidRequest]] = {"NoHandler": NoHandler, "InvalidRequest": InvalidRequest}

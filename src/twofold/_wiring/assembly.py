@@ -10,7 +10,7 @@ from .._background.key_locks import KeyLocks
 from .._background.signal import Signal
 from .._background.tasks import RunningTask
 from .._caching.answers import Answers
-from .._caching.cached_query import CachedQuery, cached_queries
+from .._caching.cached_query import CachedQuery
 from .._caching.invalidation import CommitInvalidation
 from .._caching.pipeline import Caching
 from .._consistency.conversation import Conversations
@@ -20,18 +20,17 @@ from .._consistency.waiting import Consistency
 from .._definitions.aggregate import Aggregate
 from .._definitions.message import Command, Event, Query
 from .._definitions.view import View
-from .._dispatch.binding import Invoke
 from .._dispatch.buses import PipelineCommandBus, PipelineQueryBus, RecordingEventBus
 from .._dispatch.pipeline import command_steps, pipeline
 from .._dispatch.query_pipeline import query_steps
 from .._dispatch.services import Services
 from .._dispatch.steps import Pipeline
-from .._dispatch.telemetry_steps import Kind, recorded_handler, recorded_wait
+from .._dispatch.telemetry_steps import recorded_wait
 from .._encoding.wire_types import EventTypes, WireTypes
 from .._integration.broker import Broker
 from .._registration.entries import CommandEntry, Entry, QueryEntry
 from .._subscriptions.inline import inline_step
-from .._subscriptions.projection import Projection, ProjectionProcessor
+from .._subscriptions.projection import Projection
 from .._subscriptions.subscription import Subscription, recorded_subscription
 from .._telemetry.open_telemetry import recorder_of
 from .._writing.event_sourced import EventSourced
@@ -40,7 +39,7 @@ from .._writing.recorded_side import recorded_side
 from .._writing.storage import Kept, StateStored, Storage, WriteSide
 from .._writing.tracked import AggregateRemoved
 from ..errors import Fault, UndecodableCommand
-from .check_caches import check_caches
+from .caches import cache_subscriptions, cached_queries, check_caches
 from .check_handlers import (
     check_handlers,
     check_middleware,
@@ -57,7 +56,6 @@ from .known_events import learn_all_events, learn_events, named_events, with_sub
 from .parts import Parts
 from .planner import Planned, Planner
 from .subscriptions import (
-    cache_subscriptions,
     event_handler_subscriptions,
     feed,
     middleware_of,
@@ -146,12 +144,13 @@ def assemble(parts: Parts) -> Assembly:
     ]
     for subscription in subscriptions:
         services.consistency.applied[subscription.name] = subscription.events
-    reads = {entry.message: _reads(entry, plan, subscriptions) for entry, plan in queries.items()}
+    reads = _reads(queries, [each for each in projections.values() if each is not None and not each.inline])
     answers = Answers(parts.cache) if parts.cache is not None else None
-    cached = cached_queries(parts.registered.queries, reads, _reads_inline(queries, inline))
+    cached = cached_queries(parts.registered.queries, reads, _reads(queries, inline))
     cachings = [Caching(each, answers, services) for each in cached] if answers is not None else []
     _route_queries(parts, queries, services, reads, {each.query.message: each for each in cachings})
-    changed = [each for each in cachings if each.query.at_commit and each.query.subscription]
+    # The commit of a command changes the answers of queries that read an inline projection, or no projection.
+    changed = [each for each in cachings if each.query.subscription and (each.query.inline or not each.query.reads)]
     if changed and answers is not None:
         services.write.committed.append(CommitInvalidation(changed, answers, parts.write, event_types))
     _route_commands(parts, commands, services, inline, [each.query.message.__name__ for each in changed])
@@ -175,24 +174,13 @@ def assemble(parts: Parts) -> Assembly:
     )
 
 
-def _reads(entry: QueryEntry, plan: Planned | None, subscriptions: Sequence[Subscription]) -> Sequence[str]:
-    """Return the asynchronous projections that a query reads: those that it names, and those that write its views."""
-    views = plan.views if plan is not None else frozenset[type[View]]()
-    return [
-        each.name
-        for each in subscriptions
-        if isinstance(each.processor, ProjectionProcessor)
-        and (each.name in entry.reads or views & each.processor.projection.views)
-    ]
-
-
-def _reads_inline(
-    queries: Mapping[QueryEntry, Planned | None], inline: Sequence[Projection]
+def _reads(
+    queries: Mapping[QueryEntry, Planned | None], projections: Sequence[Projection]
 ) -> Mapping[type[Query[Any]], Sequence[str]]:
-    """Return the inline projections that each query reads: those that it names, and those that write its views."""
+    """Return the projections that each query reads: those that it names, and those that write its views."""
     views = {entry: plan.views if plan is not None else frozenset() for entry, plan in queries.items()}
     return {
-        entry.message: [each.name for each in inline if each.name in entry.reads or each.views & views[entry]]
+        entry.message: [each.name for each in projections if each.name in entry.reads or each.views & views[entry]]
         for entry in queries
     }
 
@@ -262,7 +250,7 @@ def _route_commands(
             inline=[projection.name for projection in inline],
             outdated=outdated,
         )
-        invoke = _invoke(services, "command", entry, plan)
+        invoke = plan.recorded(services.recorder, "command", entry.message)
         services.command_pipelines[entry.message] = pipeline(entry.message, steps, invoke)
 
 
@@ -286,18 +274,10 @@ def _route_queries(
             cache=caching.step() if caching is not None else None,
             streams=plan.streams,
         )
-        invoke = _invoke(services, "query", entry, plan)
+        invoke = plan.recorded(services.recorder, "query", entry.message)
         services.query_pipelines[entry.message] = pipeline(
             entry.message, steps, invoke, reads=reads[entry.message], streams=plan.streams
         )
-
-
-def _invoke(services: Services, kind: Kind, entry: CommandEntry | QueryEntry, plan: Planned) -> Invoke:
-    """Return the handler, recorded if telemetry is on."""
-    recorder = services.recorder
-    if not recorder.on:
-        return plan.invoke
-    return recorded_handler(recorder, kind, entry.message, plan.invoke, streams=plan.streams)
 
 
 def _described(entry: Entry, plan: Planned) -> str:

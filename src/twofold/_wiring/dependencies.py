@@ -120,7 +120,7 @@ class Dependencies:
         self._views.add(view)
         resolve: Resolve
         if kind == "projection":
-            resolve, use = (lambda scope: scope.projected_rows(view)), "to write"
+            resolve, use = (lambda scope: scope.rows[view]), "to write"
         else:
             resolve, use = (lambda scope: scope.committed_rows(view)), "to read"
         return Binding(parameter, resolve, f"rows of {view.view_name}, {use}", awaited=True, view=view)

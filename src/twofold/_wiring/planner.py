@@ -11,14 +11,17 @@ from .._buses.callables import as_async, handler_class, is_async, is_stream, pla
 from .._buses.signature import Parameter, Signature, signature_of, written
 from .._definitions.aggregate import Aggregate
 from .._definitions.envelope import Envelope
-from .._definitions.message import Event
+from .._definitions.message import Event, Message
 from .._definitions.subclasses import stored_names
 from .._definitions.view import View
 from .._dispatch.binding import Binding, Invoke, Resolve
 from .._dispatch.pipeline import invocation, invocation_of_class
+from .._dispatch.telemetry_steps import Kind as MessageKind
+from .._dispatch.telemetry_steps import recorded_handler
 from .._encoding.result_types import answer_type, stream_mismatch
 from .._registration.entries import CommandEntry, Entry, EventHandlerEntry, ProjectionEntry, QueryEntry
 from .._subscriptions.projection import Projection
+from .._telemetry.recorder import Recorder
 from ..errors import Fault
 from .agreement import gives, takes
 from .dependencies import Dependencies, Kind, Unprovided
@@ -41,6 +44,14 @@ class Planned:
     streams: bool = False
     views: frozenset[type[View]] = frozenset()
     aggregates: frozenset[type[Aggregate]] = frozenset()
+
+    def recorded(
+        self, recorder: Recorder, kind: MessageKind, message: type[Message], *, subscription: str | None = None
+    ) -> Invoke:
+        """Return `invoke` for a type of message, recorded if telemetry is on."""
+        if not recorder.on:
+            return self.invoke
+        return recorded_handler(recorder, kind, message, self.invoke, streams=self.streams, subscription=subscription)
 
 
 @dataclass(slots=True)
@@ -75,8 +86,8 @@ class Planner:
         if bindings is None:
             return None
         self._check_awaits(entry, function, bindings)
-        self._check_yields(entry, function)
-        return _planned(invocation(as_async(function), bindings), bindings, streams=is_stream(function))
+        streams = self._check_yields(entry, function)
+        return _planned(invocation(as_async(function), bindings), bindings, streams=streams)
 
     def projection(self, entry: ProjectionEntry) -> Projection | None:
         """Plan a projection."""
@@ -122,9 +133,9 @@ class Planner:
         if made_with is None or called_with is None:
             return None
         self._check_awaits(entry, call, (*made_with, *called_with))
-        self._check_yields(entry, call)
+        streams = self._check_yields(entry, call)
         invoke = invocation_of_class(cls, made_with, called_with)
-        return _planned(invoke, (*made_with, *called_with), streams=is_stream(call))
+        return _planned(invoke, (*made_with, *called_with), streams=streams)
 
     def _init(self, entry: Entry, cls: type[Any], kind: Kind) -> list[Binding] | None:
         if inspect.isabstract(cls):
@@ -213,8 +224,8 @@ class Planner:
                     "or annotate what the function returns: -> Awaitable[…].",
                 )
 
-    def _check_yields(self, entry: Entry, call: Callable[..., Any]) -> None:
-        """Report handlers that yield although they must not, and the reverse."""
+    def _check_yields(self, entry: Entry, call: Callable[..., Any]) -> bool:
+        """Report handlers that yield although they must not, and the reverse. Return whether the handler streams."""
         streams = is_stream(call)
         if isinstance(entry, QueryEntry):
             if wrong := stream_mismatch(entry.message, streams):
@@ -231,6 +242,7 @@ class Planner:
                 entry,
                 f"{entry.label} contains `yield` and is not async, so its body would never run. Write `async def`.",
             )
+        return streams
 
     def _fault(self, entry: Entry, message: str) -> None:
         self.faults.append(entry.place.fault(message))

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
 
 from .._buses.chain import EnvelopeMiddleware, Middleware
-from .._caching.cached_query import CachedQuery
-from .._caching.invalidation import InvalidationProcessor, Rules
-from .._consistency.waiting import Consistency
-from .._definitions.message import Event, Message
-from .._definitions.retry import Retry
+from .._definitions.message import Message
 from .._definitions.subclasses import stored_names, stored_types
-from .._dispatch.binding import Invoke
 from .._dispatch.middleware_steps import event_handle, name_of
 from .._dispatch.services import Services
-from .._dispatch.telemetry_steps import recorded_handler
 from .._integration.broker import Broker
 from .._integration.cloud_events import FeedFilter
 from .._integration.relay import RelayProcessor, progress_topic
@@ -27,13 +20,11 @@ from .._subscriptions.event_handler_processor import EventHandlerProcessor
 from .._subscriptions.projection import Projection, ProjectionProcessor
 from .._subscriptions.subscription import Subscription
 from .._telemetry.recorder import Recorder
-from ..ports.transport import Feed, Outcome
+from ..ports.publisher import Outcome
+from ..ports.transport import Feed
 from .check_transport import consumer_name
 from .parts import Parts
 from .planner import Planned
-
-_RETRY: Final = Retry()
-"""How a failing invalidation is retried."""
 
 
 def middleware_of(
@@ -81,7 +72,7 @@ def event_handler_subscriptions(
             each: middleware_of(parts, each) for event_type in entry.events for each in stored_types(event_type)
         }
         handles = {
-            each: event_handle(_invoke(services.recorder, each, entry, plan), links)
+            each: event_handle(plan.recorded(services.recorder, "event", each, subscription=entry.name), links)
             for each, links in middleware.items()
         }
         names = {each: [name_of(link) for link in links] for each, links in middleware.items()}
@@ -96,13 +87,6 @@ def event_handler_subscriptions(
             store=parts.write,
             processor=EventHandlerProcessor(handles, services, names),
         )
-
-
-def _invoke(recorder: Recorder, event: type[Event], entry: EventHandlerEntry, plan: Planned) -> Invoke:
-    """Return the handler of a type of event, recorded if telemetry is on."""
-    if not recorder.on:
-        return plan.invoke
-    return recorded_handler(recorder, "event", event, plan.invoke, subscription=entry.name)
 
 
 def relay_subscriptions(parts: Parts, broker: Broker | None, recorder: Recorder) -> Iterator[Subscription]:
@@ -143,28 +127,3 @@ def _names(entry: RelayEntry | ConsumeEntry) -> Sequence[str]:
     """Return the wire names of the events of other applications. Events that Twofold records are not among them."""
     names = dict.fromkeys(str(each.message_name) for event_type in entry.events for each in stored_types(event_type))
     return [name for name in names if not name.startswith("twofold.")]
-
-
-def cache_subscriptions(
-    parts: Parts, queries: Sequence[CachedQuery], consistency: Consistency
-) -> Iterator[Subscription]:
-    """Yield the subscriptions that invalidate cached answers, if there is a cache."""
-    ended: dict[str, list[CachedQuery]] = {}
-    for query in queries:
-        if query.subscription:
-            ended.setdefault(query.subscription, []).append(query)
-    for name, several in ended.items():
-        if parts.cache is None:
-            continue
-        event_types: set[type[Event]] = {each for query in several for each in query.cache.invalidated_by}
-        yield Subscription(
-            name=name,
-            kind="cache",
-            events=stored_names(event_types),
-            start="now",
-            partition_by=None,
-            retry=_RETRY,
-            partitions=1,
-            store=parts.write,
-            processor=InvalidationProcessor(Rules(several), several[0].reads, parts.cache, parts.write, consistency),
-        )

@@ -11,6 +11,8 @@ from uuid import UUID
 
 from .._definitions.aggregate import Aggregate, stream_of
 from .._definitions.message import Event
+from .._definitions.names import LONGEST_STREAM, wrong_text
+from ..errors import NotStorable
 
 _IMMUTABLE: Final = frozenset({NoneType, bool, int, float, str, bytes, Decimal, datetime, date, UUID})
 
@@ -70,3 +72,13 @@ def restore(aggregate: Aggregate, attributes: dict[str, Any]) -> None:
         delattr(aggregate, name)
     for name, value in attributes.items():
         setattr(aggregate, name, value)
+
+
+def check_stream(stream: object, attempt: str) -> None:
+    """Check that every store can keep the name of a stream.
+
+    Raises:
+        NotStorable: no store can.
+    """
+    if wrong := wrong_text(stream, LONGEST_STREAM):
+        raise NotStorable(f"cannot {attempt}: no store can keep the stream {stream!r:.100}: {wrong}.")

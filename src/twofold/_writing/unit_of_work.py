@@ -15,20 +15,13 @@ from .._definitions.envelope import Envelope
 from .._definitions.message import Event
 from .._definitions.names import LONGEST_IDENTIFIER, LONGEST_STREAM, wrong_text
 from .._encoding.message_json import event_name
-from ..errors import (
-    AggregateExists,
-    ConfigurationError,
-    NotStorable,
-    ReadOnlyUnitOfWork,
-    UnitOfWorkClosed,
-    UnitOfWorkDoomed,
-    UsedFromAnotherTask,
-)
+from ..errors import AggregateExists, ConfigurationError
 from ..ports.event_log import StoredEvent
 from ..ports.transactions import WriteTransaction
+from . import unusable
 from .changes import Callback, Changes, Step
 from .storage import WriteSide
-from .tracked import Tracked
+from .tracked import Tracked, check_stream
 from .transactions import unconfirmed
 
 T = TypeVar("T")
@@ -103,7 +96,7 @@ class UnitOfWork:
         """
         self._check_writable()
         if stream is not None:
-            _check_stream(stream, f"record {type(event).__name__}")
+            check_stream(stream, f"record {type(event).__name__}")
         event_name(event)
         scope = handling()
         if scope is not None and scope.parent is not None and scope.unit is self:
@@ -204,7 +197,7 @@ class UnitOfWork:
         tracked = Tracked(aggregate, str(found), version=0)
         plain = tracked.id.isascii() and tracked.id.isprintable() and len(tracked.id) < _SHORT
         if not plain:  # for most ids, checking the rules would take longer than the rest of this method
-            _check_stream(tracked.stream, f"add {kind.__name__} {found!r:.100}")
+            check_stream(tracked.stream, f"add {kind.__name__} {found!r:.100}")
         if (kind, tracked.id) in self.changes.tracked:
             self.changes.untrack(aggregate)  # the caller gets the error
             raise AggregateExists(
@@ -286,36 +279,19 @@ class UnitOfWork:
     def _check(self) -> None:
         self._check_usable()
         if self._side.running.get() is not self._owner:
-            raise UsedFromAnotherTask(
-                "cannot use this unit of work here: another task opened it. Await repository calls one after another "
-                "instead of with gather() or a task group; for a time limit use anyio.fail_after(), not wait_for()."
-            )
+            raise unusable.in_another_task()
 
     def _check_usable(self) -> None:
         if self._doom is not None:
-            raise UnitOfWorkDoomed(
-                f"cannot use this unit of work: {type(self._doom).__name__} broke it ({self._doom}). "
-                "Let the error propagate; the retry_conflicts middleware repeats the handler on a fresh unit."
-            ) from self._doom
+            raise unusable.doomed(self._doom) from self._doom
         if self._closed:
-            raise UnitOfWorkClosed(
-                "cannot use this unit of work: it has ended. Use it only while its command is handled."
-            )
+            raise unusable.closed()
 
     def _check_whole(self) -> None:
         if self._incomplete is not None:
-            raise UnitOfWorkDoomed(
-                "cannot commit this unit of work: a nested command changed something and failed "
-                f"({type(self._incomplete).__name__}: {self._incomplete}), and its error was caught. Let the error "
-                "propagate, or dispatch the command inside `async with unit.savepoint():`."
-            ) from self._incomplete
+            raise unusable.incomplete(self._incomplete) from self._incomplete
 
     def _check_writable(self) -> None:
         self._check()
         if self._read_only:
-            raise ReadOnlyUnitOfWork("cannot write here: a query handler must not write. Make the query a command.")
-
-
-def _check_stream(stream: object, attempt: str) -> None:
-    if wrong := wrong_text(stream, LONGEST_STREAM):
-        raise NotStorable(f"cannot {attempt}: no store can keep the stream {stream!r:.100}: {wrong}.")
+            raise unusable.read_only()

@@ -17,7 +17,7 @@ from .._definitions.view import FieldType, field_type
 from .cache import Cached, CacheKey, CacheLease, CacheStore
 from .checkpoints import Checkpoint, CheckpointWriter, Lease
 from .clock import Clock, Ids
-from .event_log import EventLog, Expected, ExpectedVersion, LogPage, NewEvent, StoredEvent
+from .event_log import BlockingTransaction, EventLog, Expected, ExpectedVersion, LogPage, NewEvent, StoredEvent
 from .idempotency_keys import LONGEST_KEY, IdempotencyKeys, KeyRecord
 from .inbox import Inbox
 from .inline_projections import InlineProjections, RecordedInline
@@ -26,6 +26,7 @@ from .matching import condition_test
 from .migrations import MigratedStore, Migrations
 from .notifier import Notifier
 from .parked import Edit, ParkedEvent, ParkedEventReader, ParkedEventWriter, not_parked_at
+from .publisher import LARGEST_BODY, Outcome, Publisher, WireMessage, check_body
 from .receiver import Receiver
 from .requests import Answerer, Request, Requests
 from .retention import Retention
@@ -38,19 +39,7 @@ from .storage_kinds import StorageKinds
 from .stores import ReadStore, WriteStore
 from .subscription_store import Partition, Pause, SubscriptionStore
 from .transactions import ReadTransaction, Transaction, WriteTransaction
-from .transport import (
-    LARGEST_BODY,
-    Consumer,
-    Delivery,
-    Feed,
-    Outcome,
-    ParkedDelivery,
-    Publisher,
-    Transport,
-    WireMessage,
-    check_body,
-    log_dropped,
-)
+from .transport import Consumer, Delivery, Feed, ParkedDelivery, Transport, log_dropped
 
 __all__ = [
     "LARGEST_BODY",
@@ -60,6 +49,7 @@ __all__ = [
     "STORED_YEARS",
     "Answerer",
     "Backoff",
+    "BlockingTransaction",
     "CacheKey",
     "CacheLease",
     "CacheStore",

@@ -26,6 +26,18 @@ ExpectedVersion: TypeAlias = int | Expected
 """An exact stream version (the number of its events, 0 for none), or an `Expected`."""
 
 
+class BlockingTransaction(NamedTuple):
+    """An open transaction that readers of the log wait for.
+
+    Attributes:
+        text: the session of the transaction and its state, for operators.
+        seconds: how long the transaction has been open.
+    """
+
+    text: str
+    seconds: float
+
+
 class NewEvent(NamedTuple):
     """An encoded event that is not stored yet.
 
@@ -207,8 +219,12 @@ class EventLog(Protocol):
         """
         ...
 
-    async def blocking_transactions(self) -> Sequence[str]:
-        """Return descriptions of the transactions that delay readers now; an empty sequence if there are none."""
+    async def blocking_transactions(self) -> Sequence[BlockingTransaction]:
+        """Return the open transactions that delay readers; an empty sequence if there are none.
+
+        They have appended events, and later events are committed. A reader returns none of these before the transactions
+        end. The result includes the transactions that the last read of this process has found, if they are still open.
+        """
         ...
 
     async def count(self, *, after: Position, upto: Position) -> int:

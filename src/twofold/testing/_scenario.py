@@ -12,6 +12,7 @@ import anyio
 
 from .._application.application import Application
 from .._application.running import Running
+from .._application.settling import settled
 from .._definitions.aggregate import Aggregate
 from .._definitions.envelope import Origin
 from .._definitions.message import Command, Event, Message, Query
@@ -193,7 +194,7 @@ class Scenario:
         running.assembly.services.scheduled.send()
         running.notifications.appended.send()
         with anyio.move_on_after(self._timeout) as scope:
-            await running.settle(retries=False)
+            await settled(running, retries=False)
         if scope.cancelled_caught:
             await self._app.settle(timeout=0)  # raises, and names what is missing
 

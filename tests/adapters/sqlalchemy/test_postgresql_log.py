@@ -268,7 +268,8 @@ async def test_readers_say_for_whom_they_wait(lab: Lab, readers: Sequence[SqlAlc
 
     for reader in readers:
         assert await streams(reader) == []
-        (said,) = await reader.log.blocking_transactions()
+        ((said, seconds),) = await reader.log.blocking_transactions()
+        assert seconds > 0
         assert f"session {by_hand.get_server_pid()} of the nightly import has been appending for" in said
         assert "idle in transaction" in said
         assert "INSERT INTO twofold_events" in said

@@ -139,8 +139,9 @@ async def test_a_prepared_transaction_is_waited_for(server: PrivateServer, lab: 
 
     assert await once_more(reader) == []
     assert await streams(await lab.process()) == []
-    (said,) = await reader.log.blocking_transactions()
-    assert "prepared" in said
+    ((said, seconds),) = await reader.log.blocking_transactions()
+    assert "the prepared transaction 'by hand'" in said
+    assert seconds > 0
     await lab.ask("COMMIT PREPARED 'by hand'")
 
     assert await streams(reader) == ["prepared", "behind"]

@@ -8,10 +8,11 @@ from typing import Any, cast
 import pytest
 
 from tests.domains.cached_bank import CACHED, GetCached, balance, bank
-from twofold._caching.cached_query import CachedQuery, cached_queries
+from twofold._caching.cached_query import CachedQuery
 from twofold._caching.reach import NOWHERE, Reach, reach_of
 from twofold._registration.entries import QueryEntry
 from twofold._registration.places import Place
+from twofold._wiring.caches import cached_queries
 from twofold.errors import TransientFailure
 from twofold.ports import Checkpoint, Position
 from twofold.testing.conformance._domain.bank import Open

@@ -16,19 +16,20 @@ to transactions which did not commit, if the positions lie after the last commit
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twofold.errors import ConfigurationError
-from twofold.ports import START
+from twofold.ports import START, BlockingTransaction
 
 from ..._connection.database import Database
 from ..._dialects.postgresql.catalog import ADVISORY_LOCK
 from ..strategy import Head
-from .holders import HOLDERS, described
+from .holders import HOLDERS, holder
 
 _RUN: Final = """
 SELECT pg_postmaster_start_time(), 'twofold_events'::regclass::oid, pg_is_in_recovery(),
@@ -61,10 +62,17 @@ AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 
 @dataclass(frozen=True)
 class Gap:
-    """The state of the log when a reader found a gap."""
+    """The state of the log when a reader found a gap.
+
+    Attributes:
+        upto: the last position at that moment.
+        appending: the transactions of that moment that still append.
+        since: the moment, in seconds of a monotonic clock.
+    """
 
     upto: int
     appending: frozenset[str]
+    since: float = field(default_factory=time.monotonic)
 
 
 @dataclass
@@ -101,16 +109,16 @@ class GapFrontier:
         self._database = database
         self._progress = Progress(())
 
-    async def blocking_transactions(self) -> Sequence[str]:
+    async def blocking_transactions(self) -> Sequence[BlockingTransaction]:
         """Describe the sessions that the frontier waits for."""
         gap = self._progress.gap
         if gap is None or not gap.appending:
             return ()
-        names = list(gap.appending)
+        names, waited = list(gap.appending), time.monotonic() - gap.since
 
-        async def describe(connection: AsyncConnection) -> Sequence[str]:
+        async def describe(connection: AsyncConnection) -> Sequence[BlockingTransaction]:
             found = await self._database.dialect.connections.fetch(connection, HOLDERS, (names, ADVISORY_LOCK))
-            return [described(row) for row in found]
+            return [holder(row, waited) for row in found]
 
         return await self._database.use_driver(describe, "find the sessions that block readers")
 
@@ -149,7 +157,7 @@ class GapFrontier:
             now = await self._appending(connection)
             # A crash of the server renames prepared transactions, so each of them may be one of the gap's transactions.
             prepared = frozenset(name for name, is_prepared in now.items() if is_prepared)
-            gap = Gap(gap.upto, gap.appending & now.keys() | prepared)
+            gap = replace(gap, appending=gap.appending & now.keys() | prepared)
         progress.gap = gap
         return not gap.appending and progress.settle(gap.upto) >= missing
 

@@ -1,23 +1,33 @@
-"""Faults of queries whose answers are cached."""
+"""The cached queries of an application, from its registrations: their faults and their subscriptions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from hashlib import sha256
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Final, Union, get_args, get_origin
 
-from .._caching.keys import cacheable, can_match, fields_of, shape_of_key
-from .._definitions.message import Event, Message
-from .._definitions.subclasses import is_handled, stored_types
+from .._caching.cached_query import CachedQuery
+from .._caching.invalidation import InvalidationProcessor, Rules
+from .._caching.keys import cacheable, can_match, fields_of, shape_of, shape_of_key
+from .._consistency.waiting import Consistency
+from .._definitions.message import Event, Message, Query
+from .._definitions.retry import Retry
+from .._definitions.subclasses import is_handled, stored_names, stored_types
 from .._encoding.result_types import unresolved
 from .._encoding.secrets import masks
 from .._registration.entries import ProjectionEntry, QueryEntry
 from .._registration.registered import Registered
 from .._subscriptions.projection import Projection
+from .._subscriptions.subscription import Subscription
 from ..errors import Fault
+from .parts import Parts
 from .planner import Planned
+
+_RETRY: Final = Retry()
+"""How a failing invalidation is retried."""
 
 
 def check_caches(
@@ -134,4 +144,74 @@ def _check_reads(
             f"{event_type.__name__} invalidates the answers of {entry.message.__name__}, and no projection that it reads "
             f"handles this event ({', '.join(each.name for each in read)}), so the answers would not change. Name "
             "events that these projections handle."
+        )
+
+
+def cached_queries(
+    entries: Iterable[QueryEntry],
+    reads: Mapping[type[Query[Any]], Sequence[str]],
+    inline: Mapping[type[Query[Any]], Sequence[str]],
+) -> Sequence[CachedQuery]:
+    """Return the queries with `cache=`. Queries that read the same projections share a subscription.
+
+    A stopped projection therefore delays only the invalidation of answers that depend on it.
+
+    Args:
+        entries: the queries that are registered.
+        reads: the names of the asynchronous projections that each query reads.
+        inline: the names of the inline projections that each query reads.
+    """
+    found = [
+        (entry.message, entry.cache, tuple(sorted(reads[entry.message])), shape_of(entry.message))
+        for entry in entries
+        if entry.cache is not None and cacheable(entry.message)
+    ]
+    rules: dict[tuple[str, ...], list[str]] = {}
+    for _, cache, read, shape in found:
+        for event_type, key in cache.invalidated_by.items():
+            names = ["*"] if event_type is Event else [each.message_name for each in stored_types(event_type)]
+            rules.setdefault(read, []).extend(f"{name} {shape} {key}" for name in names)
+    return [
+        CachedQuery(
+            message,
+            cache,
+            read,
+            shape,
+            _subscription_name(read, rules[read]) if cache.invalidated_by else "",
+            tuple(inline[message]),
+        )
+        for message, cache, read, shape in found
+    ]
+
+
+def _subscription_name(reads: tuple[str, ...], rules: Sequence[str]) -> str:
+    """Return the name of a subscription. Other rules have another name, and so a checkpoint of their own.
+
+    While two releases run at the same time, neither advances the checkpoint of the other.
+    """
+    return f"twofold.cache.{sha256(repr((reads, sorted(rules))).encode()).hexdigest()[:8]}"
+
+
+def cache_subscriptions(
+    parts: Parts, queries: Sequence[CachedQuery], consistency: Consistency
+) -> Iterator[Subscription]:
+    """Yield the subscriptions that invalidate cached answers, if there is a cache."""
+    ended: dict[str, list[CachedQuery]] = {}
+    for query in queries:
+        if query.subscription:
+            ended.setdefault(query.subscription, []).append(query)
+    for name, several in ended.items():
+        if parts.cache is None:
+            continue
+        event_types: set[type[Event]] = {each for query in several for each in query.cache.invalidated_by}
+        yield Subscription(
+            name=name,
+            kind="cache",
+            events=stored_names(event_types),
+            start="now",
+            partition_by=None,
+            retry=_RETRY,
+            partitions=1,
+            store=parts.write,
+            processor=InvalidationProcessor(Rules(several), several[0].reads, parts.cache, parts.write, consistency),
         )
