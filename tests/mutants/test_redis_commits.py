@@ -36,7 +36,7 @@ MUTANTS: Faults = {
 
 SILENT: Faults = {
     test_silent_server.test_a_read_ends_in_time: {
-        "a read waits for ever": replacing(
+        "a read waits forever": replacing(
             Server, "__init__", lambda init: lambda self, client, **_: init(self, client, seconds=None)
         ),
     },

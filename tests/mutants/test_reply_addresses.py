@@ -39,7 +39,7 @@ BROKEN = test_request_failures.test_a_request_with_a_broken_reply_address
 
 MUTANTS: Faults = {
     choosing(BROKEN, reply_to="amq.rabbitmq.reply-to.x.y"): {
-        "a refused address is tried for ever": setting(Replies, "send", _until_it_is_sent),
+        "a refused address is tried forever": setting(Replies, "send", _until_it_is_sent),
         "replies share the connection of the requests": setting(
             RabbitMQServer, "_settle", _over_the_connection_of_requests
         ),

@@ -1,4 +1,4 @@
-"""Stores that wait for a silent server for ever."""
+"""Stores that wait for a silent server forever."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def _unlimited(init: Any) -> Any:
 
 MUTANTS: Faults = {
     silent.test_a_query_ends_in_time: {
-        "a query waits for ever": setting(database, "in_time", _at_any_time),
+        "a query waits forever": setting(database, "in_time", _at_any_time),
     },
     silent.test_a_command_ends_in_time_before_its_commit: {
-        "a command waits for ever": replacing(OpenTransaction, "__init__", _unlimited),
+        "a command waits forever": replacing(OpenTransaction, "__init__", _unlimited),
     },
 }
 

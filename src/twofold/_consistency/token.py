@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from itertools import accumulate, pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from .._background.shown import shown
@@ -38,7 +38,7 @@ KEPT = REMEMBERED * 32
 
 _LAST = 2**63 - 1
 
-_LEFT_OUT: dict[int, tuple[object, ...]] = {0: ({}, None, None, []), 1: (None, None, []), 3: ([],), 4: ()}
+_LEFT_OUT: dict[int, tuple[Any, ...]] = {0: ({}, None, None, []), 1: (None, None, []), 3: ([],), 4: ()}
 """The values of the last parts of a token that it may leave out, by the number of those that it has."""
 
 
@@ -233,7 +233,8 @@ def decode_token(token: str) -> Written:
     """
     try:
         log, position, event, own, *rest = json.loads(_octets(token))
-        origins, untyped, given, named = *rest, *_LEFT_OUT[len(rest)]
+        parts: list[Any] = [*rest, *_LEFT_OUT[len(rest)]]
+        origins, untyped, given, named = parts
         found = [(_log(other), each) for other, distances in origins.items() for each in _positions(distances)]
         events = _positions(own)
         if type(position) is int and (events or (START,))[-1] <= position <= _LAST:

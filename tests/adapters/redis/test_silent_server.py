@@ -29,7 +29,7 @@ async def network(redis_url: str) -> AsyncIterator[Proxy]:
 
 
 async def test_a_read_ends_in_time(network: Proxy, new_prefix: Callable[[], str]) -> None:
-    """A client without a timeout of its own does not wait for ever. The next read uses another connection."""
+    """A client without a timeout of its own does not wait forever. The next read uses another connection."""
     async with Client.from_url(network.url, socket_timeout=None, max_connections=1) as client:
         store = Redis(client, prefix=new_prefix(), answer_timeout=LIMIT)
         assert await store.subscriptions.checkpoint("tasks") is None
