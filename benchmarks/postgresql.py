@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from benchmarks._ratio import Ratio, as_fast, slower
 from benchmarks.sqlite import encoded, encoded_batch
 from twofold import Aggregate, Application, Command, Event, Query, ReadModel, Repository, View, on
-from twofold.ports import NewEvent
+from twofold.ports import START, AppendCondition, Criterion, NewEvent
 from twofold_sqlalchemy import SqlAlchemy
 
 WRITERS, SECONDS, ROUNDS, BATCH = 8, 2.0, 3, 100
@@ -85,6 +85,11 @@ async def measure() -> AsyncIterator[Ratio]:
                 )
                 if "peer" in found:
                     yield as_fast(f"{name}, {WRITERS} writers", "eventsourcing", found["ours"], found["peer"], 1.5)
+            decided = await _rates({"boundary": _deciding(store), "plain": _appending(store, 1)}, None)
+            yield as_fast(
+                f"append one event under a boundary, {WRITERS} writers", "append one event",
+                decided["boundary"], decided["plain"], 0.5,
+            )  # fmt: skip
         finally:
             await pool.close()
             await engine.dispose()
@@ -153,6 +158,30 @@ def _appending(store: SqlAlchemy, batch: int) -> Work:
         while time.perf_counter() < end:
             await _append(store, f"s-{uuid4()}", encoded_batch(batch))
             done += batch
+        return done
+
+    return work
+
+
+def _deciding(store: SqlAlchemy) -> Work:
+    """Return what reads a boundary, and appends a tagged event under its condition. No boundary overlaps another."""
+
+    async def decide(tag: str) -> None:
+        criteria, transaction = (Criterion(frozenset(["bench.counted"]), (tag,)),), await store.begin()
+        try:
+            found = await transaction.log.matching(criteria)
+            condition = AppendCondition(criteria, found[-1].position if found else START, len(found))
+            await transaction.log.guard([condition], [tag])
+            await transaction.log.append(f"s-{uuid4()}", [encoded(1)._replace(tags=(tag,))], expected=0)
+            await transaction.commit()
+        finally:
+            await transaction.rollback()
+
+    async def work(end: float) -> int:
+        tag, done = f"writer:{uuid4()}", 0
+        while time.perf_counter() < end:
+            await decide(f"{tag}-{done // 10}")  # at most ten events of one tag
+            done += 1
         return done
 
     return work

@@ -11,6 +11,9 @@ from twofold import Problem
 _ADVICE: Final[Mapping[str, Callable[[str], str]]] = {
     "no_worker": lambda _: "Run `twofold worker`.",
     "parked": lambda name: f"Run `twofold parked list {name}` for the reasons. Retry or discard the events.",
+    "messages_parked": lambda name: (
+        f"Run `twofold messages list {name}` for the reasons. Retry or discard the messages."
+    ),
     "events_lost": lambda name: (
         f"If no better copy of the log exists, run `twofold realign` for projections, or `twofold replay {name} --after "
         "POSITION` for an event handler or a relay, with the last position whose event was processed."

@@ -14,7 +14,7 @@ from twofold.errors import WiringError
 
 from ._graph import as_mermaid, as_text
 from ._output import FINDING, JsonOption, print_json, print_lines, run, say
-from ._target import AppOption, entered, opened
+from ._target import STOPS, AppOption, entered, opened
 
 
 class GraphFormat(StrEnum):
@@ -80,22 +80,46 @@ def graph(
     run(work)
 
 
+class _Stopping:
+    """The end of a worker by a signal. A worker that starts is cancelled, since a store may never answer.
+
+    `nohup` lets a process ignore SIGHUP, and the worker ignores it as well.
+    """
+
+    def __init__(self) -> None:
+        self.stopped = asyncio.Event()
+        self.starts = asyncio.current_task()
+        for number in STOPS:
+            if signal.getsignal(number) is not signal.SIG_IGN or number is signal.SIGINT:
+                asyncio.get_running_loop().add_signal_handler(number, self._stop)
+
+    def _stop(self) -> None:
+        self.stopped.set()
+        if self.starts is not None:
+            self.starts.cancel()
+
+
 def worker(
     app: AppOption = None,
     level: Annotated[str, typer.Option("--log-level", help="The level of the log on standard error.")] = "INFO",
 ) -> None:
-    """Run the subscriptions, the relays and the scheduler until SIGINT or SIGTERM. Current batches are finished."""
+    """Run the subscriptions, the relays and the scheduler until SIGINT, SIGTERM or SIGHUP. Current batches are finished."""
 
     async def work() -> None:
         logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
-        stopped = asyncio.Event()
-        for name in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(name, stopped.set)
-        async with entered(app, work=True) as application:
-            say(f"{application.name}: the worker runs. Stop it with Ctrl+C.")
-            await stopped.wait()
-            say(f"{application.name}: the worker finishes its batches.")
-        say(f"{application.name}: the worker has stopped.")
+        stopping = _Stopping()
+        try:
+            async with entered(app, work=True) as application:
+                stopping.starts = None
+                say(f"{application.name}: the worker runs. Stop it with Ctrl+C.")
+                await stopping.stopped.wait()
+                say(f"{application.name}: the worker finishes its batches.")
+        except asyncio.CancelledError:
+            if not stopping.stopped.is_set():
+                raise
+            say("The worker was stopped before it ran.")
+        else:
+            say(f"{application.name}: the worker has stopped.")
 
     if level.upper() not in logging.getLevelNamesMapping():
         raise typer.BadParameter(f"there is no log level {level!r}. Levels: DEBUG, INFO, WARNING, ERROR.")

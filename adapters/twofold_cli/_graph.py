@@ -13,7 +13,19 @@ _SHAPES = {
     "source": '>"{}"]',
     "relay": '[/"{}"/]',
 }
-_COLUMNS = ("command", "source", "aggregate", "event", "projection", "event_handler", "relay", "cache", "view", "query")
+_COLUMNS = (
+    "command",
+    "source",
+    "aggregate",
+    "event",
+    "projection",
+    "event_handler",
+    "process",
+    "relay",
+    "cache",
+    "view",
+    "query",
+)
 
 
 def as_mermaid(topology: Topology) -> str:

@@ -7,7 +7,20 @@ from typing import Annotated
 
 import typer
 
-from . import _applications, _console, _events, _parked, _projects, _scheduled, _schema, _subscriptions
+from . import (
+    _applications,
+    _console,
+    _events,
+    _messages,
+    _parked,
+    _processes,
+    _projects,
+    _scheduled,
+    _schema,
+    _subscriptions,
+    _tags,
+)
+from ._output import CLOSED
 
 cli = typer.Typer(
     name="twofold",
@@ -27,15 +40,18 @@ cli.command(rich_help_panel=_OPERATIONS)(_console.console)
 cli.command(rich_help_panel=_OPERATIONS)(_subscriptions.status)
 cli.command(rich_help_panel=_OPERATIONS)(_subscriptions.health)
 cli.add_typer(_parked.parked, name="parked", rich_help_panel=_OPERATIONS)
+cli.add_typer(_messages.messages, name="messages", rich_help_panel=_OPERATIONS)
 cli.command(rich_help_panel=_OPERATIONS)(_subscriptions.rebuild)
 cli.command(rich_help_panel=_OPERATIONS)(_subscriptions.realign)
 cli.command(rich_help_panel=_OPERATIONS)(_subscriptions.replay)
 cli.command(rich_help_panel=_OPERATIONS)(_subscriptions.pause)
 cli.command(rich_help_panel=_OPERATIONS)(_subscriptions.resume)
 cli.add_typer(_scheduled.scheduled, name="scheduled", rich_help_panel=_OPERATIONS)
+cli.add_typer(_processes.processes, name="processes", rich_help_panel=_OPERATIONS)
 cli.command(rich_help_panel=_OPERATIONS)(_events.events)
 cli.command(rich_help_panel=_OPERATIONS)(_events.path)
 cli.command(rich_help_panel=_OPERATIONS)(_events.lost)
+cli.add_typer(_tags.tags, name="tags", rich_help_panel=_OPERATIONS)
 cli.add_typer(_schema.schema, name="schema", rich_help_panel=_SETUP)
 cli.command(rich_help_panel=_SETUP)(_projects.new)
 
@@ -57,4 +73,9 @@ def _options(
 
 def main() -> None:
     """Run the command line: the entry point of the `twofold` command."""
-    cli()
+    try:
+        cli()
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # Click reports it as 1, which means a finding here
+            raise SystemExit(CLOSED) from None
+        raise

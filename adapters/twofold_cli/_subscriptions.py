@@ -23,7 +23,7 @@ Pausable = Annotated[
 
 
 def status(app: AppOption = None, as_json: JsonOption = False) -> None:
-    """Show every subscription: state, position, lag, parked and retrying events, and the processes that run it.
+    """Show every subscription and consumer: state, position, lag, parked and retrying events, and the processes that run it.
 
     The exit code is 1 if a store does not answer.
     """
@@ -32,14 +32,16 @@ def status(app: AppOption = None, as_json: JsonOption = False) -> None:
         try:
             async with entered(app) as application:
                 found = await application.operations.status()
+                consumers = await application.operations.consumers()
         except (TransientFailure, StorageError) as error:
             _print_health(Health.of_failure(error), as_json)
             return FINDING
         if as_json:
-            print_json([asdict(each) | {"state": each.overall} for each in found])
+            shown = [asdict(each) | {"state": each.overall} for each in found]
+            print_json([*shown, *(asdict(each) | {"kind": "consumer"} for each in consumers)])
             return 0
         columns = ("subscription", "kind", "state", "position", "lag", "parked", "retrying", "workers", "error")
-        rows = [
+        rows: list[tuple[object, ...]] = [
             (
                 *(each.name, each.kind, each.overall, int(each.position), each.lag, each.parked, each.retrying),
                 " ".join(f"{worker.host}/{worker.pid}" for worker in each.workers),
@@ -47,6 +49,9 @@ def status(app: AppOption = None, as_json: JsonOption = False) -> None:
             )
             for each in found
         ]
+        for one in consumers:
+            processes = f"{one.processes} process(es)" if one.processes else ""
+            rows.append((one.name, "consumer", one.state, None, None, one.parked, None, processes, one.error))
         print_table(columns, rows, empty="The application has no subscriptions.")
         return 0
 

@@ -12,13 +12,16 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from twofold import Application
 
 from ._output import Failure
+
+STOPS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals that stop a process."""
 
 AppOption = Annotated[
     str | None,
@@ -97,16 +100,18 @@ async def entered(target: str | None, *, work: bool = False) -> AsyncIterator[Ap
 
 @contextmanager
 def _users_code(attempt: str, module: str = "") -> Iterator[None]:
-    """Run code of the user's module. Ctrl+C interrupts it, and its errors have a traceback.
+    """Run code of the user's module. Ctrl+C interrupts it, other signals end the process, and its errors have a traceback.
 
     Raises:
         ModuleNotFoundError: the module that is imported does not exist.
         Failure: the code fails, or exits.
     """
-    before = signal.getsignal(signal.SIGINT)
-    main = before is not None and threading.current_thread() is threading.main_thread()
-    if main:
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio would wait for the end of the import
+    before = {number: signal.getsignal(number) for number in STOPS}
+    main = None not in before.values() and threading.current_thread() is threading.main_thread()
+    if main:  # asyncio would wait for the end of the import
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:
+                signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
     try:
         yield
     except SystemExit as error:
@@ -118,7 +123,8 @@ def _users_code(attempt: str, module: str = "") -> Iterator[None]:
         raise Failure(f"cannot {attempt}: {type(error).__name__}: {error}") from error
     finally:
         if main:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _checked(found: object) -> Application:

@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 from twofold import Application
 from twofold.errors import ConfigurationError, TwofoldError
 
-from . import _events, _login, _operating, _overview, _parked, _topology
+from . import _events, _login, _messages, _operating, _overview, _parked, _processes, _topology
 from ._access import HEADERS, Access, Sessions, read_form
 from ._render import Console, bare_page, console_of
 from ._samples import LONGEST_WAIT, Samples
@@ -33,8 +33,10 @@ _PAGES: Mapping[str, _Page] = {
     "/topology": _topology.topology,
     "/parked": _parked.parked,
     "/parked/event": _parked.parked_event,
+    "/messages": _messages.messages,
     "/events": _events.events,
     "/path": _events.path,
+    "/processes": _processes.processes,
     "/schedule": _operating.schedule,
     "/caches": _operating.caches,
     "/workers": _operating.workers,
@@ -46,6 +48,9 @@ _CHANGES: Mapping[str, _Change] = {
     "/parked/edit": _parked.edit,
     "/parked/retry": _parked.retry,
     "/parked/discard": _parked.discard,
+    "/messages/retry": _messages.retry,
+    "/messages/discard": _messages.discard,
+    "/processes/retry": _processes.retry,
     "/schedule/retry": _operating.retry_scheduled,
     "/login": _login.login,
     "/logout": _login.logout,

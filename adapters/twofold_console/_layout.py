@@ -12,7 +12,7 @@ _COLUMNS = (
     ("Commands and sources", ("command", "source")),
     ("Aggregates", ("aggregate",)),
     ("Events", ("event",)),
-    ("Subscriptions", ("projection", "event_handler", "relay", "cache")),
+    ("Subscriptions", ("projection", "event_handler", "process", "relay", "cache")),
     ("Views", ("view",)),
     ("Queries", ("query",)),
 )

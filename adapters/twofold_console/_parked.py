@@ -15,6 +15,8 @@ from ._overview import _PATIENCE
 from ._render import Notice, console_of, go_to, page
 
 _PAGE = 50
+_GROUPED = 2_000
+"""The number of parked events that are counted by their error. A subscription may have any number of them."""
 
 
 async def parked(request: Request) -> Response:
@@ -27,14 +29,14 @@ async def parked(request: Request) -> Response:
     if not name:
         return await page(request, "parked.html", current="parked", affected=affected, name="", events=[], groups=[])
     error, after = query.get("error", ""), query.get("after")
-    every = await operations.parked(name)
+    every = await operations.parked(name, limit=_GROUPED + 1)
     events = await operations.parked(name, error=error or None, after=int(after) if after else None, limit=_PAGE + 1)
-    groups = Counter(_error_of(each.reason) for each in every if each.attempts)
-    keys = len({each.key for each in every})
+    groups = Counter(_error_of(each.reason) for each in every[:_GROUPED] if each.attempts)
+    keys = len({each.key for each in every[:_GROUPED]})
     return await page(
         request, "parked.html", current="parked", affected=affected, name=name, error=error, events=events[:_PAGE],
         more=events[_PAGE - 1].event.position if len(events) > _PAGE else None, groups=groups.most_common(),
-        total=len(every), keys=keys, after=after,
+        total=len(every[:_GROUPED]), keys=keys, after=after, grouped_all=len(every) <= _GROUPED,
     )  # fmt: skip
 
 

@@ -46,6 +46,11 @@ class Sample:
         """Why the stores could not be read; None if they could."""
         return next((str(each) for each in self.health.problems if each.code in _AWAY), None)
 
+    @property
+    def parked_messages(self) -> int:
+        """The number of parked messages of all consumers, as far as it is known."""
+        return sum(each.parked or 0 for each in self.health.consumers)
+
     def status(self, name: str) -> SubscriptionStatus | None:
         """Return the status of a subscription."""
         return next((each for each in self.health.subscriptions if each.name == name), None)

@@ -17,17 +17,21 @@ from twofold.errors import ConfigurationError
 from ._create import create_console
 from ._settings import is_loopback
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _Server(uvicorn.Server):
-    """A server that ends with SIGINT and SIGTERM, and leaves the rest to the caller, who closes the stores."""
+    """A server that ends with SIGINT, SIGTERM and SIGHUP, and leaves the rest to the caller, who closes the stores."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Stop serving on a signal. Uvicorn itself would raise the signal again."""
         loop = asyncio.get_running_loop()
-        signals = _SIGNALS if current_thread() is main_thread() else ()
+        signals = [
+            each
+            for each in _SIGNALS
+            if current_thread() is main_thread() and signal.getsignal(each) is not signal.SIG_IGN
+        ]
         for each in signals:
             loop.add_signal_handler(each, self.handle_exit, each, None)
         try:
@@ -48,7 +52,7 @@ async def serve(
     hosts: Sequence[str] = (),
     started: Callable[[str], object] = lambda _: None,
 ) -> None:
-    """Serve the console of a running application until SIGINT, SIGTERM or cancellation. Requests are not logged.
+    """Serve the console of a running application until SIGINT, SIGTERM, SIGHUP or cancellation. Requests are not logged.
 
     Args:
         application: the application that the console shows and repairs.

@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from itertools import islice
 from uuid import UUID, uuid4
 
-from twofold.errors import ConcurrencyConflict, DuplicateEvent, EventsLost, InlineProjectionsChanged
+from twofold.errors import BoundaryConflict, ConcurrencyConflict, DuplicateEvent, EventsLost, InlineProjectionsChanged
 from twofold.ports import (
     START,
+    AppendCondition,
     BlockingTransaction,
+    Criterion,
     Expected,
     ExpectedVersion,
     LogPage,
@@ -22,6 +24,7 @@ from twofold.ports import (
 
 from ._step import Step
 from ._tables import GENERATIONS, INLINE, Tables
+from ._tags import matching
 
 
 class InMemoryEventLog:
@@ -140,9 +143,34 @@ class InMemoryLogWriter:
                 DuplicateEvent(f"cannot append to {stream}: an event id is in the log already: {known}.")
             )
         position = self._tables.new_position
-        stored = [StoredEvent(*event, stream, number, position()) for number, event in enumerate(events, version + 1)]
+        stored = [
+            StoredEvent(*event[:6], stream, number, position()) for number, event in enumerate(events, version + 1)
+        ]
         overlay.appended.extend(stored)
+        overlay.tagged.extend((tag, one) for event, one in zip(events, stored, strict=True) for tag in event.tags)
         return stored
+
+    async def matching(
+        self,
+        criteria: Sequence[Criterion],
+        *,
+        after: Position = START,
+        upto: Position | None = None,
+        limit: int = 500,
+    ) -> Sequence[StoredEvent]:
+        """Return the first events that one of some criteria selects."""
+        return list(islice(matching(self._step.reading(), criteria, after, upto), limit))
+
+    async def settled(self) -> Position:
+        """Return the position of the last committed event: events are visible as soon as they have a position."""
+        return self._step.reading().head
+
+    async def guard(self, conditions: Sequence[AppendCondition], tags: Collection[str]) -> None:
+        """Become the only transaction that writes, and check conditions."""
+        overlay = await self._step.writing()
+        for condition in conditions:
+            if next(matching(overlay, condition.criteria, condition.last), None) is not None:
+                raise self._step.broken(BoundaryConflict(str(condition), expected=condition.number))
 
     async def lock(self) -> None:
         """Become the only transaction that writes."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
-from twofold.ports import StoredEvent
+from twofold.ports import Position, StoredEvent
 
 from ._tables import GONE, Tables
 
@@ -16,6 +16,7 @@ class Mark(NamedTuple):
 
     changes: dict[str, dict[Any, Any]]
     appended: int
+    tagged: int
     loaded: dict[Any, str]
 
 
@@ -27,7 +28,7 @@ class Overlay:
         frozen: ignore later commits of other transactions.
     """
 
-    __slots__ = ("_frozen", "_head", "_tables", "appended", "changes", "loaded")
+    __slots__ = ("_frozen", "_head", "_tables", "appended", "changes", "loaded", "tagged")
 
     def __init__(self, tables: Tables, *, frozen: bool = False) -> None:
         self._tables = tables
@@ -35,18 +36,19 @@ class Overlay:
         self._head = tables.head if frozen else None
         self.changes: dict[str, dict[Any, Any]] = {}
         self.appended: list[StoredEvent] = []
+        self.tagged: list[tuple[str, StoredEvent]] = []
         self.loaded: dict[Any, str] = {}
         """The states that the transaction loaded or wrote last, by key."""
 
     def mark(self) -> Mark:
         """Return the changes until now."""
         changes = {table: dict(changed) for table, changed in self.changes.items()}
-        return Mark(changes, len(self.appended), dict(self.loaded))
+        return Mark(changes, len(self.appended), len(self.tagged), dict(self.loaded))
 
     def undo(self, mark: Mark) -> None:
         """Undo all changes since a mark."""
         self.changes, self.loaded = mark.changes, mark.loaded
-        del self.appended[mark.appended :]
+        del self.appended[mark.appended :], self.tagged[mark.tagged :]
 
     def get(self, table: str, key: Any) -> Any:
         """Return an entry, or None."""
@@ -83,6 +85,24 @@ class Overlay:
             events = [event for event in events if event.position <= self._head]
         return [*events, *(event for event in self.appended if event.stream == name)]
 
+    @property
+    def head(self) -> Position:
+        """The position of the last committed event."""
+        return self._tables.head if self._head is None else self._head
+
+    def events(self) -> Iterator[StoredEvent]:
+        """Iterate over all events, including the events of this transaction, by ascending position."""
+        head = self.head
+        yield from (event for event in self._tables.events if event.position <= head)
+        yield from self.appended
+
+    def tagged_events(self, tag: str) -> dict[Position, StoredEvent]:
+        """Return the events with a tag by their positions, including the events of this transaction."""
+        head = self.head
+        found = {position: event for position, event in self._tables.tagged.get(tag, {}).items() if position <= head}
+        found.update((event.position, event) for own, event in self.tagged if own == tag)
+        return found
+
     def stream_version(self, name: str) -> int:
         """Return the number of events of a stream, including the events of this transaction."""
         for event in reversed(self.appended):
@@ -105,4 +125,4 @@ async def changing(tables: Tables) -> AsyncIterator[Overlay]:
     async with tables.turn:
         overlay = Overlay(tables)
         yield overlay
-        tables.commit(overlay.appended, overlay.changes)
+        tables.commit(overlay.appended, overlay.tagged, overlay.changes)

@@ -72,7 +72,7 @@ class Step:
         """Make all changes visible in one step."""
         overlay = self.reading()
         if self._writes:
-            self._tables.commit(overlay.appended, overlay.changes)
+            self._tables.commit(overlay.appended, overlay.tagged, overlay.changes)
         await self.rollback()
 
     async def rollback(self) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
-from twofold import Aggregate, StateCodec, View
+from twofold import Aggregate, Clock, StateCodec, View
 from twofold.errors import InvalidDefinition
 
 from ._log import InMemoryEventLog
 from ._parked import InMemoryParkedReader
+from ._processes import InMemoryProcessReader
 from ._records import InMemoryRetention
 from ._schedule import InMemoryScheduleReader
 from ._subscriptions import InMemorySubscriptions
@@ -25,15 +26,21 @@ class InMemory:
 
     A full adapter: transactional, with every value as JSON, so that no object is shared between the application and the
     store. Nothing outlives the process. Transactions that write take turns from their first write on.
+
+    Args:
+        clock: the time of the store and of its leases, for tests; by default the machine's.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Clock | None = None) -> None:
+        self._clock = clock
         self._tables = tables = Tables()
-        self._codecs: dict[type[Any], StateCodec[Any]] = {}
         self.log = InMemoryEventLog(tables)
-        self.subscriptions = InMemorySubscriptions(tables)
+        self.subscriptions = InMemorySubscriptions(
+            tables, time.monotonic if clock is None else lambda: clock.now().timestamp()
+        )
         self.parked = InMemoryParkedReader(tables)
         self.schedule = InMemoryScheduleReader(tables)
+        self.processes = InMemoryProcessReader(tables)
         self.keys = InMemoryRetention(tables, KEYS, lambda record: record.time)
         self.inbox = InMemoryRetention(tables, INBOX, lambda time: time)
 
@@ -51,8 +58,8 @@ class InMemory:
         return self._tables.run
 
     async def now(self) -> datetime:
-        """Return the time of the machine's clock."""
-        return datetime.now(UTC)
+        """Return the time of the clock."""
+        return datetime.now(UTC) if self._clock is None else self._clock.now()
 
     async def close(self) -> None:
         """Do nothing: the data lives as long as this object."""
@@ -65,16 +72,11 @@ class InMemory:
         if not issubclass(aggregate_type, Aggregate):
             return f"{aggregate_type.__qualname__} is not an Aggregate. Derive it from Aggregate."
         try:
-            self._codec_of(aggregate_type)
+            StateCodec.of(aggregate_type)
         except InvalidDefinition as error:
             return str(error)
         return None
 
     async def begin(self, *, read_only: bool = False) -> InMemoryTransaction:
         """Begin a transaction."""
-        return InMemoryTransaction(self._tables, self._codec_of, read_only=read_only)
-
-    def _codec_of(self, aggregate_type: type[Any]) -> StateCodec[Any]:
-        if aggregate_type not in self._codecs:
-            self._codecs[aggregate_type] = StateCodec(aggregate_type)
-        return self._codecs[aggregate_type]
+        return InMemoryTransaction(self._tables, read_only=read_only)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from twofold.ports import Checkpoint, Lease, Partition, Pause
@@ -18,10 +18,12 @@ class InMemorySubscriptions:
 
     Args:
         tables: the committed data.
+        seconds: returns a time that never goes back, in seconds.
     """
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, seconds: Callable[[], float]) -> None:
         self._tables = tables
+        self._seconds = seconds
 
     async def checkpoint(self, subscription: str) -> Checkpoint | None:
         """Return the lowest committed checkpoint, or None when the subscription never ran here."""
@@ -33,7 +35,7 @@ class InMemorySubscriptions:
 
     async def partitions(self, subscription: str) -> Sequence[Partition]:
         """Return the partitions by their numbers."""
-        now, overlay = time.monotonic(), Overlay(self._tables)
+        now, overlay = self._seconds(), Overlay(self._tables)
         pause: Pause | None = overlay.get(PAUSES, subscription)
         return [
             Partition(number, stored.checkpoint, stored.generation, stored.owner if stored.until > now else None, pause)
@@ -46,7 +48,7 @@ class InMemorySubscriptions:
         """Lease partitions that no worker holds, or all."""
         leases: list[Lease] = []
         async with changing(self._tables) as overlay:
-            now = time.monotonic()
+            now = self._seconds()
             for number, stored in partitions_of(overlay, subscription).items():
                 if (force or stored.until <= now) and len(leases) < limit:
                     generation = max(stored.generation + 1, time.time_ns() // 1000)
@@ -59,7 +61,7 @@ class InMemorySubscriptions:
     async def renew(self, leases: Sequence[Lease], *, seconds: float) -> Sequence[Lease]:
         """Extend leases; return those that are still valid."""
         async with changing(self._tables) as overlay:
-            return [lease for lease in leases if _extend(overlay, lease, time.monotonic() + seconds)]
+            return [lease for lease in leases if _extend(overlay, lease, self._seconds() + seconds)]
 
     async def release(self, leases: Sequence[Lease]) -> None:
         """End leases."""
@@ -70,7 +72,7 @@ class InMemorySubscriptions:
     async def attend(self, subscription: str, owner: str, *, seconds: float) -> int:
         """Register a worker; return the number of registered workers."""
         async with changing(self._tables) as overlay:
-            now = time.monotonic()
+            now = self._seconds()
             overlay.put(ATTENDING, (subscription, owner), now + seconds)
             return sum(name == subscription and until > now for (name, _), until in overlay.items(ATTENDING))
 

@@ -23,8 +23,10 @@ PAUSES: Final = "pauses"
 KEYS: Final = "keys"
 INBOX: Final = "inbox"
 SCHEDULE: Final = "schedule"
+PROCESSES: Final = "processes"
 KINDS: Final = "kinds"
 INLINE: Final = "inline"
+TAGGED: Final = "tagged"
 GENERATIONS: Final = "generations"
 ROWS: Final = "rows:"
 """The names of the tables; a table of rows ends with the name of its view."""
@@ -51,6 +53,7 @@ class Tables:
         self.positions: list[Position] = []
         self.streams: dict[str, list[StoredEvent]] = {}
         self.ids: dict[Any, Position] = {}
+        self.tagged: dict[str, dict[Position, StoredEvent]] = {}
         self._correlations: dict[str, list[StoredEvent]] = {}
         self._correlated = 0
         self.entries: dict[str, dict[Any, Any]] = {}
@@ -83,13 +86,19 @@ class Tables:
         for event in self.events[len(self.events) - number :]:
             self.streams[event.stream].remove(event)
             self.ids.pop(event.id, None)
+            for tagged in self.tagged.values():
+                tagged.pop(event.position, None)
         del self.events[len(self.events) - number :], self.positions[len(self.positions) - number :]
         self._correlations, self._correlated = {}, 0
         self._next = count(self.head + 1)
         self.run = str(int(self.run) + 1)
 
-    def commit(self, appended: list[StoredEvent], changes: dict[str, dict[Any, Any]]) -> None:
+    def commit(
+        self, appended: list[StoredEvent], tagged: list[tuple[str, StoredEvent]], changes: dict[str, dict[Any, Any]]
+    ) -> None:
         """Make a transaction's changes visible in one step, without an await in between."""
+        for tag, event in tagged:
+            self.tagged.setdefault(tag, {})[event.position] = event
         for event in appended:
             self.events.append(event)
             self.positions.append(event.position)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, TypeVar
 
 from twofold import Aggregate, StateCodec, View
@@ -11,36 +10,32 @@ from ._checkpoints import InMemoryCheckpoints
 from ._inline import InMemoryInline
 from ._log import InMemoryLogWriter
 from ._parked import InMemoryParkedWriter
+from ._processes import InMemoryProcessWriter
 from ._records import InMemoryInbox, InMemoryKeys
 from ._rows import InMemoryRows, InMemoryShadows, rows_of
 from ._schedule import InMemoryScheduleWriter
 from ._snapshots import InMemorySnapshots, InMemoryStorageKinds
 from ._state import InMemoryState
 from ._step import Step
-from ._tables import Tables
+from ._tags import InMemoryTagRecords
 
 V = TypeVar("V", bound=View)
 
 
 class InMemoryTransaction(Step):
-    """A `WriteTransaction`. It creates a part when it is asked for it.
+    """A `WriteTransaction`. It creates a part when it is asked for it."""
 
-    Args:
-        tables: the committed data.
-        codec_of: returns the codec of an aggregate's state.
-        read_only: refuse to write, and read one state throughout.
-    """
-
-    __slots__ = ("_codec_of",)
-
-    def __init__(self, tables: Tables, codec_of: Callable[[type[Any]], StateCodec[Any]], *, read_only: bool) -> None:
-        super().__init__(tables, read_only=read_only)
-        self._codec_of = codec_of
+    __slots__ = ()
 
     @property
     def log(self) -> InMemoryLogWriter:
         """The event log."""
         return InMemoryLogWriter(self, self._tables)
+
+    @property
+    def tags(self) -> InMemoryTagRecords:
+        """The tags of stored events, and which of them are complete."""
+        return InMemoryTagRecords(self, self._tables)
 
     @property
     def snapshots(self) -> InMemorySnapshots:
@@ -73,6 +68,11 @@ class InMemoryTransaction(Step):
         return InMemoryScheduleWriter(self)
 
     @property
+    def processes(self) -> InMemoryProcessWriter:
+        """The processes."""
+        return InMemoryProcessWriter(self)
+
+    @property
     def checkpoints(self) -> InMemoryCheckpoints:
         """The checkpoints of subscriptions."""
         return InMemoryCheckpoints(self)
@@ -95,4 +95,4 @@ class InMemoryTransaction(Step):
         """Return the stored state of an aggregate type."""
         if not issubclass(aggregate_type, Aggregate):
             raise TypeError(f"cannot store {aggregate_type.__qualname__}: it is not an Aggregate.")
-        return InMemoryState(self, aggregate_type, self._codec_of(aggregate_type))
+        return InMemoryState(self, aggregate_type, StateCodec.of(aggregate_type))

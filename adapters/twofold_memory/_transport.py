@@ -112,6 +112,10 @@ class InMemoryTransport(InMemoryRequests):
         """Return the parked messages of a consumer, oldest first."""
         return self._queues[consumer].parked() if consumer in self._queues else []
 
+    async def parked_count(self, consumer: str) -> int:
+        """Return the number of parked messages of a consumer."""
+        return self._queues[consumer].parked_count() if consumer in self._queues else 0
+
     async def unpark(self, consumer: str, ids: Sequence[str], *, again: bool) -> int:
         """Remove parked messages, and deliver them again if `again`. Return how many there were."""
         found = self._queues[consumer].unpark(ids, again=again) if consumer in self._queues else 0

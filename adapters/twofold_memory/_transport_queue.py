@@ -70,6 +70,10 @@ class Queue:
         """Return the parked messages, oldest first."""
         return [ParkedDelivery(entry.message, reason) for entry, reason in self._parked]
 
+    def parked_count(self) -> int:
+        """Return the number of parked messages."""
+        return len(self._parked)
+
     def unpark(self, ids: Sequence[str], *, again: bool) -> int:
         """Remove parked messages, and append them to their partitions if `again`. Return how many there were."""
         wanted = frozenset(ids)

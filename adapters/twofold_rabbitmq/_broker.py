@@ -117,6 +117,15 @@ class RabbitMQ:
         """Return the parked messages of a consumer, oldest first."""
         return await self._parking(consumer).listed()
 
+    async def parked_count(self, consumer: str) -> int:
+        """Return the number of messages in the queue of parked messages. Those that an operator reads now are left out."""
+        async with self._administration() as channel:
+            try:
+                queue = await channel.declare_queue(self._topology.parked(consumer), passive=True)
+            except ChannelNotFoundEntity:
+                return 0
+        return queue.declaration_result.message_count or 0
+
     async def unpark(self, consumer: str, ids: Sequence[str], *, again: bool) -> int:
         """Remove parked messages, and deliver them again if `again`. Return how many there were."""
         first, *_ = self._topology.queues(Feed(consumer=consumer, topics=()))

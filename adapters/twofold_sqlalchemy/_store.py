@@ -20,6 +20,7 @@ from ._aggregates.orm import OrmState, mapper_of, missing_mapping
 from ._connection.database import Database
 from ._dialects.registry import dialect_of
 from ._log.event_log import SqlEventLog
+from ._records.processes import SqlProcessReader
 from ._records.retention import SqlRetention
 from ._records.schedule import SqlScheduleReader
 from ._schema import schema as _schema
@@ -132,10 +133,11 @@ class SqlAlchemy:
         self._database = Database(engine, dialect)
         self._tables = tables = own_tables(dialect, MetaData())
         self._prepared = prepared = Prepared(self._database, tables)
-        self.log = SqlEventLog(self._database, tables, prepared.log, prepared.streams)
+        self.log = SqlEventLog(self._database, tables, prepared.log, prepared.end, prepared.streams)
         self.subscriptions = SqlSubscriptions(self._database, tables)
         self.parked = SqlParkedReader(self._database, prepared.parked)
         self.schedule = SqlScheduleReader(self._database, prepared.schedule)
+        self.processes = SqlProcessReader(self._database, prepared.processes)
         self.keys = SqlRetention(self._database, tables.keys)
         self.inbox = SqlRetention(self._database, tables.inbox)
         self._views: dict[tuple[type[View], bool], ViewTable[Any]] = {}

@@ -15,11 +15,15 @@ from ._connection.database import Database
 from ._connection.open_transaction import OpenTransaction
 from ._log.log_writer import SqlLogWriter
 from ._log.registry import strategy_of
+from ._log.strategy import LogEnd
 from ._log.streams import Streams
+from ._log.tags import TaggedEvents
 from ._records.inbox import InboxStatements, SqlInbox
 from ._records.inline import InlineStatements, SqlInline
 from ._records.keys import KeyStatements, SqlKeys
+from ._records.processes import ProcessStatements, SqlProcessWriter
 from ._records.schedule import ScheduleStatements, SqlScheduleWriter
+from ._records.tags import SqlTagRecords, TagRecordStatements
 from ._schema.tables import Tables
 from ._subscriptions.checkpoints import CheckpointStatements, SqlCheckpoints
 from ._subscriptions.parked import ParkedStatements, SqlParkedWriter
@@ -49,14 +53,18 @@ class Prepared:
 
     def __init__(self, database: Database, tables: Tables) -> None:
         self.database = database
-        self.log = strategy_of(database, tables)
+        self.tagged = TaggedEvents(database, tables)
+        self.log = strategy_of(database, tables, self.tagged)
+        self.end = LogEnd(self.log.frontier)
         self.streams = Streams(database, tables)
         self.snapshots = SnapshotStatements(database, tables)
         self.storage_kinds = StorageKindStatements(database, tables)
         self.inline = InlineStatements(database, tables)
         self.keys = KeyStatements(database, tables)
         self.inbox = InboxStatements(database, tables)
+        self.tags = TagRecordStatements(database, tables)
         self.schedule = ScheduleStatements(database, tables)
+        self.processes = ProcessStatements(database, tables)
         self.checkpoints = CheckpointStatements(database, tables)
         self.parked = ParkedStatements(database, tables)
 
@@ -83,8 +91,9 @@ class SqlTransaction:
     @property
     def log(self) -> SqlLogWriter:
         """The event log."""
+        prepared = self._prepared
         return SqlLogWriter(
-            self._transaction, self._prepared.database, self._prepared.streams, self._prepared.log.appender
+            self._transaction, prepared.database, prepared.streams, prepared.log.appender, prepared.tagged, prepared.end
         )
 
     @property
@@ -113,9 +122,19 @@ class SqlTransaction:
         return SqlInbox(self._transaction, self._prepared.inbox)
 
     @property
+    def tags(self) -> SqlTagRecords:
+        """The tags of stored events, and which of them are complete."""
+        return SqlTagRecords(self._transaction, self._prepared.tags)
+
+    @property
     def schedule(self) -> SqlScheduleWriter:
         """The scheduled commands."""
         return SqlScheduleWriter(self._transaction, self._prepared.schedule)
+
+    @property
+    def processes(self) -> SqlProcessWriter:
+        """The processes."""
+        return SqlProcessWriter(self._transaction, self._prepared.processes)
 
     @property
     def checkpoints(self) -> SqlCheckpoints:

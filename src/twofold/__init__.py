@@ -5,6 +5,8 @@ ports in `twofold.ports` that adapters implement, and the errors, drawn as a tre
 """
 
 from ._application.application import Application
+from ._application.consumer_operations import ParkedMessage
+from ._application.consumer_status import ConsumerStatus
 from ._application.health import Health
 from ._application.operations import Operations
 from ._application.parked_operations import ParkedDetails
@@ -16,9 +18,14 @@ from ._buses.event_bus import EventBus
 from ._buses.query_bus import QueryBus
 from ._definitions.aggregate import Aggregate
 from ._definitions.cache import Cache, CacheStats
+from ._definitions.criteria import Criteria, select
 from ._definitions.envelope import Envelope
+from ._definitions.flow import Flow
+from ._definitions.folding import fold
 from ._definitions.message import Command, Event, Message, Query
 from ._definitions.on import on
+from ._definitions.process import Process
+from ._definitions.process_marks import on_error, on_reply, on_timeout, starts
 from ._definitions.retry import Retry
 from ._definitions.thresholds import Thresholds
 from ._definitions.topology import Topology, TopologyEdge, TopologyNode
@@ -28,6 +35,7 @@ from ._dispatch.scheduler import Scheduler
 from ._dispatch.session import Session
 from ._encoding.row_json import RowCodec
 from ._encoding.state_json import StateCodec
+from ._processes.status import ProcessStatus
 from ._reading.comparisons import any_of, ge, gt, le, lt, ne, one_of
 from ._reading.pages import Keyset, Page, Rows
 from ._reading.read_model import ReadModel
@@ -39,6 +47,7 @@ from ._subscriptions.message_path import MessagePath, PathHandler, PathNode
 from ._subscriptions.owners import SubscriptionWorker
 from ._subscriptions.status import SubscriptionStatus
 from ._telemetry.options import Telemetry
+from ._writing.boundary import Boundary
 from ._writing.repository import Repository
 from ._writing.tracked import AggregateRemoved
 from ._writing.unit_of_work import UnitOfWork
@@ -50,16 +59,20 @@ __all__ = [
     "AggregateRemoved",
     "Answer",
     "Application",
+    "Boundary",
     "Cache",
     "CacheStats",
     "Clock",
     "Command",
     "CommandBus",
+    "ConsumerStatus",
+    "Criteria",
     "Envelope",
     "Event",
     "EventBus",
     "EventPage",
     "EventRecord",
+    "Flow",
     "Health",
     "Ids",
     "Keyset",
@@ -68,9 +81,12 @@ __all__ = [
     "Operations",
     "Page",
     "ParkedDetails",
+    "ParkedMessage",
     "PathHandler",
     "PathNode",
     "Problem",
+    "Process",
+    "ProcessStatus",
     "Query",
     "QueryBus",
     "ReadModel",
@@ -98,11 +114,17 @@ __all__ = [
     "UnitOfWork",
     "View",
     "any_of",
+    "fold",
     "ge",
     "gt",
     "le",
     "lt",
     "ne",
     "on",
+    "on_error",
+    "on_reply",
+    "on_timeout",
     "one_of",
+    "select",
+    "starts",
 ]

@@ -17,6 +17,7 @@
     │   └── IdempotencyKeyReused (ValueError)      an idempotency key was used with another command or payload
     ├── UnitOfWorkError
     │   ├── ConcurrencyConflict (RuntimeError)     a concurrent writer changed the stream or the row first
+    │   │   └── BoundaryConflict                   … appended an event that matches a boundary that was read
     │   ├── InlineProjectionsChanged (RuntimeError)  another process changed the inline projections of the event log
     │   ├── UnitOfWorkDoomed (RuntimeError)        the unit of work was used after an error broke its transaction
     │   ├── UnitOfWorkClosed (RuntimeError)        the unit of work was used after its end
@@ -30,9 +31,11 @@
     ├── StorageError
     │   ├── AggregateNotFound (LookupError)        there is no aggregate of that type and id
     │   ├── AggregateExists (ValueError)           an aggregate of that type and id was added before
+    │   ├── TagsIncomplete (RuntimeError)          stored events lack tags that their class declares now
     │   ├── DuplicateEvent (ValueError)            an event id is already in the event log
     │   ├── UndecodableEvent (ValueError)          a stored event has no class, no upcaster or invalid data
     │   ├── UndecodableCommand (ValueError)        a scheduled command has no class, no upcaster or invalid data
+    │   ├── UndecodableProcess (ValueError)        a stored process lacks an upcaster, or has data that its class refuses
     │   ├── CheckpointMoved (RuntimeError)         another worker moved the checkpoint of this subscription
     │   ├── RebuildRunning (RuntimeError)          another process rebuilds this projection
     │   ├── RebuildFailed (RuntimeError)           an inline projection fails on a stored event
@@ -189,6 +192,25 @@ class ConcurrencyConflict(UnitOfWorkError, RuntimeError):
         )
 
 
+class BoundaryConflict(ConcurrencyConflict):
+    """Another transaction appended an event that matches a boundary, after the boundary was read. Nothing was written.
+
+    Attributes:
+        stream: the criteria of the boundary.
+        expected: the number of matching events that were read.
+        actual: the number that was found, or None if they were not counted.
+    """
+
+    def __init__(self, criteria: str, *, expected: int, actual: int | None = None) -> None:
+        super().__init__(criteria, expected=expected, actual=actual)
+        text = (
+            f"cannot append under the condition of {criteria}: after {expected} matching event(s) were read, another "
+            "transaction appended one. Repeat the command, which reads the boundary again. The retry_conflicts middleware "
+            "does this."
+        )
+        self.args = (text,)
+
+
 class InlineProjectionsChanged(UnitOfWorkError, RuntimeError):
     """Another process has changed the inline projections of the event log since this one started. Nothing was written.
 
@@ -270,6 +292,10 @@ class AggregateExists(StorageError, ValueError):
     """An aggregate of that type and id was added before. It may have been removed since."""
 
 
+class TagsIncomplete(StorageError, RuntimeError):
+    """Events were stored before their class declared tags, so a boundary would miss them. Fill the tags first."""
+
+
 class DuplicateEvent(StorageError, ValueError):
     """An event id is already in the event log. Nothing was written."""
 
@@ -280,6 +306,10 @@ class UndecodableEvent(StorageError, ValueError):
 
 class UndecodableCommand(StorageError, ValueError):
     """A scheduled command has no class in this application, lacks an upcaster, or has data that its class refuses."""
+
+
+class UndecodableProcess(StorageError, ValueError):
+    """A stored process lacks an upcaster, or has data that its class refuses. Other processes are not affected."""
 
 
 class CheckpointMoved(StorageError, RuntimeError):

@@ -41,9 +41,10 @@ class MessageContext(logging.Filter):
 
 
 class JsonFormatter(logging.Formatter):
-    """Write a record as one line of JSON: time (UTC), level, logger, message, the fields of `FIELDS`, and the exception.
+    """Write a record as one line of JSON: time (UTC), level, logger, message, the fields of `FIELDS`, exception and stack.
 
-    Fields without a value are left out.
+    Fields without a value are left out. A record whose arguments do not fit its text is written with the error and the text,
+    instead of the lines that `logging` prints about it.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -52,14 +53,24 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _message_of(record),
         }
-        found |= {field: value for field in FIELDS if (value := getattr(record, field, ""))}
+        found |= {field: str(value) for field in FIELDS if (value := getattr(record, field, ""))}
         if record.exc_info and not record.exc_text:
             record.exc_text = self.formatException(record.exc_info)
         if record.exc_text:
             found["exception"] = record.exc_text
+        if record.stack_info:
+            found["stack"] = self.formatStack(record.stack_info)
         return json.dumps(found)
+
+
+def _message_of(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception as error:  # noqa: BLE001 -- the arguments are objects of any class
+        text = repr(record.msg) if isinstance(record.msg, str) else f"of type {type(record.msg).__name__}"
+        return f"cannot format the log message {text} at {record.pathname}:{record.lineno}: {type(error).__name__}"
 
 
 def write_json(level: int = logging.INFO, stream: TextIO | None = None) -> None:

@@ -165,3 +165,27 @@ async def test_a_line_outside_of_handlers_has_no_ids(lines: StringIO) -> None:
     logger.info("starting")
     (line,) = map(json.loads, lines.getvalue().splitlines())
     assert line.keys() == {"time", "level", "logger", "message"}
+
+
+def test_a_line_has_the_stack(lines: StringIO) -> None:
+    """The stack that a call asks for is a field of the one line."""
+    logger.warning("here", stack_info=True)
+    (line,) = map(json.loads, lines.getvalue().splitlines())
+    assert "test_a_line_has_the_stack" in line["stack"]
+    assert line["message"] == "here"
+
+
+@pytest.mark.parametrize("message", ["%s of %d", "%(name)s", object()], ids=["missing", "named", "object"])
+def test_a_record_that_cannot_be_formatted(message: object) -> None:
+    """It is one line with the place, and without the arguments."""
+
+    class Silent:
+        def __str__(self) -> str:
+            raise ValueError("hunter2")
+
+    arguments = {"msg": message, "args": (Silent(),), "pathname": "shop.py", "lineno": 7, "tenant": 7}
+    line = twofold.logging.JsonFormatter().format(logging.makeLogRecord(arguments))
+    assert "\n" not in line
+    assert "hunter2" not in line
+    assert "shop.py:7" in json.loads(line)["message"]
+    assert json.loads(line)["tenant"] == "7"

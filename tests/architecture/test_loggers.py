@@ -15,8 +15,8 @@ def _creates_loggers(file: Path) -> bool:
 
 
 def test_loggers_come_from_one_place() -> None:
-    """Only `logger_of` creates loggers; a test tool and the set-up of JSON logs get existing ones."""
+    """Only `logger_of` creates loggers; test tools and the set-up of JSON logs get existing ones."""
     found = {
         file.name for folder in ("src", "adapters") for file in (ROOT / folder).rglob("*.py") if _creates_loggers(file)
     }
-    assert found == {"log_lines.py", "logged.py", "logging.py"}
+    assert found == {"log_lines.py", "logged.py", "logging.py", "simulate.py"}

@@ -147,9 +147,13 @@ async def start() -> Trip:
 
 
 async def command(key: str | None = None, *, event_sourced: bool = False) -> Trip:
-    """Trace the first command of a session, from the dispatch to the commit and back."""
+    """Trace the first command of a session, from the dispatch to the commit and back.
+
+    An earlier command has compared the tags of the event with those that are recorded, which is done once in a process.
+    """
     app = application(event_sourced=[Order] if event_sourced else [], work=False)
     async with app, app.session() as session:
+        await app.dispatch(Place(order_id="0", product="Lantern"))
         with traced() as trip:
             await session.dispatch(Place(order_id="1", product="Lantern"), idempotency_key=key)
     return trip

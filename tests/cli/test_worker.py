@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Call, Json
+from twofold.testing.conformance._tools.in_time import CEILING
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,9 +41,41 @@ def test_a_retry_is_run_by_the_worker(worker: subprocess.Popen[str], seeded: Cal
     assert (result.exit_code, result.stdout) == (0, "The events were handled.\n")
 
 
-@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_worker_stops_at_a_signal(worker: subprocess.Popen[str], stop: signal.Signals) -> None:
     """It finishes its batches and exits with 0."""
     worker.send_signal(stop)
     output, _ = worker.communicate(timeout=60)
     assert (worker.returncode, "the worker has stopped" in output) == (0, True)
+
+
+HANGING = """
+import asyncio, time
+
+async def opens():
+    print("opening", flush=True)
+    await asyncio.sleep(3600)
+
+def loads():
+    print("opening", flush=True)
+    time.sleep(3600)
+"""
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("target", ["opens", "loads"])
+def test_a_worker_that_does_not_start_stops_at_a_signal(stop: signal.Signals, target: str, tmp_path: Path) -> None:
+    """An application that hangs while it is opened does not keep the process."""
+    (tmp_path / "hanging.py").write_text(HANGING)
+    path = os.pathsep.join(str(ROOT / each) for each in ("src", "adapters"))
+    with subprocess.Popen(
+        [sys.executable, "-m", "twofold_cli", "worker", "--app", f"hanging:{target}"],
+        env=os.environ | {"PYTHONPATH": path},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "opening\n"
+        process.send_signal(stop)
+        process.wait(CEILING)

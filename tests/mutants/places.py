@@ -95,13 +95,16 @@ unbroken_store = both(
     at("keys", Proxy),
     at("inbox", Proxy),
     at("schedule", Proxy),
+    at("processes", Proxy),
     at("transaction.log", Proxy),
     at("transaction.state", Proxy),
     at("transaction.snapshots", Proxy),
     at("transaction.storage_kinds", Proxy),
+    at("transaction.tags", Proxy),
     at("transaction.keys", Proxy),
     at("transaction.inbox", Proxy),
     at("transaction.schedule", Proxy),
+    at("transaction.processes", Proxy),
 )
 """The same for a write store."""
 

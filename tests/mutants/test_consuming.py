@@ -12,7 +12,7 @@ import anyio
 
 from tests.brokers import BROKERS
 from tests.mutants.brokers import QuickSuite
-from tests.mutants.combinators import changing, changing_result, for_each, instead, replacing
+from tests.mutants.combinators import changing, changing_result, for_each, ignoring, instead, replacing
 from tests.mutants.harness import Mutants, MutantSuite
 from tests.mutants.places import at, unbroken_broker
 from twofold.ports import Consumer, Delivery, Feed, ParkedDelivery, Transport
@@ -95,6 +95,42 @@ async def _read_what_nobody_reads(reading: list[str], transport: Transport, cons
         return await transport.parked(consumer)
     finally:
         reading.remove(consumer)
+
+
+class CountsSinceStart(Proxy):
+    """Counts the messages that this process has parked since its start."""
+
+    _parked = 0
+
+    @asynccontextmanager
+    async def consume(self, feed: Feed) -> AsyncIterator[Any]:
+        async with self.inner.consume(feed) as consumer:
+            yield _Parking(consumer, transport=self)
+
+    async def parked_count(self, consumer: str) -> int:
+        return self._parked if await self.inner.parked_count(consumer) else 0
+
+
+class _Parking(Proxy):
+    async def park_all(self, refused: Sequence[tuple[Delivery, str]]) -> None:
+        await self.inner.park_all(refused)
+        self.transport._parked += len(refused)
+
+
+async def _count_all(transport: Transport, consumer: str) -> int:
+    """Count the parked messages of every consumer of the case."""
+    return sum([await transport.parked_count(each) for each in ("a", "b")])
+
+
+class CountsOnlyMore(Proxy):
+    """Never counts fewer messages than before."""
+
+    _most = 0
+
+    async def parked_count(self, consumer: str) -> int:
+        found = int(await self.inner.parked_count(consumer))
+        self._most = max(self._most, found) if found else self._most
+        return self._most if consumer == "a" else found
 
 
 class DeliversAccepted(Proxy):
@@ -237,6 +273,12 @@ MUTANTS: Mutants = {
     "test_messages_are_parked_in_one_call": {
         "one message of an id is kept": at("connection.consumer", instead(park_all=_park_one_of_an_id)),
         "the order is lost": at("connection.consumer", instead(park_all=_park_in_reverse)),
+    },
+    "test_parked_messages_are_counted": {
+        "what the process has parked is counted": at("connection", CountsSinceStart),
+        "what was taken out is counted": at("connection", CountsOnlyMore),
+        "every consumer is counted": at("connection", instead(parked_count=_count_all)),
+        "nothing is counted": at("connection", ignoring("parked_count", returning=0)),
     },
     "test_operators_see_all_parked_messages_at_the_same_time": {
         "reading hides messages": for_each(

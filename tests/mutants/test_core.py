@@ -12,7 +12,7 @@ import pytest
 
 from tests.application import test_mistakes
 from tests.mutants.core import Faults, FaultSuite, at_once, replacing, setting
-from tests.transport import test_tokens
+from tests.transport import test_token_texts
 from tests.wiring import test_parameters, test_result_types
 from twofold._buses import callables
 from twofold._buses.signature import Parameter
@@ -123,14 +123,14 @@ def _again(merged: Any) -> Any:
 
 
 TOKENS: Faults = {
-    test_tokens.test_a_well_formed_token_that_is_too_long_is_refused: {
+    test_token_texts.test_a_well_formed_token_that_is_too_long_is_refused: {
         "a token of any length is decoded": setting(token, "LONGEST", sys.maxsize),
     },
-    test_tokens.test_a_token_costs_linear_time: {
+    test_token_texts.test_a_token_costs_linear_time: {
         "positions are compared with each other": replacing(token, "_positions", _in_squares),
-        "logs are compared with each other": replacing(test_tokens, "merged", _again),
+        "logs are compared with each other": replacing(test_token_texts, "merged", _again),
     },
-    test_tokens.test_a_token_costs_bounded_memory: {
+    test_token_texts.test_a_token_costs_bounded_memory: {
         "all positions up to the last are stored": replacing(token, "_positions", _with_all_between),
     },
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -35,7 +36,7 @@ async def _yes(*_: object) -> bool:
     return True
 
 
-GIVEN = {**FIXTURES, "here": InMemory}
+GIVEN: Mapping[str, Callable[[], Any]] = {**FIXTURES, "here": InMemory}
 
 LOSSES: Faults = {
     test_source_losses.test_lost_events_are_reported_and_listed: {

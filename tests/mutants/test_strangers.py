@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -48,7 +48,7 @@ def connecting() -> Callable[[], Awaitable[Transport]]:
     return connect
 
 
-FIXTURES = {"connect": connecting, "there": InMemory, "broker": InMemoryTransport}
+FIXTURES: Mapping[str, Callable[[], Any]] = {"connect": connecting, "there": InMemory, "broker": InMemoryTransport}
 
 MESSAGES: Faults = {
     test_receiving.test_events_are_identified_by_source_and_id_as_texts: {

@@ -21,6 +21,7 @@ from twofold.errors import ReadNotReady, TransientFailure
 from twofold.testing.conformance._domain.audit import GetAudit, auditing, deposits, running
 from twofold.testing.conformance._domain.audit import settled as settled_bank
 from twofold.testing.conformance._domain.bank import Open
+from twofold.testing.conformance._domain.fulfilment import NAME, Handlers, Order, Pay, fulfilling
 from twofold.testing.conformance._domain.reminders import Broken, Remind, reminding
 from twofold.testing.conformance._tools.dial import Dial, WrongClock
 from twofold.testing.conformance._tools.hooked import Call, Hooked
@@ -239,6 +240,21 @@ async def test_remote_calls_are_measured(collected: Collected) -> None:
             await bus.dispatch(Remind(note="a"), timeout=0.01)
     error = f"twofold.errors.{type(raised.value).__name__}"
     assert collected.value(metrics.REMOTE_DURATION, twofold_service="nobody", error_type=error) == 1
+
+
+async def test_processes_are_counted(collected: Collected) -> None:
+    """Processes are counted by name and state."""
+    app = Application("fulfilling", write=InMemory(), telemetry=collected.option)
+    app.include(fulfilling(Handlers()))
+    async with app:
+        for order_id in "ab":
+            await app.dispatch(Order(order_id=order_id))
+        await app.settle()
+        await app.dispatch(Pay(order_id="a"))
+        await app.settle()
+        for state in ("completed", "waiting"):
+            labels = {"twofold_process": NAME, "twofold_process_state": state}
+            await until(lambda labels=labels: collected.value(metrics.PROCESSES, **labels) == 1)  # type: ignore[misc]
 
 
 async def test_measurements_have_the_documented_attributes(collected: Collected) -> None:

@@ -44,6 +44,12 @@ function say(problem) {
   button?.classList.toggle("lost", Boolean(problem));
 }
 
+// A console that was restarted accepts only its new CSRF token.
+function renewForms(fresh) {
+  const token = fresh.querySelector('input[name="csrf"]')?.value;
+  for (const each of token ? document.querySelectorAll('input[name="csrf"]') : []) each.value = token;
+}
+
 async function refresh() {
   const regions = [...document.querySelectorAll("[data-live]")];
   if (running && !document.hidden && regions.length) {
@@ -51,6 +57,7 @@ async function refresh() {
       const response = await fetch(shown, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
       if (response.redirected) return location.reload();
       const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+      renewForms(fresh);
       const failed = fresh.getElementById("failed");
       if (document.getElementById("failed") && response.ok) return location.reload();
       for (const region of failed ? [] : regions) {

@@ -151,14 +151,14 @@ class Server:
         except TRANSLATED as error:
             raise translated(error, attempt) from error
 
-    async def each_command(self, attempt: str, commands: Sequence[Sequence[Argument]]) -> None:
-        """Send commands in one round trip.
+    async def each_command(self, attempt: str, commands: Sequence[Sequence[Argument]]) -> list[Any]:
+        """Send commands in one round trip, and return their answers.
 
         Raises:
             TwofoldError: a command failed. The other commands may have been executed.
         """
         try:
-            _successful(await self._answered(self._piped(commands)), attempt)
+            return _successful(await self._answered(self._piped(commands)), attempt)
         except TRANSLATED as error:
             raise translated(error, attempt) from error
 

@@ -44,6 +44,12 @@ class Parking:
         ]
         return [each for _, each in sorted(found, key=lambda each: each[0])]
 
+    async def count(self) -> int:
+        """Return the number of messages."""
+        lengths = [["XLEN", self._parked(number)] for number in range(self._partitions)]
+        found = await self._server.each_command(f"count the parked messages of {self._consumer}", lengths)
+        return sum(map(int, found))
+
     async def unpark(self, ids: Sequence[str], *, again: bool) -> int:
         """Move messages to the end of their streams, for this consumer only, or delete them. Return how many there were.
 

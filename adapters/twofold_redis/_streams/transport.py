@@ -145,6 +145,10 @@ class RedisStreams:
         """Return the parked messages of a consumer, the oldest first."""
         return await Parking(self._server, self._keys, consumer, self._partitions).listed()
 
+    async def parked_count(self, consumer: str) -> int:
+        """Return the number of parked messages of a consumer: the lengths of its streams."""
+        return await Parking(self._server, self._keys, consumer, self._partitions).count()
+
     async def unpark(self, consumer: str, ids: Sequence[str], *, again: bool) -> int:
         """Move parked messages to the end of their streams, for this consumer only, or delete them."""
         found = await Parking(self._server, self._keys, consumer, self._partitions).unpark(ids, again=again)

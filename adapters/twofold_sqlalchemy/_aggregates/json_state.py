@@ -28,7 +28,7 @@ class JsonState:
     """
 
     def __init__(self, database: Database, tables: Tables, aggregate_type: type[Aggregate]) -> None:
-        self.codec = StateCodec(aggregate_type)
+        self.codec = StateCodec.of(aggregate_type)
         self.type = aggregate_type.aggregate_name or aggregate_type.__name__
         state = tables.state
         this = (state.c.type == bindparam("of_type"), state.c.id == bindparam("of_id"))

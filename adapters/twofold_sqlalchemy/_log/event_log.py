@@ -18,7 +18,7 @@ from .._connection.errors import translated
 from .._connection.statements import Statement
 from .._schema.tables import Tables
 from .columns import EventColumns, EventIds
-from .strategy import Head, LogStrategy
+from .strategy import Head, LogEnd, LogStrategy
 from .streams import Streams
 
 _SPAN = 50_000
@@ -37,11 +37,14 @@ class SqlEventLog:
     Args:
         database: the database.
         tables: Twofold's tables in it.
-        strategy: how this database appends to the log, finds its end, and notifies other processes.
+        strategy: how this database notifies other processes.
+        end: finds the end of the log.
         streams: reads streams.
     """
 
-    def __init__(self, database: Database, tables: Tables, strategy: LogStrategy, streams: Streams) -> None:
+    def __init__(
+        self, database: Database, tables: Tables, strategy: LogStrategy, end: LogEnd, streams: Streams
+    ) -> None:
         self._database = database
         self._streams = streams
         self._tables = tables
@@ -50,7 +53,7 @@ class SqlEventLog:
         self._ids = EventIds(database.dialect)
         self._identity: str | None = None
         self._strategy = strategy
-        self._frontier = self._strategy.frontier()
+        self._end = end
         self._id = database.prepare(select(events.c.id).where(events.c.position == bindparam("at")))
         self._next = database.prepare(select(func.min(events.c.position)).where(events.c.position > bindparam("after")))
         self._count = database.prepare(
@@ -73,11 +76,11 @@ class SqlEventLog:
     def reset(self) -> None:
         """Discard the cached identity and end of the log. The next calls read them again."""
         self._identity = None
-        self._frontier = self._strategy.frontier()
+        self._end.reset()
 
     async def head(self) -> Position:
         """Return the last position that a reader can read now."""
-        return Position((await self._database.use_driver(self._frontier.head, "read the head of the log")).position)
+        return Position((await self._database.use_driver(self._end.frontier.head, "read the head of the log")).position)
 
     async def read_all(
         self,
@@ -94,7 +97,7 @@ class SqlEventLog:
 
         async def read(connection: AsyncConnection) -> LogPage:
             # The head is read first, so that an event which commits between the two reads has a later position.
-            head = await self._frontier.head(connection)
+            head = await self._end.frontier.head(connection)
             if head.position > after:
                 wanted = None if names is None else sorted(set(names))
                 return await self._read(connection, head, after, event, limit, wanted)
@@ -238,7 +241,7 @@ class SqlEventLog:
 
     async def blocking_transactions(self) -> Sequence[BlockingTransaction]:
         """Describe the transactions that readers wait for at the moment."""
-        return await self._frontier.blocking_transactions()
+        return await self._end.frontier.blocking_transactions()
 
     async def count(self, *, after: Position, upto: Position) -> int:
         """Return the number of events after position `after`, up to and including position `upto`."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from typing import Final
 
 from twofold.errors import ConcurrencyConflict, DuplicateEvent, InlineProjectionsChanged
-from twofold.ports import Expected, ExpectedVersion, NewEvent, StoredEvent
+from twofold.ports import START, AppendCondition, Criterion, Expected, ExpectedVersion, NewEvent, Position, StoredEvent
 
 from .._connection.database import Database
 from .._connection.open_transaction import OpenTransaction, UniqueViolation
 from .columns import exact
-from .strategy import GENERATION, Appender
+from .strategy import GENERATION, Appender, LogEnd
 from .streams import Streams
+from .tags import TaggedEvents
+
+_APPENDED: Final = "appended"
+"""The key in `OpenTransaction.info` that tells that the transaction has appended events."""
 
 
 class SqlLogWriter:
@@ -22,15 +27,27 @@ class SqlLogWriter:
         database: reads a stream's version after the database has refused an append.
         streams: reads streams.
         appender: how the database appends.
+        tagged: selects events by their tags.
+        end: finds the end of the log.
     """
 
-    __slots__ = ("_appender", "_database", "_streams", "_transaction")
+    __slots__ = ("_appender", "_database", "_end", "_streams", "_tagged", "_transaction")
 
-    def __init__(self, transaction: OpenTransaction, database: Database, streams: Streams, appender: Appender) -> None:
+    def __init__(
+        self,
+        transaction: OpenTransaction,
+        database: Database,
+        streams: Streams,
+        appender: Appender,
+        tagged: TaggedEvents,
+        end: LogEnd,
+    ) -> None:
         self._transaction = transaction
         self._database = database
         self._streams = streams
         self._appender = appender
+        self._tagged = tagged
+        self._end = end
 
     async def append(
         self, stream: str, events: Sequence[NewEvent], *, expected: ExpectedVersion, inline: int | None = None
@@ -40,6 +57,7 @@ class SqlLogWriter:
         if not events:
             await self._check(stream, expected)
             return ()
+        self._transaction.info[_APPENDED] = True
         try:
             stored = await self._appender.append(self._transaction, stream, events, expected, inline)
         except UniqueViolation as violation:
@@ -49,6 +67,32 @@ class SqlLogWriter:
             actual = await self._streams.version(self._transaction.fetch, stream) if stored is None else stored
             raise self._conflict(stream, expected, actual)
         return stored
+
+    async def matching(
+        self,
+        criteria: Sequence[Criterion],
+        *,
+        after: Position = START,
+        upto: Position | None = None,
+        limit: int = 500,
+    ) -> Sequence[StoredEvent]:
+        """Return the first events that one of some criteria selects."""
+        return await self._tagged.matching(self._transaction, criteria, after, upto, limit)
+
+    async def settled(self) -> Position:
+        """Return the end of the log as readers see it.
+
+        Nothing is settled for a read-only transaction, which may not see an event that has been committed since it began,
+        and for a transaction that has appended, which would take its own events for committed.
+        """
+        if self._transaction.read_only or _APPENDED in self._transaction.info:
+            return START
+        return Position((await self._transaction.use(self._end.frontier.head, "read the head of the log")).position)
+
+    async def guard(self, conditions: Sequence[AppendCondition], tags: Collection[str]) -> None:
+        """Check conditions, and block the appends that would violate them."""
+        self._transaction.check_writable("check a boundary")
+        await self._appender.guard(self._transaction, conditions, tags)
 
     async def lock(self) -> None:
         """Block the appends of other transactions."""

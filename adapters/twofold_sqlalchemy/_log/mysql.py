@@ -6,7 +6,7 @@ and are committed in their order, and a reader that sees a position sees every p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twofold.errors import SchemaMissing, StorageError
-from twofold.ports import Expected, ExpectedVersion, NewEvent, Position, StoredEvent
+from twofold.ports import AppendCondition, Expected, ExpectedVersion, NewEvent, Position, StoredEvent
 
 from .._connection.database import Database
 from .._connection.open_transaction import OpenTransaction, UniqueViolation
@@ -24,6 +24,7 @@ from .._dialects.mysql.errors import PRIMARY
 from .._schema.tables import Tables
 from .columns import EventColumns, exact
 from .strategy import GENERATION, CommitOrder, LogStrategy, NoNotifier
+from .tags import TaggedEvents
 
 _TAKE: Final = "UPDATE twofold_meta SET head = LAST_INSERT_ID(head + %s) WHERE number = 1"
 """The server returns the argument of LAST_INSERT_ID with the answer."""
@@ -38,11 +39,11 @@ _VERSION: Final = written(
 """A locking read returns the latest committed data, even if the transaction has an older snapshot."""
 
 
-def strategy(database: Database, tables: Tables) -> LogStrategy:
+def strategy(database: Database, tables: Tables, tagged: TaggedEvents) -> LogStrategy:
     """Return the strategy for a database."""
     at_head = select(tables.events.c.id).where(tables.events.c.position == tables.meta.c.head).scalar_subquery()
     frontier = partial(CommitOrder, database, select(tables.meta.c.head, at_head))
-    return LogStrategy(CountedInsert(database, tables), frontier, NoNotifier())
+    return LogStrategy(CountedInsert(database, tables, tagged), frontier, NoNotifier())
 
 
 class CountedInsert:
@@ -51,9 +52,11 @@ class CountedInsert:
     Args:
         database: the database.
         tables: Twofold's tables in it.
+        tagged: stores the tags of events.
     """
 
-    def __init__(self, database: Database, tables: Tables) -> None:
+    def __init__(self, database: Database, tables: Tables, tagged: TaggedEvents) -> None:
+        self._tagged = tagged
         self._columns = EventColumns(database.dialect)
         new: dict[str, Any] = {name: bindparam(name) for name in ("position", *EventColumns.WRITTEN)}
         self._insert = database.prepare(insert(tables.events).values(new))
@@ -77,7 +80,7 @@ class CountedInsert:
         stored, rows = [], []
         for event in events:
             position, version = position + 1, version + 1
-            stored.append(StoredEvent(*event, stream, version, Position(position)))
+            stored.append(StoredEvent(*event[:6], stream, version, Position(position)))
             rows.append((position, *self._columns.values(stream, version, event)))
         try:
             await transaction.change_many(self._insert, rows, action)
@@ -88,7 +91,16 @@ class CountedInsert:
                 f"cannot {action}: twofold_events already has the next positions of the counter twofold_meta.head, perhaps "
                 "because only one of the two tables was restored. Set head to the last position of twofold_events."
             ) from violation.__cause__
+        await self._tagged.add(transaction, stored, events)
         return stored
+
+    async def guard(
+        self, transaction: OpenTransaction, conditions: Sequence[AppendCondition], tags: Collection[str]
+    ) -> None:
+        """Lock the counter, which every append takes first, and look for later events."""
+        if conditions:
+            await self.lock(transaction)
+            await self._tagged.check_order(transaction, conditions)
 
     async def lock(self, transaction: OpenTransaction) -> None:
         """Lock the counter."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from .._connection.database import Database
 from .._schema.tables import Tables
 from .strategy import LogStrategy
+from .tags import TaggedEvents
 
 
-def strategy_of(database: Database, tables: Tables) -> LogStrategy:
+def strategy_of(database: Database, tables: Tables, tagged: TaggedEvents) -> LogStrategy:
     """Return the strategy for a database."""
     # Each strategy's module imports the database's driver, which may be missing.
     match database.dialect.name:
@@ -17,4 +18,4 @@ def strategy_of(database: Database, tables: Tables) -> LogStrategy:
             from .postgresql.strategy import strategy
         case _:
             from .mysql import strategy
-    return strategy(database, tables)
+    return strategy(database, tables, tagged)

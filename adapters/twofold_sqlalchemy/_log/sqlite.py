@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Executable, bindparam, func, insert, select
 
-from twofold.ports import ExpectedVersion, NewEvent, Position, StoredEvent
+from twofold.ports import AppendCondition, ExpectedVersion, NewEvent, Position, StoredEvent
 
 from .._connection.database import Database
 from .._connection.open_transaction import OpenTransaction
 from .._schema.tables import Tables
 from .columns import EventColumns, exact
 from .strategy import CommitOrder, LogStrategy, NoNotifier
+from .tags import TaggedEvents
 
 _INSERT: Final = 500
 """The maximal number of events in one INSERT. SQLite allows 32,766 parameters."""
 
 
-def strategy(database: Database, tables: Tables) -> LogStrategy:
+def strategy(database: Database, tables: Tables, tagged: TaggedEvents) -> LogStrategy:
     """Return the strategy for a database."""
     events = tables.events.c
     last = select(events.position, events.id).order_by(events.position.desc()).limit(1)
     frontier = partial(CommitOrder, database, last)
-    return LogStrategy(ConditionalInsert(database, tables), frontier, NoNotifier())
+    return LogStrategy(ConditionalInsert(database, tables, tagged), frontier, NoNotifier())
 
 
 class ConditionalInsert:
@@ -34,9 +35,11 @@ class ConditionalInsert:
     Args:
         database: the database.
         tables: Twofold's tables in it.
+        tagged: stores the tags of events.
     """
 
-    def __init__(self, database: Database, tables: Tables) -> None:
+    def __init__(self, database: Database, tables: Tables, tagged: TaggedEvents) -> None:
+        self._tagged = tagged
         self._database = database
         self._events = tables.events
         self._meta = tables.meta
@@ -54,7 +57,15 @@ class ConditionalInsert:
         first = await self._first(transaction, stream, events[0], expected, inline)
         if first is None:
             return None
-        return [first, *await self._rest(transaction, stream, events[1:], first.version)]
+        stored = [first, *await self._rest(transaction, stream, events[1:], first.version)]
+        await self._tagged.add(transaction, stored, events)
+        return stored
+
+    async def guard(
+        self, transaction: OpenTransaction, conditions: Sequence[AppendCondition], tags: Collection[str]
+    ) -> None:
+        """Look for later events. The transaction holds the only write lock."""
+        await self._tagged.check_order(transaction, conditions)
 
     async def lock(self, transaction: OpenTransaction) -> None:
         """Do nothing: the transaction holds the only write lock."""
@@ -81,7 +92,7 @@ class ConditionalInsert:
         if not rows:
             return None
         position, version = rows[0]
-        return StoredEvent(*event, stream, version, Position(position))
+        return StoredEvent(*event[:6], stream, version, Position(position))
 
     async def _rest(
         self, transaction: OpenTransaction, stream: str, events: Sequence[NewEvent], version: int
@@ -96,7 +107,7 @@ class ConditionalInsert:
             rows = await transaction.fetch(prepared, tuple(values), f"append to {stream}")
             positions = {version: Position(position) for position, version in rows}
             for number, event in enumerate(chunk, version + 1):
-                found.append(StoredEvent(*event, stream, number, positions[number]))
+                found.append(StoredEvent(*event[:6], stream, number, positions[number]))
             version += len(chunk)
         return found
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
 from sqlalchemy import Executable
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from twofold.ports import START, BlockingTransaction, ExpectedVersion, NewEvent, StoredEvent
+from twofold.ports import START, AppendCondition, BlockingTransaction, ExpectedVersion, NewEvent, StoredEvent
 
 from .._connection.database import Database
 from .._connection.open_transaction import OpenTransaction
@@ -29,7 +29,7 @@ class Appender(Protocol):
         expected: ExpectedVersion,
         inline: int | None,
     ) -> Sequence[StoredEvent] | int | None:
-        """Append at least one event, if the inline projections have a generation, or `inline` is None.
+        """Append at least one event with its tags, if the inline projections have a generation, or `inline` is None.
 
         Returns:
             The stored events. If the stream's version is not the expected one: the version, or None if it is unknown. If the
@@ -38,6 +38,12 @@ class Appender(Protocol):
         Raises:
             UniqueViolation: a unique constraint of the log refused a row.
         """
+        ...
+
+    async def guard(
+        self, transaction: OpenTransaction, conditions: Sequence[AppendCondition], tags: Collection[str]
+    ) -> None:
+        """Check conditions, and block the appends that would violate them; see `LogWriter.guard`."""
         ...
 
     async def lock(self, transaction: OpenTransaction) -> None:
@@ -111,6 +117,22 @@ class CommitOrder:
     async def blocking_transactions(self) -> Sequence[BlockingTransaction]:
         """Return none: a reader that sees a position sees every position before it."""
         return ()
+
+
+class LogEnd:
+    """The frontier that the readers and the transactions of a store share.
+
+    Args:
+        new: creates a frontier that knows nothing of the log yet.
+    """
+
+    def __init__(self, new: Callable[[], Frontier]) -> None:
+        self._new = new
+        self.frontier = new()
+
+    def reset(self) -> None:
+        """Forget what is known of the end of the log."""
+        self.frontier = self._new()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,12 @@ def columns() -> Columns:
     return dialect_of(op.get_context().dialect.name).columns
 
 
-def add_table(name: str, *items: Column[Any]) -> None:
-    """Create a table."""
+def add_table(name: str, *items: Column[Any]) -> Table:
+    """Create a table, and return it."""
+    table = Table(name, MetaData(), *items, **columns().table_options())
     if op.get_context().as_sql or not inspect(op.get_bind()).has_table(name):
-        op.execute(CreateTable(Table(name, MetaData(), *items, **columns().table_options())))
+        op.execute(CreateTable(table))
+    return table
 
 
 def add_column(table: str, column: Column[Any]) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.types import TypeEngine
 from .._dialects.codec import Kind
 from .._dialects.dialect import Dialect
 
-SCHEMA: Final = 9
+SCHEMA: Final = 11
 """The version of the tables below. Increment it with each change of the tables."""
 
 
@@ -34,6 +34,9 @@ class Tables:
         schedule: the scheduled commands.
         kept: the kind of storage of each aggregate type.
         inline: the inline projections of the event log.
+        tags: the tags of events.
+        tagged: the fields of events whose tags are stored.
+        processes: the processes, the last incarnation of each key.
     """
 
     meta: Table
@@ -49,6 +52,9 @@ class Tables:
     schedule: Table
     kept: Table
     inline: Table
+    tags: Table
+    tagged: Table
+    processes: Table
 
     @property
     def all(self) -> tuple[Table, ...]:
@@ -144,6 +150,17 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
             counted=True,
         ),
         inline=table("inline", *_key(projection=name), *_needed(views=text)),
+        # The name of the event spares the check of a boundary a look at the event.
+        tags=table("tags", *_key(tag=name, position=number), *_needed(name=name)),
+        tagged=table("tagged", *_key(event=name, field=name), Column("filled", number)),  # null: the tags are complete
+        processes=table(
+            "processes",
+            *_key(process=name, key=name),
+            *_needed(incarnation=uuid, state=name, schema=Integer(), data=json, progress=json, reason=text),
+            *_needed(position=number, time=time),
+            Index("twofold_processes_state", "process", "state"),
+            Index("twofold_processes_time", "state", "time"),
+        ),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import anyio
@@ -20,12 +20,16 @@ from .._telemetry.metrics import (
     PROBLEM_SEVERITY,
     PROBLEM_SUBJECT,
     PROBLEMS,
+    PROCESS_NAME,
+    PROCESS_STATE,
+    PROCESSES,
     REASON,
     RETRYING,
     SUBSCRIPTION,
     Metric,
 )
 from .._telemetry.recorder import Reading
+from ..errors import StorageError, TransientFailure
 from .health import Health, health
 from .problems import Problem
 
@@ -53,7 +57,7 @@ class Gauges:
         try:
             while True:
                 found = await health(self._running, self._running.parts.health)
-                self._recorder.publish(list(self._readings(found)), expired)
+                self._recorder.publish([*self._readings(found), *await self._of_processes(found)], expired)
                 await anyio.sleep(self._recorder.interval)
         except anyio.get_cancelled_exc_class():
             self._recorder.publish(())
@@ -69,6 +73,19 @@ class Gauges:
             attributes = {PROBLEM_CODE: code, PROBLEM_SEVERITY: severity, PROBLEM_SUBJECT: subject}
             named = {name: value for name, value in attributes.items() if value}
             yield Reading(PROBLEMS, count, self._recorder.attributes(named))
+
+    async def _of_processes(self, found: Health) -> Sequence[Reading]:
+        """Return the number of processes by name and state, if the application has processes and the store answers."""
+        if not found.ready or not any(each.kind == "process" for each in found.subscriptions):
+            return ()
+        try:
+            counts = await self._running.parts.write.processes.counts()
+        except (TransientFailure, StorageError):
+            return ()  # the next probe reports the store
+        return [
+            Reading(PROCESSES, count, self._recorder.attributes({PROCESS_NAME: name, PROCESS_STATE: state}))
+            for (name, state), count in counts.items()
+        ]
 
     def _of_subscription(self, status: SubscriptionStatus) -> Iterator[Reading]:
         name = status.name

@@ -12,7 +12,9 @@ from .._subscriptions.status import SubscriptionStatus
 from ..errors import StorageError, TransientFailure, TwofoldError, UnreadableRow
 from ..ports.cache import CacheKey, CacheStore
 from ..ports.event_log import BlockingTransaction
+from .consumer_status import ConsumerStatus, consumer_problems, consumer_statuses
 from .problems import Problem, ProblemCode
+from .process_health import process_problems
 from .schedule_health import schedule_problems
 from .statuses import subscription_statuses
 from .subscription_health import note_of, subscription_problems
@@ -34,12 +36,14 @@ class Health:
         blocking_transactions: the open transactions that readers of the log wait for. A transaction that is open for longer
             than `Thresholds.lag` is a problem.
         notes: what an operator has decided and should not forget, such as a paused subscription. A note is not a problem.
+        consumers: the status of every consumer; empty when a store does not answer or fails.
     """
 
     problems: tuple[Problem, ...]
     subscriptions: tuple[SubscriptionStatus, ...]
     blocking_transactions: tuple[str, ...]
     notes: tuple[Problem, ...] = ()
+    consumers: tuple[ConsumerStatus, ...] = ()
 
     @classmethod
     def of_failure(cls, error: TransientFailure | StorageError) -> Health:
@@ -75,19 +79,21 @@ async def health(running: Running, thresholds: Thresholds) -> Health:
         problems = [
             *subscription_problems(found, thresholds, works=running.parts.work),
             *await schedule_problems(running, thresholds.overdue),
+            *await process_problems(running),
             *await _unreadable(running),
             *await running.messaging.losses(),
         ]
-        consumers = [each.feed.consumer for each in running.messaging.inbound]
-        paused = {name: await running.parts.write.subscriptions.paused(name) for name in consumers}
+        consumers = await consumer_statuses(running)
         blocking = await running.parts.write.log.blocking_transactions()
     except (TransientFailure, StorageError) as error:
         return Health.of_failure(error)
     problems += [_blocked(each) for each in blocking if thresholds.lag is not None and each.seconds > thresholds.lag]
-    problems += [*await _cache(running.parts.cache), *running.messaging.problems(), *_background(running)]
-    paused |= {each.name: each.pause for each in found}
-    notes = [note_of(name, pause) for name, pause in paused.items() if pause is not None]
-    return Health(tuple(problems), tuple(found), tuple(each.text for each in blocking), tuple(notes))
+    problems += [*await _cache(running.parts.cache), *running.messaging.problems(), *consumer_problems(consumers)]
+    problems += _background(running)
+    paused = [*((each.name, each.pause) for each in consumers), *((each.name, each.pause) for each in found)]
+    notes = [note_of(name, pause) for name, pause in paused if pause is not None]
+    texts = tuple(each.text for each in blocking)
+    return Health(tuple(problems), tuple(found), texts, tuple(notes), tuple(consumers))
 
 
 def _of_store(code: ProblemCode, text: str) -> Problem:

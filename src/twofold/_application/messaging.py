@@ -6,6 +6,8 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from shlex import quote
 from typing import Any
 
+import anyio
+
 from .._background.failures import description
 from .._background.log_lines import logger_of
 from .._consistency.arrivals import Arrivals
@@ -22,11 +24,15 @@ from .._subscriptions.subscription import Subscription
 from .._wiring.assembly import Assembly
 from .._wiring.parts import Parts
 from .._wiring.subscriptions import feed_filter
-from ..errors import TransientFailure
+from ..errors import TransientFailure, TwofoldError
 from ..ports.checkpoints import Checkpoint
+from ..ports.transport import Transport
 from .problems import Problem
 
 logger = logger_of("twofold.broker")
+
+_PATIENCE = 2.0
+"""Seconds that a health probe waits for the number of parked messages."""
 
 Report = Callable[[str, Checkpoint | None, Runs], None]
 """Receives the checkpoints of a subscription; None when other processes run some of its partitions."""
@@ -60,6 +66,8 @@ class Messaging:
         self.arrivals: Arrivals | None = None
         """Tracks the events of other applications that sessions wait for."""
         self._broker = broker = assembly.broker
+        self._uncounted: Exception | None = None
+        """Why parked messages could not be counted."""
         self._progress: ProgressReports | None = None
         if parts.requests is not None:
             for entry in parts.registered.served:
@@ -82,9 +90,7 @@ class Messaging:
                     feed,
                     feed_filter(parts, entry),
                     broker,
-                    parts.write,
-                    parts.clock,
-                    services.write.inline,
+                    services.write,
                     appended,
                     Pausing(feed.consumer, parts.write, owner, parts.lease),
                     services.recorder,
@@ -150,9 +156,33 @@ class Messaging:
         except TransientFailure:
             return False
 
+    async def transport(self) -> Transport:
+        """Return the connected transport of an application that consumes.
+
+        Raises:
+            TransientFailure: the broker does not answer.
+            LookupError: the application has no broker.
+        """
+        if self._broker is None:
+            raise LookupError("The application has no broker. Pass transport= to the application.")
+        return await self._broker.reach()
+
+    async def parked_count(self, consumer: str) -> int | None:
+        """Return the number of parked messages of a consumer; None if the broker does not answer in time, or fails."""
+        if self._broker is None or not self._broker.reached:
+            return None
+        try:
+            with anyio.fail_after(_PATIENCE):
+                found = await self._broker.transport.parked_count(consumer)
+        except (TwofoldError, TimeoutError) as error:
+            self._uncounted = error
+            return None
+        self._uncounted = None
+        return found
+
     def problems(self) -> Iterator[Problem]:
         """Yield the problems of the connections to the broker."""
-        away = None if self._broker is None else self._broker.error
+        away = None if self._broker is None else self._broker.error or self._uncounted
         if away is not None and not any(each.error for each in self.inbound):
             text = f"the broker is unavailable: {description(away)}"
             yield Problem("broker_unavailable", "critical", "", text, "Check the broker. The connection is retried.")
@@ -194,14 +224,7 @@ def _lost(consumer: str) -> Problem:
 
 def _of_inbound(inbound: Inbound) -> Iterator[Problem]:
     """Yield the problems of one consumer of events."""
-    name = inbound.feed.consumer
-    found = None if inbound.consumer is None else inbound.consumer.problem
-    error = found if inbound.error is None else description(inbound.error)
+    name, error = inbound.feed.consumer, inbound.failure
     if error is not None and inbound.pausing.pause is None:
         text = f"{name} cannot receive: {error}"
         yield Problem("receiver_failed", "critical", name, text, "Check the broker. The connection is retried.")
-    if inbound.parked:
-        text = f"{name} has parked {inbound.parked} message(s) that it cannot record"
-        yield Problem(
-            "messages_parked", "warning", name, text, "Transport.parked lists them, and unpark records them again."
-        )

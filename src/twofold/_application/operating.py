@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .._background.shown import shown
 
 if TYPE_CHECKING:
+    from .._integration.inbound import Inbound
     from .running import Running
 
 
@@ -36,3 +37,14 @@ class Operating:
 
     def __init__(self, running: Callable[[], Running]) -> None:
         self._running = running
+
+    def _inbound(self, consumer: str) -> Inbound:
+        """Return what receives for a consumer.
+
+        Raises:
+            LookupError: the application has no such consumer.
+        """
+        found = {each.feed.consumer: each for each in self._running().messaging.inbound}
+        if consumer not in found:
+            raise LookupError(f"There is no consumer {consumer!r}. Consumers: {', '.join(sorted(found)) or 'none'}.")
+        return found[consumer]

@@ -18,10 +18,12 @@ from .._subscriptions.status import SubscriptionStatus
 from .._writing.transactions import writing
 from ..ports.schedule import ScheduledCommand
 from ..ports.stores import WriteStore
+from .consumer_operations import ConsumerOperations
 from .operating import check_number
 from .parked_operations import ParkedOperations
 from .path_operations import PathOperations
 from .pause_operations import PauseOperations
+from .process_operations import ProcessOperations
 from .source_operations import SourceOperations
 from .statuses import subscription_statuses
 
@@ -31,7 +33,9 @@ if TYPE_CHECKING:
 logger = logger_of("twofold.operations")
 
 
-class Operations(PathOperations, ParkedOperations, PauseOperations, SourceOperations):
+class Operations(
+    PathOperations, ParkedOperations, PauseOperations, ConsumerOperations, ProcessOperations, SourceOperations
+):
     """Inspect, repair and rebuild a running application: `app.operations`.
 
     Every call except `topology` and `unregister_inline` raises `ApplicationNotRunning` when the application is not entered.
@@ -66,7 +70,7 @@ class Operations(PathOperations, ParkedOperations, PauseOperations, SourceOperat
             return await transaction.inline.delete(projection)
 
     async def status(self) -> Sequence[SubscriptionStatus]:
-        """Return the status of every projection, event handler and relay, in the order of registration.
+        """Return the status of every projection, event handler, process and relay, in the order of registration.
 
         Raises:
             TransientFailure: a store does not answer.
@@ -119,6 +123,32 @@ class Operations(PathOperations, ParkedOperations, PauseOperations, SourceOperat
 
         parts = self._running().parts
         return await delete_records(parts.write, parts.clock, older_than)
+
+    async def fill_tags(self, *, batch: int = 500, progress: Callable[[int], object] = lambda _: None) -> int:
+        """Add the tags of stored events whose class declares more tags than it did when they were stored.
+
+        Until then, `Boundary.read` raises `TagsIncomplete` for these tags. Run it when every process has the release that
+        declares the tags. The next call continues an interrupted one. Appends wait only during the last batch.
+
+        Args:
+            batch: the number of events of one transaction, at least 1.
+            progress: called with the number of events of one class that were read, after each batch.
+
+        Returns:
+            The number of events that were read; 0 if all tags were complete.
+
+        Raises:
+            UndecodableEvent: a stored event has invalid data, so its tags are unknown.
+        """
+        from .tag_operations import TagFill, tagged_types
+
+        running = self._running()
+        types, done = running.assembly.event_types, 0
+        check_number("fill tags", "batch", batch, 1, None)
+        for event_type in tagged_types(types):
+            types.learn([event_type])
+            done += await TagFill(running.parts.write, types, event_type, batch).run(progress)
+        return done
 
     async def rebuild(
         self, projection: str, *, restart: bool = False, progress: Callable[[int, int], object] = lambda *_: None

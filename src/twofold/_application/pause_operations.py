@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _LONGEST_REASON = 500
 """The maximum number of characters of a reason."""
 
-_PAUSABLE = "projection", "event_handler", "relay"
+_PAUSABLE = "projection", "event_handler", "process", "relay"
 """The kinds of subscriptions that can be paused. Without the invalidation of cached answers, queries would wait."""
 
 
@@ -28,7 +28,7 @@ class PauseOperations(Operating):
     """The operations that pause and resume."""
 
     async def pause(self, subscription: str, *, reason: str = "", timeout: float = 30.0) -> None:
-        """Pause a projection, an event handler, a relay or a consumer in every process, until `resume`.
+        """Pause a projection, an event handler, a process, a relay or a consumer in every process, until `resume`.
 
         The pause is stored beside the checkpoint, so it outlives restarts and deployments. Workers finish their current
         transaction: a batch of a projection, or an event of an event handler. This call waits for them. Later events are
@@ -39,7 +39,7 @@ class PauseOperations(Operating):
         messages. Pausing a paused subscription changes nothing. Rebuilds and replays work during a pause.
 
         Args:
-            subscription: the name of a projection, event handler, relay or consumer (`<application>.<source>`).
+            subscription: the name of a projection, event handler, process, relay or consumer (`<application>.<source>`).
             reason: why it is paused, for the status, at most 500 characters.
             timeout: how long to wait for the workers of all processes, in seconds.
 
@@ -95,7 +95,7 @@ class PauseOperations(Operating):
         if worker.subscription.kind not in _PAUSABLE:
             raise ValueError(
                 f"cannot {attempt} {subscription!r}: the subscription invalidates cached answers, and queries would wait. "
-                "Projections, event handlers, relays and consumers can be paused."
+                "Projections, event handlers, processes, relays and consumers can be paused."
             )
         return worker
 

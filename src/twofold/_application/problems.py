@@ -17,6 +17,7 @@ ProblemCode: TypeAlias = Literal[
     "backlog",
     "parked",
     "paused",
+    "process_stuck",
     "schedule_stuck",
     "schedule_overdue",
     "unreadable_row",

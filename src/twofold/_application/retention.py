@@ -1,4 +1,4 @@
-"""Retention: old idempotency keys and inbox entries are deleted in small batches."""
+"""Retention: old idempotency keys, inbox entries and ended processes are deleted in small batches."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def delete_records(store: WriteStore, clock: Clock, older_than: timedelta)
         older_than: the minimum age of a deleted record.
     """
     before, total = clock.now() - older_than, 0
-    for records in (store.keys, store.inbox):
+    for records in (store.keys, store.inbox, store.processes):
         deleted = _BATCH
         while deleted == _BATCH:
             deleted = await records.delete(before=before, limit=_BATCH)

@@ -97,9 +97,3 @@ class SourceOperations(Operating):
         async with writing(store) as transaction:
             await transaction.checkpoints.advance(name, expected=before, to=lost)
         return True
-
-    def _inbound(self, consumer: str) -> Inbound:
-        found = {each.feed.consumer: each for each in self._running().messaging.inbound}
-        if consumer not in found:
-            raise LookupError(f"There is no consumer {consumer!r}. Consumers: {', '.join(sorted(found)) or 'none'}.")
-        return found[consumer]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from weakref import WeakKeyDictionary
 
 from .._definitions.annotations import arguments_of, substituted, without_none
 
@@ -66,6 +67,10 @@ class Signature:
     returns: Any
 
 
+_known: WeakKeyDictionary[Any, Signature] = WeakKeyDictionary()
+"""The signatures of functions at the level of a module. Tests build the same application many times."""
+
+
 def signature_of(function: Callable[..., Any], names: Mapping[str, Any], of: Any = None) -> Signature:
     """Return the signature of a callable, with its annotations resolved.
 
@@ -80,6 +85,15 @@ def signature_of(function: Callable[..., Any], names: Mapping[str, Any], of: Any
         NameError: an annotation uses a name that does not exist at run time. An annotation in quotes may raise other errors,
             too.
     """
+    if names or of is not None or not inspect.isfunction(function) or function.__closure__:
+        return _resolved(function, names, of)
+    found = _known.get(function)
+    if found is None:
+        found = _known[function] = _resolved(function, names, of)
+    return found
+
+
+def _resolved(function: Callable[..., Any], names: Mapping[str, Any], of: Any) -> Signature:
     read = inspect.signature(function)
     fixed = function.keywords if isinstance(function, partial) else ()
     inner = _annotated_function(function)

@@ -91,19 +91,7 @@ class Aggregate:
                     f"cannot use {value!r} as the default of {cls.__qualname__}.{attribute}: all aggregates would share it. "
                     f"Set self.{attribute} where the first event is applied."
                 )
-        cls._appliers = {}
-        for event_type, method, function in marked_methods(cls):
-            if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-                raise InvalidDefinition(
-                    f"cannot apply events by {cls.__qualname__}.{method}: it is async, and would never be awaited. Write "
-                    "`def`, and await in the handler, before the event is recorded."
-                )
-            other = cls._appliers.setdefault(event_type, method)
-            if other != method:
-                raise InvalidDefinition(
-                    f"the aggregate {cls.__qualname__} has two methods on {event_type.__name__}: {other} and {method}. "
-                    "Keep one."
-                )
+        cls._appliers = appliers_of(cls, "aggregate")
 
     @classmethod
     def begin(cls, event: Event) -> Self:
@@ -149,15 +137,7 @@ class Aggregate:
         return type(event) in cls._appliers or most_specific(type(event), cls._appliers) is not None
 
     def _apply(self, event: Event) -> None:
-        method = self._appliers.get(type(event)) or most_specific(type(event), self._appliers)
-        result = None if method is None else getattr(self, method)(event)
-        if inspect.isawaitable(result):
-            if inspect.iscoroutine(result):
-                result.close()  # otherwise Python warns of it as well
-            raise InvalidDefinition(
-                f"cannot apply {type(event).__name__} by {type(self).__qualname__}.{method}: it returns an awaitable, which "
-                "would never be awaited. Write `def`, and await in the handler, before the event is recorded."
-            )
+        apply(self, event, self._appliers)
 
     def _take_recorded(self) -> list[Event]:
         """Return the recorded events, and clear them."""
@@ -165,9 +145,60 @@ class Aggregate:
         return recorded
 
 
+def appliers_of(cls: type[Any], kind: str) -> dict[type[Event], str]:
+    """Return the names of the methods that apply events, by the class of the event.
+
+    Args:
+        cls: the class.
+        kind: the word for the class in error texts: "aggregate", for example.
+
+    Raises:
+        InvalidDefinition: a method is async, or two methods take the same event.
+    """
+    appliers: dict[type[Event], str] = {}
+    for event_type, method, function, by in marked_methods(cls):
+        _refuse_key(cls, event_type, by)
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            raise InvalidDefinition(
+                f"cannot apply events by {cls.__qualname__}.{method}: it is async, and would never be awaited. Write "
+                "`def`, and await in the handler, before the event is recorded."
+            )
+        other = appliers.setdefault(event_type, method)
+        if other != method:
+            raise InvalidDefinition(
+                f"the {kind} {cls.__qualname__} has two methods on {event_type.__name__}: {other} and {method}. Keep one."
+            )
+    return appliers
+
+
+def apply(instance: object, event: Event, appliers: dict[type[Event], str]) -> None:
+    """Apply an event by the most specific method. An event without a method changes nothing.
+
+    Raises:
+        InvalidDefinition: the method returns an awaitable.
+    """
+    method = appliers.get(type(event)) or most_specific(type(event), appliers)
+    result = None if method is None else getattr(instance, method)(event)
+    if inspect.isawaitable(result):
+        if inspect.iscoroutine(result):
+            result.close()  # otherwise Python warns of it as well
+        raise InvalidDefinition(
+            f"cannot apply {type(event).__name__} by {type(instance).__qualname__}.{method}: it returns an awaitable, which "
+            "would never be awaited. Write `def`, and await in the handler, before the event is recorded."
+        )
+
+
 def stream_of(aggregate_type: type[Aggregate], id: object) -> str:
     """Return the name of the stream of an aggregate, `name-id`."""
     return f"{aggregate_type.aggregate_name}-{id}"
+
+
+def _refuse_key(cls: type[Any], event_type: type[Event], by: str | None) -> None:
+    if by is not None:
+        raise InvalidDefinition(
+            f"cannot use @on({event_type.__name__}, by={by!r}) in {cls.__qualname__}: only a process has a "
+            "key. Omit by=."
+        )
 
 
 def _positive(cls: type[Aggregate], option: str, value: int | None, default: int) -> int:

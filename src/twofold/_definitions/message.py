@@ -12,6 +12,7 @@ from .._background.shown import shown_option
 from ..errors import InvalidDefinition
 from .frozen_model import FrozenModel
 from .names import annotated, shadowed, wrong_wire_name
+from .tags import wrong_tags
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -44,6 +45,7 @@ class Message(FrozenModel):
 
     message_name: ClassVar[str | None] = None
     message_version: ClassVar[int] = 1
+    message_tags: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, *, name: str | None = None, version: int = 1, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -116,7 +118,31 @@ class Query(Message, Generic[R_co]):
 
 
 class Event(Message):
-    """A fact that happened: `class OrderPlaced(Event, name="orders.order_placed", version=1)`."""
+    """A fact that happened: `class OrderPlaced(Event, name="orders.order_placed", version=1)`.
+
+    Class arguments:
+        tags: the names of fields whose values are tags. `Boundary.read` selects events by them. The tags of
+            `class SeatTaken(Event, name="courses.seat_taken", tags=("course_id", "student_id"))` are `course_id:c1` and
+            `student_id:s9`. A subclass has the tags of its base class, unless it has its own.
+
+    Raises:
+        InvalidDefinition: a tag is not a field, or its values have several forms that are equal; and see `Message`.
+    """
+
+    def __init_subclass__(cls, *, tags: tuple[str, ...] | None = None, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if tags is not None:
+            if not isinstance(tags, tuple):
+                raise InvalidDefinition(
+                    f"cannot give {cls.__qualname__} the tags {shown_option(tags)}. Use a tuple of the names of fields."
+                )
+            cls.message_tags = tags
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        if wrong := wrong_tags(cls.message_tags, cls.model_fields):
+            raise InvalidDefinition(f"cannot give {cls.__qualname__} the tags {cls.message_tags!r:.200}: {wrong}.")
 
 
 def snake_case(name: str) -> str:

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 NodeKind: TypeAlias = Literal[
-    "command", "aggregate", "source", "event", "projection", "event_handler", "relay", "cache", "view", "query"
+    "command",
+    "aggregate",
+    "source",
+    "event",
+    "projection",
+    "event_handler",
+    "process",
+    "relay",
+    "cache",
+    "view",
+    "query",
 ]
 
 

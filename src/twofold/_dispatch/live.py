@@ -6,12 +6,16 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Generic, TypeVar, cast
 
 from .._background.backoff import Backoff
+from .._background.log_lines import logger_of
 from .._consistency.conversation import Conversation
 from .._consistency.marks import Mark
 from .._definitions.message import Query
+from ..errors import TwofoldError
 from .buses import answering
 from .caller import Caller, Wait, reset_caller, set_caller
 from .services import Services
+
+logger = logger_of("twofold.running")
 
 R = TypeVar("R")
 
@@ -40,20 +44,29 @@ class LiveQuery(Generic[R]):
         self._reads = frozenset(self._pipeline.reads)
 
     async def answers(self) -> AsyncGenerator[R]:
-        """Yield the answer, and each later answer that differs from the one before, until the application stops."""
+        """Yield the answer, and each later answer that differs from the one before, until the application stops.
+
+        An error of a store that the application closes ends the iteration.
+        """
         services, poll = self._services, Backoff(_FIRST_POLL, _LAST_POLL)
         answered: tuple[Mark, frozenset[str]] | None = None
         last: list[R] = []
         while not services.ended.count:
             seen, reads = services.changed.count, self._reads
-            mark = await self._mark(reads)
-            if (mark, reads) == answered:
-                await services.changed.wait(seen, poll.next())
-                if services.changed.count != seen:  # the next mark may be an older one that is shared
-                    poll.reset()
-                continue
-            poll.reset()
-            answer = await self._answer(mark)
+            try:
+                mark = await self._mark(reads)
+                if (mark, reads) == answered:
+                    await services.changed.wait(seen, poll.next())
+                    if services.changed.count != seen:  # the next mark may be an older one that is shared
+                        poll.reset()
+                    continue
+                poll.reset()
+                answer = await self._answer(mark)
+            except TwofoldError as error:
+                if not services.ended.count:
+                    raise
+                logger.info("a live query of %s ends with the application: %s", type(self._query).__name__, error)
+                return
             answered, self._wait = (mark, reads), None
             if last != [answer]:
                 last = [answer]

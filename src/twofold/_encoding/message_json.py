@@ -10,6 +10,7 @@ from uuid import UUID
 
 from .._definitions.envelope import Envelope
 from .._definitions.message import Event, Message
+from .._definitions.tags import tags_of
 from ..errors import ConfigurationError, EventNotRecordable, NotStorable
 from ..ports.event_log import NewEvent
 from .lossy import LossyError
@@ -88,8 +89,24 @@ def new_events(events: Iterable[Event], ids: Iterator[UUID], time: datetime, met
     for event in events:
         name, cause = event_name(event), metadata.of(event)
         data = json_of(event, "record", EventNotRecordable)
-        encoded.append(NewEvent(next(ids), name, event.message_version, data, cause, time))
+        tags = event_tags(event) if event.message_tags else ()
+        encoded.append(NewEvent(next(ids), name, event.message_version, data, cause, time, tags))
     return encoded
+
+
+def event_tags(event: Event) -> tuple[str, ...]:
+    """Return the tags of an event.
+
+    Raises:
+        EventNotRecordable: a value cannot be a tag.
+    """
+    try:
+        return tags_of(vars(event), event.message_tags)
+    except TypeError as error:
+        raise EventNotRecordable(
+            f"cannot record {type(event).__name__}: a value of one of its tags "
+            f"{event.message_tags!r:.200} has no single form: {error}. Nothing was written."
+        ) from error
 
 
 def event_name(event: Event) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from inspect import get_annotations
-from typing import Any, ClassVar, Generic, TypeVar, get_origin, get_type_hints
+from typing import Any, ClassVar, Final, Generic, TypeVar, get_origin, get_type_hints
 
 from pydantic import BaseModel, ValidationError, create_model
 
@@ -15,6 +16,9 @@ from .round_trip import JSON_FORMAT, RoundTrip
 from .secrets import ADVICE, MASK, masked
 
 A = TypeVar("A", bound=Aggregate)
+
+_KEPT: Final = 512
+"""The number of codecs that a process keeps."""
 
 
 class StateCodec(Generic[A]):
@@ -62,6 +66,12 @@ class StateCodec(Generic[A]):
                 f"cannot store the state of {aggregate_type.__qualname__} with its secrets: {', '.join(secrets)} would "
                 f"come back as {MASK}. {ADVICE}"
             )
+
+    @staticmethod
+    def of(aggregate_type: type[A]) -> StateCodec[A]:
+        """Return the codec of a class. All stores of a process share it, because its creation takes a millisecond."""
+        key: Any = aggregate_type
+        return _codec(key)
 
     def encode(self, aggregate: A) -> str:
         """Return the state as JSON text from which an aggregate with the same state is decoded.
@@ -115,3 +125,8 @@ class StateCodec(Generic[A]):
 _UNSET = object()
 
 _OURS = (Aggregate, object)
+
+
+@lru_cache(maxsize=_KEPT)
+def _codec(aggregate_type: type[Any]) -> StateCodec[Any]:
+    return StateCodec(aggregate_type)

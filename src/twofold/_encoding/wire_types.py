@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from pydantic import ValidationError
@@ -159,6 +159,16 @@ class EventTypes(WireTypes[Event]):
         super().__init__("event", UndecodableEvent)
         self._recent: dict[int, Event] = {}
         self._older: dict[int, Event] = {}
+
+    def learn(self, event_types: Iterable[type[Event]]) -> None:
+        """Register the classes that are not registered.
+
+        Raises:
+            ConfigurationError: another class has the same name.
+        """
+        for event_type in event_types:
+            if self.by_name.get(event_type.message_name) is not event_type:
+                self.add(event_type)
 
     def decode_stored(self, stored: StoredEvent) -> Event:
         """Return a stored event as an event. Subscriptions that read the same event soon after one another share one object.

@@ -16,12 +16,10 @@ from .._background.failures import contained, description, is_of_store, log_fail
 from .._background.log_lines import logger_of
 from .._definitions.retry import Retry
 from .._telemetry.recorder import SILENT, Recorder
-from .._writing.inline import InlineProjections
+from .._writing.storage import WriteSide
 from .._writing.transactions import trial
 from ..errors import DuplicateEvent, TransactionIdled, UndecodableEvent
-from ..ports.clock import Clock
 from ..ports.event_log import Expected, NewEvent
-from ..ports.stores import WriteStore
 from ..ports.transport import Consumer, Delivery, Feed
 from .broker import Broker
 from .cloud_events import FeedFilter, InboundEvent, Progress
@@ -52,9 +50,7 @@ class Inbound:
         feed: the feed.
         accepted: the events that the feed receives.
         broker: the broker.
-        store: the write store.
-        clock: the clock.
-        inline: the inline projections of the application.
+        side: the write side of the application.
         appended: called after events were appended.
         pausing: obeys the pause of the consumer.
         recorder: records telemetry.
@@ -65,9 +61,7 @@ class Inbound:
         feed: Feed,
         accepted: FeedFilter,
         broker: Broker,
-        store: WriteStore,
-        clock: Clock,
-        inline: InlineProjections,
+        side: WriteSide,
         appended: Callable[[], None],
         pausing: Pausing,
         recorder: Recorder = SILENT,
@@ -78,18 +72,23 @@ class Inbound:
         """The current failure."""
         self.consumer: Consumer | None = None
         """The consumer, once the broker is connected."""
-        self.parked = 0
-        """The number of messages that were parked since the start, because they cannot be decoded or recorded."""
         self._accepted = accepted
         self._broker = broker
-        self._store = store
-        self._clock = clock
+        self._store = side.store
+        self._clock = side.clock
         self._telemetry = InboundTelemetry(recorder, broker.transport.system, feed.consumer)
         self.source = accepted.source
         """The application that publishes the events."""
         self.types = accepted.types
         """The wire names of the events."""
-        self._event_recorder = EventRecorder(feed.consumer, accepted.source, store, clock, inline, appended)
+        self._event_recorder = EventRecorder(feed.consumer, accepted.source, side, appended)
+
+    @property
+    def failure(self) -> str | None:
+        """The current failure in words; None if there is none."""
+        if self.error is not None:
+            return description(self.error)
+        return None if self.consumer is None else self.consumer.problem
 
     async def run(self) -> None:
         """Receive until cancelled. Messages that are not accepted by then are redelivered."""
@@ -160,7 +159,6 @@ class Inbound:
             *(self.feed.consumer, len(refused), first.message.id[:80], reason),
         )
         await consumer.park_all(refused)
-        self.parked += len(refused)
 
     async def _recorded(self, readable: Sequence[Received]) -> list[Refused]:
         """Record messages, and return those that the store refuses. Retry with backoff while the store fails."""

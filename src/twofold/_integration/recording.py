@@ -10,14 +10,13 @@ from uuid import UUID
 from .._background.log_lines import logger_of
 from .._consistency.arrivals import part_of
 from .._consistency.known import Point
+from .._encoding.message_json import event_tags
 from .._encoding.metadata import source_of
-from .._writing.inline import InlineProjections
+from .._writing.storage import WriteSide
 from .._writing.transactions import writing
 from ..errors import DuplicateEvent
 from ..ports.checkpoints import Checkpoint
-from ..ports.clock import Clock
-from ..ports.event_log import Expected, StoredEvent
-from ..ports.stores import WriteStore
+from ..ports.event_log import Expected, NewEvent, StoredEvent
 from ..ports.transactions import WriteTransaction
 from ..ports.transport import Delivery
 from .cloud_events import InboundEvent, Progress
@@ -35,9 +34,7 @@ class EventRecorder:
     Args:
         consumer: the name of the consumer.
         source: the application that publishes the events.
-        store: the write store.
-        clock: the clock.
-        inline: the inline projections of the application.
+        side: the write side of the application.
         appended: called after events were appended.
     """
 
@@ -45,16 +42,13 @@ class EventRecorder:
         self,
         consumer: str,
         source: str,
-        store: WriteStore,
-        clock: Clock,
-        inline: InlineProjections,
+        side: WriteSide,
         appended: Callable[[], None],
     ) -> None:
         self._consumer = consumer
         self._source = source
-        self._store = store
-        self._clock = clock
-        self._inline = inline
+        self._side = side
+        self._store = store = side.store
         self._appended = appended
         self._losses = SourceLosses(consumer, store)
 
@@ -130,18 +124,19 @@ class EventRecorder:
         known: Mapping[UUID, Point],
     ) -> Mapping[str, Point]:
         """Append the events that are not in the inbox. Return the last event of each partition."""
-        now, last, appended = self._clock.now(), dict[str, Point](), list[StoredEvent]()
-        inline = await self._inline.hold(transaction, {inbound.event.name for _, inbound in events})
+        side, last, appended = self._side, dict[str, Point](), list[StoredEvent]()
+        now, generation = side.clock.now(), side.inline.generation
+        inline = await side.inline.hold(transaction, {inbound.event.name for _, inbound in events})
+        tags = await self._tags(transaction, [inbound.event for _, inbound in events])
         for (number, stream), run in groupby(events, lambda each: (each[0].partition, each[1].stream)):
             claimed = [
-                inbound.event
+                inbound.event._replace(tags=tags.get(inbound.event.id, ()))
                 for _, inbound in run
                 if await transaction.inbox.claim(self._consumer, str(inbound.identity), time=now)
             ]
             points: list[Point] = [known[event.id] for event in claimed if event.id in known]
             new = [event for event in claimed if event.id not in known]
             if new:
-                generation = self._inline.generation
                 stored = await transaction.log.append(stream, new, expected=Expected.ANY, inline=generation)
                 appended.extend(stored)
                 points.append(Point(stored[-1].position, stored[-1].id))
@@ -151,6 +146,25 @@ class EventRecorder:
         for projection in inline:
             await projection.apply(transaction, appended)
         return last
+
+    async def _tags(self, transaction: WriteTransaction, events: Sequence[NewEvent]) -> Mapping[UUID, tuple[str, ...]]:
+        """Return the tags of received events, before the first of them is appended.
+
+        Raises:
+            UndecodableEvent: the class of an event has tags, and refuses its data. Without its tags, boundaries miss it.
+        """
+        side, known = self._side, self._side.event_types.known
+        types = {each.name: found for each in events if (found := known(each.name)) is not None}
+        if not side.tags.compared.issuperset(types.values()):
+            await side.tags.record(transaction, types.values())
+        tags = {
+            each.id: event_tags(side.event_types.decode(each.name, each.schema, each.data))
+            for each in events
+            if each.name in types and types[each.name].message_tags
+        }
+        if tags:
+            await transaction.log.guard((), {tag for found in tags.values() for tag in found})
+        return tags
 
 
 def _log_report(name: str, before: Checkpoint | None, now: Checkpoint) -> None:

@@ -13,6 +13,7 @@ from .._buses.chain import EnvelopeMiddleware, Middleware
 from .._definitions.cache import Cache
 from .._definitions.message import Command, Event, Message, Query
 from .._definitions.on import EventMethod
+from .._definitions.process import Process, events_of
 from .._definitions.retry import Mode, Retry, Start
 from .._encoding.wire_types import Upcaster
 from .places import Place, here, local_names, place_of
@@ -84,6 +85,33 @@ class ProjectionEntry(Entry):
     partition_by: str | None = None
     retry: Retry = Retry()
     partitions: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ProcessEntry(Entry):
+    """A process.
+
+    Attributes:
+        process: the class.
+        remote: the application that serves each command of another application.
+    """
+
+    process: type[Process]
+    remote: Mapping[type[Command[Any]], str] = field(default_factory=dict)
+    start: Start = "now"
+    retry: Retry = Retry()
+    partitions: int = 1
+    partition_by: None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the process and of its subscription."""
+        return self.process.process_name
+
+    @property
+    def events(self) -> tuple[type[Event], ...]:
+        """The events that it takes."""
+        return tuple(events_of(self.process))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,22 +1,27 @@
-"""Registration for other applications: events to relay and to consume, messages to serve."""
+"""Registration of processes, and for other applications: events to relay and to consume, messages to serve."""
 
 from __future__ import annotations
 
-from typing import Literal
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeVar
 
 from .._background.shown import shown_option
 from .._buses.decorators import check_message
-from .._definitions.message import Event, Message
+from .._definitions.message import Command, Event, Message
 from .._definitions.names import wrong_broker_name, wrong_label
+from .._definitions.process import Process
 from .._definitions.retry import Retry, Start
 from ..errors import InvalidDefinition
-from .entries import ConsumeEntry, RelayEntry, ServeEntry
+from .entries import ConsumeEntry, ProcessEntry, RelayEntry, ServeEntry, origin
 from .places import calling_frame, here
 from .registered import Registered
 
+P = TypeVar("P", bound=type[Process])
+
 
 class Integration:
-    """The methods of `Router` for communication with other applications."""
+    """The methods of `Router` for processes, and for communication with other applications."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -111,3 +116,45 @@ class Integration:
         self._registered.open.served.append(
             ServeEntry(messages=messages, place=here(calling_frame(1)), partitions=partitions)
         )
+
+    def process(
+        self,
+        *,
+        start: Start = "now",
+        retry: Retry = Retry(),
+        partitions: int = 1,
+        remote: Mapping[type[Command[Any]], str] | None = None,
+    ) -> Callable[[P], P]:
+        """Register a process (saga, process manager): a class derived from `Process`.
+
+            @orders.process(partitions=4, remote={ShipOrder: "shipping"})
+            class Fulfilment(Process, name="orders.fulfilment", key="order_id"): ...
+
+        Each input is handled once, and each command takes effect once. Inputs with one key are handled in the order of the
+        event log. A failing input is retried, and then parked with later inputs of its key.
+
+        Args:
+            start: where a new process starts in the event log: "now" (with the next event), "beginning", or a position.
+            retry: the attempts and delays for a failing input or command. A compensation that still fails is stuck.
+            partitions: the number of partitions by key, so that inputs are handled concurrently.
+            remote: for each command of another application, the name of that application, which serves the command. The
+                requests of this application carry it.
+        """
+        frame = calling_frame(1)
+
+        def register(cls: P) -> P:
+            given: object = cls
+            if not (inspect.isclass(given) and issubclass(given, Process)):
+                raise InvalidDefinition(
+                    f"cannot use @process with {shown_option(given)}: it is not derived from Process. Write "
+                    "class Fulfilment(Process, name='orders.fulfilment', key='order_id')."
+                )
+            self._registered.open.processes.append(
+                ProcessEntry(
+                    **origin(cls, frame), process=cls, start=start, retry=retry, partitions=partitions,
+                    remote=dict(remote or {}),
+                )
+            )  # fmt: skip
+            return cls
+
+        return register

@@ -13,6 +13,7 @@ from .entries import (
     EventHandlerEntry,
     Expectation,
     MiddlewareEntry,
+    ProcessEntry,
     ProjectionEntry,
     QueryEntry,
     RelayEntry,
@@ -38,6 +39,7 @@ class Registered:
     name: str
     commands: list[CommandEntry] = field(default_factory=list)
     queries: list[QueryEntry] = field(default_factory=list)
+    processes: list[ProcessEntry] = field(default_factory=list)
     event_handlers: list[EventHandlerEntry] = field(default_factory=list)
     projections: list[ProjectionEntry] = field(default_factory=list)
     relays: list[RelayEntry] = field(default_factory=list)

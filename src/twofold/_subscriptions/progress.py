@@ -217,20 +217,21 @@ class PartitionProgress:
 
     def _decoded(self, stored: StoredEvent) -> BatchEvent | None:
         """Return an event of this partition, or None for an event of another one."""
-        partition_by, is_only = self._subscription.partition_by, self._partitions == 1
-        if partition_by is None and not is_only and not self._is_mine(stored.stream):
+        partition_by, key_of = self._subscription.partition_by, self._subscription.key_of
+        by_stream, is_only = partition_by is None and key_of is None, self._partitions == 1
+        if by_stream and not is_only and not self._is_mine(stored.stream):
             return None
         try:
             event = self._log.event_types.decode_stored(stored)
-            if partition_by is None:
+            if by_stream:
                 return BatchEvent(stored, event, stored.stream)
             with contained():
-                key = ordering_key(getattr(event, partition_by))
+                key = key_of(event) if key_of is not None else ordering_key(getattr(event, str(partition_by)))
         except Exception as error:  # noqa: BLE001 -- the event is parked
             # The ordering key of an undecodable event is unknown. Its stream is used instead.
             mine = self._is_mine(stored.stream)
             return BatchEvent(stored, None, stored.stream, description(error)) if mine else None
-        return BatchEvent(stored, event, key) if is_only or self._is_mine(key) else None
+        return BatchEvent(stored, event, key) if key is not None and (is_only or self._is_mine(key)) else None
 
     def _is_mine(self, key: str) -> bool:
         return partition_of(key, self._partitions) == self._lease.partition

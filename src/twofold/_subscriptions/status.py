@@ -28,7 +28,7 @@ class SubscriptionStatus:
 
     Attributes:
         name: the name of the subscription.
-        kind: "projection", "event_handler", "relay" or "cache".
+        kind: "projection", "event_handler", "process", "relay" or "cache".
         state: "running" or "failing" in this process; "paused" if an operator has paused it in all processes; "standby" if
             other processes run it and this process can take over; "stopped" if this process does not run it; "inline" if
             commands apply it themselves.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from .._definitions.message import Event
 from .._definitions.retry import Retry, Start
 from .._telemetry.recorder import Recorder
 from ..ports.stores import ReadStore
@@ -21,7 +23,7 @@ class Subscription:
 
     Attributes:
         name: the name of the subscription and of its checkpoint.
-        kind: "projection", "event_handler", "relay" or "cache".
+        kind: "projection", "event_handler", "process", "relay" or "cache".
         events: the wire names of the events; None for all events of the log.
         start: the start of a new subscription.
         partition_by: the event field with the ordering key; None for the stream.
@@ -31,6 +33,7 @@ class Subscription:
         processor: processes the events.
         contents: what the rows of a projection contain; see `contents`. Empty for others.
         telemetry: records what it does.
+        key_of: returns the ordering key of an event, instead of `partition_by`; None if the event is not for it.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Subscription:
     processor: Processor
     contents: str = ""
     telemetry: SubscriptionTelemetry = UNRECORDED
+    key_of: Callable[[Event], str | None] | None = None
 
 
 def recorded_subscription(subscription: Subscription, recorder: Recorder) -> Subscription:

@@ -14,6 +14,8 @@ REASON: Final = "twofold.reason"
 PROBLEM_CODE: Final = "twofold.problem.code"
 PROBLEM_SEVERITY: Final = "twofold.problem.severity"
 PROBLEM_SUBJECT: Final = "twofold.problem.subject"
+PROCESS_NAME: Final = "twofold.process"
+PROCESS_STATE: Final = "twofold.process.state"
 SERVICE: Final = "twofold.service"
 ERROR_TYPE: Final = "error.type"
 SYSTEM: Final = "messaging.system"
@@ -177,6 +179,13 @@ PROBLEMS: Final = Metric(
     "Problems that `Application.health` reports, by code and subject. Scheduled commands are not named.",
     (PROBLEM_CODE, PROBLEM_SEVERITY, PROBLEM_SUBJECT),
 )
+PROCESSES: Final = Metric(
+    "twofold.processes",
+    "gauge",
+    "{process}",
+    "Processes (sagas) by name and state.",
+    (PROCESS_NAME, PROCESS_STATE),
+)
 HEALTHY: Final = Metric(
     "twofold.health.healthy",
     "gauge",
@@ -188,6 +197,6 @@ HEALTHY: Final = Metric(
 METRICS: Final = (
     *(HANDLER_DURATION, QUERY_DURATION, WAIT_DURATION, APPEND_DURATION, CACHE_LOOKUPS),
     *(LAG, BACKLOG, LAG_UNKNOWN, PARKED, RETRYING, COVERED, BATCH_DURATION, PROCESSED, FAILURES, LEASE_CHANGES),
-    *(SCHEDULE_DELAY, SCHEDULE_FAILURES, SENT, CONSUMED, REMOTE_DURATION, PROBLEMS, HEALTHY),
+    *(SCHEDULE_DELAY, SCHEDULE_FAILURES, SENT, CONSUMED, REMOTE_DURATION, PROCESSES, PROBLEMS, HEALTHY),
 )
 """All metrics, in the order of the documentation."""

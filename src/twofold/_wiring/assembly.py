@@ -28,6 +28,7 @@ from .._dispatch.steps import Pipeline
 from .._dispatch.telemetry_steps import recorded_wait
 from .._encoding.wire_types import EventTypes, WireTypes
 from .._integration.broker import Broker
+from .._processes.inputs import INPUTS, ProcessTimeout
 from .._registration.entries import CommandEntry, Entry, QueryEntry
 from .._subscriptions.inline import inline_step
 from .._subscriptions.projection import Projection
@@ -51,10 +52,12 @@ from .check_handlers import (
     learn_commands,
 )
 from .check_names import check_names
+from .check_processes import check_processes
 from .check_transport import check_served, check_transport
 from .known_events import learn_all_events, learn_events, named_events, with_subclasses
 from .parts import Parts
 from .planner import Planned, Planner
+from .processes import TIMEOUT, process_subscriptions, starting
 from .subscriptions import (
     event_handler_subscriptions,
     feed,
@@ -73,7 +76,7 @@ class Assembly:
         services: the services for handlers.
         event_types: the known event types.
         inline: the projections that commands apply themselves.
-        subscriptions: the asynchronous projections, the event handlers and the relays.
+        subscriptions: the asynchronous projections, the event handlers, the processes and the relays.
         broker: the broker, with the feeds that are received from it.
         answers: the cache.
         cached: the queries whose answers it keeps.
@@ -110,6 +113,8 @@ def assemble(parts: Parts) -> Assembly:
     named, event_types = named_events(registered, aggregates), EventTypes()
     events = with_subclasses(named)
     event_types.add(AggregateRemoved)
+    for each in INPUTS if registered.processes else ():
+        event_types.add(each)
     command_types: WireTypes[Command[Any]] = WireTypes("command", UndecodableCommand)
     faults = [
         *planner.faults,
@@ -120,6 +125,7 @@ def assemble(parts: Parts) -> Assembly:
         *check_names(registered, aggregates, planner.views),
         *check_transport(registered, has_transport=parts.transport is not None),
         *check_caches(registered, queries, projections),
+        *(check_processes(registered, parts.requests) if registered.processes else ()),
         *check_served(registered, queries, parts.requests, parts.transport),
         *check_views(projections, queries),
         *learn_events(registered, events, event_types),
@@ -140,6 +146,7 @@ def assemble(parts: Parts) -> Assembly:
     subscriptions = [
         *projection_subscriptions(parts, projections, services),
         *event_handler_subscriptions(parts, event_handlers, services),
+        *(process_subscriptions(parts, services) if registered.processes else ()),
         *relay_subscriptions(parts, broker, services.recorder),
     ]
     for subscription in subscriptions:
@@ -153,7 +160,10 @@ def assemble(parts: Parts) -> Assembly:
     changed = [each for each in cachings if each.query.subscription and (each.query.inline or not each.query.reads)]
     if changed and answers is not None:
         services.write.committed.append(CommitInvalidation(changed, answers, parts.write, event_types))
-    _route_commands(parts, commands, services, inline, [each.query.message.__name__ for each in changed])
+    timeout = {TIMEOUT: planner.handler(TIMEOUT, "command")} if registered.processes else {}
+    if timeout:
+        command_types.add(ProcessTimeout)
+    _route_commands(parts, {**commands, **timeout}, services, inline, [each.query.message.__name__ for each in changed])
     subscriptions.extend(cache_subscriptions(parts, cached, services.consistency))
     if services.recorder.on:
         subscriptions = [recorded_subscription(each, services.recorder) for each in subscriptions]
@@ -163,7 +173,7 @@ def assemble(parts: Parts) -> Assembly:
         event_types=event_types,
         answers=answers,
         cached=cached,
-        writes=bool(registered.commands or registered.event_handlers or registered.consumed),
+        writes=bool(registered.commands or registered.event_handlers or registered.processes or registered.consumed),
         inline=inline,
         subscriptions=subscriptions,
         broker=broker,
@@ -243,14 +253,16 @@ def _route_commands(
             services,
             entry.message,
             _described(entry, plan),
-            middleware=middleware_of(parts, entry.message),
-            inside=middleware_of(parts, entry.message, inside=True),
+            middleware=middleware_of(parts, entry.message) if entry is not TIMEOUT else (),
+            inside=middleware_of(parts, entry.message, inside=True) if entry is not TIMEOUT else (),
             key=entry.key,
             locks=locks,
             inline=[projection.name for projection in inline],
             outdated=outdated,
         )
         invoke = plan.recorded(services.recorder, "command", entry.message)
+        if parts.registered.processes:
+            invoke = starting(parts.registered, entry.message, invoke)
         services.command_pipelines[entry.message] = pipeline(entry.message, steps, invoke)
 
 

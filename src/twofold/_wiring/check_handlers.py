@@ -14,7 +14,14 @@ from .._definitions.retry import Retry
 from .._definitions.view import View
 from .._encoding.secrets import ADVICE, MASK, masked
 from .._encoding.wire_types import WireTypes
-from .._registration.entries import CommandEntry, EventHandlerEntry, ProjectionEntry, QueryEntry, RelayEntry
+from .._registration.entries import (
+    CommandEntry,
+    EventHandlerEntry,
+    ProcessEntry,
+    ProjectionEntry,
+    QueryEntry,
+    RelayEntry,
+)
 from .._registration.places import Place, place_of
 from .._registration.registered import Registered
 from .._subscriptions.contents import LARGEST, contents_of
@@ -52,10 +59,11 @@ def check_handlers(registered: Registered) -> Iterator[Fault]:
 
 def check_subscriptions(registered: Registered) -> Iterator[Fault]:
     """Yield queries of unknown projections, duplicate names, and invalid partitions and retries."""
-    named: dict[str, ProjectionEntry | EventHandlerEntry | RelayEntry] = {}
-    entries: list[ProjectionEntry | EventHandlerEntry | RelayEntry] = [
+    named: dict[str, ProjectionEntry | EventHandlerEntry | ProcessEntry | RelayEntry] = {}
+    entries: list[ProjectionEntry | EventHandlerEntry | ProcessEntry | RelayEntry] = [
         *registered.projections,
         *registered.event_handlers,
+        *registered.processes,
         *registered.relays,
     ]
     for entry in entries:
@@ -163,7 +171,7 @@ def check_secrets(events: Mapping[type[Event], Place], views: Iterable[type[View
             )
 
 
-def _events_of(entry: ProjectionEntry | EventHandlerEntry | RelayEntry) -> Iterable[type[Event]]:
+def _events_of(entry: ProjectionEntry | EventHandlerEntry | ProcessEntry | RelayEntry) -> Iterable[type[Event]]:
     if isinstance(entry, ProjectionEntry):
         return (method.event for method in entry.methods)
     return entry.events
@@ -171,12 +179,14 @@ def _events_of(entry: ProjectionEntry | EventHandlerEntry | RelayEntry) -> Itera
 
 def learn_commands(registered: Registered, command_types: WireTypes[Command[Any]]) -> Iterator[Fault]:
     """Register named commands and upcasters for decoding; yield duplicate names."""
-    for entry in registered.commands:
-        if entry.message.message_name is not None:
+    places = [(entry.message, entry.place) for entry in registered.commands]
+    remote = [(message, entry.place) for entry in registered.processes for message in entry.remote]
+    for message, place in (*places, *remote):
+        if message.message_name is not None:
             try:
-                command_types.add(entry.message)
+                command_types.add(message)
             except ConfigurationError as error:
-                yield entry.place.fault(str(error))
+                yield place.fault(str(error))
     for upcaster in registered.upcasters:
         command_types.add_upcaster(upcaster.name, upcaster.from_version, upcaster.upcaster)
 

@@ -8,7 +8,14 @@ from collections.abc import Iterable, Iterator
 from .._definitions.aggregate import Aggregate
 from .._definitions.message import Query
 from .._definitions.view import View, incomparable
-from .._registration.entries import EventHandlerEntry, ProjectionEntry, QueryEntry, RelayEntry, UpcasterEntry
+from .._registration.entries import (
+    EventHandlerEntry,
+    ProcessEntry,
+    ProjectionEntry,
+    QueryEntry,
+    RelayEntry,
+    UpcasterEntry,
+)
 from .._registration.places import Place, place_of
 from .._registration.registered import Registered
 from ..errors import Fault
@@ -73,9 +80,10 @@ def _check_queries(queries: Iterable[QueryEntry]) -> Iterator[Fault]:
 
 
 def _check_subscriptions(registered: Registered) -> Iterator[Fault]:
-    entries: list[ProjectionEntry | EventHandlerEntry | RelayEntry] = [
+    entries: list[ProjectionEntry | EventHandlerEntry | ProcessEntry | RelayEntry] = [
         *registered.projections,
         *registered.event_handlers,
+        *registered.processes,
         *registered.relays,
     ]
     consumers = {str(consumer_name(registered, each)): each.place for each in registered.consumed}

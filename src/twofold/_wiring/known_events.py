@@ -21,6 +21,7 @@ def named_events(registered: Registered, aggregates: Sequence[type[Aggregate]]) 
         *((event_handler.place, event_handler.events) for event_handler in registered.event_handlers),
         *((entry.place, [method.event for method in entry.methods]) for entry in registered.projections),
         *((query.place, query.cache.invalidated_by) for query in registered.queries if query.cache is not None),
+        *((process.place, process.events) for process in registered.processes),
         *((relay.place, relay.events) for relay in registered.relays),
         *((feed.place, feed.events) for feed in registered.consumed),
     ]

@@ -100,7 +100,11 @@ class Planner:
         made_with = self._init(entry, entry.handler, "projection")
         methods: dict[type[Event], Invoke] = {}
         wants_envelope = False
-        for event_type, name, function in entry.methods:
+        for event_type, name, function, by in entry.methods:
+            if by is not None:
+                self._fault(
+                    entry, f"{entry.label}.{name} is marked with by={by!r}, and only a process has a key. Omit by=."
+                )
             bindings = self._message_and_bindings(
                 entry, self._signature(entry, function, of=entry.handler), (event_type,), "projection", name
             )

@@ -8,6 +8,7 @@ from typing import Any
 from .._definitions.message import Event
 from .._definitions.subclasses import is_handled
 from .._definitions.topology import Topology, TopologyEdge, TopologyNode
+from .._processes.inputs import INPUTS
 from .._registration.registered import Registered
 from .._subscriptions.projection import ProjectionProcessor
 from .assembly import Assembly
@@ -84,7 +85,7 @@ def _handled(events: frozenset[str] | None, known: Collection[type[Event]]) -> I
     if events is None:
         yield Event
         return
-    yield from (event for event in known if is_handled(events, event))
+    yield from (event for event in known if event not in INPUTS and is_handled(events, event))
 
 
 def _event(event: type[Event]) -> TopologyNode:

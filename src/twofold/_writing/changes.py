@@ -11,6 +11,7 @@ from .._definitions.message import Event
 from .._encoding.message_json import Cause
 from ..errors import AfterCommitFailed, NotAdded, ReadOnlyUnitOfWork
 from ..ports.event_log import StoredEvent
+from ..ports.tags import AppendCondition
 from ..ports.transactions import WriteTransaction
 from .tracked import Tracked, attributes_of, restore
 
@@ -35,6 +36,7 @@ class Changes:
         touched: the aggregates that recorded events while this unit of work was open, and the events with their causes.
         recorded: streams, and the events that handlers recorded for them; None for the stream of the message.
         last_steps: run after the events were written, inside the transaction.
+        conditions: the conditions of the boundaries that were read. They outlive a savepoint that is undone.
         before: callbacks that run before the commit.
         after: callbacks that run after the commit.
     """
@@ -44,6 +46,7 @@ class Changes:
     missing: set[str] = field(default_factory=set)
     recorded: list[tuple[str | None, Event]] = field(default_factory=list)
     last_steps: list[Step] = field(default_factory=list)
+    conditions: list[AppendCondition] = field(default_factory=list)
     before: list[Callback] = field(default_factory=list)
     after: list[Callback] = field(default_factory=list)
 

@@ -33,7 +33,7 @@ class EventSourced:
     def __init__(self, aggregate_type: type[Aggregate], event_types: EventTypes) -> None:
         self._event_types = event_types
         self._every = aggregate_type.snapshot_every
-        self._codec = StateCodec(aggregate_type) if self._every else None
+        self._codec = StateCodec.of(aggregate_type) if self._every else None
         self._snapshot_version = aggregate_type.snapshot_version
 
     async def load(self, transaction: WriteTransaction, aggregate_type: type[Aggregate], id: str) -> Tracked | None:

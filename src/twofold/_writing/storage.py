@@ -17,11 +17,13 @@ from .._encoding.message_json import Metadata, event_name, new_events
 from .._encoding.wire_types import EventTypes
 from ..errors import AggregateExists, ConcurrencyConflict, ConfigurationError
 from ..ports.clock import Clock, Ids
-from ..ports.event_log import Expected, ExpectedVersion, StoredEvent
+from ..ports.event_log import Expected, ExpectedVersion, NewEvent, StoredEvent
 from ..ports.stores import WriteStore
+from ..ports.tags import AppendCondition
 from ..ports.transactions import WriteTransaction
 from .changes import Changes, not_added
 from .inline import InlineProjections
+from .tag_completeness import TagCompleteness
 from .tracked import AggregateRemoved, Tracked, removal
 
 Committed: TypeAlias = Callable[[Sequence[StoredEvent]], Awaitable[None]]
@@ -29,6 +31,9 @@ Committed: TypeAlias = Callable[[Sequence[StoredEvent]], Awaitable[None]]
 
 Append: TypeAlias = tuple[str, Sequence[Event], ExpectedVersion]
 """A stream, the events to append to it, and the version that it must have before."""
+
+Encoded: TypeAlias = tuple[str, Sequence[NewEvent], ExpectedVersion]
+"""The same with encoded events."""
 
 
 class Storage(Protocol):
@@ -142,6 +147,7 @@ class WriteSide:
         running: returns the running task.
         event_types: decodes events.
         handled_types: the classes of events that handlers are registered for, base classes among them.
+        tags: the completeness of the tags of events.
         commit: commits a transaction.
     """
 
@@ -154,6 +160,7 @@ class WriteSide:
     running: RunningTask
     event_types: EventTypes
     handled_types: tuple[type[Event], ...] = ()
+    tags: TagCompleteness = field(default_factory=TagCompleteness)
     commit: Callable[[WriteTransaction], Awaitable[None]] = methodcaller("commit")
 
     async def write(
@@ -173,7 +180,7 @@ class WriteSide:
             cause: returns the envelope of the message whose handler made the changes.
 
         Raises:
-            ConcurrencyConflict: an aggregate or a stream has another version than expected.
+            ConcurrencyConflict: an aggregate or a stream has another version than expected, or a boundary was violated.
             AggregateExists: the stream of a new aggregate exists.
             NotAdded: an aggregate recorded an event, and was neither added nor loaded.
             EventNotRecordable: a field of an event has no JSON, or holds a secret.
@@ -192,7 +199,8 @@ class WriteSide:
                 raise not_added(aggregate)
         for stream, event in changes.recorded:
             appends.append((stream or f"message-{cause().id}", [event], Expected.ANY))
-        stored = await self._append(transaction, appends, changes, cause) if appends else []
+        checked = changes.conditions and (changes.last_steps or changes.tracked)
+        stored = await self._append(transaction, appends, changes, cause) if appends or checked else []
         if stored and self.committed:
             changes.after[:0] = [partial(call, stored) for call in self.committed]
         for step in changes.last_steps:
@@ -205,23 +213,36 @@ class WriteSide:
         causes = {id(event): by for _, event, by in changes.touched if by.parent is not None}
         outer, now = cause(), self.clock.now()
         ids: list[UUID] = []
+        types: set[type[Event]] = set()
         for _, events, _ in appends:
             for event in events:
                 if event.message_name not in self.event_types.by_name and isinstance(event, self.handled_types):
                     raise self._unknown(event)
                 ids.append(self.ids.new())
+                types.add(type(event))
+        if not self.tags.compared.issuperset(types):
+            await self.tags.record(transaction, types)
         new_ids = iter(ids)
         names = {event_name(event) for _, events, _ in appends for event in events} if self.inline.projections else ()
         inline = await self.inline.hold(transaction, names) if names else ()
-        metadata, stored = Metadata(outer, causes), list[StoredEvent]()
+        metadata, encoded = Metadata(outer, causes), list[Encoded]()
         for stream, events, expected in appends:
+            encoded.append((stream, new_events(events, new_ids, now, metadata), expected))
+        if changes.conditions or len(encoded) > 1:
+            await self._guard(transaction, encoded, changes.conditions)
+        stored = await self._store(transaction, encoded, changes)
+        for projection in inline:
+            await projection.apply(transaction, stored)
+        return stored
+
+    async def _store(
+        self, transaction: WriteTransaction, encoded: Sequence[Encoded], changes: Changes
+    ) -> list[StoredEvent]:
+        """Append encoded events."""
+        stored: list[StoredEvent] = []
+        for stream, new, expected in encoded:
             try:
-                entries = await transaction.log.append(
-                    stream,
-                    new_events(events, new_ids, now, metadata),
-                    expected=expected,
-                    inline=self.inline.generation,
-                )
+                entries = await transaction.log.append(stream, new, expected=expected, inline=self.inline.generation)
             except ConcurrencyConflict as conflict:
                 if expected is not Expected.NO_STREAM:
                     raise
@@ -231,9 +252,15 @@ class WriteSide:
                 )
                 raise await self._added_before(stream, changes.missing, exists) from conflict
             stored.extend(entries)
-        for projection in inline:
-            await projection.apply(transaction, stored)
         return stored
+
+    async def _guard(
+        self, transaction: WriteTransaction, encoded: Sequence[Encoded], conditions: Sequence[AppendCondition]
+    ) -> None:
+        """Check the boundaries that were read, before the first append."""
+        tags = {tag for _, new, _ in encoded for event in new for tag in event.tags}
+        if conditions or tags:
+            await transaction.log.guard(conditions, tags)
 
     def _unknown(self, event: Event) -> ConfigurationError:
         """Return the error for an event that handlers of its base class would never receive."""

@@ -54,10 +54,10 @@ class UnitOfWork:
         "_incomplete",
         "_owner",
         "_read_only",
-        "_side",
         "_transaction",
         "changes",
         "run",
+        "side",
     )
 
     def __init__(
@@ -69,7 +69,8 @@ class UnitOfWork:
         *,
         read_only: bool = False,
     ) -> None:
-        self._side = side
+        self.side = side
+        """The shared settings of all units of work."""
         self._cause = cause
         self._read_only = read_only
         self._owner = owner
@@ -177,7 +178,7 @@ class UnitOfWork:
         if tracked is None and wrong_text(stream_of(aggregate_type, id), LONGEST_STREAM):
             return None  # no store can have it
         if tracked is None:
-            storage = self._side.storages[aggregate_type]
+            storage = self.side.storages[aggregate_type]
             tracked = await self._guard(storage.load(await self.transaction(), aggregate_type, id))
             if tracked is not None:
                 self.changes.tracked[aggregate_type, id] = tracked
@@ -222,7 +223,8 @@ class UnitOfWork:
         """Write and commit everything; return the events as stored. The application calls this; handlers do not.
 
         Raises:
-            ConcurrencyConflict: an aggregate was changed concurrently since it was loaded, or added since it was not found.
+            ConcurrencyConflict: an aggregate was changed concurrently since it was loaded, or added since it was not found;
+                or an event was appended that matches a boundary which was read.
             AggregateExists: an added aggregate exists.
             NotAdded: an aggregate recorded an event, and was neither added nor loaded.
             ConfigurationError: the class of an event was defined after the start, and its base class has handlers.
@@ -245,9 +247,9 @@ class UnitOfWork:
             try:
                 if transaction is None:
                     transaction = self._transaction = await self._begin()
-                stored = await self._side.write(transaction, changes, self._cause)
+                stored = await self.side.write(transaction, changes, self._cause)
                 try:
-                    await self._side.commit(transaction)
+                    await self.side.commit(transaction)
                 except Exception as error:  # noqa: BLE001 -- raised again
                     unconfirmed(error)
             except BaseException as failure:
@@ -266,10 +268,11 @@ class UnitOfWork:
                 await self._transaction.rollback()
 
     async def _begin(self) -> WriteTransaction:
-        self.run = await self._side.store.run()
-        return await self._side.store.begin(read_only=self._read_only)
+        self.run = await self.side.store.run()
+        return await self.side.store.begin(read_only=self._read_only)
 
     async def _guard(self, step: Awaitable[T]) -> T:
+        """Await a step. Its failure dooms the unit of work."""
         try:
             return await step
         except BaseException as failure:
@@ -278,7 +281,7 @@ class UnitOfWork:
 
     def _check(self) -> None:
         self._check_usable()
-        if self._side.running.get() is not self._owner:
+        if self.side.running.get() is not self._owner:
             raise unusable.in_another_task()
 
     def _check_usable(self) -> None:

@@ -26,6 +26,7 @@ from .matching import condition_test
 from .migrations import MigratedStore, Migrations
 from .notifier import Notifier
 from .parked import Edit, ParkedEvent, ParkedEventReader, ParkedEventWriter, not_parked_at
+from .processes import ProcessReader, ProcessRecord, ProcessState, ProcessWriter
 from .publisher import LARGEST_BODY, Outcome, Publisher, WireMessage, check_body
 from .receiver import Receiver
 from .requests import Answerer, Request, Requests
@@ -38,6 +39,7 @@ from .state_store import StateStore, Versioned
 from .storage_kinds import StorageKinds
 from .stores import ReadStore, WriteStore
 from .subscription_store import Partition, Pause, SubscriptionStore
+from .tags import AppendCondition, Criterion, TagEntry, TagRecords
 from .transactions import ReadTransaction, Transaction, WriteTransaction
 from .transport import Consumer, Delivery, Feed, ParkedDelivery, Transport, log_dropped
 
@@ -48,6 +50,7 @@ __all__ = [
     "START",
     "STORED_YEARS",
     "Answerer",
+    "AppendCondition",
     "Backoff",
     "BlockingTransaction",
     "CacheKey",
@@ -59,6 +62,7 @@ __all__ = [
     "Clock",
     "Condition",
     "Consumer",
+    "Criterion",
     "Delivery",
     "Edit",
     "EventLog",
@@ -89,6 +93,10 @@ __all__ = [
     "Partition",
     "Pause",
     "Position",
+    "ProcessReader",
+    "ProcessRecord",
+    "ProcessState",
+    "ProcessWriter",
     "Publisher",
     "ReadStore",
     "ReadTransaction",
@@ -112,6 +120,8 @@ __all__ = [
     "StorageKinds",
     "StoredEvent",
     "SubscriptionStore",
+    "TagEntry",
+    "TagRecords",
     "Transaction",
     "Transport",
     "Versioned",

@@ -48,6 +48,7 @@ class NewEvent(NamedTuple):
         data: the event's fields as JSON text.
         metadata: the rest of its envelope as JSON text.
         time: when it happened, UTC.
+        tags: its tags, each once: texts of 1 to 380 characters, without NUL.
     """
 
     id: UUID
@@ -56,6 +57,7 @@ class NewEvent(NamedTuple):
     data: str
     metadata: str
     time: datetime
+    tags: tuple[str, ...] = ()
 
 
 class StoredEvent(NamedTuple):

@@ -9,6 +9,7 @@ from typing import Protocol
 from .._definitions.view import View
 from .event_log import EventLog
 from .parked import ParkedEventReader
+from .processes import ProcessReader
 from .retention import Retention
 from .schedule import ScheduleReader
 from .subscription_store import SubscriptionStore
@@ -114,6 +115,11 @@ class WriteStore(ReadStore, Protocol):
     @property
     def schedule(self) -> ScheduleReader:
         """The committed schedule."""
+        ...
+
+    @property
+    def processes(self) -> ProcessReader:
+        """The committed processes."""
         ...
 
     def missing_state(self, aggregate_type: type[object]) -> str | None:

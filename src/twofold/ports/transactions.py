@@ -12,12 +12,14 @@ from .inbox import Inbox
 from .inline_projections import InlineProjections
 from .log_writer import LogWriter
 from .parked import ParkedEventWriter
+from .processes import ProcessWriter
 from .rows import RowWriter
 from .schedule import ScheduleWriter
 from .shadows import ShadowRows
 from .snapshots import Snapshots
 from .state_store import StateStore
 from .storage_kinds import StorageKinds
+from .tags import TagRecords
 
 A = TypeVar("A")
 V = TypeVar("V", bound=View)
@@ -92,6 +94,11 @@ class WriteTransaction(ReadTransaction, Protocol):
         ...
 
     @property
+    def tags(self) -> TagRecords:
+        """The tags of stored events, and which of them are complete."""
+        ...
+
+    @property
     def snapshots(self) -> Snapshots:
         """The snapshots of event-sourced aggregates."""
         ...
@@ -119,6 +126,11 @@ class WriteTransaction(ReadTransaction, Protocol):
     @property
     def schedule(self) -> ScheduleWriter:
         """The scheduled commands."""
+        ...
+
+    @property
+    def processes(self) -> ProcessWriter:
+        """The processes."""
         ...
 
     def state(self, aggregate_type: type[A]) -> StateStore[A]:

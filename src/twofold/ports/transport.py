@@ -127,7 +127,7 @@ class Consumer(Receiver, Protocol):
 
 
 class Transport(Protocol):
-    """A broker. An application publishes and consumes; operators call `parked`, `unpark` and `delete_consumer`."""
+    """A broker. An application publishes and consumes; operators read and repair parked messages."""
 
     @property
     def system(self) -> str:
@@ -175,6 +175,18 @@ class Transport(Protocol):
         """Return the parked messages of a consumer, oldest first. They stay parked.
 
         Concurrent calls, also of other processes, return all messages each.
+
+        Raises:
+            TransientFailure: the broker is not available.
+        """
+        ...
+
+    async def parked_count(self, consumer: str) -> int:
+        """Return the number of parked messages of a consumer; 0 for an unknown consumer. No message is read.
+
+        The cost does not depend on the number of messages, so that health probes can call it. A message without
+        a key counts once for each partition that parked it. While an operator reads or
+        removes parked messages, the number may leave out these messages.
 
         Raises:
             TransientFailure: the broker is not available.

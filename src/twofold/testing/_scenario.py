@@ -17,11 +17,15 @@ from .._definitions.aggregate import Aggregate
 from .._definitions.envelope import Origin
 from .._definitions.message import Command, Event, Message, Query
 from .._definitions.position import START, Position
+from .._definitions.subclasses import stored_types
 from .._definitions.view import View
 from .._dispatch.scheduler import in_own_unit
 from .._dispatch.scope import open_scope
+from .._encoding.wire_types import EventTypes
+from .._processes.inputs import INPUTS, ProcessTimeout
 from .._writing.unit_of_work import UnitOfWork
 from ..errors import ConfigurationError
+from ..ports.event_log import LogPage
 from ..ports.rows import Ordering, Selection
 from ._clock import ManualClock
 from ._difference import check_equal
@@ -31,6 +35,9 @@ R = TypeVar("R")
 V = TypeVar("V", bound=View)
 
 _LONGEST_SCHEDULE = 1_000
+
+_OF_PROCESSES = frozenset(each.message_name for each in INPUTS)
+"""The events that processes record for themselves. A test sees their commands and their state instead."""
 
 
 class Scenario:
@@ -211,7 +218,12 @@ class Scenario:
         log, types, found = self._app.write.log, self._running.assembly.event_types, list[Event]()
         event = (await log.ids([after])).get(after) if after > START else None
         while (page := await log.read_all(after=after, event=event, limit=1_000)).last > after:
-            found += [types.decode(each.name, each.schema, each.data) for each in page.events]
+            types.learn(each for each in stored_types(Event) if each.message_name in _unknown(types, page))
+            found += [
+                types.decode(each.name, each.schema, each.data)
+                for each in page.events
+                if each.name not in _OF_PROCESSES
+            ]
             after, event = page.last, page.event
         return found
 
@@ -220,6 +232,7 @@ class Scenario:
         return [
             Scheduled(decode(each.name, each.schema, each.data), each.due - now)
             for each in await self._app.operations.scheduled(limit=_LONGEST_SCHEDULE)
+            if each.name != ProcessTimeout.message_name
         ]
 
     async def _failed(self) -> Sequence[Failed]:
@@ -251,6 +264,11 @@ class Scenario:
             raise AssertionError(
                 f"subscriptions could not process these events. Check an expected failure with then_fails.\n{found}"
             )
+
+
+def _unknown(types: EventTypes, page: LogPage) -> set[str]:
+    """Return the names of events that no handler names, such as those that only boundaries read and append."""
+    return {each.name for each in page.events if types.known(each.name) is None}
 
 
 def _begin(unit: UnitOfWork, aggregate_type: type[Aggregate], events: Sequence[Message]) -> None:

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="Chromium is not inst
 AXE = os.environ.get("AXE", "")
 PATHS = [
     "/", "/?show=attention", "/topology", "/topology?kind=event&name=Placed", "/parked", "/events?follow=on", "/path",
-    "/schedule", "/caches", "/workers", "/subscription?name=mail", "/nothing",
+    "/processes", "/schedule", "/caches", "/workers", "/subscription?name=mail", "/nothing",
 ]  # fmt: skip
 
 

@@ -17,7 +17,18 @@ from twofold.testing.conformance._tools.in_time import in_time
 from twofold_console import create_console
 from twofold_memory import InMemoryTransport
 
-PAGES = ["/", "/topology", "/parked", "/events", "/path", "/schedule", "/caches", "/workers", "/subscription?name=mail"]
+PAGES = [
+    "/",
+    "/topology",
+    "/parked",
+    "/events",
+    "/path",
+    "/processes",
+    "/schedule",
+    "/caches",
+    "/workers",
+    "/subscription?name=mail",
+]
 
 
 async def parked_event(shop: Application) -> ParkedEvent:

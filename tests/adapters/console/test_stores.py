@@ -32,7 +32,18 @@ from twofold_redis import Redis
 from twofold_sqlalchemy import SqlAlchemy
 
 ROOT = Path(__file__).resolve().parents[3]
-PAGES = ["/", "/topology", "/parked", "/events", "/path", "/schedule", "/caches", "/workers", "/subscription?name=mail"]
+PAGES = [
+    "/",
+    "/topology",
+    "/parked",
+    "/events",
+    "/path",
+    "/processes",
+    "/schedule",
+    "/caches",
+    "/workers",
+    "/subscription?name=mail",
+]
 SERVERS: dict[str, DatabaseKind] = {"postgresql": PostgreSQL(), "mariadb": MySQL()}
 
 

@@ -14,10 +14,12 @@ pytest.register_assert_rewrite(
     *(f"{__name__}.{room}" for room in ("_applications", "_brokers", "_domain", "_stores", "_tools"))
 )
 
+from ._applications.boundaries import BoundarySuite
 from ._applications.failovers import FailoverSuite
 from ._applications.idempotency import IdempotencySuite
 from ._applications.inline import InlineSuite
 from ._applications.live_queries import LiveQuerySuite
+from ._applications.processes import ProcessSuite
 from ._applications.read_model import ReadModelSuite
 from ._applications.rebuilds import RebuildSuite
 from ._applications.repository import RepositorySuite
@@ -37,6 +39,7 @@ from ._stores.inline_records import InlineRecordSuite
 from ._stores.leases import LeaseSuite
 from ._stores.names import NamesSuite
 from ._stores.pauses import PauseSuite
+from ._stores.processes import ProcessRecordSuite
 from ._stores.records import RecordSuite
 from ._stores.rows import RowsSuite
 from ._stores.schedule import ScheduleSuite
@@ -54,6 +57,7 @@ from ._tools.transport_opened import Connect, NewBroker
 
 __all__ = [
     "Beside",
+    "BoundarySuite",
     "CacheSuite",
     "Capabilities",
     "Connect",
@@ -75,6 +79,8 @@ __all__ = [
     "NewStore",
     "NotifierSuite",
     "PauseSuite",
+    "ProcessRecordSuite",
+    "ProcessSuite",
     "ReadModelSuite",
     "RebuildSuite",
     "RecordSuite",

@@ -56,6 +56,27 @@ class ParkingCases:
             async with transport.consume(feed("b")) as consumer:
                 assert sorted(await accepted(consumer, 5), key=sent.index) == sent
 
+    async def test_parked_messages_are_counted(self, new_broker: NewBroker) -> None:
+        """The number of parked messages is that of the broker now, in every process, and per consumer."""
+        async with new_broker() as connect:
+            transport, other = await connect(), await connect()
+            sent = messages(5)
+            for name in ("a", "b"):
+                await transport.declare(feed(name))
+            await publish(transport, *sent)
+            assert await transport.parked_count("a") == 0
+            async with transport.consume(feed("a")) as consumer:
+                await consumer.park_all([(each, REASON) for each in await taken(consumer, len(sent))])
+            for each in (transport, other, await connect()):
+                assert await each.parked_count("a") == len(sent)
+                assert await each.parked_count("b") == await each.parked_count("nobody") == 0
+            await other.unpark("a", [sent[0].id], again=True)
+            await transport.unpark("a", [sent[1].id, sent[2].id], again=False)
+            for each in (transport, other, await connect()):
+                assert await each.parked_count("a") == len(sent) - 3
+            await transport.unpark("a", [each.id for each in sent], again=False)
+            assert await other.parked_count("a") == 0
+
     async def test_a_parked_message_is_delivered_again(self, new_broker: NewBroker) -> None:
         """A requeued message is delivered to the consumer that parked it, and to no other.
 

@@ -55,6 +55,10 @@ class _Transaction:
         return _Log(self)
 
     @property
+    def tags(self) -> Any:
+        return _Tags(self)
+
+    @property
     def storage_kinds(self) -> Any:
         return _StorageKinds(self)
 
@@ -78,6 +82,26 @@ class _Log:
 
     async def append(self, stream: str, events: Any, **options: Any) -> Any:
         return await (await self._transaction.writing()).log.append(stream, events, **options)
+
+    async def matching(self, criteria: Any, **options: Any) -> Any:
+        return await self._transaction.now.log.matching(criteria, **options)
+
+    async def settled(self) -> Any:
+        return await self._transaction.now.log.settled()
+
+    async def guard(self, conditions: Any, tags: Any) -> None:
+        await (await self._transaction.writing()).log.guard(conditions, tags)
+
+
+class _Tags:
+    def __init__(self, transaction: _Transaction) -> None:
+        self._transaction = transaction
+
+    async def progress(self, name: str) -> Any:
+        return await self._transaction.now.tags.progress(name)
+
+    async def record(self, name: str, field: str, filled: Any) -> None:
+        await (await self._transaction.writing()).tags.record(name, field, filled)
 
 
 class _StorageKinds:

@@ -1,0 +1,1 @@
+"""Processes (sagas, process managers): their inputs, their state, and the subscription that runs them."""

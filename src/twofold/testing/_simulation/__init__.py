@@ -1,0 +1,1 @@
+"""The simulator: an application under thousands of schedules, with delays, failures and crashes, in virtual time."""
