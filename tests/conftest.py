@@ -11,8 +11,10 @@ import pytest
 from hypothesis import settings
 
 from tests.reports import encodable
+from tests.selection import LEFT_OUT
 from tests.servers.choice import kinds
 from tests.servers.databases import Databases
+from tests.servers.files import Files
 from tests.servers.finding import databases, server
 from tests.servers.mysql import MySQL
 from tests.servers.postgresql import PostgreSQL
@@ -54,9 +56,9 @@ def pytest_collection() -> Generator[None, object, object]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect the tests with the mark `everywhere`, unless the option is given."""
     if not config.getoption("everywhere"):
-        left_out = [item for item in items if item.get_closest_marker("everywhere")]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not item.get_closest_marker("everywhere")]
+        selected = [item for item in items if LEFT_OUT.add(item)]
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("everywhere")])
+        items[:] = selected
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -79,21 +81,24 @@ def pytest_report_to_serializable() -> Generator[None, dict[str, Any] | None, di
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Send the promises that were not tested to the process that prints the summary, if this is another one."""
+    """Send what was not tested to the process that prints the summary, if this is another one."""
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["untested"] = UNTESTED.sent()
+        output["left_out"] = LEFT_OUT.number
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Receive the promises that a process has not tested."""
-    UNTESTED.merge(getattr(node, "workeroutput", {}).get("untested", {}))
+    """Receive what a process has not tested."""
+    output = getattr(node, "workeroutput", {})
+    UNTESTED.merge(output.get("untested", {}))
+    LEFT_OUT.number = max(LEFT_OUT.number, output.get("left_out", 0))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """List the promises that were not tested, by the server that was not found."""
-    for line in UNTESTED.lines(kinds()):
+    """List the promises that were not tested, by the server that was not found, and count the cases that were left out."""
+    for line in (*UNTESTED.lines(kinds()), *filter(None, [LEFT_OUT.line()])):
         terminalreporter.write_line(line)
 
 
@@ -136,6 +141,19 @@ def prepared_postgresql_url(postgresql_databases: Databases) -> Iterator[NewUrl]
 def prepared_mysql_url(mysql_databases: Databases) -> Iterator[NewUrl]:
     """Give a function like `new_mysql_url`, for databases that have Twofold's tables."""
     with mysql_databases.lend(prepared=True) as new_url:
+        yield new_url
+
+
+@pytest.fixture(scope="session")
+def sqlite_files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    """Lend SQLite databases."""
+    return Files(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture
+def prepared_sqlite_url(sqlite_files: Files) -> Iterator[NewUrl]:
+    """Give a function that returns the URL of a SQLite database with Twofold's tables, another one at each call."""
+    with sqlite_files.lend() as new_url:
         yield new_url
 
 

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
-from itertools import count
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from redis.asyncio import Redis as Client
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from tests.servers.databases import create_tables
 from twofold import View
 from twofold.ports import ReadStore, WriteStore
 from twofold.testing.conformance import Beside
@@ -27,7 +20,9 @@ from twofold_sqlalchemy import SqlAlchemy
 NewStore = Callable[[Sequence[type[View]]], AbstractAsyncContextManager[WriteStore]]
 """Opens an empty store that is ready for some views."""
 
-STORES = ("memory-asyncio", "memory-trio", "sqlite", "postgresql", "mariadb")
+DATABASES = ("sqlite", "postgresql", "mariadb")
+
+STORES = ("memory-asyncio", "memory-trio", *DATABASES)
 
 READ_STORES = (*STORES, "redis")
 """The adapters that can be a read store."""
@@ -45,34 +40,27 @@ def event_loop_of(kind: str) -> str:
     return "trio" if kind == "memory-trio" else "asyncio"
 
 
-def stores(
-    kind: str, request: pytest.FixtureRequest, folder: Path
-) -> Callable[[], AbstractAsyncContextManager[WriteStore]]:
+def stores(kind: str, request: pytest.FixtureRequest) -> Callable[[], AbstractAsyncContextManager[WriteStore]]:
     """Return what opens stores of a kind, a new one each time.
 
     Its database may have Twofold's tables, but they have no rows, and the log no identity: `create_schema` is to be called.
     """
     if kind.startswith("memory"):
         return _in_memory
-    if kind == "sqlite":
-        numbers = count()
-        return lambda: _sql(sqlite_url(folder / f"{next(numbers)}.db"))
     server = "mysql" if kind == "mariadb" else kind
     new_url: Callable[[], str] = request.getfixturevalue(f"prepared_{server}_url")
     return lambda: _sql(new_url())
 
 
-def read_stores(
-    kind: str, request: pytest.FixtureRequest, folder: Path
-) -> Callable[[], AbstractAsyncContextManager[ReadStore]]:
+def read_stores(kind: str, request: pytest.FixtureRequest) -> Callable[[], AbstractAsyncContextManager[ReadStore]]:
     """Return what opens read stores of a kind, as `stores` does."""
     if kind != "redis" and not kind.endswith(">redis"):
-        return stores(kind, request, folder)
+        return stores(kind, request)
     url: str = request.getfixturevalue("redis_url")
     new_prefix: Callable[[], str] = request.getfixturevalue("new_prefix")
     if kind == "redis":
         return lambda: _redis(url, new_prefix())
-    write = stores(kind.removesuffix(">redis"), request, folder)
+    write = stores(kind.removesuffix(">redis"), request)
     return lambda: _beside(write(), _redis(url, new_prefix()))
 
 
@@ -81,32 +69,15 @@ async def _in_memory() -> AsyncIterator[WriteStore]:
     yield InMemory()
 
 
-def sqlite_url(file: Path) -> str:
-    """Return the URL of a new SQLite database with Twofold's tables, which are copied: that takes a tenth of the time."""
-    file.write_bytes(_prepared_file())
-    return f"sqlite+aiosqlite:///{file}"
-
-
-@cache
-def _prepared_file() -> bytes:
-    with TemporaryDirectory() as folder, ThreadPoolExecutor(1) as thread:  # this thread may have a running event loop
-        file = Path(folder) / "prepared.db"
-        thread.submit(asyncio.run, create_tables(f"sqlite+aiosqlite:///{file}")).result()
-        with closing(sqlite3.connect(file)) as connection:
-            connection.execute("DELETE FROM twofold_meta")
-            connection.commit()
-        return file.read_bytes()
-
-
 @cache
 def _engine(url: str) -> AsyncEngine:
-    """Return the engine of a database that tests use one after another. It has compiled most of their statements."""
+    """Return the engine of a database that tests use one after another. It keeps the compiled statements of its stores."""
     return create_async_engine(url)
 
 
 @asynccontextmanager
 async def _sql(url: str) -> AsyncIterator[WriteStore]:
-    engine = _engine(url) if url.startswith("postgresql") else create_async_engine(url)
+    engine = _engine(url)
     try:
         yield SqlAlchemy(engine)
     finally:

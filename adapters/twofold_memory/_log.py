@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from itertools import islice
 from uuid import UUID, uuid4
 
@@ -176,7 +176,7 @@ class InMemoryLogWriter:
         """Become the only transaction that writes."""
         await self._step.writing()
 
-    async def read(self, stream: str, *, after: int = 0) -> AsyncIterator[StoredEvent]:
+    async def read(self, stream: str, *, after: int = 0) -> AsyncGenerator[StoredEvent]:
         """Iterate over the events of a stream, including the events of this transaction."""
         for event in self._step.reading().stream(stream)[after:]:
             yield event

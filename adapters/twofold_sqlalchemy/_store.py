@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, Table
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from twofold import Aggregate, View
@@ -20,16 +20,17 @@ from ._aggregates.orm import OrmState, mapper_of, missing_mapping
 from ._connection.database import Database
 from ._dialects.registry import dialect_of
 from ._log.event_log import SqlEventLog
+from ._log.registry import strategy_of
+from ._log.strategy import LogEnd
+from ._prepared import prepared_of
 from ._records.processes import SqlProcessReader
 from ._records.retention import SqlRetention
 from ._records.schedule import SqlScheduleReader
 from ._schema import schema as _schema
-from ._schema.tables import own_tables
 from ._subscriptions.parked import SqlParkedReader
 from ._subscriptions.subscription_store import SqlSubscriptions
-from ._transaction import Prepared, SqlTransaction, State
+from ._transaction import SqlTransaction, State
 from ._views.metadata import metadata
-from ._views.table import ViewTable
 
 if TYPE_CHECKING:
     from ._migrations.store_migrations import SqlMigrations
@@ -130,17 +131,17 @@ class SqlAlchemy:
             idle_transaction_timeout=idle_transaction_timeout,
             answer_timeout=answer_timeout,
         )
-        self._database = Database(engine, dialect)
-        self._tables = tables = own_tables(dialect, MetaData())
-        self._prepared = prepared = Prepared(self._database, tables)
-        self.log = SqlEventLog(self._database, tables, prepared.log, prepared.end, prepared.streams)
-        self.subscriptions = SqlSubscriptions(self._database, tables)
+        self._prepared = prepared = prepared_of(engine, dialect)
+        self._database = Database(engine, dialect, prepared.compiler)
+        strategy = strategy_of(self._database, prepared.tables, prepared.tagged)
+        self._appender, self._end = strategy.appender, LogEnd(strategy.frontier)
+        self.log = SqlEventLog(self._database, prepared.tables, strategy, self._end, prepared.streams)
+        self.subscriptions = SqlSubscriptions(self._database, prepared.subscriptions)
         self.parked = SqlParkedReader(self._database, prepared.parked)
         self.schedule = SqlScheduleReader(self._database, prepared.schedule)
         self.processes = SqlProcessReader(self._database, prepared.processes)
-        self.keys = SqlRetention(self._database, tables.keys)
-        self.inbox = SqlRetention(self._database, tables.inbox)
-        self._views: dict[tuple[type[View], bool], ViewTable[Any]] = {}
+        self.keys = SqlRetention(self._database, prepared.old_keys)
+        self.inbox = SqlRetention(self._database, prepared.old_messages)
         self._states: dict[type[object], State] = {
             aggregate_type: MappedState(aggregate_type, mapping) for aggregate_type, mapping in (state or {}).items()
         }
@@ -175,17 +176,16 @@ class SqlAlchemy:
             ) from error
         self._database.enter_loop()
         self.log.reset()
-        await _schema.verify(self._database, self._tables, [self._view_table(view).table for view in views])
+        await _schema.verify(self._database, self._prepared.tables, self._tables_of(views))
 
     async def create_schema(self, views: Sequence[type[View]]) -> None:
         """Create missing tables, indexes and triggers in one transaction. Existing tables stay unchanged."""
         self._database.enter_loop()
-        await _schema.create(self._database, self._tables, [self._view_table(view).table for view in views])
+        await _schema.create(self._database, self._prepared.tables, self._tables_of(views))
 
     async def create_shadows(self, views: Sequence[type[View]]) -> None:
         """Create the missing tables of shadow rows. Their names are the views' names with the suffix `__rebuild`."""
-        shadows = [self._view_table(view, shadow=True).table for view in views]
-        await _schema.create(self._database, self._tables, shadows)
+        await _schema.create(self._database, self._prepared.tables, self._tables_of(views, shadow=True))
 
     async def run(self) -> str:
         """Return what identifies the run of the database's server; see `ReadStore.run`. The server is not asked."""
@@ -210,7 +210,7 @@ class SqlAlchemy:
             ConfigurationError: this task already has a writing transaction on SQLite.
         """
         transaction = await self._database.begin(read_only=read_only)
-        return SqlTransaction(transaction, self._prepared, self._view_table, self._state_of)
+        return SqlTransaction(transaction, self._database, self._prepared, self._appender, self._end, self._state_of)
 
     def missing_state(self, aggregate_type: type[object]) -> str | None:
         """Return None if the store can store aggregates of this type, otherwise a text that says what to do."""
@@ -220,11 +220,8 @@ class SqlAlchemy:
             return str(error)
         return None
 
-    def _view_table(self, view: type[View], shadow: bool = False) -> ViewTable[Any]:
-        found = self._views.get((view, shadow))
-        if found is None:
-            found = self._views[view, shadow] = ViewTable(view, self._database.dialect, MetaData(), shadow=shadow)
-        return found
+    def _tables_of(self, views: Sequence[type[View]], *, shadow: bool = False) -> Sequence[Table]:
+        return [self._prepared.view_table(view, shadow).table for view in views]
 
     def _state_of(self, aggregate_type: type[object]) -> State:
         found = self._states.get(aggregate_type)
@@ -244,7 +241,7 @@ class SqlAlchemy:
                 f"cannot store {aggregate_type.__qualname__}: it is not an Aggregate. Pass a TableMapping to "
                 f"SqlAlchemy(state={{{aggregate_type.__name__}: ...}}), or derive the class from Aggregate."
             )
-        return JsonState(self._database, self._tables, aggregate_type)
+        return JsonState(self._prepared.state, aggregate_type)
 
 
 def _check_timeout(name: str, seconds: float | None, none: str) -> None:

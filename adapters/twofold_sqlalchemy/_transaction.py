@@ -9,24 +9,21 @@ from typing import Any, Protocol, TypeVar, cast
 from twofold import View
 from twofold.ports import RowWriter, StateStore
 
-from ._aggregates.snapshots import SnapshotStatements, SqlSnapshots
-from ._aggregates.storage_kinds import SqlStorageKinds, StorageKindStatements
+from ._aggregates.snapshots import SqlSnapshots
+from ._aggregates.storage_kinds import SqlStorageKinds
 from ._connection.database import Database
 from ._connection.open_transaction import OpenTransaction
 from ._log.log_writer import SqlLogWriter
-from ._log.registry import strategy_of
-from ._log.strategy import LogEnd
-from ._log.streams import Streams
-from ._log.tags import TaggedEvents
-from ._records.inbox import InboxStatements, SqlInbox
-from ._records.inline import InlineStatements, SqlInline
-from ._records.keys import KeyStatements, SqlKeys
-from ._records.processes import ProcessStatements, SqlProcessWriter
-from ._records.schedule import ScheduleStatements, SqlScheduleWriter
-from ._records.tags import SqlTagRecords, TagRecordStatements
-from ._schema.tables import Tables
-from ._subscriptions.checkpoints import CheckpointStatements, SqlCheckpoints
-from ._subscriptions.parked import ParkedStatements, SqlParkedWriter
+from ._log.strategy import Appender, LogEnd
+from ._prepared import Prepared
+from ._records.inbox import SqlInbox
+from ._records.inline import SqlInline
+from ._records.keys import SqlKeys
+from ._records.processes import SqlProcessWriter
+from ._records.schedule import SqlScheduleWriter
+from ._records.tags import SqlTagRecords
+from ._subscriptions.checkpoints import SqlCheckpoints
+from ._subscriptions.parked import SqlParkedWriter
 from ._views.rows import TableRows
 from ._views.shadows import SqlShadows
 from ._views.table import ViewTable
@@ -43,48 +40,34 @@ class State(Protocol):
         ...
 
 
-class Prepared:
-    """The prepared statements of all parts, once for each store.
-
-    Args:
-        database: the database.
-        tables: Twofold's tables in it.
-    """
-
-    def __init__(self, database: Database, tables: Tables) -> None:
-        self.database = database
-        self.tagged = TaggedEvents(database, tables)
-        self.log = strategy_of(database, tables, self.tagged)
-        self.end = LogEnd(self.log.frontier)
-        self.streams = Streams(database, tables)
-        self.snapshots = SnapshotStatements(database, tables)
-        self.storage_kinds = StorageKindStatements(database, tables)
-        self.inline = InlineStatements(database, tables)
-        self.keys = KeyStatements(database, tables)
-        self.inbox = InboxStatements(database, tables)
-        self.tags = TagRecordStatements(database, tables)
-        self.schedule = ScheduleStatements(database, tables)
-        self.processes = ProcessStatements(database, tables)
-        self.checkpoints = CheckpointStatements(database, tables)
-        self.parked = ParkedStatements(database, tables)
-
-
 class SqlTransaction:
     """A `WriteTransaction`.
 
     Each call is sent immediately; `commit` or `rollback` ends it and releases the connection.
+
+    Args:
+        transaction: the open transaction.
+        database: the database.
+        prepared: the tables and statements of the engine.
+        appender: how the database appends events.
+        end: the end of the log that readers can see.
+        state_of: returns the stored state of an aggregate type.
     """
 
     def __init__(
         self,
         transaction: OpenTransaction,
+        database: Database,
         prepared: Prepared,
-        view_table: Callable[[type[View], bool], ViewTable[Any]],
+        appender: Appender,
+        end: LogEnd,
         state_of: Callable[[type[object]], State],
     ) -> None:
         self._transaction = transaction
+        self._database = database
         self._prepared = prepared
-        self._view_table = view_table
+        self._appender = appender
+        self._end = end
         self._state_of = state_of
         self._states: dict[type[object], StateStore[Any]] = {}
 
@@ -93,7 +76,7 @@ class SqlTransaction:
         """The event log."""
         prepared = self._prepared
         return SqlLogWriter(
-            self._transaction, prepared.database, prepared.streams, prepared.log.appender, prepared.tagged, prepared.end
+            self._transaction, self._database, prepared.streams, self._appender, prepared.tagged, self._end
         )
 
     @property
@@ -149,13 +132,12 @@ class SqlTransaction:
     @property
     def shadows(self) -> SqlShadows:
         """The shadow rows of views, as a whole."""
-        return SqlShadows(self._transaction, self._view_table)
+        return SqlShadows(self._transaction, self._prepared.view_table)
 
     def rows(self, view: type[V], *, shadow: bool = False) -> RowWriter[V]:
         """Return the rows of a view."""
-        return TableRows(
-            self._prepared.database, cast("ViewTable[V]", self._view_table(view, shadow)), self._transaction
-        )
+        found = cast("ViewTable[V]", self._prepared.view_table(view, shadow))
+        return TableRows(self._prepared.compiler, found, self._transaction)
 
     def state(self, aggregate_type: type[A]) -> StateStore[A]:
         """Return the stored state of an aggregate type.

@@ -48,6 +48,7 @@ from ._subscriptions.owners import SubscriptionWorker
 from ._subscriptions.status import SubscriptionStatus
 from ._telemetry.options import Telemetry
 from ._writing.boundary import Boundary
+from ._writing.history import History
 from ._writing.repository import Repository
 from ._writing.tracked import AggregateRemoved
 from ._writing.unit_of_work import UnitOfWork
@@ -74,6 +75,7 @@ __all__ = [
     "EventRecord",
     "Flow",
     "Health",
+    "History",
     "Ids",
     "Keyset",
     "Message",

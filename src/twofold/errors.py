@@ -119,7 +119,7 @@ class InvalidInput(TwofoldError, ValueError):
 
 
 class InvalidFind(InvalidInput):
-    """A filter, an order, a page or a cursor of a read model is not valid."""
+    """A filter, an order, a page or a cursor of a read model is not valid, or the moment of a history."""
 
 
 class InvalidKey(InvalidInput):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
@@ -12,6 +11,7 @@ from tests import backups
 from tests.brokers import open_broker, open_requests
 from tests.caches import open_cache
 from tests.notifier import open_notifier
+from tests.selection import represented
 from tests.servers.choice import runnable
 from tests.stores import ALIKE, event_loop_of, read_stores
 from twofold import View
@@ -31,11 +31,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a suite over the adapters that its class names; mutants only over the first, unless all are asked for."""
     kinds: Sequence[str] | None = getattr(metafunc.cls, "kinds", None)
     if kinds and "kind" in metafunc.fixturenames:
+        found = runnable(kinds, metafunc.cls.__doc__ or metafunc.cls.__name__)
         if not metafunc.config.getoption("everywhere"):
-            usual = [kind for kind in kinds if kind not in ALIKE]
-            kinds = usual[:1] if hasattr(metafunc.cls, "mutants") else usual
-        promise = metafunc.cls.__doc__ or metafunc.cls.__name__
-        metafunc.parametrize("kind", runnable(kinds, promise), indirect=True)
+            usual = [kind for kind in found if kind not in ALIKE]
+            found = represented(found, usual[:1] if hasattr(metafunc.cls, "mutants") else usual)
+        metafunc.parametrize("kind", found, indirect=True)
 
 
 @pytest.fixture
@@ -63,9 +63,9 @@ def capabilities(kind: str) -> Capabilities:
 
 
 @pytest.fixture
-def new_store(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> NewReadStore:
+def new_store(kind: str, request: pytest.FixtureRequest) -> NewReadStore:
     """Give a function that opens an empty store; all but Redis are write stores too."""
-    opened = read_stores(kind, request, tmp_path)
+    opened = read_stores(kind, request)
 
     @asynccontextmanager
     async def new(views: Sequence[type[View]]) -> AsyncIterator[ReadStore]:

@@ -122,6 +122,14 @@ FAULTS: Final = (
         "`twofold scheduled retry ID`",
     ),
     Fault(
+        "A compensation of a process fails at every attempt",
+        "TwofoldProcessStuck",
+        _problem("process_stuck"),
+        "process_stuck",
+        Page("Processes", "/processes", "the stock"),
+        "`twofold processes retry NAME KEY`",
+    ),
+    Fault(
         "The cache server stops",
         "TwofoldCacheUnavailable",
         _problem("cache_unavailable"),

@@ -29,6 +29,8 @@ from twofold import (
     Cache,
     Command,
     Event,
+    Flow,
+    Process,
     Query,
     ReadModel,
     RemoteQueryBus,
@@ -39,6 +41,8 @@ from twofold import (
     UnitOfWork,
     View,
     on,
+    on_reply,
+    starts,
 )
 from twofold.errors import ApplicationNotRunning, TwofoldError, UnreadableRow
 from twofold.testing.conformance._tools.dial import WrongClock
@@ -84,6 +88,18 @@ class Remind(Command[None], name="lab.remind"):
     order_id: str
 
 
+class Withdraw(Command[None], name="lab.withdraw"):
+    order_id: str
+
+
+class Reserve(Command[None], name="lab.reserve"):
+    order_id: str
+
+
+class Release(Command[None], name="lab.release"):
+    order_id: str
+
+
 class GetRow(Query["OrderRow | None"], name="lab.get_row"):
     order_id: str
 
@@ -122,6 +138,40 @@ async def remind(command: Remind) -> None:
     """Send a reminder."""
     if fault("remind").exists():
         raise Away("the mail server")
+
+
+@shop.command_handler(Withdraw)
+async def withdraw(command: Withdraw) -> None:
+    """Start a process that compensates its only step."""
+
+
+@shop.command_handler(Reserve)
+async def reserve(command: Reserve) -> None:
+    """Reserve the goods of an order."""
+
+
+@shop.command_handler(Release)
+async def release(command: Release) -> None:
+    """Release the goods of an order."""
+    if fault("stock").exists():
+        raise Away("the stock")
+
+
+@shop.process(retry=Retry(attempts=1))
+class Withdrawal(Process, name="lab.withdrawal", key="order_id"):
+    """The withdrawal of an order. The compensation fails on demand."""
+
+    order_id: str
+
+    @starts(Withdraw)
+    def withdrawn(self, command: Withdraw, flow: Flow) -> None:
+        """Reserve the goods."""
+        flow.send(Reserve(order_id=self.order_id), compensate=Release(order_id=self.order_id))
+
+    @on_reply(Reserve)
+    def reserved(self, reply: None, flow: Flow) -> None:
+        """Undo the process."""
+        flow.compensate("withdrawn")
 
 
 @shop.projection("order_rows", retry=Retry(attempts=1))
@@ -240,6 +290,7 @@ async def trade(app: Application) -> None:
     order_id = str(uuid4())
     async with app.session() as session:
         await session.dispatch(Place(order_id=order_id))
+        await session.dispatch(Withdraw(order_id=order_id))
         await session.execute(GetRow(order_id=order_id))
         await session.execute(GetCached(order_id=order_id))
     async with RabbitMQ(os.environ["LAB_BROKER"]) as broker:

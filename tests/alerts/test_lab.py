@@ -18,7 +18,7 @@ from tests.alerts.faults import Fault, causes, fault
 from tests.alerts.lab import Lab, running
 from tests.alerts.rules import program
 from tests.alerts.sessions import appending
-from tests.alerts.shop import Count, Deliver, Place, Remind
+from tests.alerts.shop import Count, Deliver, Place, Remind, Withdraw
 from tests.servers.finding import without
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.rabbitmq import RabbitMQServer
@@ -29,12 +29,12 @@ from twofold.ports import Outcome, WireMessage
 from twofold.testing.conformance._tools.in_time import CEILING
 from twofold_rabbitmq import RabbitMQ
 
+pytestmark = pytest.mark.everywhere
+
 
 @pytest.fixture(scope="module")
-def started(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Start the lab once."""
-    if not request.config.getoption("everywhere"):
-        pytest.skip("the lab of the alerts runs with --everywhere")
     program("prometheus")
     for kind in (PostgreSQL(), Redis(), RabbitMQServer()):
         if not kind.installed():
@@ -195,6 +195,22 @@ def test_a_stuck_command(lab: Lab, faults: Sequence[Fault]) -> None:
         (stuck,) = json.loads(lab.twofold("scheduled", "stuck", "--json")[1])
     assert lab.twofold("scheduled", "retry", stuck["id"])[0] == 0
     lab.clears("twofold scheduled retry ID")
+
+
+@causes("TwofoldProcessStuck")
+def test_a_stuck_compensation(lab: Lab, faults: Sequence[Fault]) -> None:
+    """A compensation that used up its attempts is retried with `twofold processes retry`."""
+
+    async def work(app: Application) -> None:
+        await app.dispatch(Withdraw(order_id="1"))
+
+    with lab.fault("stock"):
+        lab.write(work)
+        lab.fires("TwofoldProcessStuck")
+        lab.shows(faults)
+        assert problems(lab) == {"process_stuck"}
+    assert lab.twofold("processes", "retry", "lab.withdrawal", "1")[0] == 0
+    lab.clears("twofold processes retry NAME KEY")
 
 
 @causes("TwofoldCacheUnavailable", "TwofoldNotifierUnavailable")
@@ -412,10 +428,11 @@ def test_every_panel_of_the_dashboard_has_data(lab: Lab) -> None:
         wait_until(lambda: (prometheus.value(lab.prometheus, once) or 0) > 0, "a command was to be dispatched")
         remind(lab)  # a rate begins with the second value of a counter
         filled(lambda panel: panel.title not in faults)
-    with lab.fault("update"), appending(lab.database):
-        place(lab)
-        filled(lambda panel: panel.title == "Unknown lag")
-    filled(lambda panel: panel.title in faults)
+    with lab.fault("update"):
+        with appending(lab.database):
+            place(lab)
+            filled(lambda panel: panel.title == "Unknown lag")
+        filled(lambda panel: panel.title in faults)  # the order is parked only while the fault lasts
     for stuck in json.loads(lab.twofold("scheduled", "stuck", "--json")[1]):
         assert lab.twofold("scheduled", "retry", stuck["id"])[0] == 0
     for name in ("mail", "order_rows"):

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
+from tests.selection import one_database
 from tests.servers.choice import runnable
 from tests.stores import STORES, event_loop_of, stores
 from twofold.ports import WriteStore
 
 
-@pytest.fixture(params=runnable(STORES, "Applications: retries, timeouts, time limits and shutdown"))
-def kind(request: pytest.FixtureRequest) -> str:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test in memory on both event loops, and on one of the databases: the tests are about the core."""
+    if "store_kind" in metafunc.fixturenames:
+        found = runnable(STORES, "Applications: retries, timeouts, time limits and shutdown")
+        everywhere = metafunc.config.getoption("everywhere")
+        metafunc.parametrize("store_kind", found if everywhere else one_database(found, metafunc.definition.nodeid))
+
+
+@pytest.fixture
+def kind(store_kind: str) -> str:
     """Name the adapter of a test."""
-    return str(request.param)
+    return store_kind
 
 
 @pytest.fixture
@@ -25,7 +33,7 @@ def anyio_backend(kind: str) -> str:
 
 
 @pytest.fixture
-async def store(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[WriteStore]:
+async def store(kind: str, request: pytest.FixtureRequest) -> AsyncIterator[WriteStore]:
     """Give an empty store."""
-    async with stores(kind, request, tmp_path)() as store:
+    async with stores(kind, request)() as store:
         yield store

@@ -52,7 +52,7 @@ async def noting() -> Noting:
     return noting
 
 
-@pytest.mark.parametrize("kind", ["memory-asyncio", "memory-trio"], indirect=True)
+@pytest.mark.parametrize("kind", ["memory-asyncio", "memory-trio"])
 async def test_a_running_application_deletes_old_records(noting: Noting) -> None:
     """A running application deletes records older than its limit, in batches.
 
@@ -67,7 +67,7 @@ async def test_a_running_application_deletes_old_records(noting: Noting) -> None
     assert await noting.keys.delete(before=Later().now(), limit=10) == 1
 
 
-@pytest.mark.parametrize("kind", ["memory-asyncio", "memory-trio"], indirect=True)
+@pytest.mark.parametrize("kind", ["memory-asyncio", "memory-trio"])
 @pytest.mark.parametrize("options", [{"keep_records": None}, {"work": False}])
 async def test_old_records_are_deleted_on_demand(noting: Noting, options: dict[str, Any]) -> None:
     """Without a limit, or in a process without subscriptions, only an explicit call deletes records."""

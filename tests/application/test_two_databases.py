@@ -48,13 +48,13 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(params=PAIRS)
-async def pair(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Pair]:
+async def pair(request: pytest.FixtureRequest) -> AsyncIterator[Pair]:
     """Give two empty stores."""
     async with AsyncExitStack() as opened:
         write, read = request.param.split(">")
         yield Pair(
-            await opened.enter_async_context(stores(write, request, tmp_path)()),
-            await opened.enter_async_context(read_stores(read, request, tmp_path)()),
+            await opened.enter_async_context(stores(write, request)()),
+            await opened.enter_async_context(read_stores(read, request)()),
         )
 
 
@@ -144,7 +144,7 @@ async def test_a_rebuild(pair: Pair) -> None:
 async def test_an_older_read_store_is_read_forward(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """A read database that is restored from a backup has its rows and its checkpoint of then, and catches up from there."""
     file, backup = tmp_path / "read.db", tmp_path / "backup.db"
-    async with stores("memory-asyncio", request, tmp_path)() as write:
+    async with stores("memory-asyncio", request)() as write:
         async with _sqlite(file) as read, running(write, read) as app:
             await app.dispatch(Open(account_id="a"))
             await app.dispatch(DepositEach(account_id="a", amounts=AMOUNTS[:10]))
@@ -161,7 +161,7 @@ async def test_an_older_read_store_is_read_forward(request: pytest.FixtureReques
 
 async def test_a_read_store_of_another_log_is_refused(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Rows of another log are refused. The error names both logs."""
-    new_write = stores("memory-asyncio", request, tmp_path)
+    new_write = stores("memory-asyncio", request)
     async with new_write() as one, new_write() as two, _sqlite(tmp_path / "read.db") as read:
         async with running(one, read) as app:
             await app.dispatch(Open(account_id="a"))

@@ -7,6 +7,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,9 +35,15 @@ def declared(*extras: str) -> set[str]:
     return found
 
 
+@cache
+def nodes(source: str) -> tuple[ast.AST, ...]:
+    """Return the syntax tree of a source as a flat sequence. Many rules read the same sources."""
+    return tuple(ast.walk(ast.parse(source)))
+
+
 def imported(source: str) -> Iterator[str]:
     """Yield the dotted names that a source imports from other packages, inside functions too."""
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(source):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -50,15 +57,14 @@ def private_names(source: str) -> Iterator[str]:
     """Yield the private names of other packages that a source uses: it imports them, or reads them from a module."""
     names = [name for name in imported(source) if not _top(name).startswith("twofold")]
     yield from (name for name in names if any(part.startswith("_") for part in name.split(".")))
-    tree = ast.parse(source)
     modules = {
         (alias.asname or alias.name).partition(".")[0]
-        for node in ast.walk(tree)
+        for node in nodes(source)
         if isinstance(node, ast.Import)
         for alias in node.names
         if _top(alias.name) in {_top(name) for name in names}
     }
-    for node in ast.walk(tree):
+    for node in nodes(source):
         if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__"):
             value = node.value
             while isinstance(value, ast.Attribute):

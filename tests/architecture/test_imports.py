@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.packages import declared, optional
+from tests.architecture.packages import declared, nodes, optional
 
 ROOT = Path(__file__).resolve().parents[2]
 ADAPTERS = sorted(path.name for path in (ROOT / "adapters").iterdir() if path.is_dir())
@@ -18,10 +18,10 @@ DRIVERS = declared(*optional()) - declared("testing") | {"dependency_injector"}
 
 def imports(source: str) -> Iterator[tuple[str, str, bool]]:
     """Yield (module, imported name or "", whether importing the source runs it) of every absolute import."""
-    tree = ast.parse(source)
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    found = nodes(source)
+    functions = [node for node in found if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     late = {id(node) for function in functions for node in ast.walk(function)}
-    for node in ast.walk(tree):
+    for node in found:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name, "", id(node) not in late

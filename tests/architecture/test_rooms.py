@@ -113,6 +113,7 @@ ROOMS: Mapping[str, Sequence[str]] = {
         "_records",
         "_aggregates",
         "_subscriptions",
+        "_prepared",
         "_transaction",
         "_migrations",
         "_store",

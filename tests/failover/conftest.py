@@ -15,11 +15,13 @@ ASYNCHRONOUS = [
 SYNCHRONOUS = [
     Round(engine, 0, False, restarted) for engine, restarted in product(("postgresql", "mariadb"), (False, True))
 ]
-SHORT = [Round("postgresql", 40, False, False)]
+SHORT = Round("postgresql", 40, False, False)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Choose the failovers."""
     if "failover_round" in metafunc.fixturenames:
-        rounds = [*ASYNCHRONOUS, *SYNCHRONOUS] if metafunc.config.getoption("everywhere") else SHORT
+        every = [*ASYNCHRONOUS, *SYNCHRONOUS]
+        short = pytest.param(SHORT, marks=pytest.mark.represents(len(every)))
+        rounds = every if metafunc.config.getoption("everywhere") else [short]
         metafunc.parametrize("failover_round", rounds, ids=lambda each: each.name)

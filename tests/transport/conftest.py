@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
 
 import pytest
 
+from tests.selection import one_database
 from tests.servers.choice import runnable
 from tests.stores import STORES, event_loop_of, stores
 from twofold.ports import Transport, WriteStore
@@ -16,10 +16,18 @@ from twofold_memory import InMemoryTransport
 NewStore = Callable[[], AbstractAsyncContextManager[WriteStore]]
 
 
-@pytest.fixture(params=runnable(STORES, "Applications that exchange events, commands and queries"))
-def kind(request: pytest.FixtureRequest) -> str:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test in memory on both event loops, and on one of the databases: the tests are about the core."""
+    if "store_kind" in metafunc.fixturenames:
+        found = runnable(STORES, "Applications that exchange events, commands and queries")
+        everywhere = metafunc.config.getoption("everywhere")
+        metafunc.parametrize("store_kind", found if everywhere else one_database(found, metafunc.definition.nodeid))
+
+
+@pytest.fixture
+def kind(store_kind: str) -> str:
     """Name the adapter of a test's stores."""
-    return str(request.param)
+    return store_kind
 
 
 @pytest.fixture
@@ -29,9 +37,9 @@ def anyio_backend(kind: str) -> str:
 
 
 @pytest.fixture
-def new_store(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> NewStore:
+def new_store(kind: str, request: pytest.FixtureRequest) -> NewStore:
     """Return a function that opens one more empty store."""
-    return stores(kind, request, tmp_path)
+    return stores(kind, request)
 
 
 @pytest.fixture

@@ -175,7 +175,7 @@ async def test_a_store_that_takes_nothing_parks_nothing(there: WriteStore, broke
         assert (await depot.health()).healthy
 
 
-@pytest.mark.parametrize("kind", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("kind", ["postgresql"])
 async def test_a_pool_of_one_connection_is_enough(new_postgresql_url: Callable[[], str], broker: Transport) -> None:
     """Nothing is looked up beside an open transaction."""
     engine = create_async_engine(new_postgresql_url(), pool_size=1, max_overflow=0, pool_timeout=CEILING)

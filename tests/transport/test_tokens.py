@@ -122,7 +122,7 @@ async def test_a_source_that_is_restored_from_a_backup(there: WriteStore, broker
         assert await sees(depot, after=token(60)) == (60,)
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"], indirect=True)
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
 async def test_a_log_with_another_identity(here: WriteStore, there: WriteStore, broker: Transport) -> None:
     """With the SQL of the how-to page, the source continues at its position, and its log is a different one."""
     (statements,) = re.findall(r"```sql\n(.*?)```", APPLICATIONS.read_text(), flags=re.DOTALL)

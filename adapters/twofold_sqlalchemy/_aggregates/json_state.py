@@ -10,31 +10,24 @@ from twofold import Aggregate, StateCodec
 from twofold.errors import AggregateExists, ConcurrencyConflict
 from twofold.ports import Versioned
 
-from .._connection.database import Database
+from .._connection.compiler import Compiler
 from .._connection.open_transaction import OpenTransaction, UniqueViolation
 from .._schema.tables import Tables
 
 
-class JsonState:
-    """The states of one aggregate type as JSON texts.
+class StateStatements:
+    """The statements on states.
 
     Args:
-        database: the database.
-        tables: Twofold's tables in it.
-        aggregate_type: the aggregate type.
-
-    Raises:
-        InvalidDefinition: the state cannot be encoded as JSON.
+        compiler: compiles the statements.
+        tables: Twofold's tables.
     """
 
-    def __init__(self, database: Database, tables: Tables, aggregate_type: type[Aggregate]) -> None:
-        self.codec = StateCodec.of(aggregate_type)
-        self.type = aggregate_type.aggregate_name or aggregate_type.__name__
-        state = tables.state
+    def __init__(self, compiler: Compiler, tables: Tables) -> None:
+        prepare, state = compiler.prepare, tables.state
         this = (state.c.type == bindparam("of_type"), state.c.id == bindparam("of_id"))
         same = (*this, state.c.version == bindparam("expected"))
-        prepare = database.prepare
-        self.load = prepare(select(state.c.version, database.dialect.sql.readable(state.c.data)).where(*this))
+        self.load = prepare(select(state.c.version, compiler.sql.readable(state.c.data)).where(*this))
         self.version = prepare(select(state.c.version).where(*this))
         new = {"type": bindparam("of_type"), "id": bindparam("of_id"), "version": 1, "data": bindparam("new_data")}
         self.insert = prepare(insert(state).values(new))
@@ -42,6 +35,23 @@ class JsonState:
             update(state).where(*same).values(version=state.c.version + 1, data=bindparam("new_data"))
         )
         self.delete = prepare(delete(state).where(*same))
+
+
+class JsonState:
+    """The states of one aggregate type as JSON texts.
+
+    Args:
+        statements: the statements on states.
+        aggregate_type: the aggregate type.
+
+    Raises:
+        InvalidDefinition: the state cannot be encoded as JSON.
+    """
+
+    def __init__(self, statements: StateStatements, aggregate_type: type[Aggregate]) -> None:
+        self.statements = statements
+        self.codec = StateCodec.of(aggregate_type)
+        self.type = aggregate_type.aggregate_name or aggregate_type.__name__
 
     def open(self, transaction: OpenTransaction) -> JsonStateStore:
         """Return the states inside a transaction."""
@@ -60,7 +70,7 @@ class JsonStateStore:
     async def load(self, id: str) -> Versioned | None:
         """Return the aggregate and its version, or None."""
         state = self._state
-        rows = await self._transaction.fetch(state.load, self._of(id), self._action("load", id))
+        rows = await self._transaction.fetch(state.statements.load, self._of(id), self._action("load", id))
         if not rows:
             return None
         version, data = rows[0]
@@ -69,7 +79,7 @@ class JsonStateStore:
 
     async def version(self, id: str) -> int | None:
         """Return the stored version, or None."""
-        rows = await self._transaction.fetch(self._state.version, self._of(id), self._action("load", id))
+        rows = await self._transaction.fetch(self._state.statements.version, self._of(id), self._action("load", id))
         return int(rows[0][0]) if rows else None
 
     async def insert(self, id: str, aggregate: Any) -> None:
@@ -77,7 +87,7 @@ class JsonStateStore:
         action, data = self._action("add", id), self._state.codec.encode(aggregate)
         self._transaction.check_writable(action)
         try:
-            await self._transaction.change(self._state.insert, {**self._of(id), "new_data": data}, action)
+            await self._transaction.change(self._state.statements.insert, {**self._of(id), "new_data": data}, action)
         except UniqueViolation as violation:
             raise exists(f"{self._state.type}-{id}") from violation.__cause__
         self._loaded[id] = data
@@ -87,12 +97,12 @@ class JsonStateStore:
         action, data = self._action("save", id), self._state.codec.encode(aggregate)
         if self._loaded.get(id) == data:
             return
-        await self._change(self._state.update, id, {"expected": expected, "new_data": data}, action)
+        await self._change(self._state.statements.update, id, {"expected": expected, "new_data": data}, action)
         self._loaded[id] = data
 
     async def delete(self, id: str, aggregate: Any, *, expected: int) -> None:
         """Delete the aggregate."""
-        await self._change(self._state.delete, id, {"expected": expected}, self._action("delete", id))
+        await self._change(self._state.statements.delete, id, {"expected": expected}, self._action("delete", id))
         self._loaded.pop(id, None)
 
     async def _change(self, prepared: Any, id: str, values: dict[str, Any], action: str) -> None:

@@ -6,7 +6,7 @@ from sqlalchemy import Executable, bindparam, select
 
 from twofold.ports import Snapshot
 
-from .._connection.database import Database
+from .._connection.compiler import Compiler
 from .._connection.open_transaction import OpenTransaction
 from .._connection.statements import Statement
 from .._schema.tables import Tables
@@ -16,22 +16,22 @@ class SnapshotStatements:
     """The statements on snapshots.
 
     Args:
-        database: the database.
+        compiler: compiles the statements.
         tables: Twofold's tables in it.
     """
 
-    def __init__(self, database: Database, tables: Tables) -> None:
-        self._database = database
+    def __init__(self, compiler: Compiler, tables: Tables) -> None:
+        self._compiler = compiler
         self._table = table = tables.snapshots
-        columns = (table.c.version, table.c.snapshot_version, database.dialect.sql.readable(table.c.data))
-        self.get = database.prepare(select(*columns).where(table.c.stream == bindparam("of")))
+        columns = (table.c.version, table.c.snapshot_version, compiler.sql.readable(table.c.data))
+        self.get = compiler.prepare(select(*columns).where(table.c.stream == bindparam("of")))
 
     def put(self) -> Statement:
         """Return the upsert. It is compiled after the first connection: MySQL and MariaDB have different SQL."""
-        return self._database.prepared("put a snapshot", self._upsert)
+        return self._compiler.prepared("put a snapshot", self._upsert)
 
     def _upsert(self) -> Executable:
-        return self._database.dialect.sql.upsert(self._table, self._table.c.stream, self._table.c.version)
+        return self._compiler.sql.upsert(self._table, self._table.c.stream, self._table.c.version)
 
 
 class SqlSnapshots:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import bindparam, insert, select
 
-from .._connection.database import Database
+from .._connection.compiler import Compiler
 from .._connection.open_transaction import OpenTransaction
 from .._schema.tables import Tables
 
@@ -13,15 +13,15 @@ class StorageKindStatements:
     """The statements on kinds of storage.
 
     Args:
-        database: the database.
+        compiler: compiles the statements.
         tables: Twofold's tables in it.
     """
 
-    def __init__(self, database: Database, tables: Tables) -> None:
+    def __init__(self, compiler: Compiler, tables: Tables) -> None:
         table = tables.kept
         first = select(table.c.way).where(table.c.aggregate == bindparam("of")).order_by(table.c.number).limit(1)
-        self.get = database.prepare(first)
-        self.add = database.prepare(insert(table).values(aggregate=bindparam("aggregate"), way=bindparam("way")))
+        self.get = compiler.prepare(first)
+        self.add = compiler.prepare(insert(table).values(aggregate=bindparam("aggregate"), way=bindparam("way")))
 
 
 class SqlStorageKinds:

@@ -1,4 +1,4 @@
-"""One database: prepared statements, single reads, and new transactions."""
+"""One database: single reads, and new transactions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Executable, select
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -18,9 +18,10 @@ from twofold.ports import after_fork
 from .._dialects.dialect import Dialect
 from .._dialects.in_time import in_time
 from .._dialects.uninterrupted import uninterrupted
+from .compiler import Compiler
 from .errors import translated
 from .open_transaction import OpenTransaction
-from .statements import Statement, compiled
+from .statements import Statement
 
 T = TypeVar("T")
 
@@ -31,13 +32,14 @@ class Database:
     Args:
         engine: the user's engine.
         dialect: how the database differs from other databases.
+        compiler: compiles the statements of the engine.
     """
 
-    def __init__(self, engine: AsyncEngine, dialect: Dialect) -> None:
+    def __init__(self, engine: AsyncEngine, dialect: Dialect, compiler: Compiler) -> None:
         self.engine = dialect.connections.attach(engine)
         self.dialect = dialect
-        self._prepared: dict[object, Statement] = {}
-        self._now = self.prepare(select(dialect.sql.now()))
+        self.compiler = compiler
+        self._now = compiler.prepared("now", lambda: select(dialect.sql.now()))
         self._server_run = ""
         self._runs = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -86,22 +88,6 @@ class Database:
         """Return the time of the database's clock."""
         ((seconds,),) = await self.fetch(self._now, {}, "read the clock")
         return datetime.fromtimestamp(seconds, UTC)
-
-    def prepare(self, statement: Executable) -> Statement:
-        """Return a statement that is compiled when it first runs."""
-        return compiled(statement, self.engine)
-
-    def prepared(self, key: object, make: Callable[[], Executable]) -> Statement:
-        """Return the statement of a key. `make` creates the statement on the first call.
-
-        The key describes the statement's shape and never contains values, so that there are few keys.
-        """
-        found = self._prepared.get(key)
-        if found is None:
-            if len(self._prepared) >= 1000:
-                self._prepared.clear()
-            found = self._prepared[key] = self.prepare(make())
-        return found
 
     async def fetch(self, prepared: Statement, values: Mapping[str, Any], action: str) -> Sequence[Any]:
         """Run one select outside of any transaction.

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ClauseElement, Executable
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import ClauseElement, Dialect, Executable
 
 
 class Sql(NamedTuple):
@@ -56,16 +55,16 @@ def written(text: str, names: Sequence[str] = ()) -> Statement:
     return Statement(lambda: sql)
 
 
-def compiled(statement: Executable, engine: AsyncEngine) -> Statement:
+def compiled(statement: Executable, dialect: Dialect) -> Statement:
     """Return a statement of SQLAlchemy Core, whose types convert nothing.
 
     Args:
         statement: the statement, with a `bindparam` for each value that changes.
-        engine: determines the SQL to write.
+        dialect: SQLAlchemy's dialect of an engine. It determines the SQL after the first connection.
     """
 
     def sql() -> Sql:
-        found: Any = cast(ClauseElement, statement).compile(dialect=engine.dialect)
+        found: Any = cast(ClauseElement, statement).compile(dialect=dialect)
         return Sql(str(found), found.positiontup or (), found.params)
 
     return Statement(sql)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Column, ColumnElement, Insert, Table
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -138,8 +138,8 @@ class Columns(Protocol):
         """Return the options of an index of a view."""
         ...
 
-    def same_type(self, found: TypeEngine[Any], wanted: TypeEngine[Any]) -> bool:
-        """Return whether a reflected column type is the type that was declared."""
+    def same_type(self, found: str, wanted: TypeEngine[Any]) -> bool:
+        """Return whether a column type of `Catalog.tables` is the type that was declared."""
         ...
 
 
@@ -179,6 +179,18 @@ class Sql(Protocol):
         ...
 
 
+class FoundTable(NamedTuple):
+    """A table in the database.
+
+    Attributes:
+        columns: the SQL of each column's type, by the column's name.
+        key: the columns of the primary key, in its order.
+    """
+
+    columns: Mapping[str, str]
+    key: Sequence[str]
+
+
 class Catalog(Protocol):
     """Reads metadata of the database and its tables, and creates the triggers that keep the event log append-only."""
 
@@ -192,6 +204,10 @@ class Catalog(Protocol):
 
     async def lock(self, connection: AsyncConnection) -> None:
         """Block other processes that create the schema until this transaction ends."""
+        ...
+
+    async def tables(self, connection: AsyncConnection, names: Sequence[str]) -> Mapping[str, FoundTable]:
+        """Return which of these tables and views exist, by name."""
         ...
 
     def triggers(self, table: Table) -> Sequence[tuple[str, str]]:

@@ -12,18 +12,18 @@ from sqlalchemy import ColumnElement, Table
 from twofold.ports import Expected, ExpectedVersion, NewEvent, Position, StoredEvent
 
 from .._dialects.codec import Convert, Kind
-from .._dialects.dialect import Dialect
+from .._dialects.dialect import Columns, Sql
 
 
 class EventIds:
     """The conversion of ids of events to a column and back. None stays None.
 
     Args:
-        dialect: determines how ids are stored.
+        columns: determine how ids are stored.
     """
 
-    def __init__(self, dialect: Dialect) -> None:
-        uuid = dialect.columns.codec(Kind.UUID)
+    def __init__(self, columns: Columns) -> None:
+        uuid = columns.codec(Kind.UUID)
         self._encode, self._decode = _converter(uuid.encode), _converter(uuid.decode)
 
     def encode(self, id: UUID | None) -> Any:
@@ -40,11 +40,11 @@ class Times:
     """The conversion of times to a column and back. None stays None.
 
     Args:
-        dialect: determines how times are stored.
+        columns: determine how times are stored.
     """
 
-    def __init__(self, dialect: Dialect) -> None:
-        time = dialect.columns.codec(Kind.DATETIME)
+    def __init__(self, columns: Columns) -> None:
+        time = columns.codec(Kind.DATETIME)
         self._encode, self._decode = _converter(time.encode), _converter(time.decode)
 
     def encode(self, time: datetime | None) -> Any:
@@ -60,15 +60,16 @@ class EventColumns:
     """The conversion of events to columns and back.
 
     Args:
-        dialect: determines how ids and times are stored.
+        columns: determine how ids and times are stored.
+        sql: determines how texts are read.
     """
 
     WRITTEN: tuple[str, ...] = ("stream", "version", "name", "schema_version", "time", "id", "metadata", "data")
     """The columns, in the order of `values`."""
 
-    def __init__(self, dialect: Dialect) -> None:
-        self._readable = dialect.sql.readable
-        uuid, time = dialect.columns.codec(Kind.UUID), dialect.columns.codec(Kind.DATETIME)
+    def __init__(self, columns: Columns, sql: Sql) -> None:
+        self._readable = sql.readable
+        uuid, time = columns.codec(Kind.UUID), columns.codec(Kind.DATETIME)
         self._encode_id, self._encode_time = _converter(uuid.encode), _converter(time.encode)
         self._decode_id, self._decode_time = _converter(uuid.decode), _converter(time.decode)
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Executable, Text, bindparam, func, or_, select, true
+from sqlalchemy import Executable, Table, Text, bindparam, func, or_, select, true
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -46,24 +46,25 @@ class SqlEventLog:
         self, database: Database, tables: Tables, strategy: LogStrategy, end: LogEnd, streams: Streams
     ) -> None:
         self._database = database
+        self._compiler = compiler = database.compiler
         self._streams = streams
         self._tables = tables
         self._events = events = tables.events
-        self._columns = EventColumns(database.dialect)
-        self._ids = EventIds(database.dialect)
+        self._columns = EventColumns(database.dialect.columns, database.dialect.sql)
+        self._ids = EventIds(database.dialect.columns)
         self._identity: str | None = None
         self._strategy = strategy
         self._end = end
-        self._id = database.prepare(select(events.c.id).where(events.c.position == bindparam("at")))
-        self._next = database.prepare(select(func.min(events.c.position)).where(events.c.position > bindparam("after")))
-        self._count = database.prepare(
-            select(func.count()).where(events.c.position > bindparam("after"), events.c.position <= bindparam("upto"))
+        self._id = compiler.prepared("id", lambda: select(events.c.id).where(events.c.position == bindparam("at")))
+        self._next = compiler.prepared(
+            "next", lambda: select(func.min(events.c.position)).where(events.c.position > bindparam("after"))
         )
+        self._count = compiler.prepared("count", lambda: _counted(events))
 
     async def identity(self) -> str:
         """Return the identity of this log."""
         if self._identity is None:
-            prepared = self._database.prepared("identity", lambda: select(self._tables.meta.c.log))
+            prepared = self._compiler.prepared("identity", lambda: select(self._tables.meta.c.log))
             found = await self._database.fetch(prepared, {}, "read the identity of the log")
             if not found:
                 raise SchemaMissing(
@@ -115,7 +116,7 @@ class SqlEventLog:
             return {}
         events = self._events.c
         names = [f"position{index}" for index in range(len(wanted))]
-        prepared = self._database.prepared(
+        prepared = self._compiler.prepared(
             ("ids", len(wanted)),
             lambda: select(events.position, events.id).where(events.position.in_(map(bindparam, names))),
         )
@@ -130,7 +131,7 @@ class SqlEventLog:
             return {}
         events = self._events.c
         names = [f"id{index}" for index in range(len(wanted))]
-        prepared = self._database.prepared(
+        prepared = self._compiler.prepared(
             ("positions", len(wanted)),
             lambda: select(events.position, events.id).where(events.id.in_(map(bindparam, names))),
         )
@@ -172,7 +173,7 @@ class SqlEventLog:
         """Return the events at the next `size` positions that hold one, up to the head."""
         upto = min(head.position, after + size)
         wanted = names or ()
-        prepared = self._database.prepared(("page", names is None, len(wanted)), lambda: self._page(names))
+        prepared = self._compiler.prepared(("page", names is None, len(wanted)), lambda: self._page(names))
         values: dict[str, Any] = {"after": after, "upto": upto, "size": limit + 2}
         values.update((f"name{index}", name) for index, name in enumerate(wanted))
         rows = await self._fetch(connection, prepared, values)
@@ -207,7 +208,7 @@ class SqlEventLog:
         """Return the inline projections of this log. One statement reads one state of both tables."""
         meta, inline = self._tables.meta, self._tables.inline
         records = select(meta.c.inline_generation, inline.c.projection, inline.c.views)
-        prepared = self._database.prepared("inline", lambda: records.select_from(meta.outerjoin(inline, true())))
+        prepared = self._compiler.prepared("inline", lambda: records.select_from(meta.outerjoin(inline, true())))
         rows = await self._database.fetch(prepared, {}, "read the inline projections")
         return RecordedInline(rows[0][0] if rows else 0, {name: views for _, name, views in rows if name is not None})
 
@@ -220,7 +221,7 @@ class SqlEventLog:
         self, correlation_id: UUID, *, after: Position, before: Position, limit: int, newest_first: bool = False
     ) -> Sequence[StoredEvent]:
         """Return events with a correlation id, by an index."""
-        prepared = self._database.prepared(("correlated", newest_first), lambda: self._correlated(newest_first))
+        prepared = self._compiler.prepared(("correlated", newest_first), lambda: self._correlated(newest_first))
         values = {"of": str(correlation_id), "after": after, "before": before, "size": limit}
         rows = await self._database.fetch(prepared, values, "read the events of a correlation id")
         return [self._columns.stored(row) for row in rows]
@@ -271,3 +272,8 @@ class SqlEventLog:
             wanted = events.c.name.in_([bindparam(f"name{index}") for index in range(len(names))])
             page = page.where(or_(wanted, events.c.position == after, events.c.position == last))
         return page.order_by(events.c.position).limit(bindparam("size"))
+
+
+def _counted(events: Table) -> Executable:
+    position = events.c.position
+    return select(func.count()).where(position > bindparam("after"), position <= bindparam("upto"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from typing import Final
 
 from twofold.errors import ConcurrencyConflict, DuplicateEvent, InlineProjectionsChanged
@@ -99,7 +99,7 @@ class SqlLogWriter:
         self._transaction.check_writable("lock the event log")
         await self._appender.lock(self._transaction)
 
-    def read(self, stream: str, *, after: int = 0) -> AsyncIterator[StoredEvent]:
+    def read(self, stream: str, *, after: int = 0) -> AsyncGenerator[StoredEvent]:
         """Iterate over the events of a stream, including the events of this transaction."""
         return self._streams.read(self._transaction.fetch, stream, after)
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import Executable, bindparam, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twofold.errors import SchemaMissing, StorageError
@@ -41,9 +41,12 @@ _VERSION: Final = written(
 
 def strategy(database: Database, tables: Tables, tagged: TaggedEvents) -> LogStrategy:
     """Return the strategy for a database."""
-    at_head = select(tables.events.c.id).where(tables.events.c.position == tables.meta.c.head).scalar_subquery()
-    frontier = partial(CommitOrder, database, select(tables.meta.c.head, at_head))
-    return LogStrategy(CountedInsert(database, tables, tagged), frontier, NoNotifier())
+
+    def last() -> Executable:
+        at_head = select(tables.events.c.id).where(tables.events.c.position == tables.meta.c.head).scalar_subquery()
+        return select(tables.meta.c.head, at_head)
+
+    return LogStrategy(CountedInsert(database, tables, tagged), partial(CommitOrder, database, last), NoNotifier())
 
 
 class CountedInsert:
@@ -57,9 +60,9 @@ class CountedInsert:
 
     def __init__(self, database: Database, tables: Tables, tagged: TaggedEvents) -> None:
         self._tagged = tagged
-        self._columns = EventColumns(database.dialect)
+        self._columns = EventColumns(database.dialect.columns, database.dialect.sql)
         new: dict[str, Any] = {name: bindparam(name) for name in ("position", *EventColumns.WRITTEN)}
-        self._insert = database.prepare(insert(tables.events).values(new))
+        self._insert = database.compiler.prepared("insert", lambda: insert(tables.events).values(new))
 
     async def append(
         self,

@@ -24,8 +24,11 @@ _INSERT: Final = 500
 def strategy(database: Database, tables: Tables, tagged: TaggedEvents) -> LogStrategy:
     """Return the strategy for a database."""
     events = tables.events.c
-    last = select(events.position, events.id).order_by(events.position.desc()).limit(1)
-    frontier = partial(CommitOrder, database, last)
+    frontier = partial(
+        CommitOrder,
+        database,
+        lambda: select(events.position, events.id).order_by(events.position.desc()).limit(1),
+    )
     return LogStrategy(ConditionalInsert(database, tables, tagged), frontier, NoNotifier())
 
 
@@ -40,10 +43,10 @@ class ConditionalInsert:
 
     def __init__(self, database: Database, tables: Tables, tagged: TaggedEvents) -> None:
         self._tagged = tagged
-        self._database = database
+        self._compiler = database.compiler
         self._events = tables.events
         self._meta = tables.meta
-        self._columns = EventColumns(database.dialect)
+        self._columns = EventColumns(database.dialect.columns, database.dialect.sql)
 
     async def append(
         self,
@@ -80,7 +83,7 @@ class ConditionalInsert:
     ) -> StoredEvent | None:
         version = exact(expected)
         shape = version is not None, inline is not None
-        prepared = self._database.prepared(("append", *shape), lambda: self._conditional(*shape))
+        prepared = self._compiler.prepared(("append", *shape), lambda: self._conditional(*shape))
         names = EventColumns.WRITTEN
         values = dict(zip(names, self._columns.values(stream, 0, event), strict=True))
         values = {f"new_{name}": value for name, value in values.items()} | {
@@ -100,7 +103,7 @@ class ConditionalInsert:
         found: list[StoredEvent] = []
         for start in range(0, len(events), _INSERT):
             chunk = events[start : start + _INSERT]
-            prepared = self._database.prepared(("insert", len(chunk)), partial(self._many, len(chunk)))
+            prepared = self._compiler.prepared(("insert", len(chunk)), partial(self._many, len(chunk)))
             values: list[Any] = []
             for number, event in enumerate(chunk, version + 1):
                 values.extend(self._columns.values(stream, number, event))

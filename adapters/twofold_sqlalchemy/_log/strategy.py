@@ -102,12 +102,12 @@ class CommitOrder:
 
     Args:
         database: the database.
-        last: selects the last committed position, and the id of its event.
+        last: returns the SELECT of the last committed position and the id of its event.
     """
 
-    def __init__(self, database: Database, last: Executable) -> None:
+    def __init__(self, database: Database, last: Callable[[], Executable]) -> None:
         self._connections = database.dialect.connections
-        self._last = database.prepare(last)
+        self._last = database.compiler.prepared("last", last)
 
     async def head(self, connection: AsyncConnection) -> Head:
         """Return the last position."""

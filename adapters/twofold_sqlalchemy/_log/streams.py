@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, func, select
 
 from twofold.ports import StoredEvent
 
-from .._connection.database import Database
+from .._connection.compiler import Compiler
 from .._connection.statements import Statement
 from .._schema.tables import Tables
 from .columns import EventColumns
@@ -25,21 +25,21 @@ class Streams:
     """The reading of streams.
 
     Args:
-        database: the database.
+        compiler: compiles the statements.
         tables: Twofold's tables in it.
     """
 
-    def __init__(self, database: Database, tables: Tables) -> None:
-        events, self._columns = tables.events, EventColumns(database.dialect)
+    def __init__(self, compiler: Compiler, tables: Tables) -> None:
+        events, self._columns = tables.events, EventColumns(compiler.columns, compiler.sql)
         of_stream = events.c.stream == bindparam("of")
-        self._events = database.prepare(
+        self._events = compiler.prepare(
             select(*self._columns.selected(events))
             .where(of_stream, events.c.version > bindparam("after"), events.c.version <= bindparam("upto"))
             .order_by(events.c.version)
         )
-        self._version = database.prepare(select(func.coalesce(func.max(events.c.version), 0)).where(of_stream))
+        self._version = compiler.prepare(select(func.coalesce(func.max(events.c.version), 0)).where(of_stream))
 
-    async def read(self, fetch: Fetch, stream: str, after: int) -> AsyncIterator[StoredEvent]:
+    async def read(self, fetch: Fetch, stream: str, after: int) -> AsyncGenerator[StoredEvent]:
         """Iterate over a stream's events, page by page."""
         while True:
             page = {"of": stream, "after": after, "upto": after + _PAGE}

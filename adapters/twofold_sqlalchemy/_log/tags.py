@@ -10,7 +10,7 @@ from sqlalchemy import Executable, Select, bindparam, func, insert, select, unio
 from twofold.errors import BoundaryConflict
 from twofold.ports import AppendCondition, Criterion, NewEvent, StoredEvent
 
-from .._connection.database import Database
+from .._connection.compiler import Compiler
 from .._connection.open_transaction import OpenTransaction
 from .._schema.tables import Tables
 from .columns import EventColumns
@@ -25,24 +25,24 @@ class TaggedEvents:
     """The selection of events by names and tags, and the tags of new events.
 
     Args:
-        database: the database.
+        compiler: compiles the statements.
         tables: Twofold's tables in it.
     """
 
-    def __init__(self, database: Database, tables: Tables) -> None:
-        self._database = database
+    def __init__(self, compiler: Compiler, tables: Tables) -> None:
+        self._compiler = compiler
         self._events = tables.events
         self._tags = tables.tags
-        self._columns = EventColumns(database.dialect)
+        self._columns = EventColumns(compiler.columns, compiler.sql)
         names: dict[str, Any] = {name: bindparam(name) for name in ("tag", "position", "name")}
-        self._insert = database.prepare(insert(tables.tags).values(names))
+        self._insert = compiler.prepare(insert(tables.tags).values(names))
 
     async def matching(
         self, transaction: OpenTransaction, criteria: Sequence[Criterion], after: int, upto: int | None, limit: int
     ) -> Sequence[StoredEvent]:
         """Return the first events that one of some criteria selects, each once."""
         shape, values = _bound(criteria)
-        prepared = self._database.prepared(("matching", shape), lambda: self._select(shape))
+        prepared = self._compiler.prepared(("matching", shape), lambda: self._select(shape))
         values |= {"after": after, "upto": _END if upto is None else upto, "size": limit}
         rows = await transaction.fetch(prepared, values, "read the events of a boundary")
         return [self._columns.stored(row) for row in rows]
@@ -65,7 +65,7 @@ class TaggedEvents:
         """
         for condition in conditions:
             shape, values = _bound(condition.criteria)
-            prepared = self._database.prepared(("count", shape), lambda shape=shape: self._number(shape))  # type: ignore[misc]
+            prepared = self._compiler.prepared(("count", shape), lambda shape=shape: self._number(shape))  # type: ignore[misc]
             values |= {"after": condition.since, "upto": _END}
             ((number,),) = await transaction.fetch(prepared, values, "check a boundary")
             if number != condition.number:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import bindparam
 
-from .._connection.database import Database
+from .._connection.compiler import Compiler
 from .._connection.open_transaction import OpenTransaction
 from .._dialects.codec import Kind
 from .._schema.tables import Tables
@@ -19,14 +19,14 @@ class InboxStatements:
     """The statements on the inbox.
 
     Args:
-        database: the database.
+        compiler: compiles the statements.
         tables: Twofold's tables in it.
     """
 
-    def __init__(self, database: Database, tables: Tables) -> None:
-        self.time = database.dialect.columns.codec(Kind.DATETIME)
+    def __init__(self, compiler: Compiler, tables: Tables) -> None:
+        self.time = compiler.columns.codec(Kind.DATETIME)
         new: dict[str, Any] = {name: bindparam(name) for name in ("consumer", "id", "time")}
-        self.claim = database.prepare(database.dialect.sql.insert_new(tables.inbox).values(new))
+        self.claim = compiler.prepare(compiler.sql.insert_new(tables.inbox).values(new))
 
 
 class SqlInbox:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Executable, bindparam, delete, select, update
 
-from .._connection.database import Database
+from .._connection.compiler import Compiler
 from .._connection.open_transaction import OpenTransaction
 from .._connection.statements import Statement
 from .._schema.tables import Tables
@@ -20,24 +20,24 @@ class InlineStatements:
     """The statements on inline projections.
 
     Args:
-        database: the database.
+        compiler: compiles the statements.
         tables: Twofold's tables in it.
     """
 
-    def __init__(self, database: Database, tables: Tables) -> None:
-        prepare, table, meta = database.prepare, tables.inline, tables.meta
-        self._database = database
+    def __init__(self, compiler: Compiler, tables: Tables) -> None:
+        prepare, table, meta = compiler.prepare, tables.inline, tables.meta
+        self._compiler = compiler
         self._table = table
         this = table.c.projection == bindparam("this")
         new: dict[str, Any] = {name: bindparam(name) for name in ("projection", "views")}
-        self.insert = prepare(database.dialect.sql.insert_new(table).values(new))
+        self.insert = prepare(compiler.sql.insert_new(table).values(new))
         self.update = prepare(update(table).where(this).values(views=bindparam("new_views")))
         self.delete = prepare(delete(table).where(this))
         self.grow = prepare(update(meta).values(inline_generation=meta.c.inline_generation + 1))
 
     def hold(self, size: int) -> Statement:
         """Return the statement that locks a number of records."""
-        return self._database.prepared(("inline", size), partial(self._hold, size))
+        return self._compiler.prepared(("inline", size), partial(self._hold, size))
 
     def _hold(self, size: int) -> Executable:
         table = self._table

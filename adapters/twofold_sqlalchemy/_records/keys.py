@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, select, update
 
 from twofold.ports import KeyRecord
 
-from .._connection.database import Database
+from .._connection.compiler import Compiler
 from .._connection.open_transaction import OpenTransaction
 from .._dialects.codec import Kind
 from .._schema.tables import Tables
@@ -21,17 +21,17 @@ class KeyStatements:
     """The statements on idempotency keys.
 
     Args:
-        database: the database.
+        compiler: compiles the statements.
         tables: Twofold's tables in it.
     """
 
-    def __init__(self, database: Database, tables: Tables) -> None:
-        prepare, dialect, keys = database.prepare, database.dialect, tables.keys
-        self.time = dialect.columns.codec(Kind.DATETIME)
+    def __init__(self, compiler: Compiler, tables: Tables) -> None:
+        prepare, sql, keys = compiler.prepare, compiler.sql, tables.keys
+        self.time = compiler.columns.codec(Kind.DATETIME)
         new: dict[str, Any] = {name: bindparam(name) for name in ("tenant", "key", "command", "payload", "time")}
-        self.claim = prepare(dialect.sql.insert_new(keys).values({**new, "result": None, "token": ""}))
+        self.claim = prepare(sql.insert_new(keys).values({**new, "result": None, "token": ""}))
         this = (keys.c.tenant == bindparam("of"), keys.c.key == bindparam("this"))
-        found = (keys.c.command, keys.c.payload, keys.c.time, dialect.sql.readable(keys.c.result), keys.c.token)
+        found = (keys.c.command, keys.c.payload, keys.c.time, sql.readable(keys.c.result), keys.c.token)
         # A locking read returns the row that the insert met, whatever the transaction read before.
         self.find = prepare(select(*found).where(*this).with_for_update(read=True, key_share=True))
         answer: dict[str, Any] = {"result": bindparam("new_result"), "token": bindparam("new_token")}

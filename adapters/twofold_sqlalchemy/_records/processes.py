@@ -10,6 +10,7 @@ from sqlalchemy import Select, and_, bindparam, delete, func, or_, select, updat
 
 from twofold.ports import Position, ProcessRecord, ProcessState
 
+from .._connection.compiler import Compiler
 from .._connection.database import Database
 from .._connection.open_transaction import OpenTransaction
 from .._dialects.codec import Kind
@@ -27,27 +28,26 @@ class ProcessStatements:
     """The statements on processes.
 
     Args:
-        database: the database.
+        compiler: compiles the statements.
         tables: Twofold's tables in it.
     """
 
-    def __init__(self, database: Database, tables: Tables) -> None:
-        self._database = database
-        prepare, dialect, self.table = database.prepare, database.dialect, tables.processes
+    def __init__(self, compiler: Compiler, tables: Tables) -> None:
+        prepare, sql, self.table = compiler.prepare, compiler.sql, tables.processes
         table, names = self.table, ProcessRecord._fields
         self._codecs = {
-            "incarnation": dialect.columns.codec(Kind.UUID),
-            "time": dialect.columns.codec(Kind.DATETIME),
+            "incarnation": compiler.columns.codec(Kind.UUID),
+            "time": compiler.columns.codec(Kind.DATETIME),
         }
         readable = {"data", "progress"}
-        self._columns = [dialect.sql.readable(table.c[name]) if name in readable else table.c[name] for name in names]
+        self._columns = [sql.readable(table.c[name]) if name in readable else table.c[name] for name in names]
         named = table.c.process == bindparam("of")
         self.find = prepare(select(*self._columns).where(named, table.c.key == bindparam("this")))
         some = [table.c.key == bindparam(f"key_{number}") for number in range(_BATCH)]
         self.find_some = prepare(select(*self._columns).where(named, or_(*some)))
         new: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names[2:]}
         self.update = prepare(update(table).where(named, table.c.key == bindparam("this")).values(new))
-        self.insert = prepare(dialect.sql.insert_new(table).values({name: bindparam(name) for name in names}))
+        self.insert = prepare(sql.insert_new(table).values({name: bindparam(name) for name in names}))
         self.counts = prepare(
             select(table.c.process, table.c.state, func.count()).group_by(table.c.process, table.c.state)
         )
@@ -110,7 +110,7 @@ class SqlProcessReader:
     ) -> Sequence[ProcessRecord]:
         """Return processes in the order of their names and keys."""
         shape = ("list processes", process is None, state is None, after is None)
-        statement = self._database.prepared(shape, lambda: self._statements.list(process, state, after))
+        statement = self._database.compiler.prepared(shape, lambda: self._statements.list(process, state, after))
         values: dict[str, Any] = {"size": limit}
         if process is not None:
             values["of"] = process

@@ -7,10 +7,30 @@ from typing import Final
 
 from sqlalchemy import Table, bindparam, delete, select
 
+from .._connection.compiler import Compiler
 from .._connection.database import Database
 from .._dialects.codec import Kind
 
 _DELETE: Final = "delete old records"
+
+
+class RetentionStatements:
+    """The statements on old records.
+
+    Args:
+        compiler: compiles the statements.
+        table: the table of the records.
+    """
+
+    def __init__(self, compiler: Compiler, table: Table) -> None:
+        self.time = compiler.columns.codec(Kind.DATETIME)
+        first, second = table.primary_key.columns
+        is_old = table.c.time < bindparam("before")
+        oldest = select(first, second).where(is_old).order_by(table.c.time, first, second).limit(bindparam("size"))
+        self.find = compiler.prepare(oldest)
+        self.delete = compiler.prepare(
+            delete(table).where(first == bindparam("of"), second == bindparam("this"), is_old)
+        )
 
 
 class SqlRetention:
@@ -18,26 +38,20 @@ class SqlRetention:
 
     Args:
         database: the database.
-        table: the table of the records.
+        statements: the statements on the records.
     """
 
-    def __init__(self, database: Database, table: Table) -> None:
+    def __init__(self, database: Database, statements: RetentionStatements) -> None:
         self._database = database
-        self._time = database.dialect.columns.codec(Kind.DATETIME)
-        first, second = table.primary_key.columns
-        is_old = table.c.time < bindparam("before")
-        oldest = select(first, second).where(is_old).order_by(table.c.time, first, second).limit(bindparam("size"))
-        self._find = database.prepare(oldest)
-        self._delete = database.prepare(
-            delete(table).where(first == bindparam("of"), second == bindparam("this"), is_old)
-        )
+        self._statements = statements
 
     async def delete(self, *, before: datetime, limit: int) -> int:
         """Delete the oldest records."""
-        until = self._time.encode(before) if self._time.encode else before
-        found = await self._database.fetch(self._find, {"before": until, "size": limit}, _DELETE)
+        statements, encode = self._statements, self._statements.time.encode
+        until = encode(before) if encode else before
+        found = await self._database.fetch(statements.find, {"before": until, "size": limit}, _DELETE)
         if found:
-            rows = [self._delete.bind({"of": of, "this": this, "before": until}) for of, this in found]
+            rows = [statements.delete.bind({"of": of, "this": this, "before": until}) for of, this in found]
             async with self._database.writing() as transaction:
-                await transaction.change_many(self._delete, rows, _DELETE)
+                await transaction.change_many(statements.delete, rows, _DELETE)
         return len(found)

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, delete, or_, select, update
 
 from twofold.ports import STORED_YEARS, ScheduledCommand
 
+from .._connection.compiler import Compiler
 from .._connection.database import Database
 from .._connection.open_transaction import OpenTransaction
 from .._connection.statements import Statement
@@ -31,16 +32,16 @@ class ScheduleStatements:
     """The statements on the schedule.
 
     Args:
-        database: the database.
+        compiler: compiles the statements.
         tables: Twofold's tables in it.
     """
 
-    def __init__(self, database: Database, tables: Tables) -> None:
-        prepare, dialect, table = database.prepare, database.dialect, tables.schedule
-        time = dialect.columns.codec(Kind.DATETIME)
-        self._codecs = {"entry": dialect.columns.codec(Kind.UUID), "due": time, "again": time}
+    def __init__(self, compiler: Compiler, tables: Tables) -> None:
+        prepare, sql, table = compiler.prepare, compiler.sql, tables.schedule
+        time = compiler.columns.codec(Kind.DATETIME)
+        self._codecs = {"entry": compiler.columns.codec(Kind.UUID), "due": time, "again": time}
         self.insert = prepare(
-            dialect.sql.insert_new(table).values({name: bindparam(name) for name in ScheduledCommand._fields})
+            sql.insert_new(table).values({name: bindparam(name) for name in ScheduledCommand._fields})
         )
         named = table.c.tenant == bindparam("of"), table.c.id == bindparam("this")
         exact = (*named, table.c.entry == bindparam("very"))
@@ -50,8 +51,8 @@ class ScheduleStatements:
         self.take = prepare(delete(table).where(*exact))
         new: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("again", "attempts", "reason")}
         self.postpone = prepare(update(table).where(*exact).values(new))
-        readable = dict.fromkeys(("data", "metadata"), dialect.sql.readable)
-        readable |= dict.fromkeys(_TIMES, dialect.sql.any_time)
+        readable = dict.fromkeys(("data", "metadata"), sql.readable)
+        readable |= dict.fromkeys(_TIMES, sql.any_time)
         columns = [
             readable[name](table.c[name]) if name in readable else table.c[name] for name in ScheduledCommand._fields
         ]
@@ -60,7 +61,7 @@ class ScheduleStatements:
         self.next = prepare(some.where(again < latest).order_by(again, table.c.tenant, table.c.id))
         stuck = or_(again.is_(None), again >= latest)
         self.stuck = prepare(some.where(stuck).order_by(table.c.due, table.c.tenant, table.c.id))
-        self._time_of = dialect.sql.time_of
+        self._time_of = sql.time_of
 
     def values(self, command: ScheduledCommand) -> dict[str, Any]:
         """Return the columns of an entry."""

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, delete, select
 
 from twofold.ports import Position, TagEntry
 
-from .._connection.database import Database
+from .._connection.compiler import Compiler
 from .._connection.open_transaction import OpenTransaction
 from .._schema.tables import Tables
 
@@ -20,12 +20,12 @@ class TagRecordStatements:
     """The statements on the records of tags.
 
     Args:
-        database: the database.
+        compiler: compiles the statements.
         tables: Twofold's tables in it.
     """
 
-    def __init__(self, database: Database, tables: Tables) -> None:
-        prepare, tagged, insert_new = database.prepare, tables.tagged, database.dialect.sql.insert_new
+    def __init__(self, compiler: Compiler, tables: Tables) -> None:
+        prepare, tagged, insert_new = compiler.prepare, tables.tagged, compiler.sql.insert_new
         this = (tagged.c.event == bindparam("of"), tagged.c.field == bindparam("this"))
         self.read = prepare(select(tagged.c.field, tagged.c.filled).where(tagged.c.event == bindparam("of")))
         self.delete = prepare(delete(tagged).where(*this))

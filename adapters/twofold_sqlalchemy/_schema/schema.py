@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
 from uuid import uuid4
 
-from sqlalchemy import Connection, Index, Table, insert, inspect, select
-from sqlalchemy.engine.reflection import ObjectKind
+from sqlalchemy import Index, Table, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twofold.errors import SchemaMissing
 
 from .._connection.database import Database
+from .._dialects.dialect import FoundTable
 from .tables import SCHEMA, Tables
-
-
-class Found(NamedTuple):
-    """A table in the database.
-
-    Attributes:
-        columns: its columns by name, as SQLAlchemy describes them.
-        key: the columns of its primary key.
-    """
-
-    columns: Mapping[str, Any]
-    key: Sequence[str]
-
-
-AllFound: TypeAlias = Mapping[str, Found]
-"""The tables in the database by name."""
 
 
 async def create(database: Database, tables: Tables, views: Sequence[Table]) -> None:
@@ -42,7 +25,7 @@ async def create(database: Database, tables: Tables, views: Sequence[Table]) -> 
     transaction = await database.begin(limited=False)
     try:
         await transaction.use(dialect.catalog.lock, "create the schema")
-        found = await transaction.use(lambda c: c.run_sync(_find, wanted), "read the tables")
+        found = await transaction.use(lambda c: dialect.catalog.tables(c, _names(wanted)), "read the tables")
         await transaction.use(lambda c: _check_version(c, tables, found), "read the schema version")
         for table in wanted:
             if table.name not in found:
@@ -92,7 +75,7 @@ async def verify(database: Database, tables: Tables, views: Sequence[Table]) -> 
 
     async def faults(connection: AsyncConnection) -> list[str]:
         await dialect.catalog.check(connection)
-        present = await connection.run_sync(_find, wanted)
+        present = await dialect.catalog.tables(connection, _names(wanted))
         await _check_version(connection, tables, present)
         found = [fault for table in wanted for fault in _faults_of(table, present, database)]
         if found:
@@ -120,7 +103,7 @@ async def _versions(connection: AsyncConnection, tables: Tables) -> Sequence[int
     return (await connection.execute(select(tables.meta.c.schema_version))).scalars().all()
 
 
-async def _check_version(connection: AsyncConnection, tables: Tables, found: AllFound) -> None:
+async def _check_version(connection: AsyncConnection, tables: Tables, found: Mapping[str, FoundTable]) -> None:
     """Refuse tables of another schema version.
 
     Raises:
@@ -139,19 +122,11 @@ async def _check_version(connection: AsyncConnection, tables: Tables, found: All
         )
 
 
-def _find(connection: Connection, tables: Sequence[Table]) -> AllFound:
-    """Read which of the tables are there. The number of statements does not depend on theirs, except on MariaDB."""
-    inspector = inspect(connection)
-    names = [table.name for table in tables]
-    columns = inspector.get_multi_columns(kind=ObjectKind.ANY, filter_names=names)
-    keys = inspector.get_multi_pk_constraint(kind=ObjectKind.ANY, filter_names=names)
-    return {
-        name: Found({column["name"]: column for column in each}, keys[schema, name]["constrained_columns"])
-        for (schema, name), each in columns.items()
-    }
+def _names(tables: Sequence[Table]) -> Sequence[str]:
+    return [table.name for table in tables]
 
 
-def _faults_of(table: Table, all_found: AllFound, database: Database) -> list[str]:
+def _faults_of(table: Table, all_found: Mapping[str, FoundTable], database: Database) -> list[str]:
     found = all_found.get(table.name)
     if found is None:
         return [f"the table {table.name} is missing"]
@@ -162,10 +137,10 @@ def _faults_of(table: Table, all_found: AllFound, database: Database) -> list[st
     ]
     faults += [
         f"the column {table.name}.{column.name} should be {column.type.compile(database.engine.dialect)}, but is "
-        f"{found.columns[column.name]['type']}"
+        f"{found.columns[column.name]}"
         for column in table.columns
         if column.name in found.columns
-        and not database.dialect.columns.same_type(found.columns[column.name]["type"], column.type)
+        and not database.dialect.columns.same_type(found.columns[column.name], column.type)
     ]
     wanted = [column.name for column in table.primary_key.columns]
     if not faults and found.key != wanted:

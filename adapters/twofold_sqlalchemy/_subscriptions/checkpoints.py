@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 from twofold.errors import CheckpointMoved
 from twofold.ports import Checkpoint, Lease
 
-from .._connection.database import Database
+from .._connection.compiler import Compiler
 from .._connection.open_transaction import OpenTransaction, UniqueViolation
 from .._log.columns import EventIds
 from .._schema.tables import Tables
@@ -20,13 +20,13 @@ class CheckpointStatements:
     """The statements that move checkpoints.
 
     Args:
-        database: the database.
+        compiler: compiles the statements.
         tables: Twofold's tables in it.
     """
 
-    def __init__(self, database: Database, tables: Tables) -> None:
-        prepare, table = database.prepare, tables.checkpoints
-        self.ids = EventIds(database.dialect)
+    def __init__(self, compiler: Compiler, tables: Tables) -> None:
+        prepare, table = compiler.prepare, tables.checkpoints
+        self.ids = EventIds(compiler.columns)
         names = ("subscription", "partition", "position", "log", "event", "contents", "parked", "generation")
         new: dict[str, Any] = {name: bindparam(name) for name in names}
         self.insert = prepare(insert(table).values({**new, "owner": None, "expires": 0.0}))

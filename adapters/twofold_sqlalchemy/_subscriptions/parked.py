@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Executable, bindparam, delete, func, selec
 
 from twofold.ports import Edit, ParkedEvent, Position, not_parked_at
 
+from .._connection.compiler import Compiler
 from .._connection.database import Database
 from .._connection.open_transaction import OpenTransaction
 from .._connection.statements import Statement
@@ -24,14 +25,14 @@ class ParkedStatements:
     """The statements on parked events, and on events with a pending retry.
 
     Args:
-        database: the database.
+        compiler: compiles the statements.
         tables: Twofold's tables in it.
     """
 
-    def __init__(self, database: Database, tables: Tables) -> None:
-        prepare, table = database.prepare, tables.parked
-        self._database, self._table = database, table
-        self.columns = EventColumns(database.dialect)
+    def __init__(self, compiler: Compiler, tables: Tables) -> None:
+        prepare, table = compiler.prepare, tables.parked
+        self._compiler, self._table = compiler, table
+        self.columns = EventColumns(compiler.columns, compiler.sql)
         mine = table.c.subscription == bindparam("of")
         this, of_key = table.c.position == bindparam("at"), table.c.key == bindparam("of_key")
         own = (*(table.c[name] for name in _OWN),)
@@ -42,7 +43,7 @@ class ParkedStatements:
         self.first = prepare(select(table.c.position).where(mine, of_key).order_by(table.c.number).limit(1))
         self.names = ("subscription", "position", *_OWN, *EventColumns.WRITTEN)
         new: dict[str, Any] = {name: bindparam(name) for name in self.names}
-        self.insert = prepare(database.dialect.sql.insert_new(table).values(new))
+        self.insert = prepare(compiler.sql.insert_new(table).values(new))
         self.delete = prepare(delete(table).where(mine, this))
         self.delete_all = prepare(delete(table).where(mine))
         changed: dict[str, Any] = {name: bindparam(f"new_{name}") for name in (*_OWN[1:], "schema_version", "data")}
@@ -52,7 +53,7 @@ class ParkedStatements:
 
     def page(self, filters: Collection[str]) -> Statement:
         """Return the statement that reads a page with some of the parameters "of_key", "error", "after" and "limit"."""
-        return self._database.prepared(("parked", *sorted(filters)), lambda: self._page(filters))
+        return self._compiler.prepared(("parked", *sorted(filters)), lambda: self._page(filters))
 
     def _page(self, filters: Collection[str]) -> Executable:
         table, page = self._table, self._every

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from twofold.ports import Checkpoint, Lease, Partition, Pause, Position
 
 from .._connection.database import Database
-from .._log.columns import EventIds, Times
-from .._schema.tables import Tables
+from .subscription_statements import SubscriptionStatements
 
 
 class SqlSubscriptions:
@@ -19,56 +15,23 @@ class SqlSubscriptions:
 
     Args:
         database: the database.
-        tables: Twofold's tables in it.
+        statements: the statements on subscriptions.
     """
 
-    def __init__(self, database: Database, tables: Tables) -> None:
+    def __init__(self, database: Database, statements: SubscriptionStatements) -> None:
         self._database = database
-        prepare, now = database.prepare, database.dialect.sql.now()
-        partitions, workers, pauses = tables.checkpoints, tables.workers, tables.pauses
-        of = partitions.c.subscription == bindparam("of")
-        until = now + bindparam("seconds", type_=partitions.c.expires.type)
-        self._ids, self._times = EventIds(database.dialect), Times(database.dialect)
-        place = (
-            partitions.c.position,
-            partitions.c.log,
-            partitions.c.parked,
-            partitions.c.event,
-            partitions.c.contents,
-        )
-        self._checkpoint = prepare(select(*place).where(of))
-        state = (*place, partitions.c.generation, partitions.c.owner)
-        self._partitions = prepare(
-            select(partitions.c.partition, *state, partitions.c.expires > now, now, pauses.c.since, pauses.c.reason)
-            .select_from(partitions.outerjoin(pauses, pauses.c.subscription == partitions.c.subscription))
-            .where(of)
-            .order_by(partitions.c.partition)
-        )
-        this = (of, partitions.c.partition == bindparam("this"), partitions.c.generation == bindparam("expected"))
-        taken = {"generation": bindparam("new"), "owner": bindparam("by"), "expires": until}
-        self._claim = prepare(update(partitions).where(*this, partitions.c.expires <= now).values(taken))
-        self._seize = prepare(update(partitions).where(*this).values(taken))
-        self._renew = prepare(update(partitions).where(*this).values(expires=until))
-        self._release = prepare(update(partitions).where(*this).values(expires=0.0, owner=None))
-        here = (workers.c.subscription == bindparam("of"), workers.c.owner == bindparam("by"))
-        self._stay = prepare(update(workers).where(*here).values(expires=until))
-        self._come = prepare(insert(workers).values(subscription=bindparam("of"), owner=bindparam("by"), expires=until))
-        same = workers.c.subscription == bindparam("of")
-        self._delete_expired = prepare(delete(workers).where(same, workers.c.expires <= now))
-        self._count = prepare(select(func.count()).select_from(workers).where(same, workers.c.expires > now))
-        self._paused = prepare(select(pauses.c.since, pauses.c.reason).where(pauses.c.subscription == bindparam("of")))
-        new: dict[str, Any] = {name: bindparam(name) for name in ("subscription", "since", "reason")}
-        self._pause = prepare(database.dialect.sql.insert_new(pauses).values(new))
-        self._resume = prepare(delete(pauses).where(pauses.c.subscription == bindparam("of")))
+        self._statements = statements
 
     async def checkpoint(self, subscription: str) -> Checkpoint | None:
         """Return the lowest committed checkpoint, or None when the subscription never ran here."""
         action = f"read the checkpoint of {subscription}"
-        rows = await self._database.fetch(self._checkpoint, {"of": subscription}, action)
+        rows = await self._database.fetch(self._statements.checkpoint, {"of": subscription}, action)
         if not rows:
             return None
         position, log, _, event, contents = min(rows, key=lambda row: row[0])
-        return Checkpoint(Position(position), log, sum(row[2] for row in rows), self._ids.decode(event), contents)
+        return Checkpoint(
+            Position(position), log, sum(row[2] for row in rows), self._statements.ids.decode(event), contents
+        )
 
     async def partitions(self, subscription: str) -> Sequence[Partition]:
         """Return the partitions by their numbers."""
@@ -77,16 +40,16 @@ class SqlSubscriptions:
     async def _read(self, subscription: str) -> Sequence[tuple[Partition, float]]:
         """Return the partitions, each with the time of the database's clock in seconds since 1970."""
         rows = await self._database.fetch(
-            self._partitions, {"of": subscription}, f"read the partitions of {subscription}"
+            self._statements.partitions, {"of": subscription}, f"read the partitions of {subscription}"
         )
         return [
             (
                 Partition(
                     number,
-                    Checkpoint(Position(position), log, parked, self._ids.decode(event), contents),
+                    Checkpoint(Position(position), log, parked, self._statements.ids.decode(event), contents),
                     generation,
                     owner if held else None,
-                    None if since is None else Pause(self._times.decode(since), reason),
+                    None if since is None else Pause(self._statements.times.decode(since), reason),
                 ),
                 now,
             )
@@ -99,7 +62,7 @@ class SqlSubscriptions:
         """Lease partitions that no worker holds, or all."""
         action = f"claim partitions of {subscription}"
         free = [each for each in await self._read(subscription) if force or each[0].owner is None][:limit]
-        claim = self._seize if force else self._claim
+        claim = self._statements.seize if force else self._statements.claim
         leases: list[Lease] = []
         if free:
             async with self._database.writing() as transaction:
@@ -116,40 +79,48 @@ class SqlSubscriptions:
             return [
                 lease
                 for lease in leases
-                if await transaction.change(self._renew, {**_values(lease), "seconds": seconds}, "renew a lease")
+                if await transaction.change(
+                    self._statements.renew, {**_values(lease), "seconds": seconds}, "renew a lease"
+                )
             ]
 
     async def release(self, leases: Sequence[Lease]) -> None:
         """End leases."""
         async with self._database.writing() as transaction:
             for lease in leases:
-                await transaction.change(self._release, _values(lease), "release a lease")
+                await transaction.change(self._statements.release, _values(lease), "release a lease")
 
     async def attend(self, subscription: str, owner: str, *, seconds: float) -> int:
         """Register a worker; return the number of registered workers."""
         action = f"register a worker of {subscription}"
         async with self._database.writing() as transaction:
-            await transaction.change(self._delete_expired, {"of": subscription}, action)
+            await transaction.change(self._statements.delete_expired, {"of": subscription}, action)
             values = {"of": subscription, "by": owner, "seconds": seconds}
-            if not await transaction.change(self._stay, values, action):
-                await transaction.change(self._come, values, action)
-            return int((await transaction.fetch(self._count, {"of": subscription}, action))[0][0])
+            if not await transaction.change(self._statements.stay, values, action):
+                await transaction.change(self._statements.come, values, action)
+            return int((await transaction.fetch(self._statements.count, {"of": subscription}, action))[0][0])
 
     async def paused(self, subscription: str) -> Pause | None:
         """Return the pause of a subscription, or None."""
-        rows = await self._database.fetch(self._paused, {"of": subscription}, f"read the pause of {subscription}")
-        return Pause(self._times.decode(rows[0][0]), rows[0][1]) if rows else None
+        rows = await self._database.fetch(
+            self._statements.paused, {"of": subscription}, f"read the pause of {subscription}"
+        )
+        return Pause(self._statements.times.decode(rows[0][0]), rows[0][1]) if rows else None
 
     async def pause(self, subscription: str, pause: Pause) -> None:
         """Record a pause, unless there is one."""
-        values = {"subscription": subscription, "since": self._times.encode(pause.since), "reason": pause.reason}
+        values = {
+            "subscription": subscription,
+            "since": self._statements.times.encode(pause.since),
+            "reason": pause.reason,
+        }
         async with self._database.writing() as transaction:
-            await transaction.change(self._pause, values, f"pause {subscription}")
+            await transaction.change(self._statements.pause, values, f"pause {subscription}")
 
     async def resume(self, subscription: str) -> None:
         """Delete the record of a pause."""
         async with self._database.writing() as transaction:
-            await transaction.change(self._resume, {"of": subscription}, f"resume {subscription}")
+            await transaction.change(self._statements.resume, {"of": subscription}, f"resume {subscription}")
 
 
 def _values(lease: Lease) -> dict[str, object]:

@@ -28,7 +28,7 @@ def metadata(views: Sequence[type[View]], *, dialect: str) -> MetaData:
     """
     own, tables = dialect_of(dialect), MetaData()
     for view in views:
-        ViewTable(view, own, tables)
+        ViewTable(view, own.columns, own.sql, tables)
     return tables
 
 

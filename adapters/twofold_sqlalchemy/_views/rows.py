@@ -12,7 +12,7 @@ from twofold import View
 from twofold.errors import NotStorable, UnreadableRow
 from twofold.ports import Condition, RowChange, Selection
 
-from .._connection.database import Database
+from .._connection.compiler import Compiler
 from .._connection.open_transaction import OpenTransaction, UniqueViolation
 from .conditions import Conditions, padded
 from .table import ViewTable
@@ -27,16 +27,16 @@ class TableRows(Generic[V]):
     """The rows of a view in one transaction: a `RowWriter`.
 
     Args:
-        database: compiles and keeps the statements.
+        compiler: compiles and keeps the statements.
         view: the view, bound to its table.
         transaction: the open transaction.
     """
 
-    def __init__(self, database: Database, view: ViewTable[V], transaction: OpenTransaction) -> None:
-        self._database = database
+    def __init__(self, compiler: Compiler, view: ViewTable[V], transaction: OpenTransaction) -> None:
+        self._compiler = compiler
         self._view = view
         self._transaction = transaction
-        self._conditions = Conditions(view, database.dialect.sql)
+        self._conditions = Conditions(view, compiler.sql)
 
     async def get_many(self, keys: Collection[object]) -> Mapping[object, V]:
         """Return the rows that exist, by key."""
@@ -45,7 +45,7 @@ class TableRows(Generic[V]):
         for start in range(0, len(encoded), _KEYS):
             chunk = encoded[start : start + _KEYS]
             size = padded(len(chunk))
-            prepared = self._database.prepared((view, "keys", size), partial(self._by_keys, size))
+            prepared = self._compiler.prepared((view, "keys", size), partial(self._by_keys, size))
             chunk += chunk[-1:] * (size - len(chunk))
             values = {f"key{index}": key for index, key in enumerate(chunk)}
             for row in await self._transaction.fetch(prepared, values, self._action("read rows")):
@@ -63,14 +63,14 @@ class TableRows(Generic[V]):
         for index, (ordering, value) in enumerate(zip(selection.order_by, selection.after or (), strict=False)):
             values[f"after{index}"] = self._conditions.encoded(ordering.field, value)
         values |= {"size": selection.limit, "skipped": selection.offset}
-        prepared = self._database.prepared(shape, lambda: self._selected(selection, paging))
+        prepared = self._compiler.prepared(shape, lambda: self._selected(selection, paging))
         rows = await self._transaction.fetch(prepared, values, self._action("find rows"))
         return self._view.decode_all(rows, unreadable)
 
     async def count(self, where: Sequence[Condition]) -> int:
         """Return how many rows match."""
         shape, values = self._conditions.shape(where)
-        prepared = self._database.prepared((self._view, "count", shape), lambda: self._counted(where))
+        prepared = self._compiler.prepared((self._view, "count", shape), lambda: self._counted(where))
         return int((await self._transaction.fetch(prepared, values, self._action("count rows")))[0][0])
 
     async def write(self, changes: Sequence[RowChange[V]]) -> None:
@@ -80,9 +80,9 @@ class TableRows(Generic[V]):
         if not changes:
             return
         view = self._view
-        prepared = self._database.prepared(
+        prepared = self._compiler.prepared(
             (view, "write"),
-            lambda: self._database.dialect.sql.upsert(view.table, view.key, view.table.c["_position"]),
+            lambda: self._compiler.sql.upsert(view.table, view.key, view.table.c["_position"]),
         )
         try:
             rows = [view.encode(change) for change in changes]
@@ -119,7 +119,7 @@ class TableRows(Generic[V]):
         return counted.where(self._alive(), *self._conditions.clauses(where))
 
     def _columns(self) -> list[ColumnElement[Any]]:
-        return [self._database.dialect.sql.readable(self._view.table.c[field.name]) for field in self._view.fields]
+        return [self._compiler.sql.readable(self._view.table.c[field.name]) for field in self._view.fields]
 
     def _alive(self) -> ColumnElement[bool]:
         return self._view.table.c["_deleted"].is_(false())

@@ -14,7 +14,7 @@ from twofold.errors import InvalidDefinition, NotStorable, StorageError, Unreada
 from twofold.ports import RowChange, shown
 
 from .._dialects.codec import Kind
-from .._dialects.dialect import Dialect
+from .._dialects.dialect import Columns, Sql
 from .fields import Field, fields_of
 from .naming import index_name, quoted, table_name
 
@@ -32,7 +32,8 @@ class ViewTable(Generic[V]):
 
     Args:
         view: the view.
-        dialect: determines how values are stored.
+        columns: determine how values are stored.
+        sql: determines how values are compared.
         metadata: the `MetaData` to which the table is added.
         shadow: use the table of the shadow rows, which a rebuild writes.
 
@@ -40,12 +41,12 @@ class ViewTable(Generic[V]):
         InvalidDefinition: the view cannot have a table.
     """
 
-    def __init__(self, view: type[V], dialect: Dialect, metadata: MetaData, *, shadow: bool = False) -> None:
+    def __init__(self, view: type[V], columns: Columns, sql: Sql, metadata: MetaData, *, shadow: bool = False) -> None:
         self.view = view
-        self.fields = tuple(_named(field, view, dialect) for field in fields_of(view, dialect.columns.codec))
+        self.fields = tuple(_named(field, view, columns) for field in fields_of(view, columns.codec))
         self.field = {field.name: field for field in self.fields}
         self._refuse(view)
-        number, flag = dialect.columns.codec(Kind.INTEGER), dialect.columns.codec(Kind.BOOLEAN)
+        number, flag = columns.codec(Kind.INTEGER), columns.codec(Kind.BOOLEAN)
         name = table_name(view, shadow=shadow)
         self.table = Table(
             name,
@@ -57,11 +58,11 @@ class ViewTable(Generic[V]):
             Column("_position", number.type, nullable=False),
             Column("_deleted", flag.type, nullable=False),
             *(field.codec.generated(field.name) for field in self.fields if field.codec.generated is not None),
-            **dialect.columns.table_options(),
+            **columns.table_options(),
         )
         for index in view.view_indexes:
-            columns = [dialect.sql.comparable(self.table.c[name], self.field[name].kind) for name in index]
-            Index(index_name(name, index), *columns, **dialect.columns.index_options(columns))
+            indexed = [sql.comparable(self.table.c[name], self.field[name].kind) for name in index]
+            Index(index_name(name, index), *indexed, **columns.index_options(indexed))
         self.key = self.table.c[view.view_key]
         self._codec = RowCodec(view)
         self._decoders = [(f.name, f.codec.decode, f.codec.exact, f.optional) for f in self.fields]
@@ -168,12 +169,12 @@ class ViewTable(Generic[V]):
             )
 
 
-def _named(field: Field, view: type[View], dialect: Dialect) -> Field:
+def _named(field: Field, view: type[View], columns: Columns) -> Field:
     """Return the field with the type of keys, if it is a text that is the key or part of an index."""
     indexed = field.name == view.view_key or any(field.name in index for index in view.view_indexes)
     if field.kind is not Kind.TEXT or not indexed:
         return field
-    return replace(field, codec=replace(field.codec, type=dialect.columns.codec(Kind.NAME).type))
+    return replace(field, codec=replace(field.codec, type=columns.codec(Kind.NAME).type))
 
 
 def _builds_plainly(view: type[View]) -> bool:

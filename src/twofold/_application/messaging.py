@@ -174,7 +174,10 @@ class Messaging:
         try:
             with anyio.fail_after(_PATIENCE):
                 found = await self._broker.transport.parked_count(consumer)
-        except (TwofoldError, TimeoutError) as error:
+        except TimeoutError:
+            self._uncounted = TransientFailure(f"no answer within {_PATIENCE:g} s")
+            return None
+        except TwofoldError as error:
             self._uncounted = error
             return None
         self._uncounted = None
@@ -183,7 +186,8 @@ class Messaging:
     def problems(self) -> Iterator[Problem]:
         """Yield the problems of the connections to the broker."""
         away = None if self._broker is None else self._broker.error or self._uncounted
-        if away is not None and not any(each.error for each in self.inbound):
+        serving = None if self.serving is None else self.serving.problem
+        if away is not None and serving is None and not any(each.failure for each in self.inbound):
             text = f"the broker is unavailable: {description(away)}"
             yield Problem("broker_unavailable", "critical", "", text, "Check the broker. The connection is retried.")
         for each in self.inbound:
@@ -195,9 +199,9 @@ class Messaging:
                 "that position which the event log has. Receivers drop duplicates."
             )
             yield Problem("broker_lost_events", "critical", "", text, advice)
-        if self.serving is not None and self.serving.problem is not None:
+        if self.serving is not None and serving is not None:
             name = self.serving.service
-            text = f"{name} cannot serve requests: {self.serving.problem}"
+            text = f"{name} cannot serve requests: {serving}"
             yield Problem(
                 "requests_unavailable", "critical", name, text, "Check the broker. The connection is retried."
             )

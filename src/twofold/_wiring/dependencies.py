@@ -22,6 +22,7 @@ from .._dispatch.scope import Scope
 from .._dispatch.session import Session
 from .._reading.read_model import ReadModel
 from .._writing.boundary import Boundary, open_boundary
+from .._writing.history import History, open_history
 from .._writing.repository import Repository, open_repository
 from .._writing.unit_of_work import UnitOfWork
 from ..errors import ConfigurationError
@@ -62,8 +63,8 @@ class Dependencies:
         if binding is None and not parameter.has_default:
             raise Unprovided(
                 f"nothing provides the parameter {parameter}. Twofold provides Repository[…], ReadModel[…], "
-                "Boundary, UnitOfWork, Session, Scheduler, Envelope, Clock, Ids and the buses; add a provider of anything "
-                "else to the container, or give the parameter a default."
+                "Boundary, History, UnitOfWork, Session, Scheduler, Envelope, Clock, Ids and the buses; add a provider of "
+                "anything else to the container, or give the parameter a default."
             )
         return binding
 
@@ -164,6 +165,7 @@ _WRITING = {
 _SERVICES: Mapping[Any, tuple[str, Resolve]] = {
     UnitOfWork: ("the unit of work", lambda scope: scope.unit_of_work()),
     Boundary: ("the boundary", open_boundary),
+    History: ("the history", open_history),
     Session: ("the session", lambda scope: Session(scope.services, scope.conversation)),
     Scheduler: ("the scheduler", Scheduler),
     Clock: ("the clock", lambda scope: scope.services.write.clock),

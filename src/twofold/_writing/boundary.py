@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias, TypeVar, overload
+from contextlib import aclosing
+from typing import TypeVar, overload
 
 from .._background.calls import Calls, recorded
 from .._definitions.criteria import Criteria
 from .._definitions.envelope import Envelope
 from .._definitions.message import Event
 from .._definitions.position import START
-from .._definitions.subclasses import stored_names, stored_types
 from .._definitions.tags import tags_of
 from .._encoding.metadata import event_envelope
 from ..errors import ConfigurationError
-from ..ports.event_log import StoredEvent
-from ..ports.tags import AppendCondition, Criterion
+from ..ports.tags import AppendCondition
 from .repository import InUnitOfWork
+from .selection import Found, check_selectable, criterion_of, matching
 from .unit_of_work import UnitOfWork
 
 A = TypeVar("A", bound=Event)
 B = TypeVar("B", bound=Event)
 C = TypeVar("C", bound=Event)
 D = TypeVar("D", bound=Event)
-
-_PAGE = 500
-"""The number of events that one statement reads."""
-
-Found: TypeAlias = tuple[StoredEvent, Event]
 
 
 class Boundary:
@@ -124,37 +119,20 @@ def open_boundary(scope: InUnitOfWork) -> Boundary:
     return boundary
 
 
-def criterion_of(criteria: Criteria[Event]) -> Criterion:
-    """Return criteria with wire names in place of classes."""
-    return Criterion(stored_names(criteria.event_types) if criteria.event_types else None, criteria.tags)
-
-
 async def _read(unit: UnitOfWork, criteria: Sequence[Criteria[Event]]) -> list[Found]:
     if not criteria:
         raise ConfigurationError(
             "cannot read a boundary without criteria. Write boundary.read(select(SomeEvent, some_id=...))."
         )
-    transaction, side = await unit.transaction(), unit.side
-    for each in criteria:
-        types = [named for event_type in each.event_types for named in stored_types(event_type)]
-        side.event_types.learn(each for each in types if not issubclass(each, side.handled_types))
-        tagged = types or [
-            named for named in side.event_types.by_name.values() if set(each.fields) <= {*named.message_tags}
-        ]
-        if each.fields:
-            await side.tags.check(transaction, tagged, each.fields)
+    transaction = await unit.transaction()
+    await check_selectable(unit.side, transaction, criteria)
     criterions = tuple(map(criterion_of, criteria))
     # Without tags, the check would count the events of the whole log, so it leaves out those that are certain.
     since = START if all(each.tags for each in criterions) else await transaction.log.settled()
-    found: list[Found] = []
-    last, count, size = START, 0, _PAGE
-    while size == _PAGE:
-        page = await transaction.log.matching(criterions, after=last, limit=_PAGE)
-        size = len(page)
-        for stored in page:
-            found.append((stored, side.event_types.decode_stored(stored)))
-            last = stored.position
-            count += last > since
+    async with aclosing(matching(transaction, criterions)) as stored_events:
+        found = [(stored, unit.side.event_types.decode_stored(stored)) async for stored in stored_events]
+    last = found[-1][0].position if found else START
+    count = sum(stored.position > since for stored, _ in found)
     unit.changes.conditions.append(AppendCondition(criterions, max(last, since), count, since))
     return found
 

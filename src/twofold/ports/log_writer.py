@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from typing import Protocol
 
 from .._definitions.position import START, Position
@@ -99,8 +99,10 @@ class LogWriter(Protocol):
         """
         ...
 
-    def read(self, stream: str, *, after: int = 0) -> AsyncIterator[StoredEvent]:
+    def read(self, stream: str, *, after: int = 0) -> AsyncGenerator[StoredEvent]:
         """Iterate over a stream's events in version order, including the events of this transaction.
+
+        A caller that stops early closes the generator.
 
         A read-only transaction returns the events of its one state; `WriteStore.log` may return later ones.
 

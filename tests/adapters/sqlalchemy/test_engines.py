@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import pytest
 from sqlalchemy import create_engine
@@ -84,3 +86,21 @@ async def _check_autocommit(engine: AsyncEngine, connect: Callable[[], AsyncConn
             await app.dispatch(Deposit(account_id="b", amount=Decimal(1)))
     async with connect() as connection:
         assert (await connection.exec_driver_sql("SELECT number FROM of_the_user")).scalars().all() == [1]
+
+
+def test_the_stores_of_an_engine_share_statements(database: Path) -> None:
+    """A second store of an engine creates no tables and compiles no statements. A store of another engine has its own."""
+    engine, other = (create_async_engine(f"sqlite+aiosqlite:///{database}") for _ in range(2))
+    first, second, third = SqlAlchemy(engine), SqlAlchemy(engine, queue_timeout=1), SqlAlchemy(other)
+    assert first._prepared is second._prepared
+    assert first._prepared is not third._prepared
+
+
+def test_statements_do_not_outlive_their_engine(database: Path) -> None:
+    """The shared statements are released with the engine."""
+    engine = create_async_engine(f"sqlite+aiosqlite:///{database}")
+    prepared = ref(SqlAlchemy(engine)._prepared)
+    assert prepared() is not None
+    del engine
+    gc.collect()
+    assert prepared() is None

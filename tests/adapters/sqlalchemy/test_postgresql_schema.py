@@ -163,7 +163,7 @@ async def test_polls_go_by_an_index(lab: Lab, store: SqlAlchemy, name: str, gene
     await session.execute(f"SET plan_cache_mode = {'force_generic_plan' if generic else 'force_custom_plan'}")
     log = store.log
     late = ROWS - 40
-    page, filtered = (store._database.prepare(log._page(names)) for names in (None, ["name-1", "name-2"]))
+    page, filtered = (store._prepared.compiler.prepare(log._page(names)) for names in (None, ["name-1", "name-2"]))
     window: dict[str, Any] = {"after": late, "upto": ROWS, "size": 500, "name0": "name-1", "name1": "name-2"}
     text, values = {
         "page": (page.text, page.bind(window)),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Table
+from sqlalchemy import Connection, Table, inspect
+from sqlalchemy.engine.reflection import ObjectKind
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twofold.errors import ConfigurationError, TransientFailure
 
+from ..dialect import FoundTable
 from .columns import EXACT
 from .driver import driver_of, run
 
@@ -67,6 +69,10 @@ class MySQLCatalog:
                 "cannot create the schema: another process has been creating it for 60 s. Repeat create_schema()."
             )
 
+    async def tables(self, connection: AsyncConnection, names: Sequence[str]) -> Mapping[str, FoundTable]:
+        """Run SHOW CREATE TABLE for each table, which needs no other table to be opened."""
+        return await connection.run_sync(_found, names)
+
     def triggers(self, table: Table) -> Sequence[tuple[str, str]]:
         """Return two triggers. TRUNCATE bypasses them; it needs the privilege to drop the table."""
         return [(f"{table.name}_no_{action.lower()}", _trigger(table.name, action)) for action in ("UPDATE", "DELETE")]
@@ -98,6 +104,19 @@ class MySQLCatalog:
                 table.name,
             )
         }
+
+
+def _found(connection: Connection, names: Sequence[str]) -> dict[str, FoundTable]:
+    inspector = inspect(connection)
+    columns = inspector.get_multi_columns(kind=ObjectKind.ANY, filter_names=names)
+    keys = inspector.get_multi_pk_constraint(kind=ObjectKind.ANY, filter_names=names)
+    return {
+        name: FoundTable(
+            {column["name"]: column["type"].compile(connection.dialect) for column in each},
+            keys[schema, name]["constrained_columns"],
+        )
+        for (schema, name), each in columns.items()
+    }
 
 
 async def release_schema_lock(connection: AsyncConnection) -> None:

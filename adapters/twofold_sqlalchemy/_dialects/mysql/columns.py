@@ -86,12 +86,12 @@ class MySQLColumns:
         lengths = dict.fromkeys(texts, room // 4 // len(texts))
         return {"mysql_length": lengths, "mariadb_length": lengths}
 
-    def same_type(self, found: TypeEngine[Any], wanted: TypeEngine[Any]) -> bool:
+    def same_type(self, found: str, wanted: TypeEngine[Any]) -> bool:
         """Compare the types' SQL without the width of integers that MariaDB reports."""
-        collation = getattr(found, "collation", None)
-        if isinstance(wanted, (ExactName, ExactText)) and collation not in (None, *EXACT.values()):
+        _, _, collation = found.partition(" COLLATE ")
+        if isinstance(wanted, (ExactName, ExactText)) and collation not in ("", *EXACT.values()):
             return False
-        return _called(found) == _called(wanted)
+        return _called(found) == _called(wanted.compile(_DIALECT))
 
 
 class ExactName(String):
@@ -125,8 +125,8 @@ def number_of(column: ColumnElement[Any]) -> ColumnElement[Any]:
     return column.cast(_NUMBER)
 
 
-def _called(kind: TypeEngine[Any]) -> str:
-    name = kind.compile(mysql_dialect()).partition(" CHARACTER SET")[0].partition(" COLLATE")[0]
+def _called(sql: str) -> str:
+    name = sql.partition(" CHARACTER SET")[0].partition(" COLLATE")[0]
     return "TINYINT(1)" if name == "BOOL" else _WIDTH.sub(r"\1", name)
 
 
@@ -172,6 +172,8 @@ def _bytes(value: UUID) -> bytes:
 def _uuid(value: bytes) -> UUID:
     return uuid_of(int.from_bytes(value, "big"))
 
+
+_DIALECT: Final = mysql_dialect()
 
 _CODECS: Final = {
     Kind.NAME: Codec(ExactName(LONGEST_NAME), exact=str),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twofold.errors import ConfigurationError
+
+from ..dialect import FoundTable
+from ..found import found_tables
 
 _OLDEST: Final = 14
 
@@ -17,6 +20,13 @@ ADVISORY_LOCK: Final = 20_030_114
 
 INLINE_GENERATION: Final = "twofold_inline_generation()"
 """The call of the function that returns the generation of the inline projections."""
+
+_TABLES: Final = """
+SELECT name, attname, upper(format_type(atttypid, atttypmod)), coalesce(array_position(conkey, attnum), 0)
+FROM unnest($1::text[]) AS name JOIN pg_attribute ON attrelid = to_regclass(quote_ident(name))
+LEFT JOIN pg_constraint ON conrelid = attrelid AND contype = 'p'
+WHERE attnum > 0 AND NOT attisdropped
+"""
 
 
 class PostgreSQLCatalog:
@@ -42,6 +52,10 @@ class PostgreSQLCatalog:
     async def lock(self, connection: AsyncConnection) -> None:
         """Take an advisory lock: two concurrent `CREATE TABLE IF NOT EXISTS` fail on PostgreSQL."""
         await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK}, 0)")
+
+    async def tables(self, connection: AsyncConnection, names: Sequence[str]) -> Mapping[str, FoundTable]:
+        """Read `pg_attribute` and the primary keys."""
+        return found_tables(await connection.exec_driver_sql(_TABLES, (list(names),)))
 
     def triggers(self, table: Table) -> Sequence[tuple[str, str]]:
         """Return two triggers with their functions: one refuses changes, one takes the lock that every appender holds.

@@ -74,10 +74,9 @@ class PostgreSQLColumns:
         """Return none."""
         return {}
 
-    def same_type(self, found: TypeEngine[Any], wanted: TypeEngine[Any]) -> bool:
-        """Compare the types' SQL without collations: SQLAlchemy does not reflect all collations."""
-        own: Any = postgresql_dialect()  # type: ignore[no-untyped-call]
-        return found.compile(own).split(" COLLATE")[0] == wanted.compile(own).split(" COLLATE")[0]
+    def same_type(self, found: str, wanted: TypeEngine[Any]) -> bool:
+        """Compare the types' SQL without collations."""
+        return found == wanted.compile(_DIALECT).split(" COLLATE")[0]
 
 
 def _zoned(value: datetime) -> datetime:
@@ -99,6 +98,8 @@ def _uuid(value: UUID) -> UUID:
     """Return a plain UUID; asyncpg returns its own subclass."""
     return uuid_of(value.int)
 
+
+_DIALECT: Final[Any] = postgresql_dialect()  # type: ignore[no-untyped-call]
 
 _CODECS: Final = {
     Kind.NAME: Codec(Text(collation="C"), exact=str),

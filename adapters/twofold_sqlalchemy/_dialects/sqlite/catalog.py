@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Table
@@ -11,8 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twofold.errors import ConfigurationError
 
+from ..dialect import FoundTable
+from ..found import found_tables
+
 _OLDEST: Final = (3, 35, 0)
 """The first version of SQLite with RETURNING."""
+
+_TABLES: Final = """
+SELECT tables.name, columns.name, columns.type, columns.pk
+FROM sqlite_master AS tables JOIN pragma_table_xinfo(tables.name) AS columns
+WHERE tables.type IN ('table', 'view') AND tables.name IN ({})
+"""
 
 
 class SqliteCatalog:
@@ -31,6 +40,11 @@ class SqliteCatalog:
 
     async def lock(self, connection: AsyncConnection) -> None:
         """Do nothing: the transaction holds the only write lock."""
+
+    async def tables(self, connection: AsyncConnection, names: Sequence[str]) -> Mapping[str, FoundTable]:
+        """Read `sqlite_master` and the columns of each table."""
+        rows = await connection.exec_driver_sql(_TABLES.format(", ".join("?" * len(names))), tuple(names))
+        return found_tables(rows)
 
     def triggers(self, table: Table) -> Sequence[tuple[str, str]]:
         """Return two triggers."""

@@ -56,10 +56,9 @@ class SqliteColumns:
         """Return none."""
         return {}
 
-    def same_type(self, found: TypeEngine[Any], wanted: TypeEngine[Any]) -> bool:
+    def same_type(self, found: str, wanted: TypeEngine[Any]) -> bool:
         """Compare the types' SQL."""
-        own = sqlite_dialect()
-        return found.compile(own) == wanted.compile(own)
+        return _SHORT.get(found.upper(), found.upper()) == wanted.compile(_DIALECT)
 
 
 def _sortable(value: datetime) -> str:
@@ -68,6 +67,10 @@ def _sortable(value: datetime) -> str:
         return value.isoformat(timespec="microseconds")
     return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
+
+_DIALECT: Final = sqlite_dialect()
+
+_SHORT: Final = {"INT": "INTEGER", "BOOL": "BOOLEAN"}
 
 _CODECS: Final = {
     Kind.NAME: Codec(Text(), exact=str),

@@ -16,6 +16,7 @@ pytest.register_assert_rewrite(
 
 from ._applications.boundaries import BoundarySuite
 from ._applications.failovers import FailoverSuite
+from ._applications.history import HistorySuite
 from ._applications.idempotency import IdempotencySuite
 from ._applications.inline import InlineSuite
 from ._applications.live_queries import LiveQuerySuite
@@ -65,6 +66,7 @@ __all__ = [
     "EventLogSuite",
     "FailoverSuite",
     "FieldTypesSuite",
+    "HistorySuite",
     "IdempotencySuite",
     "InlineRecordSuite",
     "InlineSuite",

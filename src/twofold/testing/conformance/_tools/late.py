@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, cast
 
 from twofold.ports import WriteStore
@@ -76,7 +76,7 @@ class _Log:
     def __init__(self, transaction: _Transaction) -> None:
         self._transaction = transaction
 
-    async def read(self, stream: str, *, after: int = 0) -> AsyncIterator[Any]:
+    async def read(self, stream: str, *, after: int = 0) -> AsyncGenerator[Any]:
         async for event in self._transaction.now.log.read(stream, after=after):
             yield event
 
