@@ -25,6 +25,7 @@ ROOMS: Mapping[str, Sequence[str]] = {
         "_writing",
         "_registration",
         "_dispatch",
+        "_steps",
         "middleware",
         "logging",
         "_subscriptions",

@@ -16,11 +16,14 @@ from ..ports.checkpoints import Lease
 from ..ports.parked import ParkedEvent
 from ..ports.stores import ReadStore
 from .status import not_parked, nothing_parked
+from .subscription import Forget, nothing_stored
 
 logger = logger_of("twofold.operations")
 
 
-async def discard(store: ReadStore, subscription: str, key: str, event_id: UUID | None) -> Sequence[ParkedEvent]:
+async def discard(
+    store: ReadStore, subscription: str, key: str, event_id: UUID | None, forget: Forget = nothing_stored
+) -> Sequence[ParkedEvent]:
     """Delete the parked events of a key, or one of them, and return them in order.
 
     The first event of a key decides when the key continues. If it is deleted alone, its pending retry passes to the next
@@ -31,6 +34,7 @@ async def discard(store: ReadStore, subscription: str, key: str, event_id: UUID 
         subscription: the name of the subscription.
         key: the ordering key.
         event_id: the id of one event; None for all events of the key.
+        forget: deletes what the attempts at an event have stored.
 
     Raises:
         LookupError: the key has no parked event, or the event is not one of them.
@@ -56,6 +60,8 @@ async def discard(store: ReadStore, subscription: str, key: str, event_id: UUID 
                 await transaction.parked.remove(subscription, [each.event.position for each in gone])
                 if gone[0] is parked[0] and gone[0].again is not None:
                     await transaction.parked.retry(subscription, key, at=gone[0].again)
+                for each in gone:
+                    await forget(transaction, each.event.id)
                 await transaction.checkpoints.advance(subscription, expected=checkpoint, to=left, lease=lease)
             for each in gone:
                 logger.warning(
