@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from shlex import quote
 from typing import Any
 
 import anyio
@@ -14,6 +13,7 @@ from .._consistency.arrivals import Arrivals
 from .._consistency.waiting import Runs
 from .._definitions.envelope import Origin
 from .._dispatch.session import Session
+from .._integration.cloud_events_decoding import identity_of
 from .._integration.inbound import Inbound
 from .._integration.pausing import Pausing
 from .._integration.relay import ProgressReports, Republish
@@ -83,7 +83,7 @@ class Messaging:
         if broker.feeds:
             feeds = list(zip(parts.registered.consumed, broker.feeds, strict=True))
             sources = [(entry.source, feed, broker.transport.partitions(feed)) for entry, feed in feeds]
-            self.arrivals = Arrivals(parts.write, sources)
+            self.arrivals = Arrivals(parts.write, sources, identity_of)
             self.inbound = tuple(
                 Inbound(
                     feed,
@@ -219,8 +219,8 @@ class Messaging:
 def _lost(consumer: str) -> Problem:
     text = f"{consumer} has recorded events that the event log of their application has lost"
     advice = (
-        f"`twofold lost {quote(consumer)}` or app.operations.lost_events({consumer!r}) lists these events. Compensate for "
-        f"them where needed. Then run `twofold lost {quote(consumer)} --accept` or app.operations.accept_loss({consumer!r})."
+        f"app.operations.lost_events({consumer!r}) lists these events. Compensate for them where needed. Then call "
+        f"app.operations.accept_loss({consumer!r})."
     )
     return Problem("source_lost_events", "warning", consumer, text, advice)
 

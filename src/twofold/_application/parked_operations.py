@@ -211,23 +211,29 @@ class ParkedOperations(Operating):
                 does not: it was retried or discarded meanwhile.
             TypeError: the id is not a UUID, or there is neither a key nor an error.
         """
-        from .._subscriptions.discarding import discard
-
-        running = self._running()
-        store, transact = running.store_of(subscription), None
-        if any(each.name == subscription and each.kind == "process" for each in running.assembly.subscriptions):
-            transact = partial(discarding, running.assembly.services)
         if error is None:
             if key is None:
                 raise TypeError(f"cannot discard every parked event of {subscription!r}: pass key= or error=.")
-            return await discard(store, subscription, key, event_id, transact)
+            return await self._discard(subscription, key, event_id)
         gone: list[ParkedEvent] = []
         for each in await self.parked(subscription, key=key, error=error):
             if event_id not in (None, each.event.id):
                 continue
             with suppress(LookupError):  # another operator was faster
-                gone += await discard(store, subscription, each.key, each.event.id, transact)
+                gone += await self._discard(subscription, each.key, each.event.id)
         return gone
+
+    async def _discard(self, subscription: str, key: str, event_id: UUID | None) -> Sequence[ParkedEvent]:
+        """Delete the parked events of a key, or one of them, with what their attempts have stored."""
+        from .._subscriptions.discarding import discard
+        from .._subscriptions.subscription import nothing_stored
+
+        running = self._running()
+        found = next((each for each in running.assembly.subscriptions if each.name == subscription), None)
+        forget = nothing_stored if found is None else found.forget
+        is_process = found is not None and found.kind == "process"
+        transact = partial(discarding, running.assembly.services) if is_process else None
+        return await discard(running.store_of(subscription), subscription, key, event_id, forget, transact)
 
     async def _first_keys(
         self, attempt: str, store: ReadStore, subscription: str, key: str | None, error: str | None

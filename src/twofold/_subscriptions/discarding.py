@@ -18,6 +18,7 @@ from ..ports.parked import ParkedEvent
 from ..ports.stores import ReadStore
 from ..ports.transactions import ReadTransaction
 from .status import not_parked, nothing_parked
+from .subscription import Forget, nothing_stored
 
 logger = logger_of("twofold.operations")
 
@@ -26,7 +27,12 @@ Transact: TypeAlias = Callable[[Sequence[ParkedEvent]], AbstractAsyncContextMana
 
 
 async def discard(
-    store: ReadStore, subscription: str, key: str, event_id: UUID | None, transact: Transact | None = None
+    store: ReadStore,
+    subscription: str,
+    key: str,
+    event_id: UUID | None,
+    forget: Forget = nothing_stored,
+    transact: Transact | None = None,
 ) -> Sequence[ParkedEvent]:
     """Delete the parked events of a key, or one of them, and return them in order.
 
@@ -38,6 +44,7 @@ async def discard(
         subscription: the name of the subscription.
         key: the ordering key.
         event_id: the id of one event; None for all events of the key.
+        forget: deletes what the attempts at an event have stored.
         transact: opens the transaction; by default, one that only deletes the events.
 
     Raises:
@@ -64,6 +71,8 @@ async def discard(
                 await transaction.parked.remove(subscription, [each.event.position for each in gone])
                 if gone[0] is parked[0] and gone[0].again is not None:
                     await transaction.parked.retry(subscription, key, at=gone[0].again)
+                for each in gone:
+                    await forget(transaction, each.event.id)
                 await transaction.checkpoints.advance(subscription, expected=checkpoint, to=left, lease=lease)
             for each in gone:
                 logger.warning(
