@@ -74,6 +74,10 @@ class InMemoryEventLog:
                 found[position] = events[index].id
         return found
 
+    async def positions(self, ids: Collection[UUID]) -> Mapping[UUID, Position]:
+        """Return the positions of the events with these ids."""
+        return {each: self._tables.ids[each] for each in ids if each in self._tables.ids}
+
     async def inline(self) -> RecordedInline:
         """Return the inline projections."""
         entries = self._tables.entries

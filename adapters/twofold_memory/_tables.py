@@ -52,7 +52,7 @@ class Tables:
         self.events: list[StoredEvent] = []
         self.positions: list[Position] = []
         self.streams: dict[str, list[StoredEvent]] = {}
-        self.ids: set[Any] = set()
+        self.ids: dict[Any, Position] = {}
         self.tagged: dict[str, dict[Position, StoredEvent]] = {}
         self._correlations: dict[str, list[StoredEvent]] = {}
         self._correlated = 0
@@ -85,7 +85,7 @@ class Tables:
         """Lose the last events, for tests: their positions are assigned again, as by a server that failed over."""
         for event in self.events[len(self.events) - number :]:
             self.streams[event.stream].remove(event)
-            self.ids.discard(event.id)
+            self.ids.pop(event.id, None)
             for tagged in self.tagged.values():
                 tagged.pop(event.position, None)
         del self.events[len(self.events) - number :], self.positions[len(self.positions) - number :]
@@ -102,7 +102,7 @@ class Tables:
         for event in appended:
             self.events.append(event)
             self.positions.append(event.position)
-            self.ids.add(event.id)
+            self.ids[event.id] = event.position
             self.streams.setdefault(event.stream, []).append(event)
         for name, changed in changes.items():
             table = self.entries.get(name, {})

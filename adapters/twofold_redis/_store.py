@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from twofold import View
+from twofold.errors import ConfigurationError
 
 from ._cache.cache import RedisCache
 from ._notifier import RedisNotifier
@@ -42,14 +44,20 @@ class Redis:
         client: an asyncio client of a server or a cluster. The caller closes it.
         prefix: the prefix of all keys. It is written in braces, as a hash tag that keeps a store in one slot of a
             cluster. Stores with different prefixes are independent.
+        answer_timeout: seconds that an answer may take, with the attempts of the client, before `TransientFailure`. The
+            connection is closed. A commit ends with `CommitUnknown` after 60 seconds. None: no limit but that of the client.
 
     Raises:
-        ConfigurationError: the client is not an asyncio client, or the prefix is not valid.
+        ConfigurationError: the client is not an asyncio client, or the prefix or the timeout is not valid.
     """
 
-    def __init__(self, client: AnyClient, *, prefix: str = "twofold") -> None:
+    def __init__(self, client: AnyClient, *, prefix: str = "twofold", answer_timeout: float | None = 60.0) -> None:
         checked_prefix(prefix, "Redis")
-        self._server = Server(checked(client, "Redis store"))
+        if answer_timeout is not None and not 0 < answer_timeout < math.inf:
+            raise ConfigurationError(
+                f"Redis(answer_timeout={answer_timeout}): the timeout must be a positive number of seconds, or None."
+            )
+        self._server = Server(checked(client, "Redis store"), seconds=answer_timeout)
         self._keys = Keys(prefix)
         self.subscriptions = RedisSubscriptions(self._server, self._keys)
         self.parked = RedisParkedReader(self._server, self._keys)

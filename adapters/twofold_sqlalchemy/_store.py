@@ -98,6 +98,9 @@ class SqlAlchemy:
         idle_transaction_timeout: seconds that a transaction may idle between two statements, at most a day. PostgreSQL and
             MariaDB only; MariaDB counts whole seconds. It applies to every transaction on the engine's connections. A lower
             setting of the server, the account or the engine is kept. None keeps any setting.
+        answer_timeout: seconds that a statement and its answer may take, at most a day, before `TransientFailure`; for a
+            COMMIT, before `CommitUnknown`. The connection is closed. It applies to PostgreSQL, MariaDB and MySQL, and not to
+            changes of the schema. None: no limit.
 
     Raises:
         ConfigurationError: the engine is not an asyncio engine, its database is not supported or is in memory, or a mapping
@@ -112,22 +115,21 @@ class SqlAlchemy:
         busy_timeout: float = 5.0,
         queue_timeout: float = 30.0,
         idle_transaction_timeout: float | None = 60.0,
+        answer_timeout: float | None = 60.0,
     ) -> None:
         if not isinstance(engine, AsyncEngine):
             raise ConfigurationError(
                 f"cannot create a SqlAlchemy store with {without_content(engine)}: the engine must be an AsyncEngine, such "
                 "as create_async_engine('sqlite+aiosqlite:///orders.db')."
             )
-        if idle_transaction_timeout is not None and not 0 < idle_transaction_timeout <= _DAY:
-            raise ConfigurationError(
-                f"SqlAlchemy(idle_transaction_timeout={idle_transaction_timeout}): the timeout must be a positive number of "
-                f"seconds, at most {_DAY}, or None for the server's own setting."
-            )
+        _check_timeout("idle_transaction_timeout", idle_transaction_timeout, "the server's own setting")
+        _check_timeout("answer_timeout", answer_timeout, "no limit")
         dialect = dialect_of(
             engine.dialect.name,
             busy_timeout=busy_timeout,
             queue_timeout=queue_timeout,
             idle_transaction_timeout=idle_transaction_timeout,
+            answer_timeout=answer_timeout,
         )
         self._prepared = prepared = prepared_of(engine, dialect)
         self._database = Database(engine, dialect, prepared.compiler)
@@ -240,3 +242,12 @@ class SqlAlchemy:
                 f"SqlAlchemy(state={{{aggregate_type.__name__}: ...}}), or derive the class from Aggregate."
             )
         return JsonState(self._prepared.state, aggregate_type)
+
+
+def _check_timeout(name: str, seconds: float | None, none: str) -> None:
+    """Raise an error if an argument is out of range."""
+    if seconds is not None and not 0 < seconds <= _DAY:
+        raise ConfigurationError(
+            f"SqlAlchemy({name}={seconds}): the timeout must be a positive number of seconds, at most {_DAY}, or None for "
+            f"{none}."
+        )

@@ -443,7 +443,8 @@ class ReadNotReady(SessionError, TimeoutError):
                 f"the query was not answered: events of {others} that this session depends on have not arrived here, at "
                 f"{projection!r}. The commands of the session succeeded. Check the broker, the relay of {others}, and "
                 "Application.health() on both sides. Wait longer (timeout=), or accept a stale answer "
-                "(Session.execute_stale)."
+                "(Session.execute_stale). If their log has lost the events, by a failover or the restore of a backup, start "
+                "a session without the token."
             )
             return
         if parked:

@@ -63,6 +63,11 @@ class DatabaseProxy(Proxy):
         """Pass a late answer on."""
         self._late.set()
 
+    def resume(self) -> None:
+        """Forward everything again, late answers included."""
+        super().resume()
+        self.arrive()
+
     def link(self, to_client: asyncio.StreamWriter) -> DatabaseLink:
         """Return the link of a new connection."""
         return DatabaseLink(to_client, self._flowing)

@@ -21,10 +21,12 @@ from twofold_sqlalchemy import SqlAlchemy
 
 Part = Literal["request", "answer", "late answer"]
 
+Limit = Literal["driver", "store"]
+
 PARTS: tuple[Part, ...] = ("request", "answer", "late answer")
 
-TIMEOUT = 1
-"""Seconds of the client's timeout."""
+TIMEOUT = 2
+"""Seconds of the timeout of the driver, or of the store."""
 
 each_server = pytest.mark.parametrize("url", SERVERS, indirect=True)
 
@@ -51,13 +53,20 @@ async def proxy(url: str) -> AsyncIterator[DatabaseProxy]:
 
 @asynccontextmanager
 async def notes(
-    proxy: DatabaseProxy, runs: Counter[str], *, work: bool = False, echoing: Callable[[str], object] = str
+    proxy: DatabaseProxy,
+    runs: Counter[str],
+    *,
+    limit: Limit = "driver",
+    work: bool = False,
+    echoing: Callable[[str], object] = str,
 ) -> AsyncIterator[Application]:
-    """Run an application whose connections have a short timeout; `runs` counts the calls of its handlers."""
+    """Run an application whose driver or store has a short timeout; `runs` counts the calls of its handlers."""
     is_postgresql = proxy.url.startswith("postgresql")
     options: dict[str, Any] = {"command_timeout": TIMEOUT} if is_postgresql else {"read_timeout": TIMEOUT}
-    engine = create_async_engine(proxy.url, connect_args=options)
-    app = Application("notes", write=SqlAlchemy(engine), work=work)
+    engine = create_async_engine(proxy.url, connect_args=options if limit == "driver" else {})
+    app = Application(
+        "notes", write=SqlAlchemy(engine, answer_timeout=TIMEOUT if limit == "store" else None), work=work
+    )
     app.use(retry_conflicts(attempts=10), on=Command)
 
     @app.command_handler(Note)
@@ -91,10 +100,11 @@ async def noted(app: Application, stream: str) -> int:
 
 
 @each_server
-async def test_a_command_is_not_repeated_and_a_key_resolves_it(proxy: DatabaseProxy) -> None:
+@pytest.mark.parametrize("limit", ["driver", "store"])
+async def test_a_command_is_not_repeated_and_a_key_resolves_it(proxy: DatabaseProxy, limit: Limit) -> None:
     """A commit whose request or answer is lost, or late, has an unknown outcome, and only its own key repeats it."""
     runs = Counter[str]()
-    async with notes(proxy, runs) as app:
+    async with notes(proxy, runs, limit=limit) as app:
         await app.dispatch(Note(text="first"))
         for part in PARTS:
             text = part.replace(" ", "-")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from inspect import isawaitable, signature
 from itertools import product
 from typing import Any, ClassVar, TypeAlias
@@ -46,8 +47,16 @@ def at_once(*faults: Fault) -> Fault:
     return apply
 
 
+def choosing(test: Callable[..., Any], **arguments: Any) -> Callable[..., Any]:
+    """Return a parametrized test with one choice of its parameters.
+
+    The runs of a test share its fixtures. A test that changes what its fixtures return needs this.
+    """
+    return partial(test, **arguments)
+
+
 class FaultSuite:
-    """Checks that each fault makes its test fail.
+    """Checks that each fault makes its test fail, and that the test passes in the same conditions without a fault.
 
     Attributes:
         mutants: the faults, by the test that must detect them.
@@ -64,7 +73,10 @@ class FaultSuite:
     patience: ClassVar[float] = 2.0
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Run the test below for each fault."""
+        """Run the first test below for each fault, and the second for each test that one of them names."""
+        if "fault" not in metafunc.fixturenames:
+            metafunc.parametrize("killer", self.mutants, ids=[_name(killer) for killer in self.mutants])
+            return
         faults = [(test, name, fault) for test, each in self.mutants.items() for name, fault in each.items()]
         ids = [name for _, name, _ in faults]
         metafunc.parametrize(("killer", "fault"), [(test, fault) for test, _, fault in faults], ids=ids)
@@ -73,27 +85,52 @@ class FaultSuite:
     def values(self, killer: Callable[..., Any], kind: str, request: pytest.FixtureRequest) -> dict[str, Any]:
         """Return the fixtures that the test takes. A missing server skips the fault like the test itself."""
         parametrized = {name for each in arguments_of(killer) for name in each}
-        taken = signature(killer).parameters.keys() - parametrized - self.given.keys()
+        taken = _taken(killer) - parametrized - self.given.keys()
         return {name: request.getfixturevalue(name) for name in sorted(taken)}
 
     async def test_a_fault_is_detected(
         self, killer: Callable[..., Any], fault: Fault, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The named test detects the fault with one of its parameters, and does not only hang."""
-        patience.set(self.patience)
-        type(self).before(monkeypatch)
+        self._prepare(monkeypatch)
         fault(monkeypatch)
         with pytest.raises(NOTICED), anyio.fail_after(CEILING):
-            for arguments in arguments_of(killer):
-                new = {name: make() for name, make in self.given.items() if name in signature(killer).parameters}
-                result = killer(**{**values, **new, **arguments})
-                if isawaitable(result):
-                    await result
+            await self._run(killer, values)
+
+    async def test_the_test_passes_without_a_fault(
+        self, killer: Callable[..., Any], values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The named test passes with all of its parameters, so that it is the fault that it detects."""
+        self._prepare(monkeypatch)
+        with anyio.fail_after(CEILING):
+            await self._run(killer, values)
+
+    def _prepare(self, patch: pytest.MonkeyPatch) -> None:
+        patience.set(self.patience)
+        type(self).before(patch)
+
+    async def _run(self, killer: Callable[..., Any], values: dict[str, Any]) -> None:
+        for arguments in arguments_of(killer):
+            new = {name: make() for name, make in self.given.items() if name in _taken(killer)}
+            result = killer(**{**values, **new, **arguments})
+            if isawaitable(result):
+                await result
+
+
+def _name(test: Callable[..., Any]) -> str:
+    named: Any = test.func if isinstance(test, partial) else test
+    return str(named.__name__)
+
+
+def _taken(test: Callable[..., Any]) -> set[str]:
+    """Return the parameters of a test that have no value yet."""
+    return {name for name, each in signature(test).parameters.items() if each.default is each.empty}
 
 
 def arguments_of(test: Callable[..., Any]) -> Iterator[dict[str, Any]]:
-    """Yield the arguments of each run of a test that `pytest.mark.parametrize` causes."""
+    """Yield the arguments of each run of a test that `pytest.mark.parametrize` causes, without those of fixtures."""
     marks = [mark for mark in getattr(test, "pytestmark", ()) if mark.name == "parametrize"]
+    marks = [mark for mark in marks if not mark.kwargs.get("indirect")]
     for each in product(*(_arguments(*mark.args) for mark in marks)):
         yield {name: value for arguments in each for name, value in arguments.items()}
 

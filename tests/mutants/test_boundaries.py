@@ -10,7 +10,7 @@ from tests.adapters.sqlalchemy import test_damaged_schedule
 from tests.adapters.sqlalchemy.conftest import database, engine, store
 from tests.application import test_answer_values, test_scheduler
 from tests.application.cache import test_failovers, test_failures, test_key_values
-from tests.mutants.core import Faults, FaultSuite, at_once, replacing, setting
+from tests.mutants.core import Faults, FaultSuite, at_once, choosing, replacing, setting
 from tests.mutants.relays import publishing_once, resuming_only, staying, trusting
 from tests.stores import STORES
 from tests.transport import test_relay
@@ -77,7 +77,7 @@ SCHEDULE: Faults = {
 }
 
 DAMAGED: Faults = {
-    test_damaged_schedule.test_a_damaged_time_is_stuck_alone: {
+    choosing(test_damaged_schedule.test_a_damaged_time_is_stuck_alone, value=""): {
         "a damaged time is never due": replacing(timers, "time_left", _never_if_damaged),
         "a damaged time is due and valid": setting(timers, "_check_time", lambda _: None),
     },

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 from tests.mutants.checkpoints import moving
-from tests.mutants.combinators import both, changing, changing_result, ignoring, replacing
+from tests.mutants.combinators import Wrap, both, changing, changing_result, for_each, ignoring, instead, replacing
 from tests.mutants.harness import Mutants, MutantSuite
 from tests.mutants.places import at
+from twofold.ports import EventLog, Position
 from twofold.testing.conformance import FailoverSuite
 
 
 def _without_event(page: Any) -> Any:
     return page._replace(event=None)
+
+
+def _remembering_positions(_: Any) -> Wrap:
+    known: dict[UUID, Position] = {}
+
+    async def positions(log: EventLog, ids: Collection[UUID]) -> Mapping[UUID, Position]:
+        known.update(await log.positions(ids))
+        return {each: known[each] for each in ids if each in known}
+
+    return at("log", instead(positions=positions))
 
 
 unverified = at("log", replacing("read_all", event=None))
@@ -29,6 +42,11 @@ MUTANTS: Mutants = {
     "test_ids_are_those_of_committed_events": {
         "ids are not found": at("log", ignoring("ids", returning={})),
         "an id is missing": at("log", changing("ids", positions=lambda positions: list(positions)[:-1])),
+    },
+    "test_positions_are_those_of_committed_events": {
+        "positions are not found": at("log", ignoring("positions", returning={})),
+        "a position is missing": at("log", changing("positions", ids=lambda ids: list(ids)[:-1])),
+        "lost events have positions": for_each(_remembering_positions),
     },
     "test_the_run_changes_when_events_are_lost": {"the run never changes": one_run},
     "test_a_projection_of_lost_events_is_reported_and_repaired": {

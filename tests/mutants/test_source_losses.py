@@ -10,6 +10,8 @@ from tests.mutants.core import Faults, FaultSuite, replacing, setting
 from tests.mutants.test_strangers import FIXTURES
 from tests.transport import test_source_losses
 from twofold._application import messaging
+from twofold._consistency import token
+from twofold._consistency.arrivals import Arrivals
 from twofold._integration import source_losses
 from twofold._integration.cloud_events import InboundEvent
 from twofold._integration.source_losses import loss_names
@@ -30,6 +32,10 @@ async def _even_accepted(store: Any, consumer: str) -> Any:
     return await store.subscriptions.checkpoint(loss_names(consumer).lost)
 
 
+async def _yes(*_: object) -> bool:
+    return True
+
+
 GIVEN: Mapping[str, Callable[[], Any]] = {**FIXTURES, "here": InMemory}
 
 LOSSES: Faults = {
@@ -37,6 +43,10 @@ LOSSES: Faults = {
         "no loss is noticed": setting(source_losses, "_last_common", _nothing),
         "the end of the log is not compared": replacing(source_losses, "_last_common", _without_heads),
         "an accepted loss is reported again": setting(messaging, "open_loss", _even_accepted),
+    },
+    test_source_losses.test_a_token_of_a_lost_event_is_not_answered: {
+        "every event before a position is taken for recorded": setting(Arrivals, "_is_recorded", _yes),
+        "only the last event of a token is compared": setting(token, "ids_of_types", lambda *_: ()),
     },
     test_source_losses.test_another_process_reports_the_loss: {
         "a loss is not stored": setting(source_losses.Loss, "write", lambda *_: InMemory().log.head()),

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from tests.backups import take_backup
-from tests.domains.shops import Rename, Sell, selling, settled, shipping
-from twofold import Application
+from tests.domains.shops import GetParcel, Rename, Sell, selling, settled, shipping
+from twofold import Application, Session
+from twofold.errors import ReadNotReady
 from twofold.ports import Transport, WriteStore
 from twofold.testing.conformance._tools.dial import Dial
-from twofold.testing.conformance._tools.in_time import until
+from twofold.testing.conformance._tools.in_time import CEILING, until
 from twofold_memory import InMemory
 
 CONSUMER = "depot.shop"
@@ -112,6 +113,40 @@ async def test_a_repetition_is_not_a_loss(here: WriteStore, there: WriteStore, b
             await settled(shop, depot)
             assert await codes(depot) == []
         assert await depot.operations.lost_events(CONSUMER) == ()
+
+
+@pytest.mark.parametrize("renamed", [False, True], ids=["a sale", "a sale and another event"])
+@pytest.mark.parametrize("later", [1, 4])
+async def test_a_token_of_a_lost_event_is_not_answered(
+    here: WriteStore, there: WriteStore, broker: Transport, renamed: bool, later: int
+) -> None:
+    """The event was lost before it was published. New events take its position, or pass it, and do not stand for it."""
+
+    async def write(session: Session, order: str, number: int) -> None:
+        await session.dispatch(Sell(order_id=order, number=number))
+        if renamed:
+            await session.dispatch(Rename(order_id=order))
+
+    async with shipping(there, broker) as depot:
+        async with selling(here, broker) as shop:
+            await shop.dispatch(Sell(order_id="a"))
+            await settled(shop, depot)
+        restore = await take_backup(here)
+        async with selling(here, broker, work=False) as shop, shop.session() as lost:
+            await write(lost, "b", 1)
+        await restore()
+        async with selling(here, broker) as shop, shop.session() as session:
+            await write(session, "c", later)
+            await settled(shop, depot)
+            parcel = await depot.execute(GetParcel(order_id="c"), after=session.token, timeout=CEILING)
+            assert parcel is not None
+            assert len(parcel.numbers) == later
+        with pytest.raises(ReadNotReady, match="has lost the events, by a failover") as caught:
+            await depot.execute(GetParcel(order_id="b"), after=lost.token, timeout=0)
+        assert caught.value.sources == ("shop",)
+        with pytest.raises(ReadNotReady):
+            await depot.session(lost.token).execute(GetParcel(order_id="b"), timeout=0)
+        assert (await depot.session().execute_stale(GetParcel(order_id="b"), after=lost.token)).lag is None
 
 
 async def test_an_unknown_consumer(there: WriteStore, broker: Transport) -> None:

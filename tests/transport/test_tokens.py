@@ -17,6 +17,7 @@ from twofold._consistency.token import (
     Written,
     decode_tokens,
 )
+from twofold._integration.cloud_events_decoding import identity_of
 from twofold.errors import ForeignLog, ReadNotReady
 from twofold.ports import Feed, NewEvent, Position, Transport, WriteStore
 from twofold.testing.conformance._tools.in_time import CEILING, until
@@ -177,7 +178,7 @@ async def test_the_latest_place_of_all_parts_counts(there: WriteStore, broker: T
         await taken(broker, sold(1, key=key_of(1 - later)))
         await taken(broker, sold(2, "b", key=key_of(later)), mark(2))
         feed = Feed(consumer="depot.shop", topics=(), partitions=2)
-        arrivals = Arrivals(there, [("shop", feed, 2)])
+        arrivals = Arrivals(there, [("shop", feed, 2)], identity_of)
         wanted = Written(LOG, Position(1), (Position(1),))
         (arrived,), left = await arrivals.wait([wanted], "here", 0)
         head = await there.log.head()

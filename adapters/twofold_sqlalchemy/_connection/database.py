@@ -16,6 +16,7 @@ from twofold.errors import ConfigurationError
 from twofold.ports import after_fork
 
 from .._dialects.dialect import Dialect
+from .._dialects.in_time import in_time
 from .._dialects.uninterrupted import uninterrupted
 from .compiler import Compiler
 from .errors import translated
@@ -115,8 +116,8 @@ class Database:
         """Do the same as `use` for a function that calls `Connections.fetch` only."""
         connection: AsyncConnection | None = None
         try:
-            connection = await self._connected()
-            return await work(connection)
+            connection = await in_time(self._connected(), self.dialect.answer_timeout)
+            return await in_time(work(connection), self.dialect.answer_timeout)
         except Exception as error:
             if connection is not None and (
                 self.dialect.connections.is_lost(connection) or self.dialect.errors.is_transient(error)
@@ -134,17 +135,21 @@ class Database:
                 await self.dialect.connections.release(connection)
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[OpenTransaction]:
+    async def writing(self, *, limited: bool = True) -> AsyncIterator[OpenTransaction]:
         """Begin a transaction. Commit it at the end of the block, or roll it back if the block raises."""
-        transaction = await self.begin()
+        transaction = await self.begin(limited=limited)
         try:
             yield transaction
             await transaction.commit()
         finally:
             await transaction.rollback()
 
-    async def begin(self, *, read_only: bool = False) -> OpenTransaction:
+    async def begin(self, *, read_only: bool = False, limited: bool = True) -> OpenTransaction:
         """Begin a transaction. After an error or a cancellation, no connection is checked out and no lock is held.
+
+        Args:
+            read_only: the transaction only reads.
+            limited: statements must end within the `answer_timeout`. Changes of the schema may take longer.
 
         Raises:
             TransientFailure: the database is busy or unreachable. No transaction was begun.
@@ -152,9 +157,11 @@ class Database:
         release_lock = None if read_only else await self.dialect.connections.acquire_write_lock()
         connection: AsyncConnection | None = None
         try:
-            connection = await self._connected()
-            await self.dialect.connections.begin(connection, read_only=read_only)
-            return OpenTransaction(connection, self.dialect, release_lock, read_only=read_only)
+            connection = await in_time(self._connected(), self.dialect.answer_timeout)
+            begun = self.dialect.connections.begin(connection, read_only=read_only)
+            await in_time(begun, self.dialect.answer_timeout)
+            limit = self.dialect.answer_timeout if limited else None
+            return OpenTransaction(connection, self.dialect, release_lock, read_only=read_only, limit=limit)
         except BaseException as error:
             try:
                 if connection is not None:

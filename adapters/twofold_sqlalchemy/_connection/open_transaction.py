@@ -25,6 +25,7 @@ from twofold.errors import (
 )
 
 from .._dialects.dialect import Dialect
+from .._dialects.in_time import in_time
 from .._dialects.uninterrupted import cancel_later, uninterrupted
 from .errors import hide_parameters, translated
 from .statements import Statement, written
@@ -61,16 +62,24 @@ class OpenTransaction:
         dialect: how the database differs from other databases.
         release_lock: called when the transaction has ended, so that another transaction may write.
         read_only: refuse writes before they reach the database.
+        limit: seconds that a statement may take. None: no limit.
     """
 
     def __init__(
-        self, connection: AsyncConnection, dialect: Dialect, release_lock: Callable[[], None] | None, *, read_only: bool
+        self,
+        connection: AsyncConnection,
+        dialect: Dialect,
+        release_lock: Callable[[], None] | None,
+        *,
+        read_only: bool,
+        limit: float | None,
     ) -> None:
         self.connection = connection
         self.dialect = dialect
         self._connections = dialect.connections
         self.read_only = read_only
         self._release_lock = release_lock
+        self._limit = limit
         self._doom: BaseException | None = None
         self._recoverable = False
         self._ended = False
@@ -119,7 +128,7 @@ class OpenTransaction:
         """Do the same for a function that calls the driver only."""
         self.check()
         try:
-            result = await work(self.connection)
+            result = await in_time(work(self.connection), self._limit)
             self._used = monotonic()
             return result
         except Exception as error:
@@ -234,7 +243,7 @@ class OpenTransaction:
 
     async def _commit(self) -> TwofoldError | None:
         try:
-            await self._connections.commit(self.connection)
+            await in_time(self._connections.commit(self.connection), self._limit)
         except Exception as error:  # noqa: BLE001 -- every error is translated to an outcome
             found = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
             refused = isinstance(error, TwofoldError) or self.dialect.errors.is_refused_commit(found)
@@ -268,14 +277,14 @@ class OpenTransaction:
         self._ended = True
         try:
             if not committed:
-                await self._connections.rollback(self.connection)
+                await in_time(self._connections.rollback(self.connection), self.dialect.cleanup_timeout)
         except (Exception, asyncio.CancelledError):  # noqa: BLE001 -- any failure closes the connection
             # It is unknown whether the rollback succeeded. Closing the connection rolls back in any case.
             if not self.connection.closed:
                 await self.connection.invalidate()
         finally:
             try:
-                await self.connection.close()
+                await self._connections.release(self.connection)
             finally:
                 if self._release_lock is not None:
                     self._release_lock()

@@ -13,6 +13,7 @@ from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeEngine
 
 from .codec import Codec, Kind
+from .in_time import CLEANUP
 
 
 class Connections(Protocol):
@@ -78,7 +79,7 @@ class Connections(Protocol):
         ...
 
     async def release(self, connection: AsyncConnection) -> None:
-        """Return a connection to the pool after reads outside of a transaction."""
+        """Return a connection to the pool, also if the server does not answer."""
         ...
 
     async def clean_up(self, connection: AsyncConnection) -> None:
@@ -282,6 +283,7 @@ class Dialect:
         errors: the meaning of the driver's errors.
         idle_transaction_timeout: seconds after which the server ends a session that idles in a transaction. None: the
             server's own setting.
+        answer_timeout: seconds that the server may take for an answer. None: no limit.
     """
 
     name: str
@@ -291,3 +293,9 @@ class Dialect:
     catalog: Catalog
     errors: Errors
     idle_transaction_timeout: float | None = None
+    answer_timeout: float | None = None
+
+    @property
+    def cleanup_timeout(self) -> float | None:
+        """Seconds that a rollback may take. None: no limit."""
+        return None if self.answer_timeout is None else min(self.answer_timeout, CLEANUP)

@@ -18,7 +18,12 @@ _DRIVERS = {
 
 
 def dialect_of(
-    name: str, *, busy_timeout: float = 5.0, queue_timeout: float = 30.0, idle_transaction_timeout: float | None = None
+    name: str,
+    *,
+    busy_timeout: float = 5.0,
+    queue_timeout: float = 30.0,
+    idle_transaction_timeout: float | None = None,
+    answer_timeout: float | None = None,
 ) -> Dialect:
     """Return the dialect with a name of SQLAlchemy's, configured by the arguments of `SqlAlchemy`.
 
@@ -42,7 +47,9 @@ def dialect_of(
     if name == "postgresql":
         from .postgresql.dialect import postgresql
 
-        return postgresql(idle_transaction_timeout=idle_transaction_timeout)
+        return postgresql(idle_transaction_timeout=idle_transaction_timeout, answer_timeout=answer_timeout)
     from .mysql.dialect import mysql
 
-    return mysql(busy_timeout=busy_timeout, idle_transaction_timeout=idle_transaction_timeout)
+    return mysql(
+        busy_timeout=busy_timeout, idle_transaction_timeout=idle_transaction_timeout, answer_timeout=answer_timeout
+    )

@@ -124,6 +124,22 @@ class SqlEventLog:
         found = ((Position(position), self._ids.decode(stored)) for position, stored in rows)
         return {position: event for position, event in found if event is not None}
 
+    async def positions(self, ids: Collection[UUID]) -> Mapping[UUID, Position]:
+        """Return the positions of the events with these ids, by the unique index of the ids."""
+        wanted = sorted(set(ids))
+        if not wanted:
+            return {}
+        events = self._events.c
+        names = [f"id{index}" for index in range(len(wanted))]
+        prepared = self._compiler.prepared(
+            ("positions", len(wanted)),
+            lambda: select(events.position, events.id).where(events.id.in_(map(bindparam, names))),
+        )
+        values = dict(zip(names, map(self._ids.encode, wanted), strict=True))
+        rows = await self._database.fetch(prepared, values, "read positions of events")
+        found = ((self._ids.decode(stored), Position(position)) for position, stored in rows)
+        return {event: position for event, position in found if event is not None}
+
     async def _read(
         self,
         connection: AsyncConnection,

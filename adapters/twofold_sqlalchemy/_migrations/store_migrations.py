@@ -33,7 +33,7 @@ class SqlMigrations:
 
     async def upgrade(self) -> Sequence[int]:
         """Bring the tables to the latest version, in one transaction where the database allows it."""
-        async with self._database.writing() as transaction:
+        async with self._database.writing(limited=False) as transaction:
             await transaction.use(self._database.dialect.catalog.lock, "upgrade the schema")
             return await transaction.use(lambda connection: connection.run_sync(run_on), "upgrade the schema")
 

@@ -22,7 +22,7 @@ async def create(database: Database, tables: Tables, views: Sequence[Table]) -> 
         SchemaMissing: the tables have another schema version.
     """
     wanted, dialect = (*tables.all, *views), database.dialect
-    transaction = await database.begin()
+    transaction = await database.begin(limited=False)
     try:
         await transaction.use(dialect.catalog.lock, "create the schema")
         found = await transaction.use(lambda c: dialect.catalog.tables(c, _names(wanted)), "read the tables")

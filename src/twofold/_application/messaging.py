@@ -14,6 +14,7 @@ from .._consistency.arrivals import Arrivals
 from .._consistency.waiting import Runs
 from .._definitions.envelope import Origin
 from .._dispatch.session import Session
+from .._integration.cloud_events_decoding import identity_of
 from .._integration.inbound import Inbound
 from .._integration.pausing import Pausing
 from .._integration.relay import ProgressReports, Republish
@@ -83,7 +84,7 @@ class Messaging:
         if broker.feeds:
             feeds = list(zip(parts.registered.consumed, broker.feeds, strict=True))
             sources = [(entry.source, feed, broker.transport.partitions(feed)) for entry, feed in feeds]
-            self.arrivals = Arrivals(parts.write, sources)
+            self.arrivals = Arrivals(parts.write, sources, identity_of)
             self.inbound = tuple(
                 Inbound(
                     feed,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
+from uuid import UUID
 
 from .._background.backoff import Backoff
 from .._background.polling import poll_until
@@ -13,7 +14,7 @@ from ..ports.checkpoints import Checkpoint
 from ..ports.stores import WriteStore
 from ..ports.transport import Feed
 from .known import Point
-from .token import Written
+from .token import Written, type_keys
 
 _FIRST_POLL = 0.002
 _LAST_POLL = 0.1
@@ -43,14 +44,20 @@ class Arrivals:
     Args:
         store: the write store.
         feeds: the feeds, each with the application that it comes from and the number of its partitions.
+        identity: returns the id under which an event is recorded whose own id is taken, from that id and the application.
     """
 
-    def __init__(self, store: WriteStore, feeds: Sequence[tuple[str, Feed, int]]) -> None:
+    def __init__(
+        self, store: WriteStore, feeds: Sequence[tuple[str, Feed, int]], identity: Callable[[str, str], UUID]
+    ) -> None:
         self.name = ", ".join(feed.consumer for _, feed, _ in feeds)
         """The consumers of the feeds, for error messages."""
         self._store = store
+        self._identity = identity
         self._parts: dict[str, list[Part]] = {}
+        self._types: dict[str, frozenset[str]] = {}
         for source, feed, count in feeds:
+            self._types[source] = self._types.get(source, frozenset()) | type_keys(frozenset(feed.topics))
             parts = self._parts.setdefault(source, [])
             parts.extend(part_of(feed.consumer, number) for number in range(count))
 
@@ -94,7 +101,7 @@ class Arrivals:
         for source, parts in self._parts.items():
             marks = [await self._store.subscriptions.checkpoint(part.arrived) for part in parts]
             if any(mark is not None and mark.log == written.log for mark in marks):
-                if not all(_covers(mark, written) for mark in marks):
+                if not all(_covers(mark, written) for mark in marks) or not await self._is_recorded(source, written):
                     return None
                 known.append(source)
             unknown = unknown or None in marks
@@ -106,6 +113,18 @@ class Arrivals:
             f"cannot resume this session: its token belongs to log {written.log}, and no application whose events are "
             f"received here ({self.name}) has that log. Start a session without it."
         )
+
+    async def _is_recorded(self, source: str, written: Written) -> bool:
+        """Return whether the last write of each type that arrives here is recorded.
+
+        A position does not prove this: a source that has lost its last events gives their positions to other events.
+        Events of other types do not arrive here, so that no answer depends on them.
+        """
+        ids = {event: self._identity(str(event), source) for event in written.last_events(self._types[source])}
+        if not ids:
+            return True
+        found = await self._store.log.positions([*ids, *ids.values()])
+        return all(event in found or other in found for event, other in ids.items())
 
     async def _last_of(self, sources: Sequence[str]) -> Point:
         """Return the last event of these applications here."""

@@ -17,6 +17,7 @@ from .token import (
     Written,
     decode_tokens,
     encode_tokens,
+    ids_of_types,
     last_of_types,
     latest,
     merged,
@@ -93,9 +94,9 @@ class Seen:
                 self._here = written
             else:
                 last, event = max(Point(before.position, before.event), point, key=_position)
-                types, untyped = types_of_both(before, written)
+                types, untyped, ids = types_of_both(before, written)
                 positions = (*before.events, *written.events)[-KEPT:]
-                self._here = Written(self._log, last, positions, before.origins, event, types, untyped)
+                self._here = Written(self._log, last, positions, before.origins, event, types, untyped, ids)
         self._committed.clear()
 
     @property
@@ -212,7 +213,8 @@ def _written(log: str, events: Sequence[StoredEvent]) -> Written:
     """Return the writes of one transaction."""
     positions, last = tuple([event.position for event in events]), events[-1]
     types, untyped = last_of_types([(type_key(event.name), event.position) for event in events], START, kept=KEPT_TYPES)
-    return Written(log, last.position, positions[-KEPT:], (), last.id, types, untyped)
+    ids = ids_of_types(types, {event.position: event.id for event in events})
+    return Written(log, last.position, positions[-KEPT:], (), last.id, types, untyped, ids)
 
 
 def _position(point: Point) -> Position:

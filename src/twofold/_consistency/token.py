@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from itertools import accumulate, pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from .._background.shown import shown
@@ -38,6 +38,9 @@ KEPT = REMEMBERED * 32
 
 _LAST = 2**63 - 1
 
+_LEFT_OUT: dict[int, tuple[Any, ...]] = {0: ({}, None, None, []), 1: (None, None, []), 3: ([],), 4: ()}
+"""The values of the last parts of a token that it may leave out, by the number of those that it has."""
+
 
 class Written(NamedTuple):
     """The writes of a session to one log.
@@ -50,6 +53,7 @@ class Written(NamedTuple):
         event: the id of the event at the last position; None if there is no event, or the event is not known.
         types: the last position of each type of event after `untyped`: keys of types and positions, by ascending position.
         untyped: the last position whose type of event is not known; None if no type is known.
+        ids: the ids of events at the positions of `types`, as far as they are known.
     """
 
     log: str
@@ -59,6 +63,16 @@ class Written(NamedTuple):
     event: UUID | None = None
     types: tuple[tuple[str, Position], ...] = ()
     untyped: Position | None = None
+    ids: tuple[tuple[Position, UUID], ...] = ()
+
+    def last_events(self, types: frozenset[str]) -> Sequence[UUID]:
+        """Return the ids of the last events of these types, by their keys, as far as they are known."""
+        known = self.known_ids()
+        return [known[position] for each, position in self.types if each in types and position in known]
+
+    def known_ids(self) -> dict[Position, UUID]:
+        """Return the known ids of events, by their positions."""
+        return dict(self.ids) | ({} if self.event is None else {self.position: self.event})
 
     def upto(self, types: frozenset[str] | None) -> Position:
         """Return the last position that may have an event of these types; `START` if none has.
@@ -125,6 +139,9 @@ def encode_token(written: Written, *, remembered: int = REMEMBERED) -> str:
         if types:
             distances = {key: written.position - each for key, each in types}
             parts += [*([] if written.origins else [{}]), untyped, distances]
+            known = written.known_ids()
+            ids = ["" if (each := known.get(position)) is None else _base64(each.bytes) for _, position in types[:-1]]
+            parts += [ids] if any(ids) else []
     text = json.dumps(parts, separators=(",", ":"))
     return _base64(text.encode())
 
@@ -192,11 +209,20 @@ def _both(one: Written, other: Written) -> Written:
     return Written(one.log, last.position, tuple(events), origins, last.event, *types_of_both(one, other))
 
 
-def types_of_both(one: Written, other: Written) -> tuple[tuple[tuple[str, Position], ...], Position | None]:
-    """Return `types` and `untyped` of the union of two entries of one log."""
+def types_of_both(
+    one: Written, other: Written
+) -> tuple[tuple[tuple[str, Position], ...], Position | None, tuple[tuple[Position, UUID], ...]]:
+    """Return `types`, `untyped` and `ids` of the union of two entries of one log."""
     untyped = max(each.position if each.untyped is None else each.untyped for each in (one, other))
     types, untyped = last_of_types((*one.types, *other.types), untyped, kept=KEPT_TYPES)
-    return types, untyped if types else None
+    return types, untyped if types else None, ids_of_types(types, one.known_ids() | other.known_ids())
+
+
+def ids_of_types(
+    types: Iterable[tuple[str, Position]], known: Mapping[Position, UUID]
+) -> tuple[tuple[Position, UUID], ...]:
+    """Return the known ids of the events at the last positions of types."""
+    return tuple((position, known[position]) for _, position in types if position in known)
 
 
 def decode_token(token: str) -> Written:
@@ -207,14 +233,16 @@ def decode_token(token: str) -> Written:
     """
     try:
         log, position, event, own, *rest = json.loads(_octets(token))
-        origins, untyped, given = (*rest, None, None) if len(rest) == 1 else rest or ({}, None, None)
+        parts: list[Any] = [*rest, *_LEFT_OUT[len(rest)]]
+        origins, untyped, given, named = parts
         found = [(_log(other), each) for other, distances in origins.items() for each in _positions(distances)]
         events = _positions(own)
         if type(position) is int and (events or (START,))[-1] <= position <= _LAST:
             last = UUID(bytes=_octets(event)) if event else None
             types = () if untyped is None else _types(given, untyped, position)
-            return Written(_log(log), Position(position), events, tuple(found), last, types, untyped)
-    except (ValueError, TypeError, AttributeError, RecursionError):
+            ids = _ids(named, types)
+            return Written(_log(log), Position(position), events, tuple(found), last, types, untyped, ids)
+    except (LookupError, ValueError, TypeError, AttributeError, RecursionError):
         pass  # one error for everything that `encode_token` did not return
     raise _invalid(token)
 
@@ -253,3 +281,11 @@ def _types(distances: object, untyped: object, position: int) -> tuple[tuple[str
         raise ValueError(f"{shown(distances)} does not have the type of the last event")
     found = [(key, Position(position - distance)) for key, distance in distances.items()]
     return tuple(sorted(found, key=lambda each: each[1]))
+
+
+def _ids(texts: object, types: Sequence[tuple[str, Position]]) -> tuple[tuple[Position, UUID], ...]:
+    """Return the ids of the last events of all types but the last, in the order of the types."""
+    if not isinstance(texts, list) or len(texts) not in (0, len(types) - 1):
+        raise ValueError(f"{shown(texts)} are not ids of events")
+    pairs = zip(types, texts, strict=False)
+    return tuple((position, UUID(bytes=_octets(text))) for (_, position), text in pairs if text)

@@ -152,6 +152,14 @@ class EventLog(Protocol):
         """
         ...
 
+    async def positions(self, ids: Collection[UUID]) -> Mapping[UUID, Position]:
+        """Return the positions of the committed events with these ids; an id without an event is left out.
+
+        Raises:
+            TransientFailure: the store did not answer. The call can be repeated.
+        """
+        ...
+
     async def inline(self) -> RecordedInline:
         """Return the inline projections of this log; `WriteTransaction.inline` records them.
 

@@ -48,13 +48,13 @@ class Wire:
         self.hold: asyncio.Event | None = None
 
     @asynccontextmanager
-    async def client(self, retries: int) -> AsyncIterator[Client]:
+    async def client(self, retries: int, **options: Any) -> AsyncIterator[Client]:
         """Give a client that speaks over it."""
         async with asyncio.TaskGroup() as links:
             server = await asyncio.start_server(lambda *ends: links.create_task(self._pass(*ends)), "127.0.0.1", 0)
             port = server.sockets[0].getsockname()[1]
             try:
-                async with Client(port=port, retry=Retry(NoBackoff(), retries)) as client:
+                async with Client(port=port, retry=Retry(NoBackoff(), retries), **options) as client:
                     yield client
             finally:
                 server.close()
@@ -135,6 +135,20 @@ async def test_an_answer_that_stays_away(wire: Wire, prefix: str, store: Redis) 
         await transaction.rollback()
         with pytest.raises(UnitOfWorkClosed):
             await transaction.rows(Task).count(())
+    assert await store.subscriptions.checkpoint("tasks") == at(1)
+
+
+async def test_an_answer_that_comes_too_late(wire: Wire, prefix: str, store: Redis) -> None:
+    """If the client stops waiting for the answer to a commit, the error says that the outcome is unknown."""
+    wire.hold = asyncio.Event()
+    async with wire.client(retries=0, socket_timeout=0.2) as client:
+        transaction = await Redis(client, prefix=prefix).begin()
+        await transaction.checkpoints.advance("tasks", expected=None, to=at(1))
+        try:
+            with pytest.raises(CommitUnknown, match="unknown"):
+                await transaction.commit()
+        finally:
+            wire.hold.set()
     assert await store.subscriptions.checkpoint("tasks") == at(1)
 
 

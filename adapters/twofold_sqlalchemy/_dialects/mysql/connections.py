@@ -118,14 +118,14 @@ class MySQLConnections:
 
     async def discard(self, connection: AsyncConnection) -> None:
         """Return the connection to the pool, which rolls back."""
-        await connection.close()
+        await driver.give_back(connection)
 
     async def release(self, connection: AsyncConnection) -> None:
         """Return the connection to the pool, and let a cancellation wait for the pool's ROLLBACK.
 
         The pool would log an error and lose the connection if its ROLLBACK were cancelled.
         """
-        _, cancelled = await uninterrupted(connection.close())
+        _, cancelled = await uninterrupted(driver.give_back(connection))
         cancel_later(cancelled)
 
     async def clean_up(self, connection: AsyncConnection) -> None:

@@ -10,12 +10,13 @@ from .errors import MySQLErrors
 from .sql import MySQLSql
 
 
-def mysql(*, busy_timeout: float, idle_transaction_timeout: float | None) -> Dialect:
+def mysql(*, busy_timeout: float, idle_transaction_timeout: float | None, answer_timeout: float | None) -> Dialect:
     """Return the dialect for one engine.
 
     Args:
         busy_timeout: seconds to wait for a lock that another transaction holds.
         idle_transaction_timeout: seconds after which MariaDB ends a session that idles in a transaction.
+        answer_timeout: seconds that the server may take for an answer.
     """
     return Dialect(
         "mysql",
@@ -25,4 +26,5 @@ def mysql(*, busy_timeout: float, idle_transaction_timeout: float | None) -> Dia
         MySQLCatalog(),
         MySQLErrors(),
         idle_transaction_timeout,
+        answer_timeout,
     )

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, TypeVar, cast
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from ..in_time import CLEANUP
 from ..uninterrupted import uninterrupted
 from .errors import CONNECTION_LOST, code_of
 
@@ -66,6 +67,16 @@ async def rollback(connection: AsyncConnection) -> None:
     """Roll back."""
     driver = driver_of(connection)
     await _answered(connection, driver, driver.rollback())
+
+
+async def give_back(connection: AsyncConnection) -> None:
+    """Return a connection to the pool, whose ROLLBACK waits for the server. Close it if the server does not answer."""
+    driver = None if connection.closed or is_lost(connection) else driver_of(connection)
+    returning = asyncio.ensure_future(connection.close())
+    await asyncio.wait([returning], timeout=CLEANUP)
+    if driver is not None and not returning.done():
+        driver.close()  # the pool notices an error, and not a cancellation, by which it would lose the connection
+    await returning
 
 
 async def notice_the_end(connection: AsyncConnection) -> None:

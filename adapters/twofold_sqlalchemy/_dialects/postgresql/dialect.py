@@ -10,11 +10,12 @@ from .errors import PostgreSQLErrors
 from .sql import PostgreSQLSql
 
 
-def postgresql(*, idle_transaction_timeout: float | None) -> Dialect:
+def postgresql(*, idle_transaction_timeout: float | None, answer_timeout: float | None) -> Dialect:
     """Return the dialect for one engine.
 
     Args:
         idle_transaction_timeout: seconds after which the server ends a session that idles in a transaction.
+        answer_timeout: seconds that the server may take for an answer.
     """
     return Dialect(
         "postgresql",
@@ -24,4 +25,5 @@ def postgresql(*, idle_transaction_timeout: float | None) -> Dialect:
         PostgreSQLCatalog(),
         PostgreSQLErrors(),
         idle_transaction_timeout,
+        answer_timeout,
     )

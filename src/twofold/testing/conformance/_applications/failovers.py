@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 
@@ -58,6 +59,21 @@ class FailoverSuite:
             await restore()
             assert await store.log.ids([lost.position]) == {}
             assert await store.log.ids([]) == {}
+
+    async def test_positions_are_those_of_committed_events(self, new_store: NewStore, take_backup: TakeBackup) -> None:
+        """Ids without an event are left out, also those of lost events whose positions other events have."""
+        async with new_store([]) as store:
+            stored = await append(store, "s-1", [event(), event(), event()])
+            assert await store.log.positions([uuid4(), *(each.id for each in stored[1:])]) == {
+                each.id: each.position for each in stored[1:]
+            }
+            restore = await take_backup(store)
+            (lost,) = await append(store, "s-1", [event()])
+            assert await store.log.positions([lost.id]) == {lost.id: lost.position}
+            await restore()
+            (new,) = await append(store, "s-1", [event()])
+            assert await store.log.positions([lost.id, new.id]) == {new.id: new.position}
+            assert await store.log.positions([]) == {}
 
     async def test_the_run_changes_when_events_are_lost(self, new_store: NewStore, take_backup: TakeBackup) -> None:
         """The run of the store changes, so that data of the earlier run is not trusted."""
