@@ -128,6 +128,8 @@ _KINDS: Final[Mapping[type[Exception], _Kind]] = {
     errors.NotAuthorised: _Kind(403, "not-authorised", "You are not allowed to do this."),
     errors.AggregateNotFound: _Kind(404, "not-found", "The resource does not exist."),
     errors.AggregateExists: _EXISTS,
+    errors.ValueTaken: _Kind(409, "value-taken"),
+    errors.ValueNotHeld: _Kind(409, "value-not-held", "The value was released or transferred meanwhile."),
     errors.ConcurrencyConflict: _Kind(
         409, "conflict", "A concurrent request changed the resource first. Read it again, and repeat the request."
     ),

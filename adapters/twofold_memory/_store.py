@@ -14,6 +14,7 @@ from ._parked import InMemoryParkedReader
 from ._processes import InMemoryProcessReader
 from ._records import InMemoryRetention
 from ._schedule import InMemoryScheduleReader
+from ._steps import InMemoryStepReader
 from ._subscriptions import InMemorySubscriptions
 from ._tables import INBOX, KEYS, Tables
 from ._transaction import InMemoryTransaction
@@ -40,6 +41,7 @@ class InMemory:
         )
         self.parked = InMemoryParkedReader(tables)
         self.schedule = InMemoryScheduleReader(tables)
+        self.steps = InMemoryStepReader(tables)
         self.processes = InMemoryProcessReader(tables)
         self.keys = InMemoryRetention(tables, KEYS, lambda record: record.time)
         self.inbox = InMemoryRetention(tables, INBOX, lambda time: time)

@@ -17,7 +17,9 @@ from ._schedule import InMemoryScheduleWriter
 from ._snapshots import InMemorySnapshots, InMemoryStorageKinds
 from ._state import InMemoryState
 from ._step import Step
+from ._steps import InMemorySteps
 from ._tags import InMemoryTagRecords
+from ._unique import InMemoryUnique
 
 V = TypeVar("V", bound=View)
 
@@ -66,6 +68,16 @@ class InMemoryTransaction(Step):
     def schedule(self) -> InMemoryScheduleWriter:
         """The scheduled commands."""
         return InMemoryScheduleWriter(self)
+
+    @property
+    def unique(self) -> InMemoryUnique:
+        """The unique values that owners have claimed."""
+        return InMemoryUnique(self)
+
+    @property
+    def steps(self) -> InMemorySteps:
+        """The outcomes of durable steps."""
+        return InMemorySteps(self)
 
     @property
     def processes(self) -> InMemoryProcessWriter:

@@ -24,7 +24,9 @@ from ._records.keys import KeyStatements
 from ._records.processes import ProcessStatements
 from ._records.retention import RetentionStatements
 from ._records.schedule import ScheduleStatements
+from ._records.steps import StepStatements
 from ._records.tags import TagRecordStatements
+from ._records.unique import UniqueStatements
 from ._schema.tables import own_tables
 from ._subscriptions.checkpoints import CheckpointStatements
 from ._subscriptions.parked import ParkedStatements
@@ -55,6 +57,8 @@ class Prepared:
         self.old_messages = RetentionStatements(compiler, tables.inbox)
         self.tags = TagRecordStatements(compiler, tables)
         self.schedule = ScheduleStatements(compiler, tables)
+        self.unique = UniqueStatements(compiler, tables)
+        self.steps = StepStatements(compiler, tables)
         self.processes = ProcessStatements(compiler, tables)
         self.subscriptions = SubscriptionStatements(compiler, tables)
         self.checkpoints = CheckpointStatements(compiler, tables)

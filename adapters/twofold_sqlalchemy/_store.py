@@ -26,6 +26,7 @@ from ._prepared import prepared_of
 from ._records.processes import SqlProcessReader
 from ._records.retention import SqlRetention
 from ._records.schedule import SqlScheduleReader
+from ._records.steps import SqlStepReader
 from ._schema import schema as _schema
 from ._subscriptions.parked import SqlParkedReader
 from ._subscriptions.subscription_store import SqlSubscriptions
@@ -139,6 +140,7 @@ class SqlAlchemy:
         self.subscriptions = SqlSubscriptions(self._database, prepared.subscriptions)
         self.parked = SqlParkedReader(self._database, prepared.parked)
         self.schedule = SqlScheduleReader(self._database, prepared.schedule)
+        self.steps = SqlStepReader(self._database, prepared.steps)
         self.processes = SqlProcessReader(self._database, prepared.processes)
         self.keys = SqlRetention(self._database, prepared.old_keys)
         self.inbox = SqlRetention(self._database, prepared.old_messages)

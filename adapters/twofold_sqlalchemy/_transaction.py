@@ -21,7 +21,9 @@ from ._records.inline import SqlInline
 from ._records.keys import SqlKeys
 from ._records.processes import SqlProcessWriter
 from ._records.schedule import SqlScheduleWriter
+from ._records.steps import SqlSteps
 from ._records.tags import SqlTagRecords
+from ._records.unique import SqlUnique
 from ._subscriptions.checkpoints import SqlCheckpoints
 from ._subscriptions.parked import SqlParkedWriter
 from ._views.rows import TableRows
@@ -113,6 +115,16 @@ class SqlTransaction:
     def schedule(self) -> SqlScheduleWriter:
         """The scheduled commands."""
         return SqlScheduleWriter(self._transaction, self._prepared.schedule)
+
+    @property
+    def unique(self) -> SqlUnique:
+        """The unique values that owners have claimed."""
+        return SqlUnique(self._transaction, self._prepared.unique)
+
+    @property
+    def steps(self) -> SqlSteps:
+        """The outcomes of durable steps."""
+        return SqlSteps(self._transaction, self._prepared.steps)
 
     @property
     def processes(self) -> SqlProcessWriter:

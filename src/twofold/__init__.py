@@ -33,6 +33,7 @@ from ._definitions.view import View
 from ._dispatch.queries import Answer
 from ._dispatch.scheduler import Scheduler
 from ._dispatch.session import Session
+from ._dispatch.unique import Unique
 from ._encoding.row_json import RowCodec
 from ._encoding.state_json import StateCodec
 from ._processes.status import ProcessStatus
@@ -42,6 +43,7 @@ from ._reading.read_model import ReadModel
 from ._registration.router import Router
 from ._remote.buses import RemoteCommandBus, RemoteQueryBus
 from ._remote.session import RemoteSession
+from ._steps.steps import Steps
 from ._subscriptions.browsing import EventPage, EventRecord
 from ._subscriptions.message_path import MessagePath, PathHandler, PathNode
 from ._subscriptions.owners import SubscriptionWorker
@@ -103,6 +105,7 @@ __all__ = [
     "Scheduler",
     "Session",
     "StateCodec",
+    "Steps",
     "SubscriptionStatus",
     "SubscriptionWorker",
     "SyncApplication",
@@ -113,6 +116,7 @@ __all__ = [
     "TopologyEdge",
     "TopologyNode",
     "TwofoldError",
+    "Unique",
     "UnitOfWork",
     "View",
     "any_of",

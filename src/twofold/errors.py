@@ -31,6 +31,8 @@
     ├── StorageError
     │   ├── AggregateNotFound (LookupError)        there is no aggregate of that type and id
     │   ├── AggregateExists (ValueError)           an aggregate of that type and id was added before
+    │   ├── ValueTaken (ValueError)                another owner has claimed a unique value
+    │   ├── ValueNotHeld (LookupError)             an owner does not have the unique value that it transfers
     │   ├── TagsIncomplete (RuntimeError)          stored events lack tags that their class declares now
     │   ├── DuplicateEvent (ValueError)            an event id is already in the event log
     │   ├── UndecodableEvent (ValueError)          a stored event has no class, no upcaster or invalid data
@@ -49,6 +51,13 @@
     │   │   └── ResultNotRecordable (TypeError)    … of the result of a command with an idempotency key
     │   ├── UnreadableRow (ValueError)             a stored row does not fit its view
     │   └── RowNotFound (LookupError)              a read model has no row with that key to update
+    ├── StepError
+    │   ├── StepTimedOut (TimeoutError)            the outside call of a step passed its deadline; its outcome is unknown
+    │   ├── StepUnknown (RuntimeError)             a step was begun and its outcome is unknown, and it must not be repeated
+    │   ├── StepFailed (RuntimeError)              a step failed finally, with an error whose class is not listed any more
+    │   ├── StepNotStorable (TypeError)            the outside call took effect, but its result cannot be stored
+    │   ├── StepRepeated (ValueError)              a handler ran two steps of the same name
+    │   └── StepInTransaction (RuntimeError)       a step was run while the transaction of the handler was open
     ├── SessionError
     │   └── ReadNotReady (TimeoutError)            a read model has not caught up with the writes of the session
     ├── TransportError
@@ -292,6 +301,33 @@ class AggregateExists(StorageError, ValueError):
     """An aggregate of that type and id was added before. It may have been removed since."""
 
 
+class ValueTaken(StorageError, ValueError):
+    """Another owner has claimed a unique value. The text names the scope, and neither the value nor the owner.
+
+    Attributes:
+        scope: the scope in which the value is unique, such as "email".
+    """
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+        super().__init__(f"cannot claim a value of the scope {scope!r}: another owner has it. Choose another value.")
+
+
+class ValueNotHeld(StorageError, LookupError):
+    """An owner does not have the unique value that it transfers: the value is free, or has another owner.
+
+    Attributes:
+        scope: the scope in which the value is unique, such as "email".
+    """
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+        super().__init__(
+            f"cannot transfer a value of the scope {scope!r}: the owner that transfers it does not have it. Load the owner "
+            "again, or claim the value for the new owner."
+        )
+
+
 class TagsIncomplete(StorageError, RuntimeError):
     """Events were stored before their class declared tags, so a boundary would miss them. Fill the tags first."""
 
@@ -401,6 +437,50 @@ class UnreadableRow(StorageError, ValueError):
 
 class RowNotFound(StorageError, LookupError):
     """A read model has no row with that key to update."""
+
+
+class StepError(TwofoldError):
+    """A durable step did not return a result.
+
+    Attributes:
+        step: the name of the step.
+    """
+
+    def __init__(self, message: str, *, step: str) -> None:
+        self.step = step
+        super().__init__(message)
+
+
+class StepTimedOut(StepError, TimeoutError):
+    """The outside call of a step passed its deadline. The outcome is unknown: it may take effect later."""
+
+
+class StepUnknown(StepError, RuntimeError):
+    """A step with `on_unknown="raise"` was begun before, and its outcome was not stored. The call is not repeated."""
+
+
+class StepFailed(StepError, RuntimeError):
+    """A step failed finally before, and the class of its stored error is not listed in `errors=` any more.
+
+    Attributes:
+        name: the name of the class of the stored error.
+    """
+
+    def __init__(self, message: str, *, step: str, name: str) -> None:
+        self.name = name
+        super().__init__(message, step=step)
+
+
+class StepNotStorable(StepError, TypeError):
+    """The outside call of a step took effect, but its result cannot be stored, or cannot be read any more."""
+
+
+class StepRepeated(StepError, ValueError):
+    """A handler ran two steps of the same name with one input. Results are stored by name."""
+
+
+class StepInTransaction(StepError, RuntimeError):
+    """A step was run after the handler had used its unit of work, whose transaction would stay open during the call."""
 
 
 class SessionError(TwofoldError):

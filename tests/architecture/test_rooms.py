@@ -25,6 +25,7 @@ ROOMS: Mapping[str, Sequence[str]] = {
         "_writing",
         "_registration",
         "_dispatch",
+        "_steps",
         "middleware",
         "logging",
         "_subscriptions",
@@ -46,6 +47,7 @@ ROOMS: Mapping[str, Sequence[str]] = {
         "_samples",
         "_access",
         "_render",
+        "_pausing",
         "_overview",
         "_topology",
         "_parked",
@@ -86,7 +88,6 @@ ROOMS: Mapping[str, Sequence[str]] = {
     ),
     "twofold_cli": (
         "_output",
-        "_advice",
         "_target",
         "_graph",
         "_applications",

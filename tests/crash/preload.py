@@ -12,14 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.crash import crossing, worker, writer
+from tests.crash import crossing, stepping, worker, writer
 from tests.crash.shop import Deposit, Stock, application
 from tests.crash.stores import opened
 from tests.domains.shops import shipping
 from twofold.errors import TransientFailure
 from twofold_memory import InMemoryTransport
 
-JOBS = worker.work, writer.write, crossing.run
+JOBS = worker.work, writer.write, crossing.run, stepping.work
 """The jobs that the processes run."""
 
 NOWHERE = "127.0.0.1:1/none"

@@ -95,6 +95,7 @@ unbroken_store = both(
     at("keys", Proxy),
     at("inbox", Proxy),
     at("schedule", Proxy),
+    at("steps", Proxy),
     at("processes", Proxy),
     at("transaction.log", Proxy),
     at("transaction.state", Proxy),
@@ -104,6 +105,8 @@ unbroken_store = both(
     at("transaction.keys", Proxy),
     at("transaction.inbox", Proxy),
     at("transaction.schedule", Proxy),
+    at("transaction.unique", Proxy),
+    at("transaction.steps", Proxy),
     at("transaction.processes", Proxy),
 )
 """The same for a write store."""

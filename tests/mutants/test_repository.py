@@ -85,6 +85,7 @@ MUTANTS: Mutants = {
         "conflict check dropped for state": overwriting,
         "conflict check dropped for streams": unchecked,
     },
+    "test_get_or_begin_begins_once": {"no stream ignored, begun": no_stream_ignored},
     "test_with_retries_every_increment_counts": {"updates of state are lost, retried": overwriting},
     "test_the_value_is_the_number_of_successes": {"successes are lost": dropping_updates},
     "test_an_existing_id_is_refused": {"no stream ignored": no_stream_ignored},

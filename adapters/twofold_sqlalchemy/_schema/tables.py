@@ -12,7 +12,7 @@ from sqlalchemy.types import TypeEngine
 from .._dialects.codec import Kind
 from .._dialects.dialect import Dialect
 
-SCHEMA: Final = 11
+SCHEMA: Final = 12
 """The version of the tables below. Increment it with each change of the tables."""
 
 
@@ -32,6 +32,8 @@ class Tables:
         inbox: the messages that consumers have received.
         snapshots: the snapshots of event-sourced aggregates.
         schedule: the scheduled commands.
+        unique: the unique values that owners have claimed.
+        steps: the outcomes of durable steps.
         kept: the kind of storage of each aggregate type.
         inline: the inline projections of the event log.
         tags: the tags of events.
@@ -50,6 +52,8 @@ class Tables:
     inbox: Table
     snapshots: Table
     schedule: Table
+    unique: Table
+    steps: Table
     kept: Table
     inline: Table
     tags: Table
@@ -140,6 +144,16 @@ def own_tables(dialect: Dialect, metadata: MetaData) -> Tables:
             *_needed(entry=uuid, due=time, name=name, schema=Integer(), data=json, metadata=json),
             Column("again", time, index=True),
             *_needed(attempts=number, reason=text),
+        ),
+        # A claim is an INSERT that the primary key refuses or blocks.
+        unique=table("unique", *_key(key=name), *_needed(tenant=name, scope=name, owner=name, time=time)),
+        # The index holds two names at most: MariaDB limits its size.
+        steps=table(
+            "steps",
+            *_key(owner=name, input=uuid, name=name),
+            *_needed(state=name),
+            Column("outcome", json),
+            *_needed(time=time),
         ),
         # The only key is a number, so that concurrent inserts do not block each other. The first row counts.
         kept=table(

@@ -26,6 +26,7 @@ from .pause_operations import PauseOperations
 from .process_operations import ProcessOperations
 from .source_operations import SourceOperations
 from .statuses import subscription_statuses
+from .step_operations import StepOperations
 
 if TYPE_CHECKING:
     from .running import Running
@@ -34,7 +35,13 @@ logger = logger_of("twofold.operations")
 
 
 class Operations(
-    PathOperations, ParkedOperations, PauseOperations, ConsumerOperations, ProcessOperations, SourceOperations
+    PathOperations,
+    ParkedOperations,
+    StepOperations,
+    PauseOperations,
+    ConsumerOperations,
+    ProcessOperations,
+    SourceOperations,
 ):
     """Inspect, repair and rebuild a running application: `app.operations`.
 

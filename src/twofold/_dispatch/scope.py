@@ -14,6 +14,7 @@ from .._writing.changes import Changes, Recorded
 from .._writing.unit_of_work import UnitOfWork
 from ..errors import DispatchCycle, UnitOfWorkClosed, UsedFromAnotherTask
 from ..ports.rows import RowReader
+from .inputs import StepInput
 from .resources import Resources
 from .services import Services
 
@@ -99,11 +100,12 @@ class Scope:
         recorded: the events that aggregates record until the unit of work ends; None when the handler has ended.
         resources: the resources that `close` closes, if any were opened.
         rows: the read models of a projection; set only in the scope of a projection.
+        input: the input whose durable steps the handler runs; set only in the scope of an event handler.
     """
 
     __slots__ = (
         *("_envelope", "_owner", "_read_only", "calls", "claim", "joined", "message", "parent"),
-        *("recorded", "resources", "rows", "services", "unit"),
+        *("input", "recorded", "resources", "rows", "services", "unit"),
     )
 
     services: Services
@@ -116,6 +118,7 @@ class Scope:
     recorded: list[Recorded] | None
     resources: Resources | None
     rows: dict[type[View], ProjectedRows[Any]]
+    input: StepInput
     _owner: object
     _read_only: bool
     _envelope: Envelope[Any] | None

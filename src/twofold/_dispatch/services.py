@@ -20,6 +20,7 @@ from .._reading.unreadable import UnreadableRows
 from .._telemetry.recorder import SILENT, Recorder, Trace
 from .._writing.storage import WriteSide
 from ..ports.stores import ReadStore
+from .inputs import OutsideCalls
 from .steps import Pipeline
 
 
@@ -49,6 +50,7 @@ class Services:
         marks: knows the state of read models, for live queries.
         unreadable: the rows that this process could not read.
         recorder: records telemetry.
+        outside: performs the calls of durable steps.
         current_trace: returns the trace context of the current span; None if telemetry is off.
     """
 
@@ -72,4 +74,5 @@ class Services:
     ended: Signal = field(default_factory=Signal)
     unreadable: UnreadableRows = field(default_factory=UnreadableRows)
     recorder: Recorder = SILENT
+    outside: OutsideCalls = field(default_factory=OutsideCalls)
     current_trace: Callable[[], Trace | None] | None = None

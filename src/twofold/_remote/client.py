@@ -12,6 +12,7 @@ from .._definitions.message import Command, Query
 from .._definitions.names import wrong_broker_name
 from .._dispatch.caller import handling
 from .._dispatch.telemetry_steps import type_name
+from .._encoding.exceptions import by_name
 from .._telemetry.metrics import MESSAGE_KIND, MESSAGE_TYPE, REMOTE_DURATION, SERVICE
 from .._telemetry.open_telemetry import recorder_of
 from .._telemetry.options import Telemetry, TelemetryOption
@@ -20,7 +21,6 @@ from .._telemetry.spans import CALL
 from ..errors import ConfigurationError, NoRemoteService, NotSent, ReadNotReady, RemoteTimeout
 from ..ports.clock import Ids
 from ..ports.requests import Request, Requests
-from .raised import by_name
 from .wire import decode_reply, encode_request
 
 R = TypeVar("R")

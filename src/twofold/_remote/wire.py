@@ -8,20 +8,20 @@ from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from pydantic import ValidationError
-from pydantic_core import to_jsonable_python
 
 from .._background.failures import text_of
 from .._background.shown import shown
 from .._consistency.token import LONGEST
 from .._definitions.envelope import Envelope, Origin
 from .._definitions.message import Command, Message, Query, snake_case
+from .._encoding.exceptions import fields_of
 from .._encoding.lossy import LossyError
 from .._encoding.message_json import json_of
 from .._encoding.misfits import cause_without_values, misfits_without_values
 from .._encoding.result_types import answers_of
 from ..errors import ConfigurationError, InvalidRequest, NoHandler, NotStorable, RemoteFailure
 from ..ports.publisher import LARGEST_BODY
-from .raised import declared, exception_of
+from .raised import raised_there
 
 _REFUSALS: Mapping[str, type[NoHandler | InvalidRequest]] = {"NoHandler": NoHandler, "InvalidRequest": InvalidRequest}
 
@@ -125,16 +125,7 @@ def encode_result(message_type: type[Message], result: Any, token: str) -> bytes
 
 def encode_error(error: Exception) -> bytes:
     """Return the reply with an exception: the name of its class, its text, and its declared attributes that have JSON."""
-    fields: dict[str, Any] = {}
-    for name in declared(type(error)) & vars(error).keys():
-        try:
-            found = to_jsonable_python(vars(error)[name])
-            json.dumps([name, found], ensure_ascii=False).encode()
-        except Exception:  # noqa: BLE001, S112 -- an attribute without JSON is left out
-            continue
-        fields[name] = found
-    reply = {"error": {"name": type(error).__name__, "text": text_of(error), "fields": fields}}
-    return json.dumps(reply, ensure_ascii=False).encode()
+    return json.dumps({"error": fields_of(error)}, ensure_ascii=False).encode()
 
 
 def encode_refusal(error: NoHandler | InvalidRequest) -> bytes:
@@ -177,7 +168,7 @@ def _decoded(
         refused = fields["refused"]
         return _REFUSALS.get(refused["name"], InvalidRequest)(refused["text"]), None, ""
     if "error" in fields:
-        return exception_of(fields["error"], errors), None, ""
+        return raised_there(fields["error"], errors), None, ""
     return None, answers_of(message_type).decode(json.dumps(fields["result"])), _token(fields["token"])
 
 

@@ -125,6 +125,8 @@ class PartitionProgress:
             if not await transaction.parked.remove(name, [parked.event.position]):
                 raise CheckpointMoved(f"the event at {parked.event.position} is no longer parked.")
             await transaction.parked.retry(name, parked.key, at=due)
+            if event is None:
+                await self._subscription.forget(transaction, parked.event.id)
             await self._move(transaction, to)
 
         events = [] if event is None else [(parked.event, event)]
@@ -150,7 +152,7 @@ class PartitionProgress:
         skipped: StoredEvent | None = None
         while True:
             try:
-                await self._process_all(ready, to_park, last)
+                await self._process_all(ready, to_park, last, skipped)
                 break
             except EventFailed as failure:
                 event = ready[failure.index]
@@ -160,8 +162,17 @@ class PartitionProgress:
         if skipped is not None and skipped.position <= self.checkpoint.position:
             self._on_skip()
 
-    async def _process_all(self, ready: Sequence[BatchEvent], to_park: Sequence[ParkedEvent], last: Point) -> None:
-        """Process events as far as the processor gets in one transaction. `last` is reached after all of them."""
+    async def _process_all(
+        self, ready: Sequence[BatchEvent], to_park: Sequence[ParkedEvent], last: Point, skipped: StoredEvent | None
+    ) -> None:
+        """Process events as far as the processor gets in one transaction. `last` is reached after all of them.
+
+        Args:
+            ready: the events to process.
+            to_park: the events to park.
+            last: the last position that the transaction may reach.
+            skipped: the event at that position, if it is skipped.
+        """
         written: Written | None = None
         processed = 0
 
@@ -170,6 +181,8 @@ class PartitionProgress:
             processed = count
             upto = last if count == len(ready) else _at(ready[count - 1].stored)
             written = await self._write(transaction, upto, to_park)
+            if skipped is not None and skipped.position <= upto.position:
+                await self._subscription.forget(transaction, skipped.id)
 
         events = [(each.stored, each.event) for each in ready if each.event is not None]
         with self._subscription.telemetry.batch(events):

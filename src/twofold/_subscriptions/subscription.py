@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
+from uuid import UUID
 
 from .._definitions.message import Event
 from .._definitions.retry import Retry, Start
 from .._telemetry.recorder import Recorder
 from ..ports.stores import ReadStore
+from ..ports.transactions import ReadTransaction
 from .processor import Processor
 from .telemetry import UNRECORDED, SubscriptionTelemetry
 
 EVERY_PARTITION: Final = 1_000_000
 """More than the number of partitions of any subscription."""
+
+
+Forget: TypeAlias = Callable[[ReadTransaction, UUID], Awaitable[None]]
+"""Deletes what the attempts at an event have stored in other transactions than that of the checkpoint."""
+
+
+async def nothing_stored(transaction: ReadTransaction, event_id: UUID) -> None:
+    """Do nothing: the attempts at an event have stored nothing outside of their transactions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +43,7 @@ class Subscription:
         processor: processes the events.
         contents: what the rows of a projection contain; see `contents`. Empty for others.
         telemetry: records what it does.
+        forget: deletes what the attempts at an event have stored, in the transaction that skips or discards the event.
         key_of: returns the ordering key of an event, instead of `partition_by`; None if the event is not for it.
     """
 
@@ -47,6 +58,7 @@ class Subscription:
     processor: Processor
     contents: str = ""
     telemetry: SubscriptionTelemetry = UNRECORDED
+    forget: Forget = nothing_stored
     key_of: Callable[[Event], str | None] | None = None
 
 

@@ -20,7 +20,9 @@ from .._dispatch.binding import Binding, Resolve
 from .._dispatch.scheduler import Scheduler
 from .._dispatch.scope import Scope
 from .._dispatch.session import Session
+from .._dispatch.unique import Unique
 from .._reading.read_model import ReadModel
+from .._steps.steps import Steps
 from .._writing.boundary import Boundary, open_boundary
 from .._writing.history import History, open_history
 from .._writing.repository import Repository, open_repository
@@ -63,8 +65,8 @@ class Dependencies:
         if binding is None and not parameter.has_default:
             raise Unprovided(
                 f"nothing provides the parameter {parameter}. Twofold provides Repository[…], ReadModel[…], "
-                "Boundary, History, UnitOfWork, Session, Scheduler, Envelope, Clock, Ids and the buses; add a provider of "
-                "anything else to the container, or give the parameter a default."
+                "Boundary, History, UnitOfWork, Session, Scheduler, Unique, Steps, Envelope, Clock, Ids and the buses; add "
+                "a provider of anything else to the container, or give the parameter a default."
             )
         return binding
 
@@ -87,6 +89,11 @@ class Dependencies:
 
     def _allowed(self, binding: Binding, kind: Kind) -> Binding:
         wanted = binding.parameter.wanted
+        if wanted is Steps and kind != "event_handler":
+            raise Unprovided(
+                f"a {kind} cannot take durable steps ({binding.parameter}): its handler does not run again with the same "
+                "input. Record an event, and make the outside call in an event handler."
+            )
         if kind == "projection" and wanted is not Clock:
             what = "a bus" if wanted in BUSES else "the write side"
             raise Unprovided(
@@ -159,6 +166,7 @@ _WRITING = {
     CommandBus: "a bus that writes",
     EventBus: "a bus that writes",
     Scheduler: "the scheduler",
+    Unique: "unique values, which it would claim",
     Session: "a session, which dispatches commands",
 }
 
@@ -168,6 +176,8 @@ _SERVICES: Mapping[Any, tuple[str, Resolve]] = {
     History: ("the history", open_history),
     Session: ("the session", lambda scope: Session(scope.services, scope.conversation)),
     Scheduler: ("the scheduler", Scheduler),
+    Unique: ("the unique values", Unique),
+    Steps: ("the durable steps", Steps),
     Clock: ("the clock", lambda scope: scope.services.write.clock),
     Ids: ("the ids", lambda scope: scope.services.write.ids),
     CommandBus: ("the command bus", lambda scope: scope.services.commands),

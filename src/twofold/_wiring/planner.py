@@ -20,6 +20,7 @@ from .._dispatch.telemetry_steps import Kind as MessageKind
 from .._dispatch.telemetry_steps import recorded_handler
 from .._encoding.result_types import answer_type, stream_mismatch
 from .._registration.entries import CommandEntry, Entry, EventHandlerEntry, ProjectionEntry, QueryEntry
+from .._steps.steps import Steps
 from .._subscriptions.projection import Projection
 from .._telemetry.recorder import Recorder
 from ..errors import Fault
@@ -37,6 +38,7 @@ class Planned:
         streams: whether it is an async generator.
         views: the views whose rows it takes.
         aggregates: the aggregates whose repositories it takes.
+        has_steps: whether it takes durable steps.
     """
 
     invoke: Invoke
@@ -44,6 +46,7 @@ class Planned:
     streams: bool = False
     views: frozenset[type[View]] = frozenset()
     aggregates: frozenset[type[Aggregate]] = frozenset()
+    has_steps: bool = False
 
     def recorded(
         self, recorder: Recorder, kind: MessageKind, message: type[Message], *, subscription: str | None = None
@@ -276,4 +279,5 @@ def _planned(invoke: Invoke, bindings: Sequence[Binding], *, streams: bool) -> P
         streams=streams,
         views=frozenset(binding.view for binding in bindings if binding.view is not None),
         aggregates=frozenset(binding.aggregate for binding in bindings if binding.aggregate is not None),
+        has_steps=any(binding.parameter.wanted is Steps for binding in bindings),
     )

@@ -76,6 +76,7 @@ def event_handler_subscriptions(
             for each, links in middleware.items()
         }
         names = {each: [name_of(link) for link in links] for each, links in middleware.items()}
+        processor = EventHandlerProcessor(entry.name, handles, services, names, plan.has_steps)
         yield Subscription(
             name=entry.name,
             kind="event_handler",
@@ -85,7 +86,8 @@ def event_handler_subscriptions(
             retry=entry.retry,
             partitions=entry.partitions,
             store=parts.write,
-            processor=EventHandlerProcessor(handles, services, names),
+            processor=processor,
+            forget=processor.forget,
         )
 
 

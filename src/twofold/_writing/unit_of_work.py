@@ -171,6 +171,11 @@ class UnitOfWork:
             self._transaction = await self._guard(self._begin())
         return self._transaction
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a transaction in the write store is open."""
+        return self._transaction is not None and not self._closed
+
     async def load(self, aggregate_type: type[Aggregate], id: str) -> Tracked | None:
         """Return the aggregate with an id, loaded at the first call; None when there is none."""
         self._check()

@@ -36,12 +36,14 @@ from .schedule import STORED_YEARS, ScheduledCommand, ScheduleReader, ScheduleWr
 from .shadows import ShadowRows
 from .snapshots import Snapshot, Snapshots
 from .state_store import StateStore, Versioned
+from .step_results import StepReader, StepRecord, StepResults, StepState
 from .storage_kinds import StorageKinds
 from .stores import ReadStore, WriteStore
 from .subscription_store import Partition, Pause, SubscriptionStore
 from .tags import AppendCondition, Criterion, TagEntry, TagRecords
 from .transactions import ReadTransaction, Transaction, WriteTransaction
 from .transport import Consumer, Delivery, Feed, ParkedDelivery, Transport, log_dropped
+from .unique_values import UniqueValue, UniqueValues
 
 __all__ = [
     "LARGEST_BODY",
@@ -117,6 +119,10 @@ __all__ = [
     "Snapshot",
     "Snapshots",
     "StateStore",
+    "StepReader",
+    "StepRecord",
+    "StepResults",
+    "StepState",
     "StorageKinds",
     "StoredEvent",
     "SubscriptionStore",
@@ -124,6 +130,8 @@ __all__ = [
     "TagRecords",
     "Transaction",
     "Transport",
+    "UniqueValue",
+    "UniqueValues",
     "Versioned",
     "WireMessage",
     "WriteStore",

@@ -12,6 +12,7 @@ from .parked import ParkedEventReader
 from .processes import ProcessReader
 from .retention import Retention
 from .schedule import ScheduleReader
+from .step_results import StepReader
 from .subscription_store import SubscriptionStore
 from .transactions import ReadTransaction, WriteTransaction
 
@@ -115,6 +116,11 @@ class WriteStore(ReadStore, Protocol):
     @property
     def schedule(self) -> ScheduleReader:
         """The committed schedule."""
+        ...
+
+    @property
+    def steps(self) -> StepReader:
+        """The committed outcomes of durable steps."""
         ...
 
     @property

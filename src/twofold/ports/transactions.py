@@ -18,8 +18,10 @@ from .schedule import ScheduleWriter
 from .shadows import ShadowRows
 from .snapshots import Snapshots
 from .state_store import StateStore
+from .step_results import StepResults
 from .storage_kinds import StorageKinds
 from .tags import TagRecords
+from .unique_values import UniqueValues
 
 A = TypeVar("A")
 V = TypeVar("V", bound=View)
@@ -126,6 +128,16 @@ class WriteTransaction(ReadTransaction, Protocol):
     @property
     def schedule(self) -> ScheduleWriter:
         """The scheduled commands."""
+        ...
+
+    @property
+    def unique(self) -> UniqueValues:
+        """The unique values that owners have claimed."""
+        ...
+
+    @property
+    def steps(self) -> StepResults:
+        """The outcomes of durable steps."""
         ...
 
     @property

@@ -5,7 +5,7 @@ The conformance suites for adapters are in `conformance`.
 
 from ._clock import ManualClock
 from ._given import Given, Recorded, given, when
-from ._outcome import Failed, Outcome, Scheduled
+from ._outcome import Failed, Outcome, OutsideCall, Scheduled
 from ._process import Decided, GivenProcess, ProcessInput, Raised, Reply, TimedOut, given_process
 from ._scenario import Scenario
 from ._simulation.simulate import Simulated, SimulationFailed, simulate
@@ -20,6 +20,7 @@ __all__ = [
     "GivenProcess",
     "ManualClock",
     "Outcome",
+    "OutsideCall",
     "ProcessCrashed",
     "ProcessInput",
     "Raised",

@@ -44,6 +44,24 @@ class Failed(NamedTuple):
     retried: bool
 
 
+class OutsideCall(NamedTuple):
+    """An outside call of a durable step.
+
+    Attributes:
+        subscription: the event handler that ran the step.
+        step: the name of the step.
+        key: the idempotency key of the call.
+        result: the result; None if the call raised an exception.
+        error: the exception that the call raised, if it raised one.
+    """
+
+    subscription: str
+    step: str
+    key: str
+    result: Any
+    error: Exception | None
+
+
 @dataclass(slots=True)
 class Outcome(Generic[R]):
     """The result of one step of a scenario, when all subscriptions have caught up.
@@ -56,6 +74,7 @@ class Outcome(Generic[R]):
         commands: the commands that handlers dispatched, in order, without the command of the step itself.
         scheduled: the commands that are scheduled at the end of the step, the earliest first.
         failed: the events that subscriptions could not process, with those of earlier steps.
+        calls: the outside calls of durable steps, in the order in which they ended. Kept results cause no call.
     """
 
     subject: str
@@ -65,6 +84,7 @@ class Outcome(Generic[R]):
     commands: Sequence[Command[Any]]
     scheduled: Sequence[Scheduled]
     failed: Sequence[Failed]
+    calls: Sequence[OutsideCall] = ()
     checked: set[object] = field(default_factory=set)
     """The checks of the test: `error`, and names of subscriptions. At its end, a scenario raises unchecked errors."""
 
@@ -100,6 +120,19 @@ class Outcome(Generic[R]):
         self.raise_unchecked()
         expected = [Scheduled(*each) for each in scheduled]
         check_equal(f"{self.subject}: the scheduled commands", expected, self.scheduled)
+        return self
+
+    def then_calls(self, *steps: str) -> Self:
+        """Check that exactly the outside calls of these steps were made, in this order.
+
+        Args:
+            steps: the names of the steps. A call that was repeated counts each time.
+
+        Raises:
+            AssertionError: other calls were made, or the step raised an error.
+        """
+        self.raise_unchecked()
+        check_equal(f"{self.subject}: the outside calls", steps, [each.step for each in self.calls])
         return self
 
     def then_returns(self, result: R) -> Self:

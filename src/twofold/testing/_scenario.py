@@ -27,6 +27,7 @@ from .._writing.unit_of_work import UnitOfWork
 from ..errors import ConfigurationError
 from ..ports.event_log import LogPage
 from ..ports.rows import Ordering, Selection
+from ._calls import Calls
 from ._clock import ManualClock
 from ._difference import check_equal
 from ._outcome import Failed, Outcome, Scheduled
@@ -67,10 +68,12 @@ class Scenario:
         self._dispatched: list[Command[Any]] = []
         self._checked: set[object] = set()
         self._last: Outcome[Any] | None = None
+        self._calls = Calls()
         app.use(self._note, on=Command)
 
     async def __aenter__(self) -> Self:
         await self._exits.enter_async_context(self._app)
+        self._running.assembly.services.outside.perform = self._calls.perform
         await self._settle()
         return self
 
@@ -104,6 +107,16 @@ class Scenario:
             await self._send(message, stream)
         await self._settle()
         self._raise_failed(await self._failed())
+
+    def given_call(self, step: str, *outcomes: object) -> None:
+        """Establish the outcomes of the outside calls of a durable step, which are then not made.
+
+        Args:
+            step: the name of the step.
+            outcomes: the outcome of each next call: a result, or an exception that the call raises. The last one is also the
+                outcome of later calls.
+        """
+        self._calls.give(step, *outcomes)
 
     @overload
     async def when(self, message: Command[R] | Query[R]) -> Outcome[R]: ...
@@ -179,6 +192,7 @@ class Scenario:
         self._raise_unchecked()
         before, error, result = await self._app.write.log.head(), None, None
         self._dispatched.clear()
+        self._calls.made.clear()
         try:
             result = await work()
         except Exception as raised:  # noqa: BLE001 -- the outcome raises it, unless the test checks it
@@ -187,7 +201,7 @@ class Scenario:
         self._last = Outcome(
             subject=subject, result=result, error=error, events=await self._events(before),
             commands=[each for each in self._dispatched if each is not sent], scheduled=await self._scheduled(),
-            failed=await self._failed(), checked=self._checked,
+            failed=await self._failed(), calls=list(self._calls.made), checked=self._checked,
         )  # fmt: skip
         self._checked.discard("error")
         return self._last

@@ -26,7 +26,9 @@ from ._applications.rebuilds import RebuildSuite
 from ._applications.repository import RepositorySuite
 from ._applications.scheduling import SchedulerSuite
 from ._applications.sessions import SessionSuite
+from ._applications.steps import StepSuite
 from ._applications.subscriptions import SubscriptionSuite
+from ._applications.unique_values import UniqueCommandSuite
 from ._applications.unit_of_work import UnitOfWorkSuite
 from ._applications.values import RowValuesSuite, ValuesSuite
 from ._applications.workers import WorkerSuite
@@ -47,8 +49,10 @@ from ._stores.schedule import ScheduleSuite
 from ._stores.selections import SelectionsSuite
 from ._stores.snapshots import SnapshotSuite
 from ._stores.state import StateSuite
+from ._stores.step_results import StepResultSuite
 from ._stores.subscription_store import SubscriptionStoreSuite
 from ._stores.transactions import TransactionSuite
+from ._stores.unique_values import UniqueValueSuite
 from ._tools.beside import Beside
 from ._tools.capabilities import Capabilities
 from ._tools.opened import NewReadStore, NewStore
@@ -97,11 +101,15 @@ __all__ = [
     "SessionSuite",
     "SnapshotSuite",
     "StateSuite",
+    "StepResultSuite",
+    "StepSuite",
     "SubscriptionStoreSuite",
     "SubscriptionSuite",
     "TakeBackup",
     "TransactionSuite",
     "TransportSuite",
+    "UniqueCommandSuite",
+    "UniqueValueSuite",
     "UnitOfWorkSuite",
     "ValuesSuite",
     "WorkerSuite",

@@ -1,0 +1,1 @@
+"""Durable steps: outside calls of event handlers, whose results are stored."""
