@@ -1,12 +1,12 @@
 """Processes of three steps on PostgreSQL, compared with workflows of DBOS that do the same work on the same server.
 
-Each step writes one row. Both commit the row together with the record that the step is done, so that a step takes effect once, wherever a
-crash happens. Every commit waits for the server's own durability, which is the same for both.
+Each step writes one row. Both commit the row together with the record that the step is done, so that a step takes effect
+once, wherever a crash happens. Every commit waits for the server's own durability, which is the same for both.
 
-- Twofold records the start in the transaction of the command. A step is one transaction: its row, the state, the next command,
-  and the checkpoint of the partition.
-- DBOS records the start before the function runs. A step is one transaction in the user's database, with its result. DBOS also records each
-  step and the end of the workflow in its system database.
+- Twofold records the start in the transaction of the command. A step is one transaction: its row, the state, the next
+  command, and the checkpoint of the partition.
+- DBOS records the start before the function runs. A step is one transaction in the user's database, with its result. DBOS
+  also records each step and the end of the workflow in its system database.
 """
 
 from __future__ import annotations
