@@ -21,15 +21,15 @@ from .._definitions.aggregate import Aggregate
 from .._definitions.message import Command, Event, Query
 from .._definitions.view import View
 from .._dispatch.buses import PipelineCommandBus, PipelineQueryBus, RecordingEventBus
+from .._dispatch.gathering import Answerer
 from .._dispatch.pipeline import command_steps, pipeline
-from .._dispatch.query_pipeline import query_steps
 from .._dispatch.services import Services
 from .._dispatch.steps import Pipeline
 from .._dispatch.telemetry_steps import recorded_wait
 from .._encoding.wire_types import EventTypes, WireTypes
 from .._integration.broker import Broker
 from .._processes.inputs import INPUTS, ProcessTimeout
-from .._registration.entries import CommandEntry, Entry, QueryEntry
+from .._registration.entries import CommandEntry, QueryEntry
 from .._subscriptions.inline import inline_step
 from .._subscriptions.projection import Projection
 from .._subscriptions.subscription import Subscription, recorded_subscription
@@ -40,6 +40,7 @@ from .._writing.recorded_side import recorded_side
 from .._writing.storage import Kept, StateStored, Storage, WriteSide
 from .._writing.tracked import AggregateRemoved
 from ..errors import Fault, UndecodableCommand
+from .answerers import check_answerers
 from .caches import cache_subscriptions, cached_queries, check_caches
 from .check_handlers import (
     check_handlers,
@@ -58,6 +59,7 @@ from .known_events import learn_all_events, learn_events, named_events, with_sub
 from .parts import Parts
 from .planner import Planned, Planner
 from .processes import TIMEOUT, process_subscriptions, starting
+from .query_routes import described, reads_by_query, route_queries
 from .subscriptions import (
     event_handler_subscriptions,
     feed,
@@ -127,6 +129,7 @@ def assemble(parts: Parts) -> Assembly:
         *check_caches(registered, queries, projections),
         *(check_processes(registered, parts.requests) if registered.processes else ()),
         *check_served(registered, queries, parts.requests, parts.transport),
+        *check_answerers(registered, queries, parts.requests),
         *check_views(projections, queries),
         *learn_events(registered, events, event_types),
         *check_secrets(events, planner.views),
@@ -151,11 +154,12 @@ def assemble(parts: Parts) -> Assembly:
     ]
     for subscription in subscriptions:
         services.consistency.applied[subscription.name] = subscription.events
-    reads = _reads(queries, [each for each in projections.values() if each is not None and not each.inline])
+    reads = reads_by_query(queries, [each for each in projections.values() if each is not None and not each.inline])
     answers = Answers(parts.cache) if parts.cache is not None else None
-    cached = cached_queries(parts.registered.queries, reads, _reads(queries, inline))
+    cached = cached_queries(parts.registered.queries, reads, reads_by_query(queries, inline))
     cachings = [Caching(each, answers, services) for each in cached] if answers is not None else []
-    _route_queries(parts, queries, services, reads, {each.query.message: each for each in cachings})
+    asynchronous = [each for each in projections.values() if each is not None and not each.inline]
+    route_queries(parts, queries, services, asynchronous, {each.query.message: each for each in cachings})
     # The commit of a command changes the answers of queries that read an inline projection, or no projection.
     changed = [each for each in cachings if each.query.subscription and (each.query.inline or not each.query.reads)]
     if changed and answers is not None:
@@ -184,17 +188,6 @@ def assemble(parts: Parts) -> Assembly:
     )
 
 
-def _reads(
-    queries: Mapping[QueryEntry, Planned | None], projections: Sequence[Projection]
-) -> Mapping[type[Query[Any]], Sequence[str]]:
-    """Return the projections that each query reads: those that it names, and those that write its views."""
-    views = {entry: plan.views if plan is not None else frozenset() for entry, plan in queries.items()}
-    return {
-        entry.message: [each.name for each in projections if each.name in entry.reads or each.views & views[entry]]
-        for entry in queries
-    }
-
-
 def _services(
     parts: Parts,
     aggregates: Sequence[type[Aggregate]],
@@ -207,6 +200,7 @@ def _services(
     consistency = Consistency(parts.write, parts.read, known, moved)
     command_pipelines: dict[type[Command[Any]], Pipeline] = {}
     query_pipelines: dict[type[Query[Any]], Pipeline] = {}
+    answerers: dict[type[Query[Any]], Mapping[str, Answerer]] = {}
     storages: dict[type[Aggregate], Storage] = {
         aggregate: Kept(EventSourced(aggregate, event_types), "events")
         if aggregate in parts.event_sourced
@@ -224,6 +218,7 @@ def _services(
         events=RecordingEventBus(),
         command_pipelines=command_pipelines,
         query_pipelines=query_pipelines,
+        answerers=answerers,
         command_types=command_types,
         consistency=consistency,
         wait=recorded_wait(recorder, consistency) if recorder.on else consistency.wait,
@@ -252,7 +247,7 @@ def _route_commands(
         steps = command_steps(
             services,
             entry.message,
-            _described(entry, plan),
+            described(entry, plan),
             middleware=middleware_of(parts, entry.message) if entry is not TIMEOUT else (),
             inside=middleware_of(parts, entry.message, inside=True) if entry is not TIMEOUT else (),
             key=entry.key,
@@ -264,34 +259,3 @@ def _route_commands(
         if parts.registered.processes:
             invoke = starting(parts.registered, entry.message, invoke)
         services.command_pipelines[entry.message] = pipeline(entry.message, steps, invoke)
-
-
-def _route_queries(
-    parts: Parts,
-    planned: Mapping[QueryEntry, Planned | None],
-    services: Services,
-    reads: Mapping[type[Query[Any]], Sequence[str]],
-    cachings: Mapping[type[Query[Any]], Caching],
-) -> None:
-    for entry, plan in planned.items():
-        if plan is None:
-            continue
-        caching = cachings.get(entry.message)
-        steps = query_steps(
-            services,
-            entry.message,
-            _described(entry, plan),
-            reads=reads[entry.message],
-            middleware=middleware_of(parts, entry.message),
-            cache=caching.step() if caching is not None else None,
-            streams=plan.streams,
-        )
-        invoke = plan.recorded(services.recorder, "query", entry.message)
-        services.query_pipelines[entry.message] = pipeline(
-            entry.message, steps, invoke, reads=reads[entry.message], streams=plan.streams
-        )
-
-
-def _described(entry: Entry, plan: Planned) -> str:
-    given = f" given {'; '.join(plan.injected)}" if plan.injected else ""
-    return f"handler {entry.label} ({entry.place.file}:{entry.place.line}){given}"
