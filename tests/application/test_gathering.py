@@ -166,7 +166,7 @@ def requests() -> Requests:
 
 
 async def test_a_late_reply_is_an_answer_timeout(requests: Requests) -> None:
-    """The reply of another application that is late is told like any late answer, with the error of the broker as its cause."""
+    """A late reply of another application is an `AnswerTimeout`, with the error of the broker as its cause."""
     app = Application("gathering", write=InMemory(), requests=requests)
     app.remote_answerer(Named, service="depot")
     async with app:
