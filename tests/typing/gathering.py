@@ -34,5 +34,5 @@ async def gathering(app: Application, session: Session) -> None:
     assert_type(await session.gather(GetPrice(article="lamp"), policy="first"), Gathered[int])
     assert_type(app.sync.gather(GetPrice(article="lamp")), Gathered[int])
     await app.gather(GetPrice(article="lamp"), policy="most")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    router.query_handler(GetPrice, many=True)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    router.query_handler(GetPrice, many=True)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     assert_type(await here(GetPrice(article="lamp")), int)

@@ -83,7 +83,7 @@ def _check_remote(entry: AnswererEntry, application: str, requests: object) -> I
         )
     if missing := unresolved(entry.message):
         yield entry.place.fault(missing)
-    for fault in secret(entry.message):
+    for fault in secret(entry.message, f"is sent to {entry.service!r}"):
         yield entry.place.fault(fault)
 
 

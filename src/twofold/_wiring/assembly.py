@@ -21,15 +21,17 @@ from .._definitions.aggregate import Aggregate
 from .._definitions.message import Command, Event, Query
 from .._definitions.view import View
 from .._dispatch.buses import PipelineCommandBus, PipelineQueryBus, RecordingEventBus
-from .._dispatch.gathering import Answerer
+from .._dispatch.gathering import Answerer, several
 from .._dispatch.pipeline import command_steps, pipeline
+from .._dispatch.query_pipeline import query_steps
 from .._dispatch.services import Services
 from .._dispatch.steps import Pipeline
 from .._dispatch.telemetry_steps import recorded_wait
 from .._encoding.wire_types import EventTypes, WireTypes
 from .._integration.broker import Broker
 from .._processes.inputs import INPUTS, ProcessTimeout
-from .._registration.entries import CommandEntry, QueryEntry
+from .._registration.entries import CommandEntry, Entry, QueryEntry
+from .._registration.registered import Registered
 from .._subscriptions.inline import inline_step
 from .._subscriptions.projection import Projection
 from .._subscriptions.subscription import Subscription, recorded_subscription
@@ -40,7 +42,7 @@ from .._writing.recorded_side import recorded_side
 from .._writing.storage import Kept, StateStored, Storage, WriteSide
 from .._writing.tracked import AggregateRemoved
 from ..errors import Fault, UndecodableCommand
-from .answerers import check_answerers
+from .answerers import check_answerers, remote_answerers
 from .caches import cache_subscriptions, cached_queries, check_caches
 from .check_handlers import (
     check_handlers,
@@ -59,7 +61,6 @@ from .known_events import learn_all_events, learn_events, named_events, with_sub
 from .parts import Parts
 from .planner import Planned, Planner
 from .processes import TIMEOUT, process_subscriptions, starting
-from .query_routes import described, reads_by_query, route_queries
 from .subscriptions import (
     event_handler_subscriptions,
     feed,
@@ -129,7 +130,7 @@ def assemble(parts: Parts) -> Assembly:
         *check_caches(registered, queries, projections),
         *(check_processes(registered, parts.requests) if registered.processes else ()),
         *check_served(registered, queries, parts.requests, parts.transport),
-        *check_answerers(registered, queries, parts.requests),
+        *(check_answerers(registered, queries, parts.requests) if _has_answerers(registered) else ()),
         *check_views(projections, queries),
         *learn_events(registered, events, event_types),
         *check_secrets(events, planner.views),
@@ -154,12 +155,12 @@ def assemble(parts: Parts) -> Assembly:
     ]
     for subscription in subscriptions:
         services.consistency.applied[subscription.name] = subscription.events
-    reads = reads_by_query(queries, [each for each in projections.values() if each is not None and not each.inline])
+    reads = _reads(queries, [each for each in projections.values() if each is not None and not each.inline])
     answers = Answers(parts.cache) if parts.cache is not None else None
-    cached = cached_queries(parts.registered.queries, reads, reads_by_query(queries, inline))
+    cached = cached_queries(parts.registered.queries, reads, _reads(queries, inline))
     cachings = [Caching(each, answers, services) for each in cached] if answers is not None else []
     asynchronous = [each for each in projections.values() if each is not None and not each.inline]
-    route_queries(parts, queries, services, asynchronous, {each.query.message: each for each in cachings})
+    _route_queries(parts, queries, services, asynchronous, {each.query.message: each for each in cachings})
     # The commit of a command changes the answers of queries that read an inline projection, or no projection.
     changed = [each for each in cachings if each.query.subscription and (each.query.inline or not each.query.reads)]
     if changed and answers is not None:
@@ -247,7 +248,7 @@ def _route_commands(
         steps = command_steps(
             services,
             entry.message,
-            described(entry, plan),
+            _described(entry, plan),
             middleware=middleware_of(parts, entry.message) if entry is not TIMEOUT else (),
             inside=middleware_of(parts, entry.message, inside=True) if entry is not TIMEOUT else (),
             key=entry.key,
@@ -259,3 +260,63 @@ def _route_commands(
         if parts.registered.processes:
             invoke = starting(parts.registered, entry.message, invoke)
         services.command_pipelines[entry.message] = pipeline(entry.message, steps, invoke)
+
+
+def _reads(
+    queries: Mapping[QueryEntry, Planned | None], projections: Sequence[Projection]
+) -> Mapping[type[Query[Any]], Sequence[str]]:
+    """Return the projections that each query with one handler reads."""
+    return {
+        entry.message: _reads_of(entry, plan, projections) for entry, plan in queries.items() if entry.answerer is None
+    }
+
+
+def _reads_of(entry: QueryEntry, plan: Planned | None, projections: Sequence[Projection]) -> Sequence[str]:
+    """Return the projections that a handler reads: those that it names, and those that write its views."""
+    views = plan.views if plan is not None else frozenset()
+    return [each.name for each in projections if each.name in entry.reads or each.views & views]
+
+
+def _route_queries(
+    parts: Parts,
+    planned: Mapping[QueryEntry, Planned | None],
+    services: Services,
+    projections: Sequence[Projection],
+    cachings: Mapping[type[Query[Any]], Caching],
+) -> None:
+    """Build the pipeline of each query, and of each answerer of a query that has several."""
+    answerers: dict[type[Query[Any]], dict[str, Answerer]] = {}
+    for entry, plan in planned.items():
+        if plan is None:
+            continue
+        caching = cachings.get(entry.message) if entry.answerer is None else None
+        reads = _reads_of(entry, plan, projections)
+        steps = query_steps(
+            services,
+            entry.message,
+            _described(entry, plan),
+            reads=reads,
+            middleware=middleware_of(parts, entry.message),
+            cache=caching.step() if caching is not None else None,
+            streams=plan.streams,
+        )
+        invoke = plan.recorded(services.recorder, "query", entry.message)
+        route = pipeline(entry.message, steps, invoke, reads=reads, streams=plan.streams)
+        if entry.answerer is None:
+            services.query_pipelines[entry.message] = route
+        else:
+            answerers.setdefault(entry.message, {})[entry.answerer] = route
+    for message, remote in remote_answerers(parts).items() if parts.registered.answerers else ():
+        answerers.setdefault(message, {}).update(remote)
+    services.answerers.update(answerers)
+    services.query_pipelines.update({each: several(each, named) for each, named in answerers.items()})
+
+
+def _has_answerers(registered: Registered) -> bool:
+    return bool(registered.answerers) or any(entry.answerer is not None for entry in registered.queries)
+
+
+def _described(entry: Entry, plan: Planned) -> str:
+    """Describe a handler for `explain`."""
+    given = f" given {'; '.join(plan.injected)}" if plan.injected else ""
+    return f"handler {entry.label} ({entry.place.file}:{entry.place.line}){given}"
