@@ -10,10 +10,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from twofold import Health
+from twofold import Health, Problem
 from twofold.errors import StorageError, TransientFailure
 
-from ._advice import in_words
 from ._output import FINDING, Failure, JsonOption, YesOption, confirmed, print_json, print_table, run, say
 from ._target import AppOption, entered
 
@@ -162,14 +161,18 @@ def resume(subscription: Pausable, app: AppOption = None) -> None:
     run(work)
 
 
+def _in_words(problem: Problem) -> str:
+    return f"{problem.sentence} {problem.command_advice}"
+
+
 def _print_health(health: Health, as_json: bool) -> None:
     if as_json:
         print_json({"healthy": health.healthy, "problems": health.problems, "notes": health.notes})
         return
     for problem in health.problems:
-        say(in_words(problem), style="red")
+        say(_in_words(problem), style="red")
     for note in health.notes:
-        say(in_words(note), style="yellow")
+        say(_in_words(note), style="yellow")
     say("healthy" if health.healthy else f"{len(health.problems)} problem(s) found")
 
 

@@ -48,6 +48,8 @@ _CHANGES: Mapping[str, _Change] = {
     "/parked/edit": _parked.edit,
     "/parked/retry": _parked.retry,
     "/parked/discard": _parked.discard,
+    "/messages/pause": _messages.pause,
+    "/messages/resume": _messages.resume,
     "/messages/retry": _messages.retry,
     "/messages/discard": _messages.discard,
     "/processes/retry": _processes.retry,

@@ -18,13 +18,16 @@ class Condition(NamedTuple):
 
 def condition(status: SubscriptionStatus, health: Health) -> Condition:
     """Return the condition of a subscription in all processes."""
-    tones = {each.severity for each in health.problems if each.subject == status.name}
+    found = [each for each in health.problems if each.subject == status.name]
+    tones = {each.severity for each in found}
     if status.overall != "running":
         return Condition(status.overall, {"paused": "note", "inline": "ok"}.get(status.overall, "critical"))
     if "critical" in tones:
         return Condition("failing", "critical")
     if status.parked:
         return Condition("parked events", "warning")
+    if any(each.code == "process_stuck" for each in found):
+        return Condition("stuck", "warning")
     if tones:
         return Condition("lagging", "warning")
     return Condition("retrying", "warning") if status.retrying else Condition("running", "ok")

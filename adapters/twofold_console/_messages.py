@@ -1,4 +1,4 @@
-"""Consumers, and parked messages of other applications: list, retry, discard."""
+"""Consumers with pause and resume, and parked messages of other applications: list, retry, discard."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ._pausing import pause_everywhere, resume_everywhere
 from ._render import Notice, console_of, go_to, page
 
 _MOST = 100
@@ -30,19 +31,31 @@ async def retry(request: Request, form: Mapping[str, str]) -> Response:
     """Deliver one parked message again, or all of a consumer."""
     name, operations = form.get("consumer", ""), console_of(request).application.operations
     number = await operations.retry_messages(name, [form["id"]] if "id" in form else None)
-    return await _changed(request, name, f"{_messages(number)} delivered again.")
+    return await _changed(request, name, Notice(f"{_messages(number)} delivered again."))
 
 
 async def discard(request: Request, form: Mapping[str, str]) -> Response:
     """Delete the parked messages with an id."""
     name, operations = form.get("consumer", ""), console_of(request).application.operations
     number = await operations.discard_messages(name, [form.get("id", "")])
-    return await _changed(request, name, f"{_messages(number)} discarded.")
+    return await _changed(request, name, Notice(f"{_messages(number)} discarded."))
 
 
-async def _changed(request: Request, name: str, text: str) -> Response:
+async def pause(request: Request, form: Mapping[str, str]) -> Response:
+    """Pause a consumer in every process."""
+    name, reason = form.get("consumer", ""), form.get("reason", "").strip()
+    return await _changed(request, name, await pause_everywhere(request, name, reason))
+
+
+async def resume(request: Request, form: Mapping[str, str]) -> Response:
+    """Resume a paused consumer."""
+    name = form.get("consumer", "")
+    return await _changed(request, name, await resume_everywhere(request, name))
+
+
+async def _changed(request: Request, name: str, notice: Notice) -> Response:
     await console_of(request).samples.take()
-    return go_to(request, "/messages", Notice(text), consumer=name)
+    return go_to(request, "/messages", notice, consumer=name)
 
 
 def _messages(count: int) -> str:

@@ -8,11 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ._format import condition
+from ._pausing import pause_everywhere, resume_everywhere
 from ._render import Notice, Unavailable, console_of, go_to, page
 
 _TONES = ("critical", "warning", "note", "ok")
-_PATIENCE = 5.0
-"""Seconds that a page waits for workers."""
 
 
 async def overview(request: Request) -> Response:
@@ -54,20 +53,14 @@ async def subscription(request: Request) -> Response:
 
 async def pause(request: Request, form: Mapping[str, str]) -> Response:
     """Pause a subscription in every process."""
-    name, operations = form.get("subscription", ""), console_of(request).application.operations
-    try:
-        await operations.pause(name, reason=form.get("reason", "").strip(), timeout=_PATIENCE)
-        notice = Notice(f"{name} is paused in every process.")
-    except TimeoutError:
-        notice = Notice(f"{name} is paused. A worker still finishes its transaction.")
-    return await _changed(request, name, notice)
+    name = form.get("subscription", "")
+    return await _changed(request, name, await pause_everywhere(request, name, form.get("reason", "").strip()))
 
 
 async def resume(request: Request, form: Mapping[str, str]) -> Response:
     """Resume a paused subscription."""
-    name, operations = form.get("subscription", ""), console_of(request).application.operations
-    paused = await operations.resume(name)
-    return await _changed(request, name, Notice(f"{name} is resumed." if paused else f"{name} was not paused."))
+    name = form.get("subscription", "")
+    return await _changed(request, name, await resume_everywhere(request, name))
 
 
 async def _changed(request: Request, name: str, notice: Notice) -> Response:

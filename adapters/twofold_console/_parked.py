@@ -11,7 +11,7 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ._overview import _PATIENCE
+from ._pausing import PATIENCE
 from ._render import Notice, console_of, go_to, page
 
 _PAGE = 50
@@ -94,12 +94,12 @@ async def discard(request: Request, form: Mapping[str, str]) -> Response:
 async def _retried(request: Request, name: str, key: str | None, *, error: str | None = None) -> Response:
     operations = console_of(request).application.operations
     try:
-        left = await operations.retry(name, key, error=error, timeout=_PATIENCE)
+        left = await operations.retry(name, key, error=error, timeout=PATIENCE)
         notice = Notice("The events were processed.")
         if left:
             notice = Notice(f"{_events(len(left))} still parked. The first one: {left[0].reason}", "critical")
     except TimeoutError:
-        notice = Notice(f"The retry is requested. No worker has finished it within {_PATIENCE:g} seconds.")
+        notice = Notice(f"The retry is requested. No worker has finished it within {PATIENCE:g} seconds.")
     await console_of(request).samples.take()
     return go_to(request, "/parked", notice, subscription=name)
 

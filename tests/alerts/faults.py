@@ -255,7 +255,7 @@ FAULTS: Final = (
         _problem("messages_parked"),
         "messages_parked",
         _overview("lab.carrier has parked 1 message(s)"),
-        "`Transport.unpark`",
+        "`twofold messages discard CONSUMER ID`",
     ),
     Fault(
         "A background task has a defect",

@@ -47,6 +47,7 @@ ROOMS: Mapping[str, Sequence[str]] = {
         "_samples",
         "_access",
         "_render",
+        "_pausing",
         "_overview",
         "_topology",
         "_parked",
@@ -87,7 +88,6 @@ ROOMS: Mapping[str, Sequence[str]] = {
     ),
     "twofold_cli": (
         "_output",
-        "_advice",
         "_target",
         "_graph",
         "_applications",

@@ -72,6 +72,10 @@ async function refresh() {
   setTimeout(refresh, PERIOD);
 }
 
+// The navigation of a phone scrolls sideways, and shows the current page.
+const place = document.querySelector("nav [aria-current]");
+if (place) place.closest("nav").scrollLeft = place.offsetLeft - 60;
+
 if (button && document.querySelector("main [data-live]")) {
   button.hidden = false;
   button.addEventListener("click", () => {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from shlex import quote
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ..ports.subscription_store import Pause
@@ -69,8 +68,5 @@ def consumer_problems(consumers: Sequence[ConsumerStatus]) -> Iterator[Problem]:
     for each in consumers:
         if each.parked:
             text = f"{each.name} has parked {each.parked} message(s) that it cannot record"
-            advice = (
-                f"`twofold messages list {quote(each.name)}` or app.operations.parked_messages({each.name!r}) names the "
-                "reasons. Retry or discard them."
-            )
+            advice = f"app.operations.parked_messages({each.name!r}) names the reasons. Retry or discard them."
             yield Problem("messages_parked", "warning", each.name, text, advice)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from shlex import quote
 from typing import Any
 
 import anyio
@@ -220,8 +219,8 @@ class Messaging:
 def _lost(consumer: str) -> Problem:
     text = f"{consumer} has recorded events that the event log of their application has lost"
     advice = (
-        f"`twofold lost {quote(consumer)}` or app.operations.lost_events({consumer!r}) lists these events. Compensate for "
-        f"them where needed. Then run `twofold lost {quote(consumer)} --accept` or app.operations.accept_loss({consumer!r})."
+        f"app.operations.lost_events({consumer!r}) lists these events. Compensate for them where needed. Then call "
+        f"app.operations.accept_loss({consumer!r})."
     )
     return Problem("source_lost_events", "warning", consumer, text, advice)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from .problem_commands import commands_for
+
 ProblemCode: TypeAlias = Literal[
     "store_unavailable",
     "store_failed",
@@ -47,7 +49,7 @@ class Problem:
         severity: "critical", "warning" or "note".
         subject: the subscription, scheduled command, view or consumer that it concerns; empty if none.
         text: what was found.
-        advice: what to do, as sentences.
+        advice: what to do, as sentences. It names calls of Python.
     """
 
     code: ProblemCode
@@ -60,6 +62,12 @@ class Problem:
     def sentence(self) -> str:
         """The text with a full stop. The text of an error at its end may have one."""
         return f"{self.text.removesuffix('.')}."
+
+    @property
+    def command_advice(self) -> str:
+        """What to do, as sentences that name commands of `twofold` between backticks instead of calls of Python."""
+        found = commands_for(self.code, self.subject)
+        return self.advice if found is None else found
 
     def __str__(self) -> str:
         return f"{self.sentence} {self.advice}"

@@ -14,7 +14,8 @@ import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from tests.adapters.console.browser import EXECUTABLE, Browser, browsing
-from tests.adapters.console.shop import HOSTILE, Place, new_shop
+from tests.adapters.console.seeded import seeded
+from tests.adapters.console.shop import Place
 from tests.servers.process import free_port
 from tests.servers.waiting import wait_until
 from twofold import Application
@@ -25,8 +26,11 @@ pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="Chromium is not inst
 AXE = os.environ.get("AXE", "")
 PATHS = [
     "/", "/?show=attention", "/topology", "/topology?kind=event&name=Placed", "/parked", "/events?follow=on", "/path",
-    "/processes", "/schedule", "/caches", "/workers", "/subscription?name=mail", "/nothing",
+    "/messages", "/processes", "/schedule", "/caches", "/workers", "/subscription?name=mail", "/nothing",
 ]  # fmt: skip
+
+WIDTH = "Math.max(document.documentElement.scrollWidth, innerWidth)"
+"""The width that a page needs. A phone enlarges `innerWidth` until a page that is too wide fits."""
 
 
 class Served:
@@ -52,20 +56,16 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Serve the console of a shop with a parked event, 30 subscriptions, and a hostile payload."""
-    shop, port = new_shop(refuses="onerror", handlers=27), free_port()
+    """Serve the console of a shop with something on every page, and hostile payloads."""
+    port = free_port()
 
-    async def run(*, task_status: anyio.abc.TaskStatus[None]) -> None:
-        async with shop:
-            await shop.dispatch(Place(order_id="1"))
-            await shop.dispatch(Place(order_id="2", product=HOSTILE))
-            await shop.settle()
-            await shop.operations.pause("handler_07", reason=HOSTILE)
-            task_status.started()
+    async def run(*, task_status: anyio.abc.TaskStatus[Application]) -> None:
+        async with seeded() as shop:
+            task_status.started(shop)
             await serve(shop, port=port)
 
     with start_blocking_portal() as portal:
-        running, _ = portal.start_task(run)
+        running, shop = portal.start_task(run)
         with browsing(tmp_path_factory.mktemp("profile")) as browser:
             wait_until(lambda: answers(browser, f"http://127.0.0.1:{port}"), "the console was to answer")
             yield Served(browser, f"http://127.0.0.1:{port}", shop, portal)
@@ -91,7 +91,7 @@ def test_the_sign_in_page_is_accessible(served: Served) -> None:
         served.browser.run(f"{axe};0")
         report = "axe.run().then(r => r.violations.map(v => [v.id, v.nodes[0].target.join(' ')]))"
         assert served.browser.run(report) == []
-        assert served.browser.run("document.documentElement.scrollWidth - innerWidth") <= 0
+        assert served.browser.run(WIDTH) == width
     running.cancel()
 
 
@@ -135,7 +135,7 @@ def test_no_page_is_wider_than_a_phone(served: Served) -> None:
     served.browser.show_as(width=390)
     for path in served.paths():
         served.browser.open(served.url + path)
-        assert served.browser.run("document.documentElement.scrollWidth - innerWidth") <= 0, path
+        assert served.browser.run(WIDTH) == 390, path
         small = (
             "[...document.querySelectorAll('main button, nav a')].filter(e => e.offsetParent && e.offsetHeight < 44)"
         )
@@ -192,7 +192,7 @@ def test_pages_are_readable_without_scripts(served: Served) -> None:
     served.browser.call("Emulation.setScriptExecutionDisabled", value=True)
     try:
         served.browser.open(f"{served.url}/")
-        assert served.browser.run("document.querySelectorAll('#rows tbody tr').length") == 30
+        assert served.browser.run("document.querySelectorAll('#rows tbody tr').length") >= 30
         assert served.browser.run("document.getElementById('live').hidden") is True
     finally:
         served.browser.call("Emulation.setScriptExecutionDisabled", value=False)

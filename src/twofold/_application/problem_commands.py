@@ -1,4 +1,4 @@
-"""What to run for a problem: the advice of a problem names Python calls, and here its command."""
+"""The command of `twofold` that helps with a problem, for people who have no Python session."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping
 from shlex import quote
 from typing import Final
 
-from twofold import Problem
-
 _ADVICE: Final[Mapping[str, Callable[[str], str]]] = {
     "no_worker": lambda _: "Run `twofold worker`.",
     "parked": lambda name: f"Run `twofold parked list {name}` for the reasons. Retry or discard the events.",
     "messages_parked": lambda name: (
         f"Run `twofold messages list {name}` for the reasons. Retry or discard the messages."
+    ),
+    "source_lost_events": lambda name: (
+        f"Run `twofold lost {name}` for the events, and compensate for them where needed. Then run "
+        f"`twofold lost {name} --accept`."
     ),
     "events_lost": lambda name: (
         f"If no better copy of the log exists, run `twofold realign` for projections, or `twofold replay {name} --after "
@@ -24,6 +26,7 @@ _ADVICE: Final[Mapping[str, Callable[[str], str]]] = {
     ),
     "unreadable_row": lambda _: "Run `twofold rebuild NAME` with the projection of the view.",
     "paused": lambda name: f"Resume it with `twofold resume {name}`.",
+    "process_stuck": lambda name: f"Correct the cause, and run `twofold processes retry {name} KEY`.",
     "schedule_stuck": lambda name: f"Run `twofold scheduled retry {name}`, or cancel the command.",
     "schedule_overdue": lambda _: "Check that `twofold worker` runs and is not overloaded.",
     "projection_changed": lambda name: f"Run `twofold rebuild {name}` with this release, or stop this release.",
@@ -31,7 +34,7 @@ _ADVICE: Final[Mapping[str, Callable[[str], str]]] = {
 """The advice by the code of a problem, with the subject as a shell writes it. Other problems keep their advice."""
 
 
-def in_words(problem: Problem) -> str:
-    """Return a problem with the command that helps."""
-    advice = _ADVICE.get(problem.code)
-    return str(problem) if advice is None else f"{problem.sentence} {advice(quote(problem.subject))}"
+def commands_for(code: str, subject: str) -> str | None:
+    """Return the advice for a problem with commands of `twofold` between backticks; None if no command helps."""
+    advice = _ADVICE.get(code)
+    return None if advice is None else advice(quote(subject))
