@@ -12,12 +12,15 @@ from tests.mutants.core import replacing as replacing_attribute
 from tests.mutants.harness import Mutants, MutantSuite
 from tests.mutants.places import at
 from tests.mutants.transactions import commits_anyway, leaves_savepoints, quietly
+from twofold._application import parked_operations
 from twofold._definitions.process_marks import MessageMethod
 from twofold._processes import instance, processor, records
+from twofold._processes.inputs import CommandDiscarded
 from twofold._processes.instance import Effects, Instance
 from twofold._processes.processor import ProcessProcessor
 from twofold._processes.round import Round
 from twofold._wiring import assembly
+from twofold._writing import transactions
 from twofold.ports import ProcessRecord, WriteTransaction
 from twofold.testing.conformance import ProcessRecordSuite, ProcessSuite
 
@@ -64,6 +67,21 @@ def _undoing_what_failed(failed: Any) -> Any:
 
 async def _own_time(store: object, clock: Any) -> Any:
     return clock.now()
+
+
+def _without_input(services: Any, gone: object) -> Any:
+    """Only delete the parked events."""
+    return transactions.writing(services.write.store)
+
+
+def _dropping_everything(discarded: Any) -> Any:
+    """Undo no step that was executed after the discard."""
+
+    def drop(self: Instance, command: CommandDiscarded) -> Effects | None:
+        self.progress.completed.clear()
+        return discarded(self, command)  # type: ignore[no-any-return]
+
+    return drop
 
 
 def _first(found: Instance) -> Any:
@@ -132,6 +150,13 @@ FAULTS: Faults = {
     },
     SUITE.test_an_error_without_a_method_parks_the_key: {
         "errors without a method are ignored": setting(Instance, "failed", lambda *_: Effects()),
+    },
+    SUITE.test_a_discarded_command_compensates: {
+        "the process is not told": setting(parked_operations, "discarding", _without_input),
+        "the process waits on": setting(Instance, "discarded", lambda *_: Effects()),
+    },
+    SUITE.test_one_of_two_commands_is_discarded: {
+        "every command is dropped": replacing_attribute(Instance, "discarded", _dropping_everything),
     },
     SUITE.test_two_inputs_at_once: {
         "inputs while a process compensates are handled": setting(Instance, "_is_open", True),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from tests.domains.stock import Fill, OutOfStock, Take
+from tests.domains.stock import Fill, GetLevel, OutOfStock, Take
 from tests.transport.serving import serving
 from twofold import Application, Command, Event, Flow, Process, Retry, Router, UnitOfWork, on_error, on_reply, starts
 from twofold.errors import CommitUnknown, RemoteTimeout
@@ -56,10 +56,22 @@ class Taking(Process, name=NAME, key="order_id"):
         flow.compensate("no reply")
 
 
-def shop(store: WriteStore, broker: InMemoryTransport) -> Application:
+class Impatient(Process, name=NAME, key="order_id"):
+    """Has no method for a reply that is late."""
+
+    order_id: str
+    left: int = -1
+
+    @starts(Wanted)
+    def wanted(self, event: Wanted, flow: Flow) -> None:
+        undo = Fill(article=f"back from {self.order_id}", number=event.number)
+        flow.send(Take(article=event.article, number=event.number), compensate=undo, within=timedelta(milliseconds=100))
+
+
+def shop(store: WriteStore, broker: InMemoryTransport, process: type[Process] = Taking) -> Application:
     """Return the application with the process."""
     router = Router("shop")
-    router.process(remote={Take: "stock", Fill: "stock"}, retry=Retry(attempts=3, delay=0.01))(Taking)
+    router.process(remote={Take: "stock", Fill: "stock"}, retry=Retry(attempts=3, delay=0.01))(process)
 
     @router.command_handler(Want)
     async def want(command: Want, unit: UnitOfWork) -> None:
@@ -107,6 +119,25 @@ async def test_a_request_is_repeated_with_its_key(
         found = await wanted(app, *(Want(order_id=order_id) for order_id in "abc"))
     assert crashes == 3
     assert sorted(left for _, left in found.values()) == [7, 8, 9]
+
+
+async def test_a_discarded_command_with_an_unknown_outcome(
+    here: WriteStore, there: WriteStore, broker: InMemoryTransport
+) -> None:
+    """A command without a reply may have taken effect. If an operator discards it, its compensation is sent."""
+    await here.create_schema([])
+    async with serving(there, broker) as stock:
+        await stock.dispatch(Fill(article="late", number=10))
+    async with shop(here, broker, Impatient) as app:
+        await app.dispatch(Want(order_id="a", article="late"))
+        await app.settle()
+        (gone,) = await app.operations.discard(NAME, "a")
+        async with serving(there, broker) as stock:
+            await app.settle()
+            await stock.settle()
+            assert await stock.execute(GetLevel(article="back from a")) is not None
+        process = await app.operations.process(NAME, "a")
+        assert (process.state, process.reason) == ("failed", f"a command was discarded: {gone.reason}")
 
 
 async def test_a_late_reply(here: WriteStore, there: WriteStore, broker: InMemoryTransport) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from .._background.backoff import Backoff
 from .._background.polling import poll_until
 from .._definitions.position import START, Position
 from .._encoding.payloads import shown_payload
+from .._processes.discarding import discarding
 from .._subscriptions.status import error_class, not_parked, nothing_parked
 from .._writing.transactions import writing
 from ..ports.parked import ParkedEvent
@@ -193,6 +195,10 @@ class ParkedOperations(Operating):
         handled again. If one is deleted, the others stay in order: those that are parked until `retry`, and those with a
         pending retry until its time.
 
+        A process whose command is deleted compensates its completed steps, because it would wait for the reply forever. If
+        the reply of another service did not arrive in time, the command counts as a completed step. A process whose
+        compensation is deleted is stuck at it (`compensation_stuck`).
+
         Args:
             subscription: the name of a projection, event handler or relay.
             key: their ordering key; may be left out with `error`.
@@ -223,8 +229,11 @@ class ParkedOperations(Operating):
         from .._subscriptions.subscription import nothing_stored
 
         running = self._running()
-        forget = {each.name: each.forget for each in running.assembly.subscriptions}.get(subscription, nothing_stored)
-        return await discard(running.store_of(subscription), subscription, key, event_id, forget)
+        found = next((each for each in running.assembly.subscriptions if each.name == subscription), None)
+        forget = nothing_stored if found is None else found.forget
+        is_process = found is not None and found.kind == "process"
+        transact = partial(discarding, running.assembly.services) if is_process else None
+        return await discard(running.store_of(subscription), subscription, key, event_id, forget, transact)
 
     async def _first_keys(
         self, attempt: str, store: ReadStore, subscription: str, key: str | None, error: str | None

@@ -84,7 +84,25 @@ class RetryRequested(ProcessInput, name="twofold.process_retry_requested"):
     incarnation: UUID
 
 
-INPUTS: Final = (StartedByCommand, CommandSent, TimedOut, RetryRequested)
+class CommandDiscarded(ProcessInput, name="twofold.process_command_discarded"):
+    """An operator has discarded a parked command of a process, which is never executed.
+
+    Attributes:
+        incarnation: the incarnation that has sent the command.
+        id: the id of the command.
+        reason: why the command was parked.
+        unknown: whether the command may have taken effect, because its reply did not arrive in time.
+        compensates: whether the command is a compensation.
+    """
+
+    incarnation: UUID
+    id: UUID
+    reason: str
+    unknown: bool = False
+    compensates: bool = False
+
+
+INPUTS: Final = (StartedByCommand, CommandSent, TimedOut, RetryRequested, CommandDiscarded)
 
 
 class ProcessTimeout(Command[None], name="twofold.process_timeout"):

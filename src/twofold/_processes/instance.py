@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,14 +10,13 @@ from uuid import UUID, uuid5
 
 from pydantic import BaseModel
 
-from .._background.failures import description
 from .._definitions.flow import Decisions, Flow
 from .._definitions.message import Command, Event
 from .._definitions.process import Process
 from .._encoding.message_json import json_of
 from ..errors import ConfigurationError, NotStorable, RemoteTimeout
 from ..ports.processes import ENDED, ProcessState
-from .inputs import CommandSent, wire_name
+from .inputs import CommandDiscarded, CommandSent, wire_name
 
 
 class Packed(BaseModel, frozen=True):
@@ -130,7 +129,7 @@ class Instance:
         del self.progress.timers[timeout]
         return self._call(method, input_id)
 
-    def expects(self, sent: CommandSent) -> bool:
+    def expects(self, sent: CommandSent | CommandDiscarded) -> bool:
         """Return whether the reply to a command is an input."""
         if sent.compensates:
             return not self.ended and bool(self.progress.completed) and self._compensation().id == sent.id
@@ -142,7 +141,7 @@ class Instance:
             self.progress.completed.pop()
             self.state, self.reason = "compensating", self.progress.reason
             return self._compensate_next(Effects())
-        self._complete_step(sent)
+        self._complete_step(sent.id)
         method = next(
             (each for each in self.fields.process_replies if each.error is None and each.command is type(command)), None
         )
@@ -169,15 +168,31 @@ class Instance:
         if method is None:
             return None
         if isinstance(error, RemoteTimeout):
-            self._complete_step(sent)
+            self._complete_step(sent.id)
         else:
             del self.progress.sent[sent.id]
         return self._call(method, input_id, error, command=command)
 
-    def stuck(self, error: Exception) -> Effects:
+    def stuck(self, reason: str) -> Effects:
         """Stop at a compensation that has failed for the last time."""
-        self.state, self.reason = "compensation_stuck", description(error)
+        self.state, self.reason = "compensation_stuck", reason
         return Effects()
+
+    def discarded(self, command: CommandDiscarded) -> Effects | None:
+        """Compensate the process, because a command that it waits for is never executed.
+
+        A command with an unknown outcome counts as a completed step, so that it is compensated.
+        """
+        if not self.expects(command):
+            return None
+        reason = f"a command was discarded: {command.reason}" if command.reason else "a command was discarded"
+        if command.compensates:
+            return self.stuck(reason)
+        if command.unknown:
+            self._complete_step(command.id)
+        else:
+            del self.progress.sent[command.id]
+        return self._compensate(reason, list(self.progress.sent), Effects())
 
     def retry(self) -> Effects | None:
         """Send the compensation again that is stuck."""
@@ -186,8 +201,8 @@ class Instance:
         self.state, self.reason = "compensating", self.progress.reason
         return self._compensate_next(Effects())
 
-    def _complete_step(self, sent: CommandSent) -> None:
-        undo = self.progress.sent.pop(sent.id)
+    def _complete_step(self, command: UUID) -> None:
+        undo = self.progress.sent.pop(command)
         if undo is not None:
             self.progress.completed.append(undo)
 
@@ -220,13 +235,18 @@ class Instance:
             self.state = "completed"
             self._end(effects)
         elif decisions.compensate is not None:
-            self.state, self.reason = "compensating", decisions.compensate
-            progress.reason, progress.dropped = decisions.compensate, [*progress.dropped, *before]
-            self._end(effects)
-            return self._compensate_next(effects)
+            return self._compensate(decisions.compensate, before, effects)
         else:
             self._update_state()
         return effects
+
+    def _compensate(self, reason: str, dropped: Sequence[UUID], effects: Effects) -> Effects:
+        """Begin to compensate. The dropped commands are not executed any more."""
+        self.state = "compensating"
+        self.reason = self.progress.reason = reason
+        self.progress.dropped += dropped
+        self._end(effects)
+        return self._compensate_next(effects)
 
     def _end(self, effects: Effects) -> None:
         """Expect no replies and no timeouts any more."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
+from .._background.failures import description
 from .._definitions.envelope import Envelope
 from .._definitions.message import Command, Event
 from .._definitions.position import Position
@@ -22,6 +23,7 @@ from ..ports.processes import ENDED, ProcessRecord
 from ..ports.schedule import STORED_YEARS, ScheduledCommand
 from ..ports.transactions import WriteTransaction
 from .inputs import (
+    CommandDiscarded,
     CommandSent,
     ProcessTimeout,
     RetryRequested,
@@ -152,9 +154,10 @@ class Round:
             return self._answered(instance, stored, event, answer)
         if isinstance(event, TimedOut):
             return None if instance is None else instance.timed_out(event.timeout, event.timer, stored.id)
-        if isinstance(event, RetryRequested):
-            is_same = instance is not None and instance.incarnation == event.incarnation
-            return instance.retry() if instance is not None and is_same else None
+        if isinstance(event, (RetryRequested, CommandDiscarded)):
+            if instance is None or instance.incarnation != event.incarnation:
+                return None
+            return instance.retry() if isinstance(event, RetryRequested) else instance.discarded(event)
         message: Event | Command[Any] = event
         if isinstance(event, StartedByCommand):
             found = self.services.command_types
@@ -183,7 +186,7 @@ class Round:
         if sent.compensates:
             if not answer.final:
                 raise Unanswered(answer.error)
-            return instance.stuck(answer.error)
+            return instance.stuck(description(answer.error))
         effects = instance.failed(sent, answer.command, answer.error, stored.id)
         if effects is None:
             raise Unanswered(answer.error)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
+from typing import TypeAlias
 from uuid import UUID
 
 from .._background.log_lines import logger_of
@@ -15,14 +16,23 @@ from ..errors import CheckpointMoved
 from ..ports.checkpoints import Lease
 from ..ports.parked import ParkedEvent
 from ..ports.stores import ReadStore
+from ..ports.transactions import ReadTransaction
 from .status import not_parked, nothing_parked
 from .subscription import Forget, nothing_stored
 
 logger = logger_of("twofold.operations")
 
+Transact: TypeAlias = Callable[[Sequence[ParkedEvent]], AbstractAsyncContextManager[ReadTransaction]]
+"""Opens the transaction that deletes some parked events, and commits it."""
+
 
 async def discard(
-    store: ReadStore, subscription: str, key: str, event_id: UUID | None, forget: Forget = nothing_stored
+    store: ReadStore,
+    subscription: str,
+    key: str,
+    event_id: UUID | None,
+    forget: Forget = nothing_stored,
+    transact: Transact | None = None,
 ) -> Sequence[ParkedEvent]:
     """Delete the parked events of a key, or one of them, and return them in order.
 
@@ -35,6 +45,7 @@ async def discard(
         key: the ordering key.
         event_id: the id of one event; None for all events of the key.
         forget: deletes what the attempts at an event have stored.
+        transact: opens the transaction; by default, one that only deletes the events.
 
     Raises:
         LookupError: the key has no parked event, or the event is not one of them.
@@ -56,7 +67,7 @@ async def discard(
         left = replace(checkpoint, parked=checkpoint.parked - len(gone))
         lease = Lease(subscription, number, generation)
         with suppress(CheckpointMoved):  # a worker or another operator was faster, so the events are read again
-            async with writing(store) as transaction:
+            async with writing(store) if transact is None else transact(gone) as transaction:
                 await transaction.parked.remove(subscription, [each.event.position for each in gone])
                 if gone[0] is parked[0] and gone[0].again is not None:
                     await transaction.parked.retry(subscription, key, at=gone[0].again)

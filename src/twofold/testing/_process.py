@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, Self, TypeAlias, TypeVar
 from uuid import UUID, uuid5
 
+from .._background.failures import description
 from .._definitions.message import Command, Event
 from .._definitions.process import Process
 from .._encoding.round_trip import round_trip_of
@@ -249,7 +250,7 @@ class _Run(Generic[P]):
         if isinstance(input, Reply):
             return instance.answered(sent, command, input.result, id)
         if sent.compensates:
-            return instance.stuck(input.error)
+            return instance.stuck(description(input.error))
         effects = instance.failed(sent, command, input.error, id)
         if effects is None:
             raise input.error

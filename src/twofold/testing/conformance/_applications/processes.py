@@ -27,6 +27,7 @@ from .._tools.dial import Dial, WrongClock
 from .._tools.in_time import CEILING, WHOLE_TEST, in_time, until
 from .._tools.opened import NewStore
 from .process_changes import ProcessChanges, only
+from .process_discards import ProcessDiscards
 from .process_interruptions import ProcessInterruptions
 
 HOUR = timedelta(hours=1)
@@ -54,7 +55,7 @@ async def timed_out(app: Application, dial: Dial) -> None:
     await until(is_recorded, "the timeout was to be recorded")
 
 
-class ProcessSuite(ProcessInterruptions, ProcessChanges):
+class ProcessSuite(ProcessInterruptions, ProcessChanges, ProcessDiscards):
     """The promises of processes on a store. Needs the fixture `new_store`."""
 
     async def test_from_start_to_completion(self, new_store: NewStore) -> None:

@@ -143,6 +143,26 @@ class RepositoryRaces:
                 assert len(await stream_of(store, "account-a")) == 1 + WRITERS
                 assert await app.dispatch(ONE) == WRITERS + 1
 
+    async def test_get_or_begin_does_not_begin_a_removed_aggregate(self, new_store: NewStore) -> None:
+        """The id of a removed aggregate stays taken. A repeat would not help, so the error is not a conflict."""
+        runs = list[Run]()
+
+        async def run(command: Run, accounts: Repository[Account]) -> str:
+            runs.append(command)
+            await accounts.get_or_begin("a", lambda: Account.begin(Opened(account_id="a")))
+            return ""
+
+        router = handled(run)
+        router.use(retry_conflicts(attempts=5, delay=0.001))
+        for event_sourced in BOTH:
+            async with new_store([]) as store, running(store, router, work=False, event_sourced=event_sourced) as app:
+                await app.dispatch(Open(account_id="a"))
+                await app.dispatch(Close(account_id="a"))
+                with pytest.raises(AggregateExists):
+                    await app.dispatch(Run())
+                assert len(await stream_of(store, "account-a")) == 2
+        assert len(runs) == len(BOTH)
+
     async def test_get_or_begin_refuses_another_id(self, new_store: NewStore) -> None:
         """An aggregate with another id than the requested one is refused, and nothing is written."""
 
