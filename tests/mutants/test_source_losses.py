@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from tests.mutants.core import Faults, FaultSuite, replacing, setting
+from tests.mutants.core import Faults, FaultSuite, at_once, replacing, setting
 from tests.mutants.test_strangers import FIXTURES
 from tests.transport import test_publishing, test_source_losses
 from twofold._application import messaging
@@ -49,8 +49,13 @@ LOSSES: Faults = {
         "only the last event of a token is compared": setting(token, "ids_of_types", lambda *_: ()),
     },
     test_publishing.test_an_idle_relay_publishes_its_checkpoint_again: {
-        "events from before a consumer are waited for": replacing(
-            recording, "part_of", lambda of: lambda name, number: of(name, number)._replace(started=f"other.{number}")
+        "events from before a consumer are waited for": at_once(
+            setting(test_publishing, "CEILING", 2.0),
+            replacing(
+                recording,
+                "part_of",
+                lambda of: lambda name, number: of(name, number)._replace(started=f"other.{number}"),
+            ),
         ),
     },
     test_source_losses.test_another_process_reports_the_loss: {
