@@ -138,6 +138,7 @@ _KINDS: Final[Mapping[type[Exception], _Kind]] = {
     ),
     errors.NotStorable: _UNSTORABLE,
     errors.ReadNotReady: _NOT_READY,
+    errors.TooFewAnswers: _Kind(503, "too-few-answers", "Too few services have answered.", True),
     errors.TransientFailure: _UNAVAILABLE,
     errors.ApplicationNotRunning: _UNAVAILABLE,
     errors.NotSent: _UNAVAILABLE,

@@ -31,6 +31,7 @@ TABLE = [
     (errors.CommitUnknown("secret"), 500, "outcome-unknown", None),
     (errors.AfterCommitFailed("secret"), 500, "after-commit-failed", None),
     (errors.ReadNotReady("secret", lag=1), 503, "read-not-ready", None),
+    (errors.TooFewAnswers("secret", answers={}, failures={}), 503, "too-few-answers", None),
     (errors.TransientFailure("secret"), 503, "unavailable", None),
     (errors.TransactionIdled("secret"), 503, "unavailable", None),
     (errors.ApplicationNotRunning("secret"), 503, "unavailable", None),
