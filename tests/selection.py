@@ -23,7 +23,7 @@ def represented(kinds: Sequence[str], chosen: Sequence[str]) -> list[Any]:
 
 
 def one_database(kinds: Sequence[str], test: str) -> list[Any]:
-    """Return parameters for a test of the core: all kinds of stores except databases, and one of the databases.
+    """Return parameters for a test of the core: in memory on trio, and on one of the databases, which run on asyncio.
 
     The name of the test determines the database. So each database takes part in a share of the tests, and each run and
     each process selects the same cases.
@@ -33,9 +33,10 @@ def one_database(kinds: Sequence[str], test: str) -> list[Any]:
         test: the name of the test.
     """
     databases = [kind for kind in kinds if kind in DATABASES]
-    others = [kind for kind in kinds if kind not in DATABASES]
-    selected = databases[crc32(test.encode()) % len(databases)] if databases else None
-    return represented(kinds, [kind for kind in kinds if kind in others or kind == selected])
+    if not databases:
+        return list(kinds)
+    selected = "memory-trio", databases[crc32(test.encode()) % len(databases)]
+    return represented(kinds, [kind for kind in kinds if kind in selected])
 
 
 class LeftOut:

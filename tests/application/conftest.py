@@ -13,7 +13,7 @@ from twofold.ports import WriteStore
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test in memory on both event loops, and on one of the databases: the tests are about the core."""
+    """Run each test in memory on trio, and on one of the databases on asyncio: the tests are about the core."""
     if "store_kind" in metafunc.fixturenames:
         found = runnable(STORES, "Applications: retries, timeouts, time limits and shutdown")
         everywhere = metafunc.config.getoption("everywhere")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from tests.cli.shop import Place, opened
@@ -17,6 +20,14 @@ from twofold_cli import cli
 
 Call = Callable[..., Result]
 Json = Callable[..., Any]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _build_the_command_once() -> Iterator[None]:
+    """Keep the command: typer's runner builds it at each call, which takes most of a call's CPU time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.testing._get_command", cache(get_command))
+        yield
 
 
 @pytest.fixture
@@ -34,25 +45,45 @@ def as_json(call: Call) -> Json:
 
 
 @pytest.fixture
-def seeded(call: Call, monkeypatch: pytest.MonkeyPatch) -> Call:
+def seeded(call: Call, seeded_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
     """The command line on a shop with two handled orders, a parked event, and a stopped worker."""
     monkeypatch.setenv("SHOP_REFUSES", "lantern")
-    assert call("schema", "create").exit_code == 0
+    shutil.copy(seeded_database, tmp_path / "shop.db")
+    return call
+
+
+@pytest.fixture(scope="session")
+def seeded_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of `seeded`, which each test copies."""
+    file = tmp_path_factory.mktemp("seeded") / "shop.db"
 
     async def seed(app: Application) -> None:
-        for number, product in enumerate(("lamp", "lantern")):
-            await app.dispatch(Place(order_id=str(number), product=product))
-        await app.settle()
+        await app.create_schema()
+        async with app:
+            for number, product in enumerate(("lamp", "lantern")):
+                await app.dispatch(Place(order_id=str(number), product=product))
+            await app.settle()
 
-    in_shop(seed)
-    return call
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SHOP_DATABASE", f"sqlite+aiosqlite:///{file}")
+        patch.setenv("SHOP_REFUSES", "lantern")
+        _in_opened(seed)
+    return file
 
 
 def in_shop(work: Callable[[Application], Any]) -> None:
     """Run the shop, and a function with it."""
 
+    async def enter(app: Application) -> None:
+        async with app:
+            await work(app)
+
+    _in_opened(enter)
+
+
+def _in_opened(work: Callable[[Application], Any]) -> None:
     async def run() -> None:
-        async with opened() as app, app:
+        async with opened() as app:
             await work(app)
 
     anyio.run(run)

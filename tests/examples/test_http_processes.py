@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import cycle
-from pathlib import Path
 
 import anyio
 import httpx2
@@ -20,8 +19,8 @@ from tests.servers.process import free_port
 from twofold.testing.conformance._tools.in_time import CEILING
 
 CLIENTS = 50
-READS = 8
-"""The reads of each client. With `--everywhere` there are 25 times as many, 10,000 in all."""
+READS = 4
+"""The reads of each client. With `--everywhere` there are 50 times as many, 10,000 in all."""
 
 COMMAND = "uvicorn orders.http:api --log-level warning --timeout-graceful-shutdown 5 --port {}"
 TOKEN = "Consistency-Token"
@@ -33,12 +32,12 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture
-def servers(tmp_path: Path) -> Iterator[tuple[str, str]]:
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """Run two processes on one database, and return their URLs. They start at the same time and create the tables."""
-    first, second = free_port(), free_port()
+    first, second, folder = free_port(), free_port(), tmp_path_factory.mktemp("shared")
     with ExitStack() as stack, ThreadPoolExecutor() as threads:
-        services = [serving(COMMAND.format(port), tmp_path, port) for port in (first, second)]
+        services = [serving(COMMAND.format(port), folder, port) for port in (first, second)]
         list(threads.map(stack.enter_context, services))
         yield f"http://127.0.0.1:{first}", f"http://127.0.0.1:{second}"
 
@@ -60,8 +59,10 @@ class Client:
         return answer
 
     async def read(self, order_id: str, status: str) -> None:
-        """Read an order, which must have a status."""
-        answer = await self.send("GET", f"/orders/{order_id}")
+        """Read an order, which must have a status. On a busy machine, some answers are that the read is not ready."""
+        with anyio.fail_after(CEILING):
+            while (answer := await self.send("GET", f"/orders/{order_id}")).status_code == 503:
+                assert answer.json()["type"] == "urn:twofold:problem:read-not-ready"
         if answer.status_code != 200 or answer.json()["status"] != status:
             self.stale.append(answer.text)
 
@@ -78,7 +79,7 @@ async def test_concurrent_clients_read_their_own_writes_at_another_process(
     servers: tuple[str, str], everywhere: bool
 ) -> None:
     """No answer of 50 concurrent clients is stale, although another process answers than the one that wrote."""
-    rounds = READS // 2 * (25 if everywhere else 1)
+    rounds = READS // 2 * (50 if everywhere else 1)
     limits = httpx2.Limits(max_connections=CLIENTS)
     async with httpx2.AsyncClient(timeout=CEILING, limits=limits) as http, anyio.create_task_group() as group:
         clients = [Client(http, cycle(servers[number % 2 :] + servers[: number % 2])) for number in range(CLIENTS)]

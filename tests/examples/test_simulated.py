@@ -67,5 +67,5 @@ def test_no_schedule_breaks_the_orders(event_sourced: bool, everywhere: bool) ->
     async def scenario(simulation: Simulation) -> None:
         await trade(simulation, event_sourced=event_sourced)
 
-    done = simulate(scenario, store=InMemory, schedules=1_000 if everywhere else 50, workers=2)
+    done = simulate(scenario, store=InMemory, schedules=1_000 if everywhere else 20, workers=2)
     assert done.faults > done.schedules

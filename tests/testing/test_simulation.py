@@ -34,18 +34,19 @@ def test_each_mistake_is_found(mistake: str) -> None:
     assert str(again.value.__cause__) == str(found.value.__cause__)
 
 
-def test_no_schedule_breaks_a_sound_application() -> None:
+def test_no_schedule_breaks_a_sound_application(everywhere: bool) -> None:
     """The same shop without mistakes holds under every schedule."""
-    done = fragile(partial(buy, mistake=None), schedules=100)
-    assert done.schedules == 100
-    assert done.faults > 100
+    schedules = 1_000 if everywhere else 40
+    done = fragile(partial(buy, mistake=None), schedules=schedules)
+    assert done.schedules == schedules
+    assert done.faults > schedules
 
 
 def test_processes_share_the_schedules() -> None:
     """Several processes find the failure that one process finds."""
 
     async def scenario(simulation: Simulation) -> None:
-        await buy(simulation, "charge without key")
+        await buy(simulation, "check a read model")
 
     with pytest.raises(SimulationFailed) as alone:
         fragile(scenario, schedules=100)

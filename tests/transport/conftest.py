@@ -17,7 +17,7 @@ NewStore = Callable[[], AbstractAsyncContextManager[WriteStore]]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test in memory on both event loops, and on one of the databases: the tests are about the core."""
+    """Run each test in memory on trio, and on one of the databases on asyncio: the tests are about the core."""
     if "store_kind" in metafunc.fixturenames:
         found = runnable(STORES, "Applications that exchange events, commands and queries")
         everywhere = metafunc.config.getoption("everywhere")

@@ -5,16 +5,14 @@ from __future__ import annotations
 import enum
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
-from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
-import anyio
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, field_validator
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from twofold import View
 from twofold.errors import StorageError
@@ -107,46 +105,29 @@ plain = st.builds(
 )
 
 
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A database that all examples share."""
-    file: Path = tmp_path_factory.mktemp("columns") / "test.db"
-    url = f"sqlite+aiosqlite:///{file}"
-
-    async def prepare() -> None:
-        engine = create_async_engine(url)
-        await SqlAlchemy(engine).create_schema([Everything, Plain])
-        await engine.dispose()
-
-    anyio.run(prepare)
-    return url
+async def there_and_back(store: SqlAlchemy, row: View) -> View:
+    """Write a row and read it, in a transaction that is rolled back."""
+    transaction = await store.begin()
+    try:
+        writer = transaction.rows(type(row))
+        await writer.write([RowChange(row.key, row, Position(1))])
+        return (await writer.get_many([row.key]))[row.key]
+    finally:
+        await transaction.rollback()
 
 
-def there_and_back(url: str, row: View) -> View:
-    """Write a row and read it."""
-
-    async def work() -> View:
-        engine = create_async_engine(url)
-        try:
-            store = SqlAlchemy(engine)
-            transaction = await store.begin()
-            try:
-                writer = transaction.rows(type(row))
-                await writer.write([RowChange(row.key, row, Position(1))])
-                return (await writer.get_many([row.key]))[row.key]
-            finally:
-                await transaction.rollback()
-        finally:
-            await engine.dispose()
-
-    return anyio.run(work)
+@pytest.fixture
+async def tables(store: SqlAlchemy) -> SqlAlchemy:
+    """A store with the tables of the rows, which all examples share."""
+    await store.create_schema([Everything, Plain])
+    return store
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(row=everything | plain)
-def test_a_row_comes_back_equal(url: str, row: View) -> None:
+async def test_a_row_comes_back_equal(tables: SqlAlchemy, row: View) -> None:
     """Types, exponents of decimals, instants to the microsecond, NaN and infinities included."""
-    found = there_and_back(url, row)
+    found = await there_and_back(tables, row)
 
     assert type(found) is type(row)
     # repr tells NaN from NaN as equal and 2.5 from 2.50 as different; instants are brought to one zone first.
