@@ -22,6 +22,7 @@ from ._definitions.criteria import Criteria, select
 from ._definitions.envelope import Envelope
 from ._definitions.flow import Flow
 from ._definitions.folding import fold
+from ._definitions.gathered import AtLeast, Gathered
 from ._definitions.message import Command, Event, Message, Query
 from ._definitions.on import on
 from ._definitions.process import Process
@@ -62,6 +63,7 @@ __all__ = [
     "AggregateRemoved",
     "Answer",
     "Application",
+    "AtLeast",
     "Boundary",
     "Cache",
     "CacheStats",
@@ -76,6 +78,7 @@ __all__ = [
     "EventPage",
     "EventRecord",
     "Flow",
+    "Gathered",
     "Health",
     "History",
     "Ids",

@@ -11,6 +11,9 @@
     │   └── InvalidToken                           a consistency token
     ├── DispatchError
     │   ├── NoHandler (LookupError)                no handler is registered for this message
+    │   ├── TooFewAnswers (RuntimeError)           fewer answerers answered a query than the policy of `gather` needs
+    │   ├── AnswerTimeout (TimeoutError)           an answerer did not answer within the timeout of `gather`
+    │   ├── InvalidAnswer (TypeError)              an answerer returned a value that is not of the result type of its query
     │   ├── DispatchCycle (RecursionError)         a message was dispatched while it was being handled
     │   ├── HandlersFailed (ExceptionGroup)        handlers of a published event failed
     │   ├── NotAuthorised (PermissionError)        the authorisation hook refused the message
@@ -83,7 +86,7 @@ The module is longer than others, because it is one tree: the drawing above and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,6 +151,37 @@ class DispatchError(TwofoldError):
 
 class NoHandler(DispatchError, LookupError):
     """No handler is registered for this message."""
+
+
+class TooFewAnswers(DispatchError, RuntimeError):
+    """Fewer answerers answered a query than the policy of `gather` needs.
+
+    Attributes:
+        answers: the answers, by the name of the answerer.
+        failures: the errors of the answerers that failed or were late, by name.
+        unfinished: the answerers that were cancelled, because the policy could no longer be met.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        answers: Mapping[str, object],
+        failures: Mapping[str, Exception],
+        unfinished: Sequence[str] = (),
+    ) -> None:
+        super().__init__(message)
+        self.answers = dict(answers)
+        self.failures = dict(failures)
+        self.unfinished = tuple(unfinished)
+
+
+class AnswerTimeout(DispatchError, TimeoutError):
+    """An answerer did not answer within the timeout of `gather`."""
+
+
+class InvalidAnswer(DispatchError, TypeError):
+    """An answerer returned a value that is not of the result type of its query."""
 
 
 class DispatchCycle(DispatchError, RecursionError):

@@ -23,8 +23,10 @@ from twofold.testing.conformance import (
     NewNotifier,
     NewReadStore,
     NewRequests,
+    NewWriteStore,
     TakeBackup,
 )
+from twofold_memory import InMemory
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -93,6 +95,12 @@ def new_broker(kind: str, request: pytest.FixtureRequest) -> NewBroker:
 def new_requests(kind: str, request: pytest.FixtureRequest) -> NewRequests:
     """Return a function that opens a broker without servers."""
     return lambda: open_requests(kind, request)
+
+
+@pytest.fixture
+def new_write_store() -> NewWriteStore:
+    """Return a function that creates a store for an application of a suite that is about brokers."""
+    return InMemory
 
 
 @pytest.fixture

@@ -44,6 +44,20 @@ class Take(Command[int], name="stock.take"):
     number: int
 
 
+class Garbled(Exception):
+    """An error whose text is not valid Unicode."""
+
+    def __str__(self) -> str:
+        return "half a pair \ud800, and NUL \0"
+
+
+class Mute(Exception):
+    """An error that fails to create its text."""
+
+    def __str__(self) -> str:
+        raise LookupError
+
+
 class Break(Command[None], name="stock.break"):
     how: str
 
@@ -90,7 +104,7 @@ async def take(command: Take, stocks: Repository[Stock]) -> int:
 @stock.command_handler(Break)
 async def fail(command: Break) -> None:
     """Fail in some way."""
-    raise {"key": KeyError, "busy": TransientFailure}[command.how]("on purpose")
+    raise {"key": KeyError, "busy": TransientFailure, "text": Garbled, "no text": Mute}[command.how]("on purpose")
 
 
 @stock.command_handler(Unserved)

@@ -165,6 +165,19 @@ TARGETS: dict[str, Target] = {
                     )
                 ]
             ).encode(),
+            encode_tokens(
+                [
+                    Written(
+                        "log",
+                        POSITIONS[-1],
+                        POSITIONS,
+                        event=UNIT,
+                        types=((type_key("a.b"), POSITIONS[1]), (type_key("a.c"), POSITIONS[-1])),
+                        untyped=POSITIONS[0],
+                        ids=((POSITIONS[1], UNIT),),
+                    )
+                ]
+            ).encode(),
         ],
         (InvalidToken,),
     ),

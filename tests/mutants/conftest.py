@@ -11,6 +11,7 @@ from tests.adapters.conftest import (
     new_notifier,
     new_requests,
     new_store,
+    new_write_store,
     pytest_generate_tests,
     take_backup,
 )
@@ -24,6 +25,7 @@ __all__ = (
     "new_notifier",
     "new_requests",
     "new_store",
+    "new_write_store",
     "pytest_generate_tests",
     "take_backup",
 )

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from tests.mutants.core import Faults, FaultSuite, replacing, setting
+from tests.mutants.core import Faults, FaultSuite, at_once, replacing, setting
 from tests.mutants.test_strangers import FIXTURES
-from tests.transport import test_source_losses
+from tests.transport import test_publishing, test_source_losses
 from twofold._application import messaging
 from twofold._consistency import token
 from twofold._consistency.arrivals import Arrivals
-from twofold._integration import source_losses
+from twofold._integration import recording, source_losses
 from twofold._integration.cloud_events import InboundEvent
 from twofold._integration.source_losses import loss_names
 from twofold_memory import InMemory
@@ -47,6 +47,16 @@ LOSSES: Faults = {
     test_source_losses.test_a_token_of_a_lost_event_is_not_answered: {
         "every event before a position is taken for recorded": setting(Arrivals, "_is_recorded", _yes),
         "only the last event of a token is compared": setting(token, "ids_of_types", lambda *_: ()),
+    },
+    test_publishing.test_an_idle_relay_publishes_its_checkpoint_again: {
+        "events from before a consumer are waited for": at_once(
+            setting(test_publishing, "CEILING", 2.0),
+            replacing(
+                recording,
+                "part_of",
+                lambda of: lambda name, number: of(name, number)._replace(started=f"other.{number}"),
+            ),
+        ),
     },
     test_source_losses.test_another_process_reports_the_loss: {
         "a loss is not stored": setting(source_losses.Loss, "write", lambda *_: InMemory().log.head()),

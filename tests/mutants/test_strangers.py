@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,7 @@ from tests.adapters.redis_streams import test_malformed
 from tests.mutants.core import Faults, FaultSuite, at_once, setting
 from tests.transport import test_receiving, test_strangers
 from tests.wiring import test_names
+from twofold._definitions import names
 from twofold._integration import cloud_events_decoding as decoding
 from twofold._integration import inbound
 from twofold._wiring import check_names
@@ -63,6 +65,12 @@ MESSAGES: Faults = {
 }
 
 NAMES: Faults = {
+    test_names.test_reserved_names_of_views: {
+        "derived names of tables are free": setting(names, "_RESERVED_TABLE", re.compile(r"(twofold|sqlite|pg|ix)_.*")),
+        "the case of a reserved name counts": setting(
+            names, "_RESERVED_TABLE", re.compile(names._RESERVED_TABLE.pattern)
+        ),
+    },
     test_names.test_two_aggregates_of_one_name: {
         "names of aggregates are not compared": setting(check_names, "_check_aggregates", _nothing_wrong),
     },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -54,6 +55,17 @@ def test_only_declared_attributes_are_sent() -> None:
     error = OutOfStock("lamp", 1)
     vars(error)["connection"] = "postgresql://user:password@host"
     assert json.loads(encode_error(error))["error"]["fields"] == {"article": "lamp", "left": 1}
+
+
+@pytest.mark.parametrize(
+    ("how", "text"),
+    [("text", r"half a pair \ud800, and NUL \x00"), ("no text", "(its text cannot be created: LookupError)")],
+)
+async def test_an_error_with_any_text_is_sent(here: WriteStore, broker: InMemoryTransport, how: str, text: str) -> None:
+    """Lone surrogates and NUL are escaped in the reply, and an error without a text is reported, too."""
+    async with serving(here, broker):
+        with pytest.raises(RemoteFailure, match=re.escape(text)):
+            await RemoteCommandBus(broker, "stock").dispatch(Break(how=how))
 
 
 def test_an_exception_group_cannot_be_listed(broker: InMemoryTransport) -> None:

@@ -9,7 +9,7 @@ import pytest
 from twofold import Application, Session
 
 
-@pytest.mark.parametrize("name", ["execute", "stream", "subscribe"])
+@pytest.mark.parametrize("name", ["execute", "gather", "stream", "subscribe"])
 def test_an_application_and_a_session_have_the_same_signature(name: str) -> None:
     """A query is executed in the same way by both: the same parameters, defaults and result type."""
     of_application, of_session = (inspect.signature(getattr(each, name)) for each in (Application, Session))

@@ -67,4 +67,4 @@ def test_on_without_an_event_class(given: Any) -> None:
 def test_a_cache_that_is_a_flag(app: Application) -> None:
     """`cache=` takes a `Cache`."""
     with pytest.raises(InvalidDefinition, match=r"cannot cache Ask by cache=True: .*Cache\(ttl="):
-        app.query_handler(Ask, cache=True)  # type: ignore[arg-type]
+        app.query_handler(Ask, cache=True)  # type: ignore[call-overload]

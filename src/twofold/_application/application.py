@@ -15,6 +15,7 @@ from .._buses.chain import EnvelopeMiddleware, Middleware
 from .._buses.no_handler import no_handler
 from .._definitions.aggregate import Aggregate
 from .._definitions.envelope import Origin
+from .._definitions.gathered import Gathered, Policy
 from .._definitions.message import Command, Message, Query
 from .._definitions.retry import Retry
 from .._definitions.thresholds import DEFAULT_THRESHOLDS, Thresholds
@@ -222,6 +223,17 @@ class Application(Router):
     async def _execute_after(self, query: Query[R], timeout: float, after: str) -> R:
         """Open the session in the task that executes the query, which may be another one than the caller's."""
         return await self.session().execute(query, timeout=timeout, after=after)
+
+    async def gather(
+        self,
+        query: Query[R],
+        *,
+        policy: Policy = "all",
+        timeout: float = DEFAULT_TIMEOUT,
+        after: str | None = None,
+    ) -> Gathered[R]:
+        """Ask all answerers of a query in a session of its own; see `Session.gather`."""
+        return await self.session().gather(query, policy=policy, timeout=timeout, after=after)
 
     async def stream(
         self, query: Query[AsyncIterator[R]], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None

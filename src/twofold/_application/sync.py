@@ -12,6 +12,7 @@ from weakref import WeakSet
 
 from .._background.forks import after_fork
 from .._background.private_loop import blocking, check_blocking, private_loop
+from .._definitions.gathered import Gathered, Policy
 from .._definitions.message import Command, Query
 from .._dispatch.session import DEFAULT_TIMEOUT
 from ..errors import ApplicationNotRunning
@@ -91,6 +92,18 @@ class SyncApplication:
         """Answer one query in a session of its own; see `Session.execute`."""
         result: R = self.run(lambda: self._app.execute(query, timeout=timeout, after=after))
         return result
+
+    def gather(
+        self,
+        query: Query[R],
+        *,
+        policy: Policy = "all",
+        timeout: float = DEFAULT_TIMEOUT,
+        after: str | None = None,
+    ) -> Gathered[R]:
+        """Ask all answerers of a query in a session of its own; see `Session.gather`."""
+        gathered: Gathered[R] = self.run(lambda: self._app.gather(query, policy=policy, timeout=timeout, after=after))
+        return gathered
 
     def stream(
         self, query: Query[AsyncIterator[R]], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None

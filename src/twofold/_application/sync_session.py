@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 
 from .._background.forks import after_fork
 from .._background.private_loop import blocking
+from .._definitions.gathered import Gathered, Policy
 from .._definitions.message import Command, Query
 from .._dispatch.queries import Answer
 from .._dispatch.session import DEFAULT_TIMEOUT, Session
@@ -55,6 +56,17 @@ class SyncSession:
     def execute_stale(self, query: Query[R], *, after: str | None = None) -> Answer[R]:
         """Answer a query without waiting; see `Session.execute_stale`."""
         return self._call(lambda session: session.execute_stale(query, after=after))
+
+    def gather(
+        self,
+        query: Query[R],
+        *,
+        policy: Policy = "all",
+        timeout: float = DEFAULT_TIMEOUT,
+        after: str | None = None,
+    ) -> Gathered[R]:
+        """Ask all answerers of a query; see `Session.gather`."""
+        return self._call(lambda session: session.gather(query, policy=policy, timeout=timeout, after=after))
 
     def stream(
         self, query: Query[AsyncIterator[R]], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None

@@ -35,6 +35,29 @@ def no_stream(query: Query[Any]) -> NoHandler:
     )
 
 
+def several_answerers(query: Query[Any]) -> NoHandler:
+    """Return the error for a query that is executed although several handlers answer it."""
+    name = type(query).__name__
+    return NoHandler(
+        f"cannot execute {name}: it has several handlers. Gather their answers: await app.gather({name}(…))."
+    )
+
+
+def no_answerers(query: Query[Any], known: Iterable[type[Any]]) -> NoHandler:
+    """Return the error for a query that is gathered and has no answerers.
+
+    Args:
+        query: the argument of `gather`.
+        known: the queries with answerers.
+    """
+    name = getattr(query, "__name__", type(query).__name__)
+    listed = ", ".join(sorted(each.__name__ for each in known)) or "none"
+    return NoHandler(
+        f"cannot gather {name}: it has no answerers. Queries with answerers: {listed}. Register a handler with "
+        f"@app.query_handler({name}, many=True, name='…'), or use execute() for a query with one handler."
+    )
+
+
 def no_handler(kind: str, message: object, known: Iterable[type[Any]]) -> NoHandler:
     """Return the error for a message without a handler.
 

@@ -22,20 +22,22 @@ _LAST_POLL = 0.1
 
 
 class Part(NamedTuple):
-    """The names of the two checkpoints of one partition of a feed.
+    """The names of the checkpoints of one partition of a feed.
 
     Attributes:
         arrived: the checkpoint in the log of the source.
         recorded: the position of the last received event in the log of this application.
+        started: the first checkpoint that arrived: events before it may be older than the consumer.
     """
 
     arrived: str
     recorded: str
+    started: str
 
 
 def part_of(consumer: str, number: int) -> Part:
     """Return the names of the checkpoints of a partition of a feed."""
-    return Part(f"{consumer}.{number}", f"{consumer}.{number}.recorded")
+    return Part(f"{consumer}.{number}", f"{consumer}.{number}.recorded", f"{consumer}.{number}.started")
 
 
 class Arrivals:
@@ -118,9 +120,14 @@ class Arrivals:
         """Return whether the last write of each type that arrives here is recorded.
 
         A position does not prove this: a source that has lost its last events gives their positions to other events.
-        Events of other types do not arrive here, so that no answer depends on them.
+        Events of other types do not arrive here, and neither do events from before the consumer was created.
         """
-        ids = {event: self._identity(str(event), source) for event in written.last_events(self._types[source])}
+        events = written.last_events(self._types[source])
+        if not events:
+            return True
+        starts = [await self._store.subscriptions.checkpoint(part.started) for part in self._parts[source]]
+        start = max((each.position for each in starts if each is not None and each.log == written.log), default=START)
+        ids = {event: self._identity(str(event), source) for position, event in events if position > start}
         if not ids:
             return True
         found = await self._store.log.positions([*ids, *ids.values()])

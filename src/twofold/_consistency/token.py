@@ -65,10 +65,10 @@ class Written(NamedTuple):
     untyped: Position | None = None
     ids: tuple[tuple[Position, UUID], ...] = ()
 
-    def last_events(self, types: frozenset[str]) -> Sequence[UUID]:
-        """Return the ids of the last events of these types, by their keys, as far as they are known."""
+    def last_events(self, types: frozenset[str]) -> Sequence[tuple[Position, UUID]]:
+        """Return the last events of these types, by their keys, as far as their ids are known."""
         known = self.known_ids()
-        return [known[position] for each, position in self.types if each in types and position in known]
+        return [(position, known[position]) for each, position in self.types if each in types and position in known]
 
     def known_ids(self) -> dict[Position, UUID]:
         """Return the known ids of events, by their positions."""

@@ -9,15 +9,19 @@ from typing import Any, Generic, TypeVar, cast
 
 from anyio import current_time
 
+from .._buses.no_handler import no_answerers
 from .._consistency.conversation import Conversation
 from .._consistency.token import Written
+from .._definitions.gathered import Gathered, Policy
 from .._definitions.message import Query
 from ..errors import ConfigurationError, TransientFailure
 from .buses import answering, streaming
 from .caller import Caller, Wait, handling, reset_caller, set_caller
+from .gathering import Answerer, Ask, Gathering, RemoteAnswerer
 from .live import LiveQuery
 from .scope import Scope
 from .services import Services
+from .steps import Pipeline
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -55,6 +59,26 @@ class SessionQueries:
 
     async def execute(self, query: Query[R], timeout: float, after: str | None) -> R:
         """Answer a query once the read models contain the writes of the session."""
+        return cast(R, await self._up_to_date(answering(self.services.query_pipelines, query), query, timeout, after))
+
+    async def gather(self, query: Query[R], policy: Policy, timeout: float, after: str | None) -> Gathered[R]:
+        """Ask all answerers of a query. Each handler waits for its own read models."""
+        answerers = self.services.answerers.get(type(query))
+        if answerers is None:
+            raise no_answerers(query, self.services.answerers)
+        if after is not None:  # an invalid token is an error of the caller, and not of each answerer
+            await self.conversation.seen.needed(after, 0.0, must=False, handling=handling() is not None)
+
+        def asking(answerer: Answerer) -> Ask:
+            if isinstance(answerer, RemoteAnswerer):
+                return lambda: answerer.ask(query, timeout)
+            return lambda: self._up_to_date(answerer, query, timeout, after)
+
+        asked = {name: asking(answerer) for name, answerer in answerers.items()}
+        return await Gathering(query, asked, policy, timeout).run()
+
+    async def _up_to_date(self, pipeline: Pipeline, query: Query[Any], timeout: float, after: str | None) -> Any:
+        """Answer a query with a pipeline once its read models contain the writes of the session."""
         seen, outer = self.conversation.seen, handling()
         written, left = seen.here, timeout if outer is None else 0.0
         if after is not None or seen.elsewhere:
@@ -62,7 +86,7 @@ class SessionQueries:
             written, _ = await seen.needed(after, left, must=True, handling=outer is not None)
             left = deadline - current_time()
         if written is None:
-            return await self._answer(query, None, outer)
+            return await self._answer(pipeline, query, None, outer)
         deadline = current_time() + left
         consistency, wait = self.services.consistency, self._wait(written, deadline)
         attempts = 0
@@ -70,8 +94,8 @@ class SessionQueries:
             attempts += 1
             runs = await consistency.runs()
             await seen.verify(written)
-            await wait(self._reads(query))
-            answer = await self._answer(query, written, outer, wait)
+            await wait(pipeline.reads)
+            answer = await self._answer(pipeline, query, written, outer, wait)
             # A store that was replaced meanwhile may have answered from older data.
             if runs == await consistency.runs():
                 return answer
@@ -91,7 +115,8 @@ class SessionQueries:
             await seen.verify(written)
         if written is not None and reads and complete:
             lag = await self.services.consistency.worst(reads, written)
-        return Answer(await self._answer(query, written, outer), lag)
+        pipeline = answering(self.services.query_pipelines, query)
+        return Answer(cast(R, await self._answer(pipeline, query, written, outer)), lag)
 
     async def stream(self, query: Query[AsyncIterator[R]], timeout: float, after: str | None) -> AsyncGenerator[R]:
         """Iterate over the answer of a streaming query."""
@@ -126,12 +151,17 @@ class SessionQueries:
         return LiveQuery(self.services, self.conversation, query, wait)
 
     async def _answer(
-        self, query: Query[R], written: Written | None, outer: Scope | None, wait: Wait | None = None
-    ) -> R:
+        self,
+        pipeline: Pipeline,
+        query: Query[Any],
+        written: Written | None,
+        outer: Scope | None,
+        wait: Wait | None = None,
+    ) -> Any:
         needed = None if written is None else written.position
         mark = set_caller(Caller(self.conversation, outer, needed=needed, wait=wait))
         try:
-            return cast(R, await answering(self.services.query_pipelines, query).handle(query))
+            return await pipeline.handle(query)
         finally:
             reset_caller(mark)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from .._reading.unreadable import UnreadableRows
 from .._telemetry.recorder import SILENT, Recorder, Trace
 from .._writing.storage import WriteSide
 from ..ports.stores import ReadStore
+from .gathering import Answerer
 from .inputs import OutsideCalls
 from .steps import Pipeline
 
@@ -36,6 +37,7 @@ class Services:
         events: records events.
         command_pipelines: how each command is handled; filled while the application is assembled.
         query_pipelines: how each query is answered; filled likewise.
+        answerers: the answerers of each query that several answer, by name; filled likewise.
         command_types: the commands that may be scheduled.
         consistency: knows how far the projections are.
         wait: how queries wait for projections.
@@ -61,6 +63,7 @@ class Services:
     events: EventBus
     command_pipelines: dict[type[Command[Any]], Pipeline]
     query_pipelines: dict[type[Query[Any]], Pipeline]
+    answerers: dict[type[Query[Any]], Mapping[str, Answerer]]
     appended: Signal
     committed: Signal
     command_types: WireTypes[Command[Any]]

@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar, cast
 from .._background.calls import Calls, recorded
 from .._buses.no_handler import no_handler
 from .._consistency.conversation import Conversation
+from .._definitions.gathered import Gathered, Policy
 from .._definitions.message import Command, Query
 from ..errors import ApplicationNotRunning, UsedFromAnotherTask
 from .caller import Caller, current_caller, handling, reset_caller, set_caller
@@ -186,6 +187,39 @@ class Session:
         """
         self._check_task()
         return await self._queries.execute_stale(query, after)
+
+    @recorded
+    async def gather(
+        self,
+        query: Query[R],
+        *,
+        policy: Policy = "all",
+        timeout: float = DEFAULT_TIMEOUT,
+        after: str | None = None,
+    ) -> Gathered[R]:
+        """Ask all answerers of a query at the same time, and return their answers by name.
+
+        The answerers are the handlers that are registered with `many=True`, and the applications that are named by
+        `remote_answerer`. An error or a delay of one answerer does not affect the answers of the others. A handler of this
+        application waits for the writes of this session, as for `execute`. Other applications do not wait for them.
+
+        Args:
+            query: the query.
+            policy: "all" needs an answer of every answerer, and fails at the first failure. "first" returns after the
+                first answer, and cancels the other answerers. `AtLeast(n)` waits for all answerers until the timeout, and
+                returns the answers if there are at least `n`.
+            timeout: how long to wait for answers, in seconds. Answerers that are late are cancelled. A sync handler runs in
+                a thread, which cannot be cancelled: the call waits until it returns.
+            after: a consistency token of another session, whose writes the handlers of this application must see as well.
+
+        Raises:
+            TooFewAnswers: fewer answerers answered than the policy needs. The error has the answers and the failures.
+            NoHandler: the query has no answerers.
+            ConfigurationError: the policy needs more answers than there are answerers.
+            UsedFromAnotherTask: another task opened this session.
+        """
+        self._check_task()
+        return await self._queries.gather(query, policy, timeout, after)
 
     async def stream(
         self, query: Query[AsyncIterator[R]], *, timeout: float = DEFAULT_TIMEOUT, after: str | None = None

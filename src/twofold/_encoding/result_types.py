@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
 from functools import cache
 from typing import Any, Final, get_origin, get_type_hints
 from weakref import WeakKeyDictionary
 
+from pydantic import ValidationError
+
 from .._definitions.annotations import closed, plain, substituted
 from .._definitions.message import Command, Message, Query
+from .misfits import misfits_without_values
 from .round_trip import RoundTrip
 
 _STREAMS: Final = (AsyncIterator, AsyncIterable, AsyncGenerator)
@@ -63,6 +67,38 @@ def unresolved(message_type: type[Message]) -> str | None:
             f"module {message_type.__module__}, not under TYPE_CHECKING."
         )
     return None
+
+
+def misfit(query_type: type[Query[Any]], answer: object) -> str | None:
+    """Return the type of an answer if it does not fit the result type of its query, or None if it fits.
+
+    The whole value is checked if its type has no validators of its own. Otherwise only its class is.
+    """
+    return _misfit_of(query_type)(answer)
+
+
+@cache
+def _misfit_of(query_type: type[Query[Any]]) -> Callable[[object], str | None]:
+    declared = answer_type(query_type)
+    try:
+        answers = answers_of(query_type)
+    except Exception:  # noqa: BLE001 -- pydantic does not know the type
+        answers = None
+    if answers is not None and answers.is_plain:
+        validate = answers.adapter.validator.validate_python
+
+        def checked(answer: object) -> str | None:
+            try:
+                validate(answer, strict=True)
+            except ValidationError as error:
+                return f"a value of the type {type(answer).__name__} that does not fit: {misfits_without_values(error)}"
+            return None
+
+        return checked
+    cls = get_origin(plain(declared)) or plain(declared)
+    if not inspect.isclass(cls):
+        return lambda answer: None
+    return lambda answer: None if isinstance(answer, cls) else f"a value of the type {type(answer).__name__}"
 
 
 def stream_mismatch(query_type: type[Query[Any]], streams: bool) -> str | None:

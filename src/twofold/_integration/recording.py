@@ -71,6 +71,8 @@ class EventRecorder:
             if isinstance(found, Progress)
         }
         recorded = {part_of(consumer, delivery.partition).recorded for delivery, _ in events}
+        parts = [part_of(consumer, delivery.partition) for delivery, _ in received]
+        started = {part.arrived: part.started for part in parts}
         before = {name: await store.subscriptions.checkpoint(name) for name in (*reports, *recorded)}
         # A checkpoint may also move back, when the source was restored from a backup.
         moved = {name: checkpoint for name, checkpoint in reports.items() if checkpoint != before[name]}
@@ -88,6 +90,8 @@ class EventRecorder:
             for name, checkpoint in moved.items():
                 _log_report(name, before[name], checkpoint)
                 await transaction.checkpoints.advance(name, expected=before[name], to=checkpoint)
+                if before[name] is None:
+                    await transaction.checkpoints.advance(started[name], expected=None, to=checkpoint)
             if loss is not None:
                 await loss.write(transaction)
         if loss is not None:

@@ -62,9 +62,16 @@ class CommandEntry(Entry):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class QueryEntry(Entry):
+    """The handler of a query.
+
+    Attributes:
+        answerer: the name of the handler, if the query may have several; None if it has one.
+    """
+
     message: type[Query[Any]]
     reads: tuple[str, ...] = ()
     cache: Cache | None = None
+    answerer: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -152,6 +159,17 @@ class ServeEntry:
     messages: tuple[type[Message], ...]
     place: Place
     partitions: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class AnswererEntry:
+    """Another application that answers a query, beside the handlers of this one."""
+
+    message: type[Query[Any]]
+    service: str
+    name: str
+    errors: tuple[type[Exception], ...]
+    place: Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 from .._background.shown import shown_option
 from .._buses.decorators import check_message
-from .._definitions.message import Command, Event, Message
+from .._definitions.message import Command, Event, Message, Query
 from .._definitions.names import wrong_broker_name, wrong_label
 from .._definitions.process import Process
 from .._definitions.retry import Retry, Start
 from ..errors import InvalidDefinition
-from .entries import ConsumeEntry, ProcessEntry, RelayEntry, ServeEntry, origin
+from .entries import AnswererEntry, ConsumeEntry, ProcessEntry, RelayEntry, ServeEntry, origin
 from .places import calling_frame, here
 from .registered import Registered
 
@@ -116,6 +116,32 @@ class Integration:
         self._registered.open.served.append(
             ServeEntry(messages=messages, place=here(calling_frame(1)), partitions=partitions)
         )
+
+    def remote_answerer(
+        self,
+        query_type: type[Query[Any]],
+        *,
+        service: str,
+        name: str | None = None,
+        errors: Sequence[type[Exception]] = (),
+    ) -> None:
+        """Let another application answer a query, beside the handlers of this application; see `Session.gather`.
+
+        The other application serves the query, and has one handler of it. The requests of this application carry it.
+
+        Args:
+            query_type: the query class, with a stable name.
+            service: the name of the other application.
+            name: the name of its answers; by default `service`.
+            errors: classes of exceptions that are failures as themselves; see `RemoteQueryBus`.
+        """
+        check_message("remote_answerer", query_type, Query, write="app.remote_answerer(SomeQuery, service='depot')")
+        self._registered.open.answerers.append(
+            AnswererEntry(
+                message=query_type, service=service, name=service if name is None else name, errors=tuple(errors),
+                place=here(calling_frame(1)),
+            )
+        )  # fmt: skip
 
     def process(
         self,

@@ -8,6 +8,7 @@ from weakref import ref
 
 from ..errors import ConfigurationError
 from .entries import (
+    AnswererEntry,
     CommandEntry,
     ConsumeEntry,
     EventHandlerEntry,
@@ -45,6 +46,7 @@ class Registered:
     relays: list[RelayEntry] = field(default_factory=list)
     consumed: list[ConsumeEntry] = field(default_factory=list)
     served: list[ServeEntry] = field(default_factory=list)
+    answerers: list[AnswererEntry] = field(default_factory=list)
     upcasters: list[UpcasterEntry] = field(default_factory=list)
     middleware: list[MiddlewareEntry] = field(default_factory=list)
     expected: list[Expectation] = field(default_factory=list)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, Required, TypedDict, TypeVar, Unpack, overload
+from typing import Any, Literal, Required, TypedDict, TypeVar, Unpack, overload
 
 from .._background.shown import shown_option
 from .._buses.chain import EnvelopeMiddleware, Middleware
@@ -28,6 +28,7 @@ from .entries import (
 )
 from .integration import Integration
 from .places import calling_frame, here, place_of
+from .query_options import check_query_options
 
 C = TypeVar("C", bound=Command[Any])
 Q = TypeVar("Q", bound=Query[Any])
@@ -88,8 +89,22 @@ class Router(Integration):
 
         return CommandRegistration(register)
 
+    @overload
     def query_handler(
         self, query_type: type[Q], *, reads: str | tuple[str, ...] = (), cache: Cache | None = None
+    ) -> QueryRegistration[Q]: ...
+    @overload
+    def query_handler(
+        self, query_type: type[Q], *, many: Literal[True], name: str, reads: str | tuple[str, ...] = ()
+    ) -> QueryRegistration[Q]: ...
+    def query_handler(
+        self,
+        query_type: type[Q],
+        *,
+        reads: str | tuple[str, ...] = (),
+        cache: Cache | None = None,
+        many: bool = False,
+        name: str | None = None,
     ) -> QueryRegistration[Q]:
         """Register the handler of a query: as for a command, or an async generator for a streaming query.
 
@@ -98,19 +113,17 @@ class Router(Integration):
             reads: names of further projections that a session waits for. It always waits for the projections that write the
                 read models of the handler.
             cache: caching options, for an application with a cache.
+            many: whether the query has several handlers, whose answers `Session.gather` returns.
+            name: the name of this handler's answers, with `many=True`.
         """
         check_message("query_handler", query_type, Query)
-        if cache is not None and not isinstance(cache, Cache):
-            raise InvalidDefinition(
-                f"cannot cache {query_type.__name__} by cache={shown_option(cache)}: it must be a Cache, such as "
-                "cache=Cache(ttl=60, key='order:{order_id}')."
-            )
+        check_query_options(query_type, many=many, name=name, cache=cache)
         frame = calling_frame(1)
         names_read = (reads,) if isinstance(reads, str) else tuple(reads)
 
         def register(handler: Any) -> None:
             self._registered.open.queries.append(
-                QueryEntry(**origin(handler, frame), message=query_type, reads=names_read, cache=cache)
+                QueryEntry(**origin(handler, frame), message=query_type, reads=names_read, cache=cache, answerer=name)
             )
 
         return QueryRegistration(register)

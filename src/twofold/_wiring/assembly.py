@@ -21,6 +21,7 @@ from .._definitions.aggregate import Aggregate
 from .._definitions.message import Command, Event, Query
 from .._definitions.view import View
 from .._dispatch.buses import PipelineCommandBus, PipelineQueryBus, RecordingEventBus
+from .._dispatch.gathering import Answerer, several
 from .._dispatch.pipeline import command_steps, pipeline
 from .._dispatch.query_pipeline import query_steps
 from .._dispatch.services import Services
@@ -30,6 +31,7 @@ from .._encoding.wire_types import EventTypes, WireTypes
 from .._integration.broker import Broker
 from .._processes.inputs import INPUTS, ProcessTimeout
 from .._registration.entries import CommandEntry, Entry, QueryEntry
+from .._registration.registered import Registered
 from .._subscriptions.inline import inline_step
 from .._subscriptions.projection import Projection
 from .._subscriptions.subscription import Subscription, recorded_subscription
@@ -40,6 +42,7 @@ from .._writing.recorded_side import recorded_side
 from .._writing.storage import Kept, StateStored, Storage, WriteSide
 from .._writing.tracked import AggregateRemoved
 from ..errors import Fault, UndecodableCommand
+from .answerers import check_answerers, remote_answerers
 from .caches import cache_subscriptions, cached_queries, check_caches
 from .check_handlers import (
     check_handlers,
@@ -127,6 +130,7 @@ def assemble(parts: Parts) -> Assembly:
         *check_caches(registered, queries, projections),
         *(check_processes(registered, parts.requests) if registered.processes else ()),
         *check_served(registered, queries, parts.requests, parts.transport),
+        *(check_answerers(registered, queries, parts.requests) if _has_answerers(registered) else ()),
         *check_views(projections, queries),
         *learn_events(registered, events, event_types),
         *check_secrets(events, planner.views),
@@ -155,7 +159,8 @@ def assemble(parts: Parts) -> Assembly:
     answers = Answers(parts.cache) if parts.cache is not None else None
     cached = cached_queries(parts.registered.queries, reads, _reads(queries, inline))
     cachings = [Caching(each, answers, services) for each in cached] if answers is not None else []
-    _route_queries(parts, queries, services, reads, {each.query.message: each for each in cachings})
+    asynchronous = [each for each in projections.values() if each is not None and not each.inline]
+    _route_queries(parts, queries, services, asynchronous, {each.query.message: each for each in cachings})
     # The commit of a command changes the answers of queries that read an inline projection, or no projection.
     changed = [each for each in cachings if each.query.subscription and (each.query.inline or not each.query.reads)]
     if changed and answers is not None:
@@ -184,17 +189,6 @@ def assemble(parts: Parts) -> Assembly:
     )
 
 
-def _reads(
-    queries: Mapping[QueryEntry, Planned | None], projections: Sequence[Projection]
-) -> Mapping[type[Query[Any]], Sequence[str]]:
-    """Return the projections that each query reads: those that it names, and those that write its views."""
-    views = {entry: plan.views if plan is not None else frozenset() for entry, plan in queries.items()}
-    return {
-        entry.message: [each.name for each in projections if each.name in entry.reads or each.views & views[entry]]
-        for entry in queries
-    }
-
-
 def _services(
     parts: Parts,
     aggregates: Sequence[type[Aggregate]],
@@ -207,6 +201,7 @@ def _services(
     consistency = Consistency(parts.write, parts.read, known, moved)
     command_pipelines: dict[type[Command[Any]], Pipeline] = {}
     query_pipelines: dict[type[Query[Any]], Pipeline] = {}
+    answerers: dict[type[Query[Any]], Mapping[str, Answerer]] = {}
     storages: dict[type[Aggregate], Storage] = {
         aggregate: Kept(EventSourced(aggregate, event_types), "events")
         if aggregate in parts.event_sourced
@@ -224,6 +219,7 @@ def _services(
         events=RecordingEventBus(),
         command_pipelines=command_pipelines,
         query_pipelines=query_pipelines,
+        answerers=answerers,
         command_types=command_types,
         consistency=consistency,
         wait=recorded_wait(recorder, consistency) if recorder.on else consistency.wait,
@@ -266,32 +262,61 @@ def _route_commands(
         services.command_pipelines[entry.message] = pipeline(entry.message, steps, invoke)
 
 
+def _reads(
+    queries: Mapping[QueryEntry, Planned | None], projections: Sequence[Projection]
+) -> Mapping[type[Query[Any]], Sequence[str]]:
+    """Return the projections that each query with one handler reads."""
+    return {
+        entry.message: _reads_of(entry, plan, projections) for entry, plan in queries.items() if entry.answerer is None
+    }
+
+
+def _reads_of(entry: QueryEntry, plan: Planned | None, projections: Sequence[Projection]) -> Sequence[str]:
+    """Return the projections that a handler reads: those that it names, and those that write its views."""
+    views = plan.views if plan is not None else frozenset()
+    return [each.name for each in projections if each.name in entry.reads or each.views & views]
+
+
 def _route_queries(
     parts: Parts,
     planned: Mapping[QueryEntry, Planned | None],
     services: Services,
-    reads: Mapping[type[Query[Any]], Sequence[str]],
+    projections: Sequence[Projection],
     cachings: Mapping[type[Query[Any]], Caching],
 ) -> None:
+    """Build the pipeline of each query, and of each answerer of a query that has several."""
+    answerers: dict[type[Query[Any]], dict[str, Answerer]] = {}
     for entry, plan in planned.items():
         if plan is None:
             continue
-        caching = cachings.get(entry.message)
+        caching = cachings.get(entry.message) if entry.answerer is None else None
+        reads = _reads_of(entry, plan, projections)
         steps = query_steps(
             services,
             entry.message,
             _described(entry, plan),
-            reads=reads[entry.message],
+            reads=reads,
             middleware=middleware_of(parts, entry.message),
             cache=caching.step() if caching is not None else None,
             streams=plan.streams,
         )
         invoke = plan.recorded(services.recorder, "query", entry.message)
-        services.query_pipelines[entry.message] = pipeline(
-            entry.message, steps, invoke, reads=reads[entry.message], streams=plan.streams
-        )
+        route = pipeline(entry.message, steps, invoke, reads=reads, streams=plan.streams)
+        if entry.answerer is None:
+            services.query_pipelines[entry.message] = route
+        else:
+            answerers.setdefault(entry.message, {})[entry.answerer] = route
+    for message, remote in remote_answerers(parts).items() if parts.registered.answerers else ():
+        answerers.setdefault(message, {}).update(remote)
+    services.answerers.update(answerers)
+    services.query_pipelines.update({each: several(each, named) for each, named in answerers.items()})
+
+
+def _has_answerers(registered: Registered) -> bool:
+    return bool(registered.answerers) or any(entry.answerer is not None for entry in registered.queries)
 
 
 def _described(entry: Entry, plan: Planned) -> str:
+    """Describe a handler for `explain`."""
     given = f" given {'; '.join(plan.injected)}" if plan.injected else ""
     return f"handler {entry.label} ({entry.place.file}:{entry.place.line}){given}"

@@ -32,21 +32,29 @@ from .planner import Planned, Planner
 
 _NOWHERE = Place("<unknown>", 0)
 
+_ADVICE: Mapping[str, str] = {
+    "command": "To reach several handlers, publish an event.",
+    "query": "To ask several handlers, give each one many=True and a name.",
+}
+"""How a user reaches several handlers."""
+
 
 def check_handlers(registered: Registered) -> Iterator[Fault]:
     """Yield missing handlers, duplicate handlers, and invalid keys."""
     handlers: dict[type[Any], CommandEntry | QueryEntry] = {}
-    entries: list[CommandEntry | QueryEntry] = [*registered.commands, *registered.queries]
+    single = [entry for entry in registered.queries if entry.answerer is None]
+    entries: list[CommandEntry | QueryEntry] = [*registered.commands, *single]
     for entry in entries:
         first = handlers.setdefault(entry.message, entry)
         if first is not entry:
             kind = "command" if isinstance(entry, CommandEntry) else "query"
             yield entry.place.fault(
                 f"two handlers of {kind} {entry.message.__name__}: {entry.label} here, "
-                f"{first.label} at {first.place}. Keep one handler. To reach several handlers, publish an event."
+                f"{first.label} at {first.place}. Keep one handler. {_ADVICE[kind]}"
             )
+    answered = {*(each.message for each in registered.queries), *(each.message for each in registered.answerers)}
     for expectation in registered.expected:
-        if expectation.message not in handlers:
+        if expectation.message not in handlers and expectation.message not in answered:
             kind = "query" if issubclass(expectation.message, Query) else "command"
             yield expectation.place.fault(
                 f"no handler for {kind} {expectation.message.__name__}. "

@@ -99,7 +99,7 @@ def _check_subscriptions(registered: Registered) -> Iterator[Fault]:
                     f"the subscription of {entry.label} is named {entry.name!r}, as is the consumer at {place}. An operator "
                     "could not pause one of them. Rename the subscription."
                 )
-            if re.fullmatch(rf"{re.escape(consumer)}\.\d+(\.recorded)?", entry.name):
+            if re.fullmatch(rf"{re.escape(consumer)}\.\d+(\.(recorded|started))?", entry.name):
                 yield entry.place.fault(
                     f"the subscription of {entry.label} is named {entry.name!r}, as is a checkpoint of the consumer "
                     f"{consumer!r} at {place}. Rename the subscription."

@@ -47,7 +47,7 @@ def check_served(
         if wrong := registered.unfit_for_brokers:
             yield entry.place.fault(f"the application {registered.name!r} serves under its name. {wrong}.")
         for message in entry.messages:
-            for fault in (*_unanswerable(message, registered.name, handled, streaming), *_secret(message)):
+            for fault in (*_unanswerable(message, registered.name, handled, streaming), *secret(message, "is served")):
                 yield entry.place.fault(fault)
         names = Counter((issubclass(message, Query), message.message_name) for message in set(entry.messages))
         for (_, name), times in names.items():
@@ -78,14 +78,15 @@ def _unanswerable(
         )
 
 
-def _secret(message: type[Message]) -> Iterator[str]:
+def secret(message: type[Message], how: str) -> Iterator[str]:
+    """Yield why a message cannot be sent because of its secrets, or those of its result."""
     name = message.__name__
     if names := masked(message):
         yield (
-            f"{name} is served and would be sent without its secrets: {', '.join(names)} would arrive as {MASK}. {ADVICE}"
+            f"{name} {how} and would be sent without its secrets: {', '.join(names)} would arrive as {MASK}. {ADVICE}"
         )
     if masks(answer_type(message)):
-        yield f"{name} is served, and its result contains secrets, which would arrive as {MASK}. {ADVICE}"
+        yield f"{name} {how}, and its result contains secrets, which would arrive as {MASK}. {ADVICE}"
 
 
 def _no_requests(given: object) -> str:

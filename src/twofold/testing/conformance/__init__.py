@@ -16,6 +16,7 @@ pytest.register_assert_rewrite(
 
 from ._applications.boundaries import BoundarySuite
 from ._applications.failovers import FailoverSuite
+from ._applications.gathering import GatheringSuite, NewWriteStore
 from ._applications.history import HistorySuite
 from ._applications.idempotency import IdempotencySuite
 from ._applications.inline import InlineSuite
@@ -70,6 +71,7 @@ __all__ = [
     "EventLogSuite",
     "FailoverSuite",
     "FieldTypesSuite",
+    "GatheringSuite",
     "HistorySuite",
     "IdempotencySuite",
     "InlineRecordSuite",
@@ -83,6 +85,7 @@ __all__ = [
     "NewReadStore",
     "NewRequests",
     "NewStore",
+    "NewWriteStore",
     "NotifierSuite",
     "PauseSuite",
     "ProcessRecordSuite",
