@@ -24,6 +24,7 @@ GROUPS = {
     "cache": "benchmarks.cache",
     "rabbitmq": "benchmarks.rabbitmq",
     "redis-rows": "benchmarks.redis_rows",
+    "processes": "benchmarks.processes",
     "latency": "benchmarks.latency",
 }
 """The module of each group. It is imported when the group is measured, so that a missing driver skips only that group."""
