@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from twofold import Application, AtLeast, Command, Event, Gathered, Query, ReadModel, Session, UnitOfWork, View, on
-from twofold.errors import AnswerTimeout, InvalidAnswer, InvalidToken, RemoteTimeout
+from twofold.errors import AnswerTimeout, InvalidAnswer, InvalidToken, NoHandler, RemoteTimeout
 from twofold.ports import Request, Requests
 from twofold.testing.conformance._tools.in_time import CEILING, in_time
 from twofold_memory import InMemory, InMemoryTransport
@@ -182,3 +182,14 @@ def test_blocking_callers_gather(app: Application) -> None:
         for gathered in (app.sync.gather(Count(), policy=AtLeast(1)), session.gather(Count(), policy=AtLeast(1))):
             assert gathered.answers == {"fine": 1}
             assert isinstance(gathered.failures["wrong"], InvalidAnswer)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"), [(Count, r"Pass an object of the class: Count"), (Note(), r"use dispatch\(\)")]
+)
+async def test_only_queries_are_gathered(wrong: Any, text: str) -> None:
+    """A class and a command are refused with the reason."""
+    app = Application("gathering", write=InMemory(), work=False)
+    async with app:
+        with pytest.raises(NoHandler, match=text):
+            await app.gather(wrong)

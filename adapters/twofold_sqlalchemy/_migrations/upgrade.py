@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from twofold.errors import MissingDependency
+from sqlalchemy import Connection
 
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
+from twofold.errors import ConfigurationError, MissingDependency
 
 
 def upgrade(connection: Connection) -> Sequence[int]:
@@ -21,11 +19,18 @@ def upgrade(connection: Connection) -> Sequence[int]:
         The versions that were reached, in order; empty if the tables were up to date.
 
     Raises:
-        ConfigurationError: the tables have a newer version than this release.
+        ConfigurationError: the tables have a newer version than this release, or there is no connection, because Alembic
+            only prints statements (`--sql`).
         MissingDependency: Alembic is not installed.
     """
     try:
         from .revisions import run_on  # only migrations need Alembic
     except ImportError as error:
         raise MissingDependency("pip install 'twofold[migrations]'") from error
+    if not isinstance(connection, Connection):
+        raise ConfigurationError(
+            f"cannot upgrade the tables: {type(connection).__name__} is not a connection to a database. The statements "
+            "depend on the version of the tables. If Alembic prints statements with --sql, leave out this revision, and "
+            "take its statements from `twofold schema sql`."
+        )
     return run_on(connection)

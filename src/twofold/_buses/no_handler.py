@@ -43,14 +43,16 @@ def several_answerers(query: Query[Any]) -> NoHandler:
     )
 
 
-def no_answerers(query: Query[Any], known: Iterable[type[Any]]) -> NoHandler:
+def no_answerers(query: object, known: Iterable[type[Any]]) -> NoHandler:
     """Return the error for a query that is gathered and has no answerers.
 
     Args:
         query: the argument of `gather`.
         known: the queries with answerers.
     """
-    name = getattr(query, "__name__", type(query).__name__)
+    if not isinstance(query, Query):
+        return no_handler("query", query, known)
+    name = type(query).__name__
     listed = ", ".join(sorted(each.__name__ for each in known)) or "none"
     return NoHandler(
         f"cannot gather {name}: it has no answerers. Queries with answerers: {listed}. Register a handler with "
