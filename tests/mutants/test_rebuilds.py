@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.mutants.combinators import Wrap, both, changing_result, for_each, ignoring, instead, replacing
 from tests.mutants.harness import Mutants, MutantSuite
-from tests.mutants.leases import advancing, dividing, dropping_when_dividing, leasing, now, robbing
+from tests.mutants.leases import advancing, dividing, dropping_when_dividing, leasing, now, robbing, showing_no_pause
 from tests.mutants.parked import adopting_nothing, parking
 from tests.mutants.places import at
 from tests.mutants.transactions import committing_behind
@@ -241,6 +241,7 @@ MUTANTS: Mutants = {
     "test_it_goes_on_where_it_was": {"what was filled is lost in a crash": clearing_at_creation},
     "test_a_restart_begins_with_no_rows": {"a restart keeps what was filled": clearing_nothing},
     "test_one_rebuilds_at_a_time": {"two may rebuild": robbing},
+    "test_a_pause_during_a_rebuild": {"a worker does not see the pause": showing_no_pause},
     "test_a_worker_that_was_away_during_the_swap_writes_nothing": {
         "a worker that was away moves the checkpoint": advancing(_advance_anyway)
     },

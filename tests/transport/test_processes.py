@@ -9,7 +9,7 @@ from tests.domains.stock import Fill, GetLevel, OutOfStock, Take
 from tests.transport.serving import serving
 from twofold import Application, Command, Event, Flow, Process, Retry, Router, UnitOfWork, on_error, on_reply, starts
 from twofold.errors import CommitUnknown, RemoteTimeout
-from twofold.ports import WriteStore
+from twofold.ports import Requests, WriteStore
 from twofold.testing.conformance._tools.in_time import until
 from twofold.testing.conformance._tools.watched import BEFORE_COMMIT, watched
 from twofold_memory import InMemoryTransport
@@ -68,7 +68,7 @@ class Impatient(Process, name=NAME, key="order_id"):
         flow.send(Take(article=event.article, number=event.number), compensate=undo, within=timedelta(milliseconds=100))
 
 
-def shop(store: WriteStore, broker: InMemoryTransport, process: type[Process] = Taking) -> Application:
+def shop(store: WriteStore, broker: Requests, process: type[Process] = Taking) -> Application:
     """Return the application with the process."""
     router = Router("shop")
     router.process(remote={Take: "stock", Fill: "stock"}, retry=Retry(attempts=3, delay=0.01))(process)
@@ -77,7 +77,7 @@ def shop(store: WriteStore, broker: InMemoryTransport, process: type[Process] = 
     async def want(command: Want, unit: UnitOfWork) -> None:
         unit.record(Wanted(order_id=command.order_id, article=command.article, number=command.number))
 
-    app = Application("shop", write=store, transport=broker)
+    app = Application("shop", write=store, requests=broker)
     app.include(router)
     return app
 

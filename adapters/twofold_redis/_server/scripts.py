@@ -64,29 +64,43 @@ PARKED_EVENTS: Final = Script(
 local function place(member)
   return string.sub(member, -36, -21), string.match(string.sub(member, -20), '^0*(%d+)$')
 end
-if redis.call('ZCARD', KEYS[4]) ~= redis.call('HLEN', KEYS[1]) then  -- an earlier release has written the events
+local function fill()
   redis.call('DEL', KEYS[4])
   for _, member in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
     local number, position = place(member)
     redis.call('ZADD', KEYS[4], number, position)
   end
 end
-local number = ARGV[3] ~= '' and redis.call('ZSCORE', KEYS[4], ARGV[3])
-if ARGV[3] ~= '' and not number then return false end
-local found = {}
-if ARGV[1] == '' then
-  found = redis.call('ZRANGEBYSCORE', KEYS[4], number and '(' .. number or '-inf', '+inf', 'LIMIT', 0, ARGV[4])
-else
-  local low = '[' .. ARGV[1]
-  if number then low = '(' .. ARGV[1] .. string.format('%016d', number) .. string.rep('9', 20) end
+if redis.call('ZCARD', KEYS[4]) ~= redis.call('HLEN', KEYS[1]) then fill() end  -- an earlier release has written the events
+local function number_of(event) return event and string.match(event, '^%d+') end
+local after = number_of(ARGV[3] ~= '' and redis.call('HGET', KEYS[1], ARGV[3]))
+if ARGV[3] ~= '' and not after then return false end
+local function page()
+  if ARGV[1] == '' then
+    return redis.call('ZRANGEBYSCORE', KEYS[4], after and '(' .. after or '-inf', '+inf', 'LIMIT', 0, ARGV[4])
+  end
+  local low, found = '[' .. ARGV[1], {}
+  if after then low = '(' .. ARGV[1] .. after .. string.rep('9', 20) end
   for i, member in ipairs(redis.call('ZRANGEBYLEX', KEYS[2], low, '(' .. ARGV[2], 'LIMIT', 0, ARGV[4])) do
     local _, position = place(member)
     found[i] = position
   end
+  return found
 end
-local result = {}
-for i, position in ipairs(found) do
-  result[i] = {redis.call('HGET', KEYS[1], position), redis.call('HGET', KEYS[3], position)}
+local function read()
+  local result = {}
+  for i, position in ipairs(page()) do
+    local event = redis.call('HGET', KEYS[1], position)
+    local number = number_of(event)
+    if not number or tonumber(number) ~= tonumber(redis.call('ZSCORE', KEYS[4], position) or '') then return end
+    result[i] = {event, redis.call('HGET', KEYS[3], position)}
+  end
+  return result
+end
+local result = read()
+if not result then  -- an earlier release has removed and added the same number of events
+  fill()
+  result = read()
 end
 return result
 """

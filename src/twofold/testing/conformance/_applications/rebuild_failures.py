@@ -17,7 +17,7 @@ from .._domain.totals import NAMES, bank_with, deposited_unseen, failing, filled
 from .._domain.work import LONG
 from .._tools.beside import stores_of
 from .._tools.hooked import Call, Hooked
-from .._tools.in_time import in_time
+from .._tools.in_time import in_time, until
 from .._tools.opened import NewStore
 
 CRASHES = (
@@ -114,6 +114,35 @@ class RebuildFailures:
                         await one.operations.rebuild("totals")
                 assert len(refused) == 1
                 await rebuilt(two)
+
+    async def test_a_pause_during_a_rebuild(self, new_store: NewStore) -> None:
+        """A projection that is paused during its rebuild gets the new rows, and processes later events after `resume`."""
+        claims, rounds = 0, 0
+
+        async def pause(call: Call) -> Any:
+            nonlocal claims
+            claims += 1
+            if claims == 2:  # the first claim was for the lease of the rebuild
+                await operator.operations.pause("totals", reason="the disk is full")
+            return await call()
+
+        async def count(call: Call) -> Any:
+            nonlocal rounds
+            rounds += 1
+            return await call()
+
+        async with filled(new_store) as store, bank_with(store, totals(2), work=False) as operator:
+            held: Any = Hooked(store, "subscriptions.claim", pause)
+            async with bank_with(held, totals(2), work=False) as app:
+                await rebuilt(app)
+            await operator.dispatch(Deposit(account_id=NAMES[0], amount=Decimal(1)))
+            counted: Any = Hooked(store, "subscriptions.partitions", count)
+            async with bank_with(counted, totals(2)) as app:
+                await until(lambda: rounds > 4)  # a worker would have claimed and processed something
+                assert await rows(app) == dict.fromkeys(NAMES, (2, Decimal(1)))
+                assert await operator.operations.resume("totals")
+                await settled(app)
+                assert (await rows(app))[NAMES[0]] == (2, Decimal(2))
 
     async def test_a_worker_that_was_away_during_the_swap_writes_nothing(self, new_store: NewStore) -> None:
         """A worker that began a batch before the swap cannot commit it afterwards.
