@@ -1,7 +1,9 @@
 """Processes of three steps on PostgreSQL, compared with workflows of DBOS that do the same work on the same server.
 
-Each step writes one row. Both commit the row together with the record that the step is done, so that a step takes effect
-once, wherever a crash happens. Every commit waits for the server's own durability, which is the same for both.
+Each step writes one row: an event on Twofold's side, a row of a table on the other side. Both start up to 32 flows at the
+same time, and do not limit how many run. Both commit the row together with the record that the step is done, so that a
+step takes effect once, wherever a crash happens. Every commit waits for the server's own durability, which is the same for
+both.
 
 - Twofold records the start in the transaction of the command. A step is one transaction: its row, the state, the next
   command, and the checkpoint of the partition.

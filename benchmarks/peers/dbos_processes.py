@@ -41,8 +41,9 @@ async def main(host: str, port: str, user: str, database: str, workflows: int, w
     limit = asyncio.Semaphore(writers)
 
     async def run(number: int) -> None:
-        async with limit:
-            await workflow(f"k-{number}")
+        async with limit:  # only the start is limited, as on Twofold's side
+            handle = await DBOS.start_workflow_async(workflow, f"k-{number}")
+        await handle.get_result()
 
     started = time.perf_counter()
     await asyncio.gather(*[run(number) for number in range(workflows)])

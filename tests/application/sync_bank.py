@@ -99,9 +99,14 @@ def main(url: str, close: str, read: str, broker: str) -> None:
     for number in range(2):
         child = os.fork()
         if child == 0:
-            with app.sync.session() as session:
-                session.dispatch(Pay(id=f"child {number}"))
-                assert session.execute(GetPayment(id=f"child {number}"), timeout=60)
+            try:
+                with app.sync.session() as session:
+                    session.dispatch(Pay(id=f"child {number}"))
+                    assert session.execute(GetPayment(id=f"child {number}"), timeout=60)
+            except Exception as error:  # noqa: BLE001 -- the parent's caller reads it
+                # One short write is not mixed with the write of the other child.
+                os.write(sys.stderr.fileno(), f"{type(error).__name__}: {error}\n".encode())
+                sys.exit(1)
             sys.exit()
         children.append(child)
     app.sync.dispatch(Pay(id="second"))

@@ -20,6 +20,7 @@ from twofold._consistency import token
 from twofold._consistency.token import LONGEST
 from twofold._dispatch import pipeline
 from twofold._encoding import result_types
+from twofold._encoding.results import Results
 from twofold._wiring import planner
 from twofold.testing.conformance._tools.proxy import Proxy
 
@@ -162,6 +163,11 @@ class TestResults(FaultSuite):
     def nothing_known(self, monkeypatch: pytest.MonkeyPatch) -> Any:
         """Find every result type again, and forget the wrong ones afterwards."""
         monkeypatch.setattr(result_types, "_known", WeakKeyDictionary())
-        result_types.answers_of.cache_clear()
+        self._forget()
         yield
+        self._forget()
+
+    @staticmethod
+    def _forget() -> None:
         result_types.answers_of.cache_clear()
+        Results.of.cache_clear()
