@@ -115,6 +115,9 @@ def test_a_module_that_exits_is_a_failure(call: Call, tmp_path: Path, monkeypatc
     assert (result.exit_code, "the code exits with 0" in result.stderr) == (3, True)
 
 
+@pytest.mark.skipif(
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN, reason="a shell lets its background jobs ignore SIGINT"
+)
 def test_an_interrupt_while_the_module_loads_ends_the_command(tmp_path: Path) -> None:
     """Ctrl+C has the exit code 130, and shows no traceback."""
     (tmp_path / "slow_shop.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(600)\n")
